@@ -1,0 +1,69 @@
+//! The stable codes and their explanations. Adding a code is one line here and one page in `codes/`.
+
+use super::Severity;
+
+macro_rules! codes {
+    ($($name:ident $title:literal;)*) => {
+        /// A kind of mistake. `E00xx` syntax, `E01xx` names, types and arguments, `E02xx` structure and
+        /// recipe, `E03xx` shapes, `E04xx` and `W04xx` numeric hazards, other `W` lints.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[allow(missing_docs, reason = "each code's page is its documentation")]
+        pub enum Code { $($name,)* }
+
+        impl Code {
+            /// Every code, in order.
+            pub const ALL: &'static [Code] = &[$(Code::$name,)*];
+
+            /// `E0301`.
+            pub fn name(self) -> &'static str {
+                match self { $(Code::$name => stringify!($name),)* }
+            }
+
+            /// What this kind of mistake is called.
+            pub fn title(self) -> &'static str {
+                match self { $(Code::$name => $title,)* }
+            }
+
+            /// The long form with an example, in Markdown.
+            pub fn explanation(self) -> &'static str {
+                match self { $(Code::$name => include_str!(concat!("codes/", stringify!($name), ".md")),)* }
+            }
+        }
+    };
+}
+
+codes! {
+    E0001 "syntax error";
+    E0101 "unknown operator, block or function";
+    E0102 "undefined name";
+    E0103 "a name is used twice";
+    E0104 "wrong type";
+    E0105 "wrong, missing or unknown argument";
+    E0106 "blocks contain each other without end";
+    E0107 "unknown parameter in `--set`";
+    E0108 "value out of range";
+    E0109 "import problem";
+    E0110 "assertion failed";
+    E0201 "the model or its recipe is incomplete";
+    E0202 "the recipe does not fit the model";
+    E0203 "unknown entry or value in the recipe";
+    E0204 "a selector matches nothing";
+    E0301 "empty output";
+    E0302 "shapes do not match";
+    E0303 "a shape assertion does not hold";
+    E0401 "the operator is not finite on its domain";
+    W0104 "unused definition";
+    W0303 "the orthogonality penalty can never reach zero";
+}
+
+impl Code {
+    /// Errors start with `E`, lints with `W`.
+    pub fn severity(self) -> Severity {
+        if self.name().starts_with('E') { Severity::Error } else { Severity::Warning }
+    }
+
+    /// Finds `E0301` in any case.
+    pub fn find(name: &str) -> Option<Code> {
+        Self::ALL.iter().copied().find(|it| it.name().eq_ignore_ascii_case(name))
+    }
+}

@@ -1,0 +1,1 @@
+//! How diagnostics look: for people (codespan-reporting) and for programs (JSON).

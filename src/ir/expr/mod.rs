@@ -1,0 +1,143 @@
+//! Scalar expressions: what a `Map` computes for each element.
+//!
+//! A [`ScalarFn`] is a small hash-consed DAG in topological order. It is printed as CUDA by
+//! `kernel`, run as a blocked tape by `runtime/cpu`, evaluated in f64 by `interp`.
+
+mod build;
+mod differentiate;
+mod range;
+mod simplify;
+mod text;
+
+pub use build::Pool;
+pub use range::Interval;
+
+use super::op::Scalar64;
+use serde::{Deserialize, Serialize};
+
+/// One argument. Each is a plain function of a number; what is singular is made safe here, once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unary {
+    /// `-a`.
+    Neg,
+    /// `|a|`, derivative `sign(a)`.
+    Abs,
+    /// -1, 0 or 1; derivative 0.
+    Sign,
+    /// Root of `max(a, 0)`.
+    Sqrt,
+    /// `1 / sqrt(a)`.
+    Rsqrt,
+    /// `e^a`.
+    Exp,
+    /// `e^a - 1`, exact near 0.
+    Expm1,
+    /// Natural logarithm.
+    Log,
+    /// `log(1 + a)`, exact near 0.
+    Log1p,
+    /// Sine.
+    Sin,
+    /// Cosine.
+    Cos,
+    /// Hyperbolic tangent.
+    Tanh,
+    /// `1 / (1 + e^-a)`.
+    Logistic,
+    /// Arc sine of `a` clamped to [-1, 1].
+    Asin,
+    /// Arc cosine of `a` clamped to [-1, 1].
+    Acos,
+    /// Derivative of `Asin`: `1 / sqrt(max(1 - a^2, d))`, `d` = 1e-6 in f32 and bf16 paths, 1e-12 in f64.
+    AsinSlope,
+    /// Arc tangent.
+    Atan,
+    /// Largest integer not above `a`; derivative 0.
+    Floor,
+    /// The value itself; its derivative is defined to be 0.
+    Stop,
+}
+
+/// Two arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Binary {
+    /// `a + b`.
+    Add,
+    /// `a - b`.
+    Sub,
+    /// `a * b`.
+    Mul,
+    /// `a / b`.
+    Div,
+    /// `a ^ b`.
+    Pow,
+    /// The smaller.
+    Min,
+    /// The larger; the derivative of a tie goes to `b`, so that relu'(0) = 0 for `max(x, 0)`.
+    Max,
+    /// 1 if `a < b`, else 0.
+    Lt,
+    /// 1 if `a <= b`, else 0.
+    Le,
+    /// 1 if `a == b`, else 0.
+    Eq,
+}
+
+/// A value inside a [`ScalarFn`]: its position among the nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Scalar(pub u32);
+
+/// A node of the DAG; operands come earlier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExprNode {
+    /// A number.
+    Const(Scalar64),
+    /// Argument number `i`.
+    Input(u32),
+    /// One operand.
+    Unary(Unary, Scalar),
+    /// Two operands.
+    Binary(Binary, Scalar, Scalar),
+    /// `a` where the first is not 0, else `b`.
+    Select(Scalar, Scalar, Scalar),
+}
+
+/// A function of scalars with one or more results, without dead nodes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ScalarFn {
+    /// How many arguments.
+    pub arity: u32,
+    /// Nodes, operands first.
+    pub nodes: Vec<ExprNode>,
+    /// The results.
+    pub roots: Vec<Scalar>,
+}
+
+impl ScalarFn {
+    /// Builds a function with one result.
+    pub fn build(arity: u32, f: impl FnOnce(&mut Pool, &[Scalar]) -> Scalar) -> ScalarFn {
+        let mut pool = Pool::new();
+        let inputs: Vec<Scalar> = (0..arity).map(|it| pool.input(it)).collect();
+        let root = f(&mut pool, &inputs);
+        pool.finish(arity, &[root])
+    }
+
+    /// The only result of a `Map`'s body.
+    pub fn root(&self) -> Scalar {
+        debug_assert_eq!(self.roots.len(), 1);
+        self.roots[0]
+    }
+
+    /// Which arguments occur.
+    pub fn used_inputs(&self) -> Vec<u32> {
+        let mut used: Vec<u32> =
+            self.nodes.iter().filter_map(|it| if let ExprNode::Input(i) = it { Some(*i) } else { None }).collect();
+        used.sort_unstable();
+        used.dedup();
+        used
+    }
+}

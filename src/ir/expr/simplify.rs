@@ -1,0 +1,1 @@
+//! Simplification: constants, identities, and the rewrites that keep operators safe.

@@ -1,0 +1,329 @@
+//! Nodes, edges and the tables beside them.
+
+use super::{DType, Fact, Op, Recipe, Shape, ShapeError, infer, op::Scalar64};
+use crate::diag::Span;
+use petgraph::stable_graph::{NodeIndex, StableDiGraph};
+use petgraph::{Direction, visit::EdgeRef};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+
+/// A node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct NodeId(pub u32);
+
+/// A parameter, by its position in [`Graph::params`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ParamId(pub u32);
+
+/// A state, by its position in [`Graph::states`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct StateId(pub u32);
+
+/// Where a node came from, by its position in [`Graph::origins`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OriginId(pub u32);
+
+/// Training and evaluation differ in a model (batch statistics, heads that see the label).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Mode {
+    /// Batch statistics; running statistics are updated.
+    Train,
+    /// Running statistics.
+    Evaluate,
+}
+
+/// What a runtime can be asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// One training step.
+    Step,
+    /// One batch of evaluation.
+    Evaluate,
+    /// Projections of parameters, every so many steps.
+    Project,
+}
+
+/// One step on the way from the model's text to a node: a loop's pass, a block's call.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Frame {
+    /// The loop header or the call.
+    pub span: Span,
+    /// `in repetition stage = 2 of this loop`, `with filters = 64`.
+    pub text: String,
+}
+
+/// Where a node came from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// The expression that made it.
+    pub span: Span,
+    /// The enclosing instantiations, outermost first.
+    pub frames: Vec<Frame>,
+    /// The layer it belongs to: `conv1_0`; empty outside of layers.
+    pub layer: String,
+}
+
+/// How a tensor starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Init {
+    /// The same number everywhere.
+    Constant(Scalar64),
+    /// Unbounded normal with this standard deviation.
+    Normal(Scalar64),
+}
+
+/// What a parameter is for; selectors of penalties and projections ask for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ParamRole {
+    /// A convolution's filter.
+    Filter,
+    /// Scale of a batch normalisation.
+    Gamma,
+    /// Shift of a batch normalisation.
+    Beta,
+    /// An operator's learnable parameter.
+    Learned,
+}
+
+/// A trained tensor.
+#[derive(Clone, Debug)]
+pub struct Param {
+    /// `conv1_0/filter`: the key in checkpoints.
+    pub path: String,
+    /// Extents.
+    pub shape: Shape,
+    /// Start value.
+    pub init: Init,
+    /// What it is for.
+    pub role: ParamRole,
+    /// The layer that owns it: `conv1_0`.
+    pub layer: String,
+    /// The operator of that layer: `cosine`, `none`; empty for a batch normalisation's.
+    pub operator: String,
+    /// Where it came from.
+    pub origin: OriginId,
+}
+
+/// A tensor kept between steps that is not trained.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// `conv1_0/bn/ema_mean`, `conv1_0/filter/adam_m`, `step`.
+    pub path: String,
+    /// Extents.
+    pub shape: Shape,
+    /// Element type.
+    pub dtype: DType,
+    /// Start value.
+    pub init: f64,
+    /// Where it came from.
+    pub origin: OriginId,
+}
+
+/// One user-visible layer, for `show` and for messages.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    /// `conv1_0`.
+    pub path: String,
+    /// `sphere_conv 3x3, cosine`: what it is, with what matters.
+    pub kind: String,
+    /// Its result in training mode.
+    pub output: NodeId,
+    /// Where it came from.
+    pub origin: OriginId,
+}
+
+#[derive(Clone, Debug)]
+struct NodeData {
+    op: Op,
+    fact: Fact,
+    origin: OriginId,
+}
+
+/// A graph with its tables. Nodes are hash-consed: building the same op on the same inputs twice
+/// gives the same node (`Update` excepted). Inputs always exist before the node that uses them, so
+/// ascending `NodeId` is a topological order.
+#[derive(Clone, Debug, Default)]
+pub struct Graph {
+    nodes: StableDiGraph<NodeData, u8>,
+    known: HashMap<(Op, Vec<NodeId>), NodeId>,
+    origins: Vec<Origin>,
+    /// The model's name.
+    pub name: String,
+    /// Trained tensors in order of creation.
+    pub params: Vec<Param>,
+    /// Other tensors kept between steps.
+    pub states: Vec<State>,
+    /// Layers in order of the text.
+    pub layers: Vec<Layer>,
+    /// The model's input in each mode: `u8[n,h,w,c]` or real.
+    pub inputs: BTreeMap<Mode, NodeId>,
+    /// Labels in each mode, `int[n]`, once something asked for them.
+    pub labels: BTreeMap<Mode, NodeId>,
+    /// The model's output in each mode.
+    pub outputs: BTreeMap<Mode, NodeId>,
+    /// What each phase must do, in order: `Update` nodes.
+    pub effects: BTreeMap<Phase, Vec<NodeId>>,
+    /// What can be read after each phase, by name: `fit`, `accuracy`, `scores`.
+    pub results: BTreeMap<Phase, BTreeMap<String, NodeId>>,
+    /// How it is trained; `None` for a file without `train`.
+    pub recipe: Option<Recipe>,
+}
+
+impl Graph {
+    /// An empty graph.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), origins: vec![Origin::default()], ..Self::default() }
+    }
+
+    /// Remembers an origin.
+    pub fn origin(&mut self, origin: Origin) -> OriginId {
+        self.origins.push(origin);
+        OriginId(self.origins.len() as u32 - 1)
+    }
+
+    /// Looks an origin up.
+    pub fn origin_of(&self, id: OriginId) -> &Origin {
+        &self.origins[id.0 as usize]
+    }
+
+    /// Adds a node, or finds the equal one. When the shape rule fails, the node's fact is `Unknown`
+    /// and the error comes back beside it; callers in later passes use [`crate::shape::Builder`].
+    pub fn add(&mut self, op: Op, inputs: &[NodeId], origin: OriginId) -> (NodeId, Option<ShapeError>) {
+        let key = (op, inputs.to_vec());
+        let shared = !matches!(key.0, Op::Update(_));
+        if shared && let Some(&id) = self.known.get(&key) {
+            return (id, None);
+        }
+        let facts: Vec<&Fact> = inputs.iter().map(|&it| self.fact(it)).collect();
+        let (fact, error) = match infer(&key.0, &facts, &self.params, &self.states) {
+            Ok(fact) => (fact, None),
+            Err(error) => (Fact::Unknown, Some(error)),
+        };
+        let id = NodeId(self.nodes.node_count() as u32);
+        let index = self.nodes.add_node(NodeData { op: key.0.clone(), fact, origin });
+        debug_assert_eq!(index.index(), id.0 as usize);
+        for (at, &input) in inputs.iter().enumerate() {
+            self.nodes.add_edge(NodeIndex::new(input.0 as usize), index, at as u8);
+        }
+        if shared {
+            self.known.insert(key, id);
+        }
+        (id, error)
+    }
+
+    /// Adds a parameter; its path must be new.
+    pub fn add_param(&mut self, param: Param) -> ParamId {
+        debug_assert!(self.params.iter().all(|it| it.path != param.path), "two parameters `{}`", param.path);
+        self.params.push(param);
+        ParamId(self.params.len() as u32 - 1)
+    }
+
+    /// Adds a state; its path must be new.
+    pub fn add_state(&mut self, state: State) -> StateId {
+        debug_assert!(self.states.iter().all(|it| it.path != state.path), "two states `{}`", state.path);
+        self.states.push(state);
+        StateId(self.states.len() as u32 - 1)
+    }
+
+    /// A parameter by path.
+    pub fn find_param(&self, path: &str) -> Option<ParamId> {
+        self.params.iter().position(|it| it.path == path).map(|it| ParamId(it as u32))
+    }
+
+    /// A state by path.
+    pub fn find_state(&self, path: &str) -> Option<StateId> {
+        self.states.iter().position(|it| it.path == path).map(|it| StateId(it as u32))
+    }
+
+    /// A parameter.
+    pub fn param(&self, id: ParamId) -> &Param {
+        &self.params[id.0 as usize]
+    }
+
+    /// A state.
+    pub fn state(&self, id: StateId) -> &State {
+        &self.states[id.0 as usize]
+    }
+
+    fn data(&self, id: NodeId) -> &NodeData {
+        &self.nodes[NodeIndex::new(id.0 as usize)]
+    }
+
+    /// What a node does.
+    pub fn op(&self, id: NodeId) -> &Op {
+        &self.data(id).op
+    }
+
+    /// What is known of a node's result.
+    pub fn fact(&self, id: NodeId) -> &Fact {
+        &self.data(id).fact
+    }
+
+    /// The shape of a node that is known to be known (always in a `Typed` graph).
+    pub fn shape(&self, id: NodeId) -> &Shape {
+        self.fact(id).shape().unwrap_or_else(|| panic!("the shape of %{} is unknown\n{self}", id.0))
+    }
+
+    /// Where a node came from.
+    pub fn origin_id(&self, id: NodeId) -> OriginId {
+        self.data(id).origin
+    }
+
+    /// A node's operands in order.
+    pub fn operands(&self, id: NodeId) -> Vec<NodeId> {
+        let index = NodeIndex::new(id.0 as usize);
+        let mut edges: Vec<(u8, NodeId)> = self
+            .nodes
+            .edges_directed(index, Direction::Incoming)
+            .map(|it| (*it.weight(), NodeId(it.source().index() as u32)))
+            .collect();
+        edges.sort();
+        edges.into_iter().map(|(_, it)| it).collect()
+    }
+
+    /// The nodes that use a node, ascending, each once.
+    pub fn users(&self, id: NodeId) -> Vec<NodeId> {
+        let index = NodeIndex::new(id.0 as usize);
+        let mut users: Vec<NodeId> =
+            self.nodes.neighbors_directed(index, Direction::Outgoing).map(|it| NodeId(it.index() as u32)).collect();
+        users.sort();
+        users.dedup();
+        users
+    }
+
+    /// All nodes, operands before users.
+    pub fn ids(&self) -> impl DoubleEndedIterator<Item = NodeId> + '_ {
+        self.nodes.node_indices().map(|it| NodeId(it.index() as u32))
+    }
+
+    /// Number of nodes.
+    pub fn len(&self) -> usize {
+        self.nodes.node_count()
+    }
+
+    /// Whether there are no nodes.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.node_count() == 0
+    }
+
+    /// The nodes that `roots` need, ascending, which is a topological order.
+    pub fn needed(&self, roots: impl IntoIterator<Item = NodeId>) -> Vec<NodeId> {
+        let mut seen = vec![false; self.nodes.node_count()];
+        let mut todo: Vec<NodeId> = roots.into_iter().collect();
+        while let Some(id) = todo.pop() {
+            if !std::mem::replace(&mut seen[id.0 as usize], true) {
+                todo.extend(self.operands(id));
+            }
+        }
+        (0..seen.len()).filter(|&it| seen[it]).map(|it| NodeId(it as u32)).collect()
+    }
+
+    /// Everything a phase must compute: its effects and its results.
+    pub fn phase_roots(&self, phase: Phase) -> Vec<NodeId> {
+        let mut roots = self.effects.get(&phase).cloned().unwrap_or_default();
+        roots.extend(self.results.get(&phase).into_iter().flat_map(|it| it.values().copied()));
+        roots
+    }
+}

@@ -1,0 +1,290 @@
+//! The shape rules: one for each op, used by the checker and by every builder.
+
+use super::{DType, Fact, Geometry, Loss, Op, Param, Random, Shape, State, Window};
+
+/// Why an op does not fit its operands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ShapeError {
+    /// No window fits the input.
+    Empty {
+        /// Height and width.
+        size: [usize; 2],
+        /// The window.
+        geometry: Geometry,
+    },
+    /// Operands do not broadcast.
+    Mismatch {
+        /// Position of the operand that does not fit those before it.
+        operand: usize,
+        /// What those before it came to.
+        left: Shape,
+        /// Its shape.
+        right: Shape,
+    },
+    /// The filter was made for another number of channels.
+    Channels {
+        /// Channels of the input.
+        input: usize,
+        /// Channels the filter takes.
+        filter: usize,
+    },
+    /// An operand of the wrong rank.
+    Rank {
+        /// Which operand.
+        operand: usize,
+        /// Axes wanted.
+        expected: usize,
+        /// Its shape.
+        found: Shape,
+    },
+    /// An operand of the wrong element type.
+    Type {
+        /// Which operand.
+        operand: usize,
+        /// Wanted.
+        expected: DType,
+        /// Found.
+        found: DType,
+    },
+    /// Two extents that must be equal.
+    Extent {
+        /// What they are.
+        what: &'static str,
+        /// One.
+        left: usize,
+        /// The other.
+        right: usize,
+    },
+    /// Reshape to another number of elements.
+    Elements {
+        /// From.
+        from: Shape,
+        /// To.
+        to: Shape,
+    },
+}
+
+type Result<T> = std::result::Result<T, ShapeError>;
+
+/// What is known of an op's result. `Unknown` when an operand is.
+pub fn infer(op: &Op, operands: &[&Fact], params: &[Param], states: &[State]) -> Result<Fact> {
+    let Some(known) = operands
+        .iter()
+        .map(|it| match it {
+            Fact::Known { shape, dtype } => Some((shape, *dtype)),
+            Fact::Unknown => None,
+        })
+        .collect::<Option<Vec<(&Shape, DType)>>>()
+    else {
+        return Ok(Fact::Unknown);
+    };
+    let given = Operands(&known);
+    match op {
+        Op::Input { shape, dtype, .. } => Ok(Fact::Known { shape: shape.clone(), dtype: *dtype }),
+        Op::Param(id) => Ok(Fact::real(params[id.0 as usize].shape.clone())),
+        Op::State(id) => {
+            let state = &states[id.0 as usize];
+            Ok(Fact::Known { shape: state.shape.clone(), dtype: state.dtype })
+        }
+        Op::Const { shape, .. } => Ok(Fact::real(shape.clone())),
+        Op::Conv(geometry) => conv(&given, geometry),
+        Op::ConvInputGrad { geometry, size } => conv_input_grad(&given, geometry, *size),
+        Op::ConvFilterGrad(geometry) => conv_filter_grad(&given, geometry),
+        Op::MatMul { transpose_a, transpose_b } => matmul(&given, *transpose_a, *transpose_b),
+        Op::Map { body, int } => map(&given, body.arity as usize, *int),
+        Op::Reduce { axes, .. } => {
+            let mut shape = given.real(0)?.clone();
+            for &axis in axes {
+                if shape.rank() <= axis {
+                    return Err(ShapeError::Rank { operand: 0, expected: axis + 1, found: shape });
+                }
+                shape.0[axis] = 1;
+            }
+            Ok(Fact::real(shape))
+        }
+        Op::Broadcast(to) => {
+            let from = given.real(0)?;
+            match from.broadcast(to) {
+                Some(both) if both == *to => Ok(Fact::real(to.clone())),
+                _ => Err(ShapeError::Mismatch { operand: 0, left: to.clone(), right: from.clone() }),
+            }
+        }
+        Op::Reshape(to) => {
+            let (from, dtype) = given.0[0];
+            if from.len() != to.len() {
+                return Err(ShapeError::Elements { from: from.clone(), to: to.clone() });
+            }
+            Ok(Fact::Known { shape: to.clone(), dtype })
+        }
+        Op::Transpose(perm) => {
+            let from = given.real(0)?;
+            if from.rank() != perm.len() {
+                return Err(ShapeError::Rank { operand: 0, expected: perm.len(), found: from.clone() });
+            }
+            Ok(Fact::real(Shape(perm.iter().map(|&it| from.0[it]).collect())))
+        }
+        Op::Window { kind, geometry } => window(&given, *kind, geometry),
+        Op::Gather { flip, crop } => gather(&given, *flip || 0 < *crop),
+        Op::Loss(kind) => loss(&given, *kind),
+        Op::Random { kind, shape, .. } => {
+            given.typed(0, DType::Int, 0)?;
+            Ok(match kind {
+                Random::Uniform => Fact::real(shape.clone()),
+                Random::Shuffle { .. } | Random::Sequence { .. } => Fact::int(shape.clone()),
+            })
+        }
+        Op::Update(_) => {
+            let (shape, dtype) = given.0[0];
+            Ok(Fact::Known { shape: shape.clone(), dtype })
+        }
+    }
+}
+
+struct Operands<'a>(&'a [(&'a Shape, DType)]);
+
+impl<'a> Operands<'a> {
+    fn real(&self, at: usize) -> Result<&'a Shape> {
+        let (shape, found) = self.0[at];
+        if found != DType::Real {
+            return Err(ShapeError::Type { operand: at, expected: DType::Real, found });
+        }
+        Ok(shape)
+    }
+
+    fn typed(&self, at: usize, expected: DType, rank: usize) -> Result<&'a Shape> {
+        let (shape, found) = self.0[at];
+        if found != expected {
+            return Err(ShapeError::Type { operand: at, expected, found });
+        }
+        if shape.rank() != rank {
+            return Err(ShapeError::Rank { operand: at, expected: rank, found: shape.clone() });
+        }
+        Ok(shape)
+    }
+
+    /// Extents of a real operand of rank `N`.
+    fn dims<const N: usize>(&self, at: usize) -> Result<[usize; N]> {
+        let shape = self.typed(at, DType::Real, N)?;
+        Ok(std::array::from_fn(|axis| shape.0[axis]))
+    }
+}
+
+fn equal(what: &'static str, left: usize, right: usize) -> Result<()> {
+    if left == right { Ok(()) } else { Err(ShapeError::Extent { what, left, right }) }
+}
+
+fn slide(geometry: &Geometry, size: [usize; 2]) -> Result<[usize; 2]> {
+    geometry.output(size).ok_or(ShapeError::Empty { size, geometry: *geometry })
+}
+
+fn conv(given: &Operands<'_>, geometry: &Geometry) -> Result<Fact> {
+    let [n, h, w, c] = given.dims::<4>(0)?;
+    let [kh, kw, cin, cout] = given.dims::<4>(1)?;
+    if c != cin {
+        return Err(ShapeError::Channels { input: c, filter: cin });
+    }
+    equal("kernel height", geometry.kernel[0], kh)?;
+    equal("kernel width", geometry.kernel[1], kw)?;
+    let [oh, ow] = slide(geometry, [h, w])?;
+    Ok(Fact::real([n, oh, ow, cout]))
+}
+
+fn conv_input_grad(given: &Operands<'_>, geometry: &Geometry, size: [usize; 2]) -> Result<Fact> {
+    let [n, h, w, c] = given.dims::<4>(0)?;
+    let [_, _, cin, cout] = given.dims::<4>(1)?;
+    equal("channels", c, cout)?;
+    let [oh, ow] = slide(geometry, size)?;
+    equal("height", h, oh)?;
+    equal("width", w, ow)?;
+    Ok(Fact::real([n, size[0], size[1], cin]))
+}
+
+fn conv_filter_grad(given: &Operands<'_>, geometry: &Geometry) -> Result<Fact> {
+    let [n, h, w, cin] = given.dims::<4>(0)?;
+    let [dn, dh, dw, cout] = given.dims::<4>(1)?;
+    equal("images", n, dn)?;
+    let [oh, ow] = slide(geometry, [h, w])?;
+    equal("height", dh, oh)?;
+    equal("width", dw, ow)?;
+    Ok(Fact::real([geometry.kernel[0], geometry.kernel[1], cin, cout]))
+}
+
+fn matmul(given: &Operands<'_>, transpose_a: bool, transpose_b: bool) -> Result<Fact> {
+    let mut a = given.dims::<2>(0)?;
+    let mut b = given.dims::<2>(1)?;
+    if transpose_a {
+        a.reverse();
+    }
+    if transpose_b {
+        b.reverse();
+    }
+    equal("summed extent", a[1], b[0])?;
+    Ok(Fact::real([a[0], b[1]]))
+}
+
+fn map(given: &Operands<'_>, arity: usize, int: bool) -> Result<Fact> {
+    equal("operands of the expression", given.0.len(), arity)?;
+    let mut shape = Shape::scalar();
+    for (operand, (right, _)) in given.0.iter().enumerate() {
+        shape = shape.broadcast(right).ok_or_else(|| ShapeError::Mismatch {
+            operand,
+            left: shape.clone(),
+            right: (*right).clone(),
+        })?;
+    }
+    Ok(Fact::Known { shape, dtype: if int { DType::Int } else { DType::Real } })
+}
+
+fn window(given: &Operands<'_>, kind: Window, geometry: &Geometry) -> Result<Fact> {
+    let [n, h, w, c] = given.dims::<4>(0)?;
+    match kind {
+        Window::Sum | Window::Max => {
+            let [oh, ow] = slide(geometry, [h, w])?;
+            Ok(Fact::real([n, oh, ow, c]))
+        }
+        Window::SumGrad { size } => {
+            let [oh, ow] = slide(geometry, size)?;
+            equal("height", h, oh)?;
+            equal("width", w, ow)?;
+            Ok(Fact::real([n, size[0], size[1], c]))
+        }
+        Window::MaxGrad => {
+            let [_, dh, dw, dc] = given.dims::<4>(1)?;
+            let [oh, ow] = slide(geometry, [h, w])?;
+            equal("height", dh, oh)?;
+            equal("width", dw, ow)?;
+            equal("channels", dc, c)?;
+            Ok(Fact::real([n, h, w, c]))
+        }
+    }
+}
+
+fn gather(given: &Operands<'_>, augmented: bool) -> Result<Fact> {
+    let (source, dtype) = given.0[0];
+    let index = given.typed(1, DType::Int, 1)?;
+    if source.rank() == 0 {
+        return Err(ShapeError::Rank { operand: 0, expected: 1, found: source.clone() });
+    }
+    if augmented {
+        let [n, three] = given.dims::<2>(2)?;
+        equal("images", n, index.0[0])?;
+        equal("random numbers per image", three, 3)?;
+    }
+    let mut shape = source.clone();
+    shape.0[0] = index.0[0];
+    Ok(Fact::Known { shape, dtype })
+}
+
+fn loss(given: &Operands<'_>, kind: Loss) -> Result<Fact> {
+    let [n, classes] = given.dims::<2>(0)?;
+    let labels = given.typed(1, DType::Int, 1)?;
+    equal("examples", n, labels.0[0])?;
+    match kind {
+        Loss::CrossEntropy { .. } | Loss::Correct => Ok(Fact::real([n])),
+        Loss::CrossEntropyGrad { .. } => {
+            let [g] = given.dims::<1>(2)?;
+            equal("examples", n, g)?;
+            Ok(Fact::real([n, classes]))
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The intermediate representation: tensors as a graph of few primitive ops, scalars as
+//! expressions inside `Map`. Facts (shape and dtype) are computed when a node is built.
+//!
+//! `SphereConv` is no op: it is what `Conv`, `Window`, `Reduce` and `Map` compose to.
+
+pub mod expr;
+pub mod fact;
+pub mod graph;
+pub mod infer;
+pub mod op;
+pub mod print;
+pub mod random;
+pub mod recipe;
+pub mod verify;
+
+pub use expr::{Binary, ExprNode, Scalar, ScalarFn, Unary};
+pub use fact::{DType, Fact, Shape};
+pub use graph::{
+    Frame, Graph, Init, Layer, Mode, NodeId, Origin, OriginId, Param, ParamId, ParamRole, Phase, State, StateId,
+};
+pub use infer::{ShapeError, infer};
+pub use op::{Extern, Fill, Geometry, Loss, Op, Random, Reduction, Target, Window};
+pub use recipe::{Augment, Optimizer, Penalty, PenaltyKind, Projection, Recipe, Schedule};

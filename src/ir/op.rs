@@ -1,0 +1,261 @@
+//! The closed set of ops. Matched without wildcards: adding one is a list of compile errors.
+
+use super::{DType, ParamId, ScalarFn, Shape, StateId};
+use serde::{Deserialize, Serialize};
+
+/// How a window slides over an image: kernel, stride and padding in (height, width).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Geometry {
+    /// Extent of the window.
+    pub kernel: [usize; 2],
+    /// Step between windows.
+    pub stride: [usize; 2],
+    /// Zeros before the first row and column.
+    pub before: [usize; 2],
+    /// Zeros after the last row and column.
+    pub after: [usize; 2],
+}
+
+impl Geometry {
+    /// No padding.
+    pub fn valid(kernel: [usize; 2], stride: [usize; 2]) -> Self {
+        Self { kernel, stride, before: [0; 2], after: [0; 2] }
+    }
+
+    /// Output `ceil(n / stride)`; the smaller half of the padding comes before (as in TensorFlow).
+    pub fn same(size: [usize; 2], kernel: [usize; 2], stride: [usize; 2]) -> Self {
+        let mut res = Self::valid(kernel, stride);
+        for axis in 0..2 {
+            let out = size[axis].div_ceil(stride[axis]);
+            let total = ((out.max(1) - 1) * stride[axis] + kernel[axis]).saturating_sub(size[axis]);
+            res.before[axis] = total / 2;
+            res.after[axis] = total - total / 2;
+        }
+        res
+    }
+
+    /// Extents of the output for an input of `size`; `None` when no window fits.
+    pub fn output(&self, size: [usize; 2]) -> Option<[usize; 2]> {
+        let along = |axis: usize| {
+            let padded = size[axis] + self.before[axis] + self.after[axis];
+            padded.checked_sub(self.kernel[axis]).map(|it| it / self.stride[axis] + 1)
+        };
+        Some([along(0)?, along(1)?])
+    }
+}
+
+/// Buffers that are bound from outside before a run.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Extern {
+    /// All training images, `u8[examples, h, w, c]`.
+    TrainImages,
+    /// All training labels, `int[examples]`.
+    TrainLabels,
+    /// All test images.
+    TestImages,
+    /// All test labels.
+    TestLabels,
+    /// A tensor that a test, `predict` or `verify` supplies.
+    Named(String),
+}
+
+/// Constant tensors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fill {
+    /// The same number everywhere.
+    Value(Scalar64),
+    /// The identity matrix of `[n, n]`.
+    Eye,
+}
+
+/// An `f64` compared and hashed by its bits.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Scalar64(pub f64);
+
+impl PartialEq for Scalar64 {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.to_bits() == other.0.to_bits()
+    }
+}
+impl Eq for Scalar64 {}
+impl std::hash::Hash for Scalar64 {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.to_bits().hash(state);
+    }
+}
+
+/// Reductions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reduction {
+    /// Sum.
+    Sum,
+    /// Maximum.
+    Max,
+}
+
+/// Sliding windows over each channel of `[n, h, w, c]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Window {
+    /// `(x) -> y`: sum over the window; positions outside count as zero.
+    Sum,
+    /// `(dy) -> dx`: adjoint of `Sum` for an input of `size`.
+    SumGrad {
+        /// Height and width of the input of the forward window.
+        size: [usize; 2],
+    },
+    /// `(x) -> y`: maximum over the positions inside the image.
+    Max,
+    /// `(x, dy) -> dx`: to the first maximum in row-major order of the window.
+    MaxGrad,
+}
+
+/// Classification losses over `logits: real[n, classes]`, `labels: int[n]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Loss {
+    /// `(logits, labels) -> real[n]`: `-sum_c y_c log(softmax(logits)_c + floor)` per example, with
+    /// `y = (1 - smoothing) onehot + smoothing / classes`.
+    CrossEntropy {
+        /// Share of the label spread over all classes.
+        smoothing: Scalar64,
+        /// Added to each probability before the logarithm.
+        floor: Scalar64,
+    },
+    /// `(logits, labels, g: real[n]) -> real[n, classes]`: adjoint of `CrossEntropy` in the logits.
+    CrossEntropyGrad {
+        /// As above.
+        smoothing: Scalar64,
+        /// As above.
+        floor: Scalar64,
+    },
+    /// `(logits, labels) -> real[n]`: 1 where the largest logit (the first of equals) is the label's.
+    Correct,
+}
+
+/// Numbers made by a counter: a function of seed, stream, step and position only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Random {
+    /// `(step: int[]) -> real[shape]`: uniform in [0, 1), Philox4x32-10, `(word >> 8) * 2^-24`.
+    Uniform,
+    /// `(step: int[]) -> int[n]`: which examples batch `step` holds; every epoch visits each of
+    /// `examples` once, in an order of its own.
+    Shuffle {
+        /// Size of the data set.
+        examples: usize,
+    },
+    /// `(start: int[]) -> int[n]`: `start, start + 1, ...` wrapped at `examples`.
+    Sequence {
+        /// Size of the data set.
+        examples: usize,
+    },
+}
+
+/// What an `Update` writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// A parameter.
+    Param(ParamId),
+    /// A state.
+    State(StateId),
+}
+
+/// A primitive operation. Operands are the node's inputs, in order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Op {
+    /// Leaf: bound from outside.
+    Input {
+        /// Which buffer.
+        source: Extern,
+        /// Its shape.
+        shape: Shape,
+        /// Its dtype.
+        dtype: DType,
+    },
+    /// Leaf: a trained tensor.
+    Param(ParamId),
+    /// Leaf: what a step keeps besides parameters: moments, running statistics, counters.
+    State(StateId),
+    /// Leaf: a constant tensor.
+    Const {
+        /// Its numbers.
+        fill: Fill,
+        /// Its shape.
+        shape: Shape,
+    },
+    /// `(x: [n,h,w,cin], w: [kh,kw,cin,cout]) -> [n,oh,ow,cout]`.
+    Conv(Geometry),
+    /// `(dy, w) -> dx` for an input of `size`.
+    ConvInputGrad {
+        /// Of the forward convolution.
+        geometry: Geometry,
+        /// Height and width of its input.
+        size: [usize; 2],
+    },
+    /// `(x, dy) -> dw`.
+    ConvFilterGrad(Geometry),
+    /// `(a, b) -> a b` of matrices, either transposed.
+    MatMul {
+        /// Use `a` transposed.
+        transpose_a: bool,
+        /// Use `b` transposed.
+        transpose_b: bool,
+    },
+    /// One scalar expression over inputs that broadcast (aligned at the last axis). The result is
+    /// real, or int when `int` is set (rounded; evaluated in f64).
+    Map {
+        /// The expression; input `i` is operand `i`.
+        body: ScalarFn,
+        /// Whether the result is an integer (counters).
+        int: bool,
+    },
+    /// Sum or maximum over `axes`, which stay as extents of 1.
+    Reduce {
+        /// How.
+        kind: Reduction,
+        /// Sorted axes.
+        axes: Vec<usize>,
+    },
+    /// Repeats along missing axes and axes of extent 1.
+    Broadcast(Shape),
+    /// The same elements in row-major order under another shape.
+    Reshape(Shape),
+    /// Axes permuted: output axis `i` is input axis `perm[i]`.
+    Transpose(Vec<usize>),
+    /// Sliding windows.
+    Window {
+        /// Which.
+        kind: Window,
+        /// Of the forward window.
+        geometry: Geometry,
+    },
+    /// `(images: u8[examples,h,w,c], index: int[n], uniform: real[n,3]) -> u8[n,h,w,c]` with
+    /// augmentation, `(labels: int[examples], index: int[n]) -> int[n]` without: picks along the first
+    /// axis. `uniform` decides flip (`u0 < 0.5` mirrors), row and column of the crop
+    /// (`floor(u * (2 crop + 1))` into the image padded symmetrically by `crop`).
+    Gather {
+        /// Mirror half of the images; takes `uniform`.
+        flip: bool,
+        /// Symmetric padding before a random crop back to the size; 0 is none; takes `uniform`.
+        crop: usize,
+    },
+    /// Losses.
+    Loss(Loss),
+    /// Random numbers.
+    Random {
+        /// Which.
+        kind: Random,
+        /// Result shape.
+        shape: Shape,
+        /// Distinguishes uses under one seed.
+        stream: u64,
+    },
+    /// `(value) -> value`, also written to the target when the phase ends.
+    Update(Target),
+}

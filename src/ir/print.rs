@@ -1,0 +1,84 @@
+//! The text of a graph, deterministic to the byte: the `ir`, `typed` and `grad` dumps.
+
+use super::{Fill, Graph, NodeId, Op, Target};
+use std::fmt;
+
+impl fmt::Display for Graph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "graph {}", self.name)?;
+        for param in &self.params {
+            writeln!(f, "param {} : real{} {:?} {:?}", param.path, param.shape, param.role, param.init)?;
+        }
+        for state in &self.states {
+            writeln!(f, "state {} : {:?}{} = {}", state.path, state.dtype, state.shape, state.init)?;
+        }
+        for id in self.ids() {
+            self.write_node(f, id)?;
+        }
+        for (mode, id) in &self.outputs {
+            writeln!(f, "output {mode:?} = %{}", id.0)?;
+        }
+        for (phase, effects) in &self.effects {
+            for id in effects {
+                writeln!(f, "effect {phase:?} %{}", id.0)?;
+            }
+        }
+        for (phase, results) in &self.results {
+            for (name, id) in results {
+                writeln!(f, "result {phase:?} {name} = %{}", id.0)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Graph {
+    fn write_node(&self, f: &mut fmt::Formatter<'_>, id: NodeId) -> fmt::Result {
+        write!(f, "  %{} = ", id.0)?;
+        self.write_op(f, self.op(id))?;
+        let operands = self.operands(id);
+        if !operands.is_empty() {
+            let list: Vec<String> = operands.iter().map(|it| format!("%{}", it.0)).collect();
+            write!(f, " ({})", list.join(", "))?;
+        }
+        write!(f, " : {}", self.fact(id))?;
+        let layer = &self.origin_of(self.origin_id(id)).layer;
+        if layer.is_empty() { writeln!(f) } else { writeln!(f, "  // {layer}") }
+    }
+
+    fn write_op(&self, f: &mut fmt::Formatter<'_>, op: &Op) -> fmt::Result {
+        match op {
+            Op::Input { source, .. } => write!(f, "input {source:?}"),
+            Op::Param(id) => write!(f, "param {}", self.param(*id).path),
+            Op::State(id) => write!(f, "state {}", self.state(*id).path),
+            Op::Const { fill: Fill::Value(value), .. } => write!(f, "const {:?}", value.0),
+            Op::Const { fill: Fill::Eye, .. } => write!(f, "eye"),
+            Op::Conv(geometry) => write!(f, "conv{geometry}"),
+            Op::ConvInputGrad { geometry, .. } => write!(f, "conv_input_grad{geometry}"),
+            Op::ConvFilterGrad(geometry) => write!(f, "conv_filter_grad{geometry}"),
+            Op::MatMul { transpose_a, transpose_b } => {
+                let mark = |it: &bool| if *it { "^T" } else { "" };
+                write!(f, "matmul a{} b{}", mark(transpose_a), mark(transpose_b))
+            }
+            Op::Map { body, int } => write!(f, "map{} {body}", if *int { " int" } else { "" }),
+            Op::Reduce { kind, axes } => write!(f, "reduce {kind:?} {axes:?}"),
+            Op::Broadcast(_) => write!(f, "broadcast"),
+            Op::Reshape(_) => write!(f, "reshape"),
+            Op::Transpose(perm) => write!(f, "transpose {perm:?}"),
+            Op::Window { kind, geometry } => write!(f, "window {kind:?}{geometry}"),
+            Op::Gather { flip, crop } => write!(f, "gather flip={flip} crop={crop}"),
+            Op::Loss(kind) => write!(f, "loss {kind:?}"),
+            Op::Random { kind, stream, .. } => write!(f, "random {kind:?} stream={stream:016x}"),
+            Op::Update(Target::Param(id)) => write!(f, "update {}", self.param(*id).path),
+            Op::Update(Target::State(id)) => write!(f, "update {}", self.state(*id).path),
+        }
+    }
+}
+
+impl fmt::Display for super::Geometry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kernel, stride, before, after } = self;
+        write!(f, "[{}x{} s{}x{}", kernel[0], kernel[1], stride[0], stride[1])?;
+        write!(f, " pad {},{},{},{}]", before[0], before[1], after[0], after[1])
+    }
+}

@@ -1,0 +1,129 @@
+//! The recipe of an experiment, resolved: selectors are lists of parameters.
+
+use super::ParamId;
+use crate::diag::Span;
+use serde::{Deserialize, Serialize};
+
+/// Augmentation of training images.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Augment {
+    /// Mirror half of the images left to right.
+    pub flip: bool,
+    /// Pad symmetrically by this many pixels, then crop at random; 0 is none.
+    pub crop: usize,
+}
+
+/// Penalties added to the loss.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum PenaltyKind {
+    /// `coefficient * sum(x^2) / 2`.
+    L2,
+    /// `coefficient * sum((W^T W - I)^2) / 2`, `W` the filter as `[kh*kw*cin, cout]`.
+    Orthogonality,
+}
+
+/// A penalty on parameters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Penalty {
+    /// Which.
+    pub kind: PenaltyKind,
+    /// Its weight in the loss.
+    pub coefficient: f64,
+    /// On what.
+    pub params: Vec<ParamId>,
+    /// Where it was written.
+    pub span: Span,
+}
+
+/// A projection applied to parameters now and then.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Projection {
+    /// Divides each filter by its norm; the only kind so far.
+    pub params: Vec<ParamId>,
+    /// After every so many steps.
+    pub every: u64,
+    /// Where it was written.
+    pub span: Span,
+}
+
+/// How parameters move.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Optimizer {
+    /// Adam as TensorFlow 1 has it: `epsilon` outside the bias correction.
+    Adam {
+        /// Learning rate before the schedule.
+        rate: f64,
+        /// Decay of the first moment.
+        beta1: f64,
+        /// Decay of the second moment.
+        beta2: f64,
+        /// Added to the root of the second moment.
+        epsilon: f64,
+    },
+    /// `v = momentum v + g`, `p -= rate v`.
+    Sgd {
+        /// Learning rate before the schedule.
+        rate: f64,
+        /// Decay of the velocity; 0 keeps none.
+        momentum: f64,
+    },
+}
+
+/// Multiplies the learning rate over time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Schedule {
+    /// Always 1.
+    Constant,
+    /// `factor` to the number of milestones reached.
+    Step {
+        /// Iterations, ascending; the update of iteration `i` (from 0) counts `at <= i`.
+        at: Vec<u64>,
+        /// Multiplied at each.
+        factor: f64,
+    },
+    /// From 1 to 0 over all iterations along half a cosine.
+    Cosine,
+}
+
+/// The recipe.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recipe {
+    /// Name of the data set: `cifar10`, `digits`.
+    pub data: String,
+    /// Where it was written.
+    pub data_span: Span,
+    /// Augmentation.
+    pub augment: Augment,
+    /// Examples per step.
+    pub batch: usize,
+    /// Steps.
+    pub iterations: u64,
+    /// Label smoothing of the cross entropy.
+    pub smoothing: f64,
+    /// Added to probabilities before the logarithm.
+    pub floor: f64,
+    /// Penalties in order of the text.
+    pub penalties: Vec<Penalty>,
+    /// Projections in order of the text.
+    pub projections: Vec<Projection>,
+    /// Optimizer.
+    pub optimizer: Optimizer,
+    /// Schedule of its rate.
+    pub schedule: Schedule,
+    /// Evaluate on the test set every so many steps; 0 is only at the end.
+    pub evaluate_every: u64,
+    /// Write a checkpoint every so many steps; 0 is only at the end.
+    pub checkpoint_every: u64,
+    /// Of initial values, shuffling and augmentation.
+    pub seed: u64,
+    /// Whether batches are drawn in a shuffled order (`--no-shuffle` takes file order).
+    pub shuffle: bool,
+    /// Examples in the training set.
+    pub train_examples: usize,
+    /// Examples in the test set.
+    pub test_examples: usize,
+    /// Classes of the data set.
+    pub classes: usize,
+}

@@ -1,0 +1,162 @@
+//! What a kernel is, apart from where its buffers lie: family, sizes, scalar expression.
+//!
+//! Buffers are passed at launch: inputs in the order of the operands, then outputs.
+
+use crate::ir::{DType, Geometry, Loss, Random, Reduction, ScalarFn, Shape, Window};
+use serde::{Deserialize, Serialize};
+
+/// Which of a convolution's three products.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConvKind {
+    /// `(x, w) -> y`.
+    Forward,
+    /// `(dy, w) -> dx`.
+    InputGrad,
+    /// `(x, dy) -> dw`.
+    FilterGrad,
+}
+
+/// Sizes of a convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ConvKernel {
+    /// Which product.
+    pub kind: ConvKind,
+    /// Of the forward convolution.
+    pub geometry: Geometry,
+    /// Images.
+    pub n: usize,
+    /// Height, width, channels of `x`.
+    pub input: [usize; 3],
+    /// Height, width, channels of `y`.
+    pub output: [usize; 3],
+}
+
+/// An operand of a [`MapKernel`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct MapInput {
+    /// Elements to step per axis of the iteration space; 0 repeats.
+    pub strides: Vec<usize>,
+    /// Element type in memory.
+    pub dtype: DType,
+}
+
+/// What happens to a result of a [`MapKernel`]'s expression.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Store {
+    /// Every element is written, row-major in the iteration space.
+    Full,
+    /// Reduced over the axes marked `true`; what is left is written row-major.
+    Reduce {
+        /// How.
+        kind: Reduction,
+        /// One mark per axis of the iteration space.
+        over: Vec<bool>,
+    },
+}
+
+/// A result of a [`MapKernel`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct MapOutput {
+    /// How it is stored.
+    pub store: Store,
+    /// Element type in memory.
+    pub dtype: DType,
+}
+
+/// One pass over an iteration space: reads inputs, evaluates a multi-result scalar function, and
+/// stores or reduces each result. An output may be the same buffer as an input that is read with
+/// the same strides (updates in place).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct MapKernel {
+    /// Extents, outermost first; adjacent axes that every operand treats alike are merged.
+    pub dims: Vec<usize>,
+    /// Operands; operand `i` is input `i` of `body`.
+    pub inputs: Vec<MapInput>,
+    /// The expressions; root `i` is output `i`.
+    pub body: ScalarFn,
+    /// Results.
+    pub outputs: Vec<MapOutput>,
+}
+
+/// A kernel.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KernelSpec {
+    /// Convolution family.
+    Conv(ConvKernel),
+    /// `c[m,n] = a b`, row-major; `a` is `[m,k]` (or `[k,m]` when transposed), `b` `[k,n]` (or `[n,k]`).
+    MatMul {
+        /// Rows of the result.
+        m: usize,
+        /// Columns of the result.
+        n: usize,
+        /// Summed extent.
+        k: usize,
+        /// `a` is stored transposed.
+        transpose_a: bool,
+        /// `b` is stored transposed.
+        transpose_b: bool,
+    },
+    /// Elementwise family, with reductions.
+    Map(MapKernel),
+    /// Sliding windows; `input` is the forward window's input, for gradients too.
+    Window {
+        /// Which.
+        kind: Window,
+        /// Of the forward window.
+        geometry: Geometry,
+        /// Images.
+        n: usize,
+        /// Height, width, channels of the forward input.
+        input: [usize; 3],
+        /// Height and width of the forward output.
+        output: [usize; 2],
+    },
+    /// Axes permuted.
+    Transpose {
+        /// Input shape.
+        shape: Shape,
+        /// Output axis `i` is input axis `perm[i]`.
+        perm: Vec<usize>,
+    },
+    /// Picks examples (see `ir::Op::Gather`).
+    Gather {
+        /// Element type.
+        dtype: DType,
+        /// Picks.
+        n: usize,
+        /// Shape of one example: `[h, w, c]` or `[]`.
+        item: Shape,
+        /// Mirror.
+        flip: bool,
+        /// Crop padding.
+        crop: usize,
+    },
+    /// Losses over `[n, classes]`.
+    Loss {
+        /// Which.
+        kind: Loss,
+        /// Examples.
+        n: usize,
+        /// Classes.
+        classes: usize,
+    },
+    /// Random numbers.
+    Random {
+        /// Which.
+        kind: Random,
+        /// Elements.
+        len: usize,
+        /// Stream under the plan's seed.
+        stream: u64,
+    },
+    /// Copies `bytes` bytes (an update that could not be written in place).
+    Copy {
+        /// Elements.
+        len: usize,
+        /// Element type.
+        dtype: DType,
+    },
+}

@@ -1,0 +1,41 @@
+//! What the command line decides about a compilation.
+
+/// What the compiler must know of a data set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataInfo {
+    /// `cifar10`.
+    pub name: String,
+    /// Height, width, channels.
+    pub image: [usize; 3],
+    /// Classes.
+    pub classes: usize,
+    /// Training examples.
+    pub train_examples: usize,
+    /// Test examples.
+    pub test_examples: usize,
+}
+
+/// Settings; `None` leaves the file's word.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// `--set name=value`, in order.
+    pub set: Vec<(String, String)>,
+    /// `--batch`.
+    pub batch: Option<usize>,
+    /// `--iterations`.
+    pub iterations: Option<u64>,
+    /// `--seed`.
+    pub seed: Option<u64>,
+    /// `--evaluate-every`.
+    pub evaluate_every: Option<u64>,
+    /// `--checkpoint-every`.
+    pub checkpoint_every: Option<u64>,
+    /// `--no-shuffle`.
+    pub no_shuffle: bool,
+    /// `--no-augment`.
+    pub no_augment: bool,
+    /// Data sets that a file can name.
+    pub known_data: Vec<DataInfo>,
+    /// The data set that is there (`--data`), in place of the one the file names.
+    pub data: Option<DataInfo>,
+}

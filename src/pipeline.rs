@@ -1,0 +1,1 @@
+//! Every pass, once, in order.

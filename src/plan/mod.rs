@@ -1,0 +1,145 @@
+//! The executable plan: buffers with offsets, launches in order, and what a trainer must know.
+//!
+//! The plan is the contract between compiler and runtimes. It is written and read as YAML.
+
+use crate::ir::op::Fill;
+use crate::ir::{DType, Extern, Init, Phase, Shape};
+use crate::kernel::KernelSpec;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A buffer, by its position in [`Plan::buffers`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BufferId(pub u32);
+
+/// Arithmetic and storage of reals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// 32-bit floats.
+    #[default]
+    F32,
+    /// 64-bit floats (CPU).
+    F64,
+}
+
+impl Precision {
+    /// Bytes of an element.
+    pub fn bytes(self, dtype: DType) -> usize {
+        match (dtype, self) {
+            (DType::U8, _) => 1,
+            (DType::Int, _) => 8,
+            (DType::Real, Precision::F32) => 4,
+            (DType::Real, Precision::F64) => 8,
+        }
+    }
+}
+
+/// What a buffer is for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BufferKind {
+    /// Bound from outside before a run.
+    Extern(Extern),
+    /// A parameter; kept, saved in checkpoints.
+    Param(Init),
+    /// A state; kept, saved in checkpoints.
+    State(f64),
+    /// A constant, written once.
+    Const(Fill),
+    /// Lives within a phase, at this offset of the arena.
+    Arena {
+        /// Bytes from the arena's start; a multiple of 64.
+        offset: usize,
+    },
+}
+
+/// A buffer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Buffer {
+    /// Path of a parameter or state; otherwise what it holds, for people.
+    pub name: String,
+    /// What for.
+    pub kind: BufferKind,
+    /// Extents.
+    pub shape: Shape,
+    /// Element type.
+    pub dtype: DType,
+    /// Where it comes from: `models/spherenet9.sph:20`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub line: String,
+}
+
+/// One kernel on some buffers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Launch {
+    /// Position in [`Plan::kernels`].
+    pub kernel: usize,
+    /// Inputs in the order of the kernel's operands.
+    pub inputs: Vec<BufferId>,
+    /// Outputs.
+    pub outputs: Vec<BufferId>,
+    /// The layer it serves.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub layer: String,
+}
+
+/// One phase.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PhasePlan {
+    /// In order.
+    pub launches: Vec<Launch>,
+    /// What can be read when it has run. These buffers stay until the next run of any phase.
+    pub results: BTreeMap<String, BufferId>,
+}
+
+/// What a trainer must know.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Training {
+    /// Name of the data set.
+    pub data: String,
+    /// Height, width, channels of an image.
+    pub image: [usize; 3],
+    /// Classes.
+    pub classes: usize,
+    /// Training examples the plan is made for.
+    pub train_examples: usize,
+    /// Test examples the plan is made for.
+    pub test_examples: usize,
+    /// Examples per step and per evaluation batch.
+    pub batch: usize,
+    /// Steps.
+    pub iterations: u64,
+    /// Evaluate every so many steps; 0 is only at the end.
+    pub evaluate_every: u64,
+    /// Checkpoint every so many steps; 0 is only at the end.
+    pub checkpoint_every: u64,
+    /// Run the `project` phase after every so many steps; 0 is never.
+    pub project_every: u64,
+}
+
+/// The executable plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Version of this format.
+    pub format: u32,
+    /// The model's name.
+    pub name: String,
+    /// SHA-256 of the sources and settings it was made from, in hex.
+    pub hash: String,
+    /// Arithmetic.
+    pub precision: Precision,
+    /// Of initial values, shuffling and augmentation.
+    pub seed: u64,
+    /// For the trainer; absent when the file has no `train`.
+    pub training: Option<Training>,
+    /// Size of the arena in bytes.
+    pub arena_bytes: usize,
+    /// Buffers.
+    pub buffers: Vec<Buffer>,
+    /// Distinct kernels.
+    pub kernels: Vec<KernelSpec>,
+    /// Phases.
+    pub phases: BTreeMap<Phase, PhasePlan>,
+}

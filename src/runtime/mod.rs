@@ -1,0 +1,62 @@
+//! Runs plans. A runtime knows no ops, only launches.
+
+pub mod cpu;
+
+use crate::ir::Phase;
+use crate::plan::{BufferId, Plan};
+
+/// What keeps a plan from running: the environment, never the model.
+#[derive(Debug, thiserror::Error)]
+pub enum RuntimeError {
+    /// A device that this build or machine does not have.
+    #[error("{device} is not available: {cause}\n  {remedy}")]
+    Device {
+        /// As the user named it.
+        device: String,
+        /// Why.
+        cause: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// Not enough memory.
+    #[error("cannot allocate {bytes} bytes for {what}: {cause}\n  use a smaller `--batch`")]
+    Memory {
+        /// How many.
+        bytes: usize,
+        /// What for.
+        what: String,
+        /// Why.
+        cause: String,
+    },
+    /// Data of another size than the plan was made for.
+    #[error("`{name}` has {found} bytes, but the plan was made for {expected}")]
+    Size {
+        /// Which buffer.
+        name: String,
+        /// Bytes the plan wants.
+        expected: usize,
+        /// Bytes given.
+        found: usize,
+    },
+}
+
+/// A device that holds a plan's buffers and runs its phases. Bytes are in the plan's layout: reals in
+/// its precision, integers as i64, native endian.
+pub trait Backend {
+    /// Copies bytes into a buffer.
+    fn write(&mut self, buffer: BufferId, bytes: &[u8]) -> Result<(), RuntimeError>;
+    /// Copies a buffer's bytes out.
+    fn read(&self, buffer: BufferId) -> Result<Vec<u8>, RuntimeError>;
+    /// Runs one phase to its end.
+    fn run(&mut self, phase: Phase) -> Result<(), RuntimeError>;
+    /// What it is, in a few words: `CPU, 2 threads, avx512`.
+    fn describe(&self) -> String;
+}
+
+/// A plan on a device, with its buffers found by name. (Filled in by `session.rs`.)
+pub struct Session {
+    /// The plan it runs.
+    pub plan: std::sync::Arc<Plan>,
+    /// The device.
+    pub backend: Box<dyn Backend>,
+}

@@ -1,0 +1,1 @@
+//! Turns what the shape rules found into diagnostics.

@@ -1,0 +1,32 @@
+//! From a graph that may hold mistakes to one that holds none.
+//!
+//! [`Typed`] can only be made here: by [`check`], which turns what the shape rules found into
+//! diagnostics, or by a [`Builder`], through which later passes extend a checked graph.
+
+mod builder;
+mod check;
+
+pub use builder::Builder;
+
+use crate::ir::Graph;
+
+/// A graph in which every fact is known and every rule holds.
+#[derive(Clone, Debug)]
+pub struct Typed {
+    graph: Graph,
+}
+
+impl Typed {
+    /// The graph.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+}
+
+impl std::ops::Deref for Typed {
+    type Target = Graph;
+
+    fn deref(&self) -> &Graph {
+        &self.graph
+    }
+}

@@ -1,0 +1,359 @@
+//! The tree a `.sph` text parses to. Every node has a span; nothing is resolved or checked here.
+
+use crate::diag::Span;
+
+/// A whole text.
+#[derive(Clone, Debug, Default)]
+pub struct File {
+    /// `//!` lines, without the marker.
+    pub docs: Vec<String>,
+    /// Items in order. An item that did not parse is missing here and reported.
+    pub items: Vec<Item>,
+}
+
+/// A name where it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ident {
+    /// The name.
+    pub name: String,
+    /// Where.
+    pub span: Span,
+}
+
+/// A top-level item.
+#[derive(Clone, Debug)]
+pub enum Item {
+    /// `import "blocks.sph"`.
+    Import(Import),
+    /// `param norm: operator = cosine`.
+    Param(Param),
+    /// `operator cosine(cos) = cos`, or with a body.
+    Operator(Function),
+    /// `fn swish(x) = x * logistic(x)`, or with a body.
+    Fn(Function),
+    /// `block unit(x, filters: int) { ... }`.
+    Block(Function),
+    /// `model Name { ... }`.
+    Model(Model),
+    /// `train { ... }`.
+    Train(Train),
+}
+
+/// `import "blocks.sph"`.
+#[derive(Clone, Debug)]
+pub struct Import {
+    /// The path as written, and the span of the string with its quotes.
+    pub path: String,
+    /// Span of the string.
+    pub path_span: Span,
+    /// The whole item.
+    pub span: Span,
+}
+
+/// `param norm: operator = cosine`.
+#[derive(Clone, Debug)]
+pub struct Param {
+    /// `///` lines.
+    pub docs: Vec<String>,
+    /// Name.
+    pub name: Ident,
+    /// Type; left out, it is the default's.
+    pub ty: Option<Type>,
+    /// Default value.
+    pub default: Expr,
+    /// The whole item.
+    pub span: Span,
+}
+
+/// A type annotation.
+#[derive(Clone, Debug)]
+pub struct Type {
+    /// Which.
+    pub kind: TypeKind,
+    /// Where.
+    pub span: Span,
+}
+
+/// Types a value can be annotated with.
+#[derive(Clone, Debug)]
+pub enum TypeKind {
+    /// `int`, `float`, `bool`, `string`, `operator`, `tensor`; other names are for `lower` to report.
+    Name(String),
+    /// `[int]`: a list. In `let` a one-element bracket with a value (`[16]`) is a shape; `lower` decides.
+    List(Box<Type>),
+    /// `[16, 16, filters]`: the shape of one example, only in `let`.
+    Shape(Vec<Expr>),
+}
+
+/// An operator, a pointwise function or a block.
+#[derive(Clone, Debug)]
+pub struct Function {
+    /// `///` lines.
+    pub docs: Vec<String>,
+    /// Name.
+    pub name: Ident,
+    /// Parameters.
+    pub params: Vec<FnParam>,
+    /// `= expr` is a body of one expression.
+    pub body: Body,
+    /// From the keyword to the closing parenthesis: what a label underlines.
+    pub header: Span,
+    /// The whole item.
+    pub span: Span,
+}
+
+/// `filters: int = 64`.
+#[derive(Clone, Debug)]
+pub struct FnParam {
+    /// Name.
+    pub name: Ident,
+    /// Type, if given.
+    pub ty: Option<Type>,
+    /// Default, if given.
+    pub default: Option<Expr>,
+}
+
+/// `model Name { ... }`.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// `///` lines.
+    pub docs: Vec<String>,
+    /// Name.
+    pub name: Ident,
+    /// Statements.
+    pub body: Body,
+    /// The whole item.
+    pub span: Span,
+}
+
+/// Statements between braces; the last one may be an expression, which is the value.
+#[derive(Clone, Debug, Default)]
+pub struct Body {
+    /// Statements in order.
+    pub stmts: Vec<Stmt>,
+    /// With the braces (or the expression's own span for `= expr`).
+    pub span: Span,
+}
+
+/// A statement.
+#[derive(Clone, Debug)]
+pub struct Stmt {
+    /// Which.
+    pub kind: StmtKind,
+    /// Where.
+    pub span: Span,
+}
+
+/// Statements.
+#[derive(Clone, Debug)]
+pub enum StmtKind {
+    /// `input image: u8[32, 32, 3]`.
+    Input {
+        /// Name bound to the tensor.
+        name: Ident,
+        /// `u8` or `float`.
+        dtype: Ident,
+        /// Shape of one example.
+        dims: Vec<Expr>,
+    },
+    /// `let y: [16, 16, filters] = ...` or `let y: int = ...` or `let y = ...`.
+    Let {
+        /// Name.
+        name: Ident,
+        /// Annotation.
+        ty: Option<Type>,
+        /// Value.
+        value: Expr,
+    },
+    /// `x = ...`: binds, or rebinds an existing name of an enclosing scope.
+    Assign {
+        /// Name.
+        name: Ident,
+        /// Value.
+        value: Expr,
+    },
+    /// `for stage, filters in widths { ... }`.
+    For {
+        /// The index's name when two names are given.
+        index: Option<Ident>,
+        /// The item's name.
+        item: Ident,
+        /// List or range.
+        list: Expr,
+        /// Repeated statements.
+        body: Body,
+    },
+    /// `if cond { ... } else { ... }` as a statement.
+    If {
+        /// Compile-time condition.
+        cond: Expr,
+        /// Taken when it holds.
+        then: Body,
+        /// Taken otherwise; `else if` nests.
+        otherwise: Option<Body>,
+    },
+    /// `assert cond, "message with {values}"`.
+    Assert {
+        /// Compile-time condition.
+        cond: Expr,
+        /// Message.
+        message: Option<Text>,
+    },
+    /// `output expr`.
+    Output(Expr),
+    /// `learn k: filter = 0.7`, in operators.
+    Learn {
+        /// Name.
+        name: Ident,
+        /// `filter` or `layer`.
+        scope: Ident,
+        /// Start value.
+        init: Expr,
+    },
+    /// `stat mu = mean(x_norm, decay: 0.999)`, in operators.
+    Stat {
+        /// Name.
+        name: Ident,
+        /// The statistic as a call.
+        value: Expr,
+    },
+    /// An expression; as the last statement of a body it is the body's value.
+    Expr(Expr),
+}
+
+/// An expression.
+#[derive(Clone, Debug)]
+pub struct Expr {
+    /// Which.
+    pub kind: ExprKind,
+    /// Where.
+    pub span: Span,
+}
+
+/// Expressions.
+#[derive(Clone, Debug)]
+pub enum ExprKind {
+    /// `64_000`.
+    Int(i64),
+    /// `1e-3`.
+    Float(f64),
+    /// `true`.
+    Bool(bool),
+    /// `"conv{stage + 1}_{i}"`.
+    Str(Text),
+    /// A name.
+    Name(String),
+    /// `[1, 2, 3]`.
+    List(Vec<Expr>),
+    /// `0..3`.
+    Range(Box<Expr>, Box<Expr>),
+    /// `-x`, `not x`.
+    Unary(UnaryOp, Box<Expr>),
+    /// `a + b`.
+    Binary(BinaryOp, Box<Expr>, Box<Expr>),
+    /// `f(a, b: c)`. A pipe `x |> f(a)` is a call whose `piped` holds `x`.
+    Call(Call),
+    /// `list[index]`.
+    Index(Box<Expr>, Box<Expr>),
+    /// `if cond { a } else { b }` as a value.
+    If(Box<Expr>, Body, Option<Body>),
+    /// `expr as "name"`.
+    Named(Box<Expr>, Text),
+}
+
+/// A call.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// What is called.
+    pub callee: Ident,
+    /// The left side of `|>`: becomes the first positional argument.
+    pub piped: Option<Box<Expr>>,
+    /// Arguments in parentheses.
+    pub args: Vec<Arg>,
+    /// Callee with its parentheses, without the piped value.
+    pub span: Span,
+}
+
+/// An argument.
+#[derive(Clone, Debug)]
+pub struct Arg {
+    /// `kernel` in `kernel: 3`.
+    pub name: Option<Ident>,
+    /// Value.
+    pub value: Expr,
+}
+
+/// A string with `{expr}` holes.
+#[derive(Clone, Debug)]
+pub struct Text {
+    /// Pieces in order.
+    pub parts: Vec<TextPart>,
+    /// With its quotes.
+    pub span: Span,
+}
+
+/// A piece of a string.
+#[derive(Clone, Debug)]
+pub enum TextPart {
+    /// Characters, escapes resolved.
+    Literal(String),
+    /// `{expr}`.
+    Hole(Expr),
+}
+
+/// Prefix operators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnaryOp {
+    /// `-`
+    Neg,
+    /// `not`
+    Not,
+}
+
+/// Infix operators, loosest first: `or`, `and`, comparisons, `+ -`, `* / %`, `^` (right to left).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are the signs")]
+pub enum BinaryOp {
+    Or,
+    And,
+    Eq,
+    Ne,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Rem,
+    Pow,
+}
+
+/// `train { ... }`.
+#[derive(Clone, Debug)]
+pub struct Train {
+    /// Entries in order.
+    pub entries: Vec<TrainEntry>,
+    /// The whole item.
+    pub span: Span,
+    /// The keyword.
+    pub keyword: Span,
+}
+
+/// `penalty l2(5e-4) on filters, gamma where operator == none every 100`: a key, values and clauses.
+#[derive(Clone, Debug)]
+pub struct TrainEntry {
+    /// `data`, `augment`, `batch`, `penalty`, ...
+    pub key: Ident,
+    /// Values separated by commas; absent in `evaluate every 500`.
+    pub values: Vec<Expr>,
+    /// Names after `on` (or right after the value: `project normalize filters`).
+    pub on: Vec<Ident>,
+    /// Expression after `where`.
+    pub filter: Option<Expr>,
+    /// Expression after `every`.
+    pub every: Option<Expr>,
+    /// The whole entry.
+    pub span: Span,
+}
