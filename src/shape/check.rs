@@ -1,1 +1,103 @@
 //! Turns what the shape rules found into diagnostics.
+//!
+//! The rules themselves ran when the graph was built (`ir::infer`); a node whose rule failed holds
+//! `Unknown`, and so does everything behind it. Only the first of such a chain is reported.
+
+use super::Typed;
+use super::explain::{Place, chain, geometry_notes, pad_advice, table};
+use crate::diag::{Code, Diagnostic, Sink};
+use crate::ir::{Fact, Graph, NodeId, Op, ShapeError, infer};
+
+/// Reports every op that does not fit its operands; gives the graph back when there is none and no
+/// earlier error.
+pub fn check(graph: Graph, sink: &mut Sink) -> Option<Typed> {
+    let mut sound = true;
+    for id in graph.ids().filter(|&it| *graph.fact(it) == Fact::Unknown) {
+        sound = false;
+        let operands = graph.operands(id);
+        let facts: Vec<&Fact> = operands.iter().map(|&it| graph.fact(it)).collect();
+        if let Err(error) = infer(graph.op(id), &facts, &graph.params, &graph.states) {
+            sink.push(report(&graph, id, &operands, error));
+        }
+    }
+    (sound && !sink.has_errors()).then_some(Typed { graph })
+}
+
+fn report(graph: &Graph, id: NodeId, operands: &[NodeId], error: ShapeError) -> Diagnostic {
+    let place = Place::of(graph, id);
+    let what = place.name();
+    match error {
+        ShapeError::Empty { size, geometry } => {
+            let [kh, kw] = geometry.kernel;
+            let message = format!(
+                "{what} has an empty output: kernel {kh}x{kw} does not fit an input of {}x{}",
+                size[0], size[1]
+            );
+            let needs = [0, 1].map(|it| geometry.kernel[it].saturating_sub(geometry.before[it] + geometry.after[it]));
+            let mut res = place
+                .diagnostic(Code::E0301, message)
+                .label(format!("input {}x{}, needs at least {}x{}", size[0], size[1], needs[0], needs[1]));
+            if let Some(chain) = chain(graph, operands[0]) {
+                res = res.note(format!("sizes on the way here: {chain}"));
+            }
+            geometry_notes(&geometry, size).into_iter().fold(res, Diagnostic::note).help(pad_advice(size))
+        }
+        ShapeError::Mismatch { operand, left, right } => {
+            let message = format!("cannot combine {} and {}", example(&left.0), example(&right.0));
+            let mut res = place.diagnostic(Code::E0302, message).label("the two sides have different shapes");
+            for (side, &node) in [(&left, &operands[0]), (&right, &operands[operand.min(operands.len() - 1)])] {
+                let from = Place::of(graph, node);
+                if from.span() != place.span() {
+                    res = res.also(from.span(), format!("{} comes from here", example(&side.0)));
+                }
+                if let Some(chain) = chain(graph, node) {
+                    res = res.note(format!("one side: {chain}"));
+                }
+            }
+            table(&left.0, &right.0).into_iter().fold(res, Diagnostic::note).help(mismatch_advice(&left.0, &right.0))
+        }
+        ShapeError::Channels { input, filter } => place
+            .diagnostic(Code::E0302, format!("{what} was made for {filter} channels, but its input has {input}"))
+            .label(format!("input has {input} channels"))
+            .help("give each layer a name of its own, so that each has its own filter"),
+        ShapeError::Rank { operand, expected, found } => place
+            .diagnostic(Code::E0302, format!("{what} takes a tensor of {expected} axes, found {}", example(&found.0)))
+            .label(format!("operand {} has {} axes", operand + 1, found.rank()))
+            .help("images are `[height, width, channels]`; a layer wants one of these"),
+        ShapeError::Type { operand, expected, found } => place
+            .diagnostic(Code::E0302, format!("{what} takes {expected:?} numbers, found {found:?}").to_lowercase())
+            .label(format!("operand {} is an image of bytes", operand + 1))
+            .help("scale the image first: `x = (image - 127.5) / 128`"),
+        ShapeError::Extent { what: extent, left, right } => place
+            .diagnostic(Code::E0302, format!("{what} has two different extents for its {extent}: {left} and {right}"))
+            .label("the extents must be equal"),
+        ShapeError::Elements { from, to } => place
+            .diagnostic(Code::E0302, format!("{what} would turn {} numbers into {}", from.len(), to.len()))
+            .label(format!("from {from} to {to}"))
+            .help("the output of a model is one number per class: end with a layer whose output is 1x1"),
+    }
+}
+
+/// The shape of one example, as users write it: without the batch.
+fn example(dims: &[usize]) -> String {
+    let dims = if dims.len() == 4 { &dims[1..] } else { dims };
+    let list: Vec<String> = dims.iter().map(usize::to_string).collect();
+    format!("[{}]", list.join(", "))
+}
+
+fn mismatch_advice(left: &[usize], right: &[usize]) -> String {
+    match (left, right) {
+        (&[_, h, w, c], &[_, oh, ow, oc]) if (h, w) == (oh, ow) => {
+            format!("give both sides {} or {} channels, for example with `conv(x, {}, kernel: 1)`", c, oc, c.max(oc))
+        }
+        (&[_, h, ..], &[_, oh, .., oc]) if h != oh => {
+            format!("project the larger side: `conv(x, {oc}, kernel: 1, stride: {})`", h.max(oh) / h.min(oh).max(1))
+        }
+        _ => "make the extents equal, or 1 where one value is to be repeated".to_owned(),
+    }
+}
+
+/// Whether an op is one that a user wrote as a layer, so that its output is a size on the way.
+pub(super) fn is_step(op: &Op) -> bool {
+    matches!(op, Op::Conv(_) | Op::Window { .. } | Op::Gather { .. } | Op::Input { .. })
+}

@@ -5,8 +5,10 @@
 
 mod builder;
 mod check;
+mod explain;
 
 pub use builder::Builder;
+pub use check::check;
 
 use crate::ir::Graph;
 
