@@ -1,0 +1,197 @@
+//! The official binary layout of CIFAR-10 and CIFAR-100: records of label bytes, then the red,
+//! green and blue planes of a 32x32 image.
+
+use super::catalog::{Entry, Layout};
+use super::{DataError, Dataset, Split};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const SIDE: usize = 32;
+const PLANE: usize = SIDE * SIDE;
+
+const CLASSES: [&str; 10] = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
+
+/// Whether `directory` holds training files of this layout.
+pub(super) fn is_layout(directory: &Path, layout: Layout) -> bool {
+    training_files(directory, layout).is_ok_and(|it| !it.is_empty())
+}
+
+/// Reads both parts.
+pub(super) fn read(directory: &Path, entry: &Entry) -> Result<Dataset, DataError> {
+    let missing = |cause: String| DataError::Missing {
+        name: entry.name.into(),
+        cause,
+        remedy: format!("{}, and give the directory with `--data DIR`", entry.source),
+    };
+    if !directory.exists() {
+        return Err(missing(format!("`{}` does not exist", directory.display())));
+    }
+    if !directory.is_dir() {
+        return Err(missing(format!("`{}` is no directory", directory.display())));
+    }
+    let (train_pattern, test_name) = match entry.layout {
+        Layout::Cifar100 => ("train.bin", "test.bin"),
+        Layout::Cifar10 | Layout::Embedded => ("data_batch_*.bin", "test_batch.bin"),
+    };
+    let files = training_files(directory, entry.layout)?;
+    if files.is_empty() {
+        return Err(missing(format!("`{}` has no `{train_pattern}`", directory.display())));
+    }
+    let test = directory.join(test_name);
+    if !test.is_file() {
+        return Err(missing(format!("`{}` has no `{test_name}`", directory.display())));
+    }
+    let classes = fs::read_to_string(directory.join("batches.meta.txt")).ok().and_then(|it| class_names(&it, entry));
+    Ok(Dataset {
+        name: entry.name.into(),
+        image: entry.image,
+        classes: classes.unwrap_or_else(|| default_names(entry)),
+        train: read_files(&files, entry)?,
+        test: read_files(&[test], entry)?,
+    })
+}
+
+fn default_names(entry: &Entry) -> Vec<String> {
+    match entry.layout {
+        Layout::Cifar10 => CLASSES.iter().map(|it| (*it).to_owned()).collect(),
+        Layout::Cifar100 | Layout::Embedded => (0..entry.classes).map(|it| it.to_string()).collect(),
+    }
+}
+
+fn class_names(text: &str, entry: &Entry) -> Option<Vec<String>> {
+    let names: Vec<String> = text.lines().map(|it| it.trim().to_owned()).filter(|it| !it.is_empty()).collect();
+    (names.len() == entry.classes).then_some(names)
+}
+
+fn training_files(directory: &Path, layout: Layout) -> Result<Vec<PathBuf>, DataError> {
+    let read_error = |cause| DataError::Read { path: directory.into(), cause };
+    let mut files = Vec::new();
+    for file in fs::read_dir(directory).map_err(read_error)? {
+        let file = file.map_err(read_error)?;
+        let name = file.file_name();
+        let name = name.to_string_lossy();
+        let wanted = match layout {
+            Layout::Cifar100 => name == "train.bin",
+            Layout::Cifar10 | Layout::Embedded => name.starts_with("data_batch_") && name.ends_with(".bin"),
+        };
+        if wanted {
+            files.push(file.path());
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn read_files(paths: &[PathBuf], entry: &Entry) -> Result<Split, DataError> {
+    let mut split = Split::default();
+    for path in paths {
+        let bytes = fs::read(path).map_err(|cause| DataError::Read { path: path.clone(), cause })?;
+        append(&mut split, &bytes, path, entry)?;
+    }
+    Ok(split)
+}
+
+fn append(split: &mut Split, bytes: &[u8], path: &Path, entry: &Entry) -> Result<(), DataError> {
+    let label_bytes = if entry.layout == Layout::Cifar100 { 2 } else { 1 };
+    let record_bytes = label_bytes + 3 * PLANE;
+    let (complete, over) = (bytes.len() / record_bytes, bytes.len() % record_bytes);
+    if over != 0 {
+        let path = path.into();
+        return Err(DataError::Truncated { path, size: bytes.len(), record: record_bytes, complete, over });
+    }
+    if complete == 0 {
+        return Err(DataError::Empty { path: path.into() });
+    }
+    split.images.reserve_exact(complete * 3 * PLANE);
+    split.labels.reserve_exact(complete);
+    for (at, record) in bytes.chunks_exact(record_bytes).enumerate() {
+        // The last label byte is the fine one.
+        let label = record[label_bytes - 1];
+        if usize::from(label) >= entry.classes {
+            return Err(DataError::Label {
+                path: path.into(),
+                record: at,
+                offset: at * record_bytes + label_bytes - 1,
+                label,
+                name: entry.name.into(),
+                classes: entry.classes,
+            });
+        }
+        split.labels.push(i64::from(label));
+        let planes = &record[label_bytes..];
+        let (red, rest) = planes.split_at(PLANE);
+        let (green, blue) = rest.split_at(PLANE);
+        for ((r, g), b) in red.iter().zip(green).zip(blue) {
+            split.images.extend_from_slice(&[*r, *g, *b]);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::catalog;
+
+    fn record(label: u8) -> Vec<u8> {
+        let mut res = vec![label];
+        for channel in 0..3u8 {
+            res.extend((0..PLANE).map(|it| (it % 50) as u8 + 60 * channel));
+        }
+        res
+    }
+
+    fn directory(train: &[(&str, Vec<u8>)], test: Option<Vec<u8>>) -> tempfile::TempDir {
+        let res = tempfile::tempdir().unwrap();
+        for (name, bytes) in train {
+            fs::write(res.path().join(name), bytes).unwrap();
+        }
+        if let Some(bytes) = test {
+            fs::write(res.path().join("test_batch.bin"), bytes).unwrap();
+        }
+        res
+    }
+
+    fn cifar10(directory: &tempfile::TempDir) -> Result<Dataset, DataError> {
+        read(directory.path(), catalog::find("cifar10").unwrap())
+    }
+
+    #[test]
+    fn files_are_taken_in_name_order_and_planes_become_channels() {
+        let dir = directory(
+            &[("data_batch_2.bin", record(7)), ("data_batch_1.bin", [record(3), record(4)].concat())],
+            Some(record(9)),
+        );
+        let data = cifar10(&dir).unwrap();
+        assert_eq!(data.train.labels, [3, 4, 7]);
+        assert_eq!(data.test.labels, [9]);
+        assert_eq!(data.train.images[..6], [0, 60, 120, 1, 61, 121]);
+        assert_eq!(data.train.images.len(), 3 * 3072);
+        assert_eq!(data.classes[3], "cat");
+    }
+
+    #[test]
+    fn every_fault_names_file_and_place() {
+        let good = record(1);
+        let cut = [record(1), record(2)[..100].to_vec()].concat();
+        let wrong = [record(1), record(10)].concat();
+        let cases = [
+            (directory(&[], Some(good.clone())), "no `data_batch_*.bin`"),
+            (directory(&[("data_batch_1.bin", good.clone())], None), "no `test_batch.bin`"),
+            (
+                directory(&[("data_batch_1.bin", cut)], Some(good.clone())),
+                "3173 bytes are 1 records of 3073 and 100 bytes of another",
+            ),
+            (
+                directory(&[("data_batch_1.bin", wrong)], Some(good.clone())),
+                "record 1 (from 0, at byte 3073) has label 10",
+            ),
+            (directory(&[("data_batch_1.bin", good.clone())], Some(Vec::new())), "test_batch.bin` is empty"),
+        ];
+        for (dir, expected) in cases {
+            let message = cifar10(&dir).unwrap_err().to_string();
+            assert!(message.contains(expected), "{message}");
+            assert!(message.contains(&*dir.path().to_string_lossy()), "{message}");
+        }
+    }
+}
