@@ -183,7 +183,8 @@ pub enum StmtKind {
         /// Repeated statements.
         body: Body,
     },
-    /// `if cond { ... } else { ... }` as a statement.
+    /// `if cond { ... } else { ... }` standing alone as a statement. As the last statement of a body it is
+    /// the body's value, like an expression, when its branches end with expressions.
     If {
         /// Compile-time condition.
         cond: Expr,

@@ -1,3 +1,19 @@
 //! Text to tree: the pest grammar (`grammar/sph.pest`), recovery after mistakes, and the formatter.
+//!
+//! ```text
+//! text -> balance  every bracket has its partner (mistakes in brackets are reported here)
+//!      -> grammar  pest; statements and items that do not parse are skipped as `bad_*`
+//!      -> report   what was expected at the place of each mistake
+//!      -> build    ast::File
+//! ```
 
 pub mod ast;
+
+mod balance;
+mod build;
+mod grammar;
+mod parse;
+mod report;
+mod scan;
+
+pub use parse::parse;

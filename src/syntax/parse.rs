@@ -1,0 +1,43 @@
+//! Text to tree, with every syntax error that can be found in one run.
+
+use pest::Parser;
+
+use super::ast::File;
+use super::balance;
+use super::build::Builder;
+use super::grammar::{Grammar, Rule};
+use crate::diag::{Code, Diagnostic, FileId, Sink, Span};
+
+/// Parses `text`. What does not parse is reported and missing in the tree; the rest is there.
+pub fn parse(file: FileId, text: &str, sink: &mut Sink) -> File {
+    let balanced = balance::balance(file, text, sink);
+    let mut out = File { docs: file_docs(text), items: Vec::new() };
+    let Some(root) = Grammar::parse(Rule::file, &balanced.text).ok().and_then(|mut it| it.next()) else {
+        // The rule takes any text; only pest's guard against a full stack ends here.
+        sink.push(
+            Diagnostic::new(Code::E0001, Span::new(file, 0, 0), "the file is nested too deeply")
+                .help("give parts of long expressions a name with `let`"),
+        );
+        return out;
+    };
+    let mut builder = Builder::new(file, text, &balanced, sink);
+    for pair in root.into_inner() {
+        match pair.as_rule() {
+            Rule::EOI | Rule::eol => {}
+            Rule::bad_item => builder.bad(pair, Rule::strict_item),
+            _ => out.items.push(builder.item(pair)),
+        }
+    }
+    out
+}
+
+/// The `//!` lines, which stand before anything else.
+fn file_docs(text: &str) -> Vec<String> {
+    text.trim_start_matches('\u{FEFF}')
+        .lines()
+        .map(str::trim)
+        .take_while(|it| it.is_empty() || it.starts_with("//"))
+        .filter_map(|it| it.strip_prefix("//!"))
+        .map(|it| it.strip_prefix(' ').unwrap_or(it).to_string())
+        .collect()
+}
