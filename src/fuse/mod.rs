@@ -1,5 +1,16 @@
 //! Groups of nodes, each to become one kernel.
 
+mod keep;
+mod merge;
+mod policy;
+mod print;
+mod view;
+mod work;
+
+pub(crate) use print::name;
+pub use view::Storage;
+pub(crate) use view::squeeze;
+
 use crate::ir::{NodeId, Phase};
 use crate::shape::Typed;
 use std::collections::BTreeMap;
@@ -22,9 +33,11 @@ pub enum GroupKind {
 pub struct Group {
     /// Kind.
     pub kind: GroupKind,
-    /// Its nodes, operands first.
+    /// Nodes it evaluates, operands first. A value that is cheaper to repeat than to read is a node of
+    /// several groups.
     pub nodes: Vec<NodeId>,
-    /// Tensors it reads from memory: nodes of other groups, or leaves.
+    /// Tensors it reads from memory: results of other groups, or leaves. In operand order for all kinds
+    /// but `Map`.
     pub inputs: Vec<NodeId>,
     /// Its nodes whose results it writes to memory.
     pub outputs: Vec<NodeId>,
@@ -41,6 +54,25 @@ pub struct Group {
 pub struct Fused {
     /// The graph.
     pub typed: Typed,
+    /// Which of its nodes share memory.
+    pub storage: Storage,
     /// Groups per phase.
     pub phases: BTreeMap<Phase, Vec<Group>>,
+}
+
+/// Groups the nodes that each phase needs.
+pub fn fuse(typed: Typed) -> Fused {
+    let storage = Storage::new(typed.graph());
+    let view = view::View::new(typed.graph(), &storage);
+    let mut phases = BTreeMap::new();
+    for phase in [Phase::Step, Phase::Evaluate, Phase::Project] {
+        let roots = typed.phase_roots(phase);
+        if !roots.is_empty() {
+            let needed = typed.needed(roots.iter().copied());
+            let kept = keep::keep(&view, &needed, &roots);
+            phases.insert(phase, merge::merge(&view, &kept, &needed));
+        }
+    }
+    drop(view);
+    Fused { typed, storage, phases }
 }

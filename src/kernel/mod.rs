@@ -2,6 +2,14 @@
 //!
 //! Buffers are passed at launch: inputs in the order of the operands, then outputs.
 
+mod map;
+mod select;
+mod workspace;
+
+pub(crate) use select::dtype;
+pub use select::{Bound, bind, select};
+pub use workspace::workspace;
+
 use crate::ir::{DType, Geometry, Loss, Random, Reduction, ScalarFn, Shape, Window};
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +43,7 @@ pub struct ConvKernel {
 /// An operand of a [`MapKernel`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct MapInput {
-    /// Elements to step per axis of the iteration space; 0 repeats.
+    /// Elements to step per axis of the iteration space; 0 repeats. The innermost is 0 or 1.
     pub strides: Vec<usize>,
     /// Element type in memory.
     pub dtype: DType,
@@ -70,7 +78,7 @@ pub struct MapOutput {
 /// the same strides (updates in place).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct MapKernel {
-    /// Extents, outermost first; adjacent axes that every operand treats alike are merged.
+    /// Extents, outermost first, never none; adjacent axes that every operand treats alike are merged.
     pub dims: Vec<usize>,
     /// Operands; operand `i` is input `i` of `body`.
     pub inputs: Vec<MapInput>,

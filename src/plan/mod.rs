@@ -2,8 +2,18 @@
 //!
 //! The plan is the contract between compiler and runtimes. It is written and read as YAML.
 
+mod arena;
+mod buffers;
+mod memory;
+mod schedule;
+mod yaml;
+
+pub use memory::Memory;
+pub use yaml::{PlanError, from_yaml, to_yaml};
+
+use crate::fuse::Fused;
 use crate::ir::op::Fill;
-use crate::ir::{DType, Extern, Init, Phase, Shape};
+use crate::ir::{DType, Extern, Init, Mode, OriginId, Phase, Recipe, Shape};
 use crate::kernel::KernelSpec;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -142,4 +152,64 @@ pub struct Plan {
     pub kernels: Vec<KernelSpec>,
     /// Phases.
     pub phases: BTreeMap<Phase, PhasePlan>,
+}
+
+/// Version of the plan's format.
+pub const FORMAT: u32 = 1;
+
+/// What a plan depends on besides the graph.
+pub struct Config<'a> {
+    /// Arithmetic.
+    pub precision: Precision,
+    /// SHA-256 of the sources and settings, in hex.
+    pub hash: String,
+    /// Where an origin lies: `models/spherenet9.sph:20`.
+    pub line: &'a dyn Fn(OriginId) -> String,
+}
+
+/// Orders the launches, gives every tensor its memory.
+pub fn plan(fused: &Fused, config: &Config<'_>) -> Plan {
+    let mut table = buffers::Table::new(fused, config);
+    let mut phases = BTreeMap::new();
+    for &phase in fused.phases.keys() {
+        phases.insert(phase, table.phase(schedule::schedule(fused, phase)));
+    }
+    Plan {
+        format: FORMAT,
+        name: fused.typed.name.clone(),
+        hash: config.hash.clone(),
+        precision: config.precision,
+        seed: fused.typed.recipe.as_ref().map_or(0, |it| it.seed),
+        training: fused.typed.recipe.as_ref().map(|it| training(fused, it)),
+        arena_bytes: table.arena_bytes,
+        buffers: table.buffers,
+        kernels: table.kernels,
+        phases,
+    }
+}
+
+fn training(fused: &Fused, recipe: &Recipe) -> Training {
+    let graph = fused.typed.graph();
+    let image = graph.inputs.get(&Mode::Train).map(|&it| graph.shape(it).dims());
+    let gcd = |mut a: u64, mut b: u64| {
+        while b != 0 {
+            (a, b) = (b, a % b);
+        }
+        a
+    };
+    Training {
+        data: recipe.data.clone(),
+        image: match image {
+            Some(&[_, h, w, c]) => [h, w, c],
+            _ => [0; 3],
+        },
+        classes: recipe.classes,
+        train_examples: recipe.train_examples,
+        test_examples: recipe.test_examples,
+        batch: recipe.batch,
+        iterations: recipe.iterations,
+        evaluate_every: recipe.evaluate_every,
+        checkpoint_every: recipe.checkpoint_every,
+        project_every: recipe.projections.iter().map(|it| it.every).fold(0, gcd),
+    }
 }

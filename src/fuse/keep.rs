@@ -1,0 +1,138 @@
+//! Decides which values a phase keeps in memory. The others are computed where they are used.
+
+use super::policy::{self, Candidate};
+use super::view::{Class, View};
+use crate::ir::NodeId;
+
+/// Passes remembered per value; more are as good as many.
+const MANY: usize = 8;
+
+/// For one phase.
+pub(super) struct Kept {
+    /// By node: whether its value lies in memory.
+    pub(super) stored: Vec<bool>,
+    /// By node: work per element, with that of the operands which are not stored.
+    pub(super) cost: Vec<u32>,
+}
+
+/// `needed` ascending; `roots` are what the phase must leave in memory.
+pub(super) fn keep(view: &View<'_>, needed: &[NodeId], roots: &[NodeId]) -> Kept {
+    let mut must = must_store(view, needed, roots);
+    let pass = passes_by_depth(view, needed);
+    let users = uses(view, needed, &must, &pass);
+    let mut cost = vec![0u32; view.class.len()];
+    let mut reads: Vec<Vec<NodeId>> = vec![Vec::new(); view.class.len()];
+    for &id in needed {
+        let at = id.0 as usize;
+        if !matches!(view.class(id), Class::Real | Class::Int | Class::Reduce) {
+            continue;
+        }
+        let mut work = policy::cost(view.graph.op(id));
+        let mut from = Vec::new();
+        for &operand in view.operands(id) {
+            let base = view.base(operand);
+            if view.storage.number(base).is_some() {
+                continue;
+            }
+            if must[base.0 as usize] {
+                from.push(base);
+            } else {
+                work = work.saturating_add(cost[base.0 as usize]);
+                from.extend_from_slice(&reads[base.0 as usize]);
+            }
+        }
+        from.sort_unstable();
+        from.dedup();
+        cost[at] = work;
+        if view.class(id) == Class::Real && !must[at] {
+            let used = &users[at];
+            let candidate = Candidate {
+                cost: work,
+                reads: from.iter().map(|&it| view.bytes(it)).sum(),
+                bytes: view.bytes(id),
+                passes: used.passes.len() as u64,
+                used_at_home: used.passes.contains(&(view.space(id), pass[at])),
+                stretched: used.stretched,
+            };
+            must[at] = candidate.store() || policy::MAX_INPUTS / 2 < from.len();
+        }
+        reads[at] = from;
+    }
+    Kept { stored: must, cost }
+}
+
+/// Leaves, results, and what others read as memory.
+fn must_store(view: &View<'_>, needed: &[NodeId], roots: &[NodeId]) -> Vec<bool> {
+    let mut must = vec![false; view.class.len()];
+    for &root in roots {
+        must[view.base(root).0 as usize] = true;
+    }
+    for &id in needed {
+        match view.class(id) {
+            Class::Leaf | Class::Int | Class::Reduce => must[id.0 as usize] = true,
+            Class::Heavy(_) => {
+                must[id.0 as usize] = true;
+                for &operand in view.operands(id) {
+                    must[view.base(operand).0 as usize] = true;
+                }
+            }
+            Class::Real | Class::Alias => {}
+        }
+        if !matches!(view.class(id), Class::Alias | Class::Leaf) {
+            for &operand in view.operands(id).iter().filter(|&&it| !view.plain(it)) {
+                must[view.base(operand).0 as usize] = true;
+            }
+        }
+    }
+    must
+}
+
+/// How many passes over memory must come before each value, if all that can be shared is shared.
+fn passes_by_depth(view: &View<'_>, needed: &[NodeId]) -> Vec<u32> {
+    let mut pass = vec![0u32; view.class.len()];
+    for &id in needed {
+        let after = |operand: &NodeId| {
+            let base = view.base(*operand);
+            let ready = pass[base.0 as usize];
+            match view.class(base) {
+                Class::Real if view.space(base) == view.space(id) => ready,
+                Class::Leaf => 1,
+                Class::Real | Class::Int | Class::Reduce | Class::Heavy(_) | Class::Alias => ready + 1,
+            }
+        };
+        if !matches!(view.class(id), Class::Alias | Class::Leaf) {
+            pass[id.0 as usize] = view.operands(id).iter().map(after).max().unwrap_or(1);
+        }
+    }
+    pass
+}
+
+#[derive(Clone, Default)]
+struct Uses {
+    /// (space, pass) of the stored values that need it.
+    passes: Vec<(u32, u32)>,
+    stretched: bool,
+}
+
+fn uses(view: &View<'_>, needed: &[NodeId], must: &[bool], pass: &[u32]) -> Vec<Uses> {
+    let mut all: Vec<Uses> = vec![Uses::default(); view.class.len()];
+    for &id in needed.iter().rev() {
+        let at = id.0 as usize;
+        if !matches!(view.class(id), Class::Real | Class::Int | Class::Reduce) {
+            continue;
+        }
+        let passes = if must[at] { vec![(view.space(id), pass[at])] } else { all[at].passes.clone() };
+        for &operand in view.operands(id) {
+            let base = view.base(operand);
+            let to = &mut all[base.0 as usize];
+            let grows = view.class(id) != Class::Reduce && view.len(base) < view.len(id);
+            to.stretched |= grows;
+            for &it in &passes {
+                if to.passes.len() < MANY && !to.passes.contains(&it) {
+                    to.passes.push(it);
+                }
+            }
+        }
+    }
+    all
+}

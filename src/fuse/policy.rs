@@ -1,0 +1,108 @@
+//! What fusion weighs, as numbers and as rules on numbers. Nothing here decides what is legal.
+
+use crate::ir::{Binary, ExprNode, Op, ScalarFn, Unary};
+
+/// Most results of one kernel.
+pub(super) const MAX_OUTPUTS: usize = 12;
+
+/// Most operands of one kernel.
+pub(super) const MAX_INPUTS: usize = 24;
+
+/// Work per element from which an expression is cut and its value stored, whoever uses it.
+const MAX_BODY: u32 = 400;
+
+/// Work per element that is repeated rather than written to memory and read again.
+const RECOMPUTE: u32 = 12;
+
+/// Work per element that is repeated inside a larger space (a row's value for each of its elements)
+/// rather than made by a kernel of its own.
+const STRETCH: u32 = 1;
+
+/// Spaces of at most this many elements share kernels even when they share no operand: their launch
+/// costs more than their work.
+pub(super) const SMALL: usize = 4096;
+
+/// Work of one element, in additions.
+pub(super) fn cost(op: &Op) -> u32 {
+    match op {
+        Op::Map { body, .. } => body.nodes.iter().map(node_cost).sum(),
+        Op::Reduce { .. } => 1,
+        _ => 0,
+    }
+}
+
+fn node_cost(node: &ExprNode) -> u32 {
+    match node {
+        ExprNode::Const(_) | ExprNode::Input(_) => 0,
+        ExprNode::Unary(op, _) => match op {
+            Unary::Neg | Unary::Abs | Unary::Sign | Unary::Floor => 1,
+            Unary::Stop => 0,
+            Unary::Sqrt | Unary::Rsqrt | Unary::AsinSlope => 4,
+            Unary::Exp
+            | Unary::Expm1
+            | Unary::Log
+            | Unary::Log1p
+            | Unary::Sin
+            | Unary::Cos
+            | Unary::Tanh
+            | Unary::Logistic
+            | Unary::Asin
+            | Unary::Acos
+            | Unary::Atan => 20,
+        },
+        ExprNode::Binary(op, ..) => match op {
+            Binary::Add
+            | Binary::Sub
+            | Binary::Mul
+            | Binary::Min
+            | Binary::Max
+            | Binary::Lt
+            | Binary::Le
+            | Binary::Eq => 1,
+            Binary::Div => 4,
+            Binary::Pow => 40,
+        },
+        ExprNode::Select(..) => 1,
+    }
+}
+
+/// Arithmetic operations of one evaluation.
+pub(super) fn flops(body: &ScalarFn) -> u64 {
+    body.nodes.iter().filter(|it| !matches!(it, ExprNode::Const(_) | ExprNode::Input(_))).count() as u64
+}
+
+/// A value that may be stored, or computed again wherever it is used.
+pub(super) struct Candidate {
+    /// Work per element, with that of what it would repeat.
+    pub(super) cost: u32,
+    /// Bytes of what it is computed from.
+    pub(super) reads: u64,
+    /// Its bytes.
+    pub(super) bytes: u64,
+    /// How many passes use it.
+    pub(super) passes: u64,
+    /// Whether the pass that could compute it is among them.
+    pub(super) used_at_home: bool,
+    /// Whether a larger space uses it.
+    pub(super) stretched: bool,
+}
+
+impl Candidate {
+    /// Whether storing it is better than repeating it.
+    pub(super) fn store(&self) -> bool {
+        if MAX_BODY < self.cost || (self.stretched && STRETCH < self.cost) {
+            return true;
+        }
+        if self.passes <= 1 {
+            return false;
+        }
+        let stored = self.bytes * (self.passes + u64::from(!self.used_at_home));
+        let repeated = self.reads * (self.passes - 1);
+        RECOMPUTE < self.cost || stored + stored / 4 < repeated
+    }
+}
+
+/// Whether a value in memory is better computed again by a kernel that reads all its operands anyway.
+pub(super) fn rematerialise(cost: u32) -> bool {
+    cost <= RECOMPUTE
+}

@@ -1,0 +1,103 @@
+//! From a group to its kernel: the family by the group's kind, the sizes by the facts.
+
+use super::{ConvKernel, ConvKind, KernelSpec, map};
+use crate::fuse::{Fused, Group};
+use crate::ir::{Graph, NodeId, Op, Window};
+
+/// A kernel with the tensors to launch it on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bound {
+    /// The kernel.
+    pub spec: KernelSpec,
+    /// What it reads, in the order of the kernel's operands: nodes that own memory, or numbers.
+    pub inputs: Vec<NodeId>,
+    /// What it writes, in the order of the kernel's results.
+    pub outputs: Vec<NodeId>,
+}
+
+/// The kernel of a group.
+pub fn select(fused: &Fused, group: &Group) -> KernelSpec {
+    bind(fused, group).spec
+}
+
+/// The kernel of a group, and its operands in order.
+pub fn bind(fused: &Fused, group: &Group) -> Bound {
+    let graph = fused.typed.graph();
+    let id = group.outputs[0];
+    let of = graph.operands(id);
+    let spec = match graph.op(id) {
+        Op::Map { .. } | Op::Broadcast(_) | Op::Reduce { .. } => {
+            let (kernel, inputs) = map::build(fused, group);
+            return Bound { spec: KernelSpec::Map(kernel), inputs, outputs: group.outputs.clone() };
+        }
+        Op::Conv(geometry) => KernelSpec::Conv(ConvKernel {
+            kind: ConvKind::Forward,
+            geometry: *geometry,
+            n: graph.shape(id).0[0],
+            input: image(graph, of[0]),
+            output: image(graph, id),
+        }),
+        Op::ConvInputGrad { geometry, .. } => KernelSpec::Conv(ConvKernel {
+            kind: ConvKind::InputGrad,
+            geometry: *geometry,
+            n: graph.shape(id).0[0],
+            input: image(graph, id),
+            output: image(graph, of[0]),
+        }),
+        Op::ConvFilterGrad(geometry) => KernelSpec::Conv(ConvKernel {
+            kind: ConvKind::FilterGrad,
+            geometry: *geometry,
+            n: graph.shape(of[0]).0[0],
+            input: image(graph, of[0]),
+            output: image(graph, of[1]),
+        }),
+        Op::MatMul { transpose_a, transpose_b } => {
+            let out = graph.shape(id).dims();
+            let k = graph.shape(of[0]).0[usize::from(!transpose_a)];
+            KernelSpec::MatMul { m: out[0], n: out[1], k, transpose_a: *transpose_a, transpose_b: *transpose_b }
+        }
+        Op::Window { kind, geometry } => window(graph, id, &of, *kind, *geometry),
+        Op::Transpose(perm) => KernelSpec::Transpose { shape: graph.shape(of[0]).clone(), perm: perm.clone() },
+        Op::Gather { flip, crop } => {
+            let source = graph.shape(of[0]);
+            KernelSpec::Gather {
+                dtype: dtype(graph, id),
+                n: graph.shape(id).0[0],
+                item: crate::ir::Shape(source.0[1..].to_vec()),
+                flip: *flip,
+                crop: *crop,
+            }
+        }
+        Op::Loss(kind) => {
+            let logits = graph.shape(of[0]);
+            KernelSpec::Loss { kind: *kind, n: logits.0[0], classes: logits.0[1] }
+        }
+        Op::Random { kind, shape, stream } => KernelSpec::Random { kind: *kind, len: shape.len(), stream: *stream },
+        Op::Input { .. } | Op::Param(_) | Op::State(_) | Op::Const { .. } | Op::Reshape(_) | Op::Update(_) => {
+            panic!("%{} needs no kernel, yet is a group's result\n{graph}", id.0)
+        }
+    };
+    Bound { spec, inputs: of.iter().map(|&it| fused.storage.of(it)).collect(), outputs: group.outputs.clone() }
+}
+
+/// Element type of a node of a checked graph.
+pub(crate) fn dtype(graph: &Graph, id: NodeId) -> crate::ir::DType {
+    graph.fact(id).dtype().unwrap_or_else(|| panic!("the type of %{} is unknown\n{graph}", id.0))
+}
+
+/// Height, width and channels of `[n, h, w, c]`.
+fn image(graph: &Graph, id: NodeId) -> [usize; 3] {
+    let dims = graph.shape(id).dims();
+    [dims[1], dims[2], dims[3]]
+}
+
+fn window(graph: &Graph, id: NodeId, of: &[NodeId], kind: Window, geometry: crate::ir::Geometry) -> KernelSpec {
+    let (input, output) = match kind {
+        Window::Sum | Window::Max => (of[0], id),
+        Window::SumGrad { .. } => (id, of[0]),
+        Window::MaxGrad => (of[0], of[1]),
+    };
+    let output = image(graph, output);
+    let n = graph.shape(input).0[0];
+    KernelSpec::Window { kind, geometry, n, input: image(graph, input), output: [output[0], output[1]] }
+}

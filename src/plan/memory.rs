@@ -1,0 +1,47 @@
+//! How much memory a plan takes, known before anything runs.
+
+use super::{BufferKind, Plan};
+
+/// Bytes of a plan's buffers, by what they are for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Parameters.
+    pub parameters: usize,
+    /// States: moments, running statistics, counters.
+    pub states: usize,
+    /// Constants.
+    pub constants: usize,
+    /// Everything that lives within a phase.
+    pub arena: usize,
+    /// What is bound from outside: the data set.
+    pub data: usize,
+    /// Scratch memory of the hungriest kernel on one thread.
+    pub workspace: usize,
+}
+
+impl Memory {
+    /// All of it.
+    pub fn total(&self) -> usize {
+        self.parameters + self.states + self.constants + self.arena + self.data + self.workspace
+    }
+}
+
+impl Plan {
+    /// Adds the buffers up.
+    pub fn memory(&self) -> Memory {
+        let mut sum = Memory { arena: self.arena_bytes, ..Memory::default() };
+        for buffer in &self.buffers {
+            let bytes = buffer.shape.len() * self.precision.bytes(buffer.dtype);
+            match buffer.kind {
+                BufferKind::Extern(_) => sum.data += bytes,
+                BufferKind::Param(_) => sum.parameters += bytes,
+                BufferKind::State(_) => sum.states += bytes,
+                BufferKind::Const(_) => sum.constants += bytes,
+                BufferKind::Arena { .. } => {}
+            }
+        }
+        let real = self.precision.bytes(crate::ir::DType::Real);
+        sum.workspace = self.kernels.iter().map(|it| crate::kernel::workspace(it, 1, real)).max().unwrap_or(0);
+        sum
+    }
+}
