@@ -3,3 +3,5 @@
 mod golden;
 mod golden_ops;
 mod layers;
+mod machine;
+mod plans;

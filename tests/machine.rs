@@ -1,0 +1,310 @@
+//! A slow machine for plans, in f64 over bytes: what a launch means, without any speed. It poisons the
+//! arena before every phase and refuses plans whose buffers are in each other's way.
+
+use sphc::interp::{Env, Tensor, evaluate};
+use sphc::ir::{DType, Extern, Fill, Geometry, Init, NodeId, Op, Phase, Reduction, ScalarFn, Shape, Window};
+use sphc::kernel::{ConvKernel, ConvKind, KernelSpec, MapKernel, Store};
+use sphc::plan::{BufferId, BufferKind, Launch, Plan, Precision};
+use sphc::shape::Builder;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A plan with memory.
+pub(crate) struct Machine {
+    plan: Plan,
+    arena: Vec<u8>,
+    fixed: Vec<Vec<u8>>,
+}
+
+impl Machine {
+    /// Memory as a session initialises it; the plan must be in f64.
+    pub(crate) fn new(plan: Plan) -> Machine {
+        assert_eq!(plan.precision, Precision::F64);
+        check(&plan);
+        let fixed = plan.buffers.iter().map(|it| match it.kind {
+            BufferKind::Arena { .. } => Vec::new(),
+            _ => vec![0; it.shape.len() * plan.precision.bytes(it.dtype)],
+        });
+        let mut res = Machine { arena: vec![0; plan.arena_bytes], fixed: fixed.collect(), plan };
+        for at in 0..res.plan.buffers.len() {
+            let buffer = res.plan.buffers[at].clone();
+            let len = buffer.shape.len();
+            let values: Vec<f64> = match buffer.kind {
+                BufferKind::Param(Init::Constant(it)) => vec![it.0; len],
+                BufferKind::Param(Init::Normal(deviation)) => {
+                    let stream = sphc::ir::random::stream(&buffer.name);
+                    let normal = |it| sphc::ir::random::normal(res.plan.seed, stream, it) * deviation.0;
+                    (0..len).map(|it| f64::from(normal(it) as f32)).collect()
+                }
+                BufferKind::State(it) => vec![it; len],
+                BufferKind::Const(Fill::Value(it)) => vec![it.0; len],
+                BufferKind::Const(Fill::Eye) => {
+                    let n = buffer.shape.0[0];
+                    (0..len).map(|it| if it / n == it % n { 1.0 } else { 0.0 }).collect()
+                }
+                BufferKind::Extern(_) | BufferKind::Arena { .. } => continue,
+            };
+            res.store(BufferId(at as u32), &values);
+        }
+        res
+    }
+
+    /// Fills a buffer that is bound from outside, if the plan has it.
+    pub(crate) fn bind(&mut self, source: &Extern, values: &[f64]) {
+        let found = self.plan.buffers.iter().position(|it| it.kind == BufferKind::Extern(source.clone()));
+        if let Some(at) = found {
+            self.store(BufferId(at as u32), values);
+        }
+    }
+
+    /// A parameter or state by path.
+    pub(crate) fn read(&self, path: &str) -> Vec<f64> {
+        let is_kept = |it: &BufferKind| matches!(it, BufferKind::Param(_) | BufferKind::State(_));
+        let at = self.plan.buffers.iter().position(|it| is_kept(&it.kind) && it.name == path);
+        self.load(BufferId(at.expect("the plan knows the path") as u32))
+    }
+
+    /// Runs a phase and gives its results.
+    pub(crate) fn run(&mut self, phase: Phase) -> BTreeMap<String, Vec<f64>> {
+        self.arena.fill(0xff);
+        let plan = self.plan.clone();
+        let Some(phase) = plan.phases.get(&phase) else { return BTreeMap::new() };
+        for launch in &phase.launches {
+            let inputs: Vec<Vec<f64>> = launch.inputs.iter().map(|&it| self.load(it)).collect();
+            let outputs = execute(&plan.kernels[launch.kernel], &inputs, plan.seed);
+            assert_eq!(outputs.len(), launch.outputs.len());
+            for (&buffer, values) in launch.outputs.iter().zip(&outputs) {
+                self.store(buffer, values);
+            }
+        }
+        phase.results.iter().map(|(name, &it)| (name.clone(), self.load(it))).collect()
+    }
+
+    fn place(&self, id: BufferId) -> (DType, usize, Option<usize>) {
+        let buffer = &self.plan.buffers[id.0 as usize];
+        let bytes = buffer.shape.len() * self.plan.precision.bytes(buffer.dtype);
+        match buffer.kind {
+            BufferKind::Arena { offset } => (buffer.dtype, bytes, Some(offset)),
+            _ => (buffer.dtype, bytes, None),
+        }
+    }
+
+    fn load(&self, id: BufferId) -> Vec<f64> {
+        let (dtype, bytes, offset) = self.place(id);
+        let raw = match offset {
+            Some(offset) => &self.arena[offset..offset + bytes],
+            None => &self.fixed[id.0 as usize],
+        };
+        let eight = |it: &[u8]| <[u8; 8]>::try_from(it).expect("eight bytes");
+        match dtype {
+            DType::U8 => raw.iter().map(|&it| f64::from(it)).collect(),
+            DType::Int => raw.chunks(8).map(|it| i64::from_ne_bytes(eight(it)) as f64).collect(),
+            DType::Real => raw.chunks(8).map(|it| f64::from_ne_bytes(eight(it))).collect(),
+        }
+    }
+
+    fn store(&mut self, id: BufferId, values: &[f64]) {
+        let (dtype, bytes, offset) = self.place(id);
+        let raw: Vec<u8> = match dtype {
+            DType::U8 => values.iter().map(|&it| it as u8).collect(),
+            DType::Int => values.iter().flat_map(|&it| (it as i64).to_ne_bytes()).collect(),
+            DType::Real => values.iter().flat_map(|it| it.to_ne_bytes()).collect(),
+        };
+        assert_eq!(raw.len(), bytes, "{:?}", self.plan.buffers[id.0 as usize]);
+        match offset {
+            Some(offset) => self.arena[offset..offset + bytes].copy_from_slice(&raw),
+            None => self.fixed[id.0 as usize] = raw,
+        }
+    }
+}
+
+/// What a kernel computes.
+fn execute(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64) -> Vec<Vec<f64>> {
+    let real = |shape: Vec<usize>| (Shape(shape), DType::Real);
+    let one = |op: Op, shapes: Vec<(Shape, DType)>| vec![single(op, &shapes, inputs, seed)];
+    match spec {
+        KernelSpec::Map(kernel) => map(kernel, inputs),
+        KernelSpec::Copy { .. } => vec![inputs[0].clone()],
+        KernelSpec::Conv(ConvKernel { kind, geometry, n, input, output }) => {
+            let x = real([&[*n], &input[..]].concat());
+            let y = real([&[*n], &output[..]].concat());
+            let w = real(vec![geometry.kernel[0], geometry.kernel[1], input[2], output[2]]);
+            let size = [input[0], input[1]];
+            match kind {
+                ConvKind::Forward => one(Op::Conv(*geometry), vec![x, w]),
+                ConvKind::InputGrad => one(Op::ConvInputGrad { geometry: *geometry, size }, vec![y, w]),
+                ConvKind::FilterGrad => one(Op::ConvFilterGrad(*geometry), vec![x, y]),
+            }
+        }
+        KernelSpec::MatMul { m, n, k, transpose_a, transpose_b } => {
+            let a = if *transpose_a { vec![*k, *m] } else { vec![*m, *k] };
+            let b = if *transpose_b { vec![*n, *k] } else { vec![*k, *n] };
+            let op = Op::MatMul { transpose_a: *transpose_a, transpose_b: *transpose_b };
+            one(op, vec![real(a), real(b)])
+        }
+        KernelSpec::Window { kind, geometry, n, input, output } => {
+            let x = real([&[*n], &input[..]].concat());
+            let y = real(vec![*n, output[0], output[1], input[2]]);
+            let op = Op::Window { kind: *kind, geometry: *geometry };
+            match kind {
+                Window::Sum | Window::Max => one(op, vec![x]),
+                Window::SumGrad { .. } => one(op, vec![y]),
+                Window::MaxGrad => one(op, vec![x, y]),
+            }
+        }
+        KernelSpec::Transpose { shape, perm } => one(Op::Transpose(perm.clone()), vec![(shape.clone(), DType::Real)]),
+        KernelSpec::Gather { dtype, n, item, flip, crop } => {
+            let examples = inputs[0].len() / item.len();
+            let source = Shape([&[examples], &item.0[..]].concat());
+            let mut shapes = vec![(source, *dtype), (Shape(vec![*n]), DType::Int)];
+            shapes.extend((inputs.len() == 3).then(|| real(vec![*n, 3])));
+            one(Op::Gather { flip: *flip, crop: *crop }, shapes)
+        }
+        KernelSpec::Loss { kind, n, classes } => {
+            let mut shapes = vec![real(vec![*n, *classes]), (Shape(vec![*n]), DType::Int)];
+            shapes.extend((inputs.len() == 3).then(|| real(vec![*n])));
+            one(Op::Loss(*kind), shapes)
+        }
+        KernelSpec::Random { kind, len, stream } => {
+            let op = Op::Random { kind: *kind, shape: Shape(vec![*len]), stream: *stream };
+            one(op, vec![(Shape::scalar(), DType::Int)])
+        }
+    }
+}
+
+/// One op, by its definition.
+fn single(op: Op, shapes: &[(Shape, DType)], inputs: &[Vec<f64>], seed: u64) -> Vec<f64> {
+    let mut b = Builder::empty("one op");
+    let mut env = Env::new(b.graph(), seed);
+    let mut operands: Vec<NodeId> = Vec::new();
+    for (at, ((shape, dtype), values)) in shapes.iter().zip(inputs).enumerate() {
+        let name = at.to_string();
+        operands.push(b.named_input(&name, shape.clone(), *dtype));
+        env.bind(&name, Tensor::new(shape.clone(), values.clone()));
+    }
+    let root = b.add(op, &operands);
+    evaluate(b.graph(), &env, &[root]).remove(0).data
+}
+
+fn map(kernel: &MapKernel, inputs: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let space = Shape(kernel.dims.clone());
+    let places = |strides: &[usize]| -> Vec<usize> {
+        (0..space.len())
+            .map(|mut at| {
+                let mut place = 0;
+                for (&extent, &stride) in kernel.dims.iter().zip(strides).rev() {
+                    place += at % extent * stride;
+                    at /= extent;
+                }
+                place
+            })
+            .collect()
+    };
+    assert!(!kernel.dims.is_empty() && kernel.inputs.iter().all(|it| *it.strides.last().unwrap() <= 1));
+    let spread: Vec<Vec<f64>> = kernel
+        .inputs
+        .iter()
+        .zip(inputs)
+        .map(|(input, values)| places(&input.strides).into_iter().map(|it| values[it]).collect())
+        .collect();
+    let shapes: Vec<(Shape, DType)> = kernel.inputs.iter().map(|_| (space.clone(), DType::Real)).collect();
+    let evaluated = kernel.body.roots.iter().zip(&kernel.outputs).map(|(&root, output)| {
+        let body = ScalarFn { roots: vec![root], ..kernel.body.clone() };
+        let mut full = single(Op::Map { body, int: output.dtype == DType::Int }, &shapes, &spread, 0);
+        // Without operands a Map is one number.
+        if shapes.is_empty() {
+            full = vec![full[0]; space.len()];
+        }
+        match &output.store {
+            Store::Full => full,
+            Store::Reduce { kind, over } => {
+                let left: Vec<usize> =
+                    kernel.dims.iter().zip(over).map(|(&extent, &over)| if over { 1 } else { extent }).collect();
+                let mut step = 1;
+                let mut strides = vec![0; left.len()];
+                for (at, &extent) in left.iter().enumerate().rev() {
+                    if !over[at] {
+                        strides[at] = step;
+                    }
+                    step *= extent;
+                }
+                let start = if *kind == Reduction::Sum { 0.0 } else { f64::NEG_INFINITY };
+                let mut reduced = vec![start; step];
+                for (place, value) in places(&strides).into_iter().zip(full) {
+                    let to = &mut reduced[place];
+                    *to = if *kind == Reduction::Sum { *to + value } else { to.max(value) };
+                }
+                reduced
+            }
+        }
+    });
+    evaluated.collect()
+}
+
+/// Refuses plans whose buffers are in each other's way.
+pub(crate) fn check(plan: &Plan) {
+    for phase in plan.phases.values() {
+        for launch in &phase.launches {
+            check_launch(plan, launch);
+        }
+        let mut span: BTreeMap<BufferId, (usize, usize)> = BTreeMap::new();
+        for (at, launch) in phase.launches.iter().enumerate() {
+            launch.outputs.iter().for_each(|&it| span.entry(it).or_insert((at, at)).1 = at);
+            launch.inputs.iter().for_each(|&it| span.entry(it).or_insert((at, at)).1 = at);
+        }
+        for it in phase.results.values() {
+            span.entry(*it).or_default().1 = phase.launches.len();
+        }
+        let arena: Vec<(BufferId, (usize, usize))> =
+            span.into_iter().filter(|it| range(plan, it.0).is_some()).collect();
+        for (at, (a, lives_a)) in arena.iter().enumerate() {
+            for (b, lives_b) in &arena[..at] {
+                // One may take over from the other inside of a launch; `check_launch` sees to that.
+                let apart =
+                    lives_a.1 <= lives_b.0 && lives_a.0 < lives_b.0 || lives_b.1 <= lives_a.0 && lives_b.0 < lives_a.0;
+                assert!(apart || !meet(plan, *a, *b), "{a:?} and {b:?} share memory at the same time");
+            }
+        }
+    }
+}
+
+fn range(plan: &Plan, id: BufferId) -> Option<(usize, usize)> {
+    let buffer = &plan.buffers[id.0 as usize];
+    let BufferKind::Arena { offset } = buffer.kind else { return None };
+    assert_eq!(offset % 64, 0);
+    let end = offset + buffer.shape.len() * plan.precision.bytes(buffer.dtype);
+    assert!(end <= plan.arena_bytes);
+    Some((offset, end))
+}
+
+fn meet(plan: &Plan, a: BufferId, b: BufferId) -> bool {
+    match (range(plan, a), range(plan, b)) {
+        (Some(x), Some(y)) => x.0 < y.1 && y.0 < x.1,
+        _ => a == b,
+    }
+}
+
+fn check_launch(plan: &Plan, launch: &Launch) {
+    let spec = &plan.kernels[launch.kernel];
+    let distinct: BTreeSet<BufferId> = launch.outputs.iter().copied().collect();
+    assert_eq!(distinct.len(), launch.outputs.len());
+    for (at, &output) in launch.outputs.iter().enumerate() {
+        assert!(launch.outputs[..at].iter().all(|&it| !meet(plan, it, output)), "two results in one place");
+        for (position, &input) in launch.inputs.iter().enumerate().filter(|it| meet(plan, *it.1, output)) {
+            let KernelSpec::Map(kernel) = spec else { panic!("{spec:?} works in place") };
+            let same = range(plan, input) == range(plan, output);
+            let mut dense = vec![0; kernel.dims.len()];
+            let mut step = 1;
+            for (to, &extent) in dense.iter_mut().zip(&kernel.dims).rev() {
+                *to = if extent == 1 { 0 } else { step };
+                step *= extent;
+            }
+            let alike = kernel.inputs[position].strides == dense && kernel.outputs[at].store == Store::Full;
+            assert!(same && alike, "launch reads {input:?} while it overwrites it");
+        }
+    }
+}
+
+/// Windows that keep the size.
+pub(crate) fn same(size: [usize; 2], kernel: usize) -> Geometry {
+    Geometry::same(size, [kernel; 2], [1; 2])
+}
