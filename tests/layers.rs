@@ -33,7 +33,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("ctrlc", &["src/main.rs", "src/cli", "src/train"]),
     ("serde_yaml", &["src/plan", "src/data", "src/train"]),
     ("gemm", &["src/runtime/cpu"]),
-    ("rayon", &["src/runtime/cpu"]),
+    ("rayon", &["src/runtime"]),
     ("plotters", &["src/train"]),
 ];
 
