@@ -3,7 +3,7 @@
 
 use crate::machine::{Machine, same};
 use proptest::prelude::*;
-use sphc::fuse::{Fused, GroupKind, fuse};
+use sphc::fuse::{Fused, fuse};
 use sphc::interp::{Env, Tensor, run};
 use sphc::ir::op::Scalar64;
 use sphc::ir::{
@@ -12,7 +12,6 @@ use sphc::ir::{
 };
 use sphc::plan::{Config, Plan, Precision, from_yaml, plan, to_yaml};
 use sphc::shape::{Builder, Typed};
-use std::collections::BTreeMap;
 
 const N: usize = 2;
 const H: usize = 3;

@@ -42,20 +42,19 @@ pub(super) fn schedule(fused: &Fused, phase: Phase) -> Schedule {
     let graph = fused.typed.graph();
     let groups = fused.phases.get(&phase).map(Vec::as_slice).unwrap_or_default();
     let bound: Vec<Bound> = groups.iter().map(|it| bind(fused, it)).collect();
-    let flow = Flow::new(&bound);
+    let flow = Flow::new(&bound, graph.len());
     let updates = updates(graph, &fused.storage, phase);
-    let written = InPlace::choose(graph, &bound, &flow, &updates);
-    let leaves = overwritten_leaves(&bound, graph, &updates);
+    let written = InPlace::choose(graph, &fused.storage, &bound, &flow, &updates);
 
     let mut old: BTreeSet<NodeId> = BTreeSet::new();
     let mut after = |id: NodeId| {
         // What is read when the phase is over, or nearly.
         let base = fused.storage.of(id);
-        if leaves.contains_key(&base) || updates.contains_key(&target(graph, base)) {
+        if target(graph, base).is_some_and(|it| updates.contains_key(&it)) {
             old.insert(base);
             return Place::Old(base);
         }
-        match (flow.home.get(&base), written.of.get(&base)) {
+        match (flow.home(base), written.of.get(&base)) {
             (None, _) => Place::Leaf(if fused.storage.number(id).is_some() { number_node(fused, id) } else { base }),
             (Some(_), Some(&target)) => Place::Target(target),
             (Some(_), None) => Place::Value(base),
@@ -64,7 +63,7 @@ pub(super) fn schedule(fused: &Fused, phase: Phase) -> Schedule {
     let results = graph.results.get(&phase).into_iter().flatten();
     let results: BTreeMap<String, Place> = results.map(|(name, &id)| (name.clone(), after(id))).collect();
     let mut copies = Vec::new();
-    for (&to, &(update, value)) in updates.iter().filter_map(|(to, it)| to.as_ref().map(|to| (to, it))) {
+    for (&to, &(update, value)) in &updates {
         if written.of.get(&fused.storage.of(value)) != Some(&to) {
             copies.push(copy(graph, after(value), Place::Target(to), update));
         }
@@ -73,7 +72,7 @@ pub(super) fn schedule(fused: &Fused, phase: Phase) -> Schedule {
     let mut steps: Vec<Step> = old.iter().map(|&it| copy(graph, Place::Leaf(it), Place::Old(it), it)).collect();
     for at in order(graph, &bound, &flow, &written) {
         let Bound { spec, inputs, outputs } = &bound[at];
-        let read = |&id: &NodeId| match (flow.home.get(&id), written.of.get(&id)) {
+        let read = |&id: &NodeId| match (flow.home(id), written.of.get(&id)) {
             (None, _) => Place::Leaf(id),
             (Some(_), Some(&target)) => Place::Target(target),
             (Some(_), None) => Place::Value(id),
@@ -111,8 +110,8 @@ fn target(graph: &Graph, leaf: NodeId) -> Option<Target> {
     }
 }
 
-/// By target: the `Update` and the node it writes. The last of several counts. (`Option` for lookups.)
-type Updates = BTreeMap<Option<Target>, (NodeId, NodeId)>;
+/// By target: the `Update` and the node it writes. The last of several counts.
+type Updates = BTreeMap<Target, (NodeId, NodeId)>;
 
 fn updates(graph: &Graph, storage: &Storage, phase: Phase) -> Updates {
     let mut all = Updates::new();
@@ -121,9 +120,9 @@ fn updates(graph: &Graph, storage: &Storage, phase: Phase) -> Updates {
             let value = graph.operands(id)[0];
             let unchanged = self::target(graph, storage.of(value)) == Some(*target);
             if unchanged {
-                all.remove(&Some(*target));
+                all.remove(target);
             } else {
-                all.insert(Some(*target), (id, value));
+                all.insert(*target, (id, value));
             }
         }
     }
@@ -132,31 +131,38 @@ fn updates(graph: &Graph, storage: &Storage, phase: Phase) -> Updates {
 
 /// Who makes and who reads each node.
 struct Flow {
-    home: BTreeMap<NodeId, usize>,
-    readers: BTreeMap<NodeId, Vec<usize>>,
+    home: Vec<Option<usize>>,
+    readers: Vec<Vec<usize>>,
 }
 
 impl Flow {
-    fn new(bound: &[Bound]) -> Flow {
-        let mut home = BTreeMap::new();
-        let mut readers: BTreeMap<NodeId, Vec<usize>> = BTreeMap::new();
+    fn new(bound: &[Bound], nodes: usize) -> Flow {
+        let mut res = Flow { home: vec![None; nodes], readers: vec![Vec::new(); nodes] };
         for (at, it) in bound.iter().enumerate() {
-            home.extend(it.outputs.iter().map(|&id| (id, at)));
-            let distinct: BTreeSet<NodeId> = it.inputs.iter().copied().collect();
-            distinct.into_iter().for_each(|id| readers.entry(id).or_default().push(at));
+            it.outputs.iter().for_each(|id| res.home[id.0 as usize] = Some(at));
+            for id in &it.inputs {
+                let readers = &mut res.readers[id.0 as usize];
+                if readers.last() != Some(&at) {
+                    readers.push(at);
+                }
+            }
         }
-        Flow { home, readers }
+        res
+    }
+
+    fn home(&self, id: NodeId) -> Option<usize> {
+        self.home[id.0 as usize]
     }
 
     fn readers(&self, id: NodeId) -> &[usize] {
-        self.readers.get(&id).map(Vec::as_slice).unwrap_or_default()
+        &self.readers[id.0 as usize]
     }
 }
 
 /// Leaves whose memory the phase overwrites, with the target.
 fn overwritten_leaves(bound: &[Bound], graph: &Graph, updates: &Updates) -> BTreeMap<NodeId, Target> {
     let read = bound.iter().flat_map(|it| it.inputs.iter().copied());
-    read.filter_map(|id| target(graph, id).filter(|it| updates.contains_key(&Some(*it))).map(|it| (id, it))).collect()
+    read.filter_map(|id| target(graph, id).filter(|it| updates.contains_key(it)).map(|it| (id, it))).collect()
 }
 
 /// Which values are written over their targets.
@@ -167,22 +173,20 @@ struct InPlace {
 }
 
 impl InPlace {
-    fn choose(graph: &Graph, bound: &[Bound], flow: &Flow, updates: &Updates) -> InPlace {
-        let storage_of = Storage::new(graph);
-        let storage = |id: NodeId| storage_of.of(id);
+    fn choose(graph: &Graph, storage: &Storage, bound: &[Bound], flow: &Flow, updates: &Updates) -> InPlace {
+        let storage = |id: NodeId| storage.of(id);
         let leaf_of: BTreeMap<Target, NodeId> =
             overwritten_leaves(bound, graph, updates).into_iter().map(|(id, to)| (to, id)).collect();
         // One order in which writers come as late as they can: what holds in it can be demanded.
-        let writers: BTreeSet<usize> =
-            updates.values().filter_map(|it| flow.home.get(&storage(it.1)).copied()).collect();
+        let writers: BTreeSet<usize> = updates.values().filter_map(|it| flow.home(storage(it.1))).collect();
         let witness = topological(bound, flow, &[], |at| (u8::from(writers.contains(&at)), at));
         let mut position = vec![0; bound.len()];
         witness.iter().enumerate().for_each(|(it, &at)| position[at] = it);
 
         let mut res = InPlace { of: BTreeMap::new(), before: Vec::new() };
         for (&to, &(_, value)) in updates {
-            let (Some(to), value) = (to, storage(value)) else { continue };
-            let Some(&writer) = flow.home.get(&value) else { continue };
+            let value = storage(value);
+            let Some(writer) = flow.home(value) else { continue };
             if res.of.contains_key(&value) {
                 continue;
             }
@@ -233,7 +237,7 @@ fn topological<K: Ord>(
     let mut after: Vec<Vec<usize>> = vec![Vec::new(); bound.len()];
     let mut missing = vec![0usize; bound.len()];
     for (at, it) in bound.iter().enumerate() {
-        let from: BTreeSet<usize> = it.inputs.iter().filter_map(|it| flow.home.get(it).copied()).collect();
+        let from: BTreeSet<usize> = it.inputs.iter().filter_map(|it| flow.home(*it)).collect();
         missing[at] += from.len();
         from.into_iter().for_each(|it| after[it].push(at));
     }
@@ -261,7 +265,7 @@ fn topological<K: Ord>(
 /// can, the rest in the order of the graph.
 fn order(graph: &Graph, bound: &[Bound], flow: &Flow, written: &InPlace) -> Vec<usize> {
     let len = |id: &NodeId| graph.shape(*id).len();
-    let in_arena = |id: &&NodeId| flow.home.contains_key(id) && !written.of.contains_key(id);
+    let in_arena = |id: &&NodeId| flow.home(**id).is_some() && !written.of.contains_key(id);
     let frees = |at: usize| {
         let takes: usize = bound[at].outputs.iter().filter(in_arena).map(len).sum();
         let only: BTreeSet<NodeId> =

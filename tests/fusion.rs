@@ -1,0 +1,254 @@
+//! How many passes over memory fusion leaves, and that it stays fast for deep networks.
+
+use crate::machine::same;
+use sphc::fuse::{Fused, GroupKind, fuse};
+use sphc::ir::op::Scalar64;
+use sphc::ir::{
+    Binary, DType, Init, NodeId, Op, Param, ParamRole, Phase, ScalarFn, Shape, State, Target, Unary, Window,
+};
+use sphc::kernel::KernelSpec;
+use sphc::plan::{Config, Precision, plan};
+use sphc::shape::Builder;
+
+fn param(b: &mut Builder, path: &str, shape: impl Into<Shape>) -> (NodeId, Target) {
+    let id = b.tables().add_param(Param {
+        path: path.to_owned(),
+        shape: shape.into(),
+        init: Init::Normal(Scalar64(0.1)),
+        role: ParamRole::Filter,
+        layer: String::new(),
+        operator: String::new(),
+        origin: Default::default(),
+    });
+    (b.add(Op::Param(id), &[]), Target::Param(id))
+}
+
+fn state(b: &mut Builder, path: &str, shape: impl Into<Shape>) -> (NodeId, Target) {
+    let id = b.tables().add_state(State {
+        path: path.to_owned(),
+        shape: shape.into(),
+        dtype: DType::Real,
+        init: 0.0,
+        origin: Default::default(),
+    });
+    (b.add(Op::State(id), &[]), Target::State(id))
+}
+
+fn update(b: &mut Builder, target: Target, value: NodeId) {
+    let id = b.add(Op::Update(target), &[value]);
+    b.tables().effects.entry(Phase::Step).or_default().push(id);
+}
+
+/// What the backward pass of a layer needs of the forward pass.
+struct Layer {
+    x: NodeId,
+    w: NodeId,
+    v: NodeId,
+    inverse_patch: NodeId,
+    s: NodeId,
+    cosine: NodeId,
+    normal: NodeId,
+    scale: NodeId,
+    gamma: NodeId,
+    z: NodeId,
+    targets: [Target; 3],
+}
+
+fn per_filter(b: &mut Builder, w: NodeId) -> NodeId {
+    let square = b.binary(Binary::Mul, w, w);
+    let sum = b.sum(square, &[0, 1, 2]);
+    inverse_root(b, sum, 1e-4)
+}
+
+fn inverse_root(b: &mut Builder, a: NodeId, epsilon: f64) -> NodeId {
+    b.map(
+        ScalarFn::build(1, |pool, i| {
+            let epsilon = pool.constant(epsilon);
+            let sum = pool.add(i[0], epsilon);
+            pool.unary(Unary::Rsqrt, sum)
+        }),
+        &[a],
+    )
+}
+
+/// `sphere_conv |> batch_norm |> relu` on `x`, 3x3, as many filters as channels.
+fn forward(b: &mut Builder, at: usize, x: NodeId, operator: Option<Unary>) -> Layer {
+    let dims = b.graph().shape(x).0.clone();
+    let c = dims[3];
+    let count = (dims[0] * dims[1] * dims[2]) as f64;
+    let (w, w_target) = param(b, &format!("conv{at}/filter"), [3, 3, c, c]);
+    let (gamma, gamma_target) = param(b, &format!("conv{at}/bn/gamma"), [c]);
+    let (beta, beta_target) = param(b, &format!("conv{at}/bn/beta"), [c]);
+    let inverse = per_filter(b, w);
+    let v = b.binary(Binary::Mul, w, inverse);
+    let square = b.binary(Binary::Mul, x, x);
+    let q = b.sum(square, &[3]);
+    let geometry = same([dims[1], dims[2]], 3);
+    let patch = b.add(Op::Window { kind: Window::Sum, geometry }, &[q]);
+    let inverse_patch = inverse_root(b, patch, 1e-4);
+    let s = b.add(Op::Conv(geometry), &[x, v]);
+    let cosine = b.binary(Binary::Mul, s, inverse_patch);
+    let y = operator.map_or(cosine, |it| b.unary(it, cosine));
+    let sum = b.sum(y, &[0, 1, 2]);
+    let mean = b.scale(sum, 1.0 / count);
+    let centred = b.binary(Binary::Sub, y, mean);
+    let square = b.binary(Binary::Mul, centred, centred);
+    let sum = b.sum(square, &[0, 1, 2]);
+    let variance = b.scale(sum, 1.0 / count);
+    let scale = inverse_root(b, variance, 1e-3);
+    let normal = b.binary(Binary::Mul, centred, scale);
+    let stretched = b.binary(Binary::Mul, normal, gamma);
+    let shifted = b.binary(Binary::Add, stretched, beta);
+    let zero = b.constant(0.0, Shape::scalar());
+    let z = b.binary(Binary::Max, shifted, zero);
+    for (name, batch) in [("mean", mean), ("variance", variance)] {
+        let (old, target) = state(b, &format!("conv{at}/bn/ema_{name}"), [c]);
+        let flat = b.reshape(batch, Shape::from([c]));
+        let step = b.binary(Binary::Sub, flat, old);
+        let step = b.scale(step, 0.001);
+        let new = b.binary(Binary::Add, old, step);
+        update(b, target, new);
+    }
+    let targets = [w_target, gamma_target, beta_target];
+    Layer { x, w, v, inverse_patch, s, cosine, normal, scale, gamma, z, targets }
+}
+
+/// Gradient of the layer's input from that of its output; moves the parameters with momentum.
+fn backward(b: &mut Builder, layer: &Layer, dz: NodeId, operator: Option<Unary>, rate: NodeId) -> NodeId {
+    let dims = b.graph().shape(layer.x).0.clone();
+    let count = (dims[0] * dims[1] * dims[2]) as f64;
+    let mask = b.map(
+        ScalarFn::build(1, |pool, i| {
+            let zero = pool.constant(0.0);
+            pool.binary(Binary::Lt, zero, i[0])
+        }),
+        &[layer.z],
+    );
+    let dy = b.binary(Binary::Mul, dz, mask);
+    let dbeta = b.sum(dy, &[0, 1, 2]);
+    let along = b.binary(Binary::Mul, dy, layer.normal);
+    let dgamma = b.sum(along, &[0, 1, 2]);
+    let mean_dy = b.scale(dbeta, 1.0 / count);
+    let mean_along = b.scale(dgamma, 1.0 / count);
+    let pull = b.binary(Binary::Mul, layer.normal, mean_along);
+    let rest = b.binary(Binary::Sub, dy, mean_dy);
+    let rest = b.binary(Binary::Sub, rest, pull);
+    let factor = b.binary(Binary::Mul, layer.gamma, layer.scale);
+    let g = b.binary(Binary::Mul, rest, factor);
+    let g = match operator {
+        Some(_) => {
+            let slope = b.unary(Unary::AsinSlope, layer.cosine);
+            b.binary(Binary::Mul, g, slope)
+        }
+        None => g,
+    };
+    let d = b.binary(Binary::Mul, g, layer.inverse_patch);
+    let gs = b.binary(Binary::Mul, d, layer.s);
+    let sum = b.sum(gs, &[3]);
+    let inverse_square = b.binary(Binary::Mul, layer.inverse_patch, layer.inverse_patch);
+    let r = b.binary(Binary::Mul, sum, inverse_square);
+    let geometry = same([dims[1], dims[2]], 3);
+    let size = [dims[1], dims[2]];
+    let spread = b.add(Op::Window { kind: Window::SumGrad { size }, geometry }, &[r]);
+    let straight = b.add(Op::ConvInputGrad { geometry, size }, &[d, layer.v]);
+    let norm = b.binary(Binary::Mul, layer.x, spread);
+    let dx = b.binary(Binary::Sub, straight, norm);
+    let dv = b.add(Op::ConvFilterGrad(geometry), &[layer.x, d]);
+    let product = b.binary(Binary::Mul, layer.v, dv);
+    let inner = b.sum(product, &[0, 1, 2]);
+    let radial = b.binary(Binary::Mul, layer.v, inner);
+    let tangent = b.binary(Binary::Sub, dv, radial);
+    let inverse = per_filter(b, layer.w);
+    let dw = b.binary(Binary::Mul, tangent, inverse);
+    for (target, gradient) in layer.targets.into_iter().zip([dw, dgamma, dbeta]) {
+        let Target::Param(id) = target else { continue };
+        let (path, shape) = (b.graph().param(id).path.clone(), b.graph().param(id).shape.clone());
+        let gradient = b.reshape(gradient, shape.clone());
+        let (old, velocity) = state(b, &format!("{path}/velocity"), shape);
+        let kept = b.scale(old, 0.9);
+        let new = b.binary(Binary::Add, kept, gradient);
+        update(b, velocity, new);
+        let p = b.add(Op::Param(id), &[]);
+        let step = b.binary(Binary::Mul, new, rate);
+        let p = b.binary(Binary::Sub, p, step);
+        update(b, target, p);
+    }
+    dx
+}
+
+/// A tower of equal layers, one step of training.
+fn tower(layers: usize, dims: [usize; 4], operator: Option<Unary>) -> sphc::shape::Typed {
+    let mut b = Builder::empty("tower");
+    let mut x = b.named_input("image", dims, DType::Real);
+    let (rate, _) = state(&mut b, "rate", []);
+    let mut all = Vec::new();
+    for at in 0..layers {
+        let layer = forward(&mut b, at, x, operator);
+        x = layer.z;
+        all.push(layer);
+    }
+    let loss = b.sum_all(x);
+    b.tables().results.entry(Phase::Step).or_default().insert("loss".to_owned(), loss);
+    let one = b.constant(1.0, Shape::scalar());
+    let mut dz = b.broadcast(one, Shape::from(dims));
+    for layer in all.iter().rev() {
+        dz = backward(&mut b, layer, dz, operator, rate);
+    }
+    b.finish()
+}
+
+/// Map passes over activations: how many groups run over them, how many tensors those read and write.
+fn activation_passes(fused: &Fused, elements: usize) -> (usize, usize, usize) {
+    let graph = fused.typed.graph();
+    let large = |id: &&NodeId| elements <= graph.shape(**id).len();
+    let maps: Vec<_> = fused.phases[&Phase::Step]
+        .iter()
+        .filter(|it| it.kind == GroupKind::Map && elements <= it.space(graph).len())
+        .collect();
+    let reads = maps.iter().map(|it| it.inputs.iter().filter(large).count()).sum();
+    let writes = maps.iter().map(|it| it.outputs.iter().filter(large).count()).sum();
+    (maps.len(), reads, writes)
+}
+
+#[test]
+fn a_sphere_layer_makes_few_passes_over_its_activations() {
+    let dims = [8, 32, 32, 16];
+    let elements = dims.iter().product();
+    let more = |operator| {
+        let count = |layers| activation_passes(&fuse(tower(layers, dims, operator)), elements);
+        let (two, three) = (count(2), count(3));
+        (three.0 - two.0, three.1 - two.1, three.2 - two.2)
+    };
+    // Mean, variance, normalise; sums of the backward pass, gradient. Nothing but the next layer's
+    // input and the gradient of the convolution is written: all else is computed again from `s`.
+    assert_eq!(more(None), (5, 7, 2));
+    // An arc sine is kept rather than repeated.
+    assert_eq!(more(Some(Unary::Asin)), (5, 8, 3));
+}
+
+#[test]
+fn updates_happen_in_place() {
+    let fused = fuse(tower(3, [2, 4, 4, 8], None));
+    let config = Config { precision: Precision::F32, hash: String::new(), line: &|_| String::new() };
+    let plan = plan(&fused, &config);
+    assert!(plan.kernels.iter().all(|it| !matches!(it, KernelSpec::Copy { .. })));
+    insta::assert_snapshot!("fused_tower", fused.to_string());
+}
+
+#[test]
+fn a_thousand_layers_are_planned_in_a_moment() {
+    let layers = std::env::var("SPHC_LAYERS").ok().and_then(|it| it.parse().ok()).unwrap_or(1000);
+    let typed = tower(layers, [2, 4, 4, 8], Some(Unary::Asin));
+    let start = std::time::Instant::now();
+    let fused = fuse(typed);
+    let fusing = start.elapsed();
+    let config = Config { precision: Precision::F32, hash: String::new(), line: &|_| String::new() };
+    let plan = plan(&fused, &config);
+    println!("{} nodes: fuse {fusing:?}, fuse and plan {:?}", fused.typed.len(), start.elapsed());
+    // Depth costs launches, not kernels; what dies makes room.
+    assert!(plan.kernels.len() < 40);
+    let activations = layers * 3 * 2 * 4 * 4 * 8 * 4;
+    assert!(plan.arena_bytes < 3 * activations, "{} bytes", plan.arena_bytes);
+    // Quadratic time would be minutes.
+    assert!(start.elapsed().as_secs() < 30);
+}
