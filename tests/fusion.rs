@@ -252,3 +252,10 @@ fn a_thousand_layers_are_planned_in_a_moment() {
     // Quadratic time would be minutes.
     assert!(start.elapsed().as_secs() < 30);
 }
+
+#[test]
+fn the_dump_of_kernels_names_each_once() {
+    let text = sphc::kernel::dump(&fuse(tower(4, [2, 4, 4, 8], None)));
+    let forward: Vec<&str> = text.lines().filter(|it| it.contains("conv Forward")).collect();
+    assert_eq!(forward, ["k6 (4 x Step): conv Forward[3x3 s1x1 pad 1,1,1,1] 2 x [4, 4, 8] -> [4, 4, 8]"]);
+}

@@ -199,7 +199,7 @@ fn map(kernel: &MapKernel, inputs: &[Vec<f64>]) -> Vec<Vec<f64>> {
             })
             .collect()
     };
-    assert!(!kernel.dims.is_empty() && kernel.inputs.iter().all(|it| *it.strides.last().unwrap() <= 1));
+    assert!(!kernel.dims.is_empty() && kernel.inputs.iter().all(|it| it.strides.last().is_some_and(|it| *it <= 1)));
     let spread: Vec<Vec<f64>> = kernel
         .inputs
         .iter()

@@ -3,9 +3,11 @@
 //! Buffers are passed at launch: inputs in the order of the operands, then outputs.
 
 mod map;
+mod print;
 mod select;
 mod workspace;
 
+pub use print::dump;
 pub(crate) use select::dtype;
 pub use select::{Bound, bind, select};
 pub use workspace::workspace;

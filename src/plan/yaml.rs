@@ -48,7 +48,46 @@ pub enum PlanError {
 
 /// The plan as text.
 pub fn to_yaml(plan: &Plan) -> Result<String, PlanError> {
-    serde_yaml::to_string(plan).map_err(|it| PlanError::Write { cause: it.to_string() })
+    let text = serde_yaml::to_string(plan).map_err(|it| PlanError::Write { cause: it.to_string() })?;
+    Ok(with_short_lists(&text))
+}
+
+/// Lists of plain words under a key go on the key's line: `shape: [3, 3, 16, 16]`.
+fn with_short_lists(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut res = String::with_capacity(text.len());
+    let mut at = 0;
+    while at < lines.len() {
+        res.push_str(lines[at]);
+        let words = if lines[at].ends_with(':') { words_below(&lines[at + 1..]) } else { Vec::new() };
+        if !words.is_empty() {
+            res.push_str(&format!(" [{}]", words.join(", ")));
+        }
+        res.push('\n');
+        at += 1 + words.len();
+    }
+    res
+}
+
+/// The items of the list that starts here, if each is a word that needs no quotes in a flow list.
+fn words_below<'t>(lines: &[&'t str]) -> Vec<&'t str> {
+    let split = |line: &'t str| {
+        let item = line.trim_start().strip_prefix("- ")?;
+        Some((line.len() - item.len(), item))
+    };
+    let Some((indent, _)) = lines.first().and_then(|it| split(it)) else { return Vec::new() };
+    let is_word = |it: &str| it.bytes().all(|it| it.is_ascii_alphanumeric() || b"_.+-".contains(&it));
+    let mut words = Vec::new();
+    for line in lines {
+        match split(line) {
+            Some((column, item)) if column == indent => match is_word(item) && item != "-" {
+                true => words.push(item),
+                false => return Vec::new(),
+            },
+            _ => break,
+        }
+    }
+    words
 }
 
 #[derive(Deserialize)]
@@ -109,4 +148,39 @@ fn dangling(plan: &Plan) -> Option<String> {
         let end = buffer.shape.dims().iter().try_fold(each, |sum, &it| sum.checked_mul(it))?.checked_add(offset)?;
         (plan.arena_bytes < end).then(|| format!("buffer `{}` ends at {end}, beyond the arena", buffer.name))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_lists_of_plain_words_are_shortened() {
+        let text = "a:\n- 1\n- -2.5e-7\nb:\n- c: 1\n  d:\n  - true\n- e:\n    - \"x y\"\n    - z\nf:\n- g\n- h: 1\n";
+        let short = "a: [1, -2.5e-7]\nb:\n- c: 1\n  d: [true]\n- e:\n    - \"x y\"\n    - z\nf:\n- g\n- h: 1\n";
+        assert_eq!(with_short_lists(text), short);
+    }
+
+    #[test]
+    fn another_format_is_refused_by_name() {
+        let error = from_yaml("old.yaml", "format: 7\nname: x\n").expect_err("no such format");
+        assert!(matches!(error, PlanError::Format { found: 7, expected: FORMAT, .. }), "{error}");
+        assert!(error.to_string().starts_with("old.yaml: the plan has format 7"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_plan_is_refused_with_its_place() {
+        for (text, at) in [("hello", 1), ("format: 1\nname: x\nhash: []\n", 3), ("format: [", 1), ("", 1)] {
+            let error = from_yaml("x.yaml", text).expect_err("no plan");
+            assert!(matches!(error, PlanError::Malformed { line, .. } if at <= line || text.is_empty()), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_that_point_nowhere_are_found() {
+        let text = "format: 1\nname: x\nhash: ''\nprecision: f32\nseed: 0\ntraining: null\narena_bytes: 0\n\
+            buffers: []\nkernels: []\nphases:\n  step:\n    launches:\n    - kernel: 0\n      inputs: []\n      outputs: []\n    results: {}\n";
+        let error = from_yaml("x.yaml", text).expect_err("no kernel 0");
+        assert!(matches!(error, PlanError::Dangling { .. }), "{error}");
+    }
 }
