@@ -300,3 +300,78 @@ proptest! {
         prop_assert_eq!(to_yaml(&back).expect("a plan is YAML"), text);
     }
 }
+
+/// Bytes, integers, random numbers and a loss: one step of a linear classifier on a data set.
+#[test]
+fn a_classifier_on_bytes_trains_as_the_interpreter_says() {
+    let (examples, batch, classes) = (7, 4, 3);
+    let mut b = Builder::empty("classifier");
+    let step = b.tables().add_state(State {
+        path: "step".to_owned(),
+        shape: Shape::scalar(),
+        dtype: DType::Int,
+        init: 0.0,
+        origin: Default::default(),
+    });
+    let w = b.tables().add_param(Param {
+        path: "score/filter".to_owned(),
+        shape: Shape::from([H * W * C, classes]),
+        init: Init::Normal(Scalar64(0.1)),
+        role: ParamRole::Filter,
+        layer: "score".to_owned(),
+        operator: "none".to_owned(),
+        origin: Default::default(),
+    });
+    let count = b.add(Op::State(step), &[]);
+    let random = |kind, shape: Shape, stream| Op::Random { kind, shape, stream };
+    let index = b.add(random(sphc::ir::Random::Shuffle { examples }, Shape::from([batch]), 1), &[count]);
+    let uniform = b.add(random(sphc::ir::Random::Uniform, Shape::from([batch, 3]), 2), &[count]);
+    let input = |source, shape, dtype| Op::Input { source, shape, dtype };
+    let images = b.add(input(Extern::TrainImages, Shape::from([examples, H, W, C]), DType::U8), &[]);
+    let labels = b.add(input(Extern::TrainLabels, Shape::from([examples]), DType::Int), &[]);
+    let picked = b.add(Op::Gather { flip: true, crop: 1 }, &[images, index, uniform]);
+    let labels = b.add(Op::Gather { flip: false, crop: 0 }, &[labels, index]);
+    let x = b.scale(picked, 1.0 / 128.0);
+    let x = b.reshape(x, Shape::from([batch, H * W * C]));
+    let filter = b.add(Op::Param(w), &[]);
+    let logits = b.add(Op::MatMul { transpose_a: false, transpose_b: false }, &[x, filter]);
+    let (smoothing, floor) = (Scalar64(0.01), Scalar64(1e-4));
+    let loss = b.add(Op::Loss(sphc::ir::Loss::CrossEntropy { smoothing, floor }), &[logits, labels]);
+    let correct = b.add(Op::Loss(sphc::ir::Loss::Correct), &[logits, labels]);
+    let sum = b.sum_all(loss);
+    let share = b.constant(1.0 / batch as f64, Shape::from([batch]));
+    let g = b.add(Op::Loss(sphc::ir::Loss::CrossEntropyGrad { smoothing, floor }), &[logits, labels, share]);
+    let dw = b.add(Op::MatMul { transpose_a: true, transpose_b: false }, &[x, g]);
+    let step_down = b.scale(dw, 0.1);
+    let new = b.binary(Binary::Sub, filter, step_down);
+    let next = ScalarFn::build(1, |pool, i| {
+        let one = pool.constant(1.0);
+        pool.add(i[0], one)
+    });
+    let next = b.add(Op::Map { body: next, int: true }, &[count]);
+    let effects = vec![b.add(Op::Update(Target::Param(w)), &[new]), b.add(Op::Update(Target::State(step)), &[next])];
+    let tables = b.tables();
+    tables.effects.insert(Phase::Step, effects);
+    let results = [("loss", sum), ("correct", correct), ("step", count), ("old", filter)];
+    tables.results.insert(Phase::Step, results.map(|(name, id)| (name.to_owned(), id)).into());
+    let typed = b.finish();
+    let graph = typed.graph().clone();
+    let (_, plan) = compile(typed, Precision::F64);
+    let mut env = Env::new(&graph, plan.seed);
+    let mut machine = Machine::new(plan);
+    let pixels = Tensor::new([examples, H, W, C], (0..examples * H * W * C).map(|it| (it * 37 % 256) as f64).collect());
+    let labels = Tensor::new([examples], (0..examples).map(|it| (it % classes) as f64).collect());
+    for (source, tensor) in [(Extern::TrainImages, pixels), (Extern::TrainLabels, labels)] {
+        machine.bind(&source, &tensor.data);
+        env.externs.insert(source, tensor);
+    }
+    for _ in 0..5 {
+        let expected = run(&graph, &mut env, Phase::Step);
+        let found = machine.run(Phase::Step);
+        for (name, tensor) in &expected {
+            close(name, &found[name], &tensor.data, &String::new);
+        }
+    }
+    close("filter", &machine.read("score/filter"), &env.params[0].data, &String::new);
+    assert_eq!(machine.read("step"), [5.0]);
+}

@@ -25,7 +25,8 @@ pub(super) const SMALL: usize = 4096;
 /// Work of one element, in additions.
 pub(super) fn cost(op: &Op) -> u32 {
     match op {
-        Op::Map { body, .. } => body.nodes.iter().map(node_cost).sum(),
+        // At least 1, so that a chain of whatever maps is cut in the end.
+        Op::Map { body, .. } => body.nodes.iter().map(node_cost).sum::<u32>().max(1),
         Op::Reduce { .. } => 1,
         _ => 0,
     }

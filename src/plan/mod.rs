@@ -125,7 +125,8 @@ pub struct Training {
     pub evaluate_every: u64,
     /// Checkpoint every so many steps; 0 is only at the end.
     pub checkpoint_every: u64,
-    /// Run the `project` phase after every so many steps; 0 is never.
+    /// Run the `project` phase after every so many steps; 0 is never. The greatest common divisor when
+    /// projections have different intervals; each update then looks at the step itself.
     pub project_every: u64,
 }
 
