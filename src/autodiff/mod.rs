@@ -1,1 +1,80 @@
-//! autodiff
+//! From a model to its training step: loss, penalties, gradients and optimizer join the forward
+//! graph. There is one gradient rule per op, in `rules`.
+
+mod objective;
+mod optimizer;
+mod phases;
+mod rules;
+
+use crate::ir::{DType, NodeId};
+use crate::shape::{Builder, Typed};
+use std::collections::BTreeMap;
+
+/// Vector-Jacobian products: for each of `wrt` the tensor `sum_i seed_i d output_i / d wrt`, of its
+/// shape; zeros where `output` does not depend on it. `seed` has the shape of `output`.
+pub fn gradients(b: &mut Builder, output: NodeId, seed: NodeId, wrt: &[NodeId]) -> Vec<NodeId> {
+    let needed = b.graph().needed([output]);
+    let matters = dependent(b, &needed, wrt);
+    let origin = b.origin;
+    let mut adjoints: BTreeMap<NodeId, NodeId> = BTreeMap::from([(output, seed)]);
+    for &id in needed.iter().rev().filter(|it| matters.contains_key(it)) {
+        let Some(&g) = adjoints.get(&id) else { continue };
+        let operands = b.graph().operands(id);
+        let wanted: Vec<bool> = operands.iter().map(|it| matters.contains_key(it)).collect();
+        if !wanted.contains(&true) {
+            continue;
+        }
+        b.origin = b.graph().origin_id(id);
+        let parts = rules::pull_back(b, id, &operands, g, &wanted);
+        for (operand, part) in operands.iter().zip(parts) {
+            let Some(part) = part else { continue };
+            let shape = b.graph().shape(*operand).clone();
+            debug_assert_eq!(*b.graph().shape(part), shape, "the gradient of %{} in %{}", id.0, operand.0);
+            let sum = match adjoints.get(operand) {
+                Some(&so_far) => b.binary(crate::ir::Binary::Add, so_far, part),
+                None => part,
+            };
+            adjoints.insert(*operand, sum);
+        }
+    }
+    b.origin = origin;
+    wrt.iter()
+        .map(|it| match adjoints.get(it) {
+            Some(&gradient) => gradient,
+            None => {
+                let shape = b.graph().shape(*it).clone();
+                b.constant(0.0, shape)
+            }
+        })
+        .collect()
+}
+
+/// The nodes among `needed` through which `output` depends on one of `wrt`.
+fn dependent(b: &Builder, needed: &[NodeId], wrt: &[NodeId]) -> BTreeMap<NodeId, ()> {
+    let mut matters: BTreeMap<NodeId, ()> = BTreeMap::new();
+    for &id in needed {
+        let graph = b.graph();
+        let real = graph.fact(id).dtype() == Some(DType::Real);
+        if real && (wrt.contains(&id) || graph.operands(id).iter().any(|it| matters.contains_key(it))) {
+            matters.insert(id, ());
+        }
+    }
+    matters
+}
+
+/// Completes a model with a recipe to what is trained and evaluated; a model without one can only be
+/// evaluated. Results of the step: `fit`, `reg`, `orth`, `loss`, `accuracy`, `rate`; of an evaluation:
+/// `losses`, `correct`, `scores`.
+pub fn training(typed: Typed) -> Typed {
+    let mut b = Builder::new(typed);
+    match b.graph().recipe.clone() {
+        Some(recipe) => {
+            let objective = objective::objective(&mut b, &recipe);
+            optimizer::optimizer(&mut b, &recipe, &objective);
+            phases::evaluation(&mut b, &recipe);
+            phases::projection(&mut b, &recipe);
+        }
+        None => phases::scores_only(&mut b),
+    }
+    b.finish()
+}

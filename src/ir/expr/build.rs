@@ -25,6 +25,11 @@ impl Pool {
         })
     }
 
+    /// The equal node, if there is one already.
+    pub fn find(&self, node: &ExprNode) -> Option<Scalar> {
+        self.known.get(node).copied()
+    }
+
     /// Looks a node up.
     pub fn get(&self, at: Scalar) -> ExprNode {
         self.nodes[at.0 as usize]

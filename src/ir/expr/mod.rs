@@ -5,8 +5,11 @@
 
 mod build;
 mod differentiate;
+mod evaluate;
 mod range;
 mod simplify;
+#[cfg(test)]
+pub(crate) mod testing;
 mod text;
 
 pub use build::Pool;

@@ -1,0 +1,53 @@
+//! The phases beside the step: evaluation of a batch, and projections.
+
+use super::objective::cross_entropy;
+use crate::ir::{Loss, Mode, Op, Phase, Recipe, ScalarFn, Target, Unary};
+use crate::shape::Builder;
+
+/// Losses, hits and scores of one batch of the test set; the start moves on by a batch.
+pub(super) fn evaluation(b: &mut Builder, recipe: &Recipe) {
+    let (logits, labels) = (b.graph().outputs[&Mode::Evaluate], b.graph().labels[&Mode::Evaluate]);
+    let losses = cross_entropy(b, recipe, logits, labels);
+    let correct = b.add(Op::Loss(Loss::Correct), &[logits, labels]);
+    let start_id = b.graph().find_state("evaluate_start").expect("a model with a recipe can be evaluated");
+    let start = b.add(Op::State(start_id), &[]);
+    let body = ScalarFn::build(1, |pool, i| {
+        let batch = pool.constant(recipe.batch as f64);
+        pool.add(i[0], batch)
+    });
+    let next = b.add(Op::Map { body, int: true }, &[start]);
+    let update = b.add(Op::Update(Target::State(start_id)), &[next]);
+    let tables = b.tables();
+    tables.effects.entry(Phase::Evaluate).or_default().push(update);
+    let results = tables.results.entry(Phase::Evaluate).or_default();
+    for (name, id) in [("losses", losses), ("correct", correct), ("scores", logits)] {
+        results.insert(name.to_owned(), id);
+    }
+}
+
+/// A model without a recipe can only be asked for its output.
+pub(super) fn scores_only(b: &mut Builder) {
+    let Some(&scores) = b.graph().outputs.get(&Mode::Evaluate) else { return };
+    b.tables().results.entry(Phase::Evaluate).or_default().insert("scores".to_owned(), scores);
+}
+
+/// Filters divided by their norms.
+pub(super) fn projection(b: &mut Builder, recipe: &Recipe) {
+    for id in recipe.projections.iter().flat_map(|it| it.params.clone()) {
+        b.origin = b.graph().param(id).origin;
+        let filter = b.add(Op::Param(id), &[]);
+        let squares = b.map(ScalarFn::build(1, |pool, i| pool.mul(i[0], i[0])), &[filter]);
+        let axes: Vec<usize> = (0..b.graph().shape(filter).rank().saturating_sub(1)).collect();
+        let sum = b.sum(squares, &axes);
+        // A filter of zeros stays as it is.
+        let body = ScalarFn::build(2, |pool, i| {
+            let scale = pool.unary(Unary::Rsqrt, i[1]);
+            let unit = pool.mul(i[0], scale);
+            pool.select(i[1], unit, i[0])
+        });
+        let unit = b.map(body, &[filter, sum]);
+        let update = b.add(Op::Update(Target::Param(id)), &[unit]);
+        b.tables().effects.entry(Phase::Project).or_default().push(update);
+    }
+    b.origin = Default::default();
+}

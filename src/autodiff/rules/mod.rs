@@ -1,0 +1,50 @@
+//! One gradient rule per op: how the adjoint of a result becomes adjoints of the operands.
+
+mod conv;
+mod map;
+mod movement;
+mod reduce;
+mod window;
+
+use crate::ir::{Loss, NodeId, Op};
+use crate::shape::Builder;
+
+/// Adjoints of the operands of `id`, given the adjoint `g` of its result. `None` where `wanted` says so or
+/// where the derivative is zero everywhere.
+pub(super) fn pull_back(
+    b: &mut Builder,
+    id: NodeId,
+    operands: &[NodeId],
+    g: NodeId,
+    wanted: &[bool],
+) -> Vec<Option<NodeId>> {
+    let op = b.graph().op(id).clone();
+    match op {
+        // Leaves have no operands; indices, counters and bytes have no adjoint.
+        Op::Input { .. } | Op::Param(_) | Op::State(_) | Op::Const { .. } => Vec::new(),
+        Op::Random { .. } | Op::Gather { .. } => vec![None; operands.len()],
+        Op::Conv(geometry) => conv::forward(b, geometry, operands, g, wanted),
+        Op::ConvInputGrad { geometry, .. } => conv::input_grad(b, geometry, operands, g, wanted),
+        Op::ConvFilterGrad(geometry) => conv::filter_grad(b, geometry, operands, g, wanted),
+        Op::MatMul { transpose_a, transpose_b } => conv::matmul(b, [transpose_a, transpose_b], operands, g, wanted),
+        Op::Map { body, .. } => map::map(b, &body, operands, g, wanted),
+        Op::Reduce { kind, axes } => vec![Some(reduce::reduce(b, kind, &axes, id, operands[0], g))],
+        Op::Broadcast(_) => vec![Some(reduce::sum_to(b, g, operands[0]))],
+        Op::Reshape(_) => vec![Some(movement::reshape(b, operands[0], g))],
+        Op::Transpose(perm) => vec![Some(movement::transpose(b, &perm, g))],
+        Op::Window { kind, geometry } => window::window(b, kind, geometry, id, operands, g, wanted),
+        Op::Loss(Loss::CrossEntropy { smoothing, floor }) => {
+            let grad = Op::Loss(Loss::CrossEntropyGrad { smoothing, floor });
+            vec![Some(b.add(grad, &[operands[0], operands[1], g])), None]
+        }
+        // A count of hits is constant almost everywhere.
+        Op::Loss(Loss::Correct) => vec![None; operands.len()],
+        Op::Loss(Loss::CrossEntropyGrad { .. }) => twice(b, id),
+        Op::Update(_) => vec![Some(g)],
+    }
+}
+
+/// A gradient that nothing in the language can ask for.
+fn twice(b: &Builder, id: NodeId) -> ! {
+    panic!("%{} is a gradient that is not differentiated again\n{}", id.0, b.graph())
+}

@@ -1,1 +1,0 @@
-//! Simplification: constants, identities, and the rewrites that keep operators safe.
