@@ -4,5 +4,6 @@ mod fusion;
 mod golden;
 mod golden_ops;
 mod layers;
+mod lower;
 mod machine;
 mod plans;

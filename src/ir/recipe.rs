@@ -116,6 +116,8 @@ pub struct Recipe {
     pub evaluate_every: u64,
     /// Write a checkpoint every so many steps; 0 is only at the end.
     pub checkpoint_every: u64,
+    /// `f32`, `tf32`, `bf16` or `f64`, when the file says so.
+    pub precision: Option<String>,
     /// Of initial values, shuffling and augmentation.
     pub seed: u64,
     /// Whether batches are drawn in a shuffled order (`--no-shuffle` takes file order).

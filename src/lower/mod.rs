@@ -1,6 +1,345 @@
 //! Tree to graph: names, parameters, blocks, loops, imports and the recipe are resolved here;
 //! operators become scalar expressions.
+//!
+//! In order:
+//! 1. `items` gathers what the file, its imports and the prelude define;
+//! 2. `resolve` checks names, callees and arguments of all of it, used or not;
+//! 3. `params` decides the params, by their defaults and `--set`;
+//! 4. `recipe` reads what the model must know of the recipe: data, batch, classes;
+//! 5. `eval` unfolds the model once into nodes for training and evaluation at the same time: a tensor
+//!    value holds both, which are one node until a layer tells them apart;
+//! 6. `recipe` reads the rest, `selector` its penalties on the parameters that are there now.
+//!
+//! After a mistake a value is `Error`, and everything that depends on it is silent: one mistake, one
+//! report. How layers are named is described in `naming`.
 
+mod arith;
+mod call;
+mod eval;
+mod input;
+mod items;
+mod layers;
+mod monomial;
+mod naming;
+mod operator;
+mod params;
+mod recipe;
+mod resolve;
+mod selector;
 pub mod settings;
+mod signature;
+mod types;
+mod value;
 
 pub use settings::{DataInfo, Settings};
+
+use crate::diag::{Code, Diagnostic, FileId, Sink, Sources, Span};
+use crate::ir::expr::Pool;
+use crate::ir::{
+    DType, Fact, Frame, Graph, Init, Mode, NodeId, Op, Origin, OriginId, Param, ParamRole, Phase, Shape, State, StateId,
+};
+use crate::syntax::ast;
+use items::{Collector, Items};
+use naming::Names;
+use std::collections::{BTreeMap, BTreeSet};
+use value::{Tensor, Value};
+
+/// Lowers a file to a graph. Everything found wrong goes into `sink`; the graph comes back when there
+/// is a model to speak of, even after mistakes, so that shapes can be checked as far as they are known.
+pub fn lower(
+    file: &ast::File,
+    main: FileId,
+    sources: &mut Sources,
+    load: &mut dyn FnMut(&str) -> Result<String, String>,
+    settings: &Settings,
+    sink: &mut Sink,
+) -> Option<Graph> {
+    let items = Collector::new(sources, load, sink).run(file, main);
+    let overrides = params::parse(&items, settings, sources, sink);
+    let classes = !items.trains.is_empty() || settings.data.is_some();
+    let extra: Vec<ast::Expr> = overrides.values().cloned().collect();
+    let endless = resolve::Resolver::new(&items, sink, classes).run(&extra);
+
+    let mut lowering = Lowering::new(&items, settings, sink, endless);
+    lowering.read_params(&overrides);
+    let model = lowering.the_model(main)?;
+    lowering.graph = Graph::new(model.name.name.clone());
+    let basis = lowering.basis();
+    lowering.unfold(&model, basis.as_ref());
+    if let Some(basis) = basis {
+        lowering.finish_recipe(basis);
+    }
+    Some(lowering.graph)
+}
+
+/// Everything that unfolding a model carries along.
+struct Lowering<'a> {
+    items: &'a Items,
+    settings: &'a Settings,
+    sink: &'a mut Sink,
+    graph: Graph,
+    /// Blocks and functions that contain themselves; reported, never entered.
+    endless: BTreeSet<String>,
+    params: BTreeMap<String, Value>,
+    /// The data set, once the recipe named it.
+    data: Option<DataInfo>,
+    /// Examples in a batch.
+    batch: usize,
+    /// Scopes of the callers and, from `floor` on, of the running function.
+    scopes: Vec<eval::Scope>,
+    floor: usize,
+    /// The expression under construction, inside a `fn` or an operator.
+    pool: Option<Pool>,
+    building: Option<operator::Building>,
+    frames: Vec<Frame>,
+    names: Names,
+    /// The layer that nodes belong to; empty for the innermost scope's path.
+    layer_path: String,
+    origins: BTreeMap<(Span, String, Vec<(Span, String)>), OriginId>,
+    unnamed: usize,
+    model_span: Span,
+    /// What the recipe gives the model as its input, to be used by `input`.
+    feed: Option<input::Feed>,
+    input: Option<(Span, ast::Ident)>,
+    output: Output,
+}
+
+/// What became of the model's output.
+#[derive(Debug, Default)]
+enum Output {
+    #[default]
+    Missing,
+    /// There is one, but it is unknown after a mistake.
+    Lost,
+    Found(Span),
+}
+
+impl<'a> Lowering<'a> {
+    fn new(items: &'a Items, settings: &'a Settings, sink: &'a mut Sink, endless: BTreeSet<String>) -> Self {
+        Self {
+            items,
+            settings,
+            sink,
+            graph: Graph::new(""),
+            endless,
+            params: BTreeMap::new(),
+            data: settings.data.clone(),
+            batch: settings.batch.unwrap_or(1),
+            scopes: Vec::new(),
+            floor: 0,
+            pool: None,
+            building: None,
+            frames: Vec::new(),
+            names: Names::default(),
+            layer_path: String::new(),
+            origins: BTreeMap::new(),
+            unnamed: 0,
+            model_span: Span::default(),
+            feed: None,
+            input: None,
+            output: Output::Missing,
+        }
+    }
+
+    /// The one model of the file.
+    fn the_model(&mut self, main: FileId) -> Option<std::rc::Rc<ast::Model>> {
+        let items = self.items;
+        let Some(model) = items.models.first() else {
+            // A file that did not parse may well hold one.
+            if !self.sink.has_errors() {
+                self.report(
+                    Diagnostic::new(Code::E0201, Span::new(main, 0, 0), "the file has no model")
+                        .label("nothing here can be compiled")
+                        .help("add `model Name { input image: u8[32, 32, 3] ... output ... }`"),
+                );
+            }
+            return None;
+        };
+        for other in &items.models[1..] {
+            self.report(
+                Diagnostic::new(Code::E0201, other.name.span, "a file describes one model")
+                    .label("a second model")
+                    .also(model.name.span, "the first model is here")
+                    .help("move one of them to a file of its own; blocks can be shared by `import`"),
+            );
+        }
+        Some(model.clone())
+    }
+
+    fn unfold(&mut self, model: &ast::Model, basis: Option<&recipe::Basis>) {
+        self.model_span = model.name.span;
+        self.feed = basis.and_then(|it| self.feed(it));
+        self.names.enter_model(model.name.span);
+        let value = self.body(&model.body);
+        self.names.leave();
+        if self.input.is_none() {
+            self.report(
+                Diagnostic::new(Code::E0201, model.name.span, format!("model `{}` has no `input`", model.name.name))
+                    .label("nothing goes into this model")
+                    .help("add as the first statement: `input image: u8[32, 32, 3]`"),
+            );
+        }
+        if matches!(self.output, Output::Missing) && !value.is_error() {
+            let mut report =
+                Diagnostic::new(Code::E0201, model.name.span, format!("model `{}` has no `output`", model.name.name))
+                    .label("this model cannot be trained");
+            if let (Value::Tensor(_), Some(last)) = (&value, model.body.stmts.last()) {
+                report = report.also(last.span, "this value is not used").fix(
+                    "write `output` before the last expression",
+                    Span { end: last.span.start, ..last.span },
+                    "output ",
+                );
+            } else {
+                report = report.help("add as the last statement: `output x`");
+            }
+            self.report(report);
+        }
+    }
+
+    fn report(&mut self, report: Diagnostic) {
+        self.sink.push(report);
+    }
+
+    fn report_all(&mut self, reports: impl IntoIterator<Item = Diagnostic>) {
+        reports.into_iter().for_each(|it| self.sink.push(it));
+    }
+
+    /// A report with the loops and calls around it.
+    fn at(&self, code: Code, span: Span, message: impl Into<String>) -> Diagnostic {
+        let mut report = Diagnostic::new(code, span, message);
+        for frame in &self.frames {
+            if frame.span != span {
+                report = report.also(frame.span, frame.text.clone());
+            }
+        }
+        report
+    }
+
+    /// Where nodes made by `span` come from.
+    fn origin(&mut self, span: Span) -> OriginId {
+        let layer = if self.layer_path.is_empty() { self.names.path().to_owned() } else { self.layer_path.clone() };
+        let frames: Vec<(Span, String)> = self.frames.iter().map(|it| (it.span, it.text.clone())).collect();
+        if let Some(&known) = self.origins.get(&(span, layer.clone(), frames.clone())) {
+            return known;
+        }
+        let id = self.graph.origin(Origin { span, frames: self.frames.clone(), layer: layer.clone() });
+        self.origins.insert((span, layer, frames), id);
+        id
+    }
+
+    fn layer_origin(&mut self, span: Span, path: &str) -> OriginId {
+        let outer = self.enter_layer(path);
+        let origin = self.origin(span);
+        self.leave_layer(outer);
+        origin
+    }
+
+    /// Nodes to come belong to the layer `path`.
+    fn enter_layer(&mut self, path: &str) -> String {
+        std::mem::replace(&mut self.layer_path, path.to_owned())
+    }
+
+    fn leave_layer(&mut self, outer: String) {
+        self.layer_path = outer;
+    }
+
+    /// Adds a node in both modes. A broken shape rule makes it `Unknown`; `shape::check` reports it.
+    fn node(&mut self, op: Op, operands: &[&Tensor], span: Span) -> Tensor {
+        let origin = self.origin(span);
+        let train: Vec<NodeId> = operands.iter().map(|it| it.train).collect();
+        let evaluate: Vec<NodeId> = operands.iter().map(|it| it.evaluate).collect();
+        // An update happens in training only.
+        let once = matches!(op, Op::Update(_)) || train == evaluate;
+        let (first, _) = self.graph.add(op.clone(), &train, origin);
+        let second = if once { first } else { self.graph.add(op, &evaluate, origin).0 };
+        Tensor { train: first, evaluate: second, owner: None }
+    }
+
+    /// Whether the tensor's shape is known.
+    fn known(&self, tensor: &Tensor) -> bool {
+        *self.graph.fact(tensor.train) != Fact::Unknown
+    }
+
+    /// The parameter `layer/name`.
+    #[allow(clippy::too_many_arguments, reason = "these are the fields of a parameter")]
+    fn param(
+        &mut self,
+        layer: &str,
+        name: &str,
+        shape: Shape,
+        init: Init,
+        role: ParamRole,
+        operator: &str,
+        span: Span,
+    ) -> Tensor {
+        let path = self.free(format!("{layer}/{name}"));
+        let origin = self.origin(span);
+        let (layer, operator) = (layer.to_owned(), operator.to_owned());
+        let id = self.graph.add_param(Param { path, shape, init, role, layer, operator, origin });
+        self.node(Op::Param(id), &[], span)
+    }
+
+    /// The state `layer/name`.
+    fn state(&mut self, layer: &str, name: &str, shape: Shape, init: f64, span: Span) -> (StateId, Tensor) {
+        let path = self.free(format!("{layer}/{name}"));
+        let origin = self.origin(span);
+        let id = self.graph.add_state(State { path, shape, dtype: DType::Real, init, origin });
+        (id, self.node(Op::State(id), &[], span))
+    }
+
+    /// Keys must differ; where two would not, the mistake was reported with the names of the layers or
+    /// of what an operator learns.
+    fn free(&self, path: String) -> String {
+        let taken = |it: &str| self.graph.find_param(it).is_some() || self.graph.find_state(it).is_some();
+        if !taken(&path) {
+            return path;
+        }
+        (2..).map(|it| format!("{path}#{it}")).find(|it| !taken(it)).unwrap_or(path)
+    }
+
+    fn set_output(&mut self, value: Value, place: Span, statement: Span) {
+        match self.output {
+            Output::Found(first) if first != statement => {
+                self.report(
+                    Diagnostic::new(Code::E0201, statement, "a model has one `output`")
+                        .label("a second output")
+                        .also(first, "the first one is here"),
+                );
+                return;
+            }
+            Output::Found(_) => {
+                let report =
+                    self.at(Code::E0201, statement, "a model has one `output`").label("this one is repeated by a loop");
+                self.report(report);
+                return;
+            }
+            Output::Missing | Output::Lost => {}
+        }
+        match value {
+            Value::Tensor(tensor) => {
+                self.output = Output::Found(statement);
+                self.graph.outputs.insert(Mode::Train, tensor.train);
+                self.graph.outputs.insert(Mode::Evaluate, tensor.evaluate);
+            }
+            Value::Error => self.output = Output::Lost,
+            other => {
+                self.output = Output::Lost;
+                self.report(
+                    Diagnostic::new(Code::E0104, place, format!("the output is {}", other.describe()))
+                        .label("expected a tensor"),
+                );
+            }
+        }
+    }
+
+    /// An `output` that could not be reached because of a mistake.
+    fn lost_output(&mut self) {
+        if matches!(self.output, Output::Missing) {
+            self.output = Output::Lost;
+        }
+    }
+
+    fn effect(&mut self, phase: Phase, update: NodeId) {
+        self.graph.effects.entry(phase).or_default().push(update);
+    }
+}

@@ -1,0 +1,375 @@
+//! Calls: of blocks, functions, operators (which bind constants) and layers; and the types of their
+//! arguments.
+
+use super::Lowering;
+use super::eval::Scope;
+use super::items::Def;
+use super::signature::{self, FUNCTIONS, LAYERS, Signature};
+use super::types;
+use super::value::{FnRef, OperatorRef, Ty, Value};
+use crate::diag::{Code, Diagnostic, Span, did_you_mean};
+use crate::ir::Frame;
+use crate::syntax::ast;
+use std::rc::Rc;
+
+/// How deep blocks may be nested.
+const DEEPEST: usize = 200;
+
+/// Evaluated arguments of a built-in, with their places.
+#[derive(Debug)]
+pub(super) struct Args {
+    pub(super) name: String,
+    /// The call, without what was piped into it.
+    pub(super) span: Span,
+    values: Vec<(String, Option<(Value, Span)>)>,
+}
+
+impl Args {
+    /// An argument that was given, or `None` for the default.
+    pub(super) fn get(&self, name: &str) -> Option<&(Value, Span)> {
+        self.values.iter().find(|it| it.0 == name)?.1.as_ref()
+    }
+
+    /// Whether a mistake makes the whole call unknown.
+    pub(super) fn wrong(&self) -> bool {
+        self.values.iter().any(|it| matches!(&it.1, Some((Value::Error, _))))
+    }
+}
+
+impl Lowering<'_> {
+    pub(super) fn call(&mut self, call: &ast::Call, span: Span) -> Value {
+        let name = call.callee.name.as_str();
+        let local = self.scopes[self.floor..].iter().rev().find_map(|it| it.get(name)).cloned();
+        if let Some(value) = local {
+            return self.call_value(call, value, span);
+        }
+        match self.items.get(name).map(|it| it.def.clone()) {
+            Some(Def::Block(it)) => self.call_block(call, &it, span),
+            Some(Def::Fn(it)) => self.call_fn(call, &it, span),
+            Some(Def::Operator(it)) => self.bind_operator(call, OperatorRef { def: it, bound: Vec::new() }),
+            Some(Def::Param(_)) => {
+                let value = self.params.get(name).cloned().unwrap_or(Value::Error);
+                self.call_value(call, value, span)
+            }
+            None if LAYERS.contains(&name) => self.call_layer(call),
+            None => match FUNCTIONS.iter().find(|it| it.0 == name) {
+                Some((name, _)) => self.call_builtin(call, name),
+                None => self.query(call),
+            },
+        }
+    }
+
+    fn call_value(&mut self, call: &ast::Call, value: Value, span: Span) -> Value {
+        match value {
+            Value::Fn(FnRef::Item(it)) => {
+                self.report_mismatches(&types::signature("fn", &it), call);
+                self.call_fn(call, &it, span)
+            }
+            Value::Fn(FnRef::Builtin(name)) => {
+                if let Some(it) = signature::builtin(name) {
+                    self.report_mismatches(&it, call);
+                }
+                self.call_builtin(call, name)
+            }
+            Value::Operator(it) => {
+                self.report_mismatches(&types::signature("operator", &it.def), call);
+                self.bind_operator(call, it)
+            }
+            Value::Error => Value::Error,
+            other => {
+                let report = Diagnostic::new(
+                    Code::E0101,
+                    call.callee.span,
+                    format!("`{}` is {} and cannot be called", call.callee.name, other.kind()),
+                )
+                .label("not a layer, a block or a function");
+                self.report(report);
+                Value::Error
+            }
+        }
+    }
+
+    pub(super) fn report_mismatches(&mut self, signature: &Signature, call: &ast::Call) {
+        signature.matched(call).1.into_iter().for_each(|it| self.report(it));
+    }
+
+    /// Evaluates the arguments of a call with the types of the signature. Missing ones without a
+    /// default become `Error`: they were reported.
+    pub(super) fn arguments(&mut self, signature: &Signature, call: &ast::Call) -> Args {
+        let (matched, wrong) = signature.matched(call);
+        let mut values = Vec::new();
+        for (slot, expr) in signature.slots.iter().zip(&matched) {
+            let value = match expr {
+                Some(expr) => {
+                    let value = self.argument(expr, &slot.ty);
+                    let what = format!("argument `{}` of `{}`", slot.name, signature.name);
+                    Some((self.coerce(value, &slot.ty, expr.span, &what, None), expr.span))
+                }
+                None if slot.default.is_none() => Some((Value::Error, call.span)),
+                None => None,
+            };
+            values.push((slot.name.clone(), value));
+        }
+        let mut args = Args { name: signature.name.clone(), span: call.span, values };
+        if !wrong.is_empty() {
+            args.values.push((String::new(), Some((Value::Error, call.span))));
+        }
+        args
+    }
+
+    /// A word such as `same` is a value only where the parameter knows it.
+    fn argument(&mut self, expr: &ast::Expr, ty: &Ty) -> Value {
+        if let (ast::ExprKind::Name(name), Ty::Words(words)) = (&expr.kind, ty) {
+            let bound =
+                self.scopes[self.floor..].iter().any(|it| it.contains_key(name)) || self.items.get(name).is_some();
+            if !bound {
+                let known = words.contains(&name.as_str());
+                return if known { Value::Str(name.clone()) } else { Value::Error };
+            }
+        }
+        self.expr(expr)
+    }
+
+    /// The parameters of a definition, bound: arguments are evaluated here, defaults where they are
+    /// written.
+    fn bound(&mut self, signature: &Signature, function: &ast::Function, call: &ast::Call) -> (Scope, bool) {
+        let args = self.arguments(signature, call);
+        let wrong = args.values.iter().any(|it| it.0.is_empty());
+        let mut scope = Scope::new();
+        for (param, slot) in function.params.iter().zip(&signature.slots) {
+            let value = match (args.get(&slot.name), &param.default) {
+                (Some((value, _)), _) => value.clone(),
+                (None, Some(default)) => self.default(&scope, default, slot.ty.clone(), &slot.name),
+                (None, None) => Value::Error,
+            };
+            scope.insert(slot.name.clone(), value);
+        }
+        (scope, wrong)
+    }
+
+    /// A default may use the parameters before it.
+    fn default(&mut self, scope: &Scope, default: &ast::Expr, ty: Ty, name: &str) -> Value {
+        let floor = std::mem::replace(&mut self.floor, self.scopes.len());
+        self.scopes.push(scope.clone());
+        let value = self.expr(default);
+        self.scopes.pop();
+        self.floor = floor;
+        self.coerce(value, &ty, default.span, &format!("the default of `{name}`"), None)
+    }
+
+    fn call_block(&mut self, call: &ast::Call, block: &Rc<ast::Function>, _span: Span) -> Value {
+        if self.endless.contains(&block.name.name) || DEEPEST < self.frames.len() || self.pool.is_some() {
+            return Value::Error;
+        }
+        let (scope, wrong) = self.bound(&types::signature("block", block), block, call);
+        if wrong {
+            return Value::Error;
+        }
+        let shown: Vec<String> = (block.params.iter())
+            .filter_map(|it| Some((&it.name.name, scope.get(&it.name.name)?)))
+            .filter(|(_, value)| !matches!(value, Value::Tensor(_) | Value::Error | Value::Nothing))
+            .map(|(name, value)| format!("{name} = {value}"))
+            .collect();
+        let text = if shown.is_empty() { "called here".to_owned() } else { format!("with {}", shown.join(", ")) };
+        self.enter_block(block, scope, Frame { span: call.span, text })
+    }
+
+    fn call_fn(&mut self, call: &ast::Call, function: &Rc<ast::Function>, span: Span) -> Value {
+        if self.endless.contains(&function.name.name) {
+            return Value::Error;
+        }
+        let (scope, wrong) = self.bound(&types::signature("fn", function), function, call);
+        if wrong || scope.values().any(Value::is_error) {
+            return Value::Error;
+        }
+        let place = if call.piped.is_some() { call.span } else { span };
+        let names: Vec<String> = scope.keys().cloned().collect();
+        let values: Vec<Value> = scope.into_values().collect();
+        let tensors = values.iter().any(|it| matches!(it, Value::Tensor(_)));
+        let run = |lowering: &mut Self, values: Vec<Value>| {
+            let scope = names.into_iter().zip(values).collect();
+            let value = lowering.enter(scope, &function.body);
+            lowering.number_like(value, function)
+        };
+        if tensors { self.over_tensors(&values, place, run) } else { run(self, values) }
+    }
+
+    /// A function of numbers must give a number.
+    fn number_like(&mut self, value: Value, function: &ast::Function) -> Value {
+        if self.pool.is_none() || value.is_error() || value.number().is_some() || matches!(value, Value::Scalar(_)) {
+            return value;
+        }
+        self.report(
+            Diagnostic::new(
+                Code::E0104,
+                function.body.span,
+                format!("`{}` gives {}, not a number", function.name.name, value.kind()),
+            )
+            .label("expected a number"),
+        );
+        Value::Error
+    }
+
+    fn call_builtin(&mut self, call: &ast::Call, name: &'static str) -> Value {
+        let Some(signature) = signature::builtin(name) else { return Value::Error };
+        let args = self.arguments(&signature, call);
+        if args.wrong() {
+            return Value::Error;
+        }
+        let values: Vec<Value> = args.values.into_iter().filter_map(|it| it.1.map(|it| it.0)).collect();
+        self.apply(name, &values, call.span)
+    }
+
+    fn bind_operator(&mut self, call: &ast::Call, mut operator: OperatorRef) -> Value {
+        let signature = types::signature("operator", &operator.def);
+        let args = self.arguments(&signature, call);
+        if args.wrong() {
+            return Value::Error;
+        }
+        for (name, value) in args.values {
+            if let Some((value, span)) = value {
+                if value.number().is_none() && !matches!(value, Value::Bool(_)) {
+                    let what = format!("constant `{name}` of `{}`", operator.name());
+                    self.coerce(value, &Ty::Float, span, &what, None);
+                    return Value::Error;
+                }
+                operator.bound.retain(|it| it.0 != name);
+                operator.bound.push((name, value));
+            }
+        }
+        Value::Operator(operator)
+    }
+
+    fn query(&mut self, call: &ast::Call) -> Value {
+        let name = call.callee.name.clone();
+        let Some(signature) = signature::builtin(&name) else {
+            // The callee is unknown; its arguments may hold mistakes of their own.
+            for it in call.piped.as_deref().into_iter().chain(call.args.iter().map(|it| &it.value)) {
+                self.expr(it);
+            }
+            return Value::Error;
+        };
+        let args = self.arguments(&signature, call);
+        if args.wrong() {
+            return Value::Error;
+        }
+        let Some((value, span)) = args.values.into_iter().next().and_then(|it| it.1) else { return Value::Error };
+        match (name.as_str(), &value) {
+            ("len", Value::List(items)) => Value::Int(items.len() as i64),
+            ("len", Value::Range(low, high)) => Value::Int((high - low).max(0)),
+            ("len", Value::Str(it)) => Value::Int(it.chars().count() as i64),
+            ("len", other) => {
+                self.report(
+                    Diagnostic::new(Code::E0104, span, format!("{} has no length", other.describe()))
+                        .label("expected a list"),
+                );
+                Value::Error
+            }
+            (axis, Value::Tensor(tensor)) => {
+                let Some(shape) = self.graph.fact(tensor.train).shape() else { return Value::Error };
+                let dims = shape.dims();
+                let extent = match (axis, dims.len()) {
+                    ("channels", 1..) => dims.last(),
+                    ("height", 4) => dims.get(1),
+                    ("width", 4) => dims.get(2),
+                    _ => None,
+                };
+                extent.map_or(Value::Error, |it| Value::Int(*it as i64))
+            }
+            _ => Value::Error,
+        }
+    }
+
+    fn call_layer(&mut self, call: &ast::Call) -> Value {
+        let Some(signature) = signature::builtin(&call.callee.name) else { return Value::Error };
+        let args = self.arguments(&signature, call);
+        if self.pool.is_some() {
+            return Value::Error;
+        }
+        self.layer(&args)
+    }
+
+    /// Checks a value against a type; an int is also a float. `None` of the types is silent on `Error`.
+    pub(super) fn coerce(&mut self, value: Value, ty: &Ty, span: Span, what: &str, declared: Option<Span>) -> Value {
+        let fits = match (ty, &value) {
+            (_, Value::Error) => return value,
+            (Ty::Any, it) => !matches!(it, Value::Nothing),
+            (Ty::Float, Value::Int(it)) => return Value::Float(*it as f64),
+            (Ty::Int, Value::Int(_))
+            | (Ty::Float, Value::Float(_))
+            | (Ty::Bool, Value::Bool(_))
+            | (Ty::Str, Value::Str(_))
+            | (Ty::Operator, Value::Operator(_))
+            | (Ty::Fn, Value::Fn(_))
+            | (Ty::Tensor, Value::Tensor(_))
+            | (Ty::Pair | Ty::Words(_), Value::Int(_)) => true,
+            (Ty::Pair, Value::List(items)) => matches!(items.as_slice(), [Value::Int(_), Value::Int(_)]),
+            (Ty::Words(words), Value::Str(it)) => words.contains(&it.as_str()),
+            (Ty::List(item), Value::List(items)) => {
+                let item = (**item).clone();
+                let mut all = Vec::with_capacity(items.len());
+                for (at, it) in items.clone().into_iter().enumerate() {
+                    let what = format!("element {at} of {what}");
+                    match self.coerce(it, &item, span, &what, declared) {
+                        Value::Error => return Value::Error,
+                        it => all.push(it),
+                    }
+                }
+                return Value::List(all);
+            }
+            (Ty::List(item), Value::Range(low, high)) if **item == Ty::Int => {
+                return Value::List((*low..*high).take(100_000).map(Value::Int).collect());
+            }
+            _ => false,
+        };
+        if fits {
+            return value;
+        }
+        let mut report =
+            Diagnostic::new(Code::E0104, span, format!("{what} must be {}, found {}", article(ty), value.describe()));
+        report = match ty {
+            Ty::Operator => {
+                let all: Vec<String> = self.items.operators().iter().map(|it| format!("`{it}`")).collect();
+                report.label("expected an operator").note(format!("operators: {}", all.join(", ")))
+            }
+            _ => report.label(format!("expected {}", article(ty))),
+        };
+        if let (Value::Str(found), Ty::Words(words)) = (&value, ty)
+            && let Some(near) = did_you_mean(found, words.iter().copied())
+        {
+            report = report.help(format!("did you mean `{near}`?"));
+        }
+        if let (Ty::Operator, Value::Str(found)) = (ty, &value)
+            && self.items.operator(found).is_some()
+        {
+            report = report.fix(format!("operators are written without quotes: `{found}`"), span, found.clone());
+        }
+        if let (Ty::Int, Value::Float(it)) = (ty, &value)
+            && it.fract() == 0.0
+        {
+            report = report.fix(format!("write `{it:.0}`"), span, format!("{it:.0}"));
+        }
+        if let Some(declared) = declared
+            && declared.file == span.file
+        {
+            report = report.also(declared, "the type is given here");
+        }
+        self.report(report);
+        Value::Error
+    }
+
+    pub(super) fn out_of_range(&mut self, span: Span, what: &str, found: &str, allowed: &str) {
+        let report =
+            self.at(Code::E0108, span, format!("{what} is {found}, out of range")).label(format!("must be {allowed}"));
+        self.report(report);
+    }
+}
+
+fn article(ty: &Ty) -> String {
+    match ty {
+        Ty::Int | Ty::Operator => format!("an {ty}"),
+        Ty::Pair | Ty::Words(_) | Ty::Any => format!("{ty}"),
+        Ty::List(item) => format!("a list of {item}"),
+        Ty::Float | Ty::Bool | Ty::Str | Ty::Fn | Ty::Tensor => format!("a {ty}"),
+    }
+}

@@ -1,0 +1,154 @@
+//! Where a model's images and labels come from: the data set of the recipe, or whoever binds them.
+
+use super::recipe::Basis;
+use super::value::{Tensor, Value};
+use super::{DataInfo, Lowering};
+use crate::diag::{Code, Diagnostic, Span, did_you_mean};
+use crate::ir::{DType, Extern, Mode, NodeId, Op, OriginId, Random, ScalarFn, Shape, State, random};
+use crate::syntax::ast;
+
+/// Nodes that say which examples a batch holds.
+#[derive(Clone, Debug)]
+pub(super) struct Feed {
+    data: DataInfo,
+    data_span: Span,
+    flip: bool,
+    crop: usize,
+    /// Positions in the training set and in the test set.
+    index: [NodeId; 2],
+    /// Random numbers of the augmentation.
+    uniform: Option<NodeId>,
+}
+
+impl Lowering<'_> {
+    fn counter(&mut self, path: &str) -> NodeId {
+        let origin = OriginId::default();
+        let state = State { path: path.to_owned(), shape: Shape::scalar(), dtype: DType::Int, init: 0.0, origin };
+        let id = self.graph.add_state(state);
+        self.add(Op::State(id), &[])
+    }
+
+    /// Adds a node that no line of the model made.
+    fn add(&mut self, op: Op, inputs: &[NodeId]) -> NodeId {
+        self.graph.add(op, inputs, OriginId::default()).0
+    }
+
+    /// Builds the choice of examples and the labels.
+    pub(super) fn feed(&mut self, basis: &Basis) -> Option<Feed> {
+        let data = basis.data.clone()?;
+        let n = basis.batch;
+        let (train, test) = (data.train_examples, data.test_examples);
+        let step = self.counter("step");
+        let start = self.counter("evaluate_start");
+        let shape = Shape::from([n]);
+        let index = if basis.shuffle {
+            let kind = Random::Shuffle { examples: train };
+            self.add(Op::Random { kind, shape: shape.clone(), stream: random::stream("shuffle") }, &[step])
+        } else {
+            let body = ScalarFn::build(1, |pool, it| {
+                let n = pool.constant(n as f64);
+                pool.mul(it[0], n)
+            });
+            let first = self.add(Op::Map { body, int: true }, &[step]);
+            let kind = Random::Sequence { examples: train };
+            self.add(Op::Random { kind, shape: shape.clone(), stream: 0 }, &[first])
+        };
+        let kind = Random::Sequence { examples: test };
+        let sequence = self.add(Op::Random { kind, shape, stream: 0 }, &[start]);
+        let augment = basis.augment;
+        let uniform = (augment.flip || 0 < augment.crop).then(|| {
+            let shape = Shape::from([n, 3]);
+            self.add(Op::Random { kind: Random::Uniform, shape, stream: random::stream("augment") }, &[step])
+        });
+        let gather = Op::Gather { flip: false, crop: 0 };
+        for (mode, source, examples, index) in
+            [(Mode::Train, Extern::TrainLabels, train, index), (Mode::Evaluate, Extern::TestLabels, test, sequence)]
+        {
+            let all = self.add(Op::Input { source, shape: Shape::from([examples]), dtype: DType::Int }, &[]);
+            let labels = self.add(gather.clone(), &[all, index]);
+            self.graph.labels.insert(mode, labels);
+        }
+        let index = [index, sequence];
+        Some(Feed { data, data_span: basis.data_span, flip: augment.flip, crop: augment.crop, index, uniform })
+    }
+
+    /// `input image: u8[32, 32, 3]`.
+    pub(super) fn input(&mut self, span: Span, name: &ast::Ident, dtype: &ast::Ident, dims: &[ast::Expr]) -> Value {
+        let kind = match dtype.name.as_str() {
+            "u8" => Some(DType::U8),
+            "float" => Some(DType::Real),
+            other => {
+                let mut report =
+                    Diagnostic::new(Code::E0104, dtype.span, format!("an input cannot be of type `{other}`"))
+                        .label("expected `u8` or `float`");
+                if let Some(near) = did_you_mean(other, ["u8", "float"]) {
+                    report = report.fix(format!("did you mean `{near}`?"), dtype.span, near);
+                }
+                self.report(report);
+                None
+            }
+        };
+        let extents = self.extents(dims);
+        if let Some((first, _)) = &self.input {
+            let report = Diagnostic::new(Code::E0201, span, "a model has one `input`")
+                .label("a second input")
+                .also(*first, "the first one is here");
+            self.report(report);
+            return Value::Error;
+        }
+        self.input = Some((span, name.clone()));
+        let (Some(dtype), Some(extents)) = (kind, extents) else { return Value::Error };
+        let tensor = match self.feed.clone() {
+            Some(feed) => self.fed(&feed, span, name, dtype, &extents),
+            None => {
+                let shape = Shape([&[self.batch], extents.as_slice()].concat());
+                Some(self.node(Op::Input { source: Extern::Named(name.name.clone()), shape, dtype }, &[], span))
+            }
+        };
+        let Some(tensor) = tensor else { return Value::Error };
+        self.graph.inputs.insert(Mode::Train, tensor.train);
+        self.graph.inputs.insert(Mode::Evaluate, tensor.evaluate);
+        Value::Tensor(tensor)
+    }
+
+    /// The images of the data set, in place of the input.
+    fn fed(&mut self, feed: &Feed, span: Span, name: &ast::Ident, dtype: DType, extents: &[usize]) -> Option<Tensor> {
+        let [h, w, c] = feed.data.image;
+        if extents != feed.data.image || dtype != DType::U8 {
+            let list: Vec<String> = extents.iter().map(usize::to_string).collect();
+            let found = format!("{}[{}]", if dtype == DType::U8 { "u8" } else { "float" }, list.join(", "));
+            let wanted = format!("u8[{h}, {w}, {c}]");
+            self.report(
+                Diagnostic::new(
+                    Code::E0202,
+                    span,
+                    format!("the input is {found}, but the images of `{}` are {wanted}", feed.data.name),
+                )
+                .label(format!("expected {wanted}"))
+                .also(feed.data_span, "the data set is named here")
+                .fix(
+                    format!("write `input {}: {wanted}`", name.name),
+                    span,
+                    format!("input {}: {wanted}", name.name),
+                ),
+            );
+            // The model goes on with the shape it asked for, so that its own mistakes still show.
+            if extents.len() != 3 {
+                return None;
+            }
+        }
+        let origin = self.origin(span);
+        let gather = |lowering: &mut Self, source: Extern, examples: usize, op: Op, rest: &[NodeId]| {
+            let shape = Shape([&[examples], extents].concat());
+            let all = lowering.graph.add(Op::Input { source, shape, dtype: DType::U8 }, &[], origin).0;
+            lowering.graph.add(op, &[&[all], rest].concat(), origin).0
+        };
+        let mut rest = vec![feed.index[0]];
+        rest.extend(feed.uniform);
+        let op = Op::Gather { flip: feed.flip, crop: feed.crop };
+        let train = gather(self, Extern::TrainImages, feed.data.train_examples, op, &rest);
+        let op = Op::Gather { flip: false, crop: 0 };
+        let evaluate = gather(self, Extern::TestImages, feed.data.test_examples, op, &feed.index[1..]);
+        Some(Tensor { train, evaluate, owner: None })
+    }
+}

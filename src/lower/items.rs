@@ -1,0 +1,252 @@
+//! What a file defines, with what it imports and the prelude: one table of names.
+//!
+//! A name of the file goes before the same name of the prelude or of a built-in layer or function.
+//! Imported files give their operators, functions, blocks and params; their models and recipes stay
+//! behind, so that a block can be taken out of another experiment.
+
+use crate::diag::{Code, Diagnostic, FileId, Sink, Sources, Span, did_you_mean};
+use crate::syntax::ast;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+/// What a name stands for.
+#[derive(Clone, Debug)]
+pub(super) enum Def {
+    Param(Rc<ast::Param>),
+    Operator(Rc<ast::Function>),
+    Fn(Rc<ast::Function>),
+    Block(Rc<ast::Function>),
+}
+
+/// Where a definition comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Home {
+    Prelude,
+    Import,
+    Main,
+}
+
+/// A definition.
+#[derive(Clone, Debug)]
+pub(super) struct Item {
+    pub(super) def: Def,
+    pub(super) home: Home,
+}
+
+/// All definitions and what only the main file holds.
+#[derive(Debug, Default)]
+pub(super) struct Items {
+    table: BTreeMap<String, Item>,
+    /// Names in the order of their definitions: params may use those before them.
+    pub(super) order: Vec<String>,
+    pub(super) models: Vec<Rc<ast::Model>>,
+    pub(super) trains: Vec<Rc<ast::Train>>,
+}
+
+impl Def {
+    pub(super) fn name(&self) -> &ast::Ident {
+        match self {
+            Def::Param(it) => &it.name,
+            Def::Operator(it) | Def::Fn(it) | Def::Block(it) => &it.name,
+        }
+    }
+
+    pub(super) fn what(&self) -> &'static str {
+        match self {
+            Def::Param(_) => "param",
+            Def::Operator(_) => "operator",
+            Def::Fn(_) => "fn",
+            Def::Block(_) => "block",
+        }
+    }
+}
+
+impl Items {
+    pub(super) fn get(&self, name: &str) -> Option<&Item> {
+        self.table.get(name)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&String, &Item)> {
+        self.table.iter()
+    }
+
+    pub(super) fn operator(&self, name: &str) -> Option<&Rc<ast::Function>> {
+        match self.table.get(name)? {
+            Item { def: Def::Operator(it), .. } => Some(it),
+            _ => None,
+        }
+    }
+
+    /// Names of the operators, those of the file first.
+    pub(super) fn operators(&self) -> Vec<&str> {
+        let mut all: Vec<(Home, &str)> = self
+            .table
+            .iter()
+            .filter(|(_, it)| matches!(it.def, Def::Operator(_)))
+            .map(|(name, it)| (it.home, name.as_str()))
+            .collect();
+        all.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
+        all.into_iter().map(|it| it.1).collect()
+    }
+
+    fn define(&mut self, def: Def, home: Home, sink: &mut Sink) {
+        let ident = def.name().clone();
+        if let Some(old) = self.table.get(&ident.name) {
+            if home != Home::Prelude && old.home != Home::Prelude {
+                let first = old.def.name();
+                let elsewhere = if first.span.file == ident.span.file { "" } else { " in another file" };
+                sink.push(
+                    Diagnostic::new(Code::E0103, ident.span, format!("`{}` is defined twice", ident.name))
+                        .label(format!("a {} of this name again", def.what()))
+                        .also(first.span, format!("first defined here{elsewhere}, as a {}", old.def.what()))
+                        .help("give one of them another name"),
+                );
+                return;
+            }
+            self.order.retain(|it| *it != ident.name);
+        }
+        self.order.push(ident.name.clone());
+        self.table.insert(ident.name, Item { def, home });
+    }
+}
+
+/// Reads texts and gathers their items.
+pub(super) struct Collector<'a> {
+    pub(super) sources: &'a mut Sources,
+    pub(super) load: &'a mut dyn FnMut(&str) -> Result<String, String>,
+    pub(super) sink: &'a mut Sink,
+    pub(super) items: Items,
+    /// Files whose imports are being read, outermost first, with the import that asked for them.
+    open: Vec<(String, Option<Span>)>,
+    done: BTreeSet<String>,
+}
+
+impl<'a> Collector<'a> {
+    pub(super) fn new(
+        sources: &'a mut Sources,
+        load: &'a mut dyn FnMut(&str) -> Result<String, String>,
+        sink: &'a mut Sink,
+    ) -> Self {
+        Self { sources, load, sink, items: Items::default(), open: Vec::new(), done: BTreeSet::new() }
+    }
+
+    /// The prelude, then the file with all it imports.
+    pub(super) fn run(mut self, file: &ast::File, main: FileId) -> Items {
+        let text = include_str!("prelude.sph");
+        let prelude = self.sources.add("<prelude>", text);
+        let tree = crate::syntax::parse(prelude, text, self.sink);
+        self.take(&tree, Home::Prelude);
+        let name = normal(&self.sources.get(main).name);
+        self.open.push((name, None));
+        self.take(file, Home::Main);
+        self.items
+    }
+
+    fn take(&mut self, file: &ast::File, home: Home) {
+        for item in &file.items {
+            match item {
+                ast::Item::Import(it) => self.import(it),
+                ast::Item::Param(it) => self.items.define(Def::Param(Rc::new(it.clone())), home, self.sink),
+                ast::Item::Operator(it) => self.items.define(Def::Operator(Rc::new(it.clone())), home, self.sink),
+                ast::Item::Fn(it) => self.items.define(Def::Fn(Rc::new(it.clone())), home, self.sink),
+                ast::Item::Block(it) => self.items.define(Def::Block(Rc::new(it.clone())), home, self.sink),
+                ast::Item::Model(it) if home == Home::Main => self.items.models.push(Rc::new(it.clone())),
+                ast::Item::Train(it) if home == Home::Main => self.items.trains.push(Rc::new(it.clone())),
+                ast::Item::Model(_) | ast::Item::Train(_) => {}
+            }
+        }
+    }
+
+    fn import(&mut self, import: &ast::Import) {
+        let here = self.open.last().map_or(String::new(), |it| it.0.clone());
+        let path = join(&here, &import.path);
+        if let Some(at) = self.open.iter().position(|it| it.0 == path) {
+            let mut cycle: Vec<&str> = self.open[at..].iter().map(|it| it.0.as_str()).collect();
+            cycle.push(&path);
+            let mut report =
+                Diagnostic::new(Code::E0109, import.path_span, format!("importing `{}` closes a cycle", import.path))
+                    .label("this file is being read already")
+                    .note(format!("cycle: {}", cycle.join(" -> ")))
+                    .help("move what both files need into a third one");
+            for (name, span) in &self.open[at + 1..] {
+                if let Some(span) = span {
+                    report = report.also(*span, format!("`{name}` is imported here"));
+                }
+            }
+            self.sink.push(report);
+            return;
+        }
+        if !self.done.insert(path.clone()) {
+            return;
+        }
+        match (self.load)(&path) {
+            Ok(text) => {
+                let id = self.sources.add(path.clone(), text.clone());
+                let tree = crate::syntax::parse(id, &text, self.sink);
+                self.open.push((path, Some(import.path_span)));
+                self.take(&tree, Home::Import);
+                self.open.pop();
+            }
+            Err(cause) => self.sink.push(
+                Diagnostic::new(Code::E0109, import.path_span, format!("cannot import `{}`", import.path))
+                    .label(cause)
+                    .note(format!("looked for `{path}`: imports are relative to the importing file")),
+            ),
+        }
+    }
+}
+
+/// `path` as seen from the folder of `file`.
+fn join(file: &str, path: &str) -> String {
+    if path.starts_with('/') {
+        return normal(path);
+    }
+    match file.rfind('/') {
+        Some(at) => normal(&format!("{}/{path}", &file[..at])),
+        None => normal(path),
+    }
+}
+
+/// Without `.` and inner `..`, so that one file has one name.
+fn normal(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "." => {}
+            "" if !parts.is_empty() => {}
+            ".." if parts.last().is_some_and(|it| !it.is_empty() && *it != "..") => {
+                parts.pop();
+            }
+            _ => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+/// Adds a `did you mean` with the exact edit when one known name is close.
+pub(super) fn suggest<'a>(
+    report: Diagnostic,
+    span: Span,
+    name: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Diagnostic {
+    match did_you_mean(name, known) {
+        Some(near) => report.fix(format!("did you mean `{near}`?"), span, near),
+        None => report,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_relative_to_the_importing_file() {
+        assert_eq!(join("models/a.sph", "b.sph"), "models/b.sph");
+        assert_eq!(join("models/a.sph", "./x/../b.sph"), "models/b.sph");
+        assert_eq!(join("models/a.sph", "../b.sph"), "b.sph");
+        assert_eq!(join("a.sph", "../b.sph"), "../b.sph");
+        assert_eq!(join("a.sph", "/b.sph"), "/b.sph");
+        assert_eq!(join("/x/a.sph", "b.sph"), "/x/b.sph");
+    }
+}

@@ -1,0 +1,75 @@
+//! Layers with a filter: `sphere_conv`, `conv`, `dense`.
+
+use super::{Pad, extents, owned};
+use crate::diag::{Code, Diagnostic};
+use crate::ir::{Init, ParamRole, Shape, op::Scalar64};
+use crate::lower::Lowering;
+use crate::lower::call::Args;
+use crate::lower::naming::Role;
+use crate::lower::operator::Patch;
+use crate::lower::value::{OperatorRef, Value};
+
+impl Lowering<'_> {
+    pub(super) fn conv_layer(&mut self, args: &Args) -> Value {
+        let span = args.span;
+        let (path, report) = self.names.layer(&args.name, Role::Filter, span);
+        self.report_all(report);
+        let dense = args.name == "dense";
+        let filters = self.whole(args, if dense { "units" } else { "filters" }, 1);
+        let kernel = if dense { Some([1, 1]) } else { self.pair(args, "kernel", [3, 3]) };
+        let stride = if dense { Some([1, 1]) } else { self.pair(args, "stride", [1, 1]) };
+        let pad = if dense { Some(Pad::Valid) } else { self.pad(args, Pad::Same) };
+        let default = if args.name == "sphere_conv" { "cosine" } else { "none" };
+        let operator = match args.get("operator") {
+            Some((Value::Operator(it), _)) => Some(it.clone()),
+            Some(_) => None,
+            None => self.items.operator(default).map(|it| OperatorRef { def: it.clone(), bound: Vec::new() }),
+        };
+        let (Some(x), Some(filters), Some(kernel), Some(stride), Some(pad), Some(operator)) =
+            (self.tensor(args), filters, kernel, stride, pad, operator)
+        else {
+            return Value::Error;
+        };
+        if args.wrong() {
+            return Value::Error;
+        }
+        let outer = self.enter_layer(&path);
+        let x = if dense { self.as_features(&x, span) } else { x };
+        let dims = self.dims(&x);
+        let size = if let [_, h, w, _] = dims[..] { [h, w] } else { [1, 1] };
+        let channels = dims.last().copied().unwrap_or(1);
+        let inputs = kernel[0] * kernel[1] * channels;
+        let shape = Shape::from([kernel[0], kernel[1], channels, filters]);
+        let result = if shape
+            .dims()
+            .iter()
+            .try_fold(1usize, |all, it| all.checked_mul(*it))
+            .is_none_or(|it| 1 << 31 < it)
+        {
+            self.report(
+                Diagnostic::new(Code::E0108, span, format!("the filter of {filters} x {inputs} numbers is too large"))
+                    .label("more than 2^31 numbers"),
+            );
+            None
+        } else {
+            let init = Init::Normal(Scalar64((2.0 / inputs as f64).sqrt()));
+            let filter = self.param(&path, "filter", shape, init, ParamRole::Filter, operator.name(), span);
+            let patch = Patch { x, filter, filters, geometry: pad.geometry(size, kernel, stride), path: &path, span };
+            self.operator(&operator, &patch)
+        };
+        self.leave_layer(outer);
+        let Some(result) = result else { return Value::Error };
+        let mut kind = match args.name.as_str() {
+            "dense" => format!("dense {filters}"),
+            name => format!("{name} {}", extents(kernel)),
+        };
+        if args.name != "conv" {
+            kind.push_str(&format!(", {}", Value::Operator(operator)));
+        }
+        if stride != [1, 1] {
+            kind.push_str(&format!(", stride {}", extents(stride)));
+        }
+        self.list(&path, kind, &result, span);
+        owned(result, &path)
+    }
+}

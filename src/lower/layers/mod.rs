@@ -1,0 +1,149 @@
+//! The built-in layers: what each composes to.
+
+mod conv;
+mod norm;
+mod pool;
+
+pub(super) use norm::{rate, towards};
+
+use super::Lowering;
+use super::call::Args;
+use super::value::{Tensor, Value};
+use crate::diag::Span;
+use crate::ir::{Fill, Geometry, Layer, Op, Shape, op::Scalar64};
+use std::rc::Rc;
+
+/// How an image is padded.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Pad {
+    Same,
+    Valid,
+    By(usize),
+}
+
+impl Pad {
+    fn geometry(self, size: [usize; 2], kernel: [usize; 2], stride: [usize; 2]) -> Geometry {
+        match self {
+            Pad::Same => Geometry::same(size, kernel, stride),
+            Pad::Valid => Geometry::valid(kernel, stride),
+            Pad::By(it) => Geometry { before: [it; 2], after: [it; 2], ..Geometry::valid(kernel, stride) },
+        }
+    }
+}
+
+impl Lowering<'_> {
+    /// A call of a built-in layer. A layer takes its name even after a mistake, so that the names of its
+    /// siblings do not move.
+    pub(super) fn layer(&mut self, args: &Args) -> Value {
+        match args.name.as_str() {
+            "sphere_conv" | "conv" | "dense" => self.conv_layer(args),
+            "batch_norm" => self.batch_norm(args),
+            "max_pool" | "avg_pool" => self.pool_layer(args),
+            "global_avg_pool" => self.global_avg_pool(args),
+            _ => self.flatten(args),
+        }
+    }
+
+    /// The layer's tensor argument.
+    fn tensor(&self, args: &Args) -> Option<Tensor> {
+        match args.get("x") {
+            Some((Value::Tensor(it), _)) if self.graph.fact(it.train).shape().is_some() => Some(it.clone()),
+            _ => None,
+        }
+    }
+
+    /// Extents in training, which are those of evaluation.
+    fn dims(&self, tensor: &Tensor) -> Vec<usize> {
+        self.graph.fact(tensor.train).shape().map_or(Vec::new(), |it| it.dims().to_vec())
+    }
+
+    /// An int argument of at least `least`.
+    pub(super) fn whole(&mut self, args: &Args, name: &str, least: i64) -> Option<usize> {
+        match args.get(name)? {
+            (Value::Int(it), _) if least <= *it => Some(*it as usize),
+            (Value::Int(it), span) => {
+                let what = format!("`{name}` of `{}`", args.name);
+                self.out_of_range(*span, &what, &it.to_string(), &format!("at least {least}"));
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// Height and width of a window: one int for both, or two.
+    fn pair(&mut self, args: &Args, name: &str, default: [usize; 2]) -> Option<[usize; 2]> {
+        let Some((value, span)) = args.get(name) else { return Some(default) };
+        let both = match value {
+            Value::Int(it) => [*it; 2],
+            Value::List(items) => match items.as_slice() {
+                [Value::Int(a), Value::Int(b)] => [*a, *b],
+                _ => return None,
+            },
+            _ => return None,
+        };
+        if let Some(wrong) = both.iter().find(|it| **it < 1) {
+            let what = format!("`{name}` of `{}`", args.name);
+            self.out_of_range(*span, &what, &wrong.to_string(), "at least 1");
+            return None;
+        }
+        Some(both.map(|it| it as usize))
+    }
+
+    fn pad(&mut self, args: &Args, default: Pad) -> Option<Pad> {
+        match args.get("pad") {
+            None => Some(default),
+            Some((Value::Str(it), _)) => Some(if it == "same" { Pad::Same } else { Pad::Valid }),
+            Some((Value::Int(it), _)) if 0 <= *it => Some(Pad::By(*it as usize)),
+            Some((Value::Int(it), span)) => {
+                let what = format!("`pad` of `{}`", args.name);
+                self.out_of_range(*span, &what, &it.to_string(), "at least 0");
+                None
+            }
+            Some(_) => None,
+        }
+    }
+
+    /// A float argument in a range given by `fits` and in words.
+    pub(super) fn float(
+        &mut self,
+        args: &Args,
+        name: &str,
+        default: f64,
+        fits: fn(f64) -> bool,
+        allowed: &str,
+    ) -> Option<f64> {
+        match args.get(name) {
+            None => Some(default),
+            Some((value, span)) => match value.number() {
+                Some(it) if fits(it) => Some(it),
+                Some(it) => {
+                    let what = format!("`{name}` of `{}`", args.name);
+                    self.out_of_range(*span, &what, &it.to_string(), allowed);
+                    None
+                }
+                None => None,
+            },
+        }
+    }
+
+    /// Lists a layer for `show`.
+    fn list(&mut self, path: &str, kind: String, output: &Tensor, span: Span) {
+        let origin = self.layer_origin(span, path);
+        self.graph.layers.push(Layer { path: path.to_owned(), kind, output: output.train, origin });
+    }
+
+    /// A constant tensor.
+    fn fill(&mut self, value: f64, shape: impl Into<Shape>, span: Span) -> Tensor {
+        let op = Op::Const { fill: Fill::Value(Scalar64(value)), shape: shape.into() };
+        self.node(op, &[], span)
+    }
+}
+
+/// The result of a layer, from which a batch normalisation takes its name.
+fn owned(tensor: Tensor, path: &str) -> Value {
+    Value::Tensor(Tensor { owner: Some(Rc::from(path)), ..tensor })
+}
+
+fn extents(pair: [usize; 2]) -> String {
+    format!("{}x{}", pair[0], pair[1])
+}

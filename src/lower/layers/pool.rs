@@ -1,0 +1,102 @@
+//! Pools, and `flatten`.
+
+use super::{Pad, extents};
+use crate::ir::{Binary, Op, Reduction, ScalarFn, Shape, Window};
+use crate::lower::Lowering;
+use crate::lower::call::Args;
+use crate::lower::naming::Role;
+use crate::lower::value::{Tensor, Value};
+
+/// `x * factor`.
+fn scaled(factor: f64) -> Op {
+    let body = ScalarFn::build(1, |pool, it| {
+        let factor = pool.constant(factor);
+        pool.mul(it[0], factor)
+    });
+    Op::Map { body, int: false }
+}
+
+impl Lowering<'_> {
+    /// `max_pool`, `avg_pool`. An average divides by the number of positions inside the image.
+    pub(super) fn pool_layer(&mut self, args: &Args) -> Value {
+        let span = args.span;
+        let (path, report) = self.names.layer(&args.name, Role::Other, span);
+        self.report_all(report);
+        let max = args.name == "max_pool";
+        let kernel = self.pair(args, "size", [1, 1]);
+        let stride = self.pair(args, "stride", kernel.unwrap_or([1, 1]));
+        let pad = self.pad(args, if max { Pad::Same } else { Pad::Valid });
+        let (Some(x), Some(kernel), Some(stride), Some(pad)) = (self.tensor(args), kernel, stride, pad) else {
+            return Value::Error;
+        };
+        if args.wrong() {
+            return Value::Error;
+        }
+        let outer = self.enter_layer(&path);
+        let dims = self.dims(&x);
+        let size = if let [_, h, w, _] = dims[..] { [h, w] } else { [1, 1] };
+        let geometry = pad.geometry(size, kernel, stride);
+        let kind = if max { Window::Max } else { Window::Sum };
+        let mut result = self.node(Op::Window { kind, geometry }, &[&x], span);
+        if !max && self.known(&result) {
+            let inside = geometry.before == [0; 2] && geometry.after == [0; 2];
+            result = if inside {
+                self.node(scaled(1.0 / (kernel[0] * kernel[1]) as f64), &[&result], span)
+            } else {
+                let ones = self.fill(1.0, [1, size[0], size[1], 1], span);
+                let count = self.node(Op::Window { kind, geometry }, &[&ones], span);
+                let body = ScalarFn::build(2, |pool, it| pool.binary(Binary::Div, it[0], it[1]));
+                self.node(Op::Map { body, int: false }, &[&result, &count], span)
+            };
+        }
+        self.leave_layer(outer);
+        let mut kind = format!("{} {}", args.name, extents(kernel));
+        if stride != kernel {
+            kind.push_str(&format!(", stride {}", extents(stride)));
+        }
+        self.list(&path, kind, &result, span);
+        Value::Tensor(result)
+    }
+
+    /// The mean over all positions: `[n, 1, 1, c]`.
+    pub(super) fn global_avg_pool(&mut self, args: &Args) -> Value {
+        let span = args.span;
+        let (path, report) = self.names.layer(&args.name, Role::Other, span);
+        self.report_all(report);
+        let Some(x) = self.tensor(args) else { return Value::Error };
+        if args.wrong() {
+            return Value::Error;
+        }
+        let outer = self.enter_layer(&path);
+        let dims = self.dims(&x);
+        let positions = if let [_, h, w, _] = dims[..] { h * w } else { 1 };
+        let sum = self.node(Op::Reduce { kind: Reduction::Sum, axes: vec![1, 2] }, &[&x], span);
+        let result = self.node(scaled(1.0 / positions.max(1) as f64), &[&sum], span);
+        self.leave_layer(outer);
+        self.list(&path, args.name.clone(), &result, span);
+        Value::Tensor(result)
+    }
+
+    /// All numbers of an example as channels: `[n, 1, 1, h*w*c]`.
+    pub(super) fn flatten(&mut self, args: &Args) -> Value {
+        let span = args.span;
+        let (path, report) = self.names.layer(&args.name, Role::Other, span);
+        self.report_all(report);
+        let Some(x) = self.tensor(args) else { return Value::Error };
+        if args.wrong() {
+            return Value::Error;
+        }
+        let outer = self.enter_layer(&path);
+        let result = self.as_features(&x, span);
+        self.leave_layer(outer);
+        self.list(&path, args.name.clone(), &result, span);
+        Value::Tensor(result)
+    }
+
+    pub(super) fn as_features(&mut self, x: &Tensor, span: crate::diag::Span) -> Tensor {
+        let dims = self.dims(x);
+        let n = dims.first().copied().unwrap_or(1);
+        let shape = Shape::from([n, 1, 1, dims.iter().skip(1).product()]);
+        if shape.dims() == dims { x.clone() } else { self.node(Op::Reshape(shape), &[x], span) }
+    }
+}

@@ -1,0 +1,288 @@
+//! Paths of layers, which are the keys of checkpoints: `conv1_0/filter`, `block1_unit0/first/bn/gamma`.
+//!
+//! A *scope* is the model, a block's call, or an expression with `as "name"`. The rules:
+//!
+//! 1. `expr as "name"` opens the scope `parent/name`.
+//! 2. A layer with a filter (`sphere_conv`, `conv`, `dense`) or a block's call that has no `as` of its
+//!    own **takes the path of its scope itself** when it is the only such thing written in the
+//!    scope (other than in the model itself). So `unit(x, 64) as "conv1_0"` with one convolution in
+//!    `unit` gives `conv1_0/filter`, however many pools and activations stand around it.
+//! 3. Otherwise it is called after what it is and its position among its siblings of that kind:
+//!    `sphere_conv_0`, `sphere_conv_1`, `unit_0`.
+//! 4. A `batch_norm` that follows a layer with a filter directly is `bn` below it: `conv1_0/bn`. A name
+//!    of its own (`batch_norm() as "norm"`, where rule 2 counts nothing else) goes first.
+//! 5. Layers without parameters follow rules 2 and 3 among themselves, in scopes without a filter.
+//!
+//! "Written" is meant literally: the text decides, so values of params do not rename anything. The
+//! branches of an `if` count as alternatives, the body of a `for` as more than one.
+//!
+//! Nothing depends on line numbers, nor on layers in other scopes or of other kinds.
+
+use super::items::{Def, Items};
+use super::signature::{FILTER_LAYERS, LAYERS};
+use crate::diag::{Code, Diagnostic, Span};
+use crate::syntax::ast::{self, ExprKind, StmtKind};
+use std::collections::BTreeMap;
+
+/// How many things without a name are written in a scope.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Count {
+    /// Layers with a filter, and calls of blocks.
+    pub(super) filters: usize,
+    /// Batch normalisations.
+    pub(super) norms: usize,
+    /// Other layers.
+    pub(super) others: usize,
+}
+
+/// What a layer is to the naming rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Filter,
+    Norm,
+    Other,
+}
+
+/// An open scope.
+#[derive(Clone, Debug)]
+struct Scope {
+    path: String,
+    count: Count,
+    /// Whether the path was written with `as` for exactly this.
+    explicit: bool,
+    /// Where the path comes from.
+    span: Span,
+}
+
+/// The names given so far.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    open: Vec<Scope>,
+    positions: BTreeMap<(String, String), usize>,
+    taken: BTreeMap<String, Span>,
+}
+
+impl Count {
+    fn both(self, other: Count) -> Count {
+        Count {
+            filters: self.filters + other.filters,
+            norms: self.norms + other.norms,
+            others: self.others + other.others,
+        }
+    }
+
+    fn either(self, other: Count) -> Count {
+        Count {
+            filters: self.filters.max(other.filters),
+            norms: self.norms.max(other.norms),
+            others: self.others.max(other.others),
+        }
+    }
+
+    fn many(self) -> Count {
+        self.both(self)
+    }
+
+    fn sole(self, role: Role) -> bool {
+        match role {
+            Role::Filter => self.filters == 1,
+            Role::Norm => self.filters == 0 && self.norms == 1,
+            Role::Other => self.filters + self.norms == 0 && self.others == 1,
+        }
+    }
+}
+
+/// Counts the statements of a body.
+pub(super) fn count_body(items: &Items, body: &ast::Body) -> Count {
+    let mut all = Count::default();
+    for stmt in &body.stmts {
+        all = all.both(match &stmt.kind {
+            StmtKind::Let { value, .. } | StmtKind::Assign { value, .. } => count(items, value),
+            StmtKind::For { list, body, .. } => count(items, list).both(count_body(items, body).many()),
+            StmtKind::If { cond, then, otherwise } => count(items, cond).both(branches(items, then, otherwise)),
+            StmtKind::Output(value) | StmtKind::Expr(value) => count(items, value),
+            StmtKind::Input { .. } | StmtKind::Assert { .. } | StmtKind::Learn { .. } | StmtKind::Stat { .. } => {
+                Count::default()
+            }
+        });
+    }
+    all
+}
+
+fn branches(items: &Items, then: &ast::Body, otherwise: &Option<ast::Body>) -> Count {
+    let other = otherwise.as_ref().map_or(Count::default(), |it| count_body(items, it));
+    count_body(items, then).either(other)
+}
+
+/// Counts an expression; what has a name of its own counts nothing.
+pub(super) fn count(items: &Items, expr: &ast::Expr) -> Count {
+    match &expr.kind {
+        ExprKind::Int(_) | ExprKind::Float(_) | ExprKind::Bool(_) | ExprKind::Str(_) | ExprKind::Name(_) => {
+            Count::default()
+        }
+        ExprKind::Named(..) => Count::default(),
+        ExprKind::List(list) => list.iter().fold(Count::default(), |all, it| all.both(count(items, it))),
+        ExprKind::Range(a, b) | ExprKind::Binary(_, a, b) | ExprKind::Index(a, b) => {
+            count(items, a).both(count(items, b))
+        }
+        ExprKind::Unary(_, a) => count(items, a),
+        ExprKind::If(cond, then, otherwise) => count(items, cond).both(branches(items, then, otherwise)),
+        ExprKind::Call(call) => {
+            let mut all = Count::default();
+            for it in call.piped.as_deref().into_iter().chain(call.args.iter().map(|it| &it.value)) {
+                all = all.both(count(items, it));
+            }
+            let name = call.callee.name.as_str();
+            match items.get(name).map(|it| &it.def) {
+                Some(Def::Block(_)) => all.filters += 1,
+                Some(_) => {}
+                None if FILTER_LAYERS.contains(&name) => all.filters += 1,
+                None if name == "batch_norm" => all.norms += 1,
+                None if LAYERS.contains(&name) => all.others += 1,
+                None => {}
+            }
+            all
+        }
+    }
+}
+
+impl Names {
+    /// Opens the scope of the model.
+    pub(super) fn enter_model(&mut self, span: Span) {
+        let count = Count { filters: 2, norms: 2, others: 2 };
+        self.open.push(Scope { path: String::new(), count, explicit: false, span });
+    }
+
+    /// Path of the innermost scope.
+    pub(super) fn path(&self) -> &str {
+        self.open.last().map_or("", |it| it.path.as_str())
+    }
+
+    fn child(&self, name: &str) -> String {
+        let path = self.path();
+        if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") }
+    }
+
+    /// Opens the scope of `expr as "name"`.
+    pub(super) fn enter_named(&mut self, name: &str, count: Count, span: Span) -> Option<Diagnostic> {
+        let path = self.child(name);
+        let (path, report) = self.claim(path, span);
+        self.open.push(Scope { path, count, explicit: true, span });
+        report
+    }
+
+    /// Opens the scope of a block's call.
+    pub(super) fn enter_block(&mut self, block: &str, count: Count, span: Span) -> Option<Diagnostic> {
+        let (path, explicit, report) = self.place(block, Role::Filter, span);
+        self.open.push(Scope { path, count, explicit, span });
+        report
+    }
+
+    /// Closes the innermost scope.
+    pub(super) fn leave(&mut self) {
+        self.open.pop();
+    }
+
+    /// The path of a layer of this kind in the innermost scope.
+    pub(super) fn layer(&mut self, kind: &str, role: Role, span: Span) -> (String, Option<Diagnostic>) {
+        let (path, _, report) = self.place(kind, role, span);
+        (path, report)
+    }
+
+    /// The path of a batch normalisation of the result of the layer `owner`.
+    pub(super) fn norm(&mut self, owner: Option<&str>, span: Span) -> (String, Option<Diagnostic>) {
+        let named = self.open.last().is_some_and(|it| it.explicit && it.count.sole(Role::Norm));
+        match owner.map(|it| format!("{it}/bn")) {
+            Some(path) if !named && !self.taken.contains_key(&path) => self.claim(path, span),
+            _ => self.layer("batch_norm", Role::Norm, span),
+        }
+    }
+
+    fn place(&mut self, kind: &str, role: Role, span: Span) -> (String, bool, Option<Diagnostic>) {
+        if let Some(scope) = self.open.last()
+            && scope.count.sole(role)
+        {
+            return (scope.path.clone(), scope.explicit, None);
+        }
+        let position = self.positions.entry((self.path().to_owned(), kind.to_owned())).or_default();
+        let name = format!("{kind}_{position}");
+        *position += 1;
+        let (path, report) = self.claim(self.child(&name), span);
+        (path, false, report)
+    }
+
+    /// Takes a path; when it is taken already, gives another one and the report.
+    fn claim(&mut self, path: String, span: Span) -> (String, Option<Diagnostic>) {
+        let Some(&first) = self.taken.get(&path) else {
+            self.taken.insert(path.clone(), span);
+            return (path, None);
+        };
+        let mut report = Diagnostic::new(Code::E0103, span, format!("two layers are named `{path}`"))
+            .note(format!("layer names are keys of checkpoints (`{path}/filter`), so each can be used once"));
+        report = if first == span {
+            let block = self.open.iter().rev().find(|it| it.span != span && !it.path.is_empty());
+            if let Some(block) = block {
+                report = report.also(block.span, "inside what is named here");
+            }
+            report
+                .label("this place creates more than one layer, all of this name")
+                .help("put the variable of the loop into the name: `as \"conv_{i}\"`")
+        } else {
+            report.label("the name is used again here").also(first, "first used here")
+        };
+        let fresh = (2..).map(|it| format!("{path}#{it}")).find(|it| !self.taken.contains_key(it)).unwrap_or_default();
+        self.taken.insert(fresh.clone(), span);
+        (fresh, Some(report))
+    }
+
+    /// All paths given.
+    pub(super) fn all(&self) -> impl Iterator<Item = &str> {
+        self.taken.keys().map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn span(at: usize) -> Span {
+        Span::new(crate::diag::FileId(0), at, at + 1)
+    }
+
+    fn count(filters: usize, norms: usize) -> Count {
+        Count { filters, norms, others: 0 }
+    }
+
+    #[test]
+    fn the_only_convolution_of_a_scope_takes_its_path_and_norms_follow() {
+        let mut names = Names::default();
+        names.enter_model(span(0));
+        assert!(names.enter_named("conv1_0", count(1, 0), span(1)).is_none());
+        assert!(names.enter_block("unit", count(1, 1), span(2)).is_none());
+        assert_eq!(names.layer("sphere_conv", Role::Filter, span(3)).0, "conv1_0");
+        assert_eq!(names.norm(Some("conv1_0"), span(4)).0, "conv1_0/bn");
+        names.leave();
+        names.leave();
+        assert_eq!(names.layer("conv", Role::Filter, span(5)).0, "conv_0");
+        assert_eq!(names.layer("conv", Role::Filter, span(6)).0, "conv_1");
+    }
+
+    #[test]
+    fn a_name_of_its_own_goes_before_the_place_below_the_convolution() {
+        let mut names = Names::default();
+        names.enter_model(span(0));
+        names.enter_named("norm", count(0, 1), span(1));
+        assert_eq!(names.norm(Some("conv_0"), span(2)).0, "norm");
+    }
+
+    #[test]
+    fn a_name_used_again_is_reported_at_both_places_and_replaced() {
+        let mut names = Names::default();
+        names.enter_model(span(0));
+        assert!(names.enter_named("a", count(1, 0), span(1)).is_none());
+        names.leave();
+        let report = names.enter_named("a", count(1, 0), span(2)).expect("the second use is a mistake");
+        assert_eq!((report.primary.span, report.secondary[0].span), (span(2), span(1)));
+        assert_eq!(names.layer("conv", Role::Filter, span(3)).0, "a#2");
+    }
+}

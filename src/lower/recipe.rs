@@ -1,0 +1,588 @@
+//! The `train` section. What the model must know of it (data, batch, augmentation) is read before the
+//! model is unfolded, the rest after.
+//!
+//! `allow W0303` in it silences a lint on purpose.
+
+use super::call::Args;
+use super::items::suggest;
+use super::signature::{Signature, Slot};
+use super::value::{Ty, Value};
+use super::{DataInfo, Lowering, Output};
+use crate::diag::{Code, Diagnostic, Span};
+use crate::ir::{Augment, Mode, Op, Optimizer, Penalty, PenaltyKind, Projection, Recipe, Schedule, Shape};
+use crate::syntax::ast::{self, ExprKind};
+use std::rc::Rc;
+
+/// What the model must know.
+#[derive(Clone, Debug)]
+pub(super) struct Basis {
+    pub(super) train: Rc<ast::Train>,
+    /// `None` after a mistake.
+    pub(super) data: Option<DataInfo>,
+    pub(super) data_span: Span,
+    pub(super) batch: usize,
+    pub(super) augment: Augment,
+    pub(super) shuffle: bool,
+}
+
+/// Keys of entries: whether each may come again, and which clauses it takes besides values.
+const KEYS: &[(&str, bool, &[&str])] = &[
+    ("data", false, &[]),
+    ("augment", false, &[]),
+    ("batch", false, &[]),
+    ("iterations", false, &[]),
+    ("loss", false, &[]),
+    ("penalty", true, &["on", "where"]),
+    ("project", true, &["on", "where", "every"]),
+    ("optimizer", false, &[]),
+    ("schedule", false, &[]),
+    ("evaluate", false, &["every"]),
+    ("checkpoint", false, &["every"]),
+    ("precision", false, &[]),
+    ("seed", false, &[]),
+    ("allow", true, &[]),
+];
+
+const PRECISIONS: &[&str] = &["f32", "tf32", "bf16", "f64"];
+
+/// The lints that a recipe allows.
+pub(super) fn allowed(train: &ast::Train) -> Vec<Code> {
+    let names = train.entries.iter().filter(|it| it.key.name == "allow").flat_map(|it| &it.values);
+    names.filter_map(|it| if let ExprKind::Name(name) = &it.kind { Code::find(name) } else { None }).collect()
+}
+
+fn choices(key: &'static str, list: &[(&str, &[(&str, Ty, Option<&str>)])]) -> Vec<Signature> {
+    list.iter()
+        .map(|(name, slots)| Signature {
+            what: key,
+            name: (*name).to_owned(),
+            slots: slots
+                .iter()
+                .map(|(name, ty, default)| Slot {
+                    name: (*name).to_owned(),
+                    ty: ty.clone(),
+                    default: default.map(str::to_owned),
+                })
+                .collect(),
+            header: None,
+        })
+        .collect()
+}
+
+fn options(key: &str) -> Vec<Signature> {
+    match key {
+        "augment" => choices("augmentation", &[("flip_horizontal", &[]), ("crop", &[("pad", Ty::Int, None)])]),
+        "loss" => choices(
+            "loss",
+            &[("softmax_cross_entropy", &[("smoothing", Ty::Float, Some("0")), ("floor", Ty::Float, Some("0"))])],
+        ),
+        "penalty" => choices(
+            "penalty",
+            &[("l2", &[("coefficient", Ty::Float, None)]), ("orthogonality", &[("coefficient", Ty::Float, None)])],
+        ),
+        "project" => choices("projection", &[("normalize", &[])]),
+        "optimizer" => choices(
+            "optimizer",
+            &[
+                (
+                    "adam",
+                    &[
+                        ("rate", Ty::Float, Some("1e-3")),
+                        ("beta1", Ty::Float, Some("0.9")),
+                        ("beta2", Ty::Float, Some("0.999")),
+                        ("epsilon", Ty::Float, Some("1e-8")),
+                    ],
+                ),
+                ("sgd", &[("rate", Ty::Float, None), ("momentum", Ty::Float, Some("0"))]),
+            ],
+        ),
+        _ => choices(
+            "schedule",
+            &[
+                ("constant", &[]),
+                ("cosine", &[]),
+                ("step", &[("at", Ty::List(Box::new(Ty::Int)), None), ("factor", Ty::Float, Some("0.1"))]),
+            ],
+        ),
+    }
+}
+
+impl Lowering<'_> {
+    /// Reads data, batch and augmentation; sets `data` and `batch`.
+    pub(super) fn basis(&mut self) -> Option<Basis> {
+        let items = self.items;
+        let train = items.trains.first()?.clone();
+        for other in &items.trains[1..] {
+            self.report(
+                Diagnostic::new(Code::E0201, other.keyword, "a file describes one experiment")
+                    .label("a second recipe")
+                    .also(train.keyword, "the first recipe is here"),
+            );
+        }
+        self.check_keys(&train);
+        let entry = |key: &str| train.entries.iter().find(|it| it.key.name == key);
+        let mut basis = Basis {
+            train: train.clone(),
+            data: self.settings.data.clone(),
+            data_span: train.keyword,
+            batch: 1,
+            augment: Augment::default(),
+            shuffle: !self.settings.no_shuffle,
+        };
+        if let Some(entry) = entry("data") {
+            basis.data_span = entry.values.first().map_or(entry.span, |it| it.span);
+            let found = self.data_set(entry);
+            basis.data = basis.data.or(found);
+        }
+        let batch = entry("batch").and_then(|it| self.whole_entry(it, 1));
+        basis.batch = self.settings.batch.or(batch.map(|it| it as usize)).unwrap_or(1);
+        if let Some(entry) = entry("augment") {
+            let augment = self.augment(entry);
+            if !self.settings.no_augment {
+                basis.augment = augment;
+            }
+        }
+        self.data = basis.data.clone();
+        self.batch = basis.batch;
+        Some(basis)
+    }
+
+    fn check_keys(&mut self, train: &ast::Train) {
+        for (at, entry) in train.entries.iter().enumerate() {
+            let key = &entry.key;
+            let Some((_, many, clauses)) = KEYS.iter().find(|it| it.0 == key.name) else {
+                let names: Vec<&str> = KEYS.iter().map(|it| it.0).collect();
+                let report = Diagnostic::new(Code::E0203, key.span, format!("a recipe has no entry `{}`", key.name))
+                    .label("unknown entry")
+                    .note(format!("entries: {}", names.join(", ")));
+                self.report(suggest(report, key.span, &key.name, names));
+                continue;
+            };
+            if let Some(first) = train.entries[..at].iter().find(|it| !many && it.key.name == key.name) {
+                self.report(
+                    Diagnostic::new(Code::E0103, key.span, format!("the recipe has two entries `{}`", key.name))
+                        .label("again here")
+                        .also(first.key.span, "first here"),
+                );
+            }
+            let given = [
+                ("on", entry.on.first().map(|it| it.span)),
+                ("where", entry.filter.as_ref().map(|it| it.span)),
+                ("every", entry.every.as_ref().map(|it| it.span)),
+            ];
+            for (clause, place) in given {
+                if let Some(place) = place
+                    && !clauses.contains(&clause)
+                {
+                    self.report(
+                        Diagnostic::new(Code::E0105, place, format!("`{}` takes no `{clause}`", key.name))
+                            .label("not wanted here"),
+                    );
+                }
+            }
+            let bare = matches!(key.name.as_str(), "evaluate" | "checkpoint");
+            if bare && let Some(value) = entry.values.first() {
+                self.report(
+                    Diagnostic::new(Code::E0105, value.span, format!("`{}` takes only an interval", key.name))
+                        .label("not wanted here")
+                        .help(format!("write `{} every 500`", key.name)),
+                );
+            } else if entry.every.is_none() && bare {
+                self.report(
+                    Diagnostic::new(Code::E0105, entry.span, format!("`{}` needs an interval", key.name))
+                        .label("missing `every`")
+                        .help(format!("write `{} every 500`", key.name)),
+                );
+            } else if entry.values.is_empty() && !bare {
+                self.report(
+                    Diagnostic::new(Code::E0105, key.span, format!("`{}` needs a value", key.name))
+                        .label("nothing follows"),
+                );
+            } else if !bare
+                && !matches!(key.name.as_str(), "augment" | "allow")
+                && let Some(second) = entry.values.get(1)
+            {
+                self.report(
+                    Diagnostic::new(Code::E0105, second.span, format!("`{}` takes one value", key.name))
+                        .label("one too many"),
+                );
+            }
+            match key.name.as_str() {
+                "allow" => self.check_allowed(entry),
+                "precision" => {
+                    self.precision(entry);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn check_allowed(&mut self, entry: &ast::TrainEntry) {
+        for value in &entry.values {
+            let lints: Vec<&str> = Code::ALL.iter().map(|it| it.name()).filter(|it| it.starts_with('W')).collect();
+            match &value.kind {
+                ExprKind::Name(name) if lints.contains(&name.as_str()) => {}
+                ExprKind::Name(name) => {
+                    let report = Diagnostic::new(Code::E0203, value.span, format!("`{name}` cannot be allowed"))
+                        .label("not the code of a lint")
+                        .note(format!("lints: {}", lints.join(", ")));
+                    self.report(suggest(report, value.span, name, lints));
+                }
+                _ => self.report(
+                    Diagnostic::new(Code::E0203, value.span, "only a lint can be allowed")
+                        .label("expected a code such as `W0303`"),
+                ),
+            }
+        }
+    }
+
+    fn precision(&mut self, entry: &ast::TrainEntry) -> Option<String> {
+        let value = entry.values.first()?;
+        match &value.kind {
+            ExprKind::Name(name) if PRECISIONS.contains(&name.as_str()) => Some(name.clone()),
+            kind => {
+                let list: Vec<String> = PRECISIONS.iter().map(|it| format!("`{it}`")).collect();
+                let mut report = Diagnostic::new(Code::E0203, value.span, "unknown precision")
+                    .label(format!("expected one of {}", list.join(", ")));
+                if let ExprKind::Name(name) = kind {
+                    report = suggest(report, value.span, name, PRECISIONS.iter().copied());
+                }
+                self.report(report);
+                None
+            }
+        }
+    }
+
+    fn data_set(&mut self, entry: &ast::TrainEntry) -> Option<DataInfo> {
+        let value = entry.values.first()?;
+        let name = match &value.kind {
+            ExprKind::Name(name) => match self.params.get(name) {
+                Some(Value::Str(it)) => it.clone(),
+                Some(_) | None => name.clone(),
+            },
+            ExprKind::Str(text) => self.text(text)?,
+            _ => {
+                self.report(
+                    Diagnostic::new(Code::E0203, value.span, "`data` is the name of a data set")
+                        .label("expected a name such as `cifar10`"),
+                );
+                return None;
+            }
+        };
+        let settings = self.settings;
+        if let Some(found) = settings.known_data.iter().find(|it| it.name == name) {
+            return Some(found.clone());
+        }
+        if settings.data.is_none() {
+            let known: Vec<&str> = settings.known_data.iter().map(|it| it.name.as_str()).collect();
+            let report = Diagnostic::new(Code::E0203, value.span, format!("unknown data set `{name}`"))
+                .label("not a data set that sphc knows")
+                .note(format!("data sets: {}", known.join(", ")));
+            self.report(suggest(report, value.span, &name, known));
+        }
+        None
+    }
+
+    /// A whole number of at least `least`, the only value of an entry.
+    fn whole_entry(&mut self, entry: &ast::TrainEntry, least: i64) -> Option<i64> {
+        let value = entry.values.first()?;
+        self.whole_number(value, &format!("`{}`", entry.key.name), least)
+    }
+
+    fn whole_number(&mut self, expr: &ast::Expr, what: &str, least: i64) -> Option<i64> {
+        let value = self.expr(expr);
+        match self.coerce(value, &Ty::Int, expr.span, what, None) {
+            Value::Int(it) if least <= it => Some(it),
+            Value::Int(it) => {
+                self.out_of_range(expr.span, what, &it.to_string(), &format!("at least {least}"));
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// One of the things that can stand after a key, with its arguments.
+    fn choice(&mut self, key: &str, expr: &ast::Expr) -> Option<Args> {
+        let options = options(key);
+        let bare;
+        let call = match &expr.kind {
+            ExprKind::Call(call) if call.piped.is_none() => call,
+            ExprKind::Name(name) => {
+                let callee = ast::Ident { name: name.clone(), span: expr.span };
+                bare = ast::Call { callee, piped: None, args: Vec::new(), span: expr.span };
+                &bare
+            }
+            _ => {
+                let list: Vec<String> = options.iter().map(|it| format!("`{}`", it.text())).collect();
+                self.report(
+                    Diagnostic::new(Code::E0203, expr.span, format!("this is no value for `{key}`"))
+                        .label(format!("expected {}", list.join(" or "))),
+                );
+                return None;
+            }
+        };
+        let name = call.callee.name.as_str();
+        let Some(signature) = options.iter().find(|it| it.name == name) else {
+            let list: Vec<String> = options.iter().map(|it| format!("`{}`", it.text())).collect();
+            let report =
+                Diagnostic::new(Code::E0203, call.callee.span, format!("unknown {} `{name}`", options[0].what))
+                    .label(format!("expected {}", list.join(" or ")));
+            let report = suggest(report, call.callee.span, name, options.iter().map(|it| it.name.as_str()));
+            self.report(report);
+            return None;
+        };
+        self.report_mismatches(signature, call);
+        let args = self.arguments(signature, call);
+        (!args.wrong()).then_some(args)
+    }
+
+    fn augment(&mut self, entry: &ast::TrainEntry) -> Augment {
+        let mut found = Augment::default();
+        for value in &entry.values {
+            let Some(args) = self.choice("augment", value) else { continue };
+            if args.name == "flip_horizontal" {
+                found.flip = true;
+            } else if let Some(pad) = self.whole(&args, "pad", 1) {
+                found.crop = pad;
+            }
+        }
+        found
+    }
+
+    /// Reads the rest, builds the selectors, and writes the recipe when nothing is missing.
+    pub(super) fn finish_recipe(&mut self, basis: Basis) {
+        let train = basis.train.clone();
+        let entry = |key: &str| train.entries.iter().find(|it| it.key.name == key);
+        let positive = |it: f64| 0.0 < it;
+        let share = |it: f64| (0.0..1.0).contains(&it);
+
+        let iterations = entry("iterations").and_then(|it| self.whole_entry(it, 1));
+        let seed = entry("seed").and_then(|it| self.whole_entry(it, 0));
+        let evaluate = entry("evaluate").and_then(|it| self.interval(it));
+        let checkpoint = entry("checkpoint").and_then(|it| self.interval(it));
+        let loss = entry("loss").and_then(|it| self.choice("loss", it.values.first()?)).and_then(|args| {
+            let smoothing = self.float(&args, "smoothing", 0.0, share, "at least 0 and below 1");
+            let floor = self.float(&args, "floor", 0.0, |it| 0.0 <= it, "at least 0");
+            Some((smoothing?, floor?))
+        });
+        let optimizer = entry("optimizer").and_then(|it| self.choice("optimizer", it.values.first()?));
+        let optimizer = optimizer.and_then(|args| {
+            let rate = self.float(&args, "rate", 1e-3, positive, "above 0");
+            if args.name == "sgd" {
+                let momentum = self.float(&args, "momentum", 0.0, share, "at least 0 and below 1");
+                return Some(Optimizer::Sgd { rate: rate?, momentum: momentum? });
+            }
+            let beta1 = self.float(&args, "beta1", 0.9, share, "at least 0 and below 1");
+            let beta2 = self.float(&args, "beta2", 0.999, share, "at least 0 and below 1");
+            let epsilon = self.float(&args, "epsilon", 1e-8, positive, "above 0");
+            Some(Optimizer::Adam { rate: rate?, beta1: beta1?, beta2: beta2?, epsilon: epsilon? })
+        });
+        let schedule = match entry("schedule") {
+            Some(it) => it.values.first().and_then(|it| self.choice("schedule", it)).and_then(|it| self.schedule(&it)),
+            None => Some(Schedule::Constant),
+        };
+        let penalties = self.penalties(&train);
+        let projections = self.projections(&train);
+        let precision = entry("precision").and_then(|it| match &it.values.first()?.kind {
+            ExprKind::Name(name) => Some(name.clone()),
+            _ => None,
+        });
+
+        let mut missing = Vec::new();
+        for (key, example) in [
+            ("data", "data cifar10"),
+            ("batch", "batch 128"),
+            ("iterations", "iterations 64_000"),
+            ("loss", "loss softmax_cross_entropy"),
+            ("optimizer", "optimizer adam(rate: 1e-3)"),
+        ] {
+            let set = match key {
+                "data" => self.settings.data.is_some(),
+                "batch" => self.settings.batch.is_some(),
+                "iterations" => self.settings.iterations.is_some(),
+                _ => false,
+            };
+            if !set && entry(key).is_none() {
+                missing.push((key, example));
+            }
+        }
+        if !missing.is_empty() {
+            let names: Vec<String> = missing.iter().map(|it| format!("`{}`", it.0)).collect();
+            let mut report =
+                Diagnostic::new(Code::E0201, train.keyword, format!("the recipe has no {}", names.join(", no ")))
+                    .label("this recipe is not complete");
+            for (_, example) in &missing {
+                report = report.help(format!("add for example `{example}`"));
+            }
+            self.report(report);
+        }
+        self.finish_output(&basis);
+        let (Some(data), Some((smoothing, floor)), Some(optimizer), Some(schedule)) =
+            (basis.data.clone(), loss, optimizer, schedule)
+        else {
+            return;
+        };
+        let Some(iterations) = self.settings.iterations.or(iterations.map(|it| it as u64)) else { return };
+        self.graph.recipe = Some(Recipe {
+            data: data.name,
+            data_span: basis.data_span,
+            augment: basis.augment,
+            batch: basis.batch,
+            iterations,
+            smoothing,
+            floor,
+            penalties,
+            projections,
+            optimizer,
+            schedule,
+            evaluate_every: self.settings.evaluate_every.or(evaluate).unwrap_or(0),
+            checkpoint_every: self.settings.checkpoint_every.or(checkpoint).unwrap_or(0),
+            precision,
+            seed: self.settings.seed.or(seed.map(|it| it as u64)).unwrap_or(0),
+            shuffle: basis.shuffle,
+            train_examples: data.train_examples,
+            test_examples: data.test_examples,
+            classes: data.classes,
+        });
+    }
+
+    fn interval(&mut self, entry: &ast::TrainEntry) -> Option<u64> {
+        let every = entry.every.as_ref()?;
+        self.whole_number(every, &format!("the interval of `{}`", entry.key.name), 1).map(|it| it as u64)
+    }
+
+    fn schedule(&mut self, args: &Args) -> Option<Schedule> {
+        match args.name.as_str() {
+            "constant" => return Some(Schedule::Constant),
+            "cosine" => return Some(Schedule::Cosine),
+            _ => {}
+        }
+        let factor = self.float(args, "factor", 0.1, |it| 0.0 < it, "above 0");
+        let Some((Value::List(items), span)) = args.get("at") else { return None };
+        let at: Vec<i64> =
+            items.iter().filter_map(|it| if let Value::Int(it) = it { Some(*it) } else { None }).collect();
+        if let Some(wrong) = at.iter().find(|it| **it < 0) {
+            self.out_of_range(*span, "an iteration of the schedule", &wrong.to_string(), "at least 0");
+            return None;
+        }
+        if let Some(pair) = at.windows(2).find(|it| it[1] <= it[0]) {
+            let found = format!("{} after {}", pair[1], pair[0]);
+            self.out_of_range(*span, "an iteration of the schedule", &found, "in ascending order");
+            return None;
+        }
+        Some(Schedule::Step { at: at.into_iter().map(|it| it as u64).collect(), factor: factor? })
+    }
+
+    fn penalties(&mut self, train: &ast::Train) -> Vec<Penalty> {
+        let mut found = Vec::new();
+        for entry in train.entries.iter().filter(|it| it.key.name == "penalty") {
+            let args = entry.values.first().and_then(|it| self.choice("penalty", it));
+            let kind = match args.as_ref().map(|it| it.name.as_str()) {
+                Some("orthogonality") => PenaltyKind::Orthogonality,
+                _ => PenaltyKind::L2,
+            };
+            let coefficient =
+                args.as_ref().and_then(|args| self.float(args, "coefficient", 0.0, |it| 0.0 <= it, "at least 0"));
+            let params = self.select(entry, kind == PenaltyKind::Orthogonality);
+            if args.is_some() && kind == PenaltyKind::Orthogonality {
+                self.lint_orthogonality(train, entry, &params);
+            }
+            if let (Some(coefficient), false) = (coefficient, params.is_empty()) {
+                found.push(Penalty { kind, coefficient, params, span: entry.span });
+            }
+        }
+        found
+    }
+
+    fn projections(&mut self, train: &ast::Train) -> Vec<Projection> {
+        let mut found = Vec::new();
+        for entry in train.entries.iter().filter(|it| it.key.name == "project") {
+            let args = entry.values.first().and_then(|it| self.choice("project", it));
+            let every = match &entry.every {
+                Some(_) => self.interval(entry),
+                None => Some(1),
+            };
+            let params = self.select(entry, true);
+            if let (Some(_), Some(every), false) = (args, every, params.is_empty()) {
+                found.push(Projection { params, every, span: entry.span });
+            }
+        }
+        found
+    }
+
+    /// `N` filters of fewer than `N` numbers cannot all be orthogonal.
+    fn lint_orthogonality(&mut self, train: &ast::Train, entry: &ast::TrainEntry, params: &[crate::ir::ParamId]) {
+        if allowed(train).contains(&Code::W0303) {
+            return;
+        }
+        let mut crowded: Vec<(String, Span, usize, [usize; 3])> = Vec::new();
+        for &id in params {
+            let param = self.graph.param(id);
+            if let &[kh, kw, cin, cout] = param.shape.dims()
+                && kh * kw * cin < cout
+            {
+                let span = self.graph.origin_of(param.origin).span;
+                crowded.push((param.layer.clone(), span, cout, [kh, kw, cin]));
+            }
+        }
+        let Some((first, ..)) = crowded.first() else { return };
+        let message = match crowded.len() {
+            1 => format!("the orthogonality penalty of `{first}` can never reach zero"),
+            n => format!("the orthogonality penalty of {n} layers can never reach zero"),
+        };
+        let mut report = Diagnostic::new(Code::W0303, entry.span, message)
+            .label("asks all filters of a layer to be orthogonal to each other");
+        for (layer, span, cout, [kh, kw, cin]) in crowded.iter().take(4) {
+            let d = kh * kw * cin;
+            if report.secondary.iter().all(|it| it.span != *span) {
+                report =
+                    report.also(*span, format!("`{layer}` has {cout} filters of {kh} * {kw} * {cin} = {d} numbers"));
+            }
+            report = report.note(format!(
+                "at most {d} vectors can be orthogonal in {d} dimensions: for `{layer}` the squared norm of W'W - I \
+                 stays at {cout} - {d} = {} or above",
+                cout - d
+            ));
+        }
+        self.report(
+            report
+                .help(format!("exclude the layer: `and layer != \"{first}\"`, or give it fewer filters"))
+                .help("the published SphereNet has it on every layer; `allow W0303` in the recipe silences this"),
+        );
+    }
+
+    /// The output as `[n, classes]`, and the head against the data set.
+    fn finish_output(&mut self, basis: &Basis) {
+        let (Some(data), Output::Found(span)) = (&basis.data, &self.output) else { return };
+        let (classes, span) = (data.classes, *span);
+        let Some(&train) = self.graph.outputs.get(&Mode::Train) else { return };
+        let Some(shape) = self.graph.fact(train).shape() else { return };
+        let (n, found) = match *shape.dims() {
+            [n, 1, 1, c] => (n, Some(c)),
+            _ => (basis.batch, None),
+        };
+        if let Some(found) = found
+            && found != classes
+        {
+            let plural = if found == 1 { "" } else { "es" };
+            self.report(
+                Diagnostic::new(
+                    Code::E0202,
+                    span,
+                    format!("the model tells {found} class{plural} apart, but `{}` has {classes}", data.name),
+                )
+                .label(format!("ends with {found} channels"))
+                .also(basis.data_span, format!("{classes} classes"))
+                .help("write `classes` for the number of filters of the last layer"),
+            );
+        }
+        let shape = Shape::from([n, found.unwrap_or(classes)]);
+        let origin = self.origin(span);
+        for mode in [Mode::Train, Mode::Evaluate] {
+            if let Some(&old) = self.graph.outputs.get(&mode) {
+                let (new, _) = self.graph.add(Op::Reshape(shape.clone()), &[old], origin);
+                self.graph.outputs.insert(mode, new);
+            }
+        }
+    }
+}

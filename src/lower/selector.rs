@@ -1,0 +1,361 @@
+//! Selectors: `on filters where operator != none and layer != "score"`.
+//!
+//! `operator` is the operator of the layer that owns the parameter, `role` what the parameter is for
+//! (`filter`, `gamma`, `beta`, `learned`), `layer` its layer. The name of a layer stands for everything
+//! inside it: `layer == "block1_unit0"` holds for `block1_unit0/first` too.
+//!
+//! A selector that matches nothing is a mistake when it cannot match: a name that nothing has, or
+//! nothing to choose by params. Otherwise another `--set` may well give it something.
+
+use super::Lowering;
+use super::items::{Def, Home, suggest};
+use super::value::Value;
+use crate::diag::{Code, Diagnostic};
+use crate::ir::{ParamId, ParamRole};
+use crate::syntax::ast::{self, BinaryOp, ExprKind, StmtKind, TextPart, UnaryOp};
+
+const ROLES: &[(&str, ParamRole)] = &[
+    ("filter", ParamRole::Filter),
+    ("gamma", ParamRole::Gamma),
+    ("beta", ParamRole::Beta),
+    ("learned", ParamRole::Learned),
+];
+
+/// What can stand after `on`, besides the names that operators learn.
+const GROUPS: &[&str] = &["filters", "gamma", "beta", "learned"];
+
+/// What can be asked of a parameter.
+const SUBJECTS: &[&str] = &["operator", "layer", "role"];
+
+/// What a selector knows of a parameter.
+#[derive(Clone, Debug)]
+struct Subject {
+    layer: String,
+    operator: String,
+    role: ParamRole,
+}
+
+impl Lowering<'_> {
+    /// The parameters an entry is about. `filters` says whether it makes sense for filters only.
+    pub(super) fn select(&mut self, entry: &ast::TrainEntry, filters: bool) -> Vec<ParamId> {
+        let broken = self.sink.has_errors();
+        let learned = self.learned_names();
+        let mut sound = !entry.on.is_empty();
+        if entry.on.is_empty() {
+            self.report(
+                Diagnostic::new(Code::E0105, entry.key.span, format!("`{}` does not say on what", entry.key.name))
+                    .label("missing `on`")
+                    .help(format!("write `{} ... on filters`", entry.key.name)),
+            );
+        }
+        for name in &entry.on {
+            let known = GROUPS.contains(&name.name.as_str()) || learned.contains(&name.name);
+            if !known {
+                sound = false;
+                let mut all: Vec<&str> = GROUPS.to_vec();
+                all.extend(learned.iter().map(String::as_str));
+                let report =
+                    Diagnostic::new(Code::E0204, name.span, format!("no parameters are called `{}`", name.name))
+                        .label("selects nothing")
+                        .note(format!("parameters: {}", all.join(", ")));
+                self.report(suggest(report, name.span, &name.name, all));
+            } else if filters && name.name != "filters" {
+                sound = false;
+                self.report(
+                    Diagnostic::new(
+                        Code::E0105,
+                        name.span,
+                        format!("`{}` is for filters, not for `{}`", self.word(entry), name.name),
+                    )
+                    .label("expected `filters`"),
+                );
+            }
+        }
+        let mut found = Vec::new();
+        for at in 0..self.graph.params.len() {
+            let param = &self.graph.params[at];
+            let last = param.path.rsplit('/').next().unwrap_or("").to_owned();
+            let on = entry.on.iter().any(|it| match it.name.as_str() {
+                "filters" => param.role == ParamRole::Filter,
+                "gamma" => param.role == ParamRole::Gamma,
+                "beta" => param.role == ParamRole::Beta,
+                "learned" => param.role == ParamRole::Learned,
+                name => param.role == ParamRole::Learned && last == name,
+            });
+            let subject = Subject { layer: param.layer.clone(), operator: param.operator.clone(), role: param.role };
+            // The condition is evaluated for every parameter, so that its mistakes show.
+            let holds = match &entry.filter {
+                Some(filter) => self.holds(filter, &subject, broken),
+                None => Some(true),
+            };
+            sound &= holds.is_some();
+            if on && holds == Some(true) {
+                found.push(ParamId(at as u32));
+            }
+        }
+        if found.is_empty() && sound && !broken && !self.sink.has_errors() && self.decided(entry) {
+            let span = entry.filter.as_ref().map_or(entry.on[0].span, |it| entry.on[0].span.to(it.span));
+            self.report(
+                Diagnostic::new(Code::E0204, span, format!("this `{}` applies to nothing", entry.key.name))
+                    .label("no parameter of the model is selected")
+                    .note(self.inventory()),
+            );
+        }
+        found
+    }
+
+    fn word<'e>(&self, entry: &'e ast::TrainEntry) -> &'e str {
+        match entry.values.first().map(|it| &it.kind) {
+            Some(ExprKind::Call(call)) => &call.callee.name,
+            Some(ExprKind::Name(name)) => name,
+            _ => &entry.key.name,
+        }
+    }
+
+    /// Whether no `--set` could make the selector match.
+    fn decided(&self, entry: &ast::TrainEntry) -> bool {
+        let params = self.items.iter().any(|(_, it)| matches!(it.def, Def::Param(_)) && it.home != Home::Prelude);
+        let norms = |it: &ast::Ident| it.name == "gamma" || it.name == "beta";
+        !params || entry.on.iter().all(norms) && !self.mentions("batch_norm")
+    }
+
+    fn inventory(&self) -> String {
+        let count = |role| self.graph.params.iter().filter(|it| it.role == role).count();
+        format!(
+            "the model has {} filters, {} gamma, {} beta, {} learned",
+            count(ParamRole::Filter),
+            count(ParamRole::Gamma),
+            count(ParamRole::Beta),
+            count(ParamRole::Learned)
+        )
+    }
+
+    fn holds(&mut self, expr: &ast::Expr, subject: &Subject, broken: bool) -> Option<bool> {
+        match &expr.kind {
+            ExprKind::Unary(UnaryOp::Not, a) => Some(!self.holds(a, subject, broken)?),
+            ExprKind::Binary(op @ (BinaryOp::And | BinaryOp::Or), a, b) => {
+                let (a, b) = (self.holds(a, subject, broken), self.holds(b, subject, broken));
+                Some(if *op == BinaryOp::And { a? && b? } else { a? || b? })
+            }
+            ExprKind::Binary(op, a, b) => {
+                let asked = |it: &ast::Expr| match &it.kind {
+                    ExprKind::Name(name) => SUBJECTS.iter().copied().find(|it| it == name),
+                    _ => None,
+                };
+                let (key, other) = match (asked(a), asked(b)) {
+                    (Some(key), _) => (key, &**b),
+                    (None, Some(key)) => (key, &**a),
+                    (None, None) => return self.condition(expr),
+                };
+                if !matches!(op, BinaryOp::Eq | BinaryOp::Ne) {
+                    self.report(
+                        Diagnostic::new(Code::E0104, expr.span, format!("`{key}` can only be compared by == and !="))
+                            .label("not an order"),
+                    );
+                    return None;
+                }
+                let equal = match key {
+                    "operator" => self.operator_is(other, subject),
+                    "layer" => self.layer_is(other, subject, broken),
+                    _ => self.role_is(other, subject),
+                };
+                Some(equal? == (*op == BinaryOp::Eq))
+            }
+            _ => self.condition(expr),
+        }
+    }
+
+    /// A condition on params only.
+    fn condition(&mut self, expr: &ast::Expr) -> Option<bool> {
+        if let ExprKind::Name(name) = &expr.kind
+            && SUBJECTS.contains(&name.as_str())
+        {
+            self.report(
+                Diagnostic::new(Code::E0104, expr.span, format!("`{name}` is no condition"))
+                    .label("expected a comparison, such as `operator != none`"),
+            );
+            return None;
+        }
+        match self.expr(expr) {
+            Value::Bool(it) => Some(it),
+            Value::Error => None,
+            other => {
+                self.report(
+                    Diagnostic::new(Code::E0104, expr.span, format!("the condition is {}", other.describe()))
+                        .label("expected a bool"),
+                );
+                None
+            }
+        }
+    }
+
+    fn operator_is(&mut self, other: &ast::Expr, subject: &Subject) -> Option<bool> {
+        match self.expr(other) {
+            Value::Operator(it) => Some(it.name() == subject.operator),
+            Value::Error => None,
+            found => {
+                self.report(
+                    Diagnostic::new(Code::E0104, other.span, format!("an operator cannot be {}", found.describe()))
+                        .label("expected an operator, such as `none`"),
+                );
+                None
+            }
+        }
+    }
+
+    fn layer_is(&mut self, other: &ast::Expr, subject: &Subject, broken: bool) -> Option<bool> {
+        let name = match self.expr(other) {
+            Value::Str(it) => it,
+            Value::Error => return None,
+            found => {
+                self.report(
+                    Diagnostic::new(Code::E0104, other.span, format!("a layer cannot be {}", found.describe()))
+                        .label("expected the name of a layer, such as `\"score\"`"),
+                );
+                return None;
+            }
+        };
+        let inside = |path: &str| path == name || path.strip_prefix(&name).is_some_and(|it| it.starts_with('/'));
+        let exists =
+            self.names.all().any(inside) || self.graph.params.iter().any(|it| inside(&it.layer)) || self.can_be(&name);
+        if !exists && !broken {
+            let known: Vec<String> = self.names.all().map(str::to_owned).collect();
+            let report = Diagnostic::new(Code::E0204, other.span, format!("no layer is named `{name}`"))
+                .label("compares with nothing")
+                .note(format!("layers: {}", shortened(&known)));
+            let near = crate::diag::did_you_mean(&name, known.iter().map(String::as_str)).map(str::to_owned);
+            let report = match near {
+                Some(near) => report.fix(format!("did you mean `{near}`?"), other.span, format!("\"{near}\"")),
+                None => report,
+            };
+            self.report(report);
+            return None;
+        }
+        Some(inside(&subject.layer))
+    }
+
+    fn role_is(&mut self, other: &ast::Expr, subject: &Subject) -> Option<bool> {
+        let name = match &other.kind {
+            ExprKind::Name(name) => name.clone(),
+            _ => match self.expr(other) {
+                Value::Str(it) => it,
+                Value::Error => return None,
+                found => found.to_string(),
+            },
+        };
+        match ROLES.iter().find(|it| it.0 == name) {
+            Some((_, role)) => Some(*role == subject.role),
+            None => {
+                let names: Vec<&str> = ROLES.iter().map(|it| it.0).collect();
+                let report = Diagnostic::new(Code::E0204, other.span, format!("no parameter has the role `{name}`"))
+                    .label(format!("expected one of {}", names.join(", ")));
+                self.report(suggest(report, other.span, &name, names));
+                None
+            }
+        }
+    }
+
+    /// Names that any operator learns, whether it is in use or not.
+    fn learned_names(&self) -> Vec<String> {
+        let mut found: Vec<String> = Vec::new();
+        for (_, item) in self.items.iter() {
+            let Def::Operator(operator) = &item.def else { continue };
+            for stmt in &operator.body.stmts {
+                if let StmtKind::Learn { name, .. } = &stmt.kind
+                    && !found.contains(&name.name)
+                {
+                    found.push(name.name.clone());
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+
+    /// Whether some `as` of the text could give a layer this name.
+    fn can_be(&self, path: &str) -> bool {
+        path.split('/').all(|name| {
+            let mut found = false;
+            self.each_expr(&mut |expr| {
+                if let ExprKind::Named(_, text) = &expr.kind {
+                    found |= text.parts.iter().all(|it| matches!(it, TextPart::Literal(_))) && literal(text) == name;
+                }
+            });
+            found
+        })
+    }
+
+    /// Whether something calls `name`.
+    fn mentions(&self, name: &str) -> bool {
+        let mut found = false;
+        self.each_expr(&mut |expr| {
+            found |= matches!(&expr.kind, ExprKind::Call(call) if call.callee.name == name);
+        });
+        found
+    }
+
+    /// Every expression of the model and of all blocks.
+    fn each_expr(&self, f: &mut dyn FnMut(&ast::Expr)) {
+        for model in &self.items.models {
+            walk_body(&model.body, f);
+        }
+        for (_, item) in self.items.iter() {
+            if let Def::Block(it) = &item.def {
+                walk_body(&it.body, f);
+            }
+        }
+    }
+}
+
+fn literal(text: &ast::Text) -> String {
+    text.parts.iter().map(|it| if let TextPart::Literal(it) = it { it.as_str() } else { "" }).collect()
+}
+
+fn shortened(names: &[String]) -> String {
+    match names {
+        [] => "none".to_owned(),
+        names if names.len() <= 16 => names.join(", "),
+        names => format!("{}, ... and {} more", names[..16].join(", "), names.len() - 16),
+    }
+}
+
+fn walk_body(body: &ast::Body, f: &mut dyn FnMut(&ast::Expr)) {
+    for stmt in &body.stmts {
+        match &stmt.kind {
+            StmtKind::Let { value, .. } | StmtKind::Assign { value, .. } => walk(value, f),
+            StmtKind::Output(value) | StmtKind::Expr(value) => walk(value, f),
+            StmtKind::For { list, body, .. } => {
+                walk(list, f);
+                walk_body(body, f);
+            }
+            StmtKind::If { cond, then, otherwise } => {
+                walk(cond, f);
+                walk_body(then, f);
+                otherwise.iter().for_each(|it| walk_body(it, f));
+            }
+            StmtKind::Input { .. } | StmtKind::Assert { .. } | StmtKind::Learn { .. } | StmtKind::Stat { .. } => {}
+        }
+    }
+}
+
+fn walk(expr: &ast::Expr, f: &mut dyn FnMut(&ast::Expr)) {
+    f(expr);
+    match &expr.kind {
+        ExprKind::Int(_) | ExprKind::Float(_) | ExprKind::Bool(_) | ExprKind::Str(_) | ExprKind::Name(_) => {}
+        ExprKind::List(list) => list.iter().for_each(|it| walk(it, f)),
+        ExprKind::Range(a, b) | ExprKind::Binary(_, a, b) | ExprKind::Index(a, b) => {
+            walk(a, f);
+            walk(b, f);
+        }
+        ExprKind::Unary(_, a) | ExprKind::Named(a, _) => walk(a, f),
+        ExprKind::Call(call) => {
+            let args = call.args.iter().map(|it| &it.value);
+            call.piped.as_deref().into_iter().chain(args).for_each(|it| walk(it, f));
+        }
+        ExprKind::If(cond, then, otherwise) => {
+            walk(cond, f);
+            walk_body(then, f);
+            otherwise.iter().for_each(|it| walk_body(it, f));
+        }
+    }
+}

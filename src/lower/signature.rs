@@ -1,0 +1,220 @@
+//! What can be called and with which arguments: the built-in layers and functions, and the matching
+//! of a call's arguments with the parameters of its callee.
+
+use super::value::Ty;
+use crate::diag::{Code, Diagnostic, Span, did_you_mean};
+use crate::syntax::ast;
+
+/// A parameter, as far as a call must know it.
+#[derive(Clone, Debug)]
+pub(super) struct Slot {
+    pub(super) name: String,
+    pub(super) ty: Ty,
+    /// Text of the default; `None` for a parameter that must be given.
+    pub(super) default: Option<String>,
+}
+
+/// What a call is checked against.
+#[derive(Clone, Debug)]
+pub(super) struct Signature {
+    /// `layer`, `block`, `function`, `operator`, ...
+    pub(super) what: &'static str,
+    pub(super) name: String,
+    pub(super) slots: Vec<Slot>,
+    /// Where it is defined, for what a file defines.
+    pub(super) header: Option<Span>,
+}
+
+/// Arguments in the order of the parameters; `None` takes the default.
+pub(super) type Matched<'a> = Vec<Option<&'a ast::Expr>>;
+
+const PAD: Ty = Ty::Words(&["same", "valid"]);
+
+/// Names that only these layers and functions have; a file may define its own over them.
+pub(super) const LAYERS: &[&str] =
+    &["sphere_conv", "conv", "dense", "batch_norm", "max_pool", "avg_pool", "global_avg_pool", "flatten"];
+
+/// Layers that own a filter: they decide the names of what is near them.
+pub(super) const FILTER_LAYERS: &[&str] = &["sphere_conv", "conv", "dense"];
+
+/// Functions of numbers; on a tensor they work element by element.
+pub(super) const FUNCTIONS: &[(&str, usize)] = &[
+    ("abs", 1),
+    ("sign", 1),
+    ("sqrt", 1),
+    ("exp", 1),
+    ("expm1", 1),
+    ("log", 1),
+    ("log1p", 1),
+    ("sin", 1),
+    ("cos", 1),
+    ("tanh", 1),
+    ("logistic", 1),
+    ("asin", 1),
+    ("acos", 1),
+    ("atan", 1),
+    ("floor", 1),
+    ("stop", 1),
+    ("min", 2),
+    ("max", 2),
+    ("pow", 2),
+];
+
+/// Functions of values known when the file is unfolded.
+pub(super) const QUERIES: &[&str] = &["len", "channels", "height", "width"];
+
+fn slot(name: &str, ty: Ty, default: Option<&str>) -> Slot {
+    Slot { name: name.to_owned(), ty, default: default.map(str::to_owned) }
+}
+
+/// The signature of a built-in layer, function or query.
+pub(super) fn builtin(name: &str) -> Option<Signature> {
+    let make =
+        |what: &'static str, slots: Vec<Slot>| Some(Signature { what, name: name.to_owned(), slots, header: None });
+    let x = || slot("x", Ty::Tensor, None);
+    let filters = || slot("filters", Ty::Int, None);
+    let kernel = || slot("kernel", Ty::Pair, Some("3"));
+    let stride = || slot("stride", Ty::Pair, Some("1"));
+    let same = || slot("pad", PAD, Some("same"));
+    match name {
+        "sphere_conv" => make(
+            "layer",
+            vec![x(), filters(), kernel(), stride(), same(), slot("operator", Ty::Operator, Some("cosine"))],
+        ),
+        "conv" => make("layer", vec![x(), filters(), kernel(), stride(), same()]),
+        "dense" => make("layer", vec![x(), slot("units", Ty::Int, None), slot("operator", Ty::Operator, Some("none"))]),
+        "batch_norm" => {
+            make("layer", vec![x(), slot("decay", Ty::Float, Some("0.999")), slot("epsilon", Ty::Float, Some("1e-3"))])
+        }
+        "max_pool" => {
+            make("layer", vec![x(), slot("size", Ty::Pair, None), slot("stride", Ty::Pair, Some("size")), same()])
+        }
+        "avg_pool" => make(
+            "layer",
+            vec![
+                x(),
+                slot("size", Ty::Pair, None),
+                slot("stride", Ty::Pair, Some("size")),
+                slot("pad", PAD, Some("valid")),
+            ],
+        ),
+        "global_avg_pool" | "flatten" => make("layer", vec![x()]),
+        "len" => make("function", vec![slot("list", Ty::Any, None)]),
+        "channels" | "height" | "width" => make("function", vec![x()]),
+        _ => {
+            let (_, arity) = FUNCTIONS.iter().find(|it| it.0 == name)?;
+            let names = ["x", "y"];
+            make("function", names[..*arity].iter().map(|it| slot(it, Ty::Any, None)).collect())
+        }
+    }
+}
+
+impl Signature {
+    /// `sphere_conv(x, filters: int, kernel = 3)`.
+    pub(super) fn text(&self) -> String {
+        let list: Vec<String> = self
+            .slots
+            .iter()
+            .map(|it| match (&it.default, &it.ty) {
+                (Some(default), Ty::Words(words)) if words.contains(&default.as_str()) => {
+                    format!("{}: {} = {default}", it.name, words.join("|"))
+                }
+                (Some(default), Ty::Any) => format!("{} = {default}", it.name),
+                (Some(default), ty) => format!("{}: {ty} = {default}", it.name),
+                (None, Ty::Any | Ty::Tensor) => it.name.clone(),
+                (None, ty) => format!("{}: {ty}", it.name),
+            })
+            .collect();
+        format!("{}({})", self.name, list.join(", "))
+    }
+
+    /// Puts the arguments of a call in the order of the parameters. Each mistake is a diagnostic;
+    /// what did match comes back all the same.
+    pub(super) fn matched<'a>(&self, call: &'a ast::Call) -> (Matched<'a>, Vec<Diagnostic>) {
+        let mut found: Matched<'a> = vec![None; self.slots.len()];
+        let mut wrong = Vec::new();
+        let mut next = 0;
+        let mut too_many: Option<(Span, usize)> = None;
+        let report = |span: Span, message: String| {
+            let mut it = Diagnostic::new(Code::E0105, span, message).note(format!("signature: {}", self.text()));
+            if let Some(header) = self.header {
+                it = it.also(header, format!("`{}` is defined here", self.name));
+            }
+            it
+        };
+        let piped = call.piped.as_deref().map(|it| (None, it));
+        let written = call.args.iter().map(|it| (it.name.as_ref(), &it.value));
+        for (name, value) in piped.into_iter().chain(written) {
+            let Some(name) = name else {
+                match found.get_mut(next) {
+                    Some(place @ None) => *place = Some(value),
+                    Some(Some(first)) => wrong.push(
+                        report(
+                            value.span,
+                            format!("argument `{}` of `{}` is given twice", self.slots[next].name, self.name),
+                        )
+                        .label("again here, by position")
+                        .also(first.span, "first given here"),
+                    ),
+                    None => too_many = Some((value.span, too_many.map_or(1, |it| it.1 + 1))),
+                }
+                next += 1;
+                continue;
+            };
+            let Some(at) = self.slots.iter().position(|it| it.name == name.name) else {
+                let mut it =
+                    report(name.span, format!("the {} `{}` has no argument `{}`", self.what, self.name, name.name))
+                        .label("unknown argument");
+                let known = self.slots.iter().map(|it| it.name.as_str());
+                if let Some(near) = did_you_mean(&name.name, known) {
+                    it = it.fix(format!("did you mean `{near}`?"), name.span, near);
+                }
+                wrong.push(it);
+                continue;
+            };
+            match &mut found[at] {
+                Some(first) => wrong.push(
+                    report(name.span, format!("argument `{}` of `{}` is given twice", name.name, self.name))
+                        .label("again here")
+                        .also(first.span, "first given here"),
+                ),
+                place => *place = Some(value),
+            }
+        }
+        if let Some((span, extra)) = too_many {
+            let all = next;
+            let plural = if self.slots.len() == 1 { "" } else { "s" };
+            wrong.push(
+                report(
+                    span,
+                    format!(
+                        "the {} `{}` takes {} argument{plural}, found {all}",
+                        self.what,
+                        self.name,
+                        self.slots.len()
+                    ),
+                )
+                .label(if extra == 1 {
+                    "one too many".to_owned()
+                } else {
+                    format!("{extra} too many")
+                }),
+            );
+        }
+        let missing: Vec<&Slot> = (self.slots.iter().zip(&found))
+            .filter(|(slot, value)| value.is_none() && slot.default.is_none())
+            .map(|(slot, _)| slot)
+            .collect();
+        // An unknown name is most likely the missing one, misspelt: one mistake, one report.
+        if !missing.is_empty() && wrong.is_empty() {
+            let names: Vec<String> = missing.iter().map(|it| format!("`{}`", it.name)).collect();
+            let plural = if names.len() == 1 { "" } else { "s" };
+            let list = names.join(", ");
+            wrong.push(
+                report(call.span, format!("the {} `{}` needs the argument{plural} {list}", self.what, self.name))
+                    .label(format!("missing {list}")),
+            );
+        }
+        (found, wrong)
+    }
+}

@@ -1,0 +1,208 @@
+//! What an expression of the language can be while a file is unfolded.
+
+use crate::ir::{NodeId, Scalar};
+use crate::syntax::ast;
+use std::fmt;
+use std::rc::Rc;
+
+/// A tensor of the model: its node in training and in evaluation. Where the two modes compute the
+/// same thing, hash-consing makes them one node.
+#[derive(Clone, Debug)]
+pub(super) struct Tensor {
+    /// In `Mode::Train`.
+    pub(super) train: NodeId,
+    /// In `Mode::Evaluate`.
+    pub(super) evaluate: NodeId,
+    /// Path of the layer whose result this is, unchanged: a batch normalisation takes its name from it.
+    pub(super) owner: Option<Rc<str>>,
+}
+
+/// An operator by reference, some of its constants bound: `sigmoid(k: 0.5)`.
+#[derive(Clone, Debug)]
+pub(super) struct OperatorRef {
+    /// Its definition.
+    pub(super) def: Rc<ast::Function>,
+    /// Constants given at the reference, in the order of the definition.
+    pub(super) bound: Vec<(String, Value)>,
+}
+
+/// A function that can be passed around.
+#[derive(Clone, Debug)]
+pub(super) enum FnRef {
+    /// Defined by `fn`.
+    Item(Rc<ast::Function>),
+    /// Built in.
+    Builtin(&'static str),
+}
+
+/// A value.
+#[derive(Clone, Debug)]
+pub(super) enum Value {
+    /// Follows a mistake that was reported; whatever depends on it is silent.
+    Error,
+    /// What a body without a final expression gives.
+    Nothing,
+    Int(i64),
+    Float(f64),
+    Bool(bool),
+    Str(String),
+    List(Vec<Value>),
+    /// `low..high`, without `high`.
+    Range(i64, i64),
+    Operator(OperatorRef),
+    Fn(FnRef),
+    Tensor(Tensor),
+    /// A number known only at run time, inside the body of a `fn` or an operator.
+    Scalar(Scalar),
+}
+
+impl OperatorRef {
+    pub(super) fn name(&self) -> &str {
+        &self.def.name.name
+    }
+}
+
+impl Value {
+    /// A number known now.
+    pub(super) fn number(&self) -> Option<f64> {
+        match self {
+            Value::Int(it) => Some(*it as f64),
+            Value::Float(it) => Some(*it),
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_error(&self) -> bool {
+        matches!(self, Value::Error)
+    }
+
+    /// With its article, for messages: `an int`.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Value::Error => "a mistake",
+            Value::Nothing => "nothing",
+            Value::Int(_) => "an int",
+            Value::Float(_) => "a float",
+            Value::Bool(_) => "a bool",
+            Value::Str(_) => "a string",
+            Value::List(_) => "a list",
+            Value::Range(..) => "a range",
+            Value::Operator(_) => "an operator",
+            Value::Fn(_) => "a function",
+            Value::Tensor(_) => "a tensor",
+            Value::Scalar(_) => "a number of the operator",
+        }
+    }
+
+    /// For messages: kind and, where short, the value: `the int 3`.
+    pub(super) fn describe(&self) -> String {
+        match self {
+            Value::Int(_) => format!("the int {self}"),
+            Value::Float(_) => format!("the float {self}"),
+            Value::Bool(_) => format!("the bool {self}"),
+            Value::Str(it) => format!("the string \"{it}\""),
+            Value::Operator(_) => format!("the operator `{self}`"),
+            Value::Fn(_) => format!("the function `{self}`"),
+            Value::List(items) if items.len() <= 8 => format!("the list {self}"),
+            other => other.kind().to_owned(),
+        }
+    }
+
+    /// Whether two values are equal, where that can be asked: numbers by value, operators by name
+    /// (and by their bound constants when both have some), lists by element.
+    pub(super) fn equals(&self, other: &Value) -> Option<bool> {
+        Some(match (self, other) {
+            (Value::Bool(a), Value::Bool(b)) => a == b,
+            (Value::Str(a), Value::Str(b)) => a == b,
+            (Value::Range(a, b), Value::Range(c, d)) => (a, b) == (c, d),
+            (Value::List(a), Value::List(b)) => {
+                if a.len() != b.len() {
+                    return Some(false);
+                }
+                for (a, b) in a.iter().zip(b) {
+                    if !a.equals(b)? {
+                        return Some(false);
+                    }
+                }
+                true
+            }
+            (Value::Operator(a), Value::Operator(b)) => {
+                let both = !a.bound.is_empty() && !b.bound.is_empty();
+                a.name() == b.name() && (!both || format!("{self}") == format!("{other}"))
+            }
+            _ => self.number()? == other.number()?,
+        })
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Error => write!(f, "?"),
+            Value::Nothing => write!(f, "nothing"),
+            Value::Int(it) => write!(f, "{it}"),
+            Value::Float(it) => write!(f, "{it}"),
+            Value::Bool(it) => write!(f, "{it}"),
+            Value::Str(it) => write!(f, "{it}"),
+            Value::Range(low, high) => write!(f, "{low}..{high}"),
+            Value::List(items) => {
+                write!(f, "[")?;
+                for (at, item) in items.iter().enumerate() {
+                    write!(f, "{}{item}", if at == 0 { "" } else { ", " })?;
+                }
+                write!(f, "]")
+            }
+            Value::Operator(it) => {
+                write!(f, "{}", it.name())?;
+                if it.bound.is_empty() {
+                    return Ok(());
+                }
+                let list: Vec<String> = it.bound.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+                write!(f, "({})", list.join(", "))
+            }
+            Value::Fn(FnRef::Item(it)) => write!(f, "{}", it.name.name),
+            Value::Fn(FnRef::Builtin(it)) => write!(f, "{it}"),
+            Value::Tensor(_) => write!(f, "tensor"),
+            Value::Scalar(_) => write!(f, "number"),
+        }
+    }
+}
+
+/// Types that values are checked against.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Ty {
+    Any,
+    Int,
+    Float,
+    Bool,
+    Str,
+    Operator,
+    Fn,
+    Tensor,
+    /// An int, or a list of two: height and width.
+    Pair,
+    /// An int or one of these words.
+    Words(&'static [&'static str]),
+    List(Box<Ty>),
+}
+
+impl fmt::Display for Ty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ty::Any => write!(f, "any value"),
+            Ty::Int => write!(f, "int"),
+            Ty::Float => write!(f, "float"),
+            Ty::Bool => write!(f, "bool"),
+            Ty::Str => write!(f, "string"),
+            Ty::Operator => write!(f, "operator"),
+            Ty::Fn => write!(f, "fn"),
+            Ty::Tensor => write!(f, "tensor"),
+            Ty::Pair => write!(f, "int or [int, int]"),
+            Ty::Words(words) => {
+                let list: Vec<String> = words.iter().map(|it| format!("`{it}`")).collect();
+                write!(f, "{} or an int", list.join(", "))
+            }
+            Ty::List(item) => write!(f, "[{item}]"),
+        }
+    }
+}

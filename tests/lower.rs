@@ -1,0 +1,172 @@
+//! From a file's text to its graph: names, the shipped models, what an operator needs, and diagnostics
+//! that need more than one file or setting.
+
+use sphc::diag::{Diagnostic, Sink, Sources, render};
+use sphc::ir::{Graph, Mode, Op, PenaltyKind, Phase, Window, verify};
+use sphc::lower::{DataInfo, Settings, lower};
+use sphc::shape::{Typed, check};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+pub(crate) fn settings(set: &[(&str, &str)]) -> Settings {
+    let data = |name: &str, image, classes, train_examples, test_examples| DataInfo {
+        name: name.to_owned(),
+        image,
+        classes,
+        train_examples,
+        test_examples,
+    };
+    Settings {
+        set: set.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        known_data: vec![
+            data("cifar10", [32, 32, 3], 10, 50_000, 10_000),
+            data("cifar100", [32, 32, 3], 100, 50_000, 10_000),
+            data("digits", [8, 8, 1], 10, 1437, 360),
+        ],
+        ..Settings::default()
+    }
+}
+
+struct Lowered {
+    sources: Sources,
+    found: Vec<Diagnostic>,
+    typed: Option<Typed>,
+}
+
+impl Lowered {
+    fn text(&self) -> String {
+        render::render(&self.found, &self.sources, false)
+    }
+
+    fn typed(&self) -> &Typed {
+        assert!(self.found.is_empty(), "{}", self.text());
+        self.typed.as_ref().expect("a graph without mistakes")
+    }
+
+    fn codes(&self) -> Vec<&'static str> {
+        self.found.iter().map(|it| it.code.name()).collect()
+    }
+}
+
+/// Compiles as far as shapes; `files` are what imports can load.
+fn compile(name: &str, text: &str, settings: &Settings, files: &[(&str, &str)]) -> Lowered {
+    let files: BTreeMap<String, String> = files.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let mut sources = Sources::new();
+    let mut sink = Sink::new();
+    let main = sources.add(name, text);
+    let tree = sphc::syntax::parse(main, text, &mut sink);
+    let mut load = |path: &str| files.get(path).cloned().ok_or_else(|| "no such file".to_owned());
+    let graph = lower(&tree, main, &mut sources, &mut load, settings, &mut sink);
+    if let Some(graph) = &graph {
+        verify::verify(graph, "lower");
+    }
+    let typed = graph.and_then(|it| check(it, &mut sink));
+    Lowered { sources, found: sink.finish(), typed }
+}
+
+fn model(file: &str, set: &[(&str, &str)]) -> Lowered {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(file);
+    let text = std::fs::read_to_string(&path).expect("a shipped model");
+    compile(&format!("models/{file}"), &text, &settings(set), &[])
+}
+
+fn part(body: &str) -> Lowered {
+    compile("part.sph", body, &settings(&[]), &[])
+}
+
+/// Names and shapes of parameters and statistics as in the golden networks.
+fn golden_names(file: &str) -> BTreeMap<String, Vec<usize>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/nets").join(file);
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|it| panic!("{}: {it}", path.display()));
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let tensors = json["tensors"].as_object().unwrap();
+    let shape = |it: &serde_json::Value| {
+        it["shape"].as_array().unwrap().iter().map(|it| it.as_u64().unwrap() as usize).collect()
+    };
+    tensors.iter().filter_map(|(name, it)| Some((name.strip_prefix("final/")?.to_owned(), shape(it)))).collect()
+}
+
+fn names(graph: &Graph) -> BTreeMap<String, Vec<usize>> {
+    let params = graph.params.iter().map(|it| (it.path.clone(), it.shape.dims().to_vec()));
+    let states = graph.states.iter().filter(|it| it.path.contains('/'));
+    params.chain(states.map(|it| (it.path.clone(), it.shape.dims().to_vec()))).collect()
+}
+
+fn ops(graph: &Graph, layer: &str, kind: fn(&Op) -> bool) -> usize {
+    let of = |id| graph.origin_of(graph.origin_id(id)).layer.clone();
+    graph.needed([graph.outputs[&Mode::Train]]).into_iter().filter(|&it| of(it) == layer && kind(graph.op(it))).count()
+}
+
+#[test]
+fn shipped_models_have_no_diagnostics() {
+    for file in ["spherenet9.sph", "sphereresnet32.sph", "digits.sph"] {
+        for norm in ["none", "cosine", "linear", "sigmoid", "sigmoid(k: 0.5)", "lr_sigmoid", "sphere_norm", "tanh_conv"]
+        {
+            model(file, &[("norm", norm)]).typed();
+        }
+    }
+    for w_norm in ["weight_cosine", "weight_linear", "weight_sigmoid"] {
+        model("spherenet9.sph", &[("w_norm", w_norm)]).typed();
+    }
+}
+
+#[test]
+fn parameters_are_named_as_in_the_golden_networks() {
+    let small = ("widths", "[16, 24, 32]");
+    for norm in ["cosine", "linear", "lr_sigmoid", "none"] {
+        let found = model("spherenet9.sph", &[small, ("fc", "32"), ("norm", norm)]);
+        assert_eq!(names(found.typed()), golden_names(&format!("spherenet9_{norm}_w16-24-32_b8.json")));
+    }
+    let found = model("sphereresnet32.sph", &[small, ("units", "1")]);
+    assert_eq!(names(found.typed()), golden_names("sphereresnet_linear_n1_w16-24-32_b8.json"));
+}
+
+#[test]
+fn published_networks_have_the_published_number_of_parameters() {
+    let count = |it: &Lowered| it.typed().params.iter().map(|it| it.shape.len()).sum::<usize>();
+    assert_eq!(count(&model("spherenet9.sph", &[])), 3_859_712);
+    assert_eq!(count(&model("spherenet9.sph", &[("norm", "lr_sigmoid")])), 3_859_712 + 1_984);
+    assert_eq!(count(&model("sphereresnet32.sph", &[])), 16_702_176);
+}
+
+#[test]
+fn nothing_is_computed_that_an_operator_does_not_need() {
+    let conv = |it: &Op| matches!(it, Op::Conv(_));
+    let window = |it: &Op| matches!(it, Op::Window { kind: Window::Sum, .. });
+    let map = |it: &Op| matches!(it, Op::Map { .. });
+    let counts = |norm: &str| {
+        let found = model("spherenet9.sph", &[("norm", norm)]);
+        let graph = found.typed();
+        (ops(graph, "fc6", conv), ops(graph, "fc6", window), ops(graph, "fc6", map))
+    };
+    assert_eq!(counts("none"), (1, 0, 0));
+    // w*w and w/|w|.
+    assert_eq!(counts("weight_cosine"), (1, 0, 2));
+    // Besides, x*x and the operator.
+    for norm in ["cosine", "linear", "sigmoid", "lr_sigmoid", "squared_cosine", "sphere_norm"] {
+        assert_eq!(counts(norm), (1, 1, 4), "{norm}");
+    }
+}
+
+#[test]
+fn the_recipe_selects_as_the_paper_does() {
+    let found = model("spherenet9.sph", &[]);
+    let recipe = found.typed().recipe.clone().expect("a recipe");
+    let count: Vec<(PenaltyKind, usize)> = recipe.penalties.iter().map(|it| (it.kind, it.params.len())).collect();
+    assert_eq!(count, [(PenaltyKind::Orthogonality, 10), (PenaltyKind::L2, 1), (PenaltyKind::L2, 18)]);
+    assert_eq!((recipe.batch, recipe.iterations, recipe.evaluate_every), (128, 64_000, 500));
+    let found = model("spherenet9.sph", &[("norm", "none")]);
+    let recipe = found.typed().recipe.clone().expect("a recipe");
+    let count: Vec<(PenaltyKind, usize)> = recipe.penalties.iter().map(|it| (it.kind, it.params.len())).collect();
+    assert_eq!(count, [(PenaltyKind::L2, 11), (PenaltyKind::L2, 18)]);
+    let found = model("sphereresnet32.sph", &[]);
+    let recipe = found.typed().recipe.clone().expect("a recipe");
+    assert_eq!(recipe.penalties[1].params.len(), 3, "two shortcuts and the score");
+    assert_eq!(found.typed().effects[&Phase::Step].len(), 2 * (1 + 30 + 2));
+}
+
+#[test]
+fn several_mistakes_are_several_reports() {
+    let found = part("block a(x) {\n    b(x)\n}\nblock b(x) {\n    a(y)\n}\nmodel M {\n    output a(z)\n}\n");
+    assert_eq!(found.codes(), ["E0106", "E0102", "E0201", "E0102"], "{}", found.text());
+}
