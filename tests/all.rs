@@ -1,8 +1,12 @@
 //! The integration tests: one binary, one module per area.
 
+mod engines;
 mod fusion;
 mod golden;
+mod golden_layers;
+mod golden_nets;
 mod golden_ops;
+mod golden_recipe;
 mod layers;
 mod lower;
 mod machine;

@@ -40,6 +40,11 @@ impl Case {
     pub(crate) fn text(&self, name: &str) -> &str {
         self.meta[name].as_str().unwrap_or_else(|| panic!("{} has no string `{name}`", self.name))
     }
+
+    /// Tensors under a prefix, without it: `init/` gives `conv1_0/filter`, ...
+    pub(crate) fn under<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a Tensor)> {
+        self.tensors.iter().filter_map(move |(name, it)| Some((name.strip_prefix(prefix)?, it)))
+    }
 }
 
 fn folder() -> PathBuf {

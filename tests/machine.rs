@@ -63,6 +63,13 @@ impl Machine {
         self.load(BufferId(at.expect("the plan knows the path") as u32))
     }
 
+    /// Replaces a parameter or state.
+    pub(crate) fn write(&mut self, path: &str, values: &[f64]) {
+        let is_kept = |it: &BufferKind| matches!(it, BufferKind::Param(_) | BufferKind::State(_));
+        let at = self.plan.buffers.iter().position(|it| is_kept(&it.kind) && it.name == path);
+        self.store(BufferId(at.expect("the plan knows the path") as u32), values);
+    }
+
     /// Runs a phase and gives its results.
     pub(crate) fn run(&mut self, phase: Phase) -> BTreeMap<String, Vec<f64>> {
         self.arena.fill(0xff);
