@@ -7,7 +7,7 @@ use super::select::dtype;
 use super::{MapInput, MapKernel, MapOutput, Store};
 use crate::fuse::{Fused, Group, squeeze};
 use crate::ir::expr::Pool;
-use crate::ir::{ExprNode, Graph, NodeId, Op, Scalar, ScalarFn, Shape};
+use crate::ir::{Graph, NodeId, Op, Scalar, Shape};
 use std::collections::{BTreeSet, HashMap};
 
 /// For each axis of a node: the axis of the space it runs along; `None` where its extent is 1.
@@ -34,8 +34,7 @@ pub(super) fn build(fused: &Fused, group: &Group) -> (MapKernel, Vec<NodeId>) {
         outputs.push(MapOutput { store, dtype: dtype(graph, id) });
     }
     let operands = std::mem::take(&mut body.operands);
-    let whole = body.pool.finish(operands.len() as u32, &roots);
-    let (whole, used) = without_unused(whole);
+    let (whole, used) = body.pool.finish(operands.len() as u32, &roots).simplify().prune();
     let mut inputs = Vec::with_capacity(used.len());
     let mut nodes = Vec::with_capacity(used.len());
     for (id, strides) in used.iter().map(|&it| &operands[it as usize]) {
@@ -43,18 +42,6 @@ pub(super) fn build(fused: &Fused, group: &Group) -> (MapKernel, Vec<NodeId>) {
         nodes.push(*id);
     }
     (merge_axes(MapKernel { dims, inputs, body: whole, outputs }), nodes)
-}
-
-/// Renumbers the arguments that occur; gives their old numbers.
-fn without_unused(mut body: ScalarFn) -> (ScalarFn, Vec<u32>) {
-    let used = body.used_inputs();
-    for node in &mut body.nodes {
-        if let ExprNode::Input(at) = node {
-            *at = used.partition_point(|it| it < at) as u32;
-        }
-    }
-    body.arity = used.len() as u32;
-    (body, used)
 }
 
 struct Body<'a> {
