@@ -52,7 +52,7 @@ type Answers = BTreeMap<Phase, BTreeMap<String, Vec<f64>>>;
 /// A graph being run by some engine.
 pub(crate) enum Machine {
     /// The interpreter with what the leaves hold.
-    Interpreter { graph: Typed, env: Env, results: Answers },
+    Interpreter { graph: Box<Typed>, env: Env, results: Answers },
     /// A plan on the slow machine.
     Slow { machine: Slow, results: Answers },
 }
@@ -63,7 +63,7 @@ impl Machine {
         match engine {
             Engine::Interpreter => {
                 let env = Env::new(&graph, graph.recipe.as_ref().map_or(0, |it| it.seed));
-                Machine::Interpreter { graph, env, results: BTreeMap::new() }
+                Machine::Interpreter { graph: Box::new(graph), env, results: BTreeMap::new() }
             }
             Engine::SlowPlan => {
                 let config = Config { precision: Precision::F64, hash: String::new(), line: &|_| String::new() };

@@ -1,3 +1,5 @@
+//! Rewrites against evaluation on sampled points.
+
 use super::super::testing::{arguments, expression, with_error};
 use super::*;
 use proptest::prelude::*;
