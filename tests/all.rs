@@ -1,5 +1,6 @@
 //! The integration tests: one binary, one module per area.
 
+mod cpu;
 mod engines;
 mod fusion;
 mod golden;

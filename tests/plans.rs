@@ -228,7 +228,7 @@ impl Random {
     }
 }
 
-fn compile(typed: Typed, precision: Precision) -> (Fused, Plan) {
+pub(crate) fn compile(typed: Typed, precision: Precision) -> (Fused, Plan) {
     let fused = fuse(typed);
     let config = Config { precision, hash: "00".to_owned(), line: &|_| "models/x.sph:1".to_owned() };
     let plan = plan(&fused, &config);
@@ -270,14 +270,14 @@ fn compare(typed: Typed) {
     }
 }
 
-type Choice = (u8, u32, u32, u32);
+pub(crate) type Choice = (u8, u32, u32, u32);
 
-fn random_graph() -> impl Strategy<Value = (Vec<Choice>, Vec<u32>)> {
+pub(crate) fn random_graph() -> impl Strategy<Value = (Vec<Choice>, Vec<u32>)> {
     let choice = (any::<u8>(), 0u32..1000, 0u32..1000, 0u32..1000);
     (proptest::collection::vec(choice, 1..45), proptest::collection::vec(0u32..1000, 1..6))
 }
 
-fn build((choices, results): &(Vec<Choice>, Vec<u32>)) -> Typed {
+pub(crate) fn build((choices, results): &(Vec<Choice>, Vec<u32>)) -> Typed {
     let mut random = Random::new();
     choices.iter().for_each(|&it| random.grow(it));
     random.finish(results)

@@ -1,9 +1,13 @@
 //! Runs plans. A runtime knows no ops, only launches.
 
 pub mod cpu;
+mod session;
+
+pub use session::Session;
 
 use crate::ir::Phase;
-use crate::plan::{BufferId, Plan};
+use crate::plan::BufferId;
+use std::sync::Arc;
 
 /// What keeps a plan from running: the environment, never the model.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +42,12 @@ pub enum RuntimeError {
         /// Bytes given.
         found: usize,
     },
+    /// A plan that contradicts itself: written by hand, or by another version.
+    #[error("the plan cannot be run: {cause}\n  compile the model again")]
+    Plan {
+        /// What is wrong with it.
+        cause: String,
+    },
 }
 
 /// A device that holds a plan's buffers and runs its phases. Bytes are in the plan's layout: reals in
@@ -45,18 +55,14 @@ pub enum RuntimeError {
 pub trait Backend {
     /// Copies bytes into a buffer.
     fn write(&mut self, buffer: BufferId, bytes: &[u8]) -> Result<(), RuntimeError>;
+    /// Binds bytes to a buffer that comes from outside, without a copy where the device can.
+    fn share(&mut self, buffer: BufferId, bytes: Arc<Vec<u8>>) -> Result<(), RuntimeError> {
+        self.write(buffer, &bytes)
+    }
     /// Copies a buffer's bytes out.
     fn read(&self, buffer: BufferId) -> Result<Vec<u8>, RuntimeError>;
     /// Runs one phase to its end.
     fn run(&mut self, phase: Phase) -> Result<(), RuntimeError>;
     /// What it is, in a few words: `CPU, 2 threads, avx512`.
     fn describe(&self) -> String;
-}
-
-/// A plan on a device, with its buffers found by name. (Filled in by `session.rs`.)
-pub struct Session {
-    /// The plan it runs.
-    pub plan: std::sync::Arc<Plan>,
-    /// The device.
-    pub backend: Box<dyn Backend>,
 }

@@ -1,1 +1,228 @@
-//! The CPU backend.
+//! The CPU backend: launches in order, each cut into tasks that do not depend on the number of
+//! threads, so that any number of threads gives the same bits.
+//!
+//! A plan is checked once, at load ([`check`]); kernels are compiled then, too, and all memory is
+//! allocated. A run allocates next to nothing.
+
+mod check;
+mod conv;
+mod isa;
+mod kernel;
+mod loss;
+mod map;
+mod math;
+mod matmul;
+mod memory;
+mod movement;
+mod pool;
+mod random;
+mod real;
+mod window;
+
+use super::{Backend, RuntimeError};
+use crate::ir::Phase;
+use crate::kernel::KernelSpec;
+use crate::plan::{BufferId, BufferKind, Plan, Precision};
+use isa::Isa;
+use kernel::Kernel;
+use memory::{Block, View};
+use pool::{Pool, Scratch};
+use real::Real;
+use std::sync::Arc;
+
+/// Where a buffer's bytes are.
+enum Place {
+    /// In the arena.
+    Arena(usize),
+    /// Its own memory.
+    Own(Block),
+    /// Bound by the caller, who shares it.
+    Lent(Arc<Vec<u8>>),
+    /// Not bound yet.
+    Nowhere,
+}
+
+/// Runs a plan on the CPU.
+pub struct CpuBackend {
+    plan: Arc<Plan>,
+    sizes: Vec<usize>,
+    places: Vec<Place>,
+    arena: Block,
+    kernels: Vec<Box<dyn Kernel>>,
+    pool: Pool,
+    isa: Isa,
+    scratch: Scratch,
+}
+
+impl CpuBackend {
+    /// Checks a plan, compiles its kernels and allocates all memory. `threads` defaults to what the
+    /// machine offers.
+    pub fn new(plan: Arc<Plan>, threads: Option<usize>) -> Result<CpuBackend, RuntimeError> {
+        Self::with_isa(plan, threads, Isa::detect())
+    }
+
+    /// Like [`CpuBackend::new`], but without the vector instructions that only some machines have.
+    pub fn portable(plan: Arc<Plan>, threads: Option<usize>) -> Result<CpuBackend, RuntimeError> {
+        Self::with_isa(plan, threads, Isa::Plain)
+    }
+
+    fn with_isa(plan: Arc<Plan>, threads: Option<usize>, isa: Isa) -> Result<CpuBackend, RuntimeError> {
+        let threads = threads.filter(|it| 0 < *it).unwrap_or_else(available);
+        let bad = |cause: String| RuntimeError::Plan { cause };
+        let sizes = check::buffers(&plan).map_err(bad)?;
+        let kernels = kernels(&plan, isa).map_err(bad)?;
+        for launch in plan.phases.values().flat_map(|it| &it.launches) {
+            let Some(kernel) = kernels.get(launch.kernel) else {
+                return Err(bad(format!("a launch of kernel {}, which is not there", launch.kernel)));
+            };
+            check::launch(&plan, &sizes, launch, kernel.as_ref()).map_err(bad)?;
+        }
+        let scratch = kernels.iter().map(|it| it.scratch()).fold(Scratch::default(), Scratch::max);
+        let places = plan
+            .buffers
+            .iter()
+            .zip(&sizes)
+            .map(|(buffer, &bytes)| {
+                Ok(match buffer.kind {
+                    BufferKind::Extern(_) => Place::Nowhere,
+                    BufferKind::Param(_) | BufferKind::State(_) | BufferKind::Const(_) => {
+                        Place::Own(Block::new(bytes, &buffer.name)?)
+                    }
+                    BufferKind::Arena { offset } => Place::Arena(offset),
+                })
+            })
+            .collect::<Result<Vec<Place>, RuntimeError>>()?;
+        let arena = Block::new(plan.arena_bytes, "activations and gradients")?;
+        let pool = Pool::new(threads, isa, scratch)?;
+        Ok(CpuBackend { plan, sizes, places, arena, kernels, pool, isa, scratch })
+    }
+
+    /// Bytes of working memory, besides the arena.
+    pub fn workspace_bytes(&self) -> usize {
+        self.scratch.shared + self.scratch.thread * self.pool.threads()
+    }
+
+    fn view(&self, id: BufferId) -> Option<View> {
+        let at = id.0 as usize;
+        let start = match self.places.get(at)? {
+            Place::Arena(offset) => self.arena.start().wrapping_add(*offset),
+            Place::Own(block) => block.start(),
+            // Launches never write what is lent: `check` refuses externs as outputs.
+            Place::Lent(bytes) => bytes.as_ptr().cast_mut(),
+            Place::Nowhere => return None,
+        };
+        Some(View { start, bytes: self.sizes[at] })
+    }
+
+    fn unbound(&self, id: BufferId) -> RuntimeError {
+        let at = id.0 as usize;
+        let name = self.plan.buffers.get(at).map_or_else(String::new, |it| it.name.clone());
+        RuntimeError::Size { name, expected: self.sizes.get(at).copied().unwrap_or(0), found: 0 }
+    }
+
+    fn fits(&self, id: BufferId, found: usize) -> Result<usize, RuntimeError> {
+        let at = id.0 as usize;
+        match self.sizes.get(at) {
+            Some(&size) if size == found => Ok(at),
+            Some(&expected) => Err(RuntimeError::Size { name: self.plan.buffers[at].name.clone(), expected, found }),
+            None => Err(RuntimeError::Size { name: format!("buffer {at}"), expected: 0, found }),
+        }
+    }
+}
+
+impl Backend for CpuBackend {
+    fn write(&mut self, buffer: BufferId, bytes: &[u8]) -> Result<(), RuntimeError> {
+        let at = self.fits(buffer, bytes.len())?;
+        if matches!(self.places[at], Place::Nowhere | Place::Lent(_)) {
+            self.places[at] = Place::Own(Block::new(bytes.len(), &self.plan.buffers[at].name)?);
+        }
+        let view = self.view(buffer).ok_or_else(|| self.unbound(buffer))?;
+        // SAFETY: nothing runs, since `run` borrows the backend as well.
+        unsafe { view.shared::<u8>().part(0, bytes.len()) }.copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn share(&mut self, buffer: BufferId, bytes: Arc<Vec<u8>>) -> Result<(), RuntimeError> {
+        let at = self.fits(buffer, bytes.len())?;
+        let aligned = bytes.as_ptr().align_offset(8) == 0;
+        if !aligned || !matches!(self.plan.buffers[at].kind, BufferKind::Extern(_)) {
+            return self.write(buffer, &bytes);
+        }
+        self.places[at] = Place::Lent(bytes);
+        Ok(())
+    }
+
+    fn read(&self, buffer: BufferId) -> Result<Vec<u8>, RuntimeError> {
+        let view = self.view(buffer).ok_or_else(|| self.unbound(buffer))?;
+        // SAFETY: nothing runs, since `run` borrows the backend as well.
+        Ok(unsafe { view.slice::<u8>() }.to_vec())
+    }
+
+    fn run(&mut self, phase: Phase) -> Result<(), RuntimeError> {
+        let Some(plan) = self.plan.phases.get(&phase) else { return Ok(()) };
+        let views = |ids: &[BufferId]| {
+            ids.iter().map(|&id| self.view(id).ok_or_else(|| self.unbound(id))).collect::<Result<Vec<View>, _>>()
+        };
+        let launches = plan
+            .launches
+            .iter()
+            .map(|it| Ok((&self.kernels[it.kernel], views(&it.inputs)?, views(&it.outputs)?)))
+            .collect::<Result<Vec<_>, RuntimeError>>()?;
+        self.pool.run(self.plan.seed, |context| {
+            for (kernel, inputs, outputs) in &launches {
+                // SAFETY: `new` checked every launch against its kernel, launches run one after another,
+                // and the backend is borrowed exclusively.
+                unsafe { kernel.run(context, inputs, outputs) };
+            }
+        });
+        Ok(())
+    }
+
+    fn describe(&self) -> String {
+        let threads = self.pool.threads();
+        format!("CPU, {threads} thread{}, {}", if threads == 1 { "" } else { "s" }, self.isa.name())
+    }
+}
+
+/// Threads the machine offers.
+fn available() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// Bytes of working memory that running a plan takes, besides its buffers; 0 for a plan that cannot
+/// be run.
+pub fn workspace(plan: &Plan, threads: Option<usize>) -> usize {
+    let threads = threads.filter(|it| 0 < *it).unwrap_or_else(available);
+    let Ok(kernels) = kernels(plan, Isa::detect()) else { return 0 };
+    let scratch = kernels.iter().map(|it| it.scratch()).fold(Scratch::default(), Scratch::max);
+    scratch.shared + scratch.thread * threads
+}
+
+fn kernels(plan: &Plan, isa: Isa) -> Result<Vec<Box<dyn Kernel>>, String> {
+    let load = |(at, spec): (usize, &KernelSpec)| {
+        let kernel = match plan.precision {
+            Precision::F32 => load::<f32>(spec, isa),
+            Precision::F64 => load::<f64>(spec, isa),
+        };
+        kernel.map_err(|cause| format!("kernel {at}: {cause}"))
+    };
+    plan.kernels.iter().enumerate().map(load).collect()
+}
+
+fn load<R: Real>(spec: &KernelSpec, isa: Isa) -> Result<Box<dyn Kernel>, String> {
+    match spec {
+        KernelSpec::Conv(kernel) => conv::load::<R>(kernel, isa),
+        &KernelSpec::MatMul { m, n, k, transpose_a, transpose_b } => {
+            matmul::load::<R>([m, n, k], transpose_a, transpose_b)
+        }
+        KernelSpec::Map(kernel) => map::load::<R>(kernel),
+        KernelSpec::Window { kind, geometry, n, input, output } => {
+            window::load::<R>(*kind, geometry, *n, *input, *output)
+        }
+        KernelSpec::Transpose { shape, perm } => movement::transpose::<R>(shape, perm),
+        KernelSpec::Gather { dtype, n, item, flip, crop } => movement::gather::<R>(*dtype, *n, item, *flip, *crop),
+        KernelSpec::Loss { kind, n, classes } => loss::load::<R>(*kind, *n, *classes),
+        KernelSpec::Random { kind, len, stream } => random::load::<R>(*kind, *len, *stream),
+        KernelSpec::Copy { len, dtype } => movement::copy::<R>(*len, *dtype),
+    }
+}

@@ -1,0 +1,419 @@
+//! Running a task of a map: load a block, run the tape, store or accumulate.
+
+use super::tape::{self, Arg, Instr, LANES};
+use super::{Input, Map, Output, Reduced};
+use crate::ir::{DType, Reduction};
+use crate::runtime::cpu::isa::Job;
+use crate::runtime::cpu::kernel::share;
+use crate::runtime::cpu::memory::{Element, Shared, View};
+use crate::runtime::cpu::real::Real;
+
+/// One task of a launch.
+pub(super) struct Task<'a, R, C> {
+    pub(super) map: &'a Map<R, C>,
+    pub(super) task: usize,
+    pub(super) uniforms: &'a [C],
+    pub(super) inputs: &'a [View],
+    pub(super) outputs: &'a [View],
+    pub(super) accumulators: Shared<f64>,
+    pub(super) registers: Shared<C>,
+}
+
+/// The rows of a block: for each, its index along the outer axes.
+struct Rows<'a> {
+    outer: &'a [usize],
+    index: Vec<usize>,
+    row: usize,
+}
+
+impl Rows<'_> {
+    fn seek(&mut self, row: usize) {
+        self.row = row;
+        let mut rest = row;
+        for axis in (0..self.outer.len()).rev() {
+            self.index[axis] = rest % self.outer[axis];
+            rest /= self.outer[axis];
+        }
+    }
+
+    #[inline(always)]
+    fn next(&mut self) {
+        self.row += 1;
+        for axis in (0..self.outer.len()).rev() {
+            self.index[axis] += 1;
+            if self.index[axis] < self.outer[axis] {
+                return;
+            }
+            self.index[axis] = 0;
+        }
+    }
+
+    #[inline(always)]
+    fn offset(&self, strides: &[usize]) -> usize {
+        self.index.iter().zip(strides).map(|(index, stride)| index * stride).sum()
+    }
+}
+
+/// Lanes rounded up so that loops over them have no tail; registers are long enough.
+#[inline(always)]
+fn rounded(lanes: usize) -> usize {
+    if lanes <= 8 { lanes } else { lanes.next_multiple_of(64) }
+}
+
+impl<R: Real, C: Real> Job for Task<'_, R, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let space = &self.map.space;
+        let positions = space.rows * space.pieces;
+        let units = positions.div_ceil(space.unit);
+        let range = share(units, space.tasks, self.task);
+        let (from, to) = (range.start * space.unit, (range.end * space.unit).min(positions));
+        let outer = &space.outer;
+        let mut rows = Rows { outer, index: vec![0; outer.len()], row: 0 };
+        self.clear(from / space.pieces, to.div_ceil(space.pieces));
+        if !self.map.tape.prologue.is_empty() {
+            rows.seek(0);
+            let count = space.rows_per_block;
+            let mut offsets = vec![0; self.inputs.len() * count];
+            self.offsets(&mut rows, count, &mut offsets);
+            self.execute::<FMA>(&self.map.tape.prologue, &offsets, count, 0, space.inner);
+        }
+        let mut offsets = vec![0; self.inputs.len() * space.rows_per_block];
+        let mut position = from;
+        while position < to {
+            let (row, piece) = (position / space.pieces, position % space.pieces);
+            let first = piece * LANES * usize::from(1 < space.pieces);
+            let count = if space.pieces == 1 { space.rows_per_block.min(to - position) } else { 1 };
+            let inner = if 1 < space.pieces { LANES.min(space.inner - first) } else { space.inner };
+            if rows.row != row {
+                rows.seek(row);
+            }
+            self.offsets(&mut rows, count, &mut offsets);
+            self.execute::<FMA>(&self.map.tape.body, &offsets, count, first, inner);
+            for at in 0..self.outputs.len() {
+                self.store(at, row, count, first, inner);
+            }
+            position += count;
+        }
+        self.finish(from / space.pieces, to.div_ceil(space.pieces));
+    }
+}
+
+impl<R: Real, C: Real> Task<'_, R, C> {
+    /// Offset of each of `count` rows in each input; moves `rows` behind them.
+    #[inline(always)]
+    fn offsets(&self, rows: &mut Rows<'_>, count: usize, offsets: &mut [usize]) {
+        if rows.outer.len() <= 1 {
+            for (at, input) in self.map.inputs.iter().enumerate() {
+                let stride = input.outer.first().copied().unwrap_or(0);
+                for row in 0..count {
+                    offsets[at * count + row] = (rows.row + row) * stride;
+                }
+            }
+            rows.seek(rows.row + count);
+            return;
+        }
+        for row in 0..count {
+            for (at, input) in self.map.inputs.iter().enumerate() {
+                offsets[at * count + row] = rows.offset(&input.outer);
+            }
+            rows.next();
+        }
+    }
+
+    /// A register's first lanes, to read.
+    #[inline(always)]
+    fn read(&self, register: usize, lanes: usize) -> &[C] {
+        // SAFETY: registers are this thread's; the tape never writes a register that it reads in the
+        // same instruction.
+        unsafe { self.registers.slice(register * LANES, lanes) }
+    }
+
+    /// A register's first lanes, to write.
+    #[inline(always)]
+    #[allow(clippy::mut_from_ref)]
+    fn write(&self, register: usize, lanes: usize) -> &mut [C] {
+        // SAFETY: as above.
+        unsafe { self.registers.part(register * LANES, lanes) }
+    }
+
+    #[inline(always)]
+    fn operand(&self, arg: Arg, lanes: usize) -> tape::Operand<'_, C> {
+        match arg {
+            Arg::Lane(register) => tape::Operand::Lanes(self.read(register, lanes)),
+            Arg::Uniform(at) => tape::Operand::Same(self.uniforms[at]),
+        }
+    }
+
+    #[inline(always)]
+    fn execute<const FMA: bool>(&self, code: &[Instr], offsets: &[usize], count: usize, first: usize, inner: usize) {
+        let lanes = rounded(count * inner);
+        for instr in code {
+            match *instr {
+                Instr::Load { input, to } => {
+                    let offsets = &offsets[input * count..][..count];
+                    self.load(input, offsets, first, inner, self.write(to, count * inner));
+                }
+                Instr::Fill { from, to } => self.write(to, lanes).fill(self.uniforms[from]),
+                Instr::Unary { op, to, a } => {
+                    tape::unary::<C, FMA>(op, self.write(to, lanes), self.read(a, lanes));
+                }
+                Instr::Binary { op, to, a, b } => {
+                    let (a, b) = (self.operand(a, lanes), self.operand(b, lanes));
+                    tape::binary(op, self.write(to, lanes), a, b);
+                }
+                Instr::Fma { to, a, b, c } => {
+                    let (a, b, c) = (self.operand(a, lanes), self.operand(b, lanes), self.operand(c, lanes));
+                    tape::fma::<C, FMA>(self.write(to, lanes), a, b, c);
+                }
+                Instr::Select { to, cond, a, b } => {
+                    let (cond, a, b) = (self.read(cond, lanes), self.read(a, lanes), self.read(b, lanes));
+                    let to = self.write(to, lanes);
+                    for at in 0..to.len().min(cond.len()).min(a.len()).min(b.len()) {
+                        to[at] = if cond[at] != C::ZERO { a[at] } else { b[at] };
+                    }
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn load(&self, at: usize, offsets: &[usize], first: usize, inner: usize, to: &mut [C]) {
+        let input = &self.map.inputs[at];
+        let view = self.inputs[at];
+        match input.dtype {
+            DType::Real => load_rows(view, input, offsets, (first, inner), to, |it: R| convert::<R, C>(it)),
+            DType::U8 => load_rows(view, input, offsets, (first, inner), to, |it: u8| C::of(f64::from(it))),
+            DType::Int => load_rows(view, input, offsets, (first, inner), to, |it: i64| C::of(it as f64)),
+        }
+    }
+
+    #[inline(always)]
+    fn store(&self, at: usize, row: usize, count: usize, first: usize, inner: usize) {
+        let space = &self.map.space;
+        let root = self.map.tape.roots[at];
+        let lanes = count * inner;
+        // A uniform result is spread over the spare register.
+        let register = match root {
+            Arg::Lane(register) => register,
+            Arg::Uniform(from) => {
+                let spare = self.map.tape.registers;
+                self.write(spare, lanes).fill(self.uniforms[from]);
+                spare
+            }
+        };
+        let values = self.read(register, lanes);
+        match &self.map.outputs[at] {
+            Output::Full { dtype: DType::Int } => {
+                // SAFETY: blocks are disjoint parts of the output.
+                let to = unsafe { self.outputs[at].shared::<i64>().part(row * space.inner + first, lanes) };
+                for (to, value) in to.iter_mut().zip(values) {
+                    *to = value.f64().round() as i64;
+                }
+            }
+            Output::Full { dtype: DType::Real | DType::U8 } => {
+                // SAFETY: as above.
+                let to = unsafe { self.outputs[at].shared::<R>().part(row * space.inner + first, lanes) };
+                for (to, value) in to.iter_mut().zip(values) {
+                    *to = convert::<C, R>(*value);
+                }
+            }
+            Output::Reduced(reduced) => self.reduce(reduced, values, row, count, first, inner),
+        }
+    }
+
+    /// Where a task's accumulators of a reduced output start, so that element 0 of the result is there.
+    #[inline(always)]
+    fn base(&self, reduced: &Reduced) -> usize {
+        reduced.at + if reduced.owned.is_some() { 0 } else { self.task * reduced.len }
+    }
+
+    /// The accumulators that rows `from..to` touch.
+    fn touched(&self, reduced: &Reduced, from: usize, to: usize) -> (usize, usize) {
+        match reduced.owned {
+            None => (0, reduced.len),
+            Some(rows) => {
+                let slice = reduced.len / (self.map.space.rows / rows);
+                (from / rows * slice, to.div_ceil(rows) * slice)
+            }
+        }
+    }
+
+    fn reduced(&self) -> impl Iterator<Item = (&Reduced, View)> {
+        self.map.outputs.iter().zip(self.outputs).filter_map(|(output, view)| match output {
+            Output::Reduced(it) => Some((it, *view)),
+            Output::Full { .. } => None,
+        })
+    }
+
+    fn clear(&self, from: usize, to: usize) {
+        for (reduced, _) in self.reduced() {
+            let (first, end) = self.touched(reduced, from, to);
+            let value = if reduced.kind == Reduction::Sum { 0.0 } else { f64::NEG_INFINITY };
+            // SAFETY: these accumulators are this task's.
+            unsafe { self.accumulators.part(self.base(reduced) + first, end - first) }.fill(value);
+        }
+    }
+
+    /// Owned results are complete when the task is.
+    fn finish(&self, from: usize, to: usize) {
+        for (reduced, view) in self.reduced().filter(|(it, _)| it.owned.is_some()) {
+            let (first, end) = self.touched(reduced, from, to);
+            // SAFETY: these accumulators and this part of the result are this task's.
+            let (sums, result) = unsafe {
+                (
+                    self.accumulators.part(self.base(reduced) + first, end - first),
+                    view.shared::<R>().part(first, end - first),
+                )
+            };
+            for (result, sum) in result.iter_mut().zip(sums) {
+                *result = R::of(*sum);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn reduce(&self, reduced: &Reduced, values: &[C], row: usize, count: usize, first: usize, inner: usize) {
+        let base = self.base(reduced);
+        let still = reduced.outer.iter().all(|&it| it == 0);
+        let mut rows = Rows { outer: &self.map.space.outer, index: Vec::new(), row };
+        let direct = still || rows.outer.len() == 1;
+        if !direct {
+            rows.index = vec![0; rows.outer.len()];
+            rows.seek(row);
+        }
+        if still && !reduced.keeps_inner {
+            // SAFETY: this task's accumulator.
+            let sum = unsafe { &mut self.accumulators.part(base, 1)[0] };
+            *sum = combine(reduced.kind, *sum, whole(reduced.kind, values));
+            return;
+        }
+        for at in 0..count {
+            let offset = if still {
+                0
+            } else if direct {
+                (row + at) * reduced.outer[0]
+            } else {
+                rows.offset(&reduced.outer)
+            };
+            let values = &values[at * inner..][..inner];
+            if reduced.keeps_inner {
+                // SAFETY: this task's accumulators.
+                let sums = unsafe { self.accumulators.part(base + offset + first, inner) };
+                match reduced.kind {
+                    Reduction::Sum => {
+                        for (sum, value) in sums.iter_mut().zip(values) {
+                            *sum += value.f64();
+                        }
+                    }
+                    Reduction::Max => {
+                        for (sum, value) in sums.iter_mut().zip(values) {
+                            *sum = if *sum < value.f64() { value.f64() } else { *sum };
+                        }
+                    }
+                }
+            } else {
+                // SAFETY: this task's accumulator.
+                let sum = unsafe { &mut self.accumulators.part(base + offset, 1)[0] };
+                *sum = combine(reduced.kind, *sum, whole(reduced.kind, values));
+            }
+            if !direct {
+                rows.next();
+            }
+        }
+    }
+}
+
+/// A real in another precision; between equal precisions it is nothing.
+#[inline(always)]
+fn convert<A: Real, B: Real>(value: A) -> B {
+    B::of(value.f64())
+}
+
+#[inline(always)]
+fn load_rows<T: Element, C: Real>(
+    view: View,
+    input: &Input,
+    offsets: &[usize],
+    (first, inner): (usize, usize),
+    to: &mut [C],
+    read: impl Fn(T) -> C,
+) {
+    let start = view.start.cast::<T>();
+    // All below: offsets of rows inside the space, which `Input::len` covers; an
+    // output that is this input has been written only for earlier blocks.
+    if input.dense {
+        // SAFETY: see above; a dense block's rows follow each other.
+        let from = unsafe { std::slice::from_raw_parts(start.add(offsets[0] + first), to.len()) };
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = read(*from);
+        }
+        return;
+    }
+    for (to, &offset) in to.chunks_exact_mut(inner).zip(offsets) {
+        match input.inner {
+            // SAFETY: see above.
+            0 => to.fill(read(unsafe { *start.add(offset) })),
+            1 => {
+                // SAFETY: see above.
+                let from = unsafe { std::slice::from_raw_parts(start.add(offset + first), inner) };
+                for (to, from) in to.iter_mut().zip(from) {
+                    *to = read(*from);
+                }
+            }
+            stride => {
+                for (at, to) in to.iter_mut().enumerate() {
+                    // SAFETY: see above.
+                    *to = read(unsafe { *start.add(offset + (first + at) * stride) });
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn combine(kind: Reduction, a: f64, b: f64) -> f64 {
+    match kind {
+        Reduction::Sum => a + b,
+        Reduction::Max => {
+            if a < b {
+                b
+            } else {
+                a
+            }
+        }
+    }
+}
+
+/// Lanes summed side by side.
+const WIDE: usize = 32;
+
+#[inline(always)]
+fn whole<C: Real>(kind: Reduction, values: &[C]) -> f64 {
+    match kind {
+        Reduction::Sum => {
+            let mut sums = [0.0f64; WIDE];
+            let chunks = values.chunks_exact(WIDE);
+            let rest = chunks.remainder();
+            for chunk in chunks {
+                for at in 0..WIDE {
+                    sums[at] += chunk[at].f64();
+                }
+            }
+            for (sum, value) in sums.iter_mut().zip(rest) {
+                *sum += value.f64();
+            }
+            let mut width = WIDE / 2;
+            while 0 < width {
+                for at in 0..width {
+                    sums[at] += sums[at + width];
+                }
+                width /= 2;
+            }
+            sums[0]
+        }
+        Reduction::Max => values.iter().fold(f64::NEG_INFINITY, |a, b| if a < b.f64() { b.f64() } else { a }),
+    }
+}

@@ -1,0 +1,344 @@
+//! The elementwise family: one pass over an iteration space, with reductions.
+//!
+//! The space is rows of the innermost axis. A block is some rows, or a piece of a long row, of at
+//! most [`tape::LANES`] lanes. Tasks are ranges of blocks, fixed by the sizes alone. Sums are taken
+//! in f64: within a task in order of position, then over tasks in order.
+
+mod block;
+mod tape;
+
+use super::kernel::{Kernel, Operand, product};
+use super::memory::View;
+use super::pool::{Context, Scratch};
+use super::real::Real;
+use crate::ir::{DType, ExprNode, Reduction};
+use crate::kernel::{MapKernel, Store};
+use block::Task;
+use std::marker::PhantomData;
+use tape::{LANES, Level, Tape};
+
+/// Lanes of work for one task.
+const GRAIN: usize = 1 << 14;
+/// Most tasks.
+const MOST: usize = 64;
+/// Most numbers in the private accumulators of an output, over all tasks.
+const ACCUMULATORS: usize = 1 << 20;
+
+/// An input, its strides merged like the dims.
+#[derive(Debug)]
+struct Input {
+    dtype: DType,
+    /// Elements it must hold.
+    len: usize,
+    /// Per outer axis.
+    outer: Vec<usize>,
+    /// Along the innermost axis.
+    inner: usize,
+    /// The same strides as a dense result.
+    dense: bool,
+}
+
+/// A reduced output.
+#[derive(Debug)]
+struct Reduced {
+    kind: Reduction,
+    len: usize,
+    /// Per outer axis, in elements of the result.
+    outer: Vec<usize>,
+    /// Whether the innermost axis is kept.
+    keeps_inner: bool,
+    /// Rows that share a slice of the result which no other rows touch; `None`: every task has
+    /// accumulators of its own.
+    owned: Option<usize>,
+    /// First accumulator, in f64s.
+    at: usize,
+}
+
+/// An output.
+#[derive(Debug)]
+enum Output {
+    Full { dtype: DType },
+    Reduced(Reduced),
+}
+
+/// How the space is cut.
+#[derive(Debug)]
+struct Space {
+    /// Extents of the outer axes.
+    outer: Vec<usize>,
+    rows: usize,
+    inner: usize,
+    /// Rows of a block, when a row is short.
+    rows_per_block: usize,
+    /// Pieces of a row, when it is long.
+    pieces: usize,
+    tasks: usize,
+    /// Positions (row, piece) of which a task holds whole multiples.
+    unit: usize,
+}
+
+/// The kernel over reals `R`, computing in `C`.
+pub(super) struct Map<R, C> {
+    space: Space,
+    inputs: Vec<Input>,
+    outputs: Vec<Output>,
+    tape: Tape,
+    accumulators: usize,
+    elements: usize,
+    marker: PhantomData<(R, C)>,
+}
+
+/// Checks a kernel and compiles it.
+pub(super) fn load<R: Real>(kernel: &MapKernel) -> Result<Box<dyn Kernel>, String> {
+    check(kernel)?;
+    // Integers need f64 to be exact, unless they are one number, which is read apart.
+    let uniform = |at: usize| kernel.inputs[at].strides.iter().zip(&kernel.dims).all(|(&s, &d)| s == 0 || d <= 1);
+    let wide = kernel.outputs.iter().any(|it| it.dtype == DType::Int)
+        || (0..kernel.inputs.len()).any(|at| kernel.inputs[at].dtype == DType::Int && !uniform(at));
+    if wide { Ok(Box::new(Map::<R, f64>::new(kernel)?)) } else { Ok(Box::new(Map::<R, R>::new(kernel)?)) }
+}
+
+fn check(kernel: &MapKernel) -> Result<(), String> {
+    let rank = kernel.dims.len();
+    let body = &kernel.body;
+    product(&kernel.dims)?;
+    if kernel.inputs.iter().any(|it| it.strides.len() != rank) {
+        return Err("an input has not one stride per axis".to_owned());
+    }
+    if body.arity as usize != kernel.inputs.len() || body.roots.len() != kernel.outputs.len() {
+        return Err("the expression's arguments or results are not the kernel's".to_owned());
+    }
+    for (at, node) in body.nodes.iter().enumerate() {
+        let before = |it: &crate::ir::Scalar| (it.0 as usize) < at;
+        let fine = match node {
+            ExprNode::Const(_) => true,
+            ExprNode::Input(input) => *input < body.arity,
+            ExprNode::Unary(_, a) => before(a),
+            ExprNode::Binary(_, a, b) => before(a) && before(b),
+            ExprNode::Select(c, a, b) => before(c) && before(a) && before(b),
+        };
+        if !fine {
+            return Err(format!("node {at} of the expression uses what is not there yet"));
+        }
+    }
+    if body.roots.iter().any(|it| body.nodes.len() <= it.0 as usize) {
+        return Err("a result of the expression is no node".to_owned());
+    }
+    for output in &kernel.outputs {
+        if let Store::Reduce { over, .. } = &output.store {
+            if over.len() != rank {
+                return Err("a reduction has not one mark per axis".to_owned());
+            }
+            if output.dtype != DType::Real {
+                return Err("a reduction gives reals only".to_owned());
+            }
+        }
+        if output.dtype == DType::U8 {
+            return Err("an expression gives no bytes".to_owned());
+        }
+    }
+    Ok(())
+}
+
+/// The iteration space with axes of extent 1 dropped and adjacent axes merged where all operands
+/// step through both as through one.
+struct Merged {
+    dims: Vec<usize>,
+    strides: Vec<Vec<usize>>,
+    over: Vec<Vec<bool>>,
+}
+
+fn merge(kernel: &MapKernel) -> Merged {
+    let over = |output: &crate::kernel::MapOutput, axis: usize| match &output.store {
+        Store::Full => false,
+        Store::Reduce { over, .. } => over[axis],
+    };
+    let mut res = Merged {
+        dims: Vec::new(),
+        strides: vec![Vec::new(); kernel.inputs.len()],
+        over: vec![Vec::new(); kernel.outputs.len()],
+    };
+    for (axis, &extent) in kernel.dims.iter().enumerate().filter(|(_, extent)| **extent != 1) {
+        let alike = res.dims.last().is_some()
+            && kernel
+                .inputs
+                .iter()
+                .zip(&res.strides)
+                .all(|(it, done)| done.last() == it.strides[axis].checked_mul(extent).as_ref())
+            && kernel.outputs.iter().zip(&res.over).all(|(it, done)| done.last() == Some(&over(it, axis)));
+        if alike {
+            let last = res.dims.len() - 1;
+            res.dims[last] *= extent;
+            (0..kernel.inputs.len()).for_each(|it| res.strides[it][last] = kernel.inputs[it].strides[axis]);
+        } else {
+            res.dims.push(extent);
+            (0..kernel.inputs.len()).for_each(|it| res.strides[it].push(kernel.inputs[it].strides[axis]));
+            (0..kernel.outputs.len()).for_each(|it| res.over[it].push(over(&kernel.outputs[it], axis)));
+        }
+    }
+    if res.dims.is_empty() {
+        res.dims.push(1);
+        res.strides.iter_mut().for_each(|it| it.push(0));
+        res.over.iter_mut().for_each(|it| it.push(false));
+    }
+    res
+}
+
+fn dense_strides(dims: &[usize]) -> Vec<usize> {
+    let mut strides = vec![1; dims.len()];
+    for axis in (0..dims.len() - 1).rev() {
+        strides[axis] = strides[axis + 1] * dims[axis + 1];
+    }
+    strides
+}
+
+impl<R: Real, C: Real> Map<R, C> {
+    fn new(kernel: &MapKernel) -> Result<Self, String> {
+        let elements = product(&kernel.dims)?;
+        let Merged { dims, strides, over } = merge(kernel);
+        let last = dims.len() - 1;
+        let (outer, inner) = (dims[..last].to_vec(), dims[last]);
+        let rows: usize = outer.iter().product();
+        let dense = dense_strides(&dims);
+        let inputs = kernel.inputs.iter().zip(&strides).map(|(it, strides)| {
+            let reach = strides.iter().zip(&dims).try_fold(1usize, |len, (stride, extent)| {
+                stride.checked_mul(extent.saturating_sub(1)).and_then(|it| len.checked_add(it))
+            });
+            Ok(Input {
+                dtype: it.dtype,
+                len: reach.ok_or("a stride is out of range")?,
+                outer: strides[..last].to_vec(),
+                inner: strides[last],
+                dense: *strides == dense || elements == 1,
+            })
+        });
+        let inputs = inputs.collect::<Result<Vec<Input>, String>>()?;
+
+        let short = inner <= LANES / 2;
+        let rows_per_block = if short { (LANES / inner.max(1)).min(rows.max(1)) } else { 1 };
+        let pieces = if short { 1 } else { inner.div_ceil(LANES) };
+        let wanted = (elements / GRAIN).clamp(1, MOST);
+
+        // Reductions: which axes lead, how far tasks are kept apart.
+        let (mut tasks, mut unit, mut accumulators) = (wanted, 1, 0);
+        let mut outputs = Vec::new();
+        for (output, over) in kernel.outputs.iter().zip(&over) {
+            let Store::Reduce { kind, .. } = output.store else {
+                outputs.push(Output::Full { dtype: output.dtype });
+                continue;
+            };
+            if !over.contains(&true) {
+                outputs.push(Output::Full { dtype: output.dtype });
+                continue;
+            }
+            let kept: Vec<usize> = dims.iter().zip(over).map(|(&it, &over)| if over { 1 } else { it }).collect();
+            let mut strides = dense_strides(&kept);
+            strides.iter_mut().zip(over).for_each(|(stride, &over)| *stride *= usize::from(!over));
+            let len: usize = kept.iter().product();
+            let leading = over.iter().take_while(|it| !**it).count();
+            let apart: usize = dims[..leading].iter().product();
+            let owned = (0 < leading && wanted.min(8) <= apart).then(|| dims[leading..last].iter().product::<usize>());
+            if let Some(rows) = owned {
+                unit = unit.max(rows * pieces);
+            } else {
+                tasks = tasks.min((ACCUMULATORS / len.max(1)).max(1));
+            }
+            let (outer, keeps_inner) = (strides[..last].to_vec(), !over[last]);
+            outputs.push(Output::Reduced(Reduced { kind, len, outer, keeps_inner, owned, at: 0 }));
+        }
+        tasks = tasks.min((rows * pieces / unit.max(1)).max(1));
+        for output in &mut outputs {
+            if let Output::Reduced(it) = output {
+                it.at = accumulators;
+                accumulators += it.len * if it.owned.is_some() { 1 } else { tasks };
+            }
+        }
+        let levels: Vec<Level> = inputs
+            .iter()
+            .map(|it| {
+                let still = it.outer.iter().all(|&it| it == 0);
+                match (still, it.inner) {
+                    (true, 0) => Level::Uniform,
+                    (true, _) if short => Level::Task,
+                    _ => Level::Block,
+                }
+            })
+            .collect();
+        let tape = Tape::new(&kernel.body, &levels);
+        let space = Space { outer, rows, inner, rows_per_block, pieces, tasks, unit: unit.max(1) };
+        Ok(Self { space, inputs, outputs, tape, accumulators, elements, marker: PhantomData })
+    }
+}
+
+impl<R: Real, C: Real> Kernel for Map<R, C> {
+    fn inputs(&self) -> Vec<Operand> {
+        let len = |it: &Input| if self.elements == 0 { 0 } else { it.len };
+        self.inputs.iter().map(|it| Operand { dtype: it.dtype, len: len(it) }).collect()
+    }
+
+    fn outputs(&self) -> Vec<Operand> {
+        let operand = |it: &Output| match it {
+            Output::Full { dtype } => Operand { dtype: *dtype, len: self.elements },
+            Output::Reduced(it) => Operand::real(it.len),
+        };
+        self.outputs.iter().map(operand).collect()
+    }
+
+    fn scratch(&self) -> Scratch {
+        let registers = (self.tape.registers + 1) * LANES * size_of::<C>();
+        Scratch { shared: self.accumulators * 8, thread: registers }
+    }
+
+    fn may_alias(&self, input: usize, output: usize) -> bool {
+        let same = |dtype: DType| dtype == self.inputs[input].dtype;
+        self.inputs[input].dense && matches!(self.outputs[output], Output::Full { dtype } if same(dtype))
+    }
+
+    unsafe fn run(&self, context: &Context<'_>, inputs: &[View], outputs: &[View]) {
+        if self.elements == 0 {
+            // Sums over nothing are zero, maxima over nothing are minus infinity.
+            for (output, view) in self.outputs.iter().zip(outputs) {
+                if let Output::Reduced(it) = output {
+                    let value = if it.kind == Reduction::Sum { 0.0 } else { f64::NEG_INFINITY };
+                    // SAFETY: the output is ours, and there are no tasks.
+                    unsafe { view.shared::<R>().part(0, it.len) }.fill(R::of(value));
+                }
+            }
+            return;
+        }
+        let uniforms = self.tape.uniforms::<C>(|input| {
+            let view = inputs[input];
+            // SAFETY: every input has at least one element of its dtype, and no task runs yet.
+            unsafe {
+                match self.inputs[input].dtype {
+                    DType::U8 => f64::from(*view.start),
+                    DType::Int => *view.start.cast::<i64>() as f64,
+                    DType::Real => (*view.start.cast::<R>()).f64(),
+                }
+            }
+        });
+        let accumulators = context.shared::<f64>(0, self.accumulators);
+        context.tasks(self.space.tasks, |task| {
+            let registers = context.thread::<C>(0, (self.tape.registers + 1) * LANES);
+            // SAFETY: `load` checked the sizes, tasks hold disjoint ranges, and registers belong to the
+            // thread.
+            context.isa.run(Task { map: self, task, uniforms: &uniforms, inputs, outputs, accumulators, registers });
+        });
+        for (output, view) in self.outputs.iter().zip(outputs) {
+            let Output::Reduced(it) = output else { continue };
+            if it.owned.is_some() {
+                continue;
+            }
+            // SAFETY: all tasks are done.
+            let (parts, result) =
+                unsafe { (accumulators.slice(it.at, it.len * self.space.tasks), view.shared::<R>().part(0, it.len)) };
+            for (at, result) in result.iter_mut().enumerate() {
+                let parts = (0..self.space.tasks).map(|task| parts[task * it.len + at]);
+                *result = R::of(match it.kind {
+                    Reduction::Sum => parts.sum(),
+                    Reduction::Max => parts.fold(f64::NEG_INFINITY, |a, b| if a < b { b } else { a }),
+                });
+            }
+        }
+    }
+}

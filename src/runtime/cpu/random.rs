@@ -1,0 +1,69 @@
+//! Random numbers: functions of seed, stream, step and position.
+
+use super::kernel::{Kernel, Operand, product};
+use super::memory::View;
+use super::pool::Context;
+use super::real::Real;
+use crate::ir::Random;
+use crate::ir::random::{shuffled, uniform};
+use std::marker::PhantomData;
+
+/// The kernel.
+struct Numbers<R> {
+    kind: Random,
+    len: usize,
+    stream: u64,
+    marker: PhantomData<R>,
+}
+
+/// Checks a kernel.
+pub(super) fn load<R: Real>(kind: Random, len: usize, stream: u64) -> Result<Box<dyn Kernel>, String> {
+    product(&[len])?;
+    match kind {
+        Random::Shuffle { examples } | Random::Sequence { examples } if examples == 0 || 1 << 40 < examples => {
+            Err(format!("cannot draw from {examples} examples"))
+        }
+        Random::Uniform | Random::Shuffle { .. } | Random::Sequence { .. } => {
+            Ok(Box::new(Numbers::<R> { kind, len, stream, marker: PhantomData }))
+        }
+    }
+}
+
+impl<R: Real> Kernel for Numbers<R> {
+    fn inputs(&self) -> Vec<Operand> {
+        vec![Operand::int(1)]
+    }
+
+    fn outputs(&self) -> Vec<Operand> {
+        match self.kind {
+            Random::Uniform => vec![Operand::real(self.len)],
+            Random::Shuffle { .. } | Random::Sequence { .. } => vec![Operand::int(self.len)],
+        }
+    }
+
+    unsafe fn run(&self, context: &Context<'_>, inputs: &[View], outputs: &[View]) {
+        // SAFETY: operands as asked for; nobody writes inputs.
+        let counter = unsafe { inputs[0].slice::<i64>() }[0] as u64;
+        let seed = context.seed;
+        if let Random::Uniform = self.kind {
+            // SAFETY: the output is ours, and there are no tasks.
+            let to = unsafe { outputs[0].shared::<R>().part(0, self.len) };
+            for (at, to) in to.iter_mut().enumerate() {
+                *to = R::of(f64::from(uniform(seed, self.stream, counter, at)));
+            }
+            return;
+        }
+        // SAFETY: as above.
+        let to = unsafe { outputs[0].shared::<i64>().part(0, self.len) };
+        for (at, to) in to.iter_mut().enumerate() {
+            *to = match self.kind {
+                Random::Shuffle { examples } => {
+                    let position = counter.wrapping_mul(self.len as u64).wrapping_add(at as u64);
+                    shuffled(seed, self.stream, position, examples as u64) as i64
+                }
+                Random::Sequence { examples } => (counter.wrapping_add(at as u64) % examples as u64) as i64,
+                Random::Uniform => unreachable!("handled above"),
+            };
+        }
+    }
+}

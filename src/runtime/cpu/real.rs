@@ -1,0 +1,173 @@
+//! The two precisions, and the functions of one number in each.
+
+use super::conv::tile::Tile;
+use super::isa::Isa;
+use super::math;
+use super::memory::Element;
+use crate::plan::Precision;
+use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
+
+/// `f32` or `f64`.
+pub(super) trait Real:
+    Element
+    + Default
+    + PartialOrd
+    + std::fmt::Debug
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + AddAssign
+{
+    /// Which.
+    const PRECISION: Precision;
+    /// 0.
+    const ZERO: Self;
+    /// 1.
+    const ONE: Self;
+    /// The smallest `1 - a^2` that the slope of `asin` sees.
+    const SLOPE: Self;
+    /// Rounds.
+    fn of(value: f64) -> Self;
+    /// Widens.
+    fn f64(self) -> f64;
+    /// `self * a + b`, fused where that is one instruction.
+    fn fma<const FMA: bool>(self, a: Self, b: Self) -> Self;
+    /// Magnitude.
+    fn abs(self) -> Self;
+    /// Root.
+    fn sqrt(self) -> Self;
+    /// Largest integer not above.
+    fn floor(self) -> Self;
+    /// `e^self`.
+    fn exp<const FMA: bool>(self) -> Self;
+    /// `e^self - 1`.
+    fn expm1<const FMA: bool>(self) -> Self;
+    /// Natural logarithm.
+    fn log<const FMA: bool>(self) -> Self;
+    /// `log(1 + self)`.
+    fn log1p<const FMA: bool>(self) -> Self;
+    /// Sine.
+    fn sin<const FMA: bool>(self) -> Self;
+    /// Cosine.
+    fn cos<const FMA: bool>(self) -> Self;
+    /// Hyperbolic tangent.
+    fn tanh<const FMA: bool>(self) -> Self;
+    /// Arc sine of what is clamped to [-1, 1].
+    fn asin<const FMA: bool>(self) -> Self;
+    /// Arc cosine of what is clamped to [-1, 1].
+    fn acos<const FMA: bool>(self) -> Self;
+    /// Arc tangent.
+    fn atan<const FMA: bool>(self) -> Self;
+    /// Power.
+    fn pow(self, exponent: Self) -> Self;
+    /// The micro-kernels of matrix products.
+    fn tile(isa: Isa) -> Tile<Self>;
+}
+
+macro_rules! through_math {
+    ($($name:ident),*) => {$(
+        #[inline(always)]
+        fn $name<const FMA: bool>(self) -> Self {
+            math::$name::<FMA>(self)
+        }
+    )*};
+}
+
+impl Real for f32 {
+    const PRECISION: Precision = Precision::F32;
+    const ZERO: Self = 0.0;
+    const ONE: Self = 1.0;
+    const SLOPE: Self = 1e-6;
+
+    #[inline(always)]
+    fn of(value: f64) -> Self {
+        value as f32
+    }
+    #[inline(always)]
+    fn f64(self) -> f64 {
+        f64::from(self)
+    }
+    #[inline(always)]
+    fn fma<const FMA: bool>(self, a: Self, b: Self) -> Self {
+        if FMA { self.mul_add(a, b) } else { self * a + b }
+    }
+    #[inline(always)]
+    fn abs(self) -> Self {
+        f32::abs(self)
+    }
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        f32::sqrt(self)
+    }
+    #[inline(always)]
+    fn floor(self) -> Self {
+        f32::floor(self)
+    }
+    through_math!(exp, expm1, log, log1p, sin, cos, tanh, asin, acos, atan);
+    #[inline(always)]
+    fn pow(self, exponent: Self) -> Self {
+        f64::from(self).powf(f64::from(exponent)) as f32
+    }
+    fn tile(isa: Isa) -> Tile<Self> {
+        Tile::f32(isa)
+    }
+}
+
+macro_rules! through_std {
+    ($($name:ident = $call:ident),*) => {$(
+        #[inline(always)]
+        fn $name<const FMA: bool>(self) -> Self {
+            self.$call()
+        }
+    )*};
+}
+
+impl Real for f64 {
+    const PRECISION: Precision = Precision::F64;
+    const ZERO: Self = 0.0;
+    const ONE: Self = 1.0;
+    const SLOPE: Self = 1e-12;
+
+    #[inline(always)]
+    fn of(value: f64) -> Self {
+        value
+    }
+    #[inline(always)]
+    fn f64(self) -> f64 {
+        self
+    }
+    #[inline(always)]
+    fn fma<const FMA: bool>(self, a: Self, b: Self) -> Self {
+        if FMA { self.mul_add(a, b) } else { self * a + b }
+    }
+    #[inline(always)]
+    fn abs(self) -> Self {
+        f64::abs(self)
+    }
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        f64::sqrt(self)
+    }
+    #[inline(always)]
+    fn floor(self) -> Self {
+        f64::floor(self)
+    }
+    through_std!(exp = exp, expm1 = exp_m1, log = ln, log1p = ln_1p, sin = sin, cos = cos, tanh = tanh, atan = atan);
+    #[inline(always)]
+    fn asin<const FMA: bool>(self) -> Self {
+        self.clamp(-1.0, 1.0).asin()
+    }
+    #[inline(always)]
+    fn acos<const FMA: bool>(self) -> Self {
+        self.clamp(-1.0, 1.0).acos()
+    }
+    #[inline(always)]
+    fn pow(self, exponent: Self) -> Self {
+        self.powf(exponent)
+    }
+    fn tile(isa: Isa) -> Tile<Self> {
+        Tile::f64(isa)
+    }
+}

@@ -1,0 +1,140 @@
+//! A plan on a device, with its buffers found by name.
+
+use super::{Backend, RuntimeError};
+use crate::ir::op::Fill;
+use crate::ir::{DType, Extern, Init, Phase, random};
+use crate::plan::{Buffer, BufferId, BufferKind, Plan, Precision};
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A plan on a device, with its buffers found by name.
+pub struct Session {
+    /// The plan it runs.
+    pub plan: Arc<Plan>,
+    /// The device.
+    pub backend: Box<dyn Backend>,
+    /// Parameters and states by path.
+    names: BTreeMap<String, BufferId>,
+}
+
+impl Session {
+    /// Writes the initial values of parameters, states and constants to the device.
+    pub fn new(plan: Arc<Plan>, backend: Box<dyn Backend>) -> Result<Session, RuntimeError> {
+        let mut session = Session { names: BTreeMap::new(), plan: plan.clone(), backend };
+        for (at, buffer) in plan.buffers.iter().enumerate() {
+            let id = BufferId(at as u32);
+            if matches!(buffer.kind, BufferKind::Param(_) | BufferKind::State(_)) {
+                session.names.insert(buffer.name.clone(), id);
+            }
+            if let Some(values) = initial(buffer, plan.seed) {
+                session.backend.write(id, &encode(&values, buffer.dtype, plan.precision))?;
+            }
+        }
+        Ok(session)
+    }
+
+    /// Copies bytes to a buffer that comes from outside; a plan that does not use it ignores them.
+    pub fn bind(&mut self, source: Extern, bytes: &[u8]) -> Result<(), RuntimeError> {
+        match self.find(&source) {
+            Some(id) => self.backend.write(id, bytes),
+            None => Ok(()),
+        }
+    }
+
+    /// Like [`Session::bind`], but the bytes are only borrowed where the device can read them.
+    pub fn share(&mut self, source: Extern, bytes: Arc<Vec<u8>>) -> Result<(), RuntimeError> {
+        match self.find(&source) {
+            Some(id) => self.backend.share(id, bytes),
+            None => Ok(()),
+        }
+    }
+
+    /// The numbers of a parameter or state.
+    pub fn read(&self, name: &str) -> Option<Vec<f64>> {
+        self.values(*self.names.get(name)?).ok()
+    }
+
+    /// Replaces the numbers of a parameter or state.
+    pub fn write(&mut self, name: &str, values: &[f64]) -> Result<(), RuntimeError> {
+        let plan = self.plan.clone();
+        let wrong = |expected, found| RuntimeError::Size { name: name.to_owned(), expected, found };
+        let Some(&id) = self.names.get(name) else {
+            return Err(wrong(0, values.len() * 8));
+        };
+        let buffer = &plan.buffers[id.0 as usize];
+        if values.len() != buffer.shape.len() {
+            let size = plan.precision.bytes(buffer.dtype);
+            return Err(wrong(buffer.shape.len() * size, values.len() * size));
+        }
+        self.backend.write(id, &encode(values, buffer.dtype, plan.precision))
+    }
+
+    /// Runs one phase.
+    pub fn run(&mut self, phase: Phase) -> Result<(), RuntimeError> {
+        self.backend.run(phase)
+    }
+
+    /// A result of the phase that ran last. Panics when the plan has no such result: names of
+    /// results are fixed by the compiler, not by users.
+    pub fn result(&self, phase: Phase, name: &str) -> Vec<f64> {
+        let found = self.plan.phases.get(&phase).and_then(|it| it.results.get(name));
+        let id = *found.unwrap_or_else(|| panic!("phase {phase:?} has no result `{name}`"));
+        self.values(id).unwrap_or_else(|error| panic!("cannot read `{name}`: {error}"))
+    }
+
+    fn find(&self, source: &Extern) -> Option<BufferId> {
+        let at = self.plan.buffers.iter().position(|it| matches!(&it.kind, BufferKind::Extern(it) if it == source))?;
+        Some(BufferId(at as u32))
+    }
+
+    fn values(&self, id: BufferId) -> Result<Vec<f64>, RuntimeError> {
+        let bytes = self.backend.read(id)?;
+        Ok(decode(&bytes, self.plan.buffers[id.0 as usize].dtype, self.plan.precision))
+    }
+}
+
+/// The numbers a buffer starts with. Random ones are rounded to f32 in every precision, so that runs
+/// in f32 and f64 start equal.
+fn initial(buffer: &Buffer, seed: u64) -> Option<Vec<f64>> {
+    let len = buffer.shape.len();
+    match &buffer.kind {
+        BufferKind::Param(Init::Constant(value)) => Some(vec![f64::from(value.0 as f32); len]),
+        BufferKind::Param(Init::Normal(deviation)) => {
+            let stream = random::stream(&buffer.name);
+            let number = |at| f64::from((deviation.0 * random::normal(seed, stream, at)) as f32);
+            Some((0..len).into_par_iter().map(number).collect())
+        }
+        BufferKind::State(value) => Some(vec![*value; len]),
+        BufferKind::Const(Fill::Value(value)) => Some(vec![value.0; len]),
+        BufferKind::Const(Fill::Eye) => {
+            let side = buffer.shape.dims().last().copied().unwrap_or(1);
+            Some((0..len).map(|at| if at / side == at % side { 1.0 } else { 0.0 }).collect())
+        }
+        BufferKind::Extern(_) | BufferKind::Arena { .. } => None,
+    }
+}
+
+/// Numbers as the bytes of a buffer.
+pub(super) fn encode(values: &[f64], dtype: DType, precision: Precision) -> Vec<u8> {
+    match (dtype, precision) {
+        (DType::U8, _) => values.iter().map(|&it| it as u8).collect(),
+        (DType::Int, _) => values.iter().flat_map(|&it| (it.round() as i64).to_ne_bytes()).collect(),
+        (DType::Real, Precision::F32) => values.iter().flat_map(|&it| (it as f32).to_ne_bytes()).collect(),
+        (DType::Real, Precision::F64) => values.iter().flat_map(|&it| it.to_ne_bytes()).collect(),
+    }
+}
+
+/// The numbers in a buffer's bytes.
+pub(super) fn decode(bytes: &[u8], dtype: DType, precision: Precision) -> Vec<f64> {
+    match (dtype, precision) {
+        (DType::U8, _) => bytes.iter().map(|&it| f64::from(it)).collect(),
+        (DType::Int, _) => words(bytes).map(|it| i64::from_ne_bytes(it) as f64).collect(),
+        (DType::Real, Precision::F32) => words(bytes).map(|it| f64::from(f32::from_ne_bytes(it))).collect(),
+        (DType::Real, Precision::F64) => words(bytes).map(f64::from_ne_bytes).collect(),
+    }
+}
+
+fn words<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> {
+    bytes.chunks_exact(N).map(|it| it.try_into().expect("chunks have the size they were cut to"))
+}

@@ -1,0 +1,473 @@
+//! The CPU backend against the interpreter: each kernel family, random graphs, the same bits for any
+//! number of threads, and plans that contradict themselves.
+
+use crate::plans::{build, compile, random_graph};
+use proptest::prelude::*;
+use sphc::interp::{Env, Tensor, run};
+use sphc::ir::op::Scalar64;
+use sphc::ir::{Binary, DType, Extern, Geometry, Loss, NodeId, Op, Phase, Reduction, ScalarFn, Shape, Unary, Window};
+use sphc::plan::{BufferId, BufferKind, Plan, Precision};
+use sphc::runtime::cpu::CpuBackend;
+use sphc::runtime::{RuntimeError, Session};
+use sphc::shape::{Builder, Typed};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Reproducible numbers without a pattern.
+fn numbers(count: usize, salt: u64) -> Vec<f64> {
+    (0..count).map(|at| f64::from(sphc::ir::random::normal(salt, 9, at) as f32)).collect()
+}
+
+/// Bytes of a tensor as a plan's buffer holds them.
+fn bytes(values: &[f64], dtype: DType, precision: Precision) -> Vec<u8> {
+    match (dtype, precision) {
+        (DType::U8, _) => values.iter().map(|it| *it as u8).collect(),
+        (DType::Int, _) => values.iter().flat_map(|it| (*it as i64).to_ne_bytes()).collect(),
+        (DType::Real, Precision::F32) => values.iter().flat_map(|it| (*it as f32).to_ne_bytes()).collect(),
+        (DType::Real, Precision::F64) => values.iter().flat_map(|it| it.to_ne_bytes()).collect(),
+    }
+}
+
+/// A graph with bound inputs and results of the phase `Step`.
+struct Case {
+    b: Builder,
+    inputs: BTreeMap<String, (Tensor, DType)>,
+}
+
+impl Case {
+    fn new() -> Case {
+        Case { b: Builder::empty("case"), inputs: BTreeMap::new() }
+    }
+
+    fn real(&mut self, shape: &[usize]) -> NodeId {
+        let shape = Shape(shape.to_vec());
+        let values = numbers(shape.len(), self.inputs.len() as u64);
+        self.bind(Tensor::new(shape, values), DType::Real)
+    }
+
+    fn bind(&mut self, tensor: Tensor, dtype: DType) -> NodeId {
+        let name = format!("x{}", self.inputs.len());
+        let id = self.b.named_input(&name, tensor.shape.clone(), dtype);
+        self.inputs.insert(name, (tensor, dtype));
+        id
+    }
+
+    fn result(&mut self, id: NodeId) {
+        let results = self.b.tables().results.entry(Phase::Step).or_default();
+        results.insert(format!("r{}", results.len()), id);
+    }
+
+    /// Runs everywhere; `tolerance` is relative to the largest entry, in f32; in f64 it is 1e-12.
+    fn check(self, tolerance: f64) {
+        let inputs = self.inputs;
+        check(self.b.finish(), &inputs, tolerance, 1e-12, 1);
+    }
+}
+
+fn session(plan: &Arc<Plan>, backend: CpuBackend, inputs: &BTreeMap<String, (Tensor, DType)>) -> Session {
+    let mut session = Session::new(plan.clone(), Box::new(backend)).expect("memory for a small plan");
+    for (name, (tensor, dtype)) in inputs {
+        let bytes = bytes(&tensor.data, *dtype, plan.precision);
+        session.bind(Extern::Named(name.clone()), &bytes).expect("inputs have the size of the plan");
+    }
+    session
+}
+
+fn close(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    let largest = expected.iter().filter(|it| it.is_finite()).fold(1e-30f64, |a, b| a.max(b.abs()));
+    for (at, (x, y)) in found.iter().zip(expected).enumerate() {
+        let fine = x == y || (x - y).abs() <= tolerance * largest || (x.is_nan() && y.is_nan());
+        assert!(fine, "{what}[{at}]: {x} instead of {y}, off by {:e} of {largest}", (x - y).abs() / largest);
+    }
+}
+
+/// Runs a graph in both precisions, with and without vector instructions, with 1, 2 and 4 threads.
+fn check(typed: Typed, inputs: &BTreeMap<String, (Tensor, DType)>, narrow: f64, wide: f64, steps: usize) {
+    let graph = typed.graph().clone();
+    for (precision, tolerance) in [(Precision::F32, narrow), (Precision::F64, wide)] {
+        let plan = Arc::new(compile(typed.clone(), precision).1);
+        let mut env = Env::new(&graph, plan.seed);
+        inputs.iter().for_each(|(name, (tensor, _))| env.bind(name, tensor.clone()));
+        let start = |threads, portable| {
+            let make = if portable { CpuBackend::portable } else { CpuBackend::new };
+            session(&plan, make(plan.clone(), Some(threads)).expect("the plan is sound"), inputs)
+        };
+        let mut sessions = [start(1, false), start(2, false), start(4, false), start(2, true)];
+        for _ in 0..steps {
+            for phase in [Phase::Step, Phase::Evaluate] {
+                let expected = run(&graph, &mut env, phase);
+                sessions.iter_mut().for_each(|it| it.run(phase).expect("all is bound"));
+                let read = |session: &Session| -> Vec<(String, Vec<f64>, Vec<f64>)> {
+                    let mut all = Vec::new();
+                    for (name, tensor) in &expected {
+                        all.push((name.clone(), session.result(phase, name), tensor.data.clone()));
+                    }
+                    for (param, tensor) in graph.params.iter().zip(&env.params) {
+                        all.push((
+                            param.path.clone(),
+                            session.read(&param.path).unwrap_or_default(),
+                            tensor.data.clone(),
+                        ));
+                    }
+                    for (state, tensor) in graph.states.iter().zip(&env.states) {
+                        all.push((
+                            state.path.clone(),
+                            session.read(&state.path).unwrap_or_default(),
+                            tensor.data.clone(),
+                        ));
+                    }
+                    all
+                };
+                let one = read(&sessions[0]);
+                for (at, session) in sessions.iter().enumerate() {
+                    for ((name, found, expected), (_, single, _)) in read(session).iter().zip(&one) {
+                        // What no plan holds is what nothing reads or writes.
+                        if found.is_empty() && !expected.is_empty() {
+                            continue;
+                        }
+                        close(&format!("{precision:?} {at} {name}"), found, expected, tolerance);
+                        let same = found.iter().zip(single).all(|(a, b)| a.to_bits() == b.to_bits());
+                        assert!(at == 3 || same, "{precision:?} {name}: other bits with other threads");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// All three products of a convolution.
+fn convolution(n: usize, size: [usize; 2], cin: usize, cout: usize, geometry: Geometry) {
+    let mut case = Case::new();
+    let [oh, ow] = geometry.output(size).expect("the window fits");
+    let x = case.real(&[n, size[0], size[1], cin]);
+    let w = case.real(&[geometry.kernel[0], geometry.kernel[1], cin, cout]);
+    let dy = case.real(&[n, oh, ow, cout]);
+    let y = case.b.add(Op::Conv(geometry), &[x, w]);
+    let dx = case.b.add(Op::ConvInputGrad { geometry, size }, &[dy, w]);
+    let dw = case.b.add(Op::ConvFilterGrad(geometry), &[x, dy]);
+    [y, dx, dw].into_iter().for_each(|it| case.result(it));
+    // Sums of up to a few thousand products.
+    case.check(3e-6);
+}
+
+#[test]
+fn convolutions_agree() {
+    let same = Geometry::same;
+    convolution(2, [5, 7], 3, 5, same([5, 7], [3, 3], [1, 1]));
+    convolution(3, [8, 8], 16, 32, same([8, 8], [3, 3], [1, 1]));
+    convolution(2, [9, 6], 17, 33, same([9, 6], [3, 3], [1, 1]));
+    convolution(5, [16, 16], 32, 40, same([16, 16], [3, 3], [1, 1]));
+    convolution(2, [8, 8], 24, 16, same([8, 8], [3, 3], [2, 2]));
+    convolution(2, [7, 9], 3, 8, same([7, 9], [3, 3], [2, 2]));
+    convolution(3, [7, 7], 5, 7, same([7, 7], [1, 1], [2, 2]));
+    convolution(3, [6, 6], 20, 10, same([6, 6], [1, 1], [1, 1]));
+    convolution(7, [4, 4], 36, 65, Geometry::valid([4, 4], [1, 1]));
+    convolution(2, [9, 11], 9, 4, Geometry::valid([5, 2], [3, 2]));
+    convolution(1, [2, 2], 8, 8, same([2, 2], [5, 5], [1, 1]));
+    convolution(1, [1, 1], 1, 1, same([1, 1], [1, 1], [1, 1]));
+    convolution(2, [6, 6], 8, 8, Geometry { kernel: [2, 2], stride: [3, 3], before: [1, 0], after: [3, 2] });
+}
+
+#[test]
+fn matrix_products_agree() {
+    for (m, n, k) in [(1, 1, 1), (3, 5, 7), (33, 70, 129), (128, 128, 300)] {
+        for (transpose_a, transpose_b) in [(false, false), (true, false), (false, true), (true, true)] {
+            let mut case = Case::new();
+            let a = case.real(&if transpose_a { [k, m] } else { [m, k] });
+            let b = case.real(&if transpose_b { [n, k] } else { [k, n] });
+            let c = case.b.add(Op::MatMul { transpose_a, transpose_b }, &[a, b]);
+            case.result(c);
+            case.check(2e-6);
+        }
+    }
+}
+
+#[test]
+fn windows_agree() {
+    for (size, c, geometry) in [
+        ([6, 8], 1, Geometry::same([6, 8], [3, 3], [1, 1])),
+        ([6, 8], 5, Geometry::same([6, 8], [2, 2], [2, 2])),
+        ([7, 5], 33, Geometry::same([7, 5], [3, 3], [2, 2])),
+        ([7, 5], 3, Geometry::valid([2, 3], [1, 2])),
+        ([4, 4], 16, Geometry::valid([4, 4], [1, 1])),
+        ([3, 3], 2, Geometry::same([3, 3], [1, 1], [2, 2])),
+    ] {
+        let mut case = Case::new();
+        let [oh, ow] = geometry.output(size).expect("the window fits");
+        let x = case.real(&[3, size[0], size[1], c]);
+        let dy = case.real(&[3, oh, ow, c]);
+        let results = [
+            case.b.add(Op::Window { kind: Window::Sum, geometry }, &[x]),
+            case.b.add(Op::Window { kind: Window::SumGrad { size }, geometry }, &[dy]),
+            case.b.add(Op::Window { kind: Window::Max, geometry }, &[x]),
+            case.b.add(Op::Window { kind: Window::MaxGrad, geometry }, &[x, dy]),
+        ];
+        results.into_iter().for_each(|it| case.result(it));
+        case.check(1e-6);
+    }
+}
+
+#[test]
+fn reductions_agree_over_all_axes() {
+    for shape in [[2, 3, 4, 5], [3, 16, 16, 128], [5, 7, 9, 300], [33, 8, 8, 3], [1, 1, 1, 100_001], [9, 1, 700, 2]] {
+        for kind in [Reduction::Sum, Reduction::Max] {
+            let mut case = Case::new();
+            let x = case.real(&shape);
+            let bias = case.real(&[shape[3]]);
+            let square = case.b.binary(Binary::Mul, x, x);
+            let shifted = case.b.binary(Binary::Add, square, bias);
+            for axes in [vec![0], vec![3], vec![0, 1, 2], vec![1, 2], vec![0, 2], vec![1, 3], vec![0, 1, 2, 3]] {
+                let sum = case.b.add(Op::Reduce { kind, axes }, &[shifted]);
+                case.result(sum);
+            }
+            case.result(shifted);
+            case.check(1e-6);
+        }
+    }
+}
+
+#[test]
+fn every_function_of_a_number_agrees() {
+    let unary = [
+        Unary::Neg,
+        Unary::Abs,
+        Unary::Sign,
+        Unary::Sqrt,
+        Unary::Rsqrt,
+        Unary::Exp,
+        Unary::Expm1,
+        Unary::Log,
+        Unary::Log1p,
+        Unary::Sin,
+        Unary::Cos,
+        Unary::Tanh,
+        Unary::Logistic,
+        Unary::Asin,
+        Unary::Acos,
+        Unary::AsinSlope,
+        Unary::Atan,
+        Unary::Floor,
+        Unary::Stop,
+    ];
+    for len in [1, 7, 700] {
+        for op in unary {
+            let mut case = Case::new();
+            let values = numbers(len, 5).into_iter().map(|it| match op {
+                Unary::Log | Unary::Rsqrt | Unary::Log1p => it.abs() + 0.01,
+                // The floors of the slope differ between the precisions.
+                Unary::AsinSlope => f64::from((it * 0.25).clamp(-0.9, 0.9) as f32),
+                _ => it,
+            });
+            let values: Vec<f64> = values.map(|it| f64::from(it as f32)).collect();
+            let x = case.bind(Tensor::new([len], values), DType::Real);
+            let y = case.b.unary(op, x);
+            case.result(y);
+            case.check(1e-6);
+        }
+        for op in [
+            Binary::Add,
+            Binary::Sub,
+            Binary::Mul,
+            Binary::Div,
+            Binary::Pow,
+            Binary::Min,
+            Binary::Max,
+            Binary::Lt,
+            Binary::Le,
+            Binary::Eq,
+        ] {
+            let mut case = Case::new();
+            let (a, b) = (case.real(&[5, len]), case.real(&[5, len]));
+            let (row, one) = (case.real(&[5, 1]), case.real(&[]));
+            for (a, b) in [(a, b), (a, row), (one, b), (a, one)] {
+                let (a, b) = if op == Binary::Pow { (case.b.unary(Unary::Exp, a), b) } else { (a, b) };
+                let c = case.b.binary(op, a, b);
+                case.result(c);
+            }
+            case.check(1e-6);
+        }
+    }
+}
+
+#[test]
+fn long_expressions_and_selections_agree() {
+    let mut case = Case::new();
+    let (x, gamma, row, one) = (case.real(&[40, 130]), case.real(&[130]), case.real(&[40, 1]), case.real(&[]));
+    let body = ScalarFn::build(4, |pool, i| {
+        let half = pool.constant(0.5);
+        let inner = pool.mul(i[1], half);
+        let scale = pool.unary(Unary::Exp, inner);
+        let shared = pool.add(i[3], half);
+        let a = pool.mul(i[0], scale);
+        let a = pool.add(a, i[2]);
+        let b = pool.mul(shared, i[0]);
+        let b = pool.add(i[1], b);
+        let c = pool.mul(a, b);
+        let both = pool.add(c, a);
+        let less = pool.binary(Binary::Lt, a, b);
+        let picked = pool.select(less, half, both);
+        let other = pool.select(i[0], shared, i[1]);
+        let product = pool.mul(picked, other);
+        let squared = pool.mul(product, product);
+        pool.add(squared, squared)
+    });
+    let y = case.b.map(body, &[x, gamma, row, one]);
+    case.result(y);
+    case.check(2e-6);
+}
+
+#[test]
+fn transposes_and_losses_agree() {
+    let mut case = Case::new();
+    let x = case.real(&[3, 4, 5, 6]);
+    for perm in [vec![3, 0, 2, 1], vec![0, 2, 1, 3], vec![3, 2, 1, 0]] {
+        let y = case.b.add(Op::Transpose(perm), &[x]);
+        case.result(y);
+    }
+    let logits = case.real(&[9, 10]);
+    let labels = case.bind(Tensor::new([9], (0..9).map(f64::from).collect()), DType::Int);
+    let g = case.real(&[9]);
+    let (smoothing, floor) = (Scalar64(0.01), Scalar64(1e-4));
+    let loss = case.b.add(Op::Loss(Loss::CrossEntropy { smoothing, floor }), &[logits, labels]);
+    let grad = case.b.add(Op::Loss(Loss::CrossEntropyGrad { smoothing, floor }), &[logits, labels, g]);
+    let correct = case.b.add(Op::Loss(Loss::Correct), &[logits, labels]);
+    [loss, grad, correct].into_iter().for_each(|it| case.result(it));
+    case.check(1e-6);
+}
+
+#[test]
+fn pictures_are_drawn_and_augmented_as_defined() {
+    for (flip, crop) in [(false, 0), (true, 0), (false, 2), (true, 3)] {
+        let mut case = Case::new();
+        let pixels = (0..11 * 5 * 4 * 3).map(|it| f64::from(it * 37 % 256)).collect();
+        let images = case.bind(Tensor::new([11, 5, 4, 3], pixels), DType::U8);
+        let step = case.bind(Tensor::scalar(3.0), DType::Int);
+        let random = |kind, shape: Shape, stream| Op::Random { kind, shape, stream };
+        let index = case.b.add(random(sphc::ir::Random::Shuffle { examples: 11 }, Shape::from([8]), 1), &[step]);
+        let order = case.b.add(random(sphc::ir::Random::Sequence { examples: 11 }, Shape::from([20]), 1), &[step]);
+        let uniform = case.b.add(random(sphc::ir::Random::Uniform, Shape::from([8, 3]), 2), &[step]);
+        let augmented = flip || 0 < crop;
+        let operands = if augmented { vec![images, index, uniform] } else { vec![images, index] };
+        let picked = case.b.add(Op::Gather { flip, crop }, &operands);
+        let scaled = case.b.scale(picked, 1.0 / 128.0);
+        let labels = case.bind(Tensor::new([11], (0..11).map(f64::from).collect()), DType::Int);
+        let labels = case.b.add(Op::Gather { flip: false, crop: 0 }, &[labels, order]);
+        [index, order, uniform, picked, scaled, labels].into_iter().for_each(|it| case.result(it));
+        case.check(1e-7);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_graphs_agree(raw in random_graph()) {
+        let image = (0..2 * 3 * 4 * 3).map(|it| (f64::from(it) * 0.7).sin()).collect();
+        let inputs = [("image".to_owned(), (Tensor::new([2, 3, 4, 3], image), DType::Real))].into();
+        // Chains of squares and sums amplify f32's rounding without bound: there only the bits count.
+        check(build(&raw), &inputs, f64::INFINITY, 1e-9, 2);
+    }
+
+    #[test]
+    fn convolutions_of_random_sizes_agree(
+        (n, h, w, cin, cout) in (1usize..4, 1usize..10, 1usize..10, 1usize..40, 1usize..40),
+        (kh, kw, sh, sw, same) in (1usize..5, 1usize..5, 1usize..4, 1usize..4, any::<bool>()),
+    ) {
+        let geometry = if same {
+            Geometry::same([h, w], [kh, kw], [sh, sw])
+        } else {
+            Geometry::valid([kh.min(h), kw.min(w)], [sh, sw])
+        };
+        convolution(n, [h, w], cin, cout, geometry);
+    }
+}
+
+/// A small plan with several families.
+fn plan() -> Plan {
+    let mut case = Case::new();
+    let geometry = Geometry::same([6, 6], [3, 3], [1, 1]);
+    let (x, w) = (case.real(&[2, 6, 6, 4]), case.real(&[3, 3, 4, 8]));
+    let y = case.b.add(Op::Conv(geometry), &[x, w]);
+    let y = case.b.unary(Unary::Tanh, y);
+    let pooled = case.b.add(Op::Window { kind: Window::Max, geometry }, &[y]);
+    let sum = case.b.sum(pooled, &[0, 1, 2]);
+    case.result(sum);
+    compile(case.b.finish(), Precision::F32).1
+}
+
+fn refused(plan: Plan) -> bool {
+    matches!(CpuBackend::new(Arc::new(plan), Some(1)), Err(RuntimeError::Plan { .. }))
+}
+
+#[test]
+fn plans_that_contradict_themselves_are_refused() {
+    assert!(!refused(plan()));
+    let step = Phase::Step;
+    type Break = fn(&mut Plan);
+    let breaks: &[(&str, Break)] = &[
+        ("a launch of no kernel", |it| it.phases.get_mut(&Phase::Step).unwrap().launches[0].kernel = 99),
+        ("an operand that is no buffer", |it| {
+            it.phases.get_mut(&Phase::Step).unwrap().launches[0].inputs[0] = BufferId(999);
+        }),
+        ("an operand too few", |it| {
+            it.phases.get_mut(&Phase::Step).unwrap().launches[0].inputs.pop();
+        }),
+        ("an arena that is too small", |it| it.arena_bytes = 64),
+        ("a result nowhere", |it| {
+            it.phases.get_mut(&Phase::Step).unwrap().results.insert("r9".to_owned(), BufferId(999));
+        }),
+        ("a shape out of range", |it| it.buffers[0].shape = Shape(vec![usize::MAX, 3])),
+        ("smaller buffers", |it| it.buffers.iter_mut().for_each(|it| it.shape = Shape(vec![1]))),
+        ("integers for reals", |it| it.buffers.iter_mut().for_each(|it| it.dtype = DType::U8)),
+        ("an output on its input", |it| {
+            let launch = it.phases.get_mut(&Phase::Step).unwrap().launches.iter_mut().next().unwrap();
+            launch.inputs[0] = launch.outputs[0];
+        }),
+        ("odd offsets", |it| {
+            for buffer in &mut it.buffers {
+                if let BufferKind::Arena { offset } = &mut buffer.kind {
+                    *offset += 1;
+                }
+            }
+        }),
+        ("offsets beyond all memory", |it| {
+            for buffer in &mut it.buffers {
+                if let BufferKind::Arena { offset } = &mut buffer.kind {
+                    *offset = usize::MAX - 63;
+                }
+            }
+        }),
+    ];
+    for (what, change) in breaks {
+        let mut broken = plan();
+        change(&mut broken);
+        assert!(refused(broken), "{what}");
+    }
+    let text = sphc::plan::to_yaml(&plan()).expect("a plan is YAML");
+    for (from, to) in [("kernel: [3, 3]", "kernel: [0, 3]"), ("stride: [1, 1]", "stride: [1, 0]")] {
+        assert!(text.contains(from), "{text}");
+        let broken = sphc::plan::from_yaml("plan.yaml", &text.replace(from, to)).expect("still a plan's text");
+        assert!(refused(broken), "{to}");
+    }
+    assert!(plan().phases.contains_key(&step));
+}
+
+#[test]
+fn data_of_another_size_and_missing_data_are_errors() {
+    let plan = Arc::new(plan());
+    let backend = CpuBackend::new(plan.clone(), Some(2)).expect("the plan is sound");
+    assert!(sphc::runtime::Backend::describe(&backend).starts_with("CPU, 2 threads, "));
+    let mut session = Session::new(plan, Box::new(backend)).expect("memory for a small plan");
+    assert!(matches!(session.run(Phase::Step), Err(RuntimeError::Size { found: 0, .. })));
+    let wrong = session.bind(Extern::Named("x0".to_owned()), &[0; 12]);
+    assert!(matches!(wrong, Err(RuntimeError::Size { found: 12, .. })));
+}
+
+#[test]
+fn a_plan_larger_than_any_memory_is_an_error() {
+    let mut plan = plan();
+    plan.arena_bytes = isize::MAX as usize - (4 << 20);
+    let error = CpuBackend::new(Arc::new(plan), Some(1)).err().expect("no machine has this much");
+    assert!(matches!(error, RuntimeError::Memory { .. }), "{error}");
+}
