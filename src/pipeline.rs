@@ -1,1 +1,130 @@
 //! Every pass, once, in order.
+//!
+//! [`check`] goes as far as a user's mistakes can show; [`compile`] cannot fail. In debug builds the
+//! verifier runs after every pass and names the one that broke an invariant.
+
+use crate::diag::{Diagnostic, FileId, Sink, Sources};
+use crate::fuse::{Fused, fuse};
+use crate::ir::{Graph, OriginId, verify};
+use crate::lower::{Settings, lower};
+use crate::plan::{Config, Plan, Precision, plan};
+use crate::shape::Typed;
+use crate::syntax::{ast, parse};
+use crate::{autodiff, shape};
+use sha2::{Digest, Sha256};
+use std::time::{Duration, Instant};
+
+/// How long a pass took.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// Its name.
+    pub pass: &'static str,
+    /// From its start to its end.
+    pub time: Duration,
+}
+
+/// A text with everything that was found in it.
+pub struct Checked {
+    /// The text, what it imports, and the prelude.
+    pub sources: Sources,
+    /// In order of place.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The tree; parts that could not be read are missing from it.
+    pub ast: ast::File,
+    /// The graph before the shape check, when there is one.
+    pub graph: Option<Graph>,
+    /// The checked graph, when there were no errors.
+    pub typed: Option<Typed>,
+    /// What it took.
+    pub timings: Vec<Timing>,
+}
+
+/// What the compiler makes of a checked graph.
+pub struct Compiled {
+    /// With loss, gradients and updates.
+    pub training: Typed,
+    /// Grouped into kernels.
+    pub fused: Fused,
+    /// To be run.
+    pub plan: Plan,
+    /// What it took.
+    pub timings: Vec<Timing>,
+}
+
+/// Parses, lowers and checks `text`. `load` reads imports, given a path that is already joined to
+/// the importing file's.
+pub fn check(
+    path: &str,
+    text: &str,
+    load: &mut dyn FnMut(&str) -> Result<String, String>,
+    settings: &Settings,
+) -> Checked {
+    let mut sources = Sources::new();
+    let main = sources.add(path, text);
+    let mut sink = Sink::new();
+    let mut timings = Vec::new();
+
+    let ast = timed("syntax", &mut timings, || parse(main, text, &mut sink));
+    let graph = timed("lower", &mut timings, || lower(&ast, main, &mut sources, load, settings, &mut sink));
+    let typed = graph.clone().and_then(|it| {
+        verified(&it, "lower");
+        timed("shape", &mut timings, || shape::check(it, &mut sink))
+    });
+    let typed = typed.filter(|_| !sink.has_errors());
+    if let Some(it) = &typed {
+        verified(it, "shape");
+    }
+    Checked { sources, diagnostics: sink.finish(), ast, graph, typed, timings }
+}
+
+/// Differentiates, fuses and plans. `hash` identifies what the graph was made from.
+pub fn compile(typed: Typed, sources: &Sources, precision: Precision, hash: String) -> Compiled {
+    let mut timings = Vec::new();
+    let training = timed("autodiff", &mut timings, || autodiff::training(typed));
+    verified(&training, "autodiff");
+    let fused = timed("fuse", &mut timings, || fuse(training.clone()));
+    verified(&fused.typed, "fuse");
+    let plan = timed("plan", &mut timings, || {
+        let line = |origin: OriginId| line_of(training.graph(), sources, origin);
+        plan(&fused, &Config { precision, hash, line: &line })
+    });
+    Compiled { training, fused, plan, timings }
+}
+
+/// `models/spherenet9.sph:20`, the line of the user's file that an origin leads to; empty for what
+/// the compiler made of itself.
+pub fn line_of(graph: &Graph, sources: &Sources, origin: OriginId) -> String {
+    let span = graph.origin_of(origin).span;
+    if origin == OriginId::default() || sources.iter().count() <= span.file.0 as usize {
+        return String::new();
+    }
+    sources.line_of(span)
+}
+
+/// SHA-256 of everything that decides the numbers of a run: the texts and those settings that change
+/// the arithmetic. The number of iterations and the intervals are left out, so that a run can be
+/// resumed for longer; where the files lie does not matter.
+pub fn hash(sources: &Sources, settings: &Settings, precision: Precision) -> String {
+    let mut hash = Sha256::new();
+    for (id, source) in sources.iter() {
+        hash.update([u8::from(id == FileId(0))]);
+        hash.update((source.text.len() as u64).to_le_bytes());
+        hash.update(source.text.as_bytes());
+    }
+    let Settings { set, batch, seed, no_shuffle, no_augment, data, .. } = settings;
+    hash.update(format!("{set:?} {batch:?} {seed:?} {no_shuffle} {no_augment} {precision:?} {data:?}").as_bytes());
+    hash.finalize().iter().map(|it| format!("{it:02x}")).collect()
+}
+
+fn timed<T>(pass: &'static str, timings: &mut Vec<Timing>, run: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let res = run();
+    timings.push(Timing { pass, time: start.elapsed() });
+    res
+}
+
+fn verified(graph: &Graph, pass: &str) {
+    if cfg!(debug_assertions) {
+        verify::verify(graph, pass);
+    }
+}

@@ -1,0 +1,146 @@
+//! Flags that several commands share.
+
+use super::failure::Failure;
+use clap::{Args, ValueEnum};
+use sphc::data::{self, CATALOG, Dataset, Entry, Place};
+use sphc::lower::{DataInfo, Settings};
+use sphc::plan::Precision;
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people
+    #[default]
+    Human,
+    /// For programs: JSON, one object per line
+    Json,
+}
+
+/// `--set`.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct SetArgs {
+    /// Set a `param` of the file, such as norm=linear or widths=[16,24,32]
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parse_set)]
+    pub(super) set: Vec<(String, String)>,
+}
+
+fn parse_set(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
+        _ => Err("expected NAME=VALUE".into()),
+    }
+}
+
+/// What replaces the recipe's own words.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct RecipeArgs {
+    /// Data set: a name, or a directory in the CIFAR-10 binary layout
+    #[arg(long, value_name = "NAME|DIR")]
+    pub(super) data: Option<String>,
+    /// Examples per step
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub(super) batch: Option<u64>,
+    /// Number of steps
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub(super) iterations: Option<u64>,
+    /// Seed of initial values, shuffling and augmentation
+    #[arg(long, value_name = "N")]
+    pub(super) seed: Option<u64>,
+    /// Take batches in the order of the files
+    #[arg(long)]
+    pub(super) no_shuffle: bool,
+    /// Take images as they are
+    #[arg(long)]
+    pub(super) no_augment: bool,
+    /// Evaluate on the test set every N steps; 0 is only at the end
+    #[arg(long, value_name = "N")]
+    pub(super) evaluate_every: Option<u64>,
+    /// Write a checkpoint every N steps; 0 is only at the end
+    #[arg(long, value_name = "N")]
+    pub(super) checkpoint_every: Option<u64>,
+}
+
+pub(super) fn positive(text: &str) -> Result<u64, String> {
+    match text.replace('_', "").parse() {
+        Ok(0) => Err("must be at least 1".into()),
+        Ok(it) => Ok(it),
+        Err(_) => Err("expected a whole number".into()),
+    }
+}
+
+/// Settings of a compilation that needs no data set to be there.
+pub(super) fn settings(set: &SetArgs, recipe: &RecipeArgs) -> Settings {
+    Settings {
+        set: set.set.clone(),
+        batch: recipe.batch.map(|it| it as usize),
+        iterations: recipe.iterations,
+        seed: recipe.seed,
+        evaluate_every: recipe.evaluate_every,
+        checkpoint_every: recipe.checkpoint_every,
+        no_shuffle: recipe.no_shuffle,
+        no_augment: recipe.no_augment,
+        known_data: CATALOG.iter().map(usual).collect(),
+        data: None,
+    }
+}
+
+/// What is usual for a data set of the catalog.
+pub(super) fn usual(entry: &Entry) -> DataInfo {
+    DataInfo {
+        name: entry.name.into(),
+        image: entry.image,
+        classes: entry.classes,
+        train_examples: entry.train_examples,
+        test_examples: entry.test_examples,
+    }
+}
+
+/// What the compiler must know of a data set that was read.
+pub(super) fn info(data: &Dataset) -> DataInfo {
+    DataInfo {
+        name: data.name.clone(),
+        image: data.image,
+        classes: data.classes.len(),
+        train_examples: data.train.len(),
+        test_examples: data.test.len(),
+    }
+}
+
+/// Reads the data set that `--data` or a model names, and says where it was.
+pub(super) fn read_data(wanted: &str) -> Result<(Dataset, String), Failure> {
+    let (entry, place) = data::locate(wanted)?;
+    let dataset = data::read(entry, &place)?;
+    let place = match place {
+        Place::Embedded => "embedded".into(),
+        Place::Directory(it) => it.display().to_string(),
+    };
+    Ok((dataset, place))
+}
+
+/// `--precision`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum PrecisionArg {
+    /// 32-bit floats
+    #[default]
+    F32,
+    /// 32-bit floats, products in TensorFloat-32 (GPU)
+    Tf32,
+    /// Activations in bfloat16 (GPU)
+    Bf16,
+    /// 64-bit floats (CPU)
+    F64,
+}
+
+impl PrecisionArg {
+    /// What the compiler can make of it.
+    pub(super) fn get(self) -> Result<Precision, Failure> {
+        match self {
+            PrecisionArg::F32 => Ok(Precision::F32),
+            PrecisionArg::F64 => Ok(Precision::F64),
+            PrecisionArg::Tf32 | PrecisionArg::Bf16 => Err(Failure::new(
+                "the precisions tf32 and bf16 need a GPU, and this build has no CUDA backend",
+                "use `--precision f32`",
+            )),
+        }
+    }
+}

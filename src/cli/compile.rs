@@ -1,0 +1,146 @@
+//! `sphc compile`.
+
+use super::args::{self, RecipeArgs, SetArgs};
+use super::failure::{Failure, Outcome};
+use super::{load, table};
+use clap::ValueEnum;
+use sphc::plan::{self, Plan};
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A model file (.sph)
+    file: PathBuf,
+    /// Write plan.yaml into this directory
+    #[arg(short, long, value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// Print what a stage made
+    #[arg(long, value_enum, value_name = "STAGE")]
+    emit: Option<Stage>,
+    /// What to compile for
+    #[arg(long, value_enum, default_value_t)]
+    target: Target,
+    /// Print how long each pass took, on standard error
+    #[arg(long)]
+    timings: bool,
+    /// Arithmetic and storage
+    #[arg(long, value_enum, default_value_t)]
+    precision: args::PrecisionArg,
+    #[command(flatten)]
+    set: SetArgs,
+    #[command(flatten)]
+    recipe: RecipeArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Stage {
+    /// The parsed text
+    Ast,
+    /// The graph before its shapes are checked
+    Ir,
+    /// The graph with all shapes
+    Typed,
+    /// With loss, gradients and updates
+    Grad,
+    /// Grouped into kernels
+    Fused,
+    /// The distinct kernels
+    Kernels,
+    /// The executable plan
+    Plan,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Target {
+    #[default]
+    Cpu,
+    Cuda,
+}
+
+pub(super) fn run(args: &Args) -> Outcome {
+    if args.target == Target::Cuda {
+        return Err(Failure::new("this build has no CUDA backend", "compile with `--target cpu`"));
+    }
+    let precision = args.precision.get()?;
+    let mut settings = args::settings(&args.set, &args.recipe);
+    if let Some(wanted) = &args.recipe.data {
+        settings.data = Some(args::info(&args::read_data(wanted)?.0));
+    }
+    let mut out = io::stdout();
+    if matches!(args.emit, Some(Stage::Ast | Stage::Ir)) {
+        // These are there for files with mistakes, too.
+        let checked = load::check(&args.file, &settings)?;
+        let text = match (args.emit, &checked.graph) {
+            (Some(Stage::Ast), _) => format!("{:#?}\n", checked.ast),
+            (_, Some(graph)) => graph.to_string(),
+            (_, None) => String::new(),
+        };
+        out.write_all(text.as_bytes())?;
+        load::demand(&checked)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let model = load::compile(&args.file, settings, precision)?;
+    let compiled = &model.compiled;
+    if args.timings {
+        let timings = model.checked.timings.iter().chain(&compiled.timings);
+        for it in timings {
+            let _ = writeln!(io::stderr(), "{:>10} {:9.3} ms", it.pass, it.time.as_secs_f64() * 1e3);
+        }
+    }
+    match args.emit {
+        Some(Stage::Typed) => write!(out, "{}", model.checked.typed.as_ref().ok_or(Failure::Reported)?.graph())?,
+        Some(Stage::Grad) => write!(out, "{}", compiled.training.graph())?,
+        Some(Stage::Fused) => write!(out, "{}", compiled.fused)?,
+        Some(Stage::Kernels) => out.write_all(kernels(&compiled.plan).as_bytes())?,
+        Some(Stage::Plan) => out.write_all(plan::to_yaml(&compiled.plan).map_err(Failure::from_error)?.as_bytes())?,
+        Some(Stage::Ast | Stage::Ir) | None => {}
+    }
+    if let Some(directory) = &args.output {
+        let path = write_plan(directory, &compiled.plan)?;
+        let _ = writeln!(io::stderr(), "wrote {}", path.display());
+    } else if args.emit.is_none() {
+        write!(out, "{}", summary(&compiled.plan))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write_plan(directory: &Path, plan: &Plan) -> Result<PathBuf, Failure> {
+    let text = plan::to_yaml(plan).map_err(Failure::from_error)?;
+    let path = directory.join("plan.yaml");
+    std::fs::create_dir_all(directory).and_then(|()| std::fs::write(&path, text)).map_err(|cause| {
+        Failure::new(format!("cannot write `{}`: {cause}", path.display()), "give a writable directory with `-o`")
+    })?;
+    Ok(path)
+}
+
+/// One block per distinct kernel.
+fn kernels(plan: &Plan) -> String {
+    let mut res = String::new();
+    for (at, kernel) in plan.kernels.iter().enumerate() {
+        let uses = plan.phases.values().flat_map(|it| &it.launches).filter(|it| it.kernel == at).count();
+        let _ = writeln!(res, "kernel {at}, launched {uses} times");
+        for line in format!("{kernel:?}").lines() {
+            let _ = writeln!(res, "  {line}");
+        }
+    }
+    res
+}
+
+fn summary(plan: &Plan) -> String {
+    let mut res = String::new();
+    let launches = |it: &plan::PhasePlan| it.launches.len();
+    let phases: Vec<String> = plan.phases.iter().map(|(phase, it)| format!("{} in {phase:?}", launches(it))).collect();
+    let _ = writeln!(
+        res,
+        "{}: {} kernels, launches: {}; {} of memory",
+        plan.name,
+        plan.kernels.len(),
+        phases.join(", ").to_lowercase(),
+        table::bytes(plan.memory().total()),
+    );
+    let _ = writeln!(res, "`-o DIR` writes the plan, `--emit STAGE` prints a stage");
+    res
+}

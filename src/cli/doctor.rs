@@ -1,0 +1,62 @@
+//! `sphc doctor`: one line each, with the remedy where something is missing.
+
+use super::failure::Outcome;
+use sphc::data::{self, CATALOG, Place};
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {}
+
+pub(super) fn run(_: &Args) -> Outcome {
+    let mut out = io::stdout();
+    writeln!(out, "sphc        {} for {}-{}", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH, std::env::consts::OS)?;
+    writeln!(out, "cpu         {}", cpu())?;
+    let threads = std::thread::available_parallelism().map_or(1, |it| it.get());
+    writeln!(out, "threads     {threads} (`--threads N` takes fewer; the results are the same bits)")?;
+    if let Some(memory) = proc_value("/proc/meminfo", "MemAvailable") {
+        writeln!(out, "memory      {memory} available (`sphc show FILE` tells what a model needs)")?;
+    }
+    writeln!(out, "cuda        this build has no CUDA backend; `--device cpu` trains everything")?;
+    for entry in CATALOG {
+        let place = match data::locate(entry.name) {
+            Ok((_, Place::Embedded)) => "embedded".to_owned(),
+            Ok((_, Place::Directory(it))) => format!("found in {}", it.display()),
+            Err(_) => format!("not found: {}, and give the directory with `--data DIR`", entry.source),
+        };
+        writeln!(out, "{:<11} {place}", entry.name)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn cpu() -> String {
+    let name = proc_value("/proc/cpuinfo", "model name").unwrap_or_else(|| std::env::consts::ARCH.into());
+    let features = features();
+    if features.is_empty() {
+        format!("{name}; none of the vector extensions that the kernels know")
+    } else {
+        format!("{name}; {}", features.join(", "))
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn features() -> Vec<&'static str> {
+    let all = [
+        ("avx2", std::arch::is_x86_feature_detected!("avx2")),
+        ("fma", std::arch::is_x86_feature_detected!("fma")),
+        ("avx512f", std::arch::is_x86_feature_detected!("avx512f")),
+    ];
+    all.into_iter().filter(|it| it.1).map(|it| it.0).collect()
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn features() -> Vec<&'static str> {
+    Vec::new()
+}
+
+/// The first `key : value` of a file that Linux keeps.
+fn proc_value(path: &str, key: &str) -> Option<String> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let line = text.lines().find(|it| it.starts_with(key))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}

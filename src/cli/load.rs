@@ -1,0 +1,150 @@
+//! From a path on the command line to a checked model or a plan.
+
+use super::args::{self, RecipeArgs, SetArgs};
+use super::failure::Failure;
+use sphc::data::Dataset;
+use sphc::diag::{self, Sources};
+use sphc::lower::Settings;
+use sphc::pipeline::{self, Checked, Compiled};
+use sphc::plan::{self, Plan, Precision};
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+
+/// Reads a text, or says why not and what to do.
+pub(super) fn read_text(path: &Path) -> Result<String, Failure> {
+    let shown = path.display();
+    if path.is_dir() {
+        return Err(Failure::new(format!("cannot read `{shown}`: it is a directory"), "give a file in it"));
+    }
+    let bytes = std::fs::read(path).map_err(|it| match it.kind() {
+        io::ErrorKind::NotFound => {
+            Failure::new(format!("cannot read `{shown}`: there is no such file"), "check the path")
+        }
+        _ => Failure::new(format!("cannot read `{shown}`: {it}"), "check that the file may be read"),
+    })?;
+    String::from_utf8(bytes).map_err(|it| {
+        let at = it.utf8_error().valid_up_to();
+        Failure::new(format!("cannot read `{shown}`: it is not UTF-8 text (byte {at})"), "save it as UTF-8")
+    })
+}
+
+/// Whether diagnostics on standard error may have colours.
+pub(super) fn colour() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty())
+}
+
+/// Parses and checks a file; its mistakes are in the result.
+pub(super) fn check(path: &Path, settings: &Settings) -> Result<Checked, Failure> {
+    let text = read_text(path)?;
+    let mut load = |path: &str| std::fs::read_to_string(path).map_err(|it| it.to_string());
+    Ok(pipeline::check(&path.display().to_string(), &text, &mut load, settings))
+}
+
+/// Shows diagnostics of a file that is to be worked on; fails when there are errors.
+pub(super) fn demand(checked: &Checked) -> Result<(), Failure> {
+    let text = diag::render::render(&checked.diagnostics, &checked.sources, colour());
+    let _ = io::stderr().write_all(text.as_bytes());
+    if checked.typed.is_some() {
+        return Ok(());
+    }
+    let _ = writeln!(io::stderr(), "error: {} in the model", diag::render::count(&checked.diagnostics));
+    Err(Failure::Reported)
+}
+
+/// A model with everything a command may want of it.
+pub(super) struct Model {
+    /// What `check` found.
+    pub(super) checked: Checked,
+    /// What the compiler made.
+    pub(super) compiled: Compiled,
+}
+
+/// Compiles a file for the data set that `data` tells, or for what is usual for the one it names.
+pub(super) fn compile(path: &Path, settings: Settings, precision: Precision) -> Result<Model, Failure> {
+    let checked = check(path, &settings)?;
+    demand(&checked)?;
+    finish(checked, &settings, precision)
+}
+
+fn finish(checked: Checked, settings: &Settings, precision: Precision) -> Result<Model, Failure> {
+    let typed = checked.typed.clone().ok_or(Failure::Reported)?;
+    let hash = pipeline::hash(&checked.sources, settings, precision);
+    let compiled = pipeline::compile(typed, &checked.sources, precision, hash);
+    Ok(Model { checked, compiled })
+}
+
+/// A plan with the data set it is for.
+pub(super) struct Ready {
+    pub(super) plan: Plan,
+    pub(super) data: Dataset,
+    /// Where the data set was.
+    pub(super) place: String,
+    /// Empty when the plan was made before.
+    pub(super) sources: Sources,
+}
+
+/// Whether a path names a plan rather than a model.
+pub(super) fn is_plan(path: &Path) -> bool {
+    path.extension().is_some_and(|it| it == "yaml" || it == "yml")
+}
+
+/// Reads or makes the plan of `path` and reads its data set, whose sizes go into the plan.
+pub(super) fn ready(path: &Path, set: &SetArgs, recipe: &RecipeArgs, precision: Precision) -> Result<Ready, Failure> {
+    if is_plan(path) {
+        return ready_plan(path, set, recipe, precision);
+    }
+    let mut settings = args::settings(set, recipe);
+    // Mistakes in the file come before a data set that is missing; with `--data` they need its sizes.
+    let first = check(path, &settings)?;
+    let named = first.typed.as_ref().and_then(|it| it.recipe.as_ref()).map(|it| it.data.clone());
+    let wanted = match (&recipe.data, named) {
+        (Some(it), _) => it.clone(),
+        (None, Some(it)) => it,
+        (None, None) => {
+            demand(&first)?;
+            let name = path.display();
+            return Err(Failure::new(
+                format!("`{name}` has no recipe, so there is nothing to train"),
+                "add a `train { ... }` section to the file",
+            ));
+        }
+    };
+    let (data, place) = args::read_data(&wanted)?;
+    settings.data = Some(args::info(&data));
+    let model = compile(path, settings, precision)?;
+    Ok(Ready { plan: model.compiled.plan, data, place, sources: model.checked.sources })
+}
+
+fn ready_plan(path: &Path, set: &SetArgs, recipe: &RecipeArgs, precision: Precision) -> Result<Ready, Failure> {
+    let fixed = [
+        ("--set", !set.set.is_empty()),
+        ("--batch", recipe.batch.is_some()),
+        ("--seed", recipe.seed.is_some()),
+        ("--no-shuffle", recipe.no_shuffle),
+        ("--no-augment", recipe.no_augment),
+    ];
+    if let Some((flag, _)) = fixed.iter().find(|it| it.1) {
+        return Err(Failure::new(
+            format!("`{flag}` cannot change a plan, which is compiled already"),
+            "give it to `sphc compile`, or train the `.sph` file",
+        ));
+    }
+    let text = read_text(path)?;
+    let mut plan = plan::from_yaml(&path.display().to_string(), &text).map_err(Failure::from_error)?;
+    if precision != Precision::default() && precision != plan.precision {
+        return Err(Failure::new(
+            format!("the plan `{}` is compiled for another precision", path.display()),
+            "give `--precision` to `sphc compile`",
+        ));
+    }
+    let name = plan.name.clone();
+    let Some(training) = &mut plan.training else {
+        return Err(Failure::from_error(sphc::train::TrainError::NoRecipe { model: name }));
+    };
+    training.iterations = recipe.iterations.unwrap_or(training.iterations);
+    training.evaluate_every = recipe.evaluate_every.unwrap_or(training.evaluate_every);
+    training.checkpoint_every = recipe.checkpoint_every.unwrap_or(training.checkpoint_every);
+    let wanted = recipe.data.clone().unwrap_or_else(|| training.data.clone());
+    let (data, place) = args::read_data(&wanted)?;
+    Ok(Ready { plan, data, place, sources: Sources::new() })
+}

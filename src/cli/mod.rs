@@ -1,0 +1,62 @@
+//! The command line: one file per command, and what they share.
+//!
+//! Results go to standard output, everything else to standard error. Exit status: 0, 1 for a failure
+//! that a user can see, 2 for a wrong command line, 130 after Ctrl-C.
+
+mod args;
+mod check;
+mod compile;
+mod data;
+mod doctor;
+mod explain;
+mod failure;
+mod load;
+mod plot;
+mod show;
+mod table;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Compiles declarative model descriptions (.sph) and trains them.
+#[derive(Debug, Parser)]
+#[command(name = "sphc", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Report every mistake in models
+    Check(check::Args),
+    /// Explain a diagnostic by its code
+    Explain(explain::Args),
+    /// Show layers, parameters, cost and memory of a model
+    Show(show::Args),
+    /// Compile to an executable plan, or print a stage
+    Compile(compile::Args),
+    /// Draw the curves of runs
+    Plot(plot::Args),
+    /// List and verify data sets
+    Data(data::Args),
+    /// Say what this machine offers, and what is missing
+    Doctor(doctor::Args),
+}
+
+/// Runs the command and turns what went wrong into a message and an exit status.
+pub(crate) fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Check(args) => check::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Show(args) => show::run(&args),
+        Command::Compile(args) => compile::run(&args),
+        Command::Plot(args) => plot::run(&args),
+        Command::Data(args) => data::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(failure) => failure.report(),
+    }
+}

@@ -1,0 +1,231 @@
+//! `sphc show`.
+
+use super::args::{self, RecipeArgs, SetArgs};
+use super::failure::Outcome;
+use super::load::{self, Model};
+use super::table;
+use clap::ValueEnum;
+use serde_json::{Value, json};
+use sphc::ir::{Graph, Phase};
+use sphc::pipeline::line_of;
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A model file (.sph)
+    file: PathBuf,
+    /// A table, a Graphviz graph of the layers, or JSON
+    #[arg(long, value_enum, default_value_t)]
+    format: View,
+    /// Arithmetic and storage
+    #[arg(long, value_enum, default_value_t)]
+    precision: args::PrecisionArg,
+    #[command(flatten)]
+    set: SetArgs,
+    #[command(flatten)]
+    recipe: RecipeArgs,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum View {
+    #[default]
+    Table,
+    Dot,
+    Json,
+}
+
+/// What is shown of a layer.
+struct Row {
+    path: String,
+    kind: String,
+    shape: Vec<usize>,
+    parameters: usize,
+    /// Of evaluating one example.
+    flops: u64,
+    /// Of its result in training, for one batch.
+    bytes: usize,
+    line: String,
+}
+
+pub(super) fn run(args: &Args) -> Outcome {
+    let mut settings = args::settings(&args.set, &args.recipe);
+    if let Some(wanted) = &args.recipe.data {
+        settings.data = Some(args::info(&args::read_data(wanted)?.0));
+    }
+    let model = load::compile(&args.file, settings, args.precision.get()?)?;
+    let rows = rows(&model);
+    let text = match args.format {
+        View::Table => as_table(&model, &rows),
+        View::Dot => as_dot(model.compiled.training.graph(), &rows),
+        View::Json => format!("{}\n", as_json(&model, &rows)),
+    };
+    io::stdout().write_all(text.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn rows(model: &Model) -> Vec<Row> {
+    let graph = model.compiled.training.graph();
+    let fused = &model.compiled.fused;
+    let batch = model.compiled.plan.training.as_ref().map_or(1, |it| it.batch);
+    let evaluate = fused.phases.get(&Phase::Evaluate).map_or(&[][..], Vec::as_slice);
+    let mut res = Vec::new();
+    for layer in &graph.layers {
+        let shape = graph.shape(layer.output).dims();
+        // A layer's cost is that of the kernels that begin in it.
+        let flops: u64 = evaluate.iter().filter(|it| it.layer(graph) == layer.path).map(|it| it.flops).sum();
+        res.push(Row {
+            path: layer.path.clone(),
+            kind: layer.kind.clone(),
+            shape: shape.get(1..).unwrap_or(&[]).to_vec(),
+            parameters: graph.params.iter().filter(|it| it.layer == layer.path).map(|it| it.shape.len()).sum(),
+            flops: flops / batch as u64,
+            bytes: shape.iter().product::<usize>() * model.compiled.plan.precision.bytes(sphc::ir::DType::Real),
+            line: line_of(graph, &model.checked.sources, layer.origin),
+        });
+    }
+    res
+}
+
+fn shape(dims: &[usize]) -> String {
+    dims.iter().map(ToString::to_string).collect::<Vec<_>>().join("x")
+}
+
+fn as_table(model: &Model, rows: &[Row]) -> String {
+    let plan = &model.compiled.plan;
+    let graph = model.compiled.training.graph();
+    let mut res = String::new();
+    if let Some(docs) = docs(model) {
+        let _ = writeln!(res, "{docs}\n");
+    }
+    let cells: Vec<Vec<String>> = rows
+        .iter()
+        .map(|it| {
+            vec![
+                it.path.clone(),
+                it.kind.clone(),
+                shape(&it.shape),
+                if it.parameters == 0 { String::new() } else { table::grouped(it.parameters as u64) },
+                if it.flops == 0 { String::new() } else { table::scaled(it.flops as f64) },
+                table::bytes(it.bytes),
+                it.line.clone(),
+            ]
+        })
+        .collect();
+    res += &table::render(&["layer", "kind", ">output", ">parameters", ">FLOPs", ">bytes", "line"], &cells);
+    let parameters: usize = graph.params.iter().map(|it| it.shape.len()).sum();
+    let _ = writeln!(res, "\nparameters   {}", table::grouped(parameters as u64));
+    let phase = |phase: Phase| {
+        model.compiled.fused.phases.get(&phase).iter().flat_map(|it| it.iter()).map(|it| it.flops).sum::<u64>()
+    };
+    if let Some(training) = &plan.training {
+        let each = phase(Phase::Evaluate) as f64 / training.batch as f64;
+        let _ = writeln!(
+            res,
+            "arithmetic   {}FLOPs to evaluate an image, {}FLOPs a step of {} images",
+            table::scaled(each),
+            table::scaled(phase(Phase::Step) as f64),
+            training.batch
+        );
+    }
+    let memory = plan.memory();
+    let _ = writeln!(
+        res,
+        "memory       {}: arena {}, parameters {}, states {}, data {}, workspace {}, constants {}",
+        table::bytes(memory.total()),
+        table::bytes(memory.arena),
+        table::bytes(memory.parameters),
+        table::bytes(memory.states),
+        table::bytes(memory.data),
+        table::bytes(memory.workspace),
+        table::bytes(memory.constants),
+    );
+    if let Some(training) = &plan.training {
+        let _ = writeln!(
+            res,
+            "recipe       {} iterations of {} images of {}",
+            training.iterations, training.batch, training.data
+        );
+    }
+    res
+}
+
+/// The file's `//!` lines.
+fn docs(model: &Model) -> Option<String> {
+    let (_, main) = model.checked.sources.iter().next()?;
+    let lines: Vec<&str> = main.text.lines().map_while(|it| it.strip_prefix("//!")).map(str::trim).collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+fn as_json(model: &Model, rows: &[Row]) -> Value {
+    let plan = &model.compiled.plan;
+    let memory = plan.memory();
+    let layers: Vec<Value> = rows
+        .iter()
+        .map(|it| {
+            json!({
+                "layer": it.path,
+                "kind": it.kind,
+                "output": it.shape,
+                "parameters": it.parameters,
+                "flops": it.flops,
+                "bytes": it.bytes,
+                "line": it.line,
+            })
+        })
+        .collect();
+    let graph = model.compiled.training.graph();
+    let parameters: Vec<Value> =
+        graph.params.iter().map(|it| json!({ "name": it.path, "shape": it.shape.dims() })).collect();
+    json!({
+        "model": plan.name,
+        "hash": plan.hash,
+        "layers": layers,
+        "parameters": parameters,
+        "parameter_count": graph.params.iter().map(|it| it.shape.len()).sum::<usize>(),
+        "training": plan.training,
+        "memory": {
+            "total": memory.total(),
+            "arena": memory.arena,
+            "parameters": memory.parameters,
+            "states": memory.states,
+            "data": memory.data,
+            "workspace": memory.workspace,
+            "constants": memory.constants,
+        },
+    })
+}
+
+/// Layers as boxes; an edge where a layer's result is reached from another's through nodes of no
+/// layer's end.
+fn as_dot(graph: &Graph, rows: &[Row]) -> String {
+    let mut res =
+        format!("digraph \"{}\" {{\n  rankdir = TB;\n  node [shape = box, fontname = \"sans-serif\"];\n", graph.name);
+    for (at, row) in rows.iter().enumerate() {
+        let text = format!("{}\\n{}\\n{}", row.path, row.kind, shape(&row.shape)).replace('"', "'");
+        let _ = writeln!(res, "  l{at} [label = \"{text}\"];");
+    }
+    let ends: Vec<_> = graph.layers.iter().map(|it| it.output).collect();
+    for (at, layer) in graph.layers.iter().enumerate() {
+        let mut todo = graph.operands(layer.output);
+        let mut seen = std::collections::BTreeSet::new();
+        let mut sources = std::collections::BTreeSet::new();
+        while let Some(id) = todo.pop() {
+            if !seen.insert(id) {
+                continue;
+            }
+            match ends.iter().position(|it| *it == id) {
+                Some(from) if from != at => {
+                    sources.insert(from);
+                }
+                _ => todo.extend(graph.operands(id)),
+            }
+        }
+        for from in sources {
+            let _ = writeln!(res, "  l{from} -> l{at};");
+        }
+    }
+    res + "}\n"
+}

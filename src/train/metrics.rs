@@ -1,0 +1,160 @@
+//! `metrics.jsonl`: one object per logged iteration and per evaluation, in full precision.
+
+use serde::{Deserialize, Serialize};
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::Path;
+
+/// The losses of a batch, before the update that it causes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Losses {
+    /// Counted from 0.
+    pub iteration: u64,
+    /// Loss of the data.
+    pub fit: f64,
+    /// Sum of the l2 penalties.
+    pub reg: f64,
+    /// Sum of the orthogonality penalties.
+    pub orth: f64,
+    /// Sum of the three.
+    pub loss: f64,
+    /// Share of the batch classified right.
+    pub accuracy: f64,
+    /// Learning rate of the update.
+    pub rate: f64,
+    /// Since the start, over all resumed parts.
+    pub seconds: f64,
+}
+
+/// An evaluation on the test set.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tested {
+    /// Updates done.
+    pub iteration: u64,
+    /// Mean loss of the data.
+    pub test_loss: f64,
+    /// Share classified right.
+    pub test_accuracy: f64,
+}
+
+/// A line.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Line {
+    /// Of training.
+    Losses(Losses),
+    /// Of evaluation.
+    Tested(Tested),
+}
+
+/// Appends to the file; every line is in the operating system's hands when `push` returns.
+#[derive(Debug)]
+pub struct Log {
+    file: File,
+}
+
+impl Log {
+    /// Starts a file with these lines, in place of what was there. The new file is complete before
+    /// it takes the old one's name.
+    pub fn start(path: &Path, lines: &[Line]) -> io::Result<Log> {
+        let mut text = Vec::new();
+        for line in lines {
+            serde_json::to_writer(&mut text, line)?;
+            text.push(b'\n');
+        }
+        super::run_dir::write_atomically(path, &text)?;
+        Ok(Log { file: OpenOptions::new().append(true).open(path)? })
+    }
+
+    /// Appends a line.
+    pub fn push(&mut self, line: &Line) -> io::Result<()> {
+        let mut text = serde_json::to_vec(line)?;
+        text.push(b'\n');
+        self.file.write_all(&text)
+    }
+
+    /// Waits until all lines are on the disk.
+    pub fn sync(&mut self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+}
+
+/// The lines of a file. A last line that was cut short (by a crash) is left out.
+pub fn read(path: &Path) -> io::Result<Vec<Line>> {
+    let mut res = Vec::new();
+    for line in BufReader::new(File::open(path)?).lines() {
+        match serde_json::from_str(&line?) {
+            Ok(line) => res.push(line),
+            Err(_) => break,
+        }
+    }
+    Ok(res)
+}
+
+/// The lines that a run which is continued after `step` updates keeps: those that an undisturbed
+/// run would have written by then.
+pub fn kept(lines: Vec<Line>, step: u64, log_every: u64, evaluate_every: u64) -> Vec<Line> {
+    let mut res = lines;
+    res.retain(|line| match line {
+        // The last iteration and the end are logged off schedule; now they are neither.
+        Line::Losses(it) => it.iteration + 1 < step || it.iteration + 1 == step && it.iteration % log_every == 0,
+        Line::Tested(it) => {
+            it.iteration < step || it.iteration == step && evaluate_every != 0 && step.is_multiple_of(evaluate_every)
+        }
+    });
+    res
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn losses(iteration: u64) -> Line {
+        let third = 1.0 / 3.0;
+        Line::Losses(Losses {
+            iteration,
+            fit: third,
+            reg: 1e-300,
+            orth: 0.0,
+            loss: third,
+            accuracy: 0.5,
+            rate: 1e-3,
+            seconds: 1.5,
+        })
+    }
+
+    fn tested(iteration: u64) -> Line {
+        Line::Tested(Tested { iteration, test_loss: 0.1, test_accuracy: 0.9 })
+    }
+
+    #[test]
+    fn lines_keep_every_digit_and_the_agreed_keys() {
+        let text = serde_json::to_string(&losses(0)).unwrap();
+        assert_eq!(
+            text,
+            r#"{"iteration":0,"fit":0.3333333333333333,"reg":1e-300,"orth":0.0,"loss":0.3333333333333333,"accuracy":0.5,"rate":0.001,"seconds":1.5}"#
+        );
+        assert_eq!(serde_json::from_str::<Line>(&text).unwrap(), losses(0));
+        let text = serde_json::to_string(&tested(5)).unwrap();
+        assert_eq!(text, r#"{"iteration":5,"test_loss":0.1,"test_accuracy":0.9}"#);
+        assert_eq!(serde_json::from_str::<Line>(&text).unwrap(), tested(5));
+    }
+
+    #[test]
+    fn continuing_keeps_what_an_undisturbed_run_would_have_written() {
+        let lines = vec![losses(0), losses(10), tested(15), losses(20), losses(24), tested(25), losses(30), tested(30)];
+        assert_eq!(kept(lines.clone(), 25, 10, 15), lines[..4]);
+        assert_eq!(kept(lines.clone(), 31, 10, 15).len(), 8);
+        assert_eq!(kept(lines.clone(), 30, 10, 15).len(), 7);
+    }
+
+    #[test]
+    fn a_line_cut_short_is_left_out() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("metrics.jsonl");
+        let mut log = Log::start(&path, &[losses(0)]).unwrap();
+        log.push(&tested(1)).unwrap();
+        log.file.write_all(b"{\"iteration\":2,\"fi").unwrap();
+        assert_eq!(read(&path).unwrap(), [losses(0), tested(1)]);
+    }
+}

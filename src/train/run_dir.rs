@@ -1,0 +1,171 @@
+//! The run directory: who may use it, what is in it, and how files get there whole.
+
+use super::TrainError;
+use crate::plan::{Precision, Training};
+use serde::Serialize;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Everything needed to repeat a run: `config.yaml`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Manifest {
+    /// Version of the program.
+    pub sphc: String,
+    /// The command, as it was typed.
+    pub command: Vec<String>,
+    /// The model's name.
+    pub model: String,
+    /// SHA-256 of the sources and settings.
+    pub hash: String,
+    /// Of initial values, shuffling and augmentation.
+    pub seed: u64,
+    /// Arithmetic.
+    pub precision: Precision,
+    /// What it ran on.
+    pub device: String,
+    /// `--set`, in order.
+    pub set: Vec<String>,
+    /// Whether `--no-shuffle` was given.
+    pub no_shuffle: bool,
+    /// Whether `--no-augment` was given.
+    pub no_augment: bool,
+    /// Where the data set was read from.
+    pub data: String,
+    /// Weights that it started from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init: Option<PathBuf>,
+    /// The recipe's numbers, after all settings.
+    pub training: Training,
+    /// The texts that were compiled.
+    pub sources: Vec<SourceText>,
+}
+
+/// A text that was compiled.
+#[derive(Clone, Debug, Serialize)]
+pub struct SourceText {
+    /// Its path.
+    pub path: String,
+    /// All of it.
+    pub text: String,
+}
+
+/// A directory that this process may write to, for as long as this value lives.
+#[derive(Debug)]
+pub(super) struct RunDir {
+    pub(super) path: PathBuf,
+    _lock: File,
+}
+
+const UNFINISHED: &str = ".unfinished-";
+
+impl RunDir {
+    /// Makes a directory for a new run, or takes an existing one for `resume`.
+    pub(super) fn open(path: &Path, resume: bool) -> Result<RunDir, TrainError> {
+        let fail = |cause: String, remedy: &str| TrainError::RunDirectory {
+            path: path.into(),
+            cause,
+            remedy: remedy.to_owned(),
+        };
+        let elsewhere = "give a directory that can be written to with `--run DIR`";
+        if path.exists() && !path.is_dir() {
+            return Err(fail("it is a file".into(), elsewhere));
+        }
+        if !resume && path.join("metrics.jsonl").exists() {
+            let remedy = "go on with it with `--resume`, or give another directory with `--run DIR`";
+            return Err(fail("it already holds a run".into(), remedy));
+        }
+        fs::create_dir_all(path.join("checkpoints")).map_err(|it| fail(it.to_string(), elsewhere))?;
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path.join(".lock"))
+            .map_err(|it| fail(it.to_string(), elsewhere))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let remedy = "wait for it, stop it, or give another directory with `--run DIR`";
+                return Err(fail("another training is using it".into(), remedy));
+            }
+            // Some network file systems cannot lock; that must not keep anyone from training.
+            Err(TryLockError::Error(_)) => {}
+        }
+        let res = RunDir { path: path.into(), _lock: lock };
+        res.remove_unfinished();
+        Ok(res)
+    }
+
+    /// Files that a killed process was writing.
+    fn remove_unfinished(&self) {
+        for directory in [self.path.clone(), self.checkpoints()] {
+            for file in fs::read_dir(directory).into_iter().flatten().flatten() {
+                if file.file_name().to_string_lossy().starts_with(UNFINISHED) {
+                    // Left over or not, it is in nobody's way.
+                    let _ = fs::remove_file(file.path());
+                }
+            }
+        }
+    }
+
+    pub(super) fn checkpoints(&self) -> PathBuf {
+        self.path.join("checkpoints")
+    }
+
+    pub(super) fn metrics(&self) -> PathBuf {
+        self.path.join("metrics.jsonl")
+    }
+
+    /// Writes a file of this run.
+    pub(super) fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
+        write_atomically(path, bytes).map_err(|it| TrainError::write(&self.path, path, it))
+    }
+
+    pub(super) fn write_manifest(&self, manifest: &Manifest) -> Result<(), TrainError> {
+        let text = serde_yaml::to_string(manifest).expect("a manifest is plain data");
+        self.write(&self.path.join("config.yaml"), text.as_bytes())
+    }
+}
+
+/// `step-00035000.safetensors`.
+pub(super) fn checkpoint_name(step: u64) -> String {
+    format!("step-{step:08}.safetensors")
+}
+
+/// Checkpoints of a run, newest first.
+pub fn checkpoints(run: &Path) -> Vec<(u64, PathBuf)> {
+    let mut res: Vec<(u64, PathBuf)> = fs::read_dir(run.join("checkpoints"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|file| {
+            let name = file.file_name();
+            let step = name.to_str()?.strip_prefix("step-")?.strip_suffix(".safetensors")?;
+            Some((step.parse().ok()?, file.path()))
+        })
+        .collect();
+    res.sort();
+    res.reverse();
+    res
+}
+
+/// Writes to a temporary name, waits for the disk, then renames: whatever happens, `path` is the
+/// old file or the new one.
+pub(super) fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let directory = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(UNFINISHED);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // Others may read a run; the umask still applies.
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    let mut file = builder.tempfile_in(directory)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|it| it.error)?;
+    #[cfg(unix)]
+    File::open(directory)?.sync_all()?;
+    Ok(())
+}
