@@ -2,7 +2,7 @@
 //! that need more than one file or setting.
 
 use sphc::diag::{Diagnostic, Sink, Sources, render};
-use sphc::ir::{Graph, Mode, Op, PenaltyKind, Phase, Window, verify};
+use sphc::ir::{Graph, Mode, Op, PenaltyKind, Phase, Random, Window, verify};
 use sphc::lower::{DataInfo, Settings, lower};
 use sphc::shape::{Typed, check};
 use std::collections::BTreeMap;
@@ -78,11 +78,10 @@ fn part(body: &str) -> Lowered {
 fn golden_names(file: &str) -> BTreeMap<String, Vec<usize>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/nets").join(file);
     let text = std::fs::read_to_string(&path).unwrap_or_else(|it| panic!("{}: {it}", path.display()));
-    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let tensors = json["tensors"].as_object().unwrap();
-    let shape = |it: &serde_json::Value| {
-        it["shape"].as_array().unwrap().iter().map(|it| it.as_u64().unwrap() as usize).collect()
-    };
+    let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let tensors = json["tensors"].as_object().expect("tensors");
+    let extent = |it: &serde_json::Value| it.as_u64().expect("an extent") as usize;
+    let shape = |it: &serde_json::Value| it["shape"].as_array().expect("a shape").iter().map(extent).collect();
     tensors.iter().filter_map(|(name, it)| Some((name.strip_prefix("final/")?.to_owned(), shape(it)))).collect()
 }
 
@@ -169,4 +168,140 @@ fn the_recipe_selects_as_the_paper_does() {
 fn several_mistakes_are_several_reports() {
     let found = part("block a(x) {\n    b(x)\n}\nblock b(x) {\n    a(y)\n}\nmodel M {\n    output a(z)\n}\n");
     assert_eq!(found.codes(), ["E0106", "E0102", "E0201", "E0102"], "{}", found.text());
+}
+
+/// The diagnostics that each file of the suite carries on its lines, `//~ E0101 part of the message`.
+#[test]
+fn the_suite_reports_what_stands_on_its_lines() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite");
+    let mut names: Vec<String> =
+        std::fs::read_dir(&folder).unwrap().map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|it| it.ends_with(".sph") && !it.starts_with("syntax_") && !it.starts_with("shape_"));
+    names.sort();
+    let mut wrong = String::new();
+    for name in names {
+        let text = std::fs::read_to_string(folder.join(&name)).unwrap();
+        let mut wanted: Vec<(usize, &str, &str)> = Vec::new();
+        for (at, line) in text.lines().enumerate() {
+            for part in line.split("//~").skip(1) {
+                let up = part.len() - part.trim_start_matches('^').len();
+                let (code, message) = part.trim_start_matches('^').trim().split_once(' ').unwrap();
+                wanted.push((at + 1 - up, code, message.trim()));
+            }
+        }
+        let mut sources = Sources::new();
+        let mut sink = Sink::new();
+        let main = sources.add(name.clone(), text.clone());
+        let tree = sphc::syntax::parse(main, &text, &mut sink);
+        let mut load = |path: &str| std::fs::read_to_string(folder.join(path)).map_err(|it| it.to_string());
+        let graph = lower(&tree, main, &mut sources, &mut load, &settings(&[]), &mut sink);
+        if let Some(graph) = graph {
+            verify::verify(&graph, "lower");
+            check(graph, &mut sink);
+        }
+        for it in sink.finish() {
+            let line = sources.position(it.primary.span).0;
+            let fits = |w: &(usize, &str, &str)| w.0 == line && w.1 == it.code.name() && it.message.contains(w.2);
+            match wanted.iter().position(fits) {
+                Some(at) => drop(wanted.remove(at)),
+                None => wrong += &render::render(std::slice::from_ref(&it), &sources, false),
+            }
+        }
+        for (line, code, message) in wanted {
+            wrong += &format!("{name}:{line}: not reported: {code} {message}\n");
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn imports_in_a_circle_are_reported_with_the_circle() {
+    let text = "import \"b.sph\"\nmodel M {\n    input image: u8[8, 8, 1]\n    output image\n}\n";
+    let found = compile("m/a.sph", text, &settings(&[]), &[("m/b.sph", "import \"../m/./a.sph\"\n")]);
+    assert_eq!(found.codes(), ["E0109"]);
+    assert!(found.text().contains("cycle: m/a.sph -> m/b.sph -> m/a.sph"), "{}", found.text());
+}
+
+#[test]
+fn settings_are_checked_like_the_file() {
+    let one = |name: &str, value: &str| {
+        let found = model("spherenet9.sph", &[(name, value)]);
+        assert_eq!(found.found.len(), 1, "{}", found.text());
+        (found.codes()[0], found.text())
+    };
+    let (code, text) = one("nrom", "linear");
+    assert!(code == "E0107" && text.contains("did you mean `norm`?"), "{text}");
+    let (code, text) = one("norm", "linaer");
+    assert!(code == "E0102" && text.contains("did you mean `linear`?"), "{text}");
+    assert_eq!(one("norm", "3").0, "E0104");
+    assert_eq!(one("widths", "16").0, "E0104");
+    assert_eq!(one("widths", "[16, 24.5]").0, "E0104");
+    assert_eq!(one("fc", "0").0, "E0108");
+    assert_eq!(one("fc", ")(").0, "E0107");
+}
+
+#[test]
+fn command_line_settings_go_before_the_file() {
+    let mut settings = settings(&[]);
+    settings.batch = Some(8);
+    settings.iterations = Some(6);
+    settings.seed = Some(3);
+    settings.no_augment = true;
+    settings.no_shuffle = true;
+    settings.evaluate_every = Some(2);
+    settings.data = settings.known_data.iter().find(|it| it.name == "cifar100").cloned();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/spherenet9.sph");
+    let text = std::fs::read_to_string(path).expect("a shipped model");
+    let found = compile("spherenet9.sph", &text, &settings, &[]);
+    let graph = found.typed();
+    let recipe = graph.recipe.clone().expect("a recipe");
+    assert_eq!((recipe.batch, recipe.iterations, recipe.seed, recipe.evaluate_every), (8, 6, 3, 2));
+    assert_eq!((recipe.classes, recipe.shuffle, recipe.augment.flip), (100, false, false));
+    assert_eq!(graph.shape(graph.outputs[&Mode::Evaluate]).dims(), [8, 100]);
+    assert!(graph.ids().all(|it| !matches!(graph.op(it), Op::Random { kind: Random::Uniform, .. })));
+}
+
+#[test]
+fn without_a_recipe_the_input_is_bound_by_name() {
+    let mut settings = settings(&[]);
+    settings.batch = Some(4);
+    let text = "model M {\n    input x: float[5, 5, 2]\n    output sphere_conv(x, 3) as \"a\"\n}\n";
+    let found = compile("part.sph", text, &settings, &[]);
+    let graph = found.typed();
+    assert_eq!(graph.shape(graph.outputs[&Mode::Train]).dims(), [4, 5, 5, 3]);
+    assert_eq!(graph.outputs[&Mode::Train], graph.outputs[&Mode::Evaluate]);
+    assert_eq!(graph.params[0].path, "a/filter");
+}
+
+#[test]
+fn names_without_as_are_positions_among_siblings() {
+    let found = part(
+        "block unit(x) {\n    y = conv(x, 4) |> batch_norm\n    conv(y, 4) |> relu |> batch_norm\n}\n\
+         model M {\n    input x: float[8, 8, 1]\n    x = max_pool(unit(unit(x)), 2)\n    output conv(x, 2)\n}\n",
+    );
+    let params: Vec<&str> = found.typed().params.iter().map(|it| it.path.as_str()).collect();
+    assert_eq!(
+        params[..6],
+        [
+            "unit_0/conv_0/filter",
+            "unit_0/conv_0/bn/gamma",
+            "unit_0/conv_0/bn/beta",
+            "unit_0/conv_1/filter",
+            "unit_0/batch_norm_0/gamma",
+            "unit_0/batch_norm_0/beta",
+        ]
+    );
+    assert_eq!(*params.last().expect("params"), "conv_0/filter");
+}
+
+#[test]
+fn examples_of_the_language_reference_compile() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/language.md");
+    let text = std::fs::read_to_string(path).expect("the reference");
+    let examples: Vec<&str> = text.split("```sph\n").skip(1).map(|it| it.split("```").next().unwrap_or("")).collect();
+    assert!(4 < examples.len());
+    for example in examples {
+        let found = compile("example.sph", example, &settings(&[]), &[]);
+        assert!(found.typed.is_some() && found.codes().iter().all(|it| *it == "W0303"), "{}", found.text());
+    }
 }

@@ -8,7 +8,7 @@ use super::Lowering;
 use super::value::{Tensor, Value};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::expr::Pool;
-use crate::ir::{Binary, Op, Scalar, ScalarFn, Unary};
+use crate::ir::{Binary, Op, Scalar, Unary};
 use crate::syntax::ast::{BinaryOp, UnaryOp};
 
 /// The sign of an infix operator.
@@ -349,7 +349,7 @@ impl Lowering<'_> {
         let result = f(self, values);
         let pool = std::mem::replace(&mut self.pool, outer);
         let (Value::Scalar(root), Some(pool)) = (&result, pool) else { return result };
-        let body = simplified(&pool.finish(tensors.len() as u32, &[*root]), &[]);
+        let body = pool.finish(tensors.len() as u32, &[*root]).simplify();
         let operands: Vec<&Tensor> = tensors.iter().collect();
         Value::Tensor(self.node(Op::Map { body, int: false }, &operands, span))
     }
@@ -373,9 +373,4 @@ fn compare(op: BinaryOp, a: f64, b: f64) -> Value {
         BinaryOp::Eq => a == b,
         _ => a != b,
     })
-}
-
-/// The simplest form of a body; the arguments numbered in `positive` are above 0.
-pub(super) fn simplified(body: &ScalarFn, _positive: &[u32]) -> ScalarFn {
-    body.clone()
 }

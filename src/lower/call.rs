@@ -282,10 +282,10 @@ impl Lowering<'_> {
 
     fn call_layer(&mut self, call: &ast::Call) -> Value {
         let Some(signature) = signature::builtin(&call.callee.name) else { return Value::Error };
-        let args = self.arguments(&signature, call);
         if self.pool.is_some() {
             return Value::Error;
         }
+        let args = self.arguments(&signature, call);
         self.layer(&args)
     }
 

@@ -74,6 +74,10 @@ impl Lowering<'_> {
             StmtKind::Assert { cond, message } => self.assert(stmt.span, cond, message.as_ref()),
             StmtKind::Output(value) => {
                 let found = self.expr(value);
+                // In a block this was reported; what it meant is the block's value.
+                if self.floor != 0 {
+                    return found;
+                }
                 self.set_output(found, value.span, stmt.span);
             }
             StmtKind::Learn { name, scope, init } => {

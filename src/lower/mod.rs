@@ -41,7 +41,7 @@ use crate::ir::{
 use crate::syntax::ast;
 use items::{Collector, Items};
 use naming::Names;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use value::{Tensor, Value};
 
 /// Lowers a file to a graph. Everything found wrong goes into `sink`; the graph comes back when there
@@ -57,8 +57,9 @@ pub fn lower(
     let items = Collector::new(sources, load, sink).run(file, main);
     let overrides = params::parse(&items, settings, sources, sink);
     let classes = !items.trains.is_empty() || settings.data.is_some();
+    let lint = !items.trains.iter().any(|it| recipe::allowed(it).contains(&Code::W0104));
     let extra: Vec<ast::Expr> = overrides.values().cloned().collect();
-    let endless = resolve::Resolver::new(&items, sink, classes).run(&extra);
+    let endless = resolve::Resolver::new(&items, sink, classes, lint).run(&extra);
 
     let mut lowering = Lowering::new(&items, settings, sink, endless);
     lowering.read_params(&overrides);
@@ -95,13 +96,15 @@ struct Lowering<'a> {
     names: Names,
     /// The layer that nodes belong to; empty for the innermost scope's path.
     layer_path: String,
-    origins: BTreeMap<(Span, String, Vec<(Span, String)>), OriginId>,
+    origins: HashMap<Origin, OriginId>,
     unnamed: usize,
     model_span: Span,
     /// What the recipe gives the model as its input, to be used by `input`.
     feed: Option<input::Feed>,
     input: Option<(Span, ast::Ident)>,
     output: Output,
+    /// The first `output` statement that was reached.
+    output_span: Option<Span>,
 }
 
 /// What became of the model's output.
@@ -132,12 +135,13 @@ impl<'a> Lowering<'a> {
             frames: Vec::new(),
             names: Names::default(),
             layer_path: String::new(),
-            origins: BTreeMap::new(),
+            origins: HashMap::new(),
             unnamed: 0,
             model_span: Span::default(),
             feed: None,
             input: None,
             output: Output::Missing,
+            output_span: None,
         }
     }
 
@@ -218,12 +222,12 @@ impl<'a> Lowering<'a> {
     /// Where nodes made by `span` come from.
     fn origin(&mut self, span: Span) -> OriginId {
         let layer = if self.layer_path.is_empty() { self.names.path().to_owned() } else { self.layer_path.clone() };
-        let frames: Vec<(Span, String)> = self.frames.iter().map(|it| (it.span, it.text.clone())).collect();
-        if let Some(&known) = self.origins.get(&(span, layer.clone(), frames.clone())) {
+        let origin = Origin { span, frames: self.frames.clone(), layer };
+        if let Some(&known) = self.origins.get(&origin) {
             return known;
         }
-        let id = self.graph.origin(Origin { span, frames: self.frames.clone(), layer: layer.clone() });
-        self.origins.insert((span, layer, frames), id);
+        let id = self.graph.origin(origin.clone());
+        self.origins.insert(origin, id);
         id
     }
 
@@ -298,23 +302,16 @@ impl<'a> Lowering<'a> {
     }
 
     fn set_output(&mut self, value: Value, place: Span, statement: Span) {
-        match self.output {
-            Output::Found(first) if first != statement => {
-                self.report(
-                    Diagnostic::new(Code::E0201, statement, "a model has one `output`")
-                        .label("a second output")
-                        .also(first, "the first one is here"),
-                );
-                return;
-            }
-            Output::Found(_) => {
-                let report =
-                    self.at(Code::E0201, statement, "a model has one `output`").label("this one is repeated by a loop");
-                self.report(report);
-                return;
-            }
-            Output::Missing | Output::Lost => {}
+        if let Some(first) = self.output_span {
+            let report = self.at(Code::E0201, statement, "a model has one `output`");
+            self.report(if first == statement {
+                report.label("this one is repeated by a loop")
+            } else {
+                report.label("a second output").also(first, "the first one is here")
+            });
+            return;
         }
+        self.output_span = Some(statement);
         match value {
             Value::Tensor(tensor) => {
                 self.output = Output::Found(statement);

@@ -8,7 +8,6 @@
 //!   that the filter's norm costs nothing per pixel;
 //! - what remains of `X` scales the rows of the result, what remains of `W` its channels.
 
-use super::arith::simplified;
 use crate::ir::expr::Pool;
 use crate::ir::op::Scalar64;
 use crate::ir::{Binary, ExprNode, Scalar, ScalarFn, Unary};
@@ -285,7 +284,7 @@ pub(super) fn choose(body: &ScalarFn) -> Form {
     let common = terms.common_power(root);
     let mut writer = Writer { terms: &terms, pool: Pool::new(), done: BTreeMap::new(), absorbed: common.is_some() };
     let root = writer.term(root);
-    let written = simplified(&writer.pool.finish(body.arity, &[root]), &[]);
+    let written = writer.pool.finish(body.arity, &[root]).simplify_with(&[X_NORM, W_NORM]);
     Form { body: written, filter_power: common.unwrap_or(0) - 1 }
 }
 

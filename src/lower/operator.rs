@@ -8,7 +8,6 @@
 //! by this batch, then used, as a number without a derivative; evaluation uses it as it stands.
 
 use super::Lowering;
-use super::arith::simplified;
 use super::eval::Scope;
 use super::layers::{rate, towards};
 use super::monomial::{self, COS, FIRST_FREE, W_NORM, X_NORM};
@@ -195,7 +194,7 @@ impl Lowering<'_> {
             },
         };
         let body = pool.finish(FIRST_FREE + extra.len() as u32, &[root]);
-        Some((simplified(&body, &[X_NORM, W_NORM]), extra))
+        Some((body.simplify_with(&[X_NORM, W_NORM]), extra))
     }
 
     /// Evaluates what stands outside of all functions: defaults.

@@ -51,7 +51,10 @@ pub(super) fn allowed(train: &ast::Train) -> Vec<Code> {
     names.filter_map(|it| if let ExprKind::Name(name) = &it.kind { Code::find(name) } else { None }).collect()
 }
 
-fn choices(key: &'static str, list: &[(&str, &[(&str, Ty, Option<&str>)])]) -> Vec<Signature> {
+/// Name, type and default of an argument.
+type Argument<'t> = (&'t str, Ty, Option<&'t str>);
+
+fn choices(key: &'static str, list: &[(&str, &[Argument<'_>])]) -> Vec<Signature> {
     list.iter()
         .map(|(name, slots)| Signature {
             what: key,

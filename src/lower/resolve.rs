@@ -53,10 +53,14 @@ pub(super) struct Resolver<'a> {
     meant: BTreeSet<String>,
     /// Whether the current function has an undefined name, which may well be what is unused.
     confused: bool,
+    /// What is unused in the current function.
+    idle: Vec<Diagnostic>,
+    /// Whether unused definitions are reported.
+    lint: bool,
 }
 
 impl<'a> Resolver<'a> {
-    pub(super) fn new(items: &'a Items, sink: &'a mut Sink, classes: bool) -> Self {
+    pub(super) fn new(items: &'a Items, sink: &'a mut Sink, classes: bool, lint: bool) -> Self {
         Self {
             items,
             sink,
@@ -70,6 +74,8 @@ impl<'a> Resolver<'a> {
             calls: BTreeMap::new(),
             meant: BTreeSet::new(),
             confused: false,
+            idle: Vec::new(),
+            lint,
         }
     }
 
@@ -93,7 +99,7 @@ impl<'a> Resolver<'a> {
             self.open();
             self.stmts(&model.body);
             self.close();
-            self.gone.clear();
+            self.leave();
         }
         self.context = Context::Value;
         for train in &self.items.trains {
@@ -105,7 +111,9 @@ impl<'a> Resolver<'a> {
             self.expr(expr);
         }
         let endless = self.recursion();
-        self.unused();
+        if self.lint {
+            self.unused();
+        }
         endless
     }
 
@@ -180,7 +188,16 @@ impl<'a> Resolver<'a> {
         }
         self.stmts(&function.body);
         self.close();
+        self.leave();
+    }
+
+    /// Ends a function: its lints are reported unless a mistake explains them.
+    fn leave(&mut self) {
         self.gone.clear();
+        let idle = std::mem::take(&mut self.idle);
+        if self.lint && !self.confused {
+            idle.into_iter().for_each(|it| self.sink.push(it));
+        }
     }
 
     fn annotation(&mut self, ty: &ast::Type) {
@@ -206,11 +223,10 @@ impl<'a> Resolver<'a> {
             if let Some(what) = local.what
                 && !local.used
                 && self.main
-                && !self.confused
                 && !name.starts_with('_')
             {
                 let fix = format!("_{name}");
-                self.sink.push(
+                self.idle.push(
                     Diagnostic::new(Code::W0104, local.span, format!("`{name}` is never used"))
                         .label(format!("unused {what}"))
                         .fix(format!("prefix with `_` to keep it on purpose: `{fix}`"), local.span, fix),

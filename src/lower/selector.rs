@@ -11,7 +11,7 @@ use super::Lowering;
 use super::items::{Def, Home, suggest};
 use super::value::Value;
 use crate::diag::{Code, Diagnostic};
-use crate::ir::{ParamId, ParamRole};
+use crate::ir::{Fact, Mode, ParamId, ParamRole};
 use crate::syntax::ast::{self, BinaryOp, ExprKind, StmtKind, TextPart, UnaryOp};
 
 const ROLES: &[(&str, ParamRole)] = &[
@@ -38,7 +38,8 @@ struct Subject {
 impl Lowering<'_> {
     /// The parameters an entry is about. `filters` says whether it makes sense for filters only.
     pub(super) fn select(&mut self, entry: &ast::TrainEntry, filters: bool) -> Vec<ParamId> {
-        let broken = self.sink.has_errors();
+        // After a mistake in the model, layers may be missing that are meant.
+        let broken = !self.sound_output();
         let learned = self.learned_names();
         let mut sound = !entry.on.is_empty();
         if entry.on.is_empty() {
@@ -93,7 +94,7 @@ impl Lowering<'_> {
                 found.push(ParamId(at as u32));
             }
         }
-        if found.is_empty() && sound && !broken && !self.sink.has_errors() && self.decided(entry) {
+        if found.is_empty() && sound && !broken && self.decided(entry) {
             let span = entry.filter.as_ref().map_or(entry.on[0].span, |it| entry.on[0].span.to(it.span));
             self.report(
                 Diagnostic::new(Code::E0204, span, format!("this `{}` applies to nothing", entry.key.name))
@@ -102,6 +103,10 @@ impl Lowering<'_> {
             );
         }
         found
+    }
+
+    fn sound_output(&self) -> bool {
+        self.graph.outputs.get(&Mode::Train).is_some_and(|&it| *self.graph.fact(it) != Fact::Unknown)
     }
 
     fn word<'e>(&self, entry: &'e ast::TrainEntry) -> &'e str {
