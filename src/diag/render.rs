@@ -76,8 +76,9 @@ fn clip(span: Span, sources: &Sources) -> std::ops::Range<usize> {
 /// A span that can be shown whatever its maker got wrong: inside of its text, and not inside of a character.
 fn within(span: Span, sources: &Sources) -> Span {
     let text = &sources.get(span.file).text;
-    let start = text.floor_char_boundary(span.start as usize);
-    Span::new(span.file, start, text.floor_char_boundary(span.end as usize).max(start))
+    let floor = |at: u32| (0..=text.len().min(at as usize)).rev().find(|&it| text.is_char_boundary(it)).unwrap_or(0);
+    let start = floor(span.start);
+    Span::new(span.file, start, floor(span.end).max(start))
 }
 
 /// One JSON object on a line for each diagnostic, all of them. Lines and columns count from 1, columns
