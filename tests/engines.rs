@@ -4,11 +4,14 @@ use crate::machine::Machine as Slow;
 use sphc::diag::{Sink, Sources};
 use sphc::fuse::fuse;
 use sphc::interp::{Env, Tensor, run};
-use sphc::ir::{Extern, Graph, Phase};
+use sphc::ir::{DType, Extern, Fact, Graph, Op, Phase};
 use sphc::lower::Settings;
 use sphc::plan::{Config, Precision, plan};
+use sphc::runtime::Session;
+use sphc::runtime::cpu::CpuBackend;
 use sphc::shape::{Typed, check};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Compiles a text up to its checked graph; panics with the diagnostics of a text that has mistakes.
 pub(crate) fn typed(name: &str, text: &str, settings: &Settings) -> Typed {
@@ -32,16 +35,21 @@ pub(crate) enum Engine {
     Interpreter,
     /// A plan in f64, on the slow machine of the tests.
     SlowPlan,
+    /// A plan in f64.
+    CpuF64,
+    /// A plan in f32.
+    CpuF32,
 }
 
 impl Engine {
     /// All of them.
-    pub(crate) const ALL: [Engine; 2] = [Engine::Interpreter, Engine::SlowPlan];
+    pub(crate) const ALL: [Engine; 4] = [Engine::Interpreter, Engine::SlowPlan, Engine::CpuF64, Engine::CpuF32];
 
     /// How close ops come to golden f64, relative to the tensor's largest entry.
     pub(crate) fn tolerance(self) -> f64 {
         match self {
-            Engine::Interpreter | Engine::SlowPlan => 1e-10,
+            Engine::Interpreter | Engine::SlowPlan | Engine::CpuF64 => 1e-10,
+            Engine::CpuF32 => 2e-5,
         }
     }
 }
@@ -55,22 +63,31 @@ pub(crate) enum Machine {
     Interpreter { graph: Box<Typed>, env: Env, results: Answers },
     /// A plan on the slow machine.
     Slow { machine: Slow, results: Answers },
+    /// A plan on the CPU; the graph says which dtype an input has.
+    Cpu { graph: Box<Typed>, session: Session },
 }
 
 impl Machine {
     /// Readies a graph with its initial values.
     pub(crate) fn new(engine: Engine, graph: Typed) -> Machine {
-        match engine {
+        let precision = match engine {
             Engine::Interpreter => {
                 let env = Env::new(&graph, graph.recipe.as_ref().map_or(0, |it| it.seed));
-                Machine::Interpreter { graph: Box::new(graph), env, results: BTreeMap::new() }
+                return Machine::Interpreter { graph: Box::new(graph), env, results: BTreeMap::new() };
             }
-            Engine::SlowPlan => {
-                let config = Config { precision: Precision::F64, hash: String::new(), line: &|_| String::new() };
-                let plan = plan(&fuse(graph), &config);
-                Machine::Slow { machine: Slow::new(plan), results: BTreeMap::new() }
-            }
+            Engine::SlowPlan | Engine::CpuF64 => Precision::F64,
+            Engine::CpuF32 => Precision::F32,
+        };
+        let fused = fuse(graph.clone());
+        let config = Config { precision, hash: String::new(), line: &|_| String::new() };
+        let plan = plan(&fused, &config);
+        if engine == Engine::SlowPlan {
+            return Machine::Slow { machine: Slow::new(plan), results: BTreeMap::new() };
         }
+        let plan = Arc::new(plan);
+        let backend = CpuBackend::new(plan.clone(), Some(2)).expect("the CPU is there");
+        let session = Session::new(plan, Box::new(backend)).expect("there is memory");
+        Machine::Cpu { graph: Box::new(graph), session }
     }
 
     /// Binds a buffer from outside.
@@ -80,6 +97,16 @@ impl Machine {
                 env.externs.insert(source, value.clone());
             }
             Machine::Slow { machine, .. } => machine.bind(&source, &value.data),
+            Machine::Cpu { graph, session } => {
+                let Some(dtype) = input_dtype(graph, &source) else { return };
+                let bytes: Vec<u8> = match (dtype, session.plan.precision) {
+                    (DType::U8, _) => value.data.iter().map(|it| *it as u8).collect(),
+                    (DType::Int, _) => value.data.iter().flat_map(|it| (*it as i64).to_ne_bytes()).collect(),
+                    (DType::Real, Precision::F64) => value.data.iter().flat_map(|it| it.to_ne_bytes()).collect(),
+                    (DType::Real, _) => value.data.iter().flat_map(|it| (*it as f32).to_ne_bytes()).collect(),
+                };
+                session.bind(source, &bytes).expect("the sizes agree");
+            }
         }
     }
 
@@ -93,6 +120,7 @@ impl Machine {
         match self {
             Machine::Interpreter { graph, env, .. } => slot(graph, env, path).data.copy_from_slice(values),
             Machine::Slow { machine, .. } => machine.write(path, values),
+            Machine::Cpu { session, .. } => session.write(path, values).unwrap_or_else(|error| panic!("{error}")),
         }
     }
 
@@ -101,6 +129,7 @@ impl Machine {
         match self {
             Machine::Interpreter { graph, env, .. } => slot(graph, env, path).data.clone(),
             Machine::Slow { machine, .. } => machine.read(path),
+            Machine::Cpu { session, .. } => session.read(path).unwrap_or_else(|| panic!("there is no `{path}`")),
         }
     }
 
@@ -114,6 +143,7 @@ impl Machine {
             Machine::Slow { machine, results } => {
                 results.insert(phase, machine.run(phase));
             }
+            Machine::Cpu { session, .. } => session.run(phase).unwrap_or_else(|error| panic!("{error}")),
         }
     }
 
@@ -124,6 +154,7 @@ impl Machine {
                 let found = results.get(&phase).and_then(|it| it.get(name));
                 found.unwrap_or_else(|| panic!("{phase:?} has no result `{name}`")).clone()
             }
+            Machine::Cpu { session, .. } => session.result(phase, name),
         }
     }
 }
@@ -134,4 +165,11 @@ fn slot<'a>(graph: &Graph, env: &'a mut Env, path: &str) -> &'a mut Tensor {
         (_, Some(id)) => &mut env.states[id.0 as usize],
         _ => panic!("there is no `{path}`"),
     }
+}
+
+fn input_dtype(graph: &Graph, wanted: &Extern) -> Option<DType> {
+    graph.ids().find_map(|id| match (graph.op(id), graph.fact(id)) {
+        (Op::Input { source, .. }, Fact::Known { dtype, .. }) if source == wanted => Some(*dtype),
+        _ => None,
+    })
 }

@@ -68,6 +68,19 @@ fn with_gradients(typed: Typed) -> Typed {
     b.finish()
 }
 
+/// How close an engine must come. Near a cosine of 1 the slope of `asin` multiplies the rounding of
+/// the cosine itself, of which f32 loses up to four units in the last place on the way from the sums.
+fn tolerance(case: &Case, engine: Engine) -> f64 {
+    let cos = case.number("max_abs_cos");
+    match engine {
+        Engine::CpuF32 if cos < 1.0 => {
+            let slope = 1.0 / (1.0 - cos * cos).sqrt();
+            engine.tolerance().max(4.0 * f64::from(f32::EPSILON) / 2.0 * slope)
+        }
+        _ => engine.tolerance(),
+    }
+}
+
 fn settings(case: &Case) -> Settings {
     Settings { batch: Some(case.tensor("input").shape.0[0]), ..Settings::default() }
 }
@@ -97,7 +110,12 @@ fn sphereconv_and_its_gradients_agree() {
             for (name, expected) in pairs {
                 let Some(expected_values) = case.tensors.get(expected) else { continue };
                 let what = format!("{} {engine:?} {expected}", case.name);
-                report.close(&what, &machine.result(Phase::Step, name), &expected_values.data, engine.tolerance());
+                report.close(
+                    &what,
+                    &machine.result(Phase::Step, name),
+                    &expected_values.data,
+                    tolerance(&case, engine),
+                );
             }
         }
     }

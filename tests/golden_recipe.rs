@@ -100,7 +100,9 @@ fn adam_agrees() {
                     row("params").iter().zip(&before).map(|(after, before)| after - before).collect();
                 before = row("params").to_vec();
                 let what = |name: &str| format!("{} {engine:?} step {step} {name}", case.name);
-                report.close(&what("displacement"), &way, &expected, engine.tolerance());
+                // A way of 1e-3 is what is left of two numbers near 1.
+                let loss = if engine == Engine::CpuF32 { 1e-4 } else { engine.tolerance() };
+                report.close(&what("displacement"), &way, &expected, loss);
                 report.close(&what("m"), &machine.read("p/filter/adam_m"), row("m"), engine.tolerance());
                 report.close(&what("v"), &machine.read("p/filter/adam_v"), row("v"), engine.tolerance());
             }
