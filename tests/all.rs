@@ -1,6 +1,7 @@
 //! The integration tests: one binary, one module per area.
 
 mod cpu;
+mod emulate;
 mod engines;
 mod fusion;
 mod golden;

@@ -2,6 +2,7 @@
 //!
 //! Buffers are passed at launch: inputs in the order of the operands, then outputs.
 
+pub mod cuda;
 mod map;
 mod print;
 mod select;

@@ -1,0 +1,102 @@
+// Convolution, and its gradient in the input, as implicit matrix products over NHWC images.
+//
+//     forward:     y[p, co]  = sum_{tap, ci} x[source(p, tap), ci] w[tap, ci, co]
+//     input grad:  dx[p, ci] = sum_{tap, co} dy[source(p, tap), co] w[tap, ci, co]
+//
+// Rows are target pixels, columns target channels, k runs over (tap, source channel). With stride s the input gradient
+// falls into s_h s_w classes of pixels by position modulo the stride; each class is a convolution of stride 1 with the
+// taps that meet it, so no product with an inserted zero is ever formed. blockIdx.z = class * SPLIT + share of k; with
+// SPLIT > 1 each share writes its own sums, which `combine` adds in a fixed order.
+#ifndef SPHC_GENERATED
+constexpr bool INPUT_GRAD = false;
+constexpr int IMAGES = 128;
+constexpr int SOURCE_H = 32, SOURCE_W = 32, SOURCE_C = 128;  // what is read: x, or dy
+constexpr int TARGET_H = 32, TARGET_W = 32, TARGET_C = 128;  // what is written: y, or dx
+constexpr int KERNEL_H = 3, KERNEL_W = 3, STRIDE_H = 1, STRIDE_W = 1, BEFORE_H = 1, BEFORE_W = 1;
+constexpr int SPLIT = 1;
+constexpr int VECTOR_A = 4, VECTOR_B = 4;  // numbers per copy: 4 where channels are a multiple of 4, else 1
+constexpr int TILE_M = 128, TILE_N = 128, WARPS_M = 2, WARPS_N = 4, ARITHMETIC = 2;
+constexpr bool A_ALONG_K = true, B_ALONG_K = INPUT_GRAD;
+#define SPHC_GENERATED
+#include "device.cu"
+#include "tile.cu"
+#endif
+
+constexpr int CLASSES = INPUT_GRAD ? STRIDE_H * STRIDE_W : 1;
+// Target pixels of a class along each axis; the last may lie outside of the image.
+constexpr int ROWS_H = INPUT_GRAD ? (TARGET_H + STRIDE_H - 1) / STRIDE_H : TARGET_H;
+constexpr int ROWS_W = INPUT_GRAD ? (TARGET_W + STRIDE_W - 1) / STRIDE_W : TARGET_W;
+constexpr int ROWS = IMAGES * ROWS_H * ROWS_W;
+
+// One axis of a class: target = target0 + i * step, source = base + i * move + j * way, tap = tap0 + j * tap_step.
+struct Axis {
+    int target0, base, tap0, taps;
+};
+
+template <int STRIDE, int BEFORE, int KERNEL> __device__ __forceinline__ Axis axis_of(int phase) {
+    if constexpr (INPUT_GRAD) {
+        const int tap0 = (phase + BEFORE) % STRIDE;
+        return {phase, (phase + BEFORE - tap0) / STRIDE, tap0, (KERNEL - tap0 + STRIDE - 1) / STRIDE};
+    } else {
+        return {0, -BEFORE, 0, KERNEL};
+    }
+}
+
+__device__ __forceinline__ void convolve(const float* source, const float* filter, float* target) {
+    const int phase = blockIdx.z / SPLIT, share = blockIdx.z % SPLIT;
+    const Axis h = axis_of<STRIDE_H, BEFORE_H, KERNEL_H>(phase / STRIDE_W);
+    const Axis w = axis_of<STRIDE_W, BEFORE_W, KERNEL_W>(phase % STRIDE_W);
+    constexpr int MOVE_H = INPUT_GRAD ? 1 : STRIDE_H, MOVE_W = INPUT_GRAD ? 1 : STRIDE_W, WAY = INPUT_GRAD ? -1 : 1;
+    constexpr int STEP_H = INPUT_GRAD ? STRIDE_H : 1, STEP_W = INPUT_GRAD ? STRIDE_W : 1;
+
+    const int row0 = blockIdx.x * TILE_M, column0 = blockIdx.y * TILE_N;
+    const int extent = h.taps * w.taps * SOURCE_C;
+
+    // The pixels whose rows this thread copies: where their windows start.
+    constexpr int PIECES = pieces_of_thread<TILE_M, VECTOR_A>();
+    int image[PIECES], top[PIECES], left[PIECES];
+#pragma unroll
+    for (int i = 0; i < PIECES; i++) {
+        const int row = row0 + row_of_piece<VECTOR_A>(i), n = row / (ROWS_H * ROWS_W), at = row % (ROWS_H * ROWS_W);
+        image[i] = n * (SOURCE_H * SOURCE_W);
+        top[i] = row < ROWS ? at / ROWS_W * MOVE_H + h.base : -0x10000000;  // far outside: read as zeros
+        left[i] = at % ROWS_W * MOVE_W + w.base;
+    }
+
+    float sums[HELD];
+    const int stages = (extent + DEPTH - 1) / DEPTH;
+    const int first = (int)((i64)stages * share / SPLIT), last = (int)((i64)stages * (share + 1) / SPLIT);
+    multiply(
+        sums, first, last,
+        [&](float* tile, int stage) {
+            fill<true, TILE_M, VECTOR_A>(tile, source, [&](int i, int, int k) -> const float* {
+                const int at = stage * DEPTH + k, tap = at / SOURCE_C, channel = at % SOURCE_C;
+                const int y = top[i] + tap / w.taps * WAY, x = left[i] + tap % w.taps * WAY;
+                const bool inside = at < extent && (u32)y < (u32)SOURCE_H && (u32)x < (u32)SOURCE_W;
+                return inside ? source + (image[i] + y * SOURCE_W + x) * SOURCE_C + channel : nullptr;
+            });
+        },
+        [&](float* tile, int stage) {
+            fill<B_ALONG_K, TILE_N, VECTOR_B>(tile, filter, [&](int, int column, int k) -> const float* {
+                const int at = stage * DEPTH + k, to = column0 + column;
+                if (at >= extent || to >= TARGET_C) return nullptr;
+                if constexpr (!INPUT_GRAD) return filter + at * TARGET_C + to;
+                const int j = at / SOURCE_C, channel = at % SOURCE_C;
+                const int tap = (h.tap0 + j / w.taps * STEP_H) * KERNEL_W + w.tap0 + j % w.taps * STEP_W;
+                return filter + (tap * TARGET_C + to) * SOURCE_C + channel;
+            });
+        });
+
+    target += (i64)share * IMAGES * TARGET_H * TARGET_W * TARGET_C;
+    each_sum(sums, [&](int row, int column, float sum) {
+        row += row0, column += column0;
+        const int n = row / (ROWS_H * ROWS_W), at = row % (ROWS_H * ROWS_W);
+        const int y = h.target0 + at / ROWS_W * STEP_H, x = w.target0 + at % ROWS_W * STEP_W;
+        if (row < ROWS && y < TARGET_H && x < TARGET_W && column < TARGET_C)
+            target[((n * TARGET_H + y) * TARGET_W + x) * TARGET_C + column] = sum;
+    });
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS) conv(const float* source, const float* filter, float* target) {
+    convolve(source, filter, target);
+}

@@ -1,0 +1,64 @@
+// What every kernel starts with: names of types, and wrappers around the instructions that C++ cannot say. No other
+// file holds inline PTX, and none includes a header. An emulator supplies its own versions of the second half.
+
+using u8 = unsigned char;
+using u32 = unsigned int;
+using u64 = unsigned long long;
+using i64 = long long;
+
+#ifndef SPHC_EMULATE
+
+#define SHARED_MEMORY(name) extern __shared__ __align__(16) unsigned char name[]
+
+// Copies `BYTES` (4 or 16) from global to shared memory behind the program's back; zeros when not `valid`.
+// `from` must be a readable address either way.
+template <int BYTES> __device__ __forceinline__ void copy_async(float* to, const float* from, bool valid) {
+    const u32 address = (u32)__cvta_generic_to_shared(to);
+    const int bytes = valid ? BYTES : 0;
+    if constexpr (BYTES == 16)
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(address), "l"(from), "r"(bytes) : "memory");
+    else
+        asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(address), "l"(from), "r"(bytes) : "memory");
+}
+
+// Closes a group of this thread's copies.
+__device__ __forceinline__ void copy_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+
+// Waits until at most `N` of this thread's groups are under way.
+template <int N> __device__ __forceinline__ void copy_wait() { asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory"); }
+
+// d += a b for 16x16 times 16x8 bf16, accumulated in fp32.
+__device__ __forceinline__ void multiply_bf16(float* d, const u32 (&a)[4], const u32 (&b)[2]) {
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+
+// d += a b for 16x8 times 8x8 tf32, accumulated in fp32.
+__device__ __forceinline__ void multiply_tf32(float* d, const u32 (&a)[4], const u32 (&b)[2]) {
+    asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+
+// Two numbers rounded to bf16, `low` in the low half.
+__device__ __forceinline__ u32 pack_bf16(float low, float high) {
+    u32 packed;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(packed) : "f"(high), "f"(low));
+    return packed;
+}
+
+// A number rounded to tf32.
+__device__ __forceinline__ u32 round_tf32(float value) {
+    u32 rounded;
+    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(rounded) : "f"(value));
+    return rounded;
+}
+
+// The value of the lane whose number differs by `mask`. All lanes of the warp take part.
+__device__ __forceinline__ float shuffle_xor(float value, int mask) { return __shfl_xor_sync(0xffffffffu, value, mask); }
+__device__ __forceinline__ int shuffle_xor(int value, int mask) { return __shfl_xor_sync(0xffffffffu, value, mask); }
+
+__device__ __forceinline__ float bits_as_float(u32 bits) { return __uint_as_float(bits); }
+
+#endif

@@ -1,0 +1,129 @@
+// One pass over an iteration space: reads operands, evaluates scalar expressions, stores or reduces each result.
+//
+// The space is seen as ROWS x COLUMNS (outer and inner axes). The generator writes what belongs to the model:
+//     Arguments                        the operands' and results' pointers
+//     element(at, row, column, ...)    reads, evaluates, stores whole results, adds to the sums of this thread
+//     row_maximum(o), put_row(...)     of results reduced over columns: one number a row
+//     column_maximum(o), put_column()  of results reduced over rows: one number a column
+//     all_maximum(o), put_all()        of results reduced over both
+// Sums over columns end within a warp. Sums over rows end within a block, and `combine` adds the blocks' in order.
+#ifndef SPHC_GENERATED
+using whole = int;                                 // counts elements: int, or i64 for huge spaces
+constexpr whole ROWS = 131072;
+constexpr int COLUMNS = 128;
+constexpr int LANES = 32;                          // threads side by side on a row
+constexpr int PER_THREAD = 4;                      // columns of a thread, LANES apart
+constexpr int BLOCK_ROWS = 256;                    // rows of a block
+constexpr int ROW_RESULTS = 1, COLUMN_RESULTS = 1, ALL_RESULTS = 0;
+constexpr bool ONE_BLOCK = false;                  // no second stage: sums over rows are results
+struct Arguments { const float* in0; float *out0, *out1, *out2, *columns, *all; };
+#define SPHC_GENERATED
+#include "device.cu"
+__device__ __forceinline__ void element(const Arguments& at, whole row, int column, float* rows, float* columns, float* all) {
+    const float x = at.in0[row * COLUMNS + column];
+    at.out0[row * COLUMNS + column] = x;
+    rows[0] += x, columns[0] += x * x;
+}
+__device__ __forceinline__ bool row_maximum(int) { return false; }
+__device__ __forceinline__ bool column_maximum(int) { return false; }
+__device__ __forceinline__ bool all_maximum(int) { return false; }
+__device__ __forceinline__ void put_row(const Arguments& at, int, whole row, float value) { at.out1[row] = value; }
+__device__ __forceinline__ void put_column(const Arguments& at, int, whole column, float value) { at.columns[column] = value; }
+__device__ __forceinline__ void put_all(const Arguments& at, int, whole block, float value) { at.all[block] = value; }
+#endif
+
+constexpr int MAP_THREADS = 256;
+
+// A maximum passes NaN on.
+__device__ __forceinline__ float combined(bool maximum, float a, float b) {
+    return !maximum ? a + b : a < b || b != b ? b : a;
+}
+__device__ __forceinline__ float neutral(bool maximum) { return maximum ? bits_as_float(0xff800000u) : 0.0f; }
+
+// Without reductions: a thread per element.
+__device__ __forceinline__ void map_elements(const Arguments& at) {
+    const whole i = (whole)blockIdx.x * MAP_THREADS + threadIdx.x;
+    if (i < ROWS * (whole)COLUMNS) element(at, i / COLUMNS, (int)(i % COLUMNS), nullptr, nullptr, nullptr);
+}
+
+// With reductions: blocks share out rows (x) and, where a row is long, columns (y).
+__device__ __forceinline__ void map_reduce(const Arguments& at) {
+    SHARED_MEMORY(memory);
+    float* shared = (float*)memory;
+    constexpr int LINES = MAP_THREADS / LANES, WIDTH = LANES * PER_THREAD;  // rows at once; columns of a block
+    const int lane = threadIdx.x % LANES, line = threadIdx.x / LANES, column0 = blockIdx.y * WIDTH;
+    const whole row0 = (whole)blockIdx.x * BLOCK_ROWS;
+
+    // Without sums over rows nothing is kept per column, and a row may be longer than registers hold.
+    constexpr int KEPT = COLUMN_RESULTS ? PER_THREAD : 1;
+    float columns[KEPT][COLUMN_RESULTS + 1], all[ALL_RESULTS + 1];
+#pragma unroll
+    for (int j = 0; j < KEPT; j++)
+#pragma unroll
+        for (int o = 0; o < COLUMN_RESULTS; o++) columns[j][o] = neutral(column_maximum(o));
+#pragma unroll
+    for (int o = 0; o < ALL_RESULTS; o++) all[o] = neutral(all_maximum(o));
+
+    for (int step = 0; step < BLOCK_ROWS; step += LINES) {
+        const whole row = row0 + step + line;
+        float rows[ROW_RESULTS + 1];
+#pragma unroll
+        for (int o = 0; o < ROW_RESULTS; o++) rows[o] = neutral(row_maximum(o));
+#pragma unroll(KEPT)
+        for (int j = 0; j < PER_THREAD; j++) {
+            const int column = column0 + lane + j * LANES;
+            if (row < ROWS && column < COLUMNS) element(at, row, column, rows, columns[COLUMN_RESULTS ? j : 0], all);
+        }
+#pragma unroll
+        for (int o = 0; o < ROW_RESULTS; o++) {
+#pragma unroll
+            for (int mask = LANES / 2; 0 < mask; mask /= 2)
+                rows[o] = combined(row_maximum(o), rows[o], shuffle_xor(rows[o], mask));
+            if (lane == 0 && row < ROWS) put_row(at, o, row, rows[o]);
+        }
+    }
+
+#pragma unroll
+    for (int o = 0; o < COLUMN_RESULTS; o++) {
+        __syncthreads();  // readers of the result before are done
+#pragma unroll
+        for (int j = 0; j < KEPT; j++) shared[line * WIDTH + lane + j * LANES] = columns[j][o];
+        __syncthreads();
+        for (int i = threadIdx.x; i < WIDTH; i += MAP_THREADS) {
+            float value = shared[i];
+            for (int l = 1; l < LINES; l++) value = combined(column_maximum(o), value, shared[l * WIDTH + i]);
+            if (column0 + i < COLUMNS) put_column(at, o, (ONE_BLOCK ? 0 : (whole)blockIdx.x * COLUMNS) + column0 + i, value);
+        }
+    }
+#pragma unroll
+    for (int o = 0; o < ALL_RESULTS; o++) {
+        __syncthreads();
+        shared[threadIdx.x] = all[o];
+        for (int half = MAP_THREADS / 2; 0 < half; half /= 2) {
+            __syncthreads();
+            if (threadIdx.x < half)
+                shared[threadIdx.x] = combined(all_maximum(o), shared[threadIdx.x], shared[threadIdx.x + half]);
+        }
+        if (threadIdx.x == 0) put_all(at, o, blockIdx.y * gridDim.x + blockIdx.x, shared[0]);
+    }
+}
+
+// A result reduced over axes that are neither the outer nor the inner ones: SHARED_BY threads per number.
+// `value(kept, reduced)` evaluates one element by its places among kept and reduced axes; `put(kept, value)` stores.
+template <int SHARED_BY, bool MAXIMUM, class Value, class Put>
+__device__ __forceinline__ void map_axes(whole kept, whole reduced, Value value, Put put) {
+    SHARED_MEMORY(memory);
+    float* shared = (float*)memory;
+    constexpr int NUMBERS = MAP_THREADS / SHARED_BY;
+    const int part = threadIdx.x % SHARED_BY;
+    const whole number = (whole)blockIdx.x * NUMBERS + threadIdx.x / SHARED_BY;
+    float sum = neutral(MAXIMUM);
+    if (number < kept)
+        for (whole i = part; i < reduced; i += SHARED_BY) sum = combined(MAXIMUM, sum, value(number, i));
+    shared[threadIdx.x] = sum;
+    for (int half = SHARED_BY / 2; 0 < half; half /= 2) {
+        __syncthreads();
+        if (part < half) shared[threadIdx.x] = combined(MAXIMUM, shared[threadIdx.x], shared[threadIdx.x + half]);
+    }
+    if (part == 0 && number < kept) put(number, shared[threadIdx.x]);
+}

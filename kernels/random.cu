@@ -1,0 +1,64 @@
+// Numbers made by a counter: Philox4x32-10 keyed by seed and stream, the same bits as `ir::random` on every backend.
+//
+// KIND 0: uniform in [0, 1), multiples of 2^-24. KIND 1: which examples batch `step` holds; every epoch visits each
+// example once, in an order of its own (a Feistel network walked until it lands inside). KIND 2: start, start + 1, ...
+#ifndef SPHC_GENERATED
+constexpr int KIND = 0, SIZE = 384;
+constexpr unsigned long long STREAM = 1, EXAMPLES = 50000;
+constexpr int HALF_BITS = 8;  // half of the Feistel network's width
+#define SPHC_GENERATED
+#include "device.cu"
+#endif
+
+constexpr int RANDOM_THREADS = 128;
+
+struct Words {
+    u32 w[4];
+};
+
+__device__ __forceinline__ Words philox(u32 c0, u32 c1, u32 c2, u32 c3, u32 k0, u32 k1) {
+#pragma unroll
+    for (int round = 0; round < 10; round++) {
+        const u64 a = (u64)0xD2511F53u * c0, b = (u64)0xCD9E8D57u * c2;
+        c0 = (u32)(b >> 32) ^ c1 ^ k0, c1 = (u32)b;
+        c2 = (u32)(a >> 32) ^ c3 ^ k1, c3 = (u32)a;
+        k0 += 0x9E3779B9u, k1 += 0xBB67AE85u;
+    }
+    return {{c0, c1, c2, c3}};
+}
+
+__device__ __forceinline__ Words words(u64 seed, u64 step, u64 block) {
+    const u64 key = seed ^ (STREAM << 32 | STREAM >> 32);
+    return philox((u32)block, (u32)(block >> 32) ^ (u32)STREAM, (u32)step, (u32)(step >> 32), (u32)key, (u32)(key >> 32));
+}
+
+__device__ __forceinline__ u64 shuffled(u64 seed, u64 position) {
+    constexpr u64 MASK = (1ull << HALF_BITS) - 1;
+    const u64 epoch = position / EXAMPLES;
+    u64 at = position % EXAMPLES;
+    do {
+        u64 left = at >> HALF_BITS, right = at & MASK;
+        for (u64 round = 0; round < 4; round++) {
+            const u64 next = left ^ (words(seed, epoch, right | round << 40).w[0] & MASK);
+            left = right, right = next;
+        }
+        at = left << HALF_BITS | right;
+    } while (at >= EXAMPLES);
+    return at;
+}
+
+// `result` is float for KIND 0, else i64.
+extern "C" __global__ void __launch_bounds__(RANDOM_THREADS) random_numbers(const i64* counter, u64 seed, void* result) {
+    const int i = blockIdx.x * RANDOM_THREADS + threadIdx.x;
+    if (i >= SIZE) return;
+    const u64 step = (u64)*counter;
+    if constexpr (KIND == 0) {
+        const Words four = words(seed, step, (u64)i / 4);
+        const u32 word = i % 4 == 0 ? four.w[0] : i % 4 == 1 ? four.w[1] : i % 4 == 2 ? four.w[2] : four.w[3];
+        ((float*)result)[i] = (float)(word >> 8) * (1.0f / 16777216.0f);
+    } else if constexpr (KIND == 1) {
+        ((i64*)result)[i] = (i64)shuffled(seed, step * SIZE + i);
+    } else {
+        ((i64*)result)[i] = (i64)((step + i) % EXAMPLES);
+    }
+}

@@ -1,0 +1,251 @@
+//! Convolutions and matrix products: tile, shares of the summed extent, constants.
+
+use super::text::{Text, file};
+use super::{Argument, Arithmetic, CudaLaunch, CudaSource, Options, blocks};
+use crate::kernel::{ConvKernel, ConvKind};
+
+/// Extent of k that one stage holds, and stages in flight; as in `kernels/tile.cu`.
+const DEPTH: usize = 32;
+const STAGES: usize = 3;
+
+/// A block's share of the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tile {
+    m: usize,
+    n: usize,
+    warps: [usize; 2],
+    /// What is reached of the tensor cores, in percent of the largest tile.
+    efficiency: usize,
+}
+
+/// All tiles that are ever emitted; each is tested.
+pub(super) const TILES: [Tile; 4] = [
+    Tile { m: 128, n: 128, warps: [2, 4], efficiency: 100 },
+    Tile { m: 128, n: 64, warps: [4, 2], efficiency: 85 },
+    Tile { m: 64, n: 64, warps: [2, 2], efficiency: 70 },
+    Tile { m: 128, n: 32, warps: [4, 1], efficiency: 55 },
+];
+
+impl Tile {
+    fn threads(&self) -> usize {
+        self.warps[0] * self.warps[1] * 32
+    }
+
+    fn shared(&self) -> usize {
+        (self.m + self.n) * DEPTH * STAGES * 4
+    }
+
+    /// Blocks that fit a multiprocessor at once, by the smallest shared memory of the cards aimed at.
+    fn resident(&self) -> usize {
+        (164 * 1024 / (self.shared() + 1024)).clamp(1, 4)
+    }
+}
+
+/// A matrix product to be tiled: `batches` of `m x n`, summed over `k`.
+#[derive(Clone, Copy, Debug)]
+struct Extents {
+    m: usize,
+    n: usize,
+    k: usize,
+    batches: usize,
+}
+
+/// The tile, and into how many shares `k` is split, that a model of waves over the multiprocessors expects to be
+/// fastest. Ties go to the earlier tile and to fewer shares.
+fn choose(extents: &Extents, options: &Options) -> (Tile, usize) {
+    if let Some(choice) = options.choice {
+        return (TILES[choice.tile], choice.split);
+    }
+    let processors = options.processors;
+    let stages = extents.k.div_ceil(DEPTH);
+    let mut best: Option<(f64, Tile, usize)> = None;
+    for tile in TILES {
+        for split in [1usize, 2, 4, 8, 16, 32, 64, 128].into_iter().filter(|&it| it == 1 || it * 2 <= stages) {
+            let count = extents.m.div_ceil(tile.m) * extents.n.div_ceil(tile.n) * extents.batches * split;
+            let slots = processors * tile.resident();
+            // Cycles of one block when its multiprocessor is full; starting and storing costs about as much as two stages.
+            let stage = (tile.m * tile.n * DEPTH * 100) as f64 / (512 * tile.efficiency) as f64;
+            let block = stage * (stages.div_ceil(split) + 2) as f64 * tile.resident() as f64;
+            let whole = count / slots;
+            let rest = (count % slots) as f64 / slots as f64;
+            // A last wave that is not full runs its blocks with less company.
+            let waves =
+                whole as f64 + if count.is_multiple_of(slots) { 0.0 } else { rest.max(1.0 / tile.resident() as f64) };
+            let combine = if split == 1 {
+                0.0
+            } else {
+                2000.0
+                    + (extents.m * extents.n * extents.batches * (2 * split + 1) * 4) as f64 / (12 * processors) as f64
+            };
+            let cost = waves * block + combine;
+            if best.is_none_or(|it| cost < it.0) {
+                best = Some((cost, tile, split));
+            }
+        }
+    }
+    let (_, tile, split) = best.expect("there are tiles");
+    (tile, split)
+}
+
+/// Numbers per copy of rows of `channels`.
+fn vector(channels: usize) -> usize {
+    if channels.is_multiple_of(4) { 4 } else { 1 }
+}
+
+fn arithmetic(it: Arithmetic) -> usize {
+    match it {
+        Arithmetic::F32 => 0,
+        Arithmetic::Tf32 => 1,
+        Arithmetic::Bf16 => 2,
+    }
+}
+
+/// What all three families ask for.
+struct Product<'a> {
+    tile: Tile,
+    split: usize,
+    entry: &'static str,
+    file: (&'a str, &'a str),
+    arithmetic: Arithmetic,
+    along_k: [bool; 2],
+    vectors: [usize; 2],
+    grid: [u32; 3],
+    /// Elements of the result.
+    width: usize,
+}
+
+impl Product<'_> {
+    fn finish(self, mut text: Text) -> CudaSource {
+        let Product { tile, split, entry, .. } = self;
+        text.ints([
+            ("SPLIT", split),
+            ("VECTOR_A", self.vectors[0]),
+            ("VECTOR_B", self.vectors[1]),
+            ("TILE_M", tile.m),
+            ("TILE_N", tile.n),
+            ("WARPS_M", tile.warps[0]),
+            ("WARPS_N", tile.warps[1]),
+            ("ARITHMETIC", arithmetic(self.arithmetic)),
+        ]);
+        text.constant("bool", "A_ALONG_K", self.along_k[0]);
+        text.constant("bool", "B_ALONG_K", self.along_k[1]);
+        text.file(file!("device.cu"));
+        text.file(file!("tile.cu"));
+        text.file(self.file);
+        let result = if split == 1 { Argument::Output(0) } else { Argument::Scratch(0) };
+        let mut launches = vec![CudaLaunch {
+            entry,
+            grid: self.grid,
+            block: tile.threads() as u32,
+            shared: tile.shared() as u32,
+            arguments: vec![Argument::Input(0), Argument::Input(1), result],
+        }];
+        if 1 < split {
+            text.file(file!("combine.cu"));
+            text.code(format_args!(
+                "extern \"C\" __global__ void __launch_bounds__(COMBINE_THREADS)\n\
+                 combine(const float* partial, float* result) {{ combine_partials<1, false>(partial, result, {split}, {}); }}",
+                self.width
+            ));
+            launches.push(CudaLaunch {
+                entry: "combine",
+                grid: [blocks(self.width, 256), 1, 1],
+                block: 256,
+                shared: 0,
+                arguments: vec![Argument::Scratch(0), Argument::Output(0)],
+            });
+        }
+        let scratch = if split == 1 { 0 } else { split * self.width * 4 };
+        CudaSource { text: text.finish(), launches, scratch }
+    }
+}
+
+/// The three products of a convolution.
+pub(super) fn conv(conv: &ConvKernel, options: &Options) -> CudaSource {
+    let ConvKernel { kind, geometry, n, input: [h, w, cin], output: [oh, ow, cout] } = *conv;
+    let [kh, kw] = geometry.kernel;
+    let [sh, sw] = geometry.stride;
+    let largest = (n * h * w * cin).max(n * oh * ow * cout).max(kh * kw * cin * cout);
+    assert!(i32::try_from(largest).is_ok(), "a convolution over {largest} elements is not addressable");
+    let mut text = Text::new();
+    text.ints([("IMAGES", n), ("KERNEL_H", kh), ("KERNEL_W", kw), ("STRIDE_H", sh), ("STRIDE_W", sw)]);
+    text.ints([("BEFORE_H", geometry.before[0]), ("BEFORE_W", geometry.before[1])]);
+    if kind == ConvKind::FilterGrad {
+        text.ints([("INPUT_H", h), ("INPUT_W", w), ("INPUT_C", cin)]);
+        text.ints([("OUTPUT_H", oh), ("OUTPUT_W", ow), ("OUTPUT_C", cout)]);
+        let extents = Extents { m: kh * kw * cin, n: cout, k: n * oh * ow, batches: 1 };
+        let (tile, split) = choose(&extents, options);
+        return Product {
+            tile,
+            split,
+            entry: "filter_grad",
+            file: file!("filter_grad.cu"),
+            arithmetic: options.arithmetic,
+            along_k: [false, false],
+            vectors: [vector(cin), vector(cout)],
+            grid: [blocks(extents.m, tile.m), blocks(cout, tile.n), split as u32],
+            width: extents.m * cout,
+        }
+        .finish(text);
+    }
+    let back = kind == ConvKind::InputGrad;
+    let (source, target) = if back { ([oh, ow, cout], [h, w, cin]) } else { ([h, w, cin], [oh, ow, cout]) };
+    text.ints([("SOURCE_H", source[0]), ("SOURCE_W", source[1]), ("SOURCE_C", source[2])]);
+    text.ints([("TARGET_H", target[0]), ("TARGET_W", target[1]), ("TARGET_C", target[2])]);
+    text.constant("bool", "INPUT_GRAD", back);
+    let (classes, rows) = if back { (sh * sw, n * h.div_ceil(sh) * w.div_ceil(sw)) } else { (1, n * oh * ow) };
+    let extents = Extents { m: rows, n: target[2], k: kh * kw * source[2] / classes.min(kh * kw), batches: classes };
+    let (tile, split) = choose(&extents, options);
+    Product {
+        tile,
+        split,
+        entry: "conv",
+        file: file!("conv.cu"),
+        arithmetic: options.arithmetic,
+        along_k: [true, back],
+        vectors: [vector(source[2]), if back { vector(source[2]) } else { vector(target[2]) }],
+        grid: [blocks(rows, tile.m), blocks(target[2], tile.n), (classes * split) as u32],
+        width: n * target.iter().product::<usize>(),
+    }
+    .finish(text)
+}
+
+/// A matrix product.
+pub(super) fn matmul([m, n, k]: [usize; 3], transpose_a: bool, transpose_b: bool, options: &Options) -> CudaSource {
+    let mut text = Text::new();
+    text.ints([("M", m), ("N", n), ("K", k)]);
+    text.constant("bool", "TRANSPOSE_A", transpose_a);
+    text.constant("bool", "TRANSPOSE_B", transpose_b);
+    let (tile, split) = choose(&Extents { m, n, k, batches: 1 }, options);
+    let arithmetic = match options.arithmetic {
+        Arithmetic::F32 => Arithmetic::F32,
+        Arithmetic::Tf32 | Arithmetic::Bf16 => Arithmetic::Tf32,
+    };
+    Product {
+        tile,
+        split,
+        entry: "matmul",
+        file: file!("matmul.cu"),
+        arithmetic,
+        along_k: [!transpose_a, transpose_b],
+        vectors: [vector(if transpose_a { m } else { k }), vector(if transpose_b { k } else { n })],
+        grid: [blocks(m, tile.m), blocks(n, tile.n), split as u32],
+        width: m * n,
+    }
+    .finish(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_results_share_out_their_sum() {
+        let (_, split) = choose(&Extents { m: 1152, n: 128, k: 131_072, batches: 1 }, &Options::default());
+        assert!(8 <= split, "a filter gradient of nine blocks is split {split} ways");
+        let (tile, split) = choose(&Extents { m: 131_072, n: 128, k: 1152, batches: 1 }, &Options::default());
+        assert_eq!((tile, split), (TILES[0], 1));
+        let (tile, _) = choose(&Extents { m: 128, n: 10, k: 256, batches: 1 }, &Options::default());
+        assert!(tile.n <= 64);
+    }
+}

@@ -1,0 +1,136 @@
+//! Scalar expressions as CUDA statements.
+
+use crate::ir::{Binary, ExprNode, Scalar, ScalarFn, Unary};
+use std::fmt::Write;
+
+/// Numbers that expressions are evaluated in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Number {
+    /// fp32.
+    Float,
+    /// fp64: for integers, which must stay exact.
+    Double,
+}
+
+impl Number {
+    /// In CUDA.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Number::Float => "float",
+            Number::Double => "double",
+        }
+    }
+
+    /// A literal that reads back as the same number.
+    pub(super) fn literal(self, value: f64) -> String {
+        let text = match self {
+            Number::Float => format!("{:?}f", value as f32),
+            Number::Double => format!("{value:?}"),
+        };
+        let finite = match self {
+            Number::Float => (value as f32).is_finite(),
+            Number::Double => value.is_finite(),
+        };
+        if finite {
+            return text;
+        }
+        let bits = if value.is_nan() {
+            "0x7fc00000u"
+        } else if 0.0 < value {
+            "0x7f800000u"
+        } else {
+            "0xff800000u"
+        };
+        format!("({})bits_as_float({bits})", self.name())
+    }
+}
+
+/// The statements that compute `roots`, one local `v<node>` per node, and the names of the results. `input` says how to
+/// read an argument.
+pub(super) fn statements(
+    body: &ScalarFn,
+    roots: &[Scalar],
+    number: Number,
+    mut input: impl FnMut(u32) -> String,
+) -> (String, Vec<String>) {
+    let needed = needed(&body.nodes, roots);
+    let mut text = String::new();
+    for (at, node) in body.nodes.iter().enumerate().filter(|(at, _)| needed[*at]) {
+        let value = match *node {
+            ExprNode::Const(value) => number.literal(value.0),
+            ExprNode::Input(i) => input(i),
+            ExprNode::Unary(op, a) => unary(op, a),
+            ExprNode::Binary(op, a, b) => binary(op, a, b, &body.nodes),
+            ExprNode::Select(c, a, b) => format!("sph_select(v{}, v{}, v{})", c.0, a.0, b.0),
+        };
+        writeln!(text, "    const {} v{at} = {value};", number.name()).expect("a string takes all");
+    }
+    (text, roots.iter().map(|it| format!("v{}", it.0)).collect())
+}
+
+/// Which nodes the roots depend on.
+fn needed(nodes: &[ExprNode], roots: &[Scalar]) -> Vec<bool> {
+    let mut needed = vec![false; nodes.len()];
+    roots.iter().for_each(|it| needed[it.0 as usize] = true);
+    for at in (0..nodes.len()).rev() {
+        if needed[at] {
+            let operands = match nodes[at] {
+                ExprNode::Const(_) | ExprNode::Input(_) => [None; 3],
+                ExprNode::Unary(_, a) => [Some(a), None, None],
+                ExprNode::Binary(_, a, b) => [Some(a), Some(b), None],
+                ExprNode::Select(c, a, b) => [Some(c), Some(a), Some(b)],
+            };
+            operands.into_iter().flatten().for_each(|it| needed[it.0 as usize] = true);
+        }
+    }
+    needed
+}
+
+fn unary(op: Unary, a: Scalar) -> String {
+    let a = a.0;
+    let name = match op {
+        Unary::Neg => return format!("-v{a}"),
+        Unary::Stop => return format!("v{a}"),
+        Unary::Abs => "abs",
+        Unary::Sign => "sign",
+        Unary::Sqrt => "sqrt",
+        Unary::Rsqrt => "rsqrt",
+        Unary::Exp => "exp",
+        Unary::Expm1 => "expm1",
+        Unary::Log => "log",
+        Unary::Log1p => "log1p",
+        Unary::Sin => "sin",
+        Unary::Cos => "cos",
+        Unary::Tanh => "tanh",
+        Unary::Logistic => "logistic",
+        Unary::Asin => "asin",
+        Unary::Acos => "acos",
+        Unary::AsinSlope => "asin_slope",
+        Unary::Atan => "atan",
+        Unary::Floor => "floor",
+    };
+    format!("sph_{name}(v{a})")
+}
+
+fn binary(op: Binary, a: Scalar, b: Scalar, nodes: &[ExprNode]) -> String {
+    let (x, y) = (a.0, b.0);
+    let power = match nodes[y as usize] {
+        ExprNode::Const(value) => value.0,
+        _ => f64::NAN,
+    };
+    match op {
+        Binary::Add => format!("v{x} + v{y}"),
+        Binary::Sub => format!("v{x} - v{y}"),
+        Binary::Mul => format!("v{x} * v{y}"),
+        Binary::Div => format!("v{x} / v{y}"),
+        // `pow` costs fifty multiplications, and small whole powers are what people write.
+        Binary::Pow if power == 2.0 => format!("v{x} * v{x}"),
+        Binary::Pow if power == 3.0 => format!("v{x} * v{x} * v{x}"),
+        Binary::Pow => format!("sph_pow(v{x}, v{y})"),
+        Binary::Min => format!("sph_min(v{x}, v{y})"),
+        Binary::Max => format!("sph_max(v{x}, v{y})"),
+        Binary::Lt => format!("v{x} < v{y}"),
+        Binary::Le => format!("v{x} <= v{y}"),
+        Binary::Eq => format!("v{x} == v{y}"),
+    }
+}

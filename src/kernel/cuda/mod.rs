@@ -1,0 +1,120 @@
+//! Kernels as CUDA text: what a [`KernelSpec`] becomes on a GPU.
+//!
+//! The families are ordinary CUDA files in `kernels/`. For one spec this stage writes the constants and the small device
+//! functions that its family asks for, joins them with the files, and says how to launch the result. The text is a
+//! function of spec and options, to the byte. Nothing here touches a device.
+
+mod contraction;
+mod expression;
+mod map;
+mod simple;
+mod text;
+
+use super::KernelSpec;
+
+/// How products of contractions are formed. Sums are always fp32, and so are reals in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Arithmetic {
+    /// fp32 multiply-adds, without tensor cores.
+    #[default]
+    F32,
+    /// Tensor cores; factors rounded to 10 bits of mantissa.
+    Tf32,
+    /// Tensor cores; factors rounded to 7 bits of mantissa. Plain matrix products stay at tf32.
+    Bf16,
+}
+
+/// What the text depends on besides the spec.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Options {
+    /// How contractions multiply.
+    pub arithmetic: Arithmetic,
+    /// Multiprocessors of the device: tiles are chosen, and long sums shared out, to fill them.
+    pub processors: usize,
+    /// Overrules the choice for contractions.
+    pub choice: Option<Choice>,
+}
+
+/// How a contraction is shared out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Choice {
+    /// Which tile, below [`TILES`].
+    pub tile: usize,
+    /// Into how many shares the summed extent is split.
+    pub split: usize,
+}
+
+/// How many tiles contractions choose from.
+pub const TILES: usize = contraction::TILES.len();
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { arithmetic: Arithmetic::F32, processors: 132, choice: None }
+    }
+}
+
+/// One argument of an entry; each is eight bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Argument {
+    /// Address of an input.
+    Input(usize),
+    /// Address of an output.
+    Output(usize),
+    /// Address of the scratch space, this many bytes in.
+    Scratch(usize),
+    /// The plan's seed.
+    Seed,
+    /// A null pointer, for an operand that this kind does not have.
+    Null,
+}
+
+/// One launch of an entry of the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CudaLaunch {
+    /// Name of the entry.
+    pub entry: &'static str,
+    /// Blocks.
+    pub grid: [u32; 3],
+    /// Threads of a block, along x.
+    pub block: u32,
+    /// Dynamic shared memory in bytes.
+    pub shared: u32,
+    /// Arguments in order.
+    pub arguments: Vec<Argument>,
+}
+
+/// A kernel spec as CUDA: one translation unit and its launches, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CudaSource {
+    /// The translation unit. Includes nothing.
+    pub text: String,
+    /// What to launch, one after the other.
+    pub launches: Vec<CudaLaunch>,
+    /// Bytes of scratch space; nothing in it outlives the last launch.
+    pub scratch: usize,
+}
+
+/// Writes a kernel spec as CUDA.
+pub fn generate(spec: &KernelSpec, options: &Options) -> CudaSource {
+    match spec {
+        KernelSpec::Conv(conv) => contraction::conv(conv, options),
+        KernelSpec::MatMul { m, n, k, transpose_a, transpose_b } => {
+            contraction::matmul([*m, *n, *k], *transpose_a, *transpose_b, options)
+        }
+        KernelSpec::Map(map) => map::map(map),
+        KernelSpec::Window { kind, geometry, n, input, output } => simple::window(*kind, geometry, *n, *input, *output),
+        KernelSpec::Transpose { shape, perm } => simple::transpose(shape, perm),
+        KernelSpec::Gather { dtype, n, item, flip, crop } => simple::gather(*dtype, *n, item, *flip, *crop),
+        KernelSpec::Loss { kind, n, classes } => simple::loss(*kind, *n, *classes),
+        KernelSpec::Random { kind, len, stream } => simple::random(*kind, *len, *stream),
+        KernelSpec::Copy { len, dtype } => simple::copy(*len, *dtype),
+    }
+}
+
+/// Blocks of `each` that cover `all`.
+fn blocks(all: usize, each: usize) -> u32 {
+    u32::try_from(all.div_ceil(each).max(1)).expect("a grid has fewer than 2^32 blocks")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! Families of one thread, or one warp, per result: windows, data movement, losses, random numbers.
+
+use super::expression::Number;
+use super::text::{Text, element, file};
+use super::{Argument, CudaLaunch, CudaSource, blocks};
+use crate::ir::{DType, Geometry, Loss, Random, Shape, Window};
+
+fn single(text: Text, entry: &'static str, grid: u32, block: u32, arguments: Vec<Argument>) -> CudaSource {
+    let launches = vec![CudaLaunch { entry, grid: [grid, 1, 1], block, shared: 0, arguments }];
+    CudaSource { text: text.finish(), launches, scratch: 0 }
+}
+
+fn addressable(len: usize) -> usize {
+    assert!(i32::try_from(len).is_ok(), "{len} elements are not addressable");
+    len
+}
+
+/// Sliding windows.
+pub(super) fn window(
+    kind: Window,
+    geometry: &Geometry,
+    n: usize,
+    [h, w, c]: [usize; 3],
+    [oh, ow]: [usize; 2],
+) -> CudaSource {
+    let (number, arguments, size) = match kind {
+        Window::Sum => (0, [Argument::Input(0), Argument::Null], n * oh * ow * c),
+        Window::SumGrad { .. } => (1, [Argument::Input(0), Argument::Null], n * h * w * c),
+        Window::Max => (2, [Argument::Input(0), Argument::Null], n * oh * ow * c),
+        Window::MaxGrad => (3, [Argument::Input(0), Argument::Input(1)], n * h * w * c),
+    };
+    addressable(n * h * w * c);
+    let mut text = Text::new();
+    text.ints([("KIND", number), ("IMAGES", n), ("INPUT_H", h), ("INPUT_W", w), ("OUTPUT_H", oh), ("OUTPUT_W", ow)]);
+    text.ints([("CHANNELS", c), ("KERNEL_H", geometry.kernel[0]), ("KERNEL_W", geometry.kernel[1])]);
+    text.ints([("STRIDE_H", geometry.stride[0]), ("STRIDE_W", geometry.stride[1])]);
+    text.ints([("BEFORE_H", geometry.before[0]), ("BEFORE_W", geometry.before[1])]);
+    text.file(file!("device.cu"));
+    text.file(file!("window.cu"));
+    let [first, second] = arguments;
+    single(text, "window", blocks(addressable(size), 256), 256, vec![first, second, Argument::Output(0)])
+}
+
+/// Axes permuted.
+pub(super) fn transpose(shape: &Shape, perm: &[usize]) -> CudaSource {
+    let size = addressable(shape.len());
+    // Elements to step in the input per axis of the input.
+    let mut steps = vec![1; shape.rank()];
+    for axis in (0..shape.rank().saturating_sub(1)).rev() {
+        steps[axis] = steps[axis + 1] * shape.0[axis + 1];
+    }
+    let mut terms = Vec::new();
+    let mut tail = 1;
+    for &axis in perm.iter().rev() {
+        terms.push(format!("i / {tail} % {} * {}", shape.0[axis], steps[axis]));
+        tail *= shape.0[axis];
+    }
+    let sum = if terms.is_empty() { "i".into() } else { terms.join(" + ") };
+    let mut text = Text::new();
+    text.ints([("SIZE", size)]);
+    text.code("using element = float;");
+    text.code(format_args!("__device__ __forceinline__ int source_of(int i) {{ return {sum}; }}"));
+    text.file(file!("device.cu"));
+    text.file(file!("transpose.cu"));
+    single(text, "transpose", blocks(size, 256), 256, vec![Argument::Input(0), Argument::Output(0)])
+}
+
+/// Picks of examples, with augmentation.
+pub(super) fn gather(dtype: DType, n: usize, item: &Shape, flip: bool, crop: usize) -> CudaSource {
+    let [h, w, c] = match *item.dims() {
+        [h, w, c] => [h, w, c],
+        _ => [1, 1, item.len()],
+    };
+    let size = addressable(n * h * w * c);
+    let mut text = Text::new();
+    text.ints([("PICKS", n), ("ITEM_H", h), ("ITEM_W", w), ("ITEM_C", c), ("CROP", crop)]);
+    text.constant("bool", "FLIP", flip);
+    text.file(file!("device.cu"));
+    text.code(format_args!("using element = {};", element(dtype)));
+    text.file(file!("gather.cu"));
+    let uniform = if flip || 0 < crop { Argument::Input(2) } else { Argument::Null };
+    let arguments = vec![Argument::Input(0), Argument::Input(1), uniform, Argument::Output(0)];
+    single(text, "gather", blocks(size, 256), 256, arguments)
+}
+
+/// Losses.
+pub(super) fn loss(kind: Loss, n: usize, classes: usize) -> CudaSource {
+    let (number, smoothing, floor, g) = match kind {
+        Loss::CrossEntropy { smoothing, floor } => (0, smoothing.0, floor.0, Argument::Null),
+        Loss::CrossEntropyGrad { smoothing, floor } => (1, smoothing.0, floor.0, Argument::Input(2)),
+        Loss::Correct => (2, 0.0, 0.0, Argument::Null),
+    };
+    let mut text = Text::new();
+    text.ints([("KIND", number), ("EXAMPLES", n), ("CLASSES", classes)]);
+    addressable(n * classes);
+    text.constant("float", "SMOOTHING", Number::Float.literal(smoothing));
+    text.constant("float", "FLOOR", Number::Float.literal(floor));
+    text.file(file!("device.cu"));
+    text.file(file!("loss.cu"));
+    let arguments = vec![Argument::Input(0), Argument::Input(1), g, Argument::Output(0)];
+    single(text, "loss", blocks(n, 8), 256, arguments)
+}
+
+/// Random numbers.
+pub(super) fn random(kind: Random, len: usize, stream: u64) -> CudaSource {
+    let (number, examples) = match kind {
+        Random::Uniform => (0, 1),
+        Random::Shuffle { examples } => (1, examples),
+        Random::Sequence { examples } => (2, examples),
+    };
+    // As in `ir::random::shuffled`.
+    let half = (64 - (examples as u64 - 1).leading_zeros()).div_ceil(2).max(1) as usize;
+    let mut text = Text::new();
+    text.ints([("KIND", number), ("SIZE", len), ("HALF_BITS", half)]);
+    text.constant("unsigned long long", "STREAM", format_args!("{stream}ull"));
+    text.constant("unsigned long long", "EXAMPLES", format_args!("{examples}ull"));
+    text.file(file!("device.cu"));
+    text.file(file!("random.cu"));
+    let arguments = vec![Argument::Input(0), Argument::Seed, Argument::Output(0)];
+    single(text, "random_numbers", blocks(len, 128), 128, arguments)
+}
+
+/// The same elements at another place.
+pub(super) fn copy(len: usize, dtype: DType) -> CudaSource {
+    let mut text = Text::new();
+    text.constant("long long", "SIZE", len);
+    text.file(file!("device.cu"));
+    text.code(format_args!("using element = {};", element(dtype)));
+    text.file(file!("copy.cu"));
+    single(text, "copy", blocks(len, 256), 256, vec![Argument::Input(0), Argument::Output(0)])
+}

@@ -1,0 +1,138 @@
+//! Generated text: what it says for a few specs, and that it says what the files ask for.
+
+use super::*;
+use crate::ir::expr::Pool;
+use crate::ir::op::Scalar64;
+use crate::ir::{Binary, DType, Geometry, Loss, Random, Reduction, Shape, Unary, Window};
+use crate::kernel::{ConvKernel, ConvKind, MapInput, MapKernel, MapOutput, Store};
+use std::collections::BTreeSet;
+
+fn conv(kind: ConvKind, stride: usize) -> KernelSpec {
+    let geometry = Geometry::same([8, 8], [3, 3], [stride, stride]);
+    let [h, w] = geometry.output([8, 8]).unwrap();
+    KernelSpec::Conv(ConvKernel { kind, geometry, n: 4, input: [8, 8, 16], output: [h, w, 24] })
+}
+
+/// `relu(x - mean)` whole, its sum per column, the largest per row.
+fn map() -> KernelSpec {
+    let mut pool = Pool::new();
+    let (x, mean) = (pool.input(0), pool.input(1));
+    let (zero, centred) = (pool.constant(0.0), pool.sub(x, mean));
+    let relu = pool.binary(Binary::Max, centred, zero);
+    let root = pool.unary(Unary::Sqrt, relu);
+    let real = |store| MapOutput { store, dtype: DType::Real };
+    KernelSpec::Map(MapKernel {
+        dims: vec![5000, 24],
+        inputs: vec![
+            MapInput { strides: vec![24, 1], dtype: DType::Real },
+            MapInput { strides: vec![0, 1], dtype: DType::Real },
+        ],
+        body: pool.finish(2, &[relu, root, relu]),
+        outputs: vec![
+            real(Store::Full),
+            real(Store::Reduce { kind: Reduction::Sum, over: vec![true, false] }),
+            real(Store::Reduce { kind: Reduction::Max, over: vec![false, true] }),
+        ],
+    })
+}
+
+/// One spec of every family.
+fn specs() -> Vec<KernelSpec> {
+    let (smoothing, floor) = (Scalar64(0.01), Scalar64(1e-4));
+    vec![
+        conv(ConvKind::Forward, 1),
+        conv(ConvKind::InputGrad, 2),
+        conv(ConvKind::FilterGrad, 1),
+        KernelSpec::MatMul { m: 8, n: 8, k: 4000, transpose_a: true, transpose_b: false },
+        map(),
+        KernelSpec::Window {
+            kind: Window::Max,
+            geometry: Geometry::valid([2, 2], [2, 2]),
+            n: 4,
+            input: [8, 8, 16],
+            output: [4, 4],
+        },
+        KernelSpec::Transpose { shape: Shape(vec![3, 4, 5]), perm: vec![2, 0, 1] },
+        KernelSpec::Gather { dtype: DType::U8, n: 4, item: Shape(vec![32, 32, 3]), flip: true, crop: 4 },
+        KernelSpec::Loss { kind: Loss::CrossEntropy { smoothing, floor }, n: 4, classes: 10 },
+        KernelSpec::Random { kind: Random::Shuffle { examples: 50_000 }, len: 4, stream: 77 },
+        KernelSpec::Copy { len: 10, dtype: DType::Int },
+    ]
+}
+
+/// What the generator wrote, without the files between.
+fn generated(source: &CudaSource) -> String {
+    let mut text = String::new();
+    let mut own = true;
+    for line in source.text.lines() {
+        if let Some(name) = line.strip_prefix("#line 1 \"kernels/") {
+            text += &format!("... {}\n", name.trim_end_matches('"'));
+            own = false;
+        } else if line.starts_with("#line ") {
+            own = true;
+        } else if own {
+            text += &format!("{line}\n");
+        }
+    }
+    for launch in &source.launches {
+        text += &format!("{launch:?}\n");
+    }
+    text
+}
+
+#[test]
+fn a_map_is_written_as_its_functions() {
+    insta::assert_snapshot!(generated(&generate(&map(), &Options::default())));
+}
+
+#[test]
+fn a_convolution_is_written_as_its_constants() {
+    insta::assert_snapshot!(generated(&generate(&conv(ConvKind::InputGrad, 2), &Options::default())));
+}
+
+#[test]
+fn a_sum_shared_out_gets_a_second_launch() {
+    let spec = KernelSpec::MatMul { m: 8, n: 8, k: 4000, transpose_a: true, transpose_b: false };
+    let source = generate(&spec, &Options::default());
+    assert_eq!(source.launches.iter().map(|it| it.entry).collect::<Vec<_>>(), ["matmul", "combine"]);
+    assert_eq!(source.scratch, source.launches[0].grid[2] as usize * 64 * 4);
+}
+
+#[test]
+fn the_same_spec_gives_the_same_text() {
+    for spec in specs() {
+        let options = Options { arithmetic: Arithmetic::Bf16, ..Options::default() };
+        assert_eq!(generate(&spec, &options), generate(&spec, &options));
+        assert!(!generate(&spec, &options).text.is_empty());
+    }
+}
+
+/// Names that a line defines: `constexpr int A = 1, B = 2;`, `using whole = int;`.
+fn names(line: &str) -> Vec<String> {
+    let line = line.split("//").next().unwrap_or_default().trim();
+    if let Some(rest) = line.strip_prefix("using ") {
+        return rest.split(' ').next().map(str::to_owned).into_iter().collect();
+    }
+    let Some(rest) = line.strip_prefix("constexpr ") else { return Vec::new() };
+    rest.split('=').filter_map(|it| it.trim().rsplit([' ', ',']).next()).map(str::to_owned).collect::<Vec<_>>()
+        [..rest.matches('=').count()]
+        .to_vec()
+}
+
+#[test]
+fn every_constant_that_a_file_asks_for_is_written() {
+    for spec in specs() {
+        let source = generate(&spec, &Options::default());
+        let written: BTreeSet<String> = generated(&source).lines().flat_map(names).collect();
+        let mut example = false;
+        let mut wanted = BTreeSet::new();
+        for line in source.text.lines() {
+            example = (example || line == "#ifndef SPHC_GENERATED") && line != "#endif";
+            if example {
+                wanted.extend(names(line));
+            }
+        }
+        let missing: Vec<&String> = wanted.difference(&written).collect();
+        assert!(missing.is_empty(), "{spec:?} leaves out {missing:?}");
+    }
+}

@@ -1,0 +1,388 @@
+//! The kernels' CUDA text, unchanged, run by the emulator and compared with the interpreter.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+pub(crate) mod case;
+pub(crate) mod module;
+
+use case::{Case, Images, Numbers, conv, map, matmul, reduced, whole};
+use module::{Memory, Module, Stress};
+use sphc::ir::expr::Pool;
+use sphc::ir::op::Scalar64;
+use sphc::ir::{Binary, DType, Geometry, Loss, Random, Reduction, ScalarFn, Unary, Window};
+use sphc::kernel::ConvKind;
+use sphc::kernel::cuda::{Arithmetic, Choice, CudaSource, Options, TILES, generate};
+
+/// Bytes as the runtime lays elements out.
+fn bytes(dtype: DType, data: &[f64]) -> Vec<u8> {
+    match dtype {
+        DType::Real => data.iter().flat_map(|it| (*it as f32).to_ne_bytes()).collect(),
+        DType::Int => data.iter().flat_map(|it| (*it as i64).to_ne_bytes()).collect(),
+        DType::U8 => data.iter().map(|it| *it as u8).collect(),
+    }
+}
+
+fn numbers(dtype: DType, bytes: &[u8]) -> Vec<f64> {
+    match dtype {
+        DType::Real => bytes.chunks(4).map(|it| f64::from(f32::from_ne_bytes(it.try_into().unwrap()))).collect(),
+        DType::Int => bytes.chunks(8).map(|it| i64::from_ne_bytes(it.try_into().unwrap()) as f64).collect(),
+        DType::U8 => bytes.iter().map(|it| f64::from(*it)).collect(),
+    }
+}
+
+/// What is wrong with a run, if anything.
+fn run(case: &Case, source: &CudaSource, stress: Stress) -> Result<(), String> {
+    let family = source.launches[0].entry;
+    let module = Module::new(family, source);
+    let inputs: Vec<Memory> = case.inputs.iter().map(|it| Memory::of(&bytes(it.dtype, &it.data))).collect();
+    let outputs: Vec<Memory> =
+        case.outputs.iter().map(|it| Memory::of(&vec![0xff; bytes(it.dtype, &it.data).len()])).collect();
+    module.run(&inputs.iter().collect::<Vec<_>>(), &outputs.iter().collect::<Vec<_>>(), case::SEED, stress)?;
+    for (number, (output, expected)) in outputs.iter().zip(&case.outputs).enumerate() {
+        let found = numbers(expected.dtype, output.bytes());
+        for (at, ((found, wanted), bound)) in found.iter().zip(&expected.data).zip(&expected.bound).enumerate() {
+            let same = found == wanted || (found - wanted).abs() <= *bound;
+            if !same {
+                return Err(format!("output {number}[{at}] is {found}, not {wanted} (within {bound:e})"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check(case: &Case, options: &Options) {
+    let source = generate(&case.spec, options);
+    for stress in [Stress { seed: 1, late: true }, Stress { seed: 2, late: false }] {
+        if let Err(error) = run(case, &source, stress) {
+            panic!("{}\n{options:?} {stress:?}\n{error}", case.name);
+        }
+    }
+}
+
+const ARITHMETICS: [Arithmetic; 3] = [Arithmetic::F32, Arithmetic::Tf32, Arithmetic::Bf16];
+const KINDS: [ConvKind; 3] = [ConvKind::Forward, ConvKind::InputGrad, ConvKind::FilterGrad];
+
+fn geometry(kernel: usize, stride: usize) -> Geometry {
+    Geometry::same([9, 7], [kernel, kernel], [stride, stride])
+}
+
+#[test]
+fn every_tile_and_arithmetic_of_a_convolution_gives_the_interpreters_numbers() {
+    if !module::available() {
+        return;
+    }
+    let images = Images { n: 2, size: [9, 7], cin: 20, cout: 36 };
+    for kind in KINDS {
+        let case = conv(kind, images, geometry(3, 1), 0.0);
+        for arithmetic in ARITHMETICS {
+            for tile in 0..TILES {
+                check(&case, &Options { arithmetic, choice: Some(Choice { tile, split: 1 }), ..Options::default() });
+            }
+        }
+    }
+}
+
+#[test]
+fn strides_paddings_ragged_channels_and_shares_give_the_interpreters_numbers() {
+    if !module::available() {
+        return;
+    }
+    let uneven = Geometry { kernel: [4, 2], stride: [3, 1], before: [2, 0], after: [1, 1] };
+    let cases = [
+        (Images { n: 2, size: [9, 7], cin: 3, cout: 12 }, geometry(3, 1), 1, 0),
+        (Images { n: 2, size: [9, 7], cin: 8, cout: 10 }, geometry(3, 2), 1, 2),
+        (Images { n: 3, size: [9, 7], cin: 5, cout: 7 }, geometry(1, 2), 1, 3),
+        (Images { n: 1, size: [9, 7], cin: 4, cout: 40 }, uneven, 2, 1),
+        (Images { n: 5, size: [4, 4], cin: 16, cout: 24 }, Geometry::valid([4, 4], [1, 1]), 4, 2),
+        (Images { n: 3, size: [11, 6], cin: 12, cout: 8 }, Geometry::same([11, 6], [5, 5], [2, 2]), 3, 2),
+    ];
+    for (images, geometry, split, tile) in cases {
+        for kind in KINDS {
+            for arithmetic in [Arithmetic::F32, Arithmetic::Bf16] {
+                let choice = Some(Choice { tile, split });
+                check(&conv(kind, images, geometry, 0.0), &Options { arithmetic, choice, ..Options::default() });
+            }
+        }
+    }
+}
+
+#[test]
+fn factors_are_rounded_as_the_arithmetic_says() {
+    if !module::available() {
+        return;
+    }
+    let images = Images { n: 1, size: [6, 5], cin: 16, cout: 16 };
+    for (arithmetic, bits) in [(Arithmetic::Tf32, 11), (Arithmetic::Bf16, 8)] {
+        for kind in KINDS {
+            // Two factors, each rounded to the nearest.
+            let rounding = 2f64.powi(-bits) * 1.01;
+            let case = conv(kind, images, Geometry::same([6, 5], [3, 3], [1, 1]), rounding);
+            check(&case, &Options { arithmetic, ..Options::default() });
+            let mut exact = case.clone();
+            exact.outputs[0].bound.iter_mut().for_each(|it| *it *= 1e-3);
+            let source = generate(&exact.spec, &Options { arithmetic, ..Options::default() });
+            assert!(run(&exact, &source, Stress { seed: 1, late: true }).is_err(), "{arithmetic:?} rounds nothing");
+        }
+    }
+}
+
+#[test]
+fn matrix_products_give_the_interpreters_numbers() {
+    if !module::available() {
+        return;
+    }
+    for (transpose_a, transpose_b) in [(false, false), (false, true), (true, false), (true, true)] {
+        for extents in [[33, 20, 70], [5, 130, 9]] {
+            let case = matmul(extents, transpose_a, transpose_b);
+            for arithmetic in [Arithmetic::F32, Arithmetic::Tf32] {
+                let choice = Some(Choice { tile: 2, split: 1 + extents[2] / 64 });
+                check(&case, &Options { arithmetic, choice, ..Options::default() });
+            }
+        }
+    }
+}
+
+/// `relu((x - mean) * scale) + bias`, its square, and whether it is positive.
+fn several() -> ScalarFn {
+    let mut pool = Pool::new();
+    let [x, mean, scale, bias] = [0, 1, 2, 3].map(|it| pool.input(it));
+    let zero = pool.constant(0.0);
+    let centred = pool.sub(x, mean);
+    let scaled = pool.mul(centred, scale);
+    let shifted = pool.add(scaled, bias);
+    let relu = pool.binary(Binary::Max, shifted, zero);
+    let square = pool.mul(relu, relu);
+    let positive = pool.binary(Binary::Lt, zero, relu);
+    pool.finish(4, &[relu, square, relu, positive, shifted, square])
+}
+
+#[test]
+fn maps_with_every_kind_of_reduction_give_the_interpreters_numbers() {
+    if !module::available() {
+        return;
+    }
+    let results = [
+        whole(),
+        reduced(Reduction::Sum, &[1]),
+        reduced(Reduction::Sum, &[0]),
+        reduced(Reduction::Sum, &[0, 1]),
+        reduced(Reduction::Max, &[0]),
+        reduced(Reduction::Max, &[1]),
+    ];
+    for (rows, columns) in [(1, 1), (1, 40), (37, 1), (50, 3), (300, 10), (9000, 5), (70, 96), (40, 700), (3, 2500)] {
+        let mut make = Numbers::new((rows + columns) as u64);
+        let inputs = vec![
+            make.reals([rows, columns], -1.0, 1.0),
+            make.reals([columns], -0.5, 0.5),
+            make.reals([rows, 1], 0.5, 2.0),
+            make.reals([], -0.1, 0.1),
+        ];
+        check(&map(&format!("[{rows},{columns}]"), inputs, &several(), &results), &Options::default());
+    }
+}
+
+#[test]
+fn maps_over_four_axes_reduce_over_any_of_them() {
+    if !module::available() {
+        return;
+    }
+    let shape = [3, 5, 4, 6];
+    let all: [&[usize]; 6] = [&[0, 1, 2], &[3], &[1, 2], &[0, 2], &[0, 1, 2, 3], &[1]];
+    for axes in all {
+        let mut make = Numbers::new(axes.len() as u64);
+        let inputs = vec![
+            make.reals(shape, -1.0, 1.0),
+            make.reals([6], -0.5, 0.5),
+            make.reals([3, 5, 4, 1], 0.5, 2.0),
+            make.reals([5, 1, 1], -0.1, 0.1),
+        ];
+        let results = [
+            whole(),
+            reduced(Reduction::Sum, axes),
+            reduced(Reduction::Max, axes),
+            whole(),
+            reduced(Reduction::Sum, &[0, 1, 2]),
+            reduced(Reduction::Sum, &[1, 3]),
+        ];
+        check(&map(&format!("{axes:?}"), inputs, &several(), &results), &Options::default());
+    }
+}
+
+#[test]
+fn every_scalar_function_gives_the_interpreters_number() {
+    if !module::available() {
+        return;
+    }
+    use Unary::*;
+    let unaries = [
+        Neg, Abs, Sign, Sqrt, Rsqrt, Exp, Expm1, Log, Log1p, Sin, Cos, Tanh, Logistic, Asin, Acos, AsinSlope, Atan,
+        Floor, Stop,
+    ];
+    let mut pool = Pool::new();
+    let (x, y) = (pool.input(0), pool.input(1));
+    let mut roots: Vec<_> = unaries.iter().map(|&it| pool.unary(it, x)).collect();
+    use Binary::*;
+    for op in [Add, Sub, Mul, Div, Pow, Min, Max, Lt, Le, Eq] {
+        roots.push(pool.binary(op, x, y));
+    }
+    for power in [2.0, 3.0, 0.5] {
+        let power = pool.constant(power);
+        roots.push(pool.binary(Pow, x, power));
+    }
+    let less = pool.binary(Lt, x, y);
+    let infinite = pool.constant(f64::INFINITY);
+    roots.push(pool.select(less, x, y));
+    roots.push(pool.binary(Lt, x, infinite));
+    let results = vec![whole(); roots.len()];
+    let body = pool.finish(2, &roots);
+    let mut make = Numbers::new(9);
+    // In (0, 1): every function is defined there.
+    let inputs = vec![make.reals([200], 0.05, 0.95), make.reals([200], 0.05, 0.95)];
+    let mut case = map("functions", inputs, &body, &results);
+    // The slope of asin and quotients grow; 1e-5 relative covers a rounding of their argument.
+    for output in &mut case.outputs {
+        output.bound = output.data.iter().map(|it| 1e-5 * (1.0 + it.abs())).collect();
+    }
+    check(&case, &Options::default());
+}
+
+#[test]
+fn integers_stay_exact_and_bytes_are_read() {
+    if !module::available() {
+        return;
+    }
+    let mut pool = Pool::new();
+    let (step, image) = (pool.input(0), pool.input(1));
+    let (one, half) = (pool.constant(1.0), pool.constant(127.5));
+    let next = pool.add(step, one);
+    let centred = pool.sub(image, half);
+    let body = pool.finish(2, &[next, centred]);
+    let mut step = Numbers::new(1).below([], DType::Int, 10);
+    step.data = vec![9_007_199_254_740_000.0];
+    let image = Numbers::new(2).below([70], DType::U8, 256);
+    let results = [case::Result { reduce: None, int: true }, whole()];
+    check(&map("integers", vec![step, image], &body, &results), &Options::default());
+}
+
+#[test]
+fn windows_and_their_adjoints_give_the_interpreters_numbers() {
+    if !module::available() {
+        return;
+    }
+    let geometries = [
+        Geometry::same([7, 5], [2, 2], [2, 2]),
+        Geometry::same([7, 5], [3, 3], [1, 1]),
+        Geometry::valid([7, 5], [1, 1]),
+        Geometry { kernel: [3, 2], stride: [2, 3], before: [1, 1], after: [1, 1] },
+    ];
+    for geometry in geometries {
+        for kind in [Window::Sum, Window::SumGrad { size: [7, 5] }, Window::Max, Window::MaxGrad] {
+            for c in [1, 6] {
+                check(&case::window(kind, 2, [7, 5, c], geometry), &Options::default());
+            }
+        }
+    }
+}
+
+#[test]
+fn data_movement_is_exact() {
+    if !module::available() {
+        return;
+    }
+    check(&case::transpose(&[7, 5], &[1, 0]), &Options::default());
+    check(&case::transpose(&[3, 4, 2, 5], &[2, 0, 3, 1]), &Options::default());
+    check(&case::transpose(&[6], &[0]), &Options::default());
+    for dtype in [DType::U8, DType::Int, DType::Real] {
+        check(&case::copy(300, dtype), &Options::default());
+    }
+    check(&case::gather(DType::Int, 9, &[], false, 0), &Options::default());
+    check(&case::gather(DType::U8, 9, &[6, 5, 3], false, 0), &Options::default());
+    check(&case::gather(DType::U8, 9, &[6, 5, 3], true, 0), &Options::default());
+    check(&case::gather(DType::U8, 9, &[6, 5, 3], false, 4), &Options::default());
+    check(&case::gather(DType::U8, 30, &[6, 5, 3], true, 8), &Options::default());
+}
+
+#[test]
+fn losses_give_the_interpreters_numbers() {
+    if !module::available() {
+        return;
+    }
+    let (smoothing, floor) = (Scalar64(0.01), Scalar64(1e-4));
+    for kind in [Loss::CrossEntropy { smoothing, floor }, Loss::CrossEntropyGrad { smoothing, floor }, Loss::Correct] {
+        for (n, classes) in [(13, 10), (3, 2), (2, 100)] {
+            check(&case::loss(kind, n, classes), &Options::default());
+        }
+    }
+}
+
+#[test]
+fn random_numbers_have_the_same_bits() {
+    if !module::available() {
+        return;
+    }
+    for step in [0, 3, 5_000_000_000] {
+        check(&case::random(Random::Uniform, 30, step), &Options::default());
+        for examples in [1, 7, 50_000] {
+            check(&case::random(Random::Shuffle { examples }, 20, step), &Options::default());
+            check(&case::random(Random::Sequence { examples }, 20, step), &Options::default());
+        }
+    }
+}
+
+/// Bugs of synchronisation, planted one at a time into text that is right: each must show.
+#[test]
+fn planted_bugs_of_synchronisation_are_caught() {
+    if !module::available() {
+        return;
+    }
+    let images = Images { n: 2, size: [8, 8], cin: 32, cout: 40 };
+    let contraction = conv(ConvKind::Forward, images, Geometry::same([8, 8], [3, 3], [1, 1]), 0.0);
+    let choice = Some(Choice { tile: 2, split: 1 });
+    let product = generate(&contraction.spec, &Options { arithmetic: Arithmetic::Bf16, choice, ..Options::default() });
+    let results = [
+        whole(),
+        whole(),
+        reduced(Reduction::Sum, &[0]),
+        reduced(Reduction::Sum, &[0, 1]),
+        reduced(Reduction::Sum, &[0]),
+        reduced(Reduction::Sum, &[1]),
+    ];
+    let mut make = Numbers::new(4);
+    let inputs = vec![
+        make.reals([100, 40], -1.0, 1.0),
+        make.reals([40], -0.5, 0.5),
+        make.reals([100, 1], 0.5, 2.0),
+        make.reals([], -0.1, 0.1),
+    ];
+    let sums = map("planted", inputs, &several(), &results);
+    let reduction = generate(&sums.spec, &Options::default());
+    let plants = [
+        (&contraction, &product, "copy_wait<STAGES - 2>();", "copy_wait<STAGES - 1>();"),
+        (&contraction, &product, "        __syncthreads();  // this stage", "        // this stage"),
+        (&contraction, &product, "free + 1 == STAGES ? 0 : free + 1", "free"),
+        (&contraction, &product, "stage + STAGES - 1 < last", "stage + STAGES < last"),
+        (&contraction, &product, "        copy_commit();\n        accumulate", "        accumulate"),
+        (&contraction, &product, "^ ((row & 1) << 2 | (row >> 1 & 3))", "^ 8 * (row & 1)"),
+        (
+            &sums,
+            &reduction,
+            "        __syncthreads();\n        for (int i = threadIdx.x; i < WIDTH",
+            "        for (int i = threadIdx.x; i < WIDTH",
+        ),
+        (&sums, &reduction, "        __syncthreads();  // readers", "        // readers"),
+        (
+            &sums,
+            &reduction,
+            "            __syncthreads();\n            if (threadIdx.x < half)",
+            "            if (threadIdx.x < half)",
+        ),
+        (&sums, &reduction, "int mask = LANES / 2; 0 < mask", "int mask = LANES / 2; 1 < mask"),
+    ];
+    for (case, source, right, wrong) in plants {
+        assert_eq!(source.text.matches(right).count(), 1, "`{right}` is no longer there once");
+        let planted = CudaSource { text: source.text.replace(right, wrong), ..source.clone() };
+        let caught = (1..6).any(|seed| run(case, &planted, Stress { seed, late: true }).is_err());
+        assert!(caught, "`{wrong}` in place of `{right}` is not caught");
+        assert_eq!(run(case, source, Stress { seed: 1, late: true }), Ok(()));
+    }
+}

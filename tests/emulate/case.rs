@@ -1,0 +1,314 @@
+//! Kernel specs with operands, and what the interpreter makes of them.
+
+use sphc::interp::{Env, Tensor, evaluate};
+use sphc::ir::{
+    DType, Extern, Geometry, Graph, Loss, NodeId, Op, OriginId, Random, Reduction, ScalarFn, Shape, Window,
+};
+use sphc::kernel::{ConvKernel, ConvKind, KernelSpec, MapInput, MapKernel, MapOutput, Store};
+
+/// Of everything random in these tests.
+pub(crate) const SEED: u64 = 0x1234_5678_9abc_def1;
+
+/// An operand.
+#[derive(Clone, Debug)]
+pub(crate) struct Value {
+    pub(crate) dtype: DType,
+    pub(crate) shape: Shape,
+    pub(crate) data: Vec<f64>,
+}
+
+/// A result, and how far each element may be off.
+#[derive(Clone, Debug)]
+pub(crate) struct Expected {
+    pub(crate) dtype: DType,
+    pub(crate) data: Vec<f64>,
+    pub(crate) bound: Vec<f64>,
+}
+
+/// A spec with everything to judge a run by.
+#[derive(Clone, Debug)]
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) spec: KernelSpec,
+    pub(crate) inputs: Vec<Value>,
+    pub(crate) outputs: Vec<Expected>,
+}
+
+/// Numbers that repeat from run to run.
+pub(crate) struct Numbers(u64);
+
+impl Numbers {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(2).wrapping_add(1))
+    }
+
+    /// In [0, 1), a multiple of 2^-20.
+    pub(crate) fn unit(&mut self) -> f64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 44) as f64 / f64::from(1 << 20)
+    }
+
+    pub(crate) fn reals(&mut self, shape: impl Into<Shape>, low: f64, high: f64) -> Value {
+        let shape = shape.into();
+        let data = (0..shape.len()).map(|_| f64::from((low + (high - low) * self.unit()) as f32)).collect();
+        Value { dtype: DType::Real, shape, data }
+    }
+
+    /// Reals in [-1, 1] that bf16 holds exactly, so that products of two are exact in fp32.
+    pub(crate) fn short(&mut self, shape: impl Into<Shape>) -> Value {
+        let mut value = self.reals(shape, -1.0, 1.0);
+        value.data.iter_mut().for_each(|it| *it = (*it * 128.0).round() / 128.0);
+        value
+    }
+
+    pub(crate) fn below(&mut self, shape: impl Into<Shape>, dtype: DType, end: usize) -> Value {
+        let shape = shape.into();
+        let data = (0..shape.len()).map(|_| (self.unit() * end as f64).floor()).collect();
+        Value { dtype, shape, data }
+    }
+}
+
+/// A graph over the operands, and the environment that binds them.
+struct Reference {
+    graph: Graph,
+    env: Env,
+    operands: Vec<NodeId>,
+}
+
+impl Reference {
+    fn new(inputs: &[Value]) -> Self {
+        let mut graph = Graph::new("case");
+        let mut env = Env { seed: SEED, ..Env::default() };
+        let mut operands = Vec::new();
+        for (at, it) in inputs.iter().enumerate() {
+            let name = format!("input{at}");
+            let op = Op::Input { source: Extern::Named(name.clone()), shape: it.shape.clone(), dtype: it.dtype };
+            operands.push(graph.add(op, &[], OriginId::default()).0);
+            env.bind(&name, Tensor::new(it.shape.clone(), it.data.clone()));
+        }
+        Self { graph, env, operands }
+    }
+
+    fn add(&mut self, op: Op, inputs: &[NodeId]) -> NodeId {
+        let (id, error) = self.graph.add(op, inputs, OriginId::default());
+        assert_eq!(error, None);
+        id
+    }
+
+    fn value(&self, id: NodeId) -> Vec<f64> {
+        evaluate(&self.graph, &self.env, &[id]).remove(0).data
+    }
+}
+
+fn of_op(op: &Op, inputs: &[Value]) -> Vec<f64> {
+    let mut reference = Reference::new(inputs);
+    let operands = reference.operands.clone();
+    let id = reference.add(op.clone(), &operands);
+    reference.value(id)
+}
+
+fn exact(dtype: DType, data: Vec<f64>) -> Expected {
+    Expected { dtype, bound: vec![0.0; data.len()], data }
+}
+
+/// A sum of `terms` products: each is off by at most `rounding` of itself, and adding them in any order by at most
+/// `terms` roundings of the sum of their sizes.
+fn of_contraction(op: &Op, inputs: &[Value], terms: usize, rounding: f64) -> Expected {
+    let sizes: Vec<Value> =
+        inputs.iter().map(|it| Value { data: it.data.iter().map(|it| it.abs()).collect(), ..it.clone() }).collect();
+    let share = (terms + 8) as f64 * 2f64.powi(-24) + rounding;
+    let bound = of_op(op, &sizes).into_iter().map(|it| it * share).collect();
+    Expected { dtype: DType::Real, data: of_op(op, inputs), bound }
+}
+
+/// What a convolution is over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Images {
+    pub(crate) n: usize,
+    pub(crate) size: [usize; 2],
+    pub(crate) cin: usize,
+    pub(crate) cout: usize,
+}
+
+/// One of a convolution's products. With `rounding` 0 the operands are such that no factor is rounded.
+pub(crate) fn conv(kind: ConvKind, images: Images, geometry: Geometry, rounding: f64) -> Case {
+    let Images { n, size: [h, w], cin, cout } = images;
+    let [oh, ow] = geometry.output([h, w]).unwrap();
+    let [kh, kw] = geometry.kernel;
+    let mut numbers = Numbers::new((n * h * w * cin * cout + kh) as u64);
+    let mut make = |shape: [usize; 4]| {
+        if rounding == 0.0 { numbers.short(shape) } else { numbers.reals(shape, -1.0, 1.0) }
+    };
+    let (x, dy, filter) = (make([n, h, w, cin]), make([n, oh, ow, cout]), make([kh, kw, cin, cout]));
+    let (op, inputs, terms) = match kind {
+        ConvKind::Forward => (Op::Conv(geometry), vec![x, filter], kh * kw * cin),
+        ConvKind::InputGrad => (Op::ConvInputGrad { geometry, size: [h, w] }, vec![dy, filter], kh * kw * cout),
+        ConvKind::FilterGrad => (Op::ConvFilterGrad(geometry), vec![x, dy], n * oh * ow),
+    };
+    let spec = KernelSpec::Conv(ConvKernel { kind, geometry, n, input: [h, w, cin], output: [oh, ow, cout] });
+    let name = format!("{kind:?} {images:?} {geometry:?}");
+    Case { name, spec, outputs: vec![of_contraction(&op, &inputs, terms, rounding)], inputs }
+}
+
+/// A matrix product.
+pub(crate) fn matmul([m, n, k]: [usize; 3], transpose_a: bool, transpose_b: bool) -> Case {
+    let mut numbers = Numbers::new((m * n + k) as u64);
+    let a = numbers.short(if transpose_a { [k, m] } else { [m, k] });
+    let b = numbers.short(if transpose_b { [n, k] } else { [k, n] });
+    let inputs = vec![a, b];
+    let op = Op::MatMul { transpose_a, transpose_b };
+    let spec = KernelSpec::MatMul { m, n, k, transpose_a, transpose_b };
+    let name = format!("matmul {m} {n} {k} {transpose_a} {transpose_b}");
+    Case { name, spec, outputs: vec![of_contraction(&op, &inputs, k, 0.0)], inputs }
+}
+
+/// A result of a map: reduced over axes or not, real or integer.
+#[derive(Clone, Debug)]
+pub(crate) struct Result {
+    pub(crate) reduce: Option<(Reduction, Vec<usize>)>,
+    pub(crate) int: bool,
+}
+
+pub(crate) fn whole() -> Result {
+    Result { reduce: None, int: false }
+}
+
+pub(crate) fn reduced(kind: Reduction, axes: &[usize]) -> Result {
+    Result { reduce: Some((kind, axes.to_vec())), int: false }
+}
+
+fn strides(from: &Shape, to: &Shape) -> Vec<usize> {
+    let missing = to.rank() - from.rank();
+    let mut strides = vec![0; to.rank()];
+    let mut step = 1;
+    for axis in (0..from.rank()).rev() {
+        if from.0[axis] != 1 {
+            strides[missing + axis] = step;
+        }
+        step *= from.0[axis];
+    }
+    strides
+}
+
+/// A map over operands that broadcast; root `i` of the body is result `i`.
+pub(crate) fn map(name: &str, inputs: Vec<Value>, body: &ScalarFn, results: &[Result]) -> Case {
+    let shape = inputs.iter().fold(Shape::scalar(), |shape, it| shape.broadcast(&it.shape).unwrap());
+    let mut reference = Reference::new(&inputs);
+    let operands = reference.operands.clone();
+    let mut outputs = Vec::new();
+    let mut stores = Vec::new();
+    for (result, &root) in results.iter().zip(&body.roots) {
+        let one = ScalarFn { roots: vec![root], ..body.clone() };
+        // Roundings of a few operations on numbers of this size.
+        let small = 2e-6;
+        let value = reference.add(Op::Map { body: one, int: result.int }, &operands);
+        let dtype = if result.int { DType::Int } else { DType::Real };
+        let (store, expected) = match &result.reduce {
+            None => {
+                let data = reference.value(value);
+                let bound = data.iter().map(|it| if result.int { 0.0 } else { small * (1.0 + it.abs()) }).collect();
+                (Store::Full, Expected { dtype, data, bound })
+            }
+            Some((kind, axes)) => {
+                let data = {
+                    let id = reference.add(Op::Reduce { kind: *kind, axes: axes.clone() }, &[value]);
+                    reference.value(id)
+                };
+                let size = ScalarFn::build(1, |pool, i| pool.unary(sphc::ir::Unary::Abs, i[0]));
+                let size = reference.add(Op::Map { body: size, int: false }, &[value]);
+                let count: usize = axes.iter().map(|&it| shape.0[it]).product();
+                let sizes = reference.add(Op::Reduce { kind: *kind, axes: axes.clone() }, &[size]);
+                let share = small + count as f64 * 2f64.powi(-24);
+                let bound = reference.value(sizes).into_iter().map(|it| (it.abs() + 1.0) * share).collect();
+                let over = (0..shape.rank()).map(|it| axes.contains(&it)).collect();
+                (Store::Reduce { kind: *kind, over }, Expected { dtype, data, bound })
+            }
+        };
+        outputs.push(expected);
+        stores.push(MapOutput { store, dtype });
+    }
+    let spec = KernelSpec::Map(MapKernel {
+        dims: shape.0.clone(),
+        inputs: inputs.iter().map(|it| MapInput { strides: strides(&it.shape, &shape), dtype: it.dtype }).collect(),
+        body: body.clone(),
+        outputs: stores,
+    });
+    Case { name: format!("map {name}"), spec, inputs, outputs }
+}
+
+/// A window or one of its adjoints.
+pub(crate) fn window(kind: Window, n: usize, [h, w, c]: [usize; 3], geometry: Geometry) -> Case {
+    let [oh, ow] = geometry.output([h, w]).unwrap();
+    let mut numbers = Numbers::new((n * h * w * c) as u64);
+    // Few distinct numbers, so that maxima tie.
+    let mut x = numbers.below([n, h, w, c], DType::Real, 5);
+    x.data.iter_mut().for_each(|it| *it -= 2.0);
+    let dy = numbers.short([n, oh, ow, c]);
+    let inputs = match kind {
+        Window::Sum | Window::Max => vec![x],
+        Window::SumGrad { .. } => vec![dy],
+        Window::MaxGrad => vec![x, dy],
+    };
+    let data = of_op(&Op::Window { kind, geometry }, &inputs);
+    let bound = data.iter().map(|it| 1e-5 * (1.0 + it.abs())).collect();
+    let spec = KernelSpec::Window { kind, geometry, n, input: [h, w, c], output: [oh, ow] };
+    let outputs = vec![Expected { dtype: DType::Real, data, bound }];
+    Case { name: format!("{kind:?} {n} {h} {w} {c} {geometry:?}"), spec, inputs, outputs }
+}
+
+/// Axes permuted.
+pub(crate) fn transpose(shape: &[usize], perm: &[usize]) -> Case {
+    let shape = Shape(shape.to_vec());
+    let inputs = vec![Numbers::new(3).reals(shape.clone(), -1.0, 1.0)];
+    let outputs = vec![exact(DType::Real, of_op(&Op::Transpose(perm.to_vec()), &inputs))];
+    let spec = KernelSpec::Transpose { shape: shape.clone(), perm: perm.to_vec() };
+    Case { name: format!("transpose {shape} {perm:?}"), spec, inputs, outputs }
+}
+
+/// Examples picked out of 11.
+pub(crate) fn gather(dtype: DType, n: usize, item: &[usize], flip: bool, crop: usize) -> Case {
+    let mut numbers = Numbers::new((n + crop) as u64);
+    let mut shape = item.to_vec();
+    shape.insert(0, 11);
+    let mut inputs = vec![numbers.below(Shape(shape), dtype, 256), numbers.below([n], DType::Int, 11)];
+    if flip || 0 < crop {
+        inputs.push(numbers.reals([n, 3], 0.0, 1.0));
+    }
+    let outputs = vec![exact(dtype, of_op(&Op::Gather { flip, crop }, &inputs))];
+    let spec = KernelSpec::Gather { dtype, n, item: Shape(item.to_vec()), flip, crop };
+    Case { name: format!("gather {dtype:?} {n} {item:?} {flip} {crop}"), spec, inputs, outputs }
+}
+
+/// A loss.
+pub(crate) fn loss(kind: Loss, n: usize, classes: usize) -> Case {
+    let mut numbers = Numbers::new((n * classes) as u64);
+    let mut logits = numbers.reals([n, classes], -6.0, 6.0);
+    // Equal largest logits: the first counts.
+    logits.data[0] = 7.0;
+    logits.data[classes - 1] = 7.0;
+    let mut inputs = vec![logits, numbers.below([n], DType::Int, classes)];
+    if let Loss::CrossEntropyGrad { .. } = kind {
+        inputs.push(numbers.reals([n], 0.5, 1.5));
+    }
+    let data = of_op(&Op::Loss(kind), &inputs);
+    let bound = data.iter().map(|it| if kind == Loss::Correct { 0.0 } else { 4e-6 * (1.0 + it.abs()) }).collect();
+    let outputs = vec![Expected { dtype: DType::Real, data, bound }];
+    Case { name: format!("{kind:?} {n} {classes}"), spec: KernelSpec::Loss { kind, n, classes }, inputs, outputs }
+}
+
+/// Random numbers at a step.
+pub(crate) fn random(kind: Random, len: usize, step: u64) -> Case {
+    let stream = sphc::ir::random::stream("case");
+    let inputs = vec![Value { dtype: DType::Int, shape: Shape::scalar(), data: vec![step as f64] }];
+    let op = Op::Random { kind, shape: Shape(vec![len]), stream };
+    let dtype = if kind == Random::Uniform { DType::Real } else { DType::Int };
+    let outputs = vec![exact(dtype, of_op(&op, &inputs))];
+    Case { name: format!("{kind:?} {len} {step}"), spec: KernelSpec::Random { kind, len, stream }, inputs, outputs }
+}
+
+/// A copy.
+pub(crate) fn copy(len: usize, dtype: DType) -> Case {
+    let value = Numbers::new(5).below([len], dtype, 200);
+    let outputs = vec![exact(dtype, value.data.clone())];
+    Case { name: format!("copy {len} {dtype:?}"), spec: KernelSpec::Copy { len, dtype }, inputs: vec![value], outputs }
+}
