@@ -4,16 +4,22 @@
 //! that a user can see, 2 for a wrong command line, 130 after Ctrl-C.
 
 mod args;
+mod bench;
 mod check;
 mod compile;
 mod data;
+mod device;
 mod doctor;
+mod eval;
 mod explain;
 mod failure;
 mod load;
 mod plot;
+mod progress;
 mod show;
+mod stop;
 mod table;
+mod train;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -36,6 +42,12 @@ enum Command {
     Show(show::Args),
     /// Compile to an executable plan, or print a stage
     Compile(compile::Args),
+    /// Train a model
+    Train(train::Args),
+    /// Evaluate trained weights on the test set
+    Eval(eval::Args),
+    /// Measure the time of a step
+    Bench(bench::Args),
     /// Draw the curves of runs
     Plot(plot::Args),
     /// List and verify data sets
@@ -51,6 +63,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Compile(args) => compile::run(&args),
+        Command::Train(args) => train::run(&args),
+        Command::Eval(args) => eval::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Plot(args) => plot::run(&args),
         Command::Data(args) => data::run(&args),
         Command::Doctor(args) => doctor::run(&args),

@@ -3,7 +3,125 @@
 
 pub mod curves;
 mod error;
+mod evaluate;
 pub mod metrics;
 mod run_dir;
+mod trainer;
+pub mod weights;
 
 pub use error::TrainError;
+pub use evaluate::{Evaluation, evaluate};
+pub use run_dir::{Manifest, SourceText, checkpoints};
+pub use trainer::{fitting, train};
+
+use crate::data::{DataError, Dataset};
+use crate::ir::Extern;
+use crate::plan::{Plan, Training};
+use crate::runtime::Session;
+use metrics::{Losses, Tested};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// How to train.
+pub struct TrainConfig<'a> {
+    /// The run directory.
+    pub run: PathBuf,
+    /// Go on from its newest checkpoint.
+    pub resume: bool,
+    /// Weights to start from.
+    pub init: Option<PathBuf>,
+    /// Log the losses of every so many iterations.
+    pub log_every: u64,
+    /// Asked after every step: whether to write a checkpoint and return.
+    pub stop: &'a dyn Fn() -> bool,
+    /// What `config.yaml` will say.
+    pub manifest: Manifest,
+}
+
+/// What happens during a training, for whoever shows it.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// All was found well; the first step comes next.
+    Started {
+        /// Updates done before (of a resumed run).
+        step: u64,
+        /// The recipe's numbers.
+        training: &'a Training,
+    },
+    /// A step was done.
+    Step {
+        /// Its losses.
+        losses: &'a Losses,
+        /// Whether they were written to `metrics.jsonl`.
+        logged: bool,
+    },
+    /// The test set was evaluated.
+    Tested(&'a Tested),
+    /// A checkpoint was written.
+    Checkpoint {
+        /// Updates done.
+        step: u64,
+        /// Its file.
+        path: &'a Path,
+    },
+}
+
+/// What a training came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// Updates done.
+    pub step: u64,
+    /// Whether it was stopped before the last one.
+    pub interrupted: bool,
+    /// The last evaluation.
+    pub last: Option<Tested>,
+    /// The evaluation with the highest accuracy, the earliest of equals.
+    pub best: Option<Tested>,
+    /// Time spent, over all resumed parts.
+    pub seconds: f64,
+    /// The newest checkpoint.
+    pub checkpoint: Option<PathBuf>,
+}
+
+/// The recipe's numbers of a plan that has some.
+pub fn recipe_of(plan: &Plan) -> Result<&Training, TrainError> {
+    plan.training.as_ref().ok_or_else(|| TrainError::NoRecipe { model: plan.name.clone() })
+}
+
+/// Whether a data set is what a plan was made for.
+pub fn check_data(plan: &Plan, data: &Dataset) -> Result<(), TrainError> {
+    let training = recipe_of(plan)?;
+    let mismatch = |found: String, expected: String, remedy: &str| {
+        let (name, model, remedy) = (data.name.clone(), plan.name.clone(), remedy.to_owned());
+        TrainError::Data(DataError::Mismatch { name, model, found, expected, remedy })
+    };
+    let size = |it: [usize; 3]| format!("images of {}x{}x{}", it[0], it[1], it[2]);
+    if data.image != training.image {
+        let remedy = "change the model's `input` or give another data set with `--data`";
+        return Err(mismatch(size(data.image), size(training.image), remedy));
+    }
+    let classes = |it: usize| format!("{it} classes");
+    if data.classes.len() != training.classes {
+        let remedy = "make the model's output as wide as the data set has classes, or give another with `--data`";
+        return Err(mismatch(classes(data.classes.len()), classes(training.classes), remedy));
+    }
+    let counts = |train: usize, test: usize| format!("{train} training and {test} test examples");
+    if (data.train.len(), data.test.len()) != (training.train_examples, training.test_examples) {
+        let remedy = "compile the plan for this data set: `sphc compile FILE --data DIR -o DIR`";
+        let found = counts(data.train.len(), data.test.len());
+        return Err(mismatch(found, counts(training.train_examples, training.test_examples), remedy));
+    }
+    Ok(())
+}
+
+/// Gives a data set to the device, so that it is in memory once where the device can read it in place.
+pub fn bind(session: &mut Session, data: Dataset) -> Result<(), TrainError> {
+    let Dataset { train, test, .. } = data;
+    for (images, labels, split) in
+        [(Extern::TrainImages, Extern::TrainLabels, train), (Extern::TestImages, Extern::TestLabels, test)]
+    {
+        session.share(images, Arc::new(split.images))?;
+        session.bind(labels, bytemuck::cast_slice(&split.labels))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! `sphc eval`.
+
+use super::args::{Format, RecipeArgs, SetArgs, positive};
+use super::device::{self, DeviceArgs};
+use super::failure::Outcome;
+use super::{load, stop, table};
+use serde_json::json;
+use sphc::train::weights::Need;
+use sphc::train::{self, recipe_of};
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A model (.sph) or a plan (.yaml)
+    file: PathBuf,
+    /// A checkpoint, or any safetensors file with the model's parameters and running statistics
+    #[arg(long, value_name = "FILE")]
+    weights: PathBuf,
+    /// Data set: a name, or a directory in the CIFAR-10 binary layout
+    #[arg(long, value_name = "NAME|DIR")]
+    data: Option<String>,
+    /// Examples at once
+    #[arg(long, value_name = "N", value_parser = positive)]
+    batch: Option<u64>,
+    /// Accuracy of every class, and what it is taken for
+    #[arg(long)]
+    per_class: bool,
+    #[command(flatten)]
+    set: SetArgs,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// How results are printed
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub(super) fn run(args: &Args) -> Outcome {
+    device::check(&args.device)?;
+    let recipe = RecipeArgs { data: args.data.clone(), batch: args.batch, ..RecipeArgs::default() };
+    let ready = load::ready(&args.file, &args.set, &recipe, args.device.precision.get()?)?;
+    train::check_data(&ready.plan, &ready.data)?;
+    let count = recipe_of(&ready.plan)?.classes;
+    let weights = train::fitting(&args.weights, &ready.plan, Need::Inference)?;
+    let (mut session, _) = device::open(&args.device, ready.plan)?;
+    weights.load(&mut session, Need::Inference)?;
+    let labels = ready.data.test.labels.clone();
+    let names = ready.data.classes.clone();
+    train::bind(&mut session, ready.data)?;
+
+    stop::listen();
+    let mut confusion = vec![vec![0u64; count]; count];
+    let found = train::evaluate(&mut session, &stop::asked, &mut |at, scores| {
+        confusion[labels[at] as usize][largest(scores)] += 1;
+    })?;
+    let Some(found) = found else {
+        return Ok(ExitCode::from(stop::STATUS));
+    };
+    let mut out = io::stdout();
+    if args.format == Format::Json {
+        let mut object = json!({
+            "test_loss": found.loss,
+            "test_accuracy": found.accuracy,
+            "examples": found.examples,
+        });
+        if args.per_class {
+            object["classes"] = json!(names);
+            object["confusion"] = json!(confusion);
+        }
+        writeln!(out, "{object}")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    writeln!(
+        out,
+        "test accuracy {:.2} %, test loss {:.4} on {} images",
+        100.0 * found.accuracy,
+        found.loss,
+        found.examples
+    )?;
+    if args.per_class {
+        write!(out, "\n{}", per_class(&names, &confusion))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn largest(scores: &[f64]) -> usize {
+    (1..scores.len()).fold(0, |best, it| if scores[it] > scores[best] { it } else { best })
+}
+
+fn per_class(names: &[String], confusion: &[Vec<u64>]) -> String {
+    let rows: Vec<Vec<String>> = confusion
+        .iter()
+        .enumerate()
+        .map(|(class, row)| {
+            let total: u64 = row.iter().sum();
+            let share = |count: u64| format!("{:.1} %", 100.0 * count as f64 / total.max(1) as f64);
+            let mut wrong: Vec<usize> = (0..row.len()).filter(|it| *it != class && row[*it] != 0).collect();
+            wrong.sort_by_key(|it| std::cmp::Reverse(row[*it]));
+            let taken: Vec<String> = wrong.iter().take(3).map(|it| format!("{} {}", names[*it], row[*it])).collect();
+            vec![names[class].clone(), total.to_string(), share(row[class]), taken.join(", ")]
+        })
+        .collect();
+    table::render(&["class", ">images", ">right", "most often taken for"], &rows)
+}

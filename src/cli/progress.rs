@@ -1,0 +1,148 @@
+//! How a training is watched: a bar, plain lines, or JSON events.
+
+use super::args::Format;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+use sphc::train::Event;
+use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+/// Plain lines are this far apart at least.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Shows events as they come.
+pub(super) struct Progress {
+    view: View,
+    batch: u64,
+    iterations: u64,
+    first: u64,
+    begun: Instant,
+    /// Mean of the last losses and accuracies, so that the numbers can be read.
+    loss: f64,
+    accuracy: f64,
+    tested: Option<f64>,
+}
+
+enum View {
+    Bar(ProgressBar),
+    Lines { last: Option<Instant> },
+    Json,
+}
+
+impl Progress {
+    pub(super) fn new(format: Format) -> Progress {
+        let view = match format {
+            Format::Json => View::Json,
+            Format::Human if io::stderr().is_terminal() => View::Bar(ProgressBar::hidden()),
+            Format::Human => View::Lines { last: None },
+        };
+        let now = Instant::now();
+        Progress { view, batch: 0, iterations: 0, first: 0, begun: now, loss: 0.0, accuracy: 0.0, tested: None }
+    }
+
+    /// Takes an event. What cannot be shown is dropped: a training does not stop for its audience.
+    pub(super) fn see(&mut self, event: Event) {
+        match event {
+            Event::Started { step, training } => {
+                self.batch = training.batch as u64;
+                self.iterations = training.iterations;
+                self.first = step;
+                self.begun = Instant::now();
+                if let View::Bar(bar) = &mut self.view {
+                    *bar = ProgressBar::new(training.iterations);
+                    let style = ProgressStyle::with_template("{pos}/{len} {wide_bar} {msg}  {eta} left");
+                    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
+                    bar.set_position(step);
+                    // The time left is that of the steps of this process.
+                    bar.reset_eta();
+                }
+            }
+            Event::Step { losses, .. } => {
+                let share = if losses.iteration == self.first { 1.0 } else { 0.05 };
+                self.loss += share * (losses.loss - self.loss);
+                self.accuracy += share * (losses.accuracy - self.accuracy);
+            }
+            Event::Tested(it) => self.tested = Some(it.test_accuracy),
+            Event::Checkpoint { .. } => {}
+        }
+        self.show(event);
+    }
+
+    fn show(&mut self, event: Event) {
+        let status = self.status(event);
+        match &mut self.view {
+            View::Json => {
+                if let Some(text) = as_json(event) {
+                    let _ = writeln!(io::stdout(), "{text}");
+                }
+            }
+            View::Bar(bar) => match event {
+                Event::Step { losses, .. } => {
+                    bar.set_position(losses.iteration + 1);
+                    bar.set_message(status);
+                }
+                Event::Tested(_) => bar.set_message(status),
+                Event::Started { .. } | Event::Checkpoint { .. } => {}
+            },
+            View::Lines { last } => {
+                let line = match event {
+                    Event::Started { .. } => return,
+                    Event::Step { losses, logged } => {
+                        let due = last.is_none_or(|it| it.elapsed() >= PAUSE);
+                        if !logged || !due {
+                            return;
+                        }
+                        format!("iteration {:>6}/{}  {status}", losses.iteration, self.iterations)
+                    }
+                    Event::Tested(it) => format!(
+                        "iteration {:>6}/{}  test accuracy {:.2} %, test loss {:.4}",
+                        it.iteration,
+                        self.iterations,
+                        100.0 * it.test_accuracy,
+                        it.test_loss
+                    ),
+                    Event::Checkpoint { step, path } => {
+                        format!("iteration {step:>6}/{}  checkpoint {}", self.iterations, path.display())
+                    }
+                };
+                *last = Some(Instant::now());
+                let _ = writeln!(io::stderr(), "{line}");
+            }
+        }
+    }
+
+    fn status(&self, event: Event) -> String {
+        let done = if let Event::Step { losses, .. } = event { losses.iteration + 1 - self.first } else { 0 };
+        let speed = (done * self.batch) as f64 / self.begun.elapsed().as_secs_f64().max(1e-9);
+        let mut res = format!("loss {:.4}  accuracy {:.1} %", self.loss, 100.0 * self.accuracy);
+        if done != 0 {
+            res += &format!("  {speed:.0} images/s");
+        }
+        if let Some(it) = self.tested {
+            res += &format!("  test {:.2} %", 100.0 * it);
+        }
+        res
+    }
+
+    /// Leaves the terminal as it should be.
+    pub(super) fn finish(&self) {
+        if let View::Bar(bar) = &self.view {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn as_json(event: Event) -> Option<String> {
+    let (name, body) = match event {
+        Event::Started { step, training } => ("started", json!({ "iteration": step, "training": training })),
+        Event::Step { logged: false, .. } => return None,
+        Event::Step { losses, logged: true } => ("step", json!(losses)),
+        Event::Tested(it) => ("tested", json!(it)),
+        Event::Checkpoint { step, path } => ("checkpoint", json!({ "iteration": step, "path": path })),
+    };
+    let mut object = json!({ "event": name });
+    if let (Some(object), serde_json::Value::Object(body)) = (object.as_object_mut(), body) {
+        object.extend(body);
+    }
+    Some(object.to_string())
+}

@@ -1,0 +1,224 @@
+//! `sphc train`.
+
+use super::args::{Format, RecipeArgs, SetArgs, positive};
+use super::device::{self, DeviceArgs};
+use super::failure::Outcome;
+use super::load::{self, Ready};
+use super::progress::Progress;
+use super::stop;
+use serde_json::json;
+use sphc::train::{Manifest, Report, SourceText, TrainConfig, recipe_of, train};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A model (.sph), or a plan that `sphc compile` wrote (.yaml)
+    file: PathBuf,
+    #[command(flatten)]
+    set: SetArgs,
+    #[command(flatten)]
+    device: DeviceArgs,
+    #[command(flatten)]
+    recipe: RecipeArgs,
+    /// Weights to start from
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    init: Option<PathBuf>,
+    /// Run directory; `runs/<model>-<time>` unless given
+    #[arg(long, value_name = "DIR")]
+    run: Option<PathBuf>,
+    /// Go on with the run in `--run`
+    #[arg(long, requires = "run")]
+    resume: bool,
+    /// Log the losses of every N-th iteration
+    #[arg(long, value_name = "N", default_value = "10", value_parser = positive)]
+    log_every: u64,
+    /// Progress on standard error for people, or events on standard output as JSON
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Use no network (nothing is fetched in this version)
+    #[arg(long)]
+    offline: bool,
+}
+
+pub(super) fn run(args: &Args) -> Outcome {
+    device::check(&args.device)?;
+    let ready = load::ready(&args.file, &args.set, &args.recipe, args.device.precision.get()?)?;
+    let run = args.run.clone().unwrap_or_else(|| new_run(&args.file));
+    let Ready { plan, data, place, sources } = ready;
+    let training = recipe_of(&plan)?.clone();
+    sphc::train::check_data(&plan, &data)?;
+    if args.format == Format::Human {
+        let what = format!(
+            "{}: {} {} iterations of {} images, {} ({} training and {} test images)",
+            plan.name,
+            if args.resume { "resuming" } else { "training" },
+            training.iterations,
+            training.batch,
+            training.data,
+            training.train_examples,
+            training.test_examples,
+        );
+        let _ = writeln!(io::stderr(), "{what}");
+    }
+    let mut manifest = Manifest {
+        sphc: env!("CARGO_PKG_VERSION").into(),
+        command: std::env::args().collect(),
+        model: plan.name.clone(),
+        hash: plan.hash.clone(),
+        seed: plan.seed,
+        precision: plan.precision,
+        device: String::new(),
+        set: args.set.set.iter().map(|(name, value)| format!("{name}={value}")).collect(),
+        no_shuffle: args.recipe.no_shuffle,
+        no_augment: args.recipe.no_augment,
+        data: place,
+        init: args.init.clone(),
+        training,
+        sources: sources
+            .iter()
+            .map(|(_, it)| SourceText { path: it.name.clone(), text: it.text.clone() })
+            .filter(|it| !it.path.starts_with('<'))
+            .collect(),
+    };
+    let (mut session, device) = device::open(&args.device, plan)?;
+    if args.format == Format::Human {
+        let _ = writeln!(io::stderr(), "device: {device}");
+    }
+    manifest.device = device;
+    stop::listen();
+    let config = TrainConfig {
+        run: run.clone(),
+        resume: args.resume,
+        init: args.init.clone(),
+        log_every: args.log_every,
+        stop: &stop::asked,
+        manifest,
+    };
+    let mut progress = Progress::new(args.format);
+    let report = train(&config, &mut session, data, &mut |event| progress.see(event));
+    progress.finish();
+    finish(args, &run, &config.manifest, &report?)
+}
+
+fn finish(args: &Args, run: &Path, manifest: &Manifest, report: &Report) -> Outcome {
+    if args.format == Format::Json {
+        let object = json!({
+            "event": if report.interrupted { "interrupted" } else { "finished" },
+            "iteration": report.step,
+            "last": report.last,
+            "best": report.best,
+            "seconds": report.seconds,
+            "run": run,
+            "checkpoint": report.checkpoint,
+        });
+        writeln!(io::stdout(), "{object}")?;
+    } else if report.interrupted {
+        let _ = writeln!(
+            io::stderr(),
+            "stopped after iteration {} of {}; go on with\n  {}",
+            report.step,
+            manifest.training.iterations,
+            resume_command(run)
+        );
+    } else {
+        writeln!(io::stdout(), "{}", summary(args, run, manifest, report))?;
+    }
+    Ok(if report.interrupted { ExitCode::from(stop::STATUS) } else { ExitCode::SUCCESS })
+}
+
+fn summary(args: &Args, run: &Path, manifest: &Manifest, report: &Report) -> String {
+    let mut lines = Vec::new();
+    if let (Some(last), Some(best)) = (report.last, report.best) {
+        let best = if best.test_accuracy > last.test_accuracy {
+            format!(" (best {:.2} % at {})", 100.0 * best.test_accuracy, best.iteration)
+        } else {
+            String::new()
+        };
+        lines.push(format!(
+            "test accuracy {:.2} %{best} on {} images after {} iterations in {:.1} s",
+            100.0 * last.test_accuracy,
+            manifest.training.test_examples,
+            report.step,
+            report.seconds
+        ));
+    }
+    lines.push(format!("run           {}: metrics.jsonl, curves.svg, config.yaml, checkpoints", run.display()));
+    if let Some(checkpoint) = &report.checkpoint {
+        let mut command = vec!["sphc".into(), "eval".into(), args.file.display().to_string()];
+        for set in &manifest.set {
+            command.extend(["--set".into(), set.clone()]);
+        }
+        if let Some(data) = &args.recipe.data {
+            command.extend(["--data".into(), data.clone()]);
+        }
+        command.extend(["--weights".into(), checkpoint.display().to_string(), "--per-class".into()]);
+        lines.push(format!("try next      {}", quoted(&command)));
+    }
+    lines.join("\n")
+}
+
+/// The command that was typed, with what resumes its run.
+fn resume_command(run: &Path) -> String {
+    let mut words: Vec<String> = Vec::new();
+    let mut typed = std::env::args();
+    while let Some(word) = typed.next() {
+        if word == "--run" || word == "--init" {
+            typed.next();
+        } else if word != "--resume" && !word.starts_with("--run=") && !word.starts_with("--init=") {
+            words.push(word);
+        }
+    }
+    words.extend(["--run".into(), run.display().to_string(), "--resume".into()]);
+    quoted(&words)
+}
+
+fn quoted(words: &[String]) -> String {
+    let plain = |it: &str| !it.is_empty() && it.chars().all(|c| c.is_alphanumeric() || "-_./=:,+@%".contains(c));
+    let quote = |it: &String| if plain(it) { it.clone() } else { format!("'{}'", it.replace('\'', r"'\''")) };
+    words.iter().map(quote).collect::<Vec<_>>().join(" ")
+}
+
+/// `runs/digits-20260102-030405`, in UTC; with a number when it is taken.
+fn new_run(file: &Path) -> PathBuf {
+    let stem = file.file_stem().map_or_else(|| "run".into(), |it| it.to_string_lossy().into_owned());
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |it| it.as_secs());
+    let (year, month, day) = civil(seconds / 86_400);
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    let name = format!("runs/{stem}-{year}{month:02}{day:02}-{hour:02}{minute:02}{second:02}");
+    let free = (1..).map(|it| if it == 1 { name.clone() } else { format!("{name}-{it}") });
+    free.map(PathBuf::from).find(|it| !it.exists()).expect("numbers do not end")
+}
+
+/// Year, month and day of a day counted from 1970-01-01 (Hinnant's algorithm, for days after it).
+fn civil(day: u64) -> (u64, u64, u64) {
+    let shifted = day + 719_468;
+    let era = shifted / 146_097;
+    let of_era = shifted % 146_097;
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_become_dates() {
+        assert_eq!(civil(0), (1970, 1, 1));
+        assert_eq!(civil(11_016), (2000, 2, 29));
+        assert_eq!(civil(20_781), (2026, 11, 24));
+    }
+
+    #[test]
+    fn words_that_a_shell_would_split_are_quoted() {
+        let words = ["sphc".to_owned(), "widths=[1,2]".into(), "it's".into()];
+        assert_eq!(quoted(&words), r"sphc 'widths=[1,2]' 'it'\''s'");
+    }
+}

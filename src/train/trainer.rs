@@ -1,0 +1,271 @@
+//! The loop.
+
+use super::metrics::{self, Line, Log, Losses, Tested};
+use super::run_dir::{RunDir, checkpoint_name};
+use super::weights::{self, Need, Weights};
+use super::{Event, Report, TrainConfig, TrainError, bind, check_data, checkpoints, curves, evaluate, recipe_of};
+use crate::data::Dataset;
+use crate::ir::Phase;
+use crate::plan::{Plan, Training};
+use crate::runtime::Session;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Trains to the end of the recipe, or until `config.stop`. Data, weights and checkpoints are judged
+/// before anything is written.
+pub fn train(
+    config: &TrainConfig,
+    session: &mut Session,
+    data: Dataset,
+    see: &mut dyn FnMut(Event),
+) -> Result<Report, TrainError> {
+    let plan = session.plan.clone();
+    let training = recipe_of(&plan)?.clone();
+    check_data(&plan, &data)?;
+    let start = start(config, &plan)?;
+
+    let run = RunDir::open(&config.run, config.resume)?;
+    run.write_manifest(&config.manifest)?;
+    let log =
+        Log::start(&run.metrics(), &start.lines).map_err(|it| TrainError::write(&run.path, &run.metrics(), it))?;
+
+    bind(session, data)?;
+    if let Some((weights, need)) = &start.weights {
+        weights.load(session, *need)?;
+    }
+    let step = start.step;
+    let seconds =
+        start.lines.iter().rev().find_map(|it| if let Line::Losses(it) = it { Some(it.seconds) } else { None });
+    see(Event::Started { step, training: &training });
+    Trainer {
+        config,
+        session,
+        training,
+        run,
+        log,
+        lines: start.lines,
+        see,
+        step,
+        begun: Instant::now(),
+        seconds_before: seconds.unwrap_or(0.0),
+        checkpoint: start.checkpoint,
+    }
+    .run()
+}
+
+/// Where a training starts.
+struct Start {
+    step: u64,
+    weights: Option<(Weights, Need)>,
+    lines: Vec<Line>,
+    checkpoint: Option<(u64, PathBuf)>,
+}
+
+fn start(config: &TrainConfig, plan: &Plan) -> Result<Start, TrainError> {
+    if config.resume {
+        return resumed(config, plan);
+    }
+    let mut res = Start { step: 0, weights: None, lines: Vec::new(), checkpoint: None };
+    if let Some(path) = &config.init {
+        res.weights = Some((fitting(path, plan, Need::Start)?, Need::Start));
+    }
+    Ok(res)
+}
+
+/// Reads weights that fit a plan.
+pub fn fitting(path: &std::path::Path, plan: &Plan, need: Need) -> Result<Weights, TrainError> {
+    let fail = |cause: String, remedy: String| TrainError::Weights { path: path.into(), cause, remedy };
+    let weights = Weights::read(path).map_err(|it| {
+        fail(it, "give a safetensors file with one tensor per parameter, such as a checkpoint of this model".into())
+    })?;
+    let problems = weights.problems(plan, need);
+    if problems.is_empty() {
+        return Ok(weights);
+    }
+    let remedy = format!(
+        "the file must have the parameters of `{}` by name (`sphc show` lists them); \
+         were the weights made with other `--set` values?",
+        plan.name
+    );
+    Err(fail(weights::summary(&problems), remedy))
+}
+
+fn resumed(config: &TrainConfig, plan: &Plan) -> Result<Start, TrainError> {
+    let run = &config.run;
+    let all = checkpoints(run);
+    let Some((step, path)) = all.first() else {
+        return Err(TrainError::RunDirectory {
+            path: run.clone(),
+            cause: if run.is_dir() { "it has no checkpoint to go on from".into() } else { "it does not exist".into() },
+            remedy: "give the directory of a run with `--run DIR`, or start anew without `--resume`".into(),
+        });
+    };
+    let fail = |cause: String, remedy: String| TrainError::Weights { path: path.clone(), cause, remedy };
+    let fall_back = match all.get(1) {
+        Some((earlier, _)) => format!("remove the file to go on from the previous checkpoint, of iteration {earlier}"),
+        None => "there is no earlier checkpoint: start anew without `--resume`".into(),
+    };
+    let weights = Weights::read(path).map_err(|it| fail(it, fall_back.clone()))?;
+    let said = |key: &str| weights.metadata.get(key).map(String::as_str);
+    if said("step") != Some(&step.to_string()) {
+        return Err(fail("it is no checkpoint of a training".into(), fall_back));
+    }
+    let problems = weights.problems(plan, Need::Resume);
+    if !problems.is_empty() {
+        let remedy = "resume with the file, `--set` values and `--precision` that the run was started with \
+                      (they are in its config.yaml)";
+        return Err(fail(weights::summary(&problems), remedy.into()));
+    }
+    if said("hash") != Some(&plan.hash) {
+        let remedy = "undo the change, or start a new run from these weights with `--init` (config.yaml holds the \
+                      text and settings of the run)";
+        let cause = "it was made from another text or with other settings than given now";
+        return Err(fail(cause.into(), remedy.into()));
+    }
+    let evaluate_every = recipe_of(plan)?.evaluate_every;
+    let lines = metrics::read(&run.join("metrics.jsonl")).unwrap_or_default();
+    Ok(Start {
+        step: *step,
+        lines: metrics::kept(lines, *step, config.log_every, evaluate_every),
+        checkpoint: Some((*step, path.clone())),
+        weights: Some((weights, Need::Resume)),
+    })
+}
+
+struct Trainer<'a> {
+    config: &'a TrainConfig<'a>,
+    session: &'a mut Session,
+    training: Training,
+    run: RunDir,
+    log: Log,
+    lines: Vec<Line>,
+    see: &'a mut dyn FnMut(Event),
+    step: u64,
+    begun: Instant,
+    seconds_before: f64,
+    checkpoint: Option<(u64, PathBuf)>,
+}
+
+impl Trainer<'_> {
+    fn run(mut self) -> Result<Report, TrainError> {
+        let iterations = self.training.iterations;
+        // A run that was stopped during an evaluation still owes it.
+        self.evaluate_if_due()?;
+        while self.step < iterations && !(self.config.stop)() {
+            self.one_step()?;
+            self.evaluate_if_due()?;
+            if is_due(self.step, self.training.checkpoint_every) {
+                self.write_checkpoint()?;
+            }
+        }
+        self.write_checkpoint()?;
+        self.draw()?;
+        Ok(self.report())
+    }
+
+    fn seconds(&self) -> f64 {
+        self.seconds_before + self.begun.elapsed().as_secs_f64()
+    }
+
+    fn one_step(&mut self) -> Result<(), TrainError> {
+        self.session.run(Phase::Step)?;
+        let iteration = self.step;
+        self.step += 1;
+        let result = |name: &str| self.session.result(Phase::Step, name)[0];
+        let losses = Losses {
+            iteration,
+            fit: result("fit"),
+            reg: result("reg"),
+            orth: result("orth"),
+            loss: result("loss"),
+            accuracy: result("accuracy"),
+            rate: result("rate"),
+            seconds: self.seconds(),
+        };
+        let is_finite = losses.loss.is_finite();
+        let logged =
+            iteration.is_multiple_of(self.config.log_every) || self.step == self.training.iterations || !is_finite;
+        if logged {
+            self.push(Line::Losses(losses))?;
+        }
+        (self.see)(Event::Step { losses: &losses, logged });
+        if !is_finite {
+            return Err(self.non_finite(&losses));
+        }
+        if is_due(self.step, self.training.project_every) {
+            self.session.run(Phase::Project)?;
+        }
+        Ok(())
+    }
+
+    fn non_finite(&self, losses: &Losses) -> TrainError {
+        let back = match &self.checkpoint {
+            Some((step, path)) => format!("the state after {step} iterations is in `{}`", path.display()),
+            None => "no checkpoint was written yet".into(),
+        };
+        TrainError::NonFinite {
+            iteration: losses.iteration,
+            loss: losses.loss,
+            parts: format!("fit {}, reg {}, orth {}", losses.fit, losses.reg, losses.orth),
+            remedy: format!("lower the optimizer's rate, or look at `--log-every 1` before that iteration; {back}"),
+        }
+    }
+
+    fn push(&mut self, line: Line) -> Result<(), TrainError> {
+        self.lines.push(line);
+        self.log.push(&line).map_err(|it| TrainError::write(&self.run.path, &self.run.metrics(), it))
+    }
+
+    fn evaluate_if_due(&mut self) -> Result<(), TrainError> {
+        let step = self.step;
+        let due = is_due(step, self.training.evaluate_every) || step >= self.training.iterations;
+        let done = self.lines.iter().rev().any(|it| matches!(it, Line::Tested(it) if it.iteration == step));
+        if !due || done {
+            return Ok(());
+        }
+        if let Some(found) = evaluate(self.session, self.config.stop, &mut |_, _| {})? {
+            let tested = Tested { iteration: step, test_loss: found.loss, test_accuracy: found.accuracy };
+            self.push(Line::Tested(tested))?;
+            (self.see)(Event::Tested(&tested));
+        }
+        Ok(())
+    }
+
+    fn write_checkpoint(&mut self) -> Result<(), TrainError> {
+        if self.checkpoint.as_ref().is_some_and(|it| it.0 == self.step) {
+            return Ok(());
+        }
+        // Metrics first: whatever a checkpoint covers is also on the disk.
+        self.log.sync().map_err(|it| TrainError::write(&self.run.path, &self.run.metrics(), it))?;
+        let path = self.run.checkpoints().join(checkpoint_name(self.step));
+        let bytes = weights::encode(self.session, self.step)?;
+        self.run.write(&path, &bytes)?;
+        (self.see)(Event::Checkpoint { step: self.step, path: &path });
+        self.checkpoint = Some((self.step, path));
+        Ok(())
+    }
+
+    fn draw(&self) -> Result<(), TrainError> {
+        let name = self.config.manifest.model.clone();
+        if let Some(svg) = curves::draw(&[curves::Run { name, lines: &self.lines }]) {
+            self.run.write(&self.run.path.join("curves.svg"), svg.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    fn report(self) -> Report {
+        let tested = || self.lines.iter().filter_map(|it| if let Line::Tested(it) = it { Some(*it) } else { None });
+        Report {
+            step: self.step,
+            interrupted: self.step < self.training.iterations,
+            last: tested().last(),
+            best: tested().reduce(|a, b| if b.test_accuracy > a.test_accuracy { b } else { a }),
+            seconds: self.seconds(),
+            checkpoint: self.checkpoint.clone().map(|it| it.1),
+        }
+    }
+}
+
+fn is_due(step: u64, every: u64) -> bool {
+    0 < step && every != 0 && step.is_multiple_of(every)
+}

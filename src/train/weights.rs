@@ -1,0 +1,212 @@
+//! Weights on disk: safetensors files, and what a plan expects of them.
+//!
+//! Files are written by hand rather than by the crate, which orders metadata by a random hash: the
+//! same weights are the same bytes, whatever machine or number of threads made them.
+
+use crate::ir::DType;
+use crate::plan::{Buffer, BufferKind, Plan, Precision};
+use crate::runtime::{RuntimeError, Session};
+use safetensors::{Dtype, SafeTensors};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Version of what the metadata says, not of safetensors itself.
+const FORMAT: &str = "1";
+
+/// A tensor read from a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor {
+    /// Extents.
+    pub shape: Vec<usize>,
+    /// Its numbers; every kept dtype is exact in f64.
+    pub values: Vec<f64>,
+}
+
+/// The contents of a file.
+#[derive(Clone, Debug, Default)]
+pub struct Weights {
+    /// By path: `conv1_0/filter`.
+    pub tensors: BTreeMap<String, Tensor>,
+    /// What the file says of itself; empty for files of other programs.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// What a use of weights needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Parameters; running statistics where there are any.
+    Start,
+    /// Parameters and running statistics.
+    Inference,
+    /// Everything, to go on bit for bit.
+    Resume,
+}
+
+/// Parameters and states of a plan, in order.
+pub fn kept(plan: &Plan) -> impl Iterator<Item = &Buffer> {
+    plan.buffers.iter().filter(|it| matches!(it.kind, BufferKind::Param(_) | BufferKind::State(_)))
+}
+
+/// Whether a state belongs to the training rather than to the model.
+fn is_progress(path: &str) -> bool {
+    let optimizer = ["/adam_m", "/adam_v", "/velocity"].iter().any(|it| path.ends_with(it));
+    optimizer || path == "step" || path == "evaluate_start"
+}
+
+impl Weights {
+    /// Reads a file; the error is the cause only.
+    pub fn read(path: &Path) -> Result<Weights, String> {
+        if path.is_dir() {
+            return Err("it is a directory".into());
+        }
+        let bytes = std::fs::read(path).map_err(|it| it.to_string())?;
+        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|it| format!("no safetensors file: {it}"))?;
+        let file = SafeTensors::deserialize(&bytes).map_err(|it| format!("no safetensors file: {it}"))?;
+        let metadata: BTreeMap<String, String> = header.metadata().iter().flatten().map(clone_pair).collect();
+        if let Some(expected) = metadata.get("sha256") {
+            let length = u64::from_le_bytes(bytes[..8].try_into().expect("the header was read")) as usize;
+            if hex(&Sha256::digest(&bytes[8 + length..])) != *expected {
+                return Err("it is damaged: its contents do not have the checksum in its header".into());
+            }
+        }
+        let mut tensors = BTreeMap::new();
+        for (name, view) in file.tensors() {
+            let values = decode(view.dtype(), view.data()).ok_or_else(|| {
+                format!("`{name}` has dtype {:?}; f64, f32, f16, bf16 and i64 can be read", view.dtype())
+            })?;
+            tensors.insert(name, Tensor { shape: view.shape().to_vec(), values });
+        }
+        Ok(Weights { tensors, metadata })
+    }
+
+    /// Everything that keeps these weights from being used for `plan`, one line each.
+    pub fn problems(&self, plan: &Plan, need: Need) -> Vec<String> {
+        let mut res = Vec::new();
+        for buffer in kept(plan) {
+            let name = &buffer.name;
+            let Some(tensor) = self.tensors.get(name) else {
+                let is_param = matches!(buffer.kind, BufferKind::Param(_));
+                let needed = match need {
+                    Need::Start => is_param,
+                    Need::Inference => !is_progress(name),
+                    Need::Resume => true,
+                };
+                if needed {
+                    res.push(format!("`{name}` {} is missing", buffer.shape));
+                }
+                continue;
+            };
+            if tensor.shape != buffer.shape.dims() {
+                res.push(format!("`{name}` has shape {:?}, the model's is {}", tensor.shape, buffer.shape));
+            } else if let Some(at) = tensor.values.iter().position(|it| !it.is_finite()) {
+                res.push(format!("`{name}` holds {} at position {at}", tensor.values[at]));
+            }
+        }
+        for name in self.tensors.keys() {
+            if !is_progress(name) && !kept(plan).any(|it| it.name == *name) {
+                res.push(format!("`{name}` is not part of the model"));
+            }
+        }
+        res
+    }
+
+    /// Puts the values into a session. `problems` must have been none.
+    pub fn load(&self, session: &mut Session, need: Need) -> Result<(), RuntimeError> {
+        let plan = session.plan.clone();
+        for buffer in kept(&plan) {
+            if need != Need::Resume && is_progress(&buffer.name) {
+                continue;
+            }
+            if let Some(tensor) = self.tensors.get(&buffer.name) {
+                session.write(&buffer.name, &tensor.values)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A list of problems as the cause of one error; long lists are cut.
+pub fn summary(problems: &[String]) -> String {
+    const SHOWN: usize = 12;
+    let mut res = problems.iter().take(SHOWN).map(|it| format!("\n    {it}")).collect::<String>();
+    if problems.len() > SHOWN {
+        res += &format!("\n    and {} more", problems.len() - SHOWN);
+    }
+    format!("{} problem{}{res}", problems.len(), if problems.len() == 1 { "" } else { "s" })
+}
+
+/// The bytes of a file with all parameters and states of a session.
+pub fn encode(session: &Session, step: u64) -> Result<Vec<u8>, RuntimeError> {
+    let plan = &session.plan;
+    let mut buffers: Vec<&Buffer> = kept(plan).collect();
+    // Widest first keeps every tensor aligned; the sort is stable.
+    buffers.sort_by_key(|it| std::cmp::Reverse(plan.precision.bytes(it.dtype)));
+
+    let mut data = Vec::new();
+    let mut header = Map::new();
+    header.insert("__metadata__".into(), Value::Null);
+    for buffer in buffers {
+        let start = data.len();
+        let values = session.read(&buffer.name).unwrap_or_else(|| panic!("the session has no `{}`", buffer.name));
+        let dtype = match (buffer.dtype, plan.precision) {
+            (DType::Real, Precision::F32) => {
+                data.extend(values.iter().flat_map(|it| (*it as f32).to_le_bytes()));
+                "F32"
+            }
+            (DType::Real, Precision::F64) => {
+                data.extend(values.iter().flat_map(|it| it.to_le_bytes()));
+                "F64"
+            }
+            (DType::Int, _) => {
+                data.extend(values.iter().flat_map(|it| (*it as i64).to_le_bytes()));
+                "I64"
+            }
+            (DType::U8, _) => {
+                data.extend(values.iter().map(|it| *it as u8));
+                "U8"
+            }
+        };
+        let entry = json!({ "dtype": dtype, "shape": buffer.shape.dims(), "data_offsets": [start, data.len()] });
+        header.insert(buffer.name.clone(), entry);
+    }
+    header["__metadata__"] = json!({
+        "format": "pt",
+        "sphc_format": FORMAT,
+        "sphc_version": env!("CARGO_PKG_VERSION"),
+        "model": plan.name,
+        "hash": plan.hash,
+        "step": step.to_string(),
+        "sha256": hex(&Sha256::digest(&data)),
+    });
+    let mut text = Value::Object(header).to_string();
+    // Spaces after the header keep the data aligned to 8 bytes.
+    text.push_str(&" ".repeat(text.len().next_multiple_of(8) - text.len()));
+    Ok([&(text.len() as u64).to_le_bytes(), text.as_bytes(), &data].concat())
+}
+
+fn clone_pair((key, value): (&String, &String)) -> (String, String) {
+    (key.clone(), value.clone())
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|it| format!("{it:02x}")).collect()
+}
+
+fn decode(dtype: Dtype, data: &[u8]) -> Option<Vec<f64>> {
+    fn each<const N: usize>(data: &[u8], read: impl Fn([u8; N]) -> f64) -> Vec<f64> {
+        data.chunks_exact(N).map(|it| read(it.try_into().expect("chunks have N bytes"))).collect()
+    }
+    match dtype {
+        Dtype::F64 => Some(each(data, f64::from_le_bytes)),
+        Dtype::F32 => Some(each(data, |it| f64::from(f32::from_le_bytes(it)))),
+        Dtype::F16 => Some(each(data, |it| half::f16::from_le_bytes(it).to_f64())),
+        Dtype::BF16 => Some(each(data, |it| half::bf16::from_le_bytes(it).to_f64())),
+        Dtype::I64 => Some(each(data, |it| i64::from_le_bytes(it) as f64)),
+        Dtype::I32 => Some(each(data, |it| f64::from(i32::from_le_bytes(it)))),
+        Dtype::U8 => Some(each(data, |it: [u8; 1]| f64::from(it[0]))),
+        _ => None,
+    }
+}
