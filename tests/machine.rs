@@ -29,7 +29,7 @@ impl Machine {
             let buffer = res.plan.buffers[at].clone();
             let len = buffer.shape.len();
             let values: Vec<f64> = match buffer.kind {
-                BufferKind::Param(Init::Constant(it)) => vec![it.0; len],
+                BufferKind::Param(Init::Constant(it)) => vec![f64::from(it.0 as f32); len],
                 BufferKind::Param(Init::Normal(deviation)) => {
                     let stream = sphc::ir::random::stream(&buffer.name);
                     let normal = |it| sphc::ir::random::normal(res.plan.seed, stream, it) * deviation.0;
