@@ -272,12 +272,12 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 200000, failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
         fn random_functions_agree_with_differences(f in expression(2), args in arguments(2)) {
             // What `stop` and `floor` hide from the derivative, differences see.
-            prop_assume!(!f.nodes.iter().any(|it| matches!(it, ExprNode::Unary(Unary::Stop | Unary::Floor, _))));
+            let hides = f.nodes.iter().any(|it| matches!(it, ExprNode::Unary(Unary::Stop | Unary::Floor, _)));
             for input in 0..2u32 {
                 // Only where the function looks smooth: chords of three sizes agree, the slope nearby too.
                 let slope = f.differentiate(input);
@@ -290,7 +290,7 @@ mod tests {
                 let here = near[0].1;
                 let close = |it: f64| (it - chords[2]).abs() <= 0.02 * (1.0 + chords[2].abs());
                 let smooth = near.iter().all(|it| it.0.0.abs() < 1e3 && it.0.1 < 1e-11 && (it.1 - here).abs() < 0.03 * (1.0 + here.abs()));
-                if smooth && chords.iter().all(|it| close(*it)) {
+                if !hides && smooth && chords.iter().all(|it| close(*it)) {
                     let want = numeric(&f, &args, input as usize);
                     prop_assert!((here - want).abs() <= 0.1 * (1.0 + want.abs()), "{f}\n{slope} in a{input} at {args:?}: {here} {want}");
                 }

@@ -81,25 +81,30 @@ impl Simplifier {
         if by == 1.0 {
             return a;
         }
+        // A factor that leaves the range of numbers stays apart.
+        let kept = |k: f64| (k * by).is_normal().then_some(k * by);
         match self.pool.get(a) {
-            ExprNode::Const(value) => self.constant(value.0 * by),
-            ExprNode::Unary(Unary::Neg, x) => self.scaled(x, -by),
-            ExprNode::Binary(Binary::Mul, x, k) if self.value(k).is_some() => {
-                let by = self.value(k).unwrap_or(1.0) * by;
-                self.scaled(x, by)
+            ExprNode::Const(value) => return self.constant(value.0 * by),
+            ExprNode::Unary(Unary::Neg, x) => return self.scaled(x, -by),
+            ExprNode::Binary(Binary::Mul, x, k) => {
+                if let Some(k) = self.value(k).and_then(kept) {
+                    return self.scaled(x, k);
+                }
             }
-            ExprNode::Binary(Binary::Div, k, x) if self.value(k).is_some() => {
-                let k = self.value(k).unwrap_or(1.0) * by;
-                let k = self.constant(k);
-                self.raw(ExprNode::Binary(Binary::Div, k, x))
+            ExprNode::Binary(Binary::Div, k, x) => {
+                if let Some(k) = self.value(k).and_then(kept) {
+                    let k = self.constant(k);
+                    return self.raw(ExprNode::Binary(Binary::Div, k, x));
+                }
             }
-            ExprNode::Binary(Binary::Sub, x, y) if by == -1.0 => self.sub(y, x),
-            _ if by == -1.0 => self.raw(ExprNode::Unary(Unary::Neg, a)),
-            _ => {
-                let by = self.constant(by);
-                self.raw(ExprNode::Binary(Binary::Mul, a, by))
-            }
+            ExprNode::Binary(Binary::Sub, x, y) if by == -1.0 => return self.sub(y, x),
+            _ => {}
         }
+        if by == -1.0 {
+            return self.raw(ExprNode::Unary(Unary::Neg, a));
+        }
+        let by = self.constant(by);
+        self.raw(ExprNode::Binary(Binary::Mul, a, by))
     }
 
     pub(in crate::ir::expr) fn neg(&mut self, a: Scalar) -> Scalar {
@@ -107,12 +112,15 @@ impl Simplifier {
     }
 
     pub(in crate::ir::expr) fn mul(&mut self, a: Scalar, b: Scalar) -> Scalar {
-        let ((ka, a), (kb, b)) = (self.split(a), self.split(b));
+        let ((ka, left), (kb, right)) = (self.split(a), self.split(b));
         let factor = ka * kb;
-        if factor == 0.0 {
+        if ka == 0.0 || kb == 0.0 {
             return self.constant(0.0);
         }
-        let product = self.mul_rest(a, b);
+        if !factor.is_normal() {
+            return self.raw(ExprNode::Binary(Binary::Mul, a, b));
+        }
+        let product = self.mul_rest(left, right);
         self.scaled(product, factor)
     }
 
@@ -154,7 +162,7 @@ impl Simplifier {
         }
         let ((ka, top), (kb, bottom)) = (self.split(a), self.split(b));
         let factor = if kb == 1.0 { ka } else { ka * (1.0 / kb) };
-        if !factor.is_finite() || factor == 0.0 {
+        if !factor.is_normal() {
             return plain(self);
         }
         if top == bottom {

@@ -24,6 +24,10 @@ impl Sum {
         sum
     }
 
+    fn is_finite(&self) -> bool {
+        self.constant.is_finite() && self.terms.iter().all(|it| it.1.is_finite())
+    }
+
     fn len(&self) -> usize {
         self.terms.len() + usize::from(self.constant != 0.0)
     }
@@ -61,7 +65,7 @@ impl Simplifier {
             }
             _ => Sum { constant: 0.0, terms: vec![(at, 1.0)] },
         };
-        if LONGEST < sum.terms.len() { Sum { constant: 0.0, terms: vec![(at, 1.0)] } } else { sum }
+        if LONGEST < sum.terms.len() || !sum.is_finite() { Sum { constant: 0.0, terms: vec![(at, 1.0)] } } else { sum }
     }
 
     pub(in crate::ir::expr) fn add(&mut self, a: Scalar, b: Scalar) -> Scalar {
@@ -135,7 +139,7 @@ impl Simplifier {
         }
         sum.terms.retain(|it| it.1 != 0.0);
         useful |= self.cancel_inner(&mut sum);
-        useful.then_some(sum)
+        (useful && sum.is_finite()).then_some(sum)
     }
 
     /// Opens one multiple of a sum whose constant takes the whole's away: in `1 - 2/pi * (pi/2 - x)`.
