@@ -305,3 +305,37 @@ fn examples_of_the_language_reference_compile() {
         assert!(found.typed.is_some() && found.codes().iter().all(|it| *it == "W0303"), "{}", found.text());
     }
 }
+
+/// Mutilated files: whatever is left of them, nothing panics and a graph that comes back is sound.
+#[test]
+fn no_mutilated_file_makes_it_panic() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let rounds: u64 = std::env::var("SPHC_MUTATIONS").ok().and_then(|it| it.parse().ok()).unwrap_or(40);
+    for file in
+        ["models/spherenet9.sph", "models/sphereresnet32.sph", "tests/suite/good.sph", "tests/suite/operators.sph"]
+    {
+        let text = std::fs::read_to_string(folder.join(file)).expect("a file of the repository");
+        let mut words: Vec<&str> = Vec::new();
+        let mut rest = text.as_str();
+        while let Some(first) = rest.chars().next() {
+            let word = |it: char| it.is_alphanumeric() || it == '_';
+            let end = if word(first) { rest.find(|it| !word(it)).unwrap_or(rest.len()) } else { first.len_utf8() };
+            words.push(&rest[..end]);
+            rest = &rest[end..];
+        }
+        for round in 0..rounds {
+            let mut changed = words.clone();
+            for step in 0..=round % 3 {
+                let draw = |at| sphc::ir::random::shuffled(round, step, at, words.len() as u64) as usize;
+                let (a, b) = (draw(0), draw(1));
+                match (round + step) % 3 {
+                    0 => changed[a] = "",
+                    1 => changed[a] = words[b],
+                    _ => changed.swap(a, b),
+                }
+            }
+            let small = settings(&[]);
+            compile(file, &changed.concat(), &small, &[]);
+        }
+    }
+}

@@ -3,7 +3,7 @@
 
 use super::items::Def;
 use super::naming::{count, count_body};
-use super::resolve::CONSTANTS;
+use super::resolve::{CONSTANTS, GEOMETRY};
 use super::types;
 use super::value::{FnRef, OperatorRef, Tensor, Ty, Value};
 use super::{Lowering, signature};
@@ -150,8 +150,7 @@ impl Lowering<'_> {
             }
         }
         self.report(report);
-        // The reader's idea of the shape may be what is wrong: go on with the true one.
-        value
+        Value::Error
     }
 
     fn extent(&mut self, expr: &ast::Expr) -> Option<usize> {
@@ -370,6 +369,10 @@ impl Lowering<'_> {
     fn name(&self, name: &str) -> Value {
         if let Some(it) = self.scopes[self.floor..].iter().rev().find_map(|it| it.get(name)) {
             return it.clone();
+        }
+        // Not taken by the operator; `cos` is no function here.
+        if self.building.is_some() && GEOMETRY.contains(&name) && self.items.get(name).is_none() {
+            return Value::Error;
         }
         if let Some(item) = self.items.get(name) {
             return match &item.def {

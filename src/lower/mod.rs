@@ -98,6 +98,7 @@ struct Lowering<'a> {
     layer_path: String,
     origins: HashMap<Origin, OriginId>,
     unnamed: usize,
+    reported: BTreeSet<(Code, Span)>,
     model_span: Span,
     /// What the recipe gives the model as its input, to be used by `input`.
     feed: Option<input::Feed>,
@@ -137,6 +138,7 @@ impl<'a> Lowering<'a> {
             layer_path: String::new(),
             origins: HashMap::new(),
             unnamed: 0,
+            reported: BTreeSet::new(),
             model_span: Span::default(),
             feed: None,
             input: None,
@@ -177,7 +179,7 @@ impl<'a> Lowering<'a> {
         let value = self.body(&model.body);
         self.names.leave();
         if self.input.is_none() {
-            self.report(
+            self.sink.push(
                 Diagnostic::new(Code::E0201, model.name.span, format!("model `{}` has no `input`", model.name.name))
                     .label("nothing goes into this model")
                     .help("add as the first statement: `input image: u8[32, 32, 3]`"),
@@ -196,16 +198,20 @@ impl<'a> Lowering<'a> {
             } else {
                 report = report.help("add as the last statement: `output x`");
             }
-            self.report(report);
+            self.sink.push(report);
         }
     }
 
+    /// Takes a report. The passes of a loop and the calls of a block make one mistake once, whatever
+    /// the values were: one report for a code and a place.
     fn report(&mut self, report: Diagnostic) {
-        self.sink.push(report);
+        if self.reported.insert((report.code, report.primary.span)) {
+            self.sink.push(report);
+        }
     }
 
     fn report_all(&mut self, reports: impl IntoIterator<Item = Diagnostic>) {
-        reports.into_iter().for_each(|it| self.sink.push(it));
+        reports.into_iter().for_each(|it| self.report(it));
     }
 
     /// A report with the loops and calls around it.

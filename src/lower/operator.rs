@@ -144,6 +144,10 @@ impl Lowering<'_> {
             ("w_norm", pool.input(W_NORM)),
         ];
         let def = operator.def.clone();
+        let foreign = |it: &ast::FnParam| it.default.is_none() && geometry.iter().all(|part| part.0 != it.name.name);
+        if def.params.iter().any(foreign) {
+            return None;
+        }
         let mut scope = Scope::new();
         for param in &def.params {
             let name = param.name.name.as_str();

@@ -409,7 +409,9 @@ impl Lowering<'_> {
                 missing.push((key, example));
             }
         }
-        if !missing.is_empty() {
+        // A missing entry is most likely the one with the unknown key.
+        let keys = |it: &ast::TrainEntry| KEYS.iter().any(|known| known.0 == it.key.name);
+        if !missing.is_empty() && train.entries.iter().all(keys) {
             let names: Vec<String> = missing.iter().map(|it| format!("`{}`", it.0)).collect();
             let mut report =
                 Diagnostic::new(Code::E0201, train.keyword, format!("the recipe has no {}", names.join(", no ")))
@@ -515,7 +517,7 @@ impl Lowering<'_> {
 
     /// `N` filters of fewer than `N` numbers cannot all be orthogonal.
     fn lint_orthogonality(&mut self, train: &ast::Train, entry: &ast::TrainEntry, params: &[crate::ir::ParamId]) {
-        if allowed(train).contains(&Code::W0303) {
+        if allowed(train).contains(&Code::W0303) || self.sink.has_errors() {
             return;
         }
         let mut crowded: Vec<(String, Span, usize, [usize; 3])> = Vec::new();
@@ -560,13 +562,26 @@ impl Lowering<'_> {
         let (classes, span) = (data.classes, *span);
         let Some(&train) = self.graph.outputs.get(&Mode::Train) else { return };
         let Some(shape) = self.graph.fact(train).shape() else { return };
-        let (n, found) = match *shape.dims() {
-            [n, 1, 1, c] => (n, Some(c)),
-            _ => (basis.batch, None),
+        let dims = shape.dims().to_vec();
+        let [n, 1, 1, found] = dims[..] else {
+            let list: Vec<String> = dims.iter().skip(1).map(usize::to_string).collect();
+            let mut report = Diagnostic::new(
+                Code::E0202,
+                span,
+                format!("the output is [{}], not one number for each class", list.join(", ")),
+            )
+            .label(format!("expected [1, 1, {classes}]"));
+            if let [_, h, w, _] = dims[..] {
+                report = report.help(format!(
+                    "end with a layer that sees the whole image: `kernel: {}, pad: valid`, or take \
+                     `global_avg_pool(x)` before the last layer",
+                    if h == w { h.to_string() } else { format!("[{h}, {w}]") }
+                ));
+            }
+            self.report(report);
+            return;
         };
-        if let Some(found) = found
-            && found != classes
-        {
+        if found != classes {
             let plural = if found == 1 { "" } else { "es" };
             self.report(
                 Diagnostic::new(
@@ -579,7 +594,7 @@ impl Lowering<'_> {
                 .help("write `classes` for the number of filters of the last layer"),
             );
         }
-        let shape = Shape::from([n, found.unwrap_or(classes)]);
+        let shape = Shape::from([n, found]);
         let origin = self.origin(span);
         for mode in [Mode::Train, Mode::Evaluate] {
             if let Some(&old) = self.graph.outputs.get(&mode) {

@@ -1,10 +1,12 @@
 //! The static half: every name, callee and argument of every item, used or not, and what is never
 //! used. The dynamic half (`eval`) then keeps silent about all of these.
 
-use super::items::{Def, Home, Item, Items, suggest};
-use super::signature::{FUNCTIONS, LAYERS, QUERIES, Signature, builtin};
-use super::types;
+mod cycles;
+mod names;
+
 use crate::diag::{Code, Diagnostic, Sink, Span};
+use crate::lower::items::{Def, Home, Items, suggest};
+use crate::lower::types;
 use crate::syntax::ast::{self, ExprKind, StmtKind, TypeKind};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -49,10 +51,14 @@ pub(super) struct Resolver<'a> {
     /// The item being walked; its own mention does not make it used.
     current: String,
     calls: BTreeMap<String, Vec<(String, Span)>>,
+    /// Undefined names and unknown callees, one report each however often they are used.
+    unknown: BTreeMap<(Code, String), Diagnostic>,
     /// Names that a misspelt one probably meant: those are not unused.
     meant: BTreeSet<String>,
     /// Whether the current function has an undefined name, which may well be what is unused.
     confused: bool,
+    /// Inside the condition of a selector.
+    selector: bool,
     /// What is unused in the current function.
     idle: Vec<Diagnostic>,
     /// Whether unused definitions are reported.
@@ -72,8 +78,10 @@ impl<'a> Resolver<'a> {
             uses: BTreeSet::new(),
             current: String::new(),
             calls: BTreeMap::new(),
+            unknown: BTreeMap::new(),
             meant: BTreeSet::new(),
             confused: false,
+            selector: false,
             idle: Vec::new(),
             lint,
         }
@@ -114,6 +122,7 @@ impl<'a> Resolver<'a> {
         if self.lint {
             self.unused();
         }
+        std::mem::take(&mut self.unknown).into_values().for_each(|it| self.sink.push(it));
         endless
     }
 
@@ -128,10 +137,12 @@ impl<'a> Resolver<'a> {
         }
         if let Some(filter) = &entry.filter {
             self.open();
-            for name in ["operator", "layer", "role", "filter", "gamma", "beta", "learned"] {
+            for name in ["operator", "layer", "role"] {
                 self.bind(&ast::Ident { name: name.to_owned(), span: filter.span }, None);
             }
+            self.selector = true;
             self.expr(filter);
+            self.selector = false;
             self.close();
         }
         if let Some(every) = &entry.every {
@@ -153,6 +164,7 @@ impl<'a> Resolver<'a> {
         self.gone.clear();
         self.open();
         let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
+        let mut foreign = false;
         for param in &function.params {
             let name = param.name.name.as_str();
             if let Some(first) = seen.insert(name, param.name.span) {
@@ -177,6 +189,7 @@ impl<'a> Resolver<'a> {
                 .help(format!("a constant needs a default: `{name} = 0.5`"));
                 let report = suggest(report, param.name.span, name, GEOMETRY.iter().copied());
                 self.sink.push(report);
+                foreign = true;
             }
             if let Some(default) = &param.default {
                 self.expr(default);
@@ -185,6 +198,13 @@ impl<'a> Resolver<'a> {
                 self.annotation(ty);
             }
             self.bind(&param.name, Some("parameter"));
+        }
+        // The parameter that cannot be given may well be a part of the geometry, misspelt.
+        self.confused |= foreign;
+        for name in GEOMETRY.iter().filter(|_| foreign) {
+            if self.local(name).is_none() {
+                self.bind(&ast::Ident { name: (*name).to_owned(), span: function.header }, None);
+            }
         }
         self.stmts(&function.body);
         self.close();
@@ -395,6 +415,8 @@ impl<'a> Resolver<'a> {
             ExprKind::Str(it) => self.text(it),
             ExprKind::Name(name) => self.name(name, expr.span),
             ExprKind::List(list) => list.iter().for_each(|it| self.expr(it)),
+            // What a role is compared with is a word of its own.
+            ExprKind::Binary(_, a, b) if self.selector && (is_name(a, "role") || is_name(b, "role")) => {}
             ExprKind::Range(a, b) | ExprKind::Binary(_, a, b) | ExprKind::Index(a, b) => {
                 self.expr(a);
                 self.expr(b);
@@ -414,257 +436,8 @@ impl<'a> Resolver<'a> {
             }
         }
     }
-
-    fn name(&mut self, name: &str, span: Span) {
-        if self.local(name).is_some() {
-            self.mark(name);
-            return;
-        }
-        match self.items.get(name).map(|it| &it.def) {
-            Some(Def::Block(it)) => {
-                self.mark(name);
-                self.sink.push(
-                    Diagnostic::new(Code::E0104, span, format!("the block `{name}` is not a value"))
-                        .label("blocks can only be called")
-                        .also(it.header, "defined here"),
-                );
-            }
-            Some(_) => self.mark(name),
-            None if CONSTANTS.iter().any(|it| it.0 == name) => {}
-            None if name == "classes" && self.classes => {}
-            None if name == "classes" => self.sink.push(
-                Diagnostic::new(Code::E0102, span, "undefined name `classes`")
-                    .label("the number of classes of the data set, which this file does not name")
-                    .help("add a `train` section with `data`, or `param classes = 10`"),
-            ),
-            None if FUNCTIONS.iter().any(|it| it.0 == name) => {}
-            None => self.undefined(name, span),
-        }
-    }
-
-    fn undefined(&mut self, name: &str, span: Span) {
-        self.confused = true;
-        let report = Diagnostic::new(Code::E0102, span, format!("undefined name `{name}`"));
-        if let Some(&place) = self.gone.get(name) {
-            self.sink.push(
-                report
-                    .label("not defined in this scope")
-                    .also(place, "this one ends with the braces around it")
-                    .help(format!("bind `{name}` before the loop or `if`, so that the body rebinds it")),
-            );
-            return;
-        }
-        let locals: Vec<String> = self.scopes.iter().flat_map(|it| it.keys().cloned()).collect();
-        let mut known: Vec<&str> = locals.iter().map(String::as_str).collect();
-        known.extend(self.items.iter().filter(|(_, it)| !matches!(it.def, Def::Block(_))).map(|(it, _)| it.as_str()));
-        known.extend(CONSTANTS.iter().map(|it| it.0));
-        if self.classes {
-            known.push("classes");
-        }
-        // One or two letters are close to any others.
-        let long = 2 < name.chars().count();
-        let near = crate::diag::did_you_mean(name, known.iter().copied()).filter(|_| long).map(str::to_owned);
-        self.meant.extend(near.clone());
-        let mut report = report.label("not defined in this scope");
-        if let Some(near) = near {
-            let place = match self.local(&near) {
-                Some(it) => Some((it.span, "a value")),
-                None => self.items.get(&near).filter(|it| it.home != Home::Prelude).map(place_of),
-            };
-            if let Some((place, what)) = place
-                && place.file == span.file
-            {
-                report = report.also(place, format!("{what} with a similar name is defined here"));
-            }
-            report = report.fix(format!("did you mean `{near}`?"), span, near);
-        }
-        self.sink.push(report);
-    }
-
-    fn call(&mut self, call: &ast::Call) {
-        let name = call.callee.name.as_str();
-        let signature = if self.local(name).is_some() {
-            self.mark(name);
-            None
-        } else {
-            self.mark(name);
-            self.callee(call)
-        };
-        let words = signature.map(|it| {
-            let (matched, wrong) = it.matched(call);
-            wrong.into_iter().for_each(|it| self.sink.push(it));
-            let mut words: Vec<(&ast::Expr, &'static [&'static str], String)> = Vec::new();
-            for (slot, value) in it.slots.iter().zip(matched) {
-                if let (super::value::Ty::Words(list), Some(value)) = (&slot.ty, value) {
-                    words.push((value, list, slot.name.clone()));
-                }
-            }
-            words
-        });
-        for value in call.piped.as_deref().into_iter().chain(call.args.iter().map(|it| &it.value)) {
-            let word = words.iter().flatten().find(|it| std::ptr::eq(it.0, value));
-            match (&value.kind, word) {
-                (ExprKind::Name(name), Some((_, list, slot))) if self.local(name).is_none() => {
-                    let known = list.contains(&name.as_str()) || self.items.get(name).is_some();
-                    if known {
-                        self.mark(name);
-                        continue;
-                    }
-                    let list_text: Vec<String> = list.iter().map(|it| format!("`{it}`")).collect();
-                    let report = Diagnostic::new(
-                        Code::E0104,
-                        value.span,
-                        format!("`{slot}` of `{}` cannot be `{name}`", call.callee.name),
-                    )
-                    .label(format!("expected {} or an int", list_text.join(", ")));
-                    let report = suggest(report, value.span, name, list.iter().copied());
-                    self.sink.push(report);
-                }
-                _ => self.expr(value),
-            }
-        }
-    }
-
-    /// The signature of what is called, when it can be called here.
-    fn callee(&mut self, call: &ast::Call) -> Option<Signature> {
-        let name = call.callee.name.as_str();
-        let span = call.callee.span;
-        let layers = matches!(self.context, Context::Model | Context::Block);
-        match self.items.get(name).map(|it| &it.def) {
-            Some(Def::Block(it)) => {
-                self.calls.entry(self.current.clone()).or_default().push((name.to_owned(), call.span));
-                if !layers {
-                    self.forbidden(span, "block", name);
-                }
-                return Some(types::signature("block", it));
-            }
-            Some(Def::Fn(it)) => {
-                self.calls.entry(self.current.clone()).or_default().push((name.to_owned(), call.span));
-                return Some(types::signature("fn", it));
-            }
-            Some(Def::Operator(it)) => return Some(types::signature("operator", it)),
-            Some(Def::Param(_)) => return None,
-            None => {}
-        }
-        if LAYERS.contains(&name) && !layers {
-            self.forbidden(span, "layer", name);
-        }
-        let known = builtin(name);
-        if known.is_none() {
-            let mut names: Vec<&str> = self.items.iter().map(|it| it.0.as_str()).collect();
-            names.extend(LAYERS);
-            names.extend(QUERIES);
-            names.extend(FUNCTIONS.iter().map(|it| it.0));
-            let report = Diagnostic::new(Code::E0101, span, format!("unknown layer, block or function `{name}`"))
-                .label("not a layer, a block or a function");
-            self.meant.extend(crate::diag::did_you_mean(name, names.iter().copied()).map(str::to_owned));
-            self.sink.push(suggest(report, span, name, names));
-        }
-        known
-    }
-
-    fn forbidden(&mut self, span: Span, what: &str, name: &str) {
-        let place = match self.context {
-            Context::Fn => "a `fn`, which works on single numbers",
-            Context::Operator => "an operator, which works on single numbers",
-            _ => "a value",
-        };
-        self.sink.push(
-            Diagnostic::new(Code::E0101, span, format!("the {what} `{name}` cannot be used in {place}"))
-                .label("only a model or a block can hold layers"),
-        );
-    }
-
-    /// Reports each cycle of calls once.
-    fn recursion(&mut self) -> BTreeSet<String> {
-        let mut endless = BTreeSet::new();
-        let mut done = BTreeSet::new();
-        let starts: Vec<String> = self.calls.keys().cloned().collect();
-        for start in starts {
-            let mut path: Vec<(String, Span)> = Vec::new();
-            self.follow(&start, &mut path, &mut done, &mut endless);
-        }
-        endless
-    }
-
-    fn follow(
-        &mut self,
-        name: &str,
-        path: &mut Vec<(String, Span)>,
-        done: &mut BTreeSet<String>,
-        endless: &mut BTreeSet<String>,
-    ) {
-        if done.contains(name) {
-            return;
-        }
-        for (callee, span) in self.calls.get(name).cloned().unwrap_or_default() {
-            path.push((name.to_owned(), span));
-            if let Some(at) = path.iter().position(|it| it.0 == callee) {
-                let cycle = &path[at..];
-                if cycle.iter().any(|it| !endless.contains(&it.0)) {
-                    self.endless(cycle);
-                    endless.extend(cycle.iter().map(|it| it.0.clone()));
-                }
-            } else {
-                self.follow(&callee, path, done, endless);
-            }
-            path.pop();
-        }
-        done.insert(name.to_owned());
-    }
-
-    fn endless(&mut self, cycle: &[(String, Span)]) {
-        let names: Vec<String> = cycle.iter().map(|it| format!("`{}`", it.0)).collect();
-        let message = match names.as_slice() {
-            [only] => format!("{only} contains itself without end"),
-            _ => format!("{} contain each other without end", names.join(" and ")),
-        };
-        let next = |at: usize| &cycle[(at + 1) % cycle.len()].0;
-        let mut report = Diagnostic::new(Code::E0106, cycle[0].1, message).label(format!(
-            "`{}` contains `{}`{}",
-            cycle[0].0,
-            next(0),
-            if 1 < cycle.len() { "..." } else { "" }
-        ));
-        for (at, (name, span)) in cycle.iter().enumerate().skip(1) {
-            let again = if at + 1 == cycle.len() { " again" } else { "" };
-            report = report.also(*span, format!("...and `{name}` contains `{}`{again}", next(at)));
-        }
-        let mut chain: Vec<&str> = cycle.iter().map(|it| it.0.as_str()).collect();
-        chain.push(&cycle[0].0);
-        self.sink.push(
-            report
-                .note(format!("cycle: {}", chain.join(" -> ")))
-                .help("blocks are unfolded when the file is read; use `for i in 0..n { ... }` to repeat a block"),
-        );
-    }
-
-    fn unused(&mut self) {
-        for (name, item) in self.items.iter() {
-            if item.home != Home::Main || name.starts_with('_') || self.uses.contains(name) || self.meant.contains(name)
-            {
-                continue;
-            }
-            let ident = item.def.name();
-            let what = item.def.what();
-            let fix = format!("_{name}");
-            let mut report = Diagnostic::new(Code::W0104, ident.span, format!("the {what} `{name}` is never used"))
-                .label(format!("unused {what}"))
-                .fix(format!("prefix with `_` to keep it on purpose: `{fix}`"), ident.span, fix);
-            if matches!(item.def, Def::Operator(_)) {
-                report = report.note("`--set PARAM=OPERATOR` can still choose it");
-            }
-            self.sink.push(report);
-        }
-    }
 }
 
-fn place_of(item: &Item) -> (Span, &'static str) {
-    let what = match item.def {
-        Def::Param(_) => "a param",
-        Def::Operator(_) => "an operator",
-        Def::Fn(_) => "a function",
-        Def::Block(_) => "a block",
-    };
-    (item.def.name().span, what)
+fn is_name(expr: &ast::Expr, name: &str) -> bool {
+    matches!(&expr.kind, ExprKind::Name(it) if it == name)
 }

@@ -1,0 +1,235 @@
+//! Names and callees: what they stand for, and what to say when they stand for nothing.
+
+use super::{CONSTANTS, Context, GEOMETRY, Resolver};
+use crate::diag::{Code, Diagnostic, Label, Span};
+use crate::lower::items::{Def, Home, Item, suggest};
+use crate::lower::signature::{FUNCTIONS, LAYERS, QUERIES, Signature, builtin};
+use crate::lower::types;
+use crate::lower::value::Ty;
+use crate::syntax::ast::{self, ExprKind};
+
+impl Resolver<'_> {
+    pub(super) fn name(&mut self, name: &str, span: Span) {
+        if self.local(name).is_some() {
+            self.mark(name);
+            return;
+        }
+        if self.context == Context::Operator && GEOMETRY.contains(&name) && self.items.get(name).is_none() {
+            self.confused = true;
+            self.sink.push(
+                Diagnostic::new(Code::E0102, span, format!("the operator `{}` does not take `{name}`", self.current))
+                    .label("not a parameter")
+                    .help(format!("add `{name}` to its parameters")),
+            );
+            return;
+        }
+        match self.items.get(name).map(|it| &it.def) {
+            Some(Def::Block(it)) => {
+                self.mark(name);
+                self.sink.push(
+                    Diagnostic::new(Code::E0104, span, format!("the block `{name}` is not a value"))
+                        .label("blocks can only be called")
+                        .also(it.header, "defined here"),
+                );
+            }
+            Some(Def::Param(it)) if self.comes_later(name) => {
+                self.mark(name);
+                self.sink.push(
+                    Diagnostic::new(Code::E0102, span, format!("the param `{name}` is not defined yet"))
+                        .label("a default can use the params before it")
+                        .also(it.name.span, "defined here"),
+                );
+            }
+            Some(_) => self.mark(name),
+            None if CONSTANTS.iter().any(|it| it.0 == name) => {}
+            None if name == "classes" && self.classes => {}
+            None if name == "classes" => self.sink.push(
+                Diagnostic::new(Code::E0102, span, "undefined name `classes`")
+                    .label("the number of classes of the data set, which this file does not name")
+                    .help("add a `train` section with `data`, or `param classes = 10`"),
+            ),
+            None if FUNCTIONS.iter().any(|it| it.0 == name) => {}
+            None => self.undefined(name, span),
+        }
+    }
+
+    /// Whether the default of a param is walked, and `name` is a param that is decided after it.
+    fn comes_later(&self, name: &str) -> bool {
+        let place = |name: &str| self.items.order.iter().position(|it| it == name);
+        let param = matches!(self.items.get(&self.current).map(|it| &it.def), Some(Def::Param(_)));
+        param && place(&self.current) <= place(name)
+    }
+
+    fn undefined(&mut self, name: &str, span: Span) {
+        self.confused = true;
+        if self.known_unknown(Code::E0102, name, span) {
+            return;
+        }
+        let key = (Code::E0102, name.to_owned());
+        let report = Diagnostic::new(Code::E0102, span, format!("undefined name `{name}`"));
+        if let Some(&place) = self.gone.get(name) {
+            let report = report
+                .label("not defined in this scope")
+                .also(place, "this one ends with the braces around it")
+                .help(format!("bind `{name}` before the loop or `if`, so that the body rebinds it"));
+            self.unknown.insert(key, report);
+            return;
+        }
+        let locals: Vec<String> = self.scopes.iter().flat_map(|it| it.keys().cloned()).collect();
+        let mut known: Vec<&str> = locals.iter().map(String::as_str).collect();
+        known.extend(self.items.iter().filter(|(_, it)| !matches!(it.def, Def::Block(_))).map(|(it, _)| it.as_str()));
+        known.extend(CONSTANTS.iter().map(|it| it.0));
+        if self.classes {
+            known.push("classes");
+        }
+        // One or two letters are close to any others.
+        let long = 2 < name.chars().count();
+        let near = crate::diag::did_you_mean(name, known.iter().copied()).filter(|_| long).map(str::to_owned);
+        self.meant.extend(near.clone());
+        let mut report = report.label("not defined in this scope");
+        if let Some(near) = near {
+            let place = match self.local(&near) {
+                Some(it) => Some((it.span, "a value")),
+                None => self.items.get(&near).filter(|it| it.home != Home::Prelude).map(place_of),
+            };
+            if let Some((place, what)) = place
+                && place.file == span.file
+            {
+                report = report.also(place, format!("{what} with a similar name is defined here"));
+            }
+            report = report.fix(format!("did you mean `{near}`?"), span, near);
+        }
+        self.unknown.insert(key, report);
+    }
+
+    /// Whether this name was missed before; then the report says so of this place too.
+    fn known_unknown(&mut self, code: Code, name: &str, span: Span) -> bool {
+        let Some(report) = self.unknown.get_mut(&(code, name.to_owned())) else { return false };
+        if report.primary.span != span && report.secondary.iter().all(|it| it.span != span) {
+            report.secondary.push(Label { span, text: "here too".to_owned() });
+        }
+        true
+    }
+
+    pub(super) fn call(&mut self, call: &ast::Call) {
+        let name = call.callee.name.as_str();
+        let signature = if self.local(name).is_some() {
+            self.mark(name);
+            None
+        } else {
+            self.mark(name);
+            self.callee(call)
+        };
+        let mut blind = signature.is_none();
+        let words = signature.map(|it| {
+            let (matched, wrong) = it.matched(call);
+            blind |= !wrong.is_empty();
+            wrong.into_iter().for_each(|it| self.sink.push(it));
+            let mut words: Vec<(&ast::Expr, &'static [&'static str], String)> = Vec::new();
+            for (slot, value) in it.slots.iter().zip(matched) {
+                if let (Ty::Words(list), Some(value)) = (&slot.ty, value) {
+                    words.push((value, list, slot.name.clone()));
+                }
+            }
+            words
+        });
+        for value in call.piped.as_deref().into_iter().chain(call.args.iter().map(|it| &it.value)) {
+            let word = words.iter().flatten().find(|it| std::ptr::eq(it.0, value));
+            match (&value.kind, word) {
+                (ExprKind::Name(name), Some((_, list, slot))) if self.local(name).is_none() => {
+                    let known = list.contains(&name.as_str()) || self.items.get(name).is_some();
+                    if known {
+                        self.mark(name);
+                        continue;
+                    }
+                    let list_text: Vec<String> = list.iter().map(|it| format!("`{it}`")).collect();
+                    let report = Diagnostic::new(
+                        Code::E0104,
+                        value.span,
+                        format!("`{slot}` of `{}` cannot be `{name}`", call.callee.name),
+                    )
+                    .label(format!("expected {} or an int", list_text.join(", ")));
+                    let report = suggest(report, value.span, name, list.iter().copied());
+                    self.sink.push(report);
+                }
+                // A word for an argument or a layer that is not known.
+                (ExprKind::Name(name), None) if blind && (name == "same" || name == "valid") => {}
+                _ => self.expr(value),
+            }
+        }
+    }
+
+    /// The signature of what is called, when it can be called here.
+    fn callee(&mut self, call: &ast::Call) -> Option<Signature> {
+        let name = call.callee.name.as_str();
+        let span = call.callee.span;
+        let layers = matches!(self.context, Context::Model | Context::Block);
+        let positional = call.piped.is_some() || call.args.iter().any(|it| it.name.is_none());
+        match self.items.get(name).map(|it| &it.def) {
+            Some(Def::Block(it)) => {
+                self.calls.entry(self.current.clone()).or_default().push((name.to_owned(), call.span));
+                if !layers {
+                    self.forbidden(span, "block", name);
+                }
+                return Some(types::signature("block", it));
+            }
+            Some(Def::Fn(it)) => {
+                self.calls.entry(self.current.clone()).or_default().push((name.to_owned(), call.span));
+                return Some(types::signature("fn", it));
+            }
+            Some(Def::Operator(_)) if layers && positional => {
+                let given = call.args.iter().any(|it| it.name.as_ref().is_some_and(|it| it.name == "operator"));
+                let report =
+                    Diagnostic::new(Code::E0101, span, format!("`{name}` is an operator, not a layer or a function"))
+                        .label("operators work inside a layer");
+                self.sink.push(if given {
+                    report
+                } else {
+                    report.help(format!("write `sphere_conv(x, filters, operator: {name})`"))
+                });
+                return None;
+            }
+            Some(Def::Operator(it)) => return Some(types::signature("operator", it)),
+            Some(Def::Param(_)) => return None,
+            None => {}
+        }
+        if LAYERS.contains(&name) && !layers {
+            self.forbidden(span, "layer", name);
+        }
+        let known = builtin(name);
+        if known.is_none() && !self.known_unknown(Code::E0101, name, span) {
+            let mut names: Vec<&str> = self.items.iter().map(|it| it.0.as_str()).collect();
+            names.extend(LAYERS);
+            names.extend(QUERIES);
+            names.extend(FUNCTIONS.iter().map(|it| it.0));
+            let report = Diagnostic::new(Code::E0101, span, format!("unknown layer, block or function `{name}`"))
+                .label("not a layer, a block or a function");
+            self.meant.extend(crate::diag::did_you_mean(name, names.iter().copied()).map(str::to_owned));
+            let report = suggest(report, span, name, names);
+            self.unknown.insert((Code::E0101, name.to_owned()), report);
+        }
+        known
+    }
+
+    fn forbidden(&mut self, span: Span, what: &str, name: &str) {
+        let place = match self.context {
+            Context::Fn => "a `fn`, which works on single numbers",
+            Context::Operator => "an operator, which works on single numbers",
+            _ => "a value",
+        };
+        self.sink.push(
+            Diagnostic::new(Code::E0101, span, format!("the {what} `{name}` cannot be used in {place}"))
+                .label("only a model or a block can hold layers"),
+        );
+    }
+}
+
+fn place_of(item: &Item) -> (Span, &'static str) {
+    let what = match item.def {
+        Def::Param(_) => "a param",
+        Def::Operator(_) => "an operator",
+        Def::Fn(_) => "a function",
+        Def::Block(_) => "a block",
+    };
+    (item.def.name().span, what)
+}
