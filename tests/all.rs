@@ -1,5 +1,6 @@
 //! The integration tests: one binary, one module per area.
 
+mod acceptance;
 mod agreement;
 mod cpu;
 mod emulate;

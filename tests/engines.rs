@@ -62,7 +62,7 @@ pub(crate) enum Machine {
     /// The interpreter with what the leaves hold.
     Interpreter { graph: Box<Typed>, env: Env, results: Answers },
     /// A plan on the slow machine.
-    Slow { machine: Slow, results: Answers },
+    Slow { machine: Box<Slow>, results: Answers },
     /// A plan on the CPU; the graph says which dtype an input has.
     Cpu { graph: Box<Typed>, session: Session },
 }
@@ -82,7 +82,7 @@ impl Machine {
         let config = Config { precision, hash: String::new(), line: &|_| String::new() };
         let plan = plan(&fused, &config);
         if engine == Engine::SlowPlan {
-            return Machine::Slow { machine: Slow::new(plan), results: BTreeMap::new() };
+            return Machine::Slow { machine: Box::new(Slow::new(plan)), results: BTreeMap::new() };
         }
         let plan = Arc::new(plan);
         let backend = CpuBackend::new(plan.clone(), Some(2)).expect("the CPU is there");
