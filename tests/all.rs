@@ -14,4 +14,5 @@ mod golden_recipe;
 mod layers;
 mod lower;
 mod machine;
+mod operators;
 mod plans;
