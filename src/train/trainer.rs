@@ -258,7 +258,7 @@ impl Trainer<'_> {
         Report {
             step: self.step,
             interrupted: self.step < self.training.iterations,
-            last: tested().last(),
+            last: tested().next_back(),
             best: tested().reduce(|a, b| if b.test_accuracy > a.test_accuracy { b } else { a }),
             seconds: self.seconds(),
             checkpoint: self.checkpoint.clone().map(|it| it.1),

@@ -42,10 +42,7 @@ fn reduce_exp<const FMA: bool>(x: f32) -> (i32, f32) {
     let r = fma::<FMA>(n, -0.693_359_4, x);
     let r = fma::<FMA>(n, 2.121_944_4e-4, r);
     // (e^r - 1 - r) / r^2
-    let p = poly::<FMA, 6>(
-        r,
-        [1.990_890_9e-4, 1.393_454_4e-3, 8.333_284e-3, 4.166_645_6e-2, 1.666_666_7e-1, 5.000_000_0e-1],
-    );
+    let p = poly::<FMA, 6>(r, [1.990_890_9e-4, 1.393_454_4e-3, 8.333_284e-3, 4.166_645_6e-2, 1.666_666_7e-1, 5e-1]);
     (shifted.to_bits().wrapping_sub(ROUND.to_bits()) as i32, fma::<FMA>(r * r, p, r))
 }
 

@@ -1,7 +1,7 @@
 //! The CPU backend: launches in order, each cut into tasks that do not depend on the number of
 //! threads, so that any number of threads gives the same bits.
 //!
-//! A plan is checked once, at load ([`check`]); kernels are compiled then, too, and all memory is
+//! A plan is checked once, at load (`check.rs`); kernels are compiled then, too, and all memory is
 //! allocated. A run allocates next to nothing.
 
 mod check;
