@@ -13,7 +13,7 @@ pub(crate) mod testing;
 mod text;
 
 pub use build::Pool;
-pub use range::Interval;
+pub use range::{Hazard, HazardKind, Interval};
 
 use super::op::Scalar64;
 use serde::{Deserialize, Serialize};
