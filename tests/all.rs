@@ -4,6 +4,8 @@ mod acceptance;
 mod agreement;
 mod cpu;
 mod emulate;
+mod docs;
+mod dumps;
 mod engines;
 mod fusion;
 mod golden;

@@ -1,0 +1,69 @@
+//! The examples that users read: each compiles, cleanly, to an executable plan.
+
+use crate::lower::settings;
+use sphc::diag::render;
+use sphc::pipeline;
+use sphc::plan::Precision;
+use std::fs;
+use std::path::Path;
+
+/// The blocks fenced as `sph` in a page, with the line each starts on.
+fn examples(page: &str) -> Vec<(usize, String)> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut found = Vec::new();
+    let mut current: Option<(usize, String)> = None;
+    for (at, line) in text.lines().enumerate() {
+        match &mut current {
+            None if line == "```sph" => current = Some((at + 2, String::new())),
+            None => {}
+            Some(_) if line == "```" => found.extend(current.take()),
+            Some((_, block)) => {
+                block.push_str(line);
+                block.push('\n');
+            }
+        }
+    }
+    assert!(current.is_none(), "{page} ends within a block");
+    found
+}
+
+/// Compiles a text all the way; anything found in it is a failure, warnings included.
+fn compiles(name: &str, text: &str) {
+    let mut load = |path: &str| fs::read_to_string(path).map_err(|error| error.to_string());
+    let checked = pipeline::check(name, text, &mut load, &settings(&[]));
+    assert!(checked.diagnostics.is_empty(), "{}", render::render(&checked.diagnostics, &checked.sources, false));
+    let typed = checked.typed.expect("a clean text has a model");
+    let compiled = pipeline::compile(typed, &checked.sources, Precision::F32, String::new());
+    assert!(!compiled.plan.kernels.is_empty());
+}
+
+#[test]
+fn every_example_of_the_language_page_compiles() {
+    let found = examples("docs/language.md");
+    assert!(5 <= found.len(), "only {} examples", found.len());
+    for (line, text) in found {
+        compiles(&format!("docs/language.md:{line}"), &text);
+    }
+}
+
+#[test]
+fn every_example_of_the_readme_compiles() {
+    for (line, text) in examples("README.md") {
+        compiles(&format!("README.md:{line}"), &text);
+    }
+}
+
+#[test]
+fn every_shipped_model_compiles_without_a_remark() {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    let mut count = 0;
+    for entry in fs::read_dir(&models).expect("the models are there") {
+        let path = entry.expect("a folder of the repository can be listed").path();
+        if path.extension().is_some_and(|it| it == "sph") {
+            compiles(&path.display().to_string(), &fs::read_to_string(&path).expect("a model is a text"));
+            count += 1;
+        }
+    }
+    assert!(3 <= count, "only {count} models");
+}
