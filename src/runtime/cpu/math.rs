@@ -122,9 +122,11 @@ fn circle<const FMA: bool>(x: f32) -> (i64, f32, f32) {
     let wide = f64::from(x);
     let shifted = wide * std::f64::consts::FRAC_2_PI + ROUND;
     let n = shifted - ROUND;
-    // pi/2 in two parts; the first has trailing zeros, so that its product with `n` is exact.
+    // pi/2 in three parts; the first has trailing zeros, so that its product with `n` is exact; the last
+    // is what f64 has no room for, and counts where the sine is near zero.
     let high = f64::from_bits(0x3FF9_21FB_4000_0000);
-    let r = ((wide - n * high) - n * (std::f64::consts::FRAC_PI_2 - high)) as f32;
+    let low = 6.123_233_995_736_766e-17;
+    let r = ((wide - n * high) - n * (std::f64::consts::FRAC_PI_2 - high) - n * low) as f32;
     let z = r * r;
     // (sin r - r) / r^3 and (cos r - 1 + r^2 / 2) / r^4, in r^2
     let s = poly::<FMA, 4>(z, [2.717_564_5e-6, -1.983_925_6e-4, 8.333_329e-3, -1.666_666_7e-1]);
