@@ -17,4 +17,5 @@ mod layers;
 mod lower;
 mod machine;
 mod operators;
+mod penalties;
 mod plans;

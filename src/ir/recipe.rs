@@ -20,6 +20,16 @@ pub enum PenaltyKind {
     L2,
     /// `coefficient * sum((W^T W - I)^2) / 2`, `W` the filter as `[kh*kw*cin, cout]`.
     Orthogonality,
+    /// The same of filters divided by their norms.
+    NormalizedOrthogonality,
+    /// Hyperspherical energy: `coefficient` times the mean over pairs of filters of `(2 - 2u)^(-power/2)`,
+    /// or of `-log(2 - 2u) / 2` for a power of 0, with `u` the cosine between them.
+    Energy {
+        /// `s` in the language.
+        power: f64,
+        /// Whether the opposite of each filter counts as one more filter.
+        half_space: bool,
+    },
 }
 
 /// A penalty on parameters.

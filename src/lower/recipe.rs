@@ -81,7 +81,18 @@ fn options(key: &str) -> Vec<Signature> {
         ),
         "penalty" => choices(
             "penalty",
-            &[("l2", &[("coefficient", Ty::Float, None)]), ("orthogonality", &[("coefficient", Ty::Float, None)])],
+            &[
+                ("l2", &[("coefficient", Ty::Float, None)]),
+                ("orthogonality", &[("coefficient", Ty::Float, None), ("normalized", Ty::Bool, Some("false"))]),
+                (
+                    "energy",
+                    &[
+                        ("coefficient", Ty::Float, None),
+                        ("s", Ty::Float, Some("2")),
+                        ("half_space", Ty::Bool, Some("false")),
+                    ],
+                ),
+            ],
         ),
         "project" => choices("projection", &[("normalize", &[])]),
         "optimizer" => choices(
@@ -482,21 +493,33 @@ impl Lowering<'_> {
         let mut found = Vec::new();
         for entry in train.entries.iter().filter(|it| it.key.name == "penalty") {
             let args = entry.values.first().and_then(|it| self.choice("penalty", it));
-            let kind = match args.as_ref().map(|it| it.name.as_str()) {
-                Some("orthogonality") => PenaltyKind::Orthogonality,
-                _ => PenaltyKind::L2,
-            };
+            let kind = args.as_ref().map_or(Some(PenaltyKind::L2), |it| self.penalty_kind(it));
             let coefficient =
                 args.as_ref().and_then(|args| self.float(args, "coefficient", 0.0, |it| 0.0 <= it, "at least 0"));
-            let params = self.select(entry, kind == PenaltyKind::Orthogonality);
-            if args.is_some() && kind == PenaltyKind::Orthogonality {
+            let params = self.select(entry, args.as_ref().is_some_and(|it| it.name != "l2"));
+            if matches!(kind, Some(PenaltyKind::Orthogonality | PenaltyKind::NormalizedOrthogonality)) {
                 self.lint_orthogonality(train, entry, &params);
             }
-            if let (Some(coefficient), false) = (coefficient, params.is_empty()) {
+            if let (Some(kind), Some(coefficient), false) = (kind, coefficient, params.is_empty()) {
                 found.push(Penalty { kind, coefficient, params, span: entry.span });
             }
         }
         found
+    }
+
+    /// `None` after a mistake.
+    fn penalty_kind(&mut self, args: &Args) -> Option<PenaltyKind> {
+        let is_set = |name: &str| matches!(args.get(name), Some((Value::Bool(true), _)));
+        match args.name.as_str() {
+            "orthogonality" if is_set("normalized") => Some(PenaltyKind::NormalizedOrthogonality),
+            "orthogonality" => Some(PenaltyKind::Orthogonality),
+            "energy" => {
+                // Beyond, the energy of two equal filters leaves f32.
+                let power = self.float(args, "s", 2.0, |it| (0.0..=8.0).contains(&it), "between 0 and 8")?;
+                Some(PenaltyKind::Energy { power, half_space: is_set("half_space") })
+            }
+            _ => Some(PenaltyKind::L2),
+        }
     }
 
     fn projections(&mut self, train: &ast::Train) -> Vec<Projection> {

@@ -14,7 +14,7 @@ pub struct Losses {
     pub fit: f64,
     /// Sum of the l2 penalties.
     pub reg: f64,
-    /// Sum of the orthogonality penalties.
+    /// Sum of the penalties on how filters lie to each other: orthogonality and energy.
     pub orth: f64,
     /// Sum of the three.
     pub loss: f64,
