@@ -12,6 +12,7 @@ pub mod ast;
 mod balance;
 mod build;
 mod grammar;
+mod hint;
 mod parse;
 mod report;
 mod scan;

@@ -182,21 +182,17 @@ impl<'t> Builder<'t> {
     pub(super) fn bad(&mut self, pair: Pair<'_>, strict: Rule) {
         let start = self.base + pair.as_span().start();
         let end = self.base + pair.as_span().end();
-        if self.balanced.edited(start, end) {
-            return; // reported with the brackets
-        }
         let balanced = self.balanced;
         let Some(error) = Grammar::parse(strict, &balanced.text[start..end]).err() else { return };
         let at = start + report::position(&error);
-        let place = report::Place {
-            file: self.file,
-            text: self.text,
-            start: balanced.original(start),
-            at: balanced.original(at),
-            end: balanced.original(end),
-        };
-        let diagnostic = report::report(&error, &place, strict);
-        self.sink.push(diagnostic);
+        let place =
+            report::Place { file: self.file, text: self.text, start: balanced.original(start), at: balanced.original(at) };
+        let line_end = balanced.text[at..end].find('\n').map_or(end, |it| at + it);
+        // A repaired bracket before it has its report.
+        if !balanced.edited(start, line_end) {
+            let diagnostic = report::report(&error, &place, strict);
+            self.sink.push(diagnostic);
+        }
 
         let keyword = report::first_word(self.text, place.start);
         let inside_rule = match keyword {

@@ -1,0 +1,202 @@
+//! Mistakes that have a name: what other languages write, and what to write here.
+
+use super::grammar::Rule;
+use super::report::Mistake;
+use super::scan::TokenKind;
+use crate::diag::{Span, did_you_mean};
+
+/// What to say of a mistake that is recognised.
+pub(super) struct Hint {
+    /// In place of "expected ..., found ...".
+    pub(super) message: Option<String>,
+    /// In place of the place of the parser.
+    pub(super) place: Option<Span>,
+    pub(super) help: String,
+    pub(super) edit: Option<(Span, String)>,
+}
+
+const ITEMS: [&str; 7] = ["import", "param", "operator", "fn", "block", "model", "train"];
+const STATEMENTS: [&str; 8] = ["input", "let", "for", "if", "assert", "output", "learn", "stat"];
+const RESERVED: [&str; 11] = ["and", "as", "else", "false", "for", "if", "in", "let", "not", "or", "true"];
+
+/// The hint for a mistake, if it is a known one.
+pub(super) fn hint(it: &Mistake<'_>) -> Option<Hint> {
+    if it.in_string {
+        return string(it);
+    }
+    foreign_word(it).or_else(|| sign(it)).or_else(|| word(it))
+}
+
+fn help(text: impl Into<String>) -> Option<Hint> {
+    Some(Hint { message: None, place: None, help: text.into(), edit: None })
+}
+
+impl Hint {
+    fn edit(mut self, span: Span, text: impl Into<String>) -> Option<Self> {
+        self.edit = Some((span, text.into()));
+        Some(self)
+    }
+
+    fn message(mut self, text: impl Into<String>) -> Self {
+        self.message = Some(text.into());
+        self
+    }
+}
+
+fn string(it: &Mistake<'_>) -> Option<Hint> {
+    match it.found_word() {
+        "}" if it.expects(&[Rule::close_quote, Rule::text, Rule::hole]) => {
+            let found = it.found?;
+            help("`{...}` holds a value; write `}}` for the sign itself")?
+                .message("`}` without its `{` in a string")
+                .edit(it.span(found.start, found.end), "}}")
+        }
+        "}" => Some(help("put a value between the braces, or write `{{` and `}}` for the signs")?.message("an empty hole in a string")),
+        "\\" => Some(help("the escapes are `\\n`, `\\t`, `\\\"` and `\\\\`")?.message("unknown escape in a string")),
+        _ => Some(help("`{...}` in a string holds an expression; write `{{` and `}}` for the signs")?.message("the hole of this string is no expression")),
+    }
+}
+
+/// A first word that no statement or item starts with.
+fn foreign_word(it: &Mistake<'_>) -> Option<Hint> {
+    let first = *it.before.first().or(it.found.as_ref())?;
+    let word = it.word(first);
+    let place = it.span(first.start, first.end);
+    let at_first = it.before.is_empty();
+    if first.kind != TokenKind::Word || it.before.len() > 1 {
+        return None;
+    }
+    let instead = |message: String, text: &str, edit: Option<&str>| {
+        let edit = edit.map(|it| (place, it.to_string()));
+        Some(Hint { message: Some(message), place: Some(place), help: text.to_string(), edit })
+    };
+    match it.strict {
+        Rule::strict_item if at_first => {
+            let (text, edit) = match word {
+                "def" | "func" | "function" | "class" | "layer" | "module" => {
+                    ("layers are put together in a `block`, scalar functions are `fn`", None)
+                }
+                "net" | "network" => ("a network is a `model`", Some("model")),
+                "const" | "var" | "let" | "static" => ("a value for the whole file is a `param`", Some("param")),
+                "use" | "include" | "from" | "require" => ("another file is read with `import \"blocks.sph\"`", None),
+                "for" | "if" | "output" | "input" | "assert" => ("statements stand in a `block` or a `model`", None),
+                _ => match did_you_mean(word, ITEMS) {
+                    Some(known) => return instead(format!("unknown item `{word}`"), &format!("did you mean `{known}`?"), Some(known)),
+                    None => ("statements stand in a `block` or a `model`; the recipe stands in `train { ... }`", None),
+                },
+            };
+            let message =
+                format!("expected `import`, `param`, `operator`, `fn`, `block`, `model` or `train`, found `{word}`");
+            instead(message, text, edit)
+        }
+        Rule::strict_stmt => {
+            // Only where two words follow each other; `x y` is no other mistake.
+            let (text, edit) = match word {
+                "else" | "elif" if at_first || word == "elif" => {
+                    ("an `else` or `else if` follows the `}` of its `if`", None)
+                }
+                "while" | "loop" | "repeat" => ("repeat with `for i in 0..n { ... }`", None),
+                "return" => ("the last expression of a block is its value; a model has `output`", None),
+                "var" | "const" | "mut" => ("a name is bound with `let name = ...`", Some("let")),
+                _ if at_first || it.found.is_none_or(|it| it.kind != TokenKind::Word) => return None,
+                it if ITEMS.contains(&it) => ("items stand at the top of the file, outside of all braces", None),
+                _ => match did_you_mean(word, STATEMENTS) {
+                    Some(known) => return instead(format!("unknown statement `{word}`"), &format!("did you mean `{known}`?"), Some(known)),
+                    None => return None,
+                },
+            };
+            instead(format!("expected a statement, found `{word}`"), text, edit)
+        }
+        _ => None,
+    }
+}
+
+fn sign(it: &Mistake<'_>) -> Option<Hint> {
+    let found = it.found?;
+    let place = it.span(found.start, found.end);
+    let replace = |text: &str, by: &str| help(text)?.edit(place, by);
+    let previous = it.previous(0);
+    match it.found_word() {
+        ";" => replace("a statement ends with its line; remove the `;`", ""),
+        "&&" | "&" => replace("write `and`", "and"),
+        "||" | "|" => replace("write `or`", "or"),
+        "!" => replace("write `not`", "not "),
+        "*" if previous == "*" => help("a power is written `x^2`"),
+        "**" => replace("a power is written `x^2`", "^"),
+        "'" => help("strings stand in double quotes: `\"name\"`"),
+        "->" => help("the last expression of the body is the result; its type is not written"),
+        "::" => help("names have one part; imported names are used as they are"),
+        "=" if it.strict == Rule::strict_entry && it.before.len() == 1 => {
+            let spaced = it.span(it.before[0].end, found.end);
+            help("an entry is its key and its value: `batch 128`")?.edit(spaced, "")
+        }
+        ":" if it.strict == Rule::strict_entry && it.before.len() == 1 => {
+            replace("an entry is its key and its value: `batch 128`", "")
+        }
+        ":" if it.strict == Rule::strict_stmt && it.before.len() == 1 => {
+            let start = it.before[0].start;
+            help(format!("a name with a type is bound with `let {previous}: ... = ...`"))?.edit(it.span(start, start), "let ")
+        }
+        "=" if matches!(previous, "+" | "-" | "*" | "/") => {
+            let name = it.previous(1);
+            Some(help(format!("write `{name} = {name} {previous} ...`"))?.message(format!("there is no operator `{previous}=`")))
+        }
+        "=" | "." if previous == ".." => help("a range is `first..end`, and `end` is not in it"),
+        "=" if it.expects(&[Rule::close_paren]) => {
+            let gap = it.span(it.gap().start as usize, found.end);
+            help("an argument is given its name with `:`, as in `kernel: 3`")?.edit(gap, ":")
+        }
+        "=" if it.expects(&[Rule::open_brace, Rule::body]) || it.before.first().is_some_and(|first| it.word(*first) == "assert") => {
+            replace("compare with `==`", "==")
+        }
+        "." if it.found_next_is_number() => help("write the zero: `0.5`"),
+        "." => help("there are no methods: write `x |> f(...)` or `f(x, ...)`"),
+        "[" if previous == ":" && it.expects(&[Rule::ident]) => help("the type of the numbers comes first: `u8[32, 32, 3]`"),
+        "+" | "-" | "*" | "/" | "%" | "^" | "==" | "!=" | "<" | ">" if it.after_pipe() => {
+            help("put the pipe in parentheses: `(x |> f) + y`")
+        }
+        _ => None,
+    }
+}
+
+fn word(it: &Mistake<'_>) -> Option<Hint> {
+    let found = it.found?;
+    let word = it.found_word();
+    let place = it.span(found.start, found.end);
+    if found.kind == TokenKind::Word && it.expects(&[Rule::ident]) && RESERVED.contains(&word) {
+        return help(format!("`{word}` is a keyword; take another name"));
+    }
+    if it.expects(&[Rule::kw_in]) && it.expected.len() <= 2 && matches!(word, "=" | "of" | "on" | "from" | ":") {
+        return help("write `for i in 0..n`")?.edit(place, "in");
+    }
+    if found.kind == TokenKind::Number && word.contains(|it: char| it.is_alphabetic()) {
+        let digits = word.trim_end_matches(|it: char| it.is_alphabetic() || it == '_');
+        return help(format!("a product is written with its sign: `{digits} * {}`", &word[digits.len()..]));
+    }
+    if it.previous(0) == "|>" {
+        return help("the right side of `|>` is the name of a block or function, with more arguments in parentheses");
+    }
+    None
+}
+
+impl Mistake<'_> {
+    fn found_next_is_number(&self) -> bool {
+        let after = self.found.map_or("", |it| &self.text[it.end..]);
+        self.expects(&[Rule::expr, Rule::inner, Rule::term, Rule::arg]) && after.starts_with(|it: char| it.is_ascii_digit())
+    }
+
+    /// Whether the mistake follows `|> name` or `|> name(...)`.
+    fn after_pipe(&self) -> bool {
+        let mut depth = 0_usize;
+        let mut rest = self.before.iter().rev().skip_while(|it| {
+            match it.kind {
+                TokenKind::Close(_) => depth += 1,
+                TokenKind::Open(_) => depth = depth.saturating_sub(1),
+                TokenKind::Word if depth == 0 => return false,
+                _ => return depth > 0,
+            }
+            true
+        });
+        rest.next().is_some() && rest.next().is_some_and(|it| self.word(*it) == "|>")
+    }
+}
