@@ -19,3 +19,5 @@ mod machine;
 mod operators;
 mod penalties;
 mod plans;
+mod suite;
+mod syntax;

@@ -69,7 +69,8 @@ impl Edit {
 
 fn apply(text: &str, mut edits: Vec<Edit>) -> Balanced {
     edits.sort_by_key(Edit::at);
-    let mut out = Balanced { text: String::with_capacity(text.len() + edits.len()), inserted: Vec::new(), edits: Vec::new() };
+    let mut out =
+        Balanced { text: String::with_capacity(text.len() + edits.len()), inserted: Vec::new(), edits: Vec::new() };
     let mut from = 0;
     for edit in edits {
         if edit.at() < from {
@@ -111,7 +112,8 @@ fn is_head(text: &str, tokens: &[Token], at: usize) -> bool {
         && match &text[head.start..head.end] {
             "import" => matches!(next, Some(TokenKind::String | TokenKind::OpenString)),
             "train" => next == Some(TokenKind::Open('{')),
-            "param" | "operator" | "fn" | "block" | "model" => next == Some(TokenKind::Word),
+            "param" | "operator" | "fn" | "block" => next == Some(TokenKind::Word),
+            "model" => matches!(next, Some(TokenKind::Word | TokenKind::Open('{'))),
             _ => false,
         }
 }
@@ -194,9 +196,10 @@ impl Repair<'_> {
             // After a trailing `\` the inserted quote would be escaped.
             let escaped = self.text[it.start..end].bytes().rev().take_while(|it| *it == b'\\').count() % 2 == 1;
             self.edits.push(if escaped { Edit::Replace(end - 1, '"') } else { Edit::Insert(end, '"') });
-            let diagnostic = Diagnostic::new(Code::E0001, self.span(it.start, it.start + 1), "the string is not closed")
-                .label("no `\"` on the rest of the line")
-                .fix("end it with `\"`", self.span(end, end), "\"");
+            let diagnostic =
+                Diagnostic::new(Code::E0001, self.span(it.start, it.start + 1), "the string is not closed")
+                    .label("no `\"` on the rest of the line")
+                    .fix("end it with `\"`", self.span(end, end), "\"");
             self.tell(it.start, diagnostic);
         }
     }
@@ -211,7 +214,8 @@ impl Repair<'_> {
                     let place = self.span(list[at].at, list[at].at + 1);
                     let message = format!("more than {MAX_NESTING} groups within each other");
                     let help = "give parts of the expression a name with `let`, or move them to a `block`";
-                    self.sink.push(Diagnostic::new(Code::E0001, place, message).label("this one is too deep").help(help));
+                    self.sink
+                        .push(Diagnostic::new(Code::E0001, place, message).label("this one is too deep").help(help));
                     return self.blank(tokens);
                 }
                 Some(Problem::Mismatch(open, wrong)) => self.mismatch(&mut list, open, wrong),
@@ -256,7 +260,8 @@ impl Repair<'_> {
             let (open, close) = (list[*open].at, list[*close].at);
             let one_line = scan::line_start(self.text, open) == scan::line_start(self.text, close);
             !one_line
-                && (!scan::first_on_line(self.text, close) || scan::indent(self.text, close) > scan::indent(self.text, open))
+                && (!scan::first_on_line(self.text, close)
+                    || scan::indent(self.text, close) > scan::indent(self.text, open))
         };
         let blamed = if list[at].sign == '}' { pairs(list).into_iter().find(odd).map(|it| it.1) } else { None };
         let blamed = list.remove(blamed.unwrap_or(at));
@@ -293,10 +298,14 @@ impl Repair<'_> {
         } else {
             sign.to_string()
         };
-        let diagnostic = Diagnostic::new(Code::E0001, self.span(opener.at, opener.at + 1), format!("`{}` is not closed", opener.sign))
-            .label(format!("no `{sign}` for it"))
-            .also(place, format!("`{sign}` expected after this"))
-            .fix(format!("add `{sign}`"), place, edit);
+        let diagnostic = Diagnostic::new(
+            Code::E0001,
+            self.span(opener.at, opener.at + 1),
+            format!("`{}` is not closed", opener.sign),
+        )
+        .label(format!("no `{sign}` for it"))
+        .also(place, format!("`{sign}` expected after this"))
+        .fix(format!("add `{sign}`"), place, edit);
         self.tell(opener.at, diagnostic);
     }
 

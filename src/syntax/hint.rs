@@ -51,9 +51,19 @@ fn string(it: &Mistake<'_>) -> Option<Hint> {
                 .message("`}` without its `{` in a string")
                 .edit(it.span(found.start, found.end), "}}")
         }
-        "}" => Some(help("put a value between the braces, or write `{{` and `}}` for the signs")?.message("an empty hole in a string")),
+        "}" => Some(
+            help("put a value between the braces, or write `{{` and `}}` for the signs")?
+                .message("an empty hole in a string"),
+        ),
+        "\"" => Some(
+            help("close the hole with `}`, or write `{{` for the sign itself")?
+                .message("expected `}`, found the end of the string"),
+        ),
         "\\" => Some(help("the escapes are `\\n`, `\\t`, `\\\"` and `\\\\`")?.message("unknown escape in a string")),
-        _ => Some(help("`{...}` in a string holds an expression; write `{{` and `}}` for the signs")?.message("the hole of this string is no expression")),
+        _ => Some(
+            help("`{...}` in a string holds an expression; write `{{` and `}}` for the signs")?
+                .message("the hole of this string is no expression"),
+        ),
     }
 }
 
@@ -81,7 +91,13 @@ fn foreign_word(it: &Mistake<'_>) -> Option<Hint> {
                 "use" | "include" | "from" | "require" => ("another file is read with `import \"blocks.sph\"`", None),
                 "for" | "if" | "output" | "input" | "assert" => ("statements stand in a `block` or a `model`", None),
                 _ => match did_you_mean(word, ITEMS) {
-                    Some(known) => return instead(format!("unknown item `{word}`"), &format!("did you mean `{known}`?"), Some(known)),
+                    Some(known) => {
+                        return instead(
+                            format!("unknown item `{word}`"),
+                            &format!("did you mean `{known}`?"),
+                            Some(known),
+                        );
+                    }
                     None => ("statements stand in a `block` or a `model`; the recipe stands in `train { ... }`", None),
                 },
             };
@@ -101,7 +117,13 @@ fn foreign_word(it: &Mistake<'_>) -> Option<Hint> {
                 _ if at_first || it.found.is_none_or(|it| it.kind != TokenKind::Word) => return None,
                 it if ITEMS.contains(&it) => ("items stand at the top of the file, outside of all braces", None),
                 _ => match did_you_mean(word, STATEMENTS) {
-                    Some(known) => return instead(format!("unknown statement `{word}`"), &format!("did you mean `{known}`?"), Some(known)),
+                    Some(known) => {
+                        return instead(
+                            format!("unknown statement `{word}`"),
+                            &format!("did you mean `{known}`?"),
+                            Some(known),
+                        );
+                    }
                     None => return None,
                 },
             };
@@ -135,23 +157,31 @@ fn sign(it: &Mistake<'_>) -> Option<Hint> {
         }
         ":" if it.strict == Rule::strict_stmt && it.before.len() == 1 => {
             let start = it.before[0].start;
-            help(format!("a name with a type is bound with `let {previous}: ... = ...`"))?.edit(it.span(start, start), "let ")
+            help(format!("a name with a type is bound with `let {previous}: ... = ...`"))?
+                .edit(it.span(start, start), "let ")
         }
         "=" if matches!(previous, "+" | "-" | "*" | "/") => {
             let name = it.previous(1);
-            Some(help(format!("write `{name} = {name} {previous} ...`"))?.message(format!("there is no operator `{previous}=`")))
+            Some(
+                help(format!("write `{name} = {name} {previous} ...`"))?
+                    .message(format!("there is no operator `{previous}=`")),
+            )
         }
         "=" | "." if previous == ".." => help("a range is `first..end`, and `end` is not in it"),
         "=" if it.expects(&[Rule::close_paren]) => {
             let gap = it.span(it.gap().start as usize, found.end);
             help("an argument is given its name with `:`, as in `kernel: 3`")?.edit(gap, ":")
         }
-        "=" if it.expects(&[Rule::open_brace, Rule::body]) || it.before.first().is_some_and(|first| it.word(*first) == "assert") => {
+        "=" if it.expects(&[Rule::open_brace, Rule::body])
+            || it.before.first().is_some_and(|first| it.word(*first) == "assert") =>
+        {
             replace("compare with `==`", "==")
         }
         "." if it.found_next_is_number() => help("write the zero: `0.5`"),
         "." => help("there are no methods: write `x |> f(...)` or `f(x, ...)`"),
-        "[" if previous == ":" && it.expects(&[Rule::ident]) => help("the type of the numbers comes first: `u8[32, 32, 3]`"),
+        "[" if previous == ":" && it.expects(&[Rule::ident]) => {
+            help("the type of the numbers comes first: `u8[32, 32, 3]`")
+        }
         "+" | "-" | "*" | "/" | "%" | "^" | "==" | "!=" | "<" | ">" if it.after_pipe() => {
             help("put the pipe in parentheses: `(x |> f) + y`")
         }
@@ -182,7 +212,8 @@ fn word(it: &Mistake<'_>) -> Option<Hint> {
 impl Mistake<'_> {
     fn found_next_is_number(&self) -> bool {
         let after = self.found.map_or("", |it| &self.text[it.end..]);
-        self.expects(&[Rule::expr, Rule::inner, Rule::term, Rule::arg]) && after.starts_with(|it: char| it.is_ascii_digit())
+        self.expects(&[Rule::expr, Rule::inner, Rule::term, Rule::arg])
+            && after.starts_with(|it: char| it.is_ascii_digit())
     }
 
     /// Whether the mistake follows `|> name` or `|> name(...)`.

@@ -64,6 +64,9 @@ pub(super) fn report(error: &Error<Rule>, place: &Place<'_>, strict: Rule) -> Di
         expected,
     };
     mistake.look(place);
+    if mistake.before.is_empty() {
+        mistake.expected = vec![strict];
+    }
     mistake.diagnostic()
 }
 
@@ -74,6 +77,10 @@ impl<'t> Mistake<'t> {
             if token.start >= place.at {
                 let on_line = !matches!(token.kind, TokenKind::Newline | TokenKind::Comment);
                 self.found = on_line.then_some(token);
+                return;
+            }
+            if token.end > place.at && token.kind == TokenKind::Sign {
+                self.found = Some(token); // `**` is read as two signs
                 return;
             }
             if token.end > place.at && token.kind == TokenKind::String {
@@ -141,8 +148,8 @@ impl<'t> Mistake<'t> {
             (false, Some(found)) => self.span(found.start, found.end),
             _ => self.gap(),
         };
-        let mut label = format!("expected {}", if expected.len() > 3 { "something else" } else { &wanted });
-        if missing {
+        let mut label = if expected.len() > 3 { "not expected here".to_string() } else { format!("expected {wanted}") };
+        if missing && expected.len() <= 3 {
             label.push_str(" here");
         }
         let hint = hint::hint(self);
@@ -180,6 +187,7 @@ fn relevant(positives: &[Rule]) -> Vec<Rule> {
         matches!(
             it,
             Rule::eol
+                | Rule::EOI
                 | Rule::comma
                 | Rule::colon
                 | Rule::equals
@@ -196,7 +204,13 @@ fn relevant(positives: &[Rule]) -> Vec<Rule> {
             || can_end
                 && matches!(
                     it,
-                    Rule::infix | Rule::pipe | Rule::kw_as | Rule::args | Rule::open_paren | Rule::index | Rule::open_bracket
+                    Rule::infix
+                        | Rule::pipe
+                        | Rule::kw_as
+                        | Rule::args
+                        | Rule::open_paren
+                        | Rule::index
+                        | Rule::open_bracket
                 )
     };
     positives.iter().copied().filter(|it| !noise(it)).collect()
@@ -223,7 +237,7 @@ fn words(rules: &[Rule]) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     for rule in rules {
         let word = match rule {
-            Rule::eol => "the end of the line".to_string(),
+            Rule::eol | Rule::EOI => "the end of the line".to_string(),
             Rule::ident => "a name".to_string(),
             Rule::string | Rule::open_quote => "a string".to_string(),
             Rule::close_quote => "`\"`".to_string(),
@@ -279,8 +293,15 @@ fn words(rules: &[Rule]) -> Vec<String> {
             out.push(word);
         }
     }
-    // Ends of things come last: "`,` or the end of the line".
-    out.sort_by_key(|it| it == "the end of the line");
+    // What goes on comes before what ends: "`,`, `)` or the end of the line".
+    out.sort_by_key(|it| match it.as_str() {
+        "`,`" | "`:`" => 1,
+        "`=`" | "`in`" => 2,
+        "`{`" => 3,
+        "`)`" | "`]`" | "`}`" => 4,
+        "the end of the line" => 5,
+        _ => 0,
+    });
     // A string is an expression.
     if out.iter().any(|it| it == "an expression") {
         out.retain(|it| it != "a string");

@@ -185,8 +185,12 @@ impl<'t> Builder<'t> {
         let balanced = self.balanced;
         let Some(error) = Grammar::parse(strict, &balanced.text[start..end]).err() else { return };
         let at = start + report::position(&error);
-        let place =
-            report::Place { file: self.file, text: self.text, start: balanced.original(start), at: balanced.original(at) };
+        let place = report::Place {
+            file: self.file,
+            text: self.text,
+            start: balanced.original(start),
+            at: balanced.original(at),
+        };
         let line_end = balanced.text[at..end].find('\n').map_or(end, |it| at + it);
         // A repaired bracket before it has its report.
         if !balanced.edited(start, line_end) {
