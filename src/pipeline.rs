@@ -3,7 +3,7 @@
 //! [`check`] goes as far as a user's mistakes can show; [`compile`] cannot fail. In debug builds the
 //! verifier runs after every pass and names the one that broke an invariant.
 
-use crate::diag::{Diagnostic, FileId, Sink, Sources};
+use crate::diag::{Code, Diagnostic, FileId, Sink, Sources};
 use crate::fuse::{Fused, fuse};
 use crate::ir::{Graph, OriginId, verify};
 use crate::lower::{Settings, lower};
@@ -65,7 +65,16 @@ pub fn check(
     let mut timings = Vec::new();
 
     let ast = timed("syntax", &mut timings, || parse(main, text, &mut sink));
-    let graph = timed("lower", &mut timings, || lower(&ast, main, &mut sources, load, settings, &mut sink));
+    let mut found = Sink::new();
+    let graph = timed("lower", &mut timings, || lower(&ast, main, &mut sources, load, settings, &mut found));
+    let found = found.finish();
+    // Beside syntax errors, only what they cannot be the cause of is told.
+    let broken = sink.has_errors() || found.iter().any(|it| it.code == Code::E0001);
+    let graph = graph.filter(|_| !broken);
+    let skipped = skipped_text(&ast, &found, &sources);
+    for it in found.into_iter().filter(|it| !broken || stands_alone(it, &skipped, &sources)) {
+        sink.push(it);
+    }
     let typed = graph.clone().and_then(|it| {
         verified(&it, "lower");
         timed("shape", &mut timings, || shape::check(it, &mut sink))
@@ -75,6 +84,27 @@ pub fn check(
         verified(it, "shape");
     }
     Checked { sources, diagnostics: sink.finish(), ast, graph, typed, timings }
+}
+
+/// The parts of the texts that were not read, because of syntax errors.
+fn skipped_text(ast: &ast::File, found: &[Diagnostic], sources: &Sources) -> String {
+    let mut out: String = ast.skipped.iter().map(|it| format!("{}\n", sources.slice(*it))).collect();
+    for it in found.iter().filter(|it| it.code == Code::E0001) {
+        out.push_str(&sources.get(it.primary.span.file).text);
+    }
+    out
+}
+
+/// Whether a report beside syntax errors is a mistake of its own: nothing that was not read can be its cause.
+fn stands_alone(it: &Diagnostic, skipped: &str, sources: &Sources) -> bool {
+    match it.code {
+        Code::E0001 | Code::E0103 | Code::E0106 | Code::E0107 | Code::E0109 => true,
+        Code::E0101 | Code::E0102 => {
+            let name = sources.slice(it.primary.span);
+            !skipped.split(|it: char| !it.is_alphanumeric() && it != '_').any(|word| word == name)
+        }
+        _ => false,
+    }
 }
 
 /// Differentiates, fuses and plans. `hash` identifies what the graph was made from.

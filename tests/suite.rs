@@ -3,10 +3,10 @@
 //! above, `//~^^` for the one above that. Nothing may be missing, and nothing may be reported besides.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sphc::diag::{Diagnostic, Sink, Sources, render};
-use sphc::syntax;
+use sphc::{pipeline, syntax};
 
 /// What one comment asks for.
 #[derive(Debug)]
@@ -29,12 +29,21 @@ fn expectations(text: &str) -> Vec<Expectation> {
     out
 }
 
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite")
+}
+
+/// Files on syntax alone need not make sense.
 fn check(name: &str, text: &str) -> (Vec<Diagnostic>, Sources) {
-    let mut sources = Sources::new();
-    let mut sink = Sink::new();
-    let file = sources.add(name, text);
-    syntax::parse(file, text, &mut sink);
-    (sink.finish(), sources)
+    if name.starts_with("syntax_") {
+        let (mut sources, mut sink) = (Sources::new(), Sink::new());
+        let file = sources.add(name, text);
+        syntax::parse(file, text, &mut sink);
+        return (sink.finish(), sources);
+    }
+    let mut load = |path: &str| fs::read_to_string(folder().join(path)).map_err(|it| it.to_string());
+    let checked = pipeline::check(name, text, &mut load, &crate::lower::settings(&[]));
+    (checked.diagnostics, checked.sources)
 }
 
 /// What differs between a file's comments and its diagnostics.
@@ -57,23 +66,16 @@ fn differences(name: &str, text: &str) -> Vec<String> {
     out
 }
 
-fn run(wanted: impl Fn(&str) -> bool) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite");
-    let mut names: Vec<String> = fs::read_dir(&folder)
-        .unwrap()
-        .map(|it| it.unwrap().file_name().into_string().unwrap())
-        .filter(|it| it.ends_with(".sph") && wanted(it))
-        .collect();
-    names.sort();
-    assert!(!names.is_empty());
-    let found: Vec<String> =
-        names.iter().flat_map(|it| differences(it, &fs::read_to_string(folder.join(it)).unwrap())).collect();
-    assert!(found.is_empty(), "{} differences\n{}", found.len(), found.join("\n"));
-}
-
 #[test]
-fn syntax_mistakes_are_reported_on_their_lines() {
-    run(|it| it.starts_with("syntax_"));
+fn every_file_reports_what_stands_on_its_lines_and_nothing_else() {
+    let folder = folder();
+    let mut names: Vec<String> =
+        fs::read_dir(&folder).unwrap().map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|it| it.ends_with(".sph"));
+    names.sort();
+    let text = |name: &String| fs::read_to_string(folder.join(name)).unwrap();
+    let found: Vec<String> = names.iter().flat_map(|it| differences(it, &text(it))).collect();
+    assert!(found.is_empty(), "{} differences\n{}", found.len(), found.join("\n"));
 }
 
 #[test]

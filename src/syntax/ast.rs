@@ -9,6 +9,8 @@ pub struct File {
     pub docs: Vec<String>,
     /// Items in order. An item that did not parse is missing here and reported.
     pub items: Vec<Item>,
+    /// The items, statements and entries that did not parse. Nothing is known of what they define or use.
+    pub skipped: Vec<Span>,
 }
 
 /// A name where it was written.

@@ -24,6 +24,8 @@ pub(super) struct Balanced {
     inserted: Vec<usize>,
     /// Places in `text` where something was changed.
     edits: Vec<usize>,
+    /// Places in the user's text of what was taken out as a whole.
+    pub(super) blanked: Vec<(usize, usize)>,
 }
 
 impl Balanced {
@@ -69,8 +71,12 @@ impl Edit {
 
 fn apply(text: &str, mut edits: Vec<Edit>) -> Balanced {
     edits.sort_by_key(Edit::at);
-    let mut out =
-        Balanced { text: String::with_capacity(text.len() + edits.len()), inserted: Vec::new(), edits: Vec::new() };
+    let mut out = Balanced {
+        text: String::with_capacity(text.len() + edits.len()),
+        inserted: Vec::new(),
+        edits: Vec::new(),
+        blanked: Vec::new(),
+    };
     let mut from = 0;
     for edit in edits {
         if edit.at() < from {
@@ -89,6 +95,7 @@ fn apply(text: &str, mut edits: Vec<Edit>) -> Balanced {
                 at + 1
             }
             Edit::Blank(at, end) => {
+                out.blanked.push((at, end));
                 out.text.extend(text[at..end].bytes().map(|it| if it == b'\n' { '\n' } else { ' ' }));
                 end
             }

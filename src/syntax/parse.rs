@@ -11,13 +11,14 @@ use crate::diag::{Code, Diagnostic, FileId, Sink, Span};
 /// Parses `text`. What does not parse is reported and missing in the tree; the rest is there.
 pub fn parse(file: FileId, text: &str, sink: &mut Sink) -> File {
     let balanced = balance::balance(file, text, sink);
-    let mut out = File { docs: file_docs(text), items: Vec::new() };
+    let mut out = File { docs: file_docs(text), items: Vec::new(), skipped: Vec::new() };
     let Some(root) = Grammar::parse(Rule::file, &balanced.text).ok().and_then(|mut it| it.next()) else {
         // The rule takes any text; only pest's guard against a full stack ends here.
         sink.push(
             Diagnostic::new(Code::E0001, Span::new(file, 0, 0), "the file is nested too deeply")
                 .help("give parts of long expressions a name with `let`"),
         );
+        out.skipped.push(Span::new(file, 0, text.len()));
         return out;
     };
     let mut builder = Builder::new(file, text, &balanced, sink);
@@ -28,6 +29,8 @@ pub fn parse(file: FileId, text: &str, sink: &mut Sink) -> File {
             _ => out.items.push(builder.item(pair)),
         }
     }
+    out.skipped = builder.skipped;
+    out.skipped.extend(balanced.blanked.iter().map(|(start, end)| Span::new(file, *start, *end)));
     out
 }
 

@@ -25,11 +25,13 @@ pub(super) struct Builder<'t> {
     sink: &'t mut Sink,
     /// Where the text of the current pairs starts in `balanced`.
     base: usize,
+    /// What did not parse.
+    pub(super) skipped: Vec<Span>,
 }
 
 impl<'t> Builder<'t> {
     pub(super) fn new(file: FileId, text: &'t str, balanced: &'t Balanced, sink: &'t mut Sink) -> Self {
-        Self { file, text, balanced, sink, base: 0 }
+        Self { file, text, balanced, sink, base: 0, skipped: Vec::new() }
     }
 
     /// One of the rules in `item`.
@@ -183,6 +185,7 @@ impl<'t> Builder<'t> {
         let start = self.base + pair.as_span().start();
         let end = self.base + pair.as_span().end();
         let balanced = self.balanced;
+        self.skipped.push(Span::new(self.file, balanced.original(start), balanced.original(end)));
         let Some(error) = Grammar::parse(strict, &balanced.text[start..end]).err() else { return };
         let at = start + report::position(&error);
         let place = report::Place {
