@@ -3,9 +3,9 @@
 mod acceptance;
 mod agreement;
 mod cpu;
-mod emulate;
 mod docs;
 mod dumps;
+mod emulate;
 mod engines;
 mod fusion;
 mod golden;

@@ -7,15 +7,15 @@ use sphc::plan::Precision;
 use std::fs;
 use std::path::Path;
 
-/// The blocks fenced as `sph` in a page, with the line each starts on.
-fn examples(page: &str) -> Vec<(usize, String)> {
+/// The blocks of a page that open with `fence`, with the line each starts on.
+fn blocks(page: &str, fence: &str) -> Vec<(usize, String)> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let mut found = Vec::new();
     let mut current: Option<(usize, String)> = None;
     for (at, line) in text.lines().enumerate() {
         match &mut current {
-            None if line == "```sph" => current = Some((at + 2, String::new())),
+            None if line == fence => current = Some((at + 2, String::new())),
             None => {}
             Some(_) if line == "```" => found.extend(current.take()),
             Some((_, block)) => {
@@ -40,7 +40,7 @@ fn compiles(name: &str, text: &str) {
 
 #[test]
 fn every_example_of_the_language_page_compiles() {
-    let found = examples("docs/language.md");
+    let found = blocks("docs/language.md", "```sph");
     assert!(5 <= found.len(), "only {} examples", found.len());
     for (line, text) in found {
         compiles(&format!("docs/language.md:{line}"), &text);
@@ -49,7 +49,7 @@ fn every_example_of_the_language_page_compiles() {
 
 #[test]
 fn every_example_of_the_readme_compiles() {
-    for (line, text) in examples("README.md") {
+    for (line, text) in blocks("README.md", "```sph") {
         compiles(&format!("README.md:{line}"), &text);
     }
 }
@@ -66,4 +66,18 @@ fn every_shipped_model_compiles_without_a_remark() {
         }
     }
     assert!(3 <= count, "only {count} models");
+}
+
+#[test]
+fn what_the_readme_quotes_of_a_broken_file_is_what_is_said() {
+    let (broken, said) = (blocks("README.md", "```sph broken"), blocks("README.md", "```console broken"));
+    let ([(_, text)], [(_, said)]) = (broken.as_slice(), said.as_slice()) else {
+        panic!("one broken file and one output of `sphc check`");
+    };
+    let mut none = |path: &str| Err(format!("{path} is not there"));
+    let checked = pipeline::check("broken.sph", text, &mut none, &settings(&[]));
+    let found = render::render(&checked.diagnostics, &checked.sources, false);
+    let quoted = said.strip_prefix("$ sphc check broken.sph\n").expect("the block opens with the command");
+    let trimmed = |text: &str| text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n").trim().to_owned();
+    assert_eq!(trimmed(&found), trimmed(quoted));
 }

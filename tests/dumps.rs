@@ -1,9 +1,9 @@
 //! Snapshots of what every stage makes of one small network, to the byte.
 
 use crate::lower::settings;
+use sphc::kernel;
 use sphc::pipeline;
 use sphc::plan::{self, Precision};
-use sphc::kernel;
 
 const TEXT: &str = "\
 model Tiny {

@@ -6,7 +6,7 @@
 use super::Typed;
 use super::explain::{Place, chain, geometry_notes, pad_advice, table};
 use crate::diag::{Code, Diagnostic, Sink};
-use crate::ir::{Fact, Graph, NodeId, Op, ShapeError, infer};
+use crate::ir::{Extern, Fact, Graph, NodeId, Op, ShapeError, infer};
 
 /// Reports every op that does not fit its operands; gives the graph back when there is none and no
 /// earlier error.
@@ -97,7 +97,11 @@ fn mismatch_advice(left: &[usize], right: &[usize]) -> String {
     }
 }
 
-/// Whether an op is one that a user wrote as a layer, so that its output is a size on the way.
+/// Whether an op's output is a size on the way. A data set is none: the images picked from it are.
 pub(super) fn is_step(op: &Op) -> bool {
-    matches!(op, Op::Conv(_) | Op::Window { .. } | Op::Gather { .. } | Op::Input { .. })
+    match op {
+        Op::Conv(_) | Op::Window { .. } | Op::Gather { .. } => true,
+        Op::Input { source, .. } => matches!(source, Extern::Named(_)),
+        _ => false,
+    }
 }
