@@ -170,50 +170,6 @@ fn several_mistakes_are_several_reports() {
     assert_eq!(found.codes(), ["E0106", "E0102", "E0201", "E0102"], "{}", found.text());
 }
 
-/// The diagnostics that each file of the suite carries on its lines, `//~ E0101 part of the message`.
-#[test]
-fn the_suite_reports_what_stands_on_its_lines() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite");
-    let mut names: Vec<String> =
-        std::fs::read_dir(&folder).unwrap().map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
-    names.retain(|it| it.ends_with(".sph") && !it.starts_with("syntax_") && !it.starts_with("shape_"));
-    names.sort();
-    let mut wrong = String::new();
-    for name in names {
-        let text = std::fs::read_to_string(folder.join(&name)).unwrap();
-        let mut wanted: Vec<(usize, &str, &str)> = Vec::new();
-        for (at, line) in text.lines().enumerate() {
-            for part in line.split("//~").skip(1) {
-                let up = part.len() - part.trim_start_matches('^').len();
-                let (code, message) = part.trim_start_matches('^').trim().split_once(' ').unwrap();
-                wanted.push((at + 1 - up, code, message.trim()));
-            }
-        }
-        let mut sources = Sources::new();
-        let mut sink = Sink::new();
-        let main = sources.add(name.clone(), text.clone());
-        let tree = sphc::syntax::parse(main, &text, &mut sink);
-        let mut load = |path: &str| std::fs::read_to_string(folder.join(path)).map_err(|it| it.to_string());
-        let graph = lower(&tree, main, &mut sources, &mut load, &settings(&[]), &mut sink);
-        if let Some(graph) = graph {
-            verify::verify(&graph, "lower");
-            check(graph, &mut sink);
-        }
-        for it in sink.finish() {
-            let line = sources.position(it.primary.span).0;
-            let fits = |w: &(usize, &str, &str)| w.0 == line && w.1 == it.code.name() && it.message.contains(w.2);
-            match wanted.iter().position(fits) {
-                Some(at) => drop(wanted.remove(at)),
-                None => wrong += &render::render(std::slice::from_ref(&it), &sources, false),
-            }
-        }
-        for (line, code, message) in wanted {
-            wrong += &format!("{name}:{line}: not reported: {code} {message}\n");
-        }
-    }
-    assert!(wrong.is_empty(), "{wrong}");
-}
-
 #[test]
 fn imports_in_a_circle_are_reported_with_the_circle() {
     let text = "import \"b.sph\"\nmodel M {\n    input image: u8[8, 8, 1]\n    output image\n}\n";
