@@ -2,6 +2,7 @@
 
 mod acceptance;
 mod agreement;
+mod cli;
 mod cpu;
 mod docs;
 mod dumps;

@@ -1,6 +1,7 @@
 //! `sphc doctor`: one line each, with the remedy where something is missing.
 
 use super::failure::Outcome;
+use super::table;
 use sphc::data::{self, CATALOG, Place};
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -14,7 +15,9 @@ pub(super) fn run(_: &Args) -> Outcome {
     writeln!(out, "cpu         {}", cpu())?;
     let threads = std::thread::available_parallelism().map_or(1, |it| it.get());
     writeln!(out, "threads     {threads} (`--threads N` takes fewer; the results are the same bits)")?;
-    if let Some(memory) = proc_value("/proc/meminfo", "MemAvailable") {
+    let memory = proc_value("/proc/meminfo", "MemAvailable");
+    if let Some(kibibytes) = memory.and_then(|it| it.trim_end_matches(" kB").parse::<usize>().ok()) {
+        let memory = table::bytes(1024 * kibibytes);
         writeln!(out, "memory      {memory} available (`sphc show FILE` tells what a model needs)")?;
     }
     writeln!(out, "cuda        this build has no CUDA backend; `--device cpu` trains everything")?;

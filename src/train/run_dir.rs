@@ -2,7 +2,7 @@
 
 use super::TrainError;
 use crate::plan::{Precision, Training};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -121,9 +121,20 @@ impl RunDir {
         write_atomically(path, bytes).map_err(|it| TrainError::write(&self.path, path, it))
     }
 
-    pub(super) fn write_manifest(&self, manifest: &Manifest) -> Result<(), TrainError> {
+    /// Writes `config.yaml`. A resumed run keeps the one it was started with, unless its recipe's numbers
+    /// were changed since.
+    pub(super) fn write_manifest(&self, manifest: &Manifest, resume: bool) -> Result<(), TrainError> {
+        #[derive(Deserialize)]
+        struct Earlier {
+            training: Training,
+        }
+        let path = self.path.join("config.yaml");
+        let earlier = fs::read_to_string(&path).ok().and_then(|it| serde_yaml::from_str::<Earlier>(&it).ok());
+        if resume && earlier.is_some_and(|it| it.training == manifest.training) {
+            return Ok(());
+        }
         let text = serde_yaml::to_string(manifest).expect("a manifest is plain data");
-        self.write(&self.path.join("config.yaml"), text.as_bytes())
+        self.write(&path, text.as_bytes())
     }
 }
 

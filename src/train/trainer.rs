@@ -25,7 +25,7 @@ pub fn train(
     let start = start(config, &plan)?;
 
     let run = RunDir::open(&config.run, config.resume)?;
-    run.write_manifest(&config.manifest)?;
+    run.write_manifest(&config.manifest, config.resume)?;
     let log =
         Log::start(&run.metrics(), &start.lines).map_err(|it| TrainError::write(&run.path, &run.metrics(), it))?;
 
