@@ -130,11 +130,12 @@ fn is_head(text: &str, tokens: &[Token], at: usize) -> bool {
 struct Bracket {
     at: usize,
     sign: char,
+    inserted: bool,
 }
 
 fn brackets(tokens: &[Token]) -> Vec<Bracket> {
     let bracket = |it: &Token| match it.kind {
-        TokenKind::Open(sign) | TokenKind::Close(sign) => Some(Bracket { at: it.start, sign }),
+        TokenKind::Open(sign) | TokenKind::Close(sign) => Some(Bracket { at: it.start, sign, inserted: false }),
         _ => None,
     };
     tokens.iter().filter_map(bracket).collect()
@@ -252,6 +253,11 @@ impl Repair<'_> {
         let (opener, found) = (list[open], list[wrong]);
         let right = closer(opener.sign);
         list[wrong].sign = right;
+        if found.inserted {
+            self.take_back(found);
+            self.edits.push(Edit::Insert(found.at, right));
+            return;
+        }
         self.edits.push(Edit::Replace(found.at, right));
         let place = self.span(found.at, found.at + 1);
         let diagnostic = Diagnostic::new(Code::E0001, place, format!("expected `{right}`, found `{}`", found.sign))
@@ -272,6 +278,9 @@ impl Repair<'_> {
         };
         let blamed = if list[at].sign == '}' { pairs(list).into_iter().find(odd).map(|it| it.1) } else { None };
         let blamed = list.remove(blamed.unwrap_or(at));
+        if blamed.inserted {
+            return self.take_back(blamed);
+        }
         self.edits.push(Edit::Replace(blamed.at, ' '));
         let place = self.span(blamed.at, blamed.at + 1);
         let diagnostic = Diagnostic::new(Code::E0001, place, format!("unexpected `{}`", blamed.sign))
@@ -294,9 +303,9 @@ impl Repair<'_> {
         let sign = closer(opener.sign);
         let limit = shown.map_or(usize::MAX, |it| list[it].at);
         let at = self.group_end(tokens, opener.at, limit);
-        let index = list.iter().rposition(|it| it.at < at).map_or(0, |it| it + 1);
-        let index = index + list[index..].iter().take_while(|it| it.at == at && self.is_inserted(at, it.sign)).count();
-        list.insert(index, Bracket { at, sign });
+        // Behind all that starts before, and behind what was inserted at the same place.
+        let index = list.iter().rposition(|it| it.at < at || it.at == at && it.inserted).map_or(0, |it| it + 1);
+        list.insert(index, Bracket { at, sign, inserted: true });
         self.edits.push(Edit::Insert(at, sign));
         let place = self.span(at, at);
         let edit = if sign == '}' {
@@ -316,8 +325,12 @@ impl Repair<'_> {
         self.tell(opener.at, diagnostic);
     }
 
-    fn is_inserted(&self, at: usize, sign: char) -> bool {
-        self.edits.iter().any(|it| matches!(it, Edit::Insert(place, other) if (*place, *other) == (at, sign)))
+    /// Undoes an insertion.
+    fn take_back(&mut self, bracket: Bracket) {
+        let same = |it: &Edit| matches!(it, Edit::Insert(at, sign) if (*at, *sign) == (bracket.at, bracket.sign));
+        if let Some(at) = self.edits.iter().position(same) {
+            self.edits.remove(at);
+        }
     }
 
     /// Where a group that starts at `open` ends by the look of it: after the last token before a line that is

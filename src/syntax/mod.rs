@@ -11,10 +11,14 @@ pub mod ast;
 
 mod balance;
 mod build;
+mod dump;
+mod fmt;
 mod grammar;
 mod hint;
 mod parse;
 mod report;
 mod scan;
 
+pub use dump::dump;
+pub use fmt::format;
 pub use parse::parse;

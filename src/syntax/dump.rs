@@ -1,0 +1,239 @@
+//! The tree as text: `sphc compile --emit ast`. One statement on a line, expressions as `(operator operands)`,
+//! no places, so that two texts with the same meaning have the same dump.
+
+use std::fmt::Write;
+
+use super::ast::*;
+
+/// The whole tree.
+pub fn dump(file: &File) -> String {
+    let mut out = String::from("file\n");
+    let mut dump = Dump { out: &mut out, level: 1 };
+    dump.docs(&file.docs);
+    for item in &file.items {
+        dump.item(item);
+    }
+    out
+}
+
+struct Dump<'t> {
+    out: &'t mut String,
+    level: usize,
+}
+
+impl Dump<'_> {
+    fn line(&mut self, text: &str) {
+        let _ = writeln!(self.out, "{:1$}{text}", "", 2 * self.level);
+    }
+
+    fn docs(&mut self, docs: &[String]) {
+        for it in docs {
+            self.line(&format!("doc {it:?}"));
+        }
+    }
+
+    fn item(&mut self, item: &Item) {
+        match item {
+            Item::Import(it) => self.line(&format!("import {:?}", it.path)),
+            Item::Param(it) => {
+                self.docs(&it.docs);
+                self.line(&format!("param {}{} = {}", it.name.name, annotation(it.ty.as_ref()), expr(&it.default)));
+            }
+            Item::Operator(it) => self.function("operator", it),
+            Item::Fn(it) => self.function("fn", it),
+            Item::Block(it) => self.function("block", it),
+            Item::Model(it) => {
+                self.docs(&it.docs);
+                self.line(&format!("model {}", it.name.name));
+                self.body(&it.body);
+            }
+            Item::Train(it) => {
+                self.line("train");
+                self.level += 1;
+                for entry in &it.entries {
+                    self.line(&train_entry(entry));
+                }
+                self.level -= 1;
+            }
+        }
+    }
+
+    fn function(&mut self, keyword: &str, it: &Function) {
+        self.docs(&it.docs);
+        let params: Vec<String> = it
+            .params
+            .iter()
+            .map(|it| {
+                let default = it.default.as_ref().map(|it| format!(" = {}", expr(it))).unwrap_or_default();
+                format!("{}{}{default}", it.name.name, annotation(it.ty.as_ref()))
+            })
+            .collect();
+        self.line(&format!("{keyword} {} ({})", it.name.name, params.join(", ")));
+        self.body(&it.body);
+    }
+
+    fn body(&mut self, body: &Body) {
+        self.level += 1;
+        for it in &body.stmts {
+            self.stmt(it);
+        }
+        self.level -= 1;
+    }
+
+    fn stmt(&mut self, stmt: &Stmt) {
+        match &stmt.kind {
+            StmtKind::For { body, .. } => {
+                self.line(&head(stmt));
+                self.body(body);
+            }
+            StmtKind::If { then, otherwise, .. } => {
+                self.line(&head(stmt));
+                self.body(then);
+                if let Some(it) = otherwise {
+                    self.line("else");
+                    self.body(it);
+                }
+            }
+            _ => self.line(&head(stmt)),
+        }
+    }
+}
+
+/// A statement without its bodies.
+fn head(stmt: &Stmt) -> String {
+    match &stmt.kind {
+        StmtKind::Input { name, dtype, dims } => format!("input {}: {}[{}]", name.name, dtype.name, list(dims)),
+        StmtKind::Let { name, ty, value } => format!("let {}{} = {}", name.name, annotation(ty.as_ref()), expr(value)),
+        StmtKind::Assign { name, value } => format!("{} = {}", name.name, expr(value)),
+        StmtKind::For { index, item, list, .. } => {
+            let index = index.as_ref().map(|it| format!("{}, ", it.name)).unwrap_or_default();
+            format!("for {index}{} in {}", item.name, expr(list))
+        }
+        StmtKind::If { cond, .. } => format!("if {}", expr(cond)),
+        StmtKind::Assert { cond, message } => {
+            let message = message.as_ref().map(|it| format!(", {}", text(it))).unwrap_or_default();
+            format!("assert {}{message}", expr(cond))
+        }
+        StmtKind::Output(it) => format!("output {}", expr(it)),
+        StmtKind::Learn { name, scope, init } => format!("learn {}: {} = {}", name.name, scope.name, expr(init)),
+        StmtKind::Stat { name, value } => format!("stat {} = {}", name.name, expr(value)),
+        StmtKind::Expr(it) => expr(it),
+    }
+}
+
+/// A body within an expression.
+fn inline(body: &Body) -> String {
+    let stmts = body.stmts.iter().map(|it| match &it.kind {
+        StmtKind::For { body, .. } => format!("{} {}", head(it), inline(body)),
+        StmtKind::If { cond, then, otherwise } => if_else(cond, then, otherwise.as_ref()),
+        _ => head(it),
+    });
+    format!("{{{}}}", stmts.collect::<Vec<_>>().join("; "))
+}
+
+fn if_else(cond: &Expr, then: &Body, otherwise: Option<&Body>) -> String {
+    let otherwise = otherwise.map(|it| format!(" {}", inline(it))).unwrap_or_default();
+    format!("(if {} {}{otherwise})", expr(cond), inline(then))
+}
+
+fn train_entry(it: &TrainEntry) -> String {
+    let mut out = it.key.name.clone();
+    if !it.values.is_empty() {
+        let _ = write!(out, " {}", list(&it.values));
+    }
+    if !it.on.is_empty() {
+        let _ = write!(out, " on {}", it.on.iter().map(|it| it.name.as_str()).collect::<Vec<_>>().join(", "));
+    }
+    if let Some(it) = &it.filter {
+        let _ = write!(out, " where {}", expr(it));
+    }
+    if let Some(it) = &it.every {
+        let _ = write!(out, " every {}", expr(it));
+    }
+    out
+}
+
+fn annotation(ty: Option<&Type>) -> String {
+    fn name(ty: &Type) -> String {
+        match &ty.kind {
+            TypeKind::Name(it) => it.clone(),
+            TypeKind::List(it) => format!("[{}]", name(it)),
+            TypeKind::Shape(dims) => format!("[{}]", list(dims)),
+        }
+    }
+    ty.map(|it| format!(": {}", name(it))).unwrap_or_default()
+}
+
+fn list(exprs: &[Expr]) -> String {
+    exprs.iter().map(expr).collect::<Vec<_>>().join(", ")
+}
+
+fn expr(it: &Expr) -> String {
+    match &it.kind {
+        ExprKind::Int(it) => it.to_string(),
+        ExprKind::Float(it) => format!("{it:?}"),
+        ExprKind::Bool(it) => it.to_string(),
+        ExprKind::Str(it) => text(it),
+        ExprKind::Name(it) => it.clone(),
+        ExprKind::List(it) => format!("[{}]", list(it)),
+        ExprKind::Range(a, b) => format!("(.. {} {})", expr(a), expr(b)),
+        ExprKind::Unary(op, a) => {
+            let sign = match op {
+                UnaryOp::Neg => "-",
+                UnaryOp::Not => "not",
+            };
+            format!("({sign} {})", expr(a))
+        }
+        ExprKind::Binary(op, a, b) => format!("({} {} {})", sign(*op), expr(a), expr(b)),
+        ExprKind::Call(it) => {
+            let args = it.args.iter().map(|it| {
+                let name = it.name.as_ref().map(|it| format!("{}: ", it.name)).unwrap_or_default();
+                format!("{name}{}", expr(&it.value))
+            });
+            let call = format!("{}({})", it.callee.name, args.collect::<Vec<_>>().join(", "));
+            match &it.piped {
+                Some(it) => format!("(|> {} {call})", expr(it)),
+                None => call,
+            }
+        }
+        ExprKind::Index(a, b) => format!("(index {} {})", expr(a), expr(b)),
+        ExprKind::If(cond, then, otherwise) => if_else(cond, then, otherwise.as_ref()),
+        ExprKind::Named(it, name) => format!("(as {} {})", expr(it), text(name)),
+    }
+}
+
+fn text(text: &Text) -> String {
+    let mut out = String::from("\"");
+    for part in &text.parts {
+        match part {
+            TextPart::Literal(it) => {
+                let plain = format!("{it:?}");
+                out.push_str(&plain[1..plain.len() - 1].replace('{', "{{").replace('}', "}}"));
+            }
+            TextPart::Hole(it) => {
+                let _ = write!(out, "{{{}}}", expr(it));
+            }
+        }
+    }
+    out.push('"');
+    out
+}
+
+fn sign(op: BinaryOp) -> &'static str {
+    match op {
+        BinaryOp::Or => "or",
+        BinaryOp::And => "and",
+        BinaryOp::Eq => "==",
+        BinaryOp::Ne => "!=",
+        BinaryOp::Lt => "<",
+        BinaryOp::Le => "<=",
+        BinaryOp::Gt => ">",
+        BinaryOp::Ge => ">=",
+        BinaryOp::Add => "+",
+        BinaryOp::Sub => "-",
+        BinaryOp::Mul => "*",
+        BinaryOp::Div => "/",
+        BinaryOp::Rem => "%",
+        BinaryOp::Pow => "^",
+    }
+}
