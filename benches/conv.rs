@@ -38,12 +38,8 @@ fn plan(kernel: ConvKernel) -> Plan {
         BufferKind::Arena { offset: 0 },
     ];
     let buffer = |(kind, shape)| Buffer { name: String::new(), kind, shape, dtype: DType::Real, line: String::new() };
-    let launch = Launch {
-        kernel: 0,
-        inputs: vec![BufferId(0), BufferId(1)],
-        outputs: vec![BufferId(2)],
-        layer: String::new(),
-    };
+    let launch =
+        Launch { kernel: 0, inputs: vec![BufferId(0), BufferId(1)], outputs: vec![BufferId(2)], layer: String::new() };
     Plan {
         format: FORMAT,
         name: "bench".to_owned(),
@@ -136,17 +132,13 @@ fn main() -> Result<(), RuntimeError> {
     println!("{:8} {:>22} {:>22} {:>22}", "", "forward", "input gradient", "filter gradient");
     let mut total = [0.0; 3];
     for &(name, size, cin, cout, side, padded, count) in LAYERS {
-        let geometry = if padded {
-            Geometry::same([size; 2], [side; 2], [1; 2])
-        } else {
-            Geometry::valid([side; 2], [1; 2])
-        };
+        let geometry =
+            if padded { Geometry::same([size; 2], [side; 2], [1; 2]) } else { Geometry::valid([side; 2], [1; 2]) };
         let [oh, ow] = geometry.output([size; 2]).expect("the window fits");
         print!("{name:8}");
         let kinds = [ConvKind::Forward, ConvKind::InputGrad, ConvKind::FilterGrad];
         for (kind, total) in kinds.into_iter().zip(&mut total) {
-            let kernel =
-                ConvKernel { kind, geometry, n: BATCH, input: [size, size, cin], output: [oh, ow, cout] };
+            let kernel = ConvKernel { kind, geometry, n: BATCH, input: [size, size, cin], output: [oh, ow, cout] };
             let seconds = time(plan(kernel), threads)?;
             let flops = 2.0 * (BATCH * oh * ow * side * side * cin * cout) as f64;
             print!(" {:8.2} ms {:6.0} GF/s", seconds * 1e3, flops / seconds / 1e9);
@@ -157,6 +149,12 @@ fn main() -> Result<(), RuntimeError> {
         }
         println!();
     }
-    println!("a step: {:.1} + {:.1} + {:.1} = {:.1} ms", total[0] * 1e3, total[1] * 1e3, total[2] * 1e3, total.iter().sum::<f64>() * 1e3);
+    println!(
+        "a step: {:.1} + {:.1} + {:.1} = {:.1} ms",
+        total[0] * 1e3,
+        total[1] * 1e3,
+        total[2] * 1e3,
+        total.iter().sum::<f64>() * 1e3
+    );
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! The integration tests: one binary, one module per area.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop where it fails")]
+
 mod acceptance;
 mod agreement;
 mod cli;
