@@ -342,3 +342,23 @@ fn an_interrupt_leaves_a_checkpoint_and_says_how_to_go_on() {
     assert!(text.contains("go on with") && text.contains("--run long --resume"), "{text}");
     assert_eq!(fs::read_dir(place.path("long/checkpoints")).unwrap().count(), 1);
 }
+
+#[test]
+fn fmt_lays_out_once_and_leaves_what_does_not_parse() {
+    let place = Place::new();
+    let loose = MODEL.replace("    x = (image - 8) / 8", "  x=(image-8)/8").trim_start().to_owned();
+    fs::write(place.path("tiny.sph"), &loose).unwrap();
+    let output = place.sphc("fmt --check tiny.sph");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(fs::read_to_string(place.path("tiny.sph")).unwrap(), loose);
+    place.succeeds("fmt tiny.sph");
+    assert!(fs::read_to_string(place.path("tiny.sph")).unwrap().contains("\n    x = (image - 8)/8\n"));
+    place.succeeds("fmt --check tiny.sph");
+    place.succeeds("check tiny.sph");
+
+    fs::write(place.path("broken.sph"), "model M {").unwrap();
+    let output = place.sphc("fmt broken.sph");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(errors(&output).contains("left as it is"), "{}", errors(&output));
+    assert_eq!(fs::read_to_string(place.path("broken.sph")).unwrap(), "model M {");
+}

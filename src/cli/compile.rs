@@ -5,6 +5,7 @@ use super::failure::{Failure, Outcome};
 use super::{load, table};
 use clap::ValueEnum;
 use sphc::plan::{self, Plan};
+use sphc::syntax;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -74,7 +75,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         // These are there for files with mistakes, too.
         let checked = load::check(&args.file, &settings)?;
         let text = match (args.emit, &checked.graph) {
-            (Some(Stage::Ast), _) => format!("{:#?}\n", checked.ast),
+            (Some(Stage::Ast), _) => syntax::dump(&checked.ast),
             (_, Some(graph)) => graph.to_string(),
             (_, None) => String::new(),
         };

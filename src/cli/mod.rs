@@ -13,6 +13,7 @@ mod doctor;
 mod eval;
 mod explain;
 mod failure;
+mod fmt;
 mod load;
 mod plot;
 mod progress;
@@ -38,6 +39,8 @@ enum Command {
     Check(check::Args),
     /// Explain a diagnostic by its code
     Explain(explain::Args),
+    /// Lay models out in the canonical way
+    Fmt(fmt::Args),
     /// Show layers, parameters, cost and memory of a model
     Show(show::Args),
     /// Compile to an executable plan, or print a stage
@@ -61,6 +64,7 @@ pub(crate) fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Fmt(args) => fmt::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Compile(args) => compile::run(&args),
         Command::Train(args) => train::run(&args),
