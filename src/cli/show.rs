@@ -8,6 +8,8 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 use sphc::ir::{Graph, Phase};
 use sphc::pipeline::line_of;
+use sphc::plan::{Memory, Plan};
+use sphc::runtime;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -130,7 +132,7 @@ fn as_table(model: &Model, rows: &[Row]) -> String {
             training.batch
         );
     }
-    let memory = plan.memory();
+    let memory = memory(plan);
     let _ = writeln!(
         res,
         "memory       {}: arena {}, parameters {}, states {}, data {}, workspace {}, constants {}",
@@ -161,7 +163,7 @@ fn docs(model: &Model) -> Option<String> {
 
 fn as_json(model: &Model, rows: &[Row]) -> Value {
     let plan = &model.compiled.plan;
-    let memory = plan.memory();
+    let memory = memory(plan);
     let layers: Vec<Value> = rows
         .iter()
         .map(|it| {
@@ -228,4 +230,9 @@ fn as_dot(graph: &Graph, rows: &[Row]) -> String {
         }
     }
     res + "}\n"
+}
+
+/// What running the plan on this machine's CPU takes.
+fn memory(plan: &Plan) -> Memory {
+    Memory { workspace: runtime::cpu::workspace(plan, None), ..plan.memory() }
 }

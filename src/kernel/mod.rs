@@ -6,12 +6,10 @@ pub mod cuda;
 mod map;
 mod print;
 mod select;
-mod workspace;
 
 pub use print::dump;
 pub(crate) use select::dtype;
 pub use select::{Bound, bind, select};
-pub use workspace::workspace;
 
 use crate::ir::{DType, Geometry, Loss, Random, Reduction, ScalarFn, Shape, Window};
 use serde::{Deserialize, Serialize};

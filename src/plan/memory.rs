@@ -15,7 +15,7 @@ pub struct Memory {
     pub arena: usize,
     /// What is bound from outside: the data set.
     pub data: usize,
-    /// Scratch memory of the hungriest kernel on one thread.
+    /// Scratch memory of kernels. The runtime knows it: 0 until it is asked.
     pub workspace: usize,
 }
 
@@ -40,8 +40,6 @@ impl Plan {
                 BufferKind::Arena { .. } => {}
             }
         }
-        let real = self.precision.bytes(crate::ir::DType::Real);
-        sum.workspace = self.kernels.iter().map(|it| crate::kernel::workspace(it, 1, real)).max().unwrap_or(0);
         sum
     }
 }
