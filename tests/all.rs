@@ -16,6 +16,7 @@ mod golden_layers;
 mod golden_nets;
 mod golden_ops;
 mod golden_recipe;
+mod gradients;
 mod layers;
 mod lower;
 mod machine;

@@ -31,7 +31,7 @@ pub fn gradients(b: &mut Builder, output: NodeId, seed: NodeId, wrt: &[NodeId]) 
             let shape = b.graph().shape(*operand).clone();
             debug_assert_eq!(*b.graph().shape(part), shape, "the gradient of %{} in %{}", id.0, operand.0);
             let sum = match adjoints.get(operand) {
-                Some(&so_far) => b.binary(crate::ir::Binary::Add, so_far, part),
+                Some(&so_far) => rules::plus(b, so_far, part),
                 None => part,
             };
             adjoints.insert(*operand, sum);

@@ -1,4 +1,4 @@
-//! Contractions: the three products of a convolution are each other's adjoints.
+//! Convolutions: the three products are each other's adjoints.
 
 use crate::ir::{Geometry, NodeId, Op};
 use crate::shape::Builder;
@@ -51,20 +51,4 @@ pub(super) fn filter_grad(
     let to_x = wanted[0].then(|| b.add(Op::ConvInputGrad { geometry, size }, &[dy, g]));
     let to_dy = wanted[1].then(|| b.add(Op::Conv(geometry), &[x, g]));
     vec![to_x, to_dy]
-}
-
-/// `c = op(a) op(b)`.
-pub(super) fn matmul(
-    b: &mut Builder,
-    [ta, tb]: [bool; 2],
-    operands: &[NodeId],
-    g: NodeId,
-    wanted: &[bool],
-) -> Vec<Option<NodeId>> {
-    let (left, right) = (operands[0], operands[1]);
-    let mut product = |transpose_a, transpose_b, x, y| b.add(Op::MatMul { transpose_a, transpose_b }, &[x, y]);
-    // d op(a) = g op(b)^T and d op(b) = op(a)^T g; a transposed operand takes the transposed product.
-    let to_left = wanted[0].then(|| if ta { product(tb, true, right, g) } else { product(false, !tb, g, right) });
-    let to_right = wanted[1].then(|| if tb { product(true, ta, g, left) } else { product(!ta, false, left, g) });
-    vec![to_left, to_right]
 }

@@ -1,12 +1,14 @@
 //! One gradient rule per op: how the adjoint of a result becomes adjoints of the operands.
 
 mod conv;
+mod emit;
 mod map;
+mod matmul;
 mod movement;
 mod reduce;
 mod window;
 
-use crate::ir::{Loss, NodeId, Op};
+use crate::ir::{Loss, NodeId, Op, ScalarFn};
 use crate::shape::Builder;
 
 /// Adjoints of the operands of `id`, given the adjoint `g` of its result. `None` where `wanted` says so or
@@ -26,8 +28,11 @@ pub(super) fn pull_back(
         Op::Conv(geometry) => conv::forward(b, geometry, operands, g, wanted),
         Op::ConvInputGrad { geometry, .. } => conv::input_grad(b, geometry, operands, g, wanted),
         Op::ConvFilterGrad(geometry) => conv::filter_grad(b, geometry, operands, g, wanted),
-        Op::MatMul { transpose_a, transpose_b } => conv::matmul(b, [transpose_a, transpose_b], operands, g, wanted),
-        Op::Map { body, .. } => map::map(b, &body, operands, g, wanted),
+        Op::MatMul { transpose_a, transpose_b } => matmul::matmul(b, [transpose_a, transpose_b], operands, g, wanted),
+        Op::Map { body, .. } => {
+            let shape = b.graph().shape(id).clone();
+            map::map(b, &body, &shape, operands, g, wanted)
+        }
         Op::Reduce { kind, axes } => vec![Some(reduce::reduce(b, kind, &axes, id, operands[0], g))],
         Op::Broadcast(_) => vec![Some(reduce::sum_to(b, g, operands[0]))],
         Op::Reshape(_) => vec![Some(movement::reshape(b, operands[0], g))],
@@ -42,6 +47,13 @@ pub(super) fn pull_back(
         Op::Loss(Loss::CrossEntropyGrad { .. }) => twice(b, id),
         Op::Update(_) => vec![Some(g)],
     }
+}
+
+/// The sum of two parts of an adjoint, which have the same shape.
+pub(super) fn plus(b: &mut Builder, one: NodeId, other: NodeId) -> NodeId {
+    let shape = b.graph().shape(one).clone();
+    let sum = ScalarFn::build(2, |pool, i| pool.add(i[0], i[1]));
+    emit::Applied::new(b, &sum, &[one, other]).build(b, &shape)
 }
 
 /// A gradient that nothing in the language can ask for.

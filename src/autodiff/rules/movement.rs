@@ -6,7 +6,10 @@ use crate::shape::Builder;
 /// Back to the operand's shape.
 pub(super) fn reshape(b: &mut Builder, operand: NodeId, g: NodeId) -> NodeId {
     let shape = b.graph().shape(operand).clone();
-    b.reshape(g, shape)
+    match super::emit::constant(b, g) {
+        Some(value) => b.constant(value, shape),
+        None => b.reshape(g, shape),
+    }
 }
 
 /// The inverse permutation.

@@ -17,7 +17,10 @@ pub(super) fn sum_to(b: &mut Builder, g: NodeId, operand: NodeId) -> NodeId {
 pub(super) fn reduce(b: &mut Builder, kind: Reduction, axes: &[usize], y: NodeId, x: NodeId, g: NodeId) -> NodeId {
     let shape = b.graph().shape(x).clone();
     match kind {
-        Reduction::Sum => b.broadcast(g, shape),
+        Reduction::Sum => match super::emit::constant(b, g) {
+            Some(value) => b.constant(value, shape),
+            None => b.broadcast(g, shape),
+        },
         // Equal maxima share the adjoint equally.
         Reduction::Max => {
             let hit = b.binary(Binary::Eq, x, y);
