@@ -97,6 +97,10 @@ __device__ __forceinline__ void convolve(const float* source, const float* filte
     });
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS) conv(const float* source, const float* filter, float* target) {
+// Strides cost registers, too.
+constexpr int CONV_RESIDENT = STRIDE_H == 1 && STRIDE_W == 1 ? RESIDENT : 1;
+
+extern "C" __global__ void __launch_bounds__(THREADS, CONV_RESIDENT)
+conv(const float* source, const float* filter, float* target) {
     convolve(source, filter, target);
 }

@@ -16,7 +16,7 @@ constexpr bool A_ALONG_K = false, B_ALONG_K = false;
 #include "tile.cu"
 #endif
 
-extern "C" __global__ void __launch_bounds__(THREADS) filter_grad(const float* x, const float* dy, float* dw) {
+extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) filter_grad(const float* x, const float* dy, float* dw) {
     constexpr int ROWS = KERNEL_H * KERNEL_W * INPUT_C, PIXELS = IMAGES * OUTPUT_H * OUTPUT_W;
     const int row0 = blockIdx.x * TILE_M, column0 = blockIdx.y * TILE_N, share = blockIdx.z;
 

@@ -11,7 +11,7 @@ constexpr bool A_ALONG_K = !TRANSPOSE_A, B_ALONG_K = TRANSPOSE_B;
 #include "tile.cu"
 #endif
 
-extern "C" __global__ void __launch_bounds__(THREADS) matmul(const float* a, const float* b, float* c) {
+extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) matmul(const float* a, const float* b, float* c) {
     const int row0 = blockIdx.x * TILE_M, column0 = blockIdx.y * TILE_N, share = blockIdx.z;
 
     float sums[HELD];

@@ -16,10 +16,14 @@ constexpr int TILE_M = 128, TILE_N = 128;  // rows and columns of a block's tile
 constexpr int WARPS_M = 2, WARPS_N = 4;    // how the block's warps share it
 constexpr int ARITHMETIC = 2;              // 0 fp32, 1 tf32, 2 bf16
 constexpr bool A_ALONG_K = true, B_ALONG_K = false;
+constexpr int VECTOR_A = 4, VECTOR_B = 4;  // numbers per copy
 #endif
 
 constexpr int DEPTH = 32, STAGES = 3;
 constexpr int THREADS = WARPS_M * WARPS_N * 32;
+// Blocks that shall fit a multiprocessor: leaves a thread 128 registers. Copies of single numbers keep more places in
+// mind, and tf32 twice the factors of bf16; both would spill.
+constexpr int RESIDENT = VECTOR_A == 4 && VECTOR_B == 4 && ARITHMETIC != 1 ? 512 / THREADS : 1;
 constexpr int STAGE_A = TILE_M * DEPTH, STAGE = STAGE_A + TILE_N * DEPTH;  // in floats
 constexpr int HELD = TILE_M * TILE_N / THREADS;                           // sums that a thread holds
 constexpr int WARP_M = TILE_M / WARPS_M, WARP_N = TILE_N / WARPS_N;

@@ -6,6 +6,8 @@ mod acceptance;
 mod agreement;
 mod cli;
 mod cpu;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod docs;
 mod dumps;
 mod emulate;

@@ -188,9 +188,21 @@ fn run_directories_that_cannot_be_used_stop_before_any_training() {
 #[test]
 fn what_this_build_cannot_do_is_said() {
     let place = Place::new();
-    place.fails("train tiny.sph --run run --device cuda:1", &["this build has no CUDA backend", "--device cpu"]);
+    place.fails("train tiny.sph --run run --device cuda:77", &["cuda:77 is not available"]);
     place.fails("train tiny.sph --run run --precision bf16", &["need a GPU", "--precision f32"]);
-    place.fails("compile tiny.sph --target cuda", &["no CUDA backend"]);
+    place.fails("train tiny.sph --run run --device cpu --precision tf32", &["need a GPU", "--precision f32"]);
+}
+
+#[test]
+fn compiling_for_cuda_writes_the_kernels_beside_the_plan() {
+    let place = Place::new();
+    place.succeeds("compile tiny.sph --target cuda -o out");
+    assert!(place.path("out/plan.yaml").exists());
+    let files = fs::read_dir(place.path("out")).unwrap().flatten();
+    let kernels = files.filter(|it| it.path().extension().is_some_and(|it| it == "cu"));
+    assert!(5 < kernels.count());
+    let text = place.succeeds("compile tiny.sph --target cuda --emit kernels --precision bf16");
+    assert!(text.contains("constexpr int ARITHMETIC = 2;"), "{text}");
 }
 
 #[test]

@@ -35,6 +35,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("gemm", &["src/runtime/cpu"]),
     ("rayon", &["src/runtime"]),
     ("plotters", &["src/train"]),
+    ("cudarc", &["src/runtime/cuda"]),
+    ("libloading", &["src/runtime/cuda"]),
 ];
 
 /// No file may be longer; 150 to 400 lines is the aim.

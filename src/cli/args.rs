@@ -3,6 +3,7 @@
 use super::failure::Failure;
 use clap::{Args, ValueEnum};
 use sphc::data::{self, CATALOG, Dataset, Entry, Place};
+use sphc::kernel::cuda::Arithmetic;
 use sphc::lower::{DataInfo, Settings};
 use sphc::plan::Precision;
 
@@ -125,7 +126,7 @@ pub(super) enum PrecisionArg {
     F32,
     /// 32-bit floats, products in TensorFloat-32 (GPU)
     Tf32,
-    /// Activations in bfloat16 (GPU)
+    /// 32-bit floats, products in bfloat16 (GPU)
     Bf16,
     /// 64-bit floats (CPU)
     F64,
@@ -137,10 +138,21 @@ impl PrecisionArg {
         match self {
             PrecisionArg::F32 => Ok(Precision::F32),
             PrecisionArg::F64 => Ok(Precision::F64),
+            // Reals are 32-bit floats in memory; only products are formed in less.
+            PrecisionArg::Tf32 | PrecisionArg::Bf16 if cfg!(feature = "cuda") => Ok(Precision::F32),
             PrecisionArg::Tf32 | PrecisionArg::Bf16 => Err(Failure::new(
                 "the precisions tf32 and bf16 need a GPU, and this build has no CUDA backend",
                 "use `--precision f32`",
             )),
+        }
+    }
+
+    /// How contractions multiply on a GPU.
+    pub(super) fn arithmetic(self) -> Arithmetic {
+        match self {
+            PrecisionArg::F32 | PrecisionArg::F64 => Arithmetic::F32,
+            PrecisionArg::Tf32 => Arithmetic::Tf32,
+            PrecisionArg::Bf16 => Arithmetic::Bf16,
         }
     }
 }

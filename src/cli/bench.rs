@@ -56,10 +56,12 @@ pub(super) fn run(args: &Args) -> Outcome {
     for _ in 0..2 {
         session.run(Phase::Step)?;
     }
+    session.wait()?;
     let mut times = Vec::new();
     for _ in 0..args.steps {
         let start = Instant::now();
         session.run(Phase::Step)?;
+        session.wait()?;
         times.push(start.elapsed().as_secs_f64());
     }
     times.sort_by(f64::total_cmp);

@@ -4,6 +4,7 @@ use super::args::{self, RecipeArgs, SetArgs};
 use super::failure::{Failure, Outcome};
 use super::{load, table};
 use clap::ValueEnum;
+use sphc::kernel::cuda;
 use sphc::plan::{self, Plan};
 use sphc::syntax;
 use std::fmt::Write as _;
@@ -15,7 +16,7 @@ use std::process::ExitCode;
 pub(super) struct Args {
     /// A model file (.sph)
     file: PathBuf,
-    /// Write plan.yaml into this directory
+    /// Write plan.yaml into this directory, and for `--target cuda` the kernels
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// Print what a stage made
@@ -62,9 +63,6 @@ enum Target {
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
-    if args.target == Target::Cuda {
-        return Err(Failure::new("this build has no CUDA backend", "compile with `--target cpu`"));
-    }
     let precision = args.precision.get()?;
     let mut settings = args::settings(&args.set, &args.recipe);
     if let Some(wanted) = &args.recipe.data {
@@ -95,12 +93,22 @@ pub(super) fn run(args: &Args) -> Outcome {
         Some(Stage::Typed) => write!(out, "{}", model.checked.typed.as_ref().ok_or(Failure::Reported)?.graph())?,
         Some(Stage::Grad) => write!(out, "{}", compiled.training.graph())?,
         Some(Stage::Fused) => write!(out, "{}", compiled.fused)?,
+        Some(Stage::Kernels) if args.target == Target::Cuda => {
+            for (name, text) in cuda_texts(&compiled.plan, args.precision) {
+                write!(out, "// {name}\n{text}")?;
+            }
+        }
         Some(Stage::Kernels) => out.write_all(kernels(&compiled.plan).as_bytes())?,
         Some(Stage::Plan) => out.write_all(plan::to_yaml(&compiled.plan).map_err(Failure::from_error)?.as_bytes())?,
         Some(Stage::Ast | Stage::Ir) | None => {}
     }
     if let Some(directory) = &args.output {
         let path = write_plan(directory, &compiled.plan)?;
+        if args.target == Target::Cuda {
+            for (name, text) in cuda_texts(&compiled.plan, args.precision) {
+                write_file(&directory.join(name), &text)?;
+            }
+        }
         let _ = writeln!(io::stderr(), "wrote {}", path.display());
     } else if args.emit.is_none() {
         write!(out, "{}", summary(&compiled.plan))?;
@@ -111,10 +119,26 @@ pub(super) fn run(args: &Args) -> Outcome {
 fn write_plan(directory: &Path, plan: &Plan) -> Result<PathBuf, Failure> {
     let text = plan::to_yaml(plan).map_err(Failure::from_error)?;
     let path = directory.join("plan.yaml");
-    std::fs::create_dir_all(directory).and_then(|()| std::fs::write(&path, text)).map_err(|cause| {
-        Failure::new(format!("cannot write `{}`: {cause}", path.display()), "give a writable directory with `-o`")
-    })?;
+    write_file(&path, &text)?;
     Ok(path)
+}
+
+fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).and_then(|()| std::fs::write(path, text)).map_err(|cause| {
+        Failure::new(format!("cannot write `{}`: {cause}", path.display()), "give a writable directory with `-o`")
+    })
+}
+
+/// Names and texts of the CUDA files, as a device of 132 multiprocessors would get them.
+fn cuda_texts(plan: &Plan, precision: args::PrecisionArg) -> Vec<(String, String)> {
+    let options = cuda::Options { arithmetic: precision.arithmetic(), ..cuda::Options::default() };
+    let text = |(at, kernel)| {
+        let source = cuda::generate(kernel, &options);
+        let entry = source.launches.first().map_or("nothing", |it| it.entry);
+        (format!("kernel_{at:03}_{entry}.cu"), source.text)
+    };
+    plan.kernels.iter().enumerate().map(text).collect()
 }
 
 /// One block per distinct kernel.

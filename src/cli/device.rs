@@ -4,8 +4,8 @@ use super::args::PrecisionArg;
 use super::failure::Failure;
 use clap::Args;
 use sphc::plan::Plan;
-use sphc::runtime::Session;
 use sphc::runtime::cpu::CpuBackend;
+use sphc::runtime::{Backend, Session};
 use std::sync::Arc;
 
 /// `--device`, `--precision`, `--threads`.
@@ -40,13 +40,14 @@ fn parse_device(text: &str) -> Result<Device, String> {
     }
 }
 
-/// Fails early for a device or precision that this build does not have.
+/// Fails early for a device or precision that this build or machine does not have.
 pub(super) fn check(args: &DeviceArgs) -> Result<(), Failure> {
     if let Device::Cuda(number) = args.device {
-        return Err(Failure::new(
-            format!("device cuda:{number} is not available: this build has no CUDA backend"),
-            "use `--device cpu`",
-        ));
+        gpu::check(number)?;
+    }
+    let gpu_only = matches!(args.precision, PrecisionArg::Tf32 | PrecisionArg::Bf16);
+    if gpu_only && args.device == Device::Cpu {
+        return Err(Failure::new("the precisions tf32 and bf16 need a GPU", "use `--precision f32`"));
     }
     args.precision.get()?;
     Ok(())
@@ -56,9 +57,80 @@ pub(super) fn check(args: &DeviceArgs) -> Result<(), Failure> {
 pub(super) fn open(args: &DeviceArgs, plan: Plan) -> Result<(Session, String), Failure> {
     check(args)?;
     let plan = Arc::new(plan);
-    let backend = CpuBackend::new(plan.clone(), args.threads.map(|it| it as usize))?;
-    let session = Session::new(plan, Box::new(backend))?;
+    let (number, why) = match args.device {
+        Device::Cpu => (None, String::new()),
+        Device::Cuda(number) => (Some(number), String::new()),
+        Device::Auto if args.precision == PrecisionArg::F64 => (None, " (auto: f64 is for the CPU)".to_owned()),
+        Device::Auto => match gpu::usable() {
+            Ok(()) => (Some(0), " (auto: there is a GPU)".to_owned()),
+            Err(cause) if args.precision == PrecisionArg::F32 => (None, format!(" (auto: {cause})")),
+            Err(cause) => {
+                let cause = format!("the precisions tf32 and bf16 need a GPU, and {cause}");
+                return Err(Failure::new(cause, "use `--precision f32`"));
+            }
+        },
+    };
+    let backend: Box<dyn Backend> = match number {
+        Some(number) => gpu::open(plan.clone(), number, args.precision.arithmetic())?,
+        None => Box::new(CpuBackend::new(plan.clone(), args.threads.map(|it| it as usize))?),
+    };
+    let session = Session::new(plan, backend)?;
     let what = session.backend.describe();
-    let why = if args.device == Device::Auto { " (auto: this build has no CUDA backend)" } else { "" };
     Ok((session, format!("{what}{why}")))
+}
+
+/// NVIDIA's.
+#[cfg(feature = "cuda")]
+mod gpu {
+    use super::Failure;
+    use sphc::kernel::cuda::Arithmetic;
+    use sphc::plan::Plan;
+    use sphc::runtime::Backend;
+    use sphc::runtime::cuda::{CudaBackend, CudaOptions, check_device, probe};
+    use std::sync::Arc;
+
+    pub(super) fn check(number: u32) -> Result<(), Failure> {
+        Ok(check_device(number as usize)?)
+    }
+
+    /// Why `auto` does not take the first device.
+    pub(super) fn usable() -> Result<(), String> {
+        let found = probe();
+        let driver = found.driver.map_err(|it| it.cause)?;
+        found.compiler.map_err(|it| it.cause)?;
+        if driver.devices[0].capability < (8, 0) {
+            return Err(format!("{} is older than the kernels need", driver.devices[0].name));
+        }
+        Ok(())
+    }
+
+    pub(super) fn open(plan: Arc<Plan>, number: u32, arithmetic: Arithmetic) -> Result<Box<dyn Backend>, Failure> {
+        let options = CudaOptions { ordinal: number as usize, arithmetic };
+        Ok(Box::new(CudaBackend::new(plan, options)?))
+    }
+}
+
+/// A build without.
+#[cfg(not(feature = "cuda"))]
+mod gpu {
+    use super::Failure;
+    use sphc::kernel::cuda::Arithmetic;
+    use sphc::plan::Plan;
+    use sphc::runtime::Backend;
+    use std::sync::Arc;
+
+    const CAUSE: &str = "this build has no CUDA backend";
+
+    pub(super) fn check(number: u32) -> Result<(), Failure> {
+        Err(Failure::new(format!("device cuda:{number} is not available: {CAUSE}"), "use `--device cpu`"))
+    }
+
+    pub(super) fn usable() -> Result<(), String> {
+        Err(CAUSE.to_owned())
+    }
+
+    pub(super) fn open(_: Arc<Plan>, number: u32, _: Arithmetic) -> Result<Box<dyn Backend>, Failure> {
+        check(number)?;
+        Err(Failure::Reported)
+    }
 }

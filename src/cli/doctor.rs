@@ -20,7 +20,9 @@ pub(super) fn run(_: &Args) -> Outcome {
         let memory = table::bytes(1024 * kibibytes);
         writeln!(out, "memory      {memory} available (`sphc show FILE` tells what a model needs)")?;
     }
-    writeln!(out, "cuda        this build has no CUDA backend; `--device cpu` trains everything")?;
+    for line in cuda() {
+        writeln!(out, "{line}")?;
+    }
     for entry in CATALOG {
         let place = match data::locate(entry.name) {
             Ok((_, Place::Embedded)) => "embedded".to_owned(),
@@ -30,6 +32,43 @@ pub(super) fn run(_: &Args) -> Outcome {
         writeln!(out, "{:<11} {place}", entry.name)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(not(feature = "cuda"))]
+fn cuda() -> Vec<String> {
+    vec!["cuda        this build has no CUDA backend; `--device cpu` trains everything".to_owned()]
+}
+
+#[cfg(feature = "cuda")]
+fn cuda() -> Vec<String> {
+    let found = sphc::runtime::cuda::probe();
+    let mut lines = Vec::new();
+    match found.driver {
+        Ok(driver) => {
+            let (major, minor) = driver.version;
+            lines.push(format!("driver      knows CUDA up to {major}.{minor}"));
+            for (number, it) in driver.devices.iter().enumerate() {
+                let (major, minor) = it.capability;
+                let old = if it.capability < (8, 0) { "; the kernels need 8.0" } else { "" };
+                let memory = super::table::bytes(it.memory);
+                let processors = it.processors;
+                lines.push(format!(
+                    "cuda:{number:<6} {}, compute capability {major}.{minor}{old}, {processors} multiprocessors, {memory}",
+                    it.name
+                ));
+            }
+        }
+        Err(it) => lines.push(format!("driver      {}: {}", it.cause, it.remedy)),
+    }
+    lines.push(match found.compiler {
+        Ok((major, minor)) => format!("nvrtc       {major}.{minor}"),
+        Err(it) => format!("nvrtc       {}: {}", it.cause, it.remedy),
+    });
+    lines.push(match found.cache {
+        Some(it) => format!("cubins      kept in {}", it.display()),
+        None => "cubins      not kept: set SPHC_CACHE to a folder, or kernels are compiled at every start".to_owned(),
+    });
+    lines
 }
 
 fn cpu() -> String {

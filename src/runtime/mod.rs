@@ -1,6 +1,8 @@
 //! Runs plans. A runtime knows no ops, only launches.
 
 pub mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 mod session;
 
 pub use session::Session;
@@ -61,8 +63,12 @@ pub trait Backend {
     }
     /// Copies a buffer's bytes out.
     fn read(&self, buffer: BufferId) -> Result<Vec<u8>, RuntimeError>;
-    /// Runs one phase to its end.
+    /// Runs one phase. A device of its own may still be at work on return; reads wait for it.
     fn run(&mut self, phase: Phase) -> Result<(), RuntimeError>;
+    /// Waits until the device has done all that it was asked for.
+    fn wait(&self) -> Result<(), RuntimeError> {
+        Ok(())
+    }
     /// What it is, in a few words: `CPU, 2 threads, avx512`.
     fn describe(&self) -> String;
 }

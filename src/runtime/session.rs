@@ -75,6 +75,11 @@ impl Session {
         self.backend.run(phase)
     }
 
+    /// Waits until the device has done all that it was asked for.
+    pub fn wait(&self) -> Result<(), RuntimeError> {
+        self.backend.wait()
+    }
+
     /// A result of the phase that ran last. Panics when the plan has no such result: names of
     /// results are fixed by the compiler, not by users.
     pub fn result(&self, phase: Phase, name: &str) -> Vec<f64> {

@@ -54,6 +54,21 @@ fn hash(parts: &[&str]) -> String {
     hasher.finalize().iter().take(12).map(|it| format!("{it:02x}")).collect()
 }
 
+/// A folder that `make` fills, once per content of `parts`, and a folder beside it to keep things in. What `make` writes
+/// may name the folder, so it is locked while it is made.
+pub(crate) fn build(name: &str, parts: &[&str], make: impl FnOnce(&Path)) -> (PathBuf, PathBuf) {
+    let id = hash(parts);
+    let (made, kept) = (folder().join(format!("{name}-{id}")), folder().join(format!("{name}-{id}-kept")));
+    std::fs::create_dir_all(&made).unwrap();
+    let lock = std::fs::File::create(made.join("lock")).unwrap();
+    lock.lock().unwrap();
+    if !made.join("done").exists() {
+        make(&made);
+        std::fs::write(made.join("done"), "").unwrap();
+    }
+    (made, kept)
+}
+
 /// Compiles once per text; another process may do the same at the same time.
 fn compile(name: &str, text: &str, flags: &[&str]) -> PathBuf {
     let folder = folder();

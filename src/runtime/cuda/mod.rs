@@ -1,0 +1,322 @@
+//! The CUDA backend: one allocation, kernels compiled for the device at hand, every phase one CUDA graph.
+//!
+//! The host does nothing inside a step: counters, rates and random numbers live on the device, so the
+//! graph of a phase is captured once and launched again and again. `run` only queues it; whoever reads
+//! a result waits for it. Nothing here panics where CUDA is not installed: see [`probe`].
+
+mod compiler;
+mod memory;
+mod probe;
+
+pub use compiler::{Compiler, Image};
+pub use probe::{DeviceInfo, Driver, Probe, probe};
+
+use super::{Backend, RuntimeError};
+use crate::ir::Phase;
+use crate::kernel::cuda::{Argument, Arithmetic, CudaLaunch, CudaSource, Options, generate};
+use crate::plan::{BufferId, BufferKind, Plan, Precision};
+use cudarc::driver::sys::{CUfunction_attribute, CUgraphInstantiate_flags, CUstreamCaptureMode};
+use cudarc::driver::{
+    CudaContext, CudaFunction, CudaGraph, CudaSlice, CudaStream, DevicePtr, DriverError, LaunchConfig, PushKernelArg,
+};
+use memory::Layout;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Shared memory that a kernel may use without being asked for.
+const PLAIN_SHARED: u32 = 48 * 1024;
+
+/// Which device, and how it multiplies.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CudaOptions {
+    /// Number of the device.
+    pub ordinal: usize,
+    /// How contractions multiply.
+    pub arithmetic: Arithmetic,
+}
+
+/// A kernel on the device.
+struct Loaded {
+    source: CudaSource,
+    /// By launch.
+    functions: Vec<CudaFunction>,
+}
+
+/// What the compiler made of a kernel, for `bench` and `doctor`.
+#[derive(Clone, Debug)]
+pub struct KernelReport {
+    /// Name of the entry.
+    pub entry: &'static str,
+    /// Registers of a thread.
+    pub registers: i32,
+    /// Bytes of a thread that spilled to memory.
+    pub spilled: i32,
+}
+
+/// Runs a plan on an NVIDIA GPU.
+pub struct CudaBackend {
+    plan: Arc<Plan>,
+    options: CudaOptions,
+    /// Field order is drop order: graphs before functions, memory before the stream.
+    graphs: BTreeMap<Phase, CudaGraph>,
+    kernels: Vec<Loaded>,
+    layout: Layout,
+    memory: CudaSlice<u8>,
+    bound: Vec<bool>,
+    stream: Arc<CudaStream>,
+    device: DeviceInfo,
+}
+
+impl CudaBackend {
+    /// Compiles a plan's kernels for a device and allocates all memory, after checking that it is there.
+    pub fn new(plan: Arc<Plan>, options: CudaOptions) -> Result<CudaBackend, RuntimeError> {
+        let name = format!("cuda:{}", options.ordinal);
+        let unavailable = |cause: String, remedy: &str| RuntimeError::Device {
+            device: name.clone(),
+            cause,
+            remedy: remedy.to_owned(),
+        };
+        if plan.precision == Precision::F64 {
+            return Err(unavailable(
+                "it computes in single precision".into(),
+                "use `--device cpu` for `--precision f64`",
+            ));
+        }
+        let device = find_device(options.ordinal)?;
+        let compiler = Compiler::new().map_err(|it| unavailable(it.cause, &it.remedy))?;
+
+        let generation = Options { arithmetic: options.arithmetic, processors: device.processors, choice: None };
+        let sources: Vec<CudaSource> = plan.kernels.iter().map(|it| generate(it, &generation)).collect();
+        let scratch = sources.iter().map(|it| it.scratch).max().unwrap_or(0);
+        let layout = Layout::new(&plan, scratch).map_err(|cause| RuntimeError::Plan { cause })?;
+        check_launches(&plan, &sources).map_err(|cause| RuntimeError::Plan { cause })?;
+
+        let failed = |what: &str, error: DriverError| driver_error(&name, what, error);
+        let context = CudaContext::new(options.ordinal).map_err(|it| failed("cannot open the device", it))?;
+        // SAFETY: there is one stream, so no access needs an event to wait for.
+        unsafe { context.disable_event_tracking() };
+        let stream = context.new_stream().map_err(|it| failed("cannot make a stream", it))?;
+        let (free, _) = context.mem_get_info().map_err(|it| failed("cannot ask for memory", it))?;
+        if free < layout.bytes {
+            return Err(layout.too_large(&plan, free, &device.name));
+        }
+        // SAFETY: buffers are written before they are read: by the session, by `share`, or by a launch.
+        let memory = unsafe { stream.alloc::<u8>(layout.bytes) }.map_err(|it| failed("cannot allocate memory", it))?;
+
+        let architecture = format!("sm_{}{}", device.capability.0, device.capability.1);
+        let texts: Vec<&str> = sources.iter().map(|it| it.text.as_str()).collect();
+        let images = compiler.compile_all(&texts, &architecture).map_err(|it| unavailable(it.cause, &it.remedy))?;
+        let mut kernels = Vec::with_capacity(sources.len());
+        for (source, image) in sources.into_iter().zip(images) {
+            let module = context
+                .load_module(cudarc::nvrtc::Ptx::from_binary(image.bytes))
+                .map_err(|it| failed("the driver refuses what NVRTC compiled", it))?;
+            let load = |launch: &CudaLaunch| {
+                let function = module.load_function(launch.entry)?;
+                if PLAIN_SHARED < launch.shared {
+                    let attribute = CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+                    function.set_attribute(attribute, launch.shared as i32)?;
+                }
+                Ok(function)
+            };
+            let functions = source.launches.iter().map(load).collect::<Result<Vec<_>, DriverError>>();
+            let functions = functions.map_err(|it| failed("cannot load a kernel", it))?;
+            kernels.push(Loaded { source, functions });
+        }
+        let bound = vec![false; plan.buffers.len()];
+        Ok(CudaBackend { plan, options, graphs: BTreeMap::new(), kernels, layout, memory, bound, stream, device })
+    }
+
+    /// Registers and spills of every kernel.
+    pub fn kernels(&self) -> Vec<KernelReport> {
+        let report = |(launch, function): (&CudaLaunch, &CudaFunction)| KernelReport {
+            entry: launch.entry,
+            registers: function.num_regs().unwrap_or(0),
+            spilled: function.local_size_bytes().unwrap_or(0),
+        };
+        self.kernels.iter().flat_map(|it| it.source.launches.iter().zip(&it.functions).map(report)).collect()
+    }
+
+    /// Bytes that the plan takes on the device.
+    pub fn memory_bytes(&self) -> usize {
+        self.layout.bytes
+    }
+
+    fn error(&self, what: &str, error: DriverError) -> RuntimeError {
+        driver_error(&format!("cuda:{}", self.options.ordinal), what, error)
+    }
+
+    fn range(&self, id: BufferId, found: usize) -> Result<std::ops::Range<usize>, RuntimeError> {
+        let at = id.0 as usize;
+        match self.layout.buffers.get(at) {
+            Some(range) if range.len() == found => Ok(range.clone()),
+            Some(range) => {
+                let name = self.plan.buffers[at].name.clone();
+                Err(RuntimeError::Size { name, expected: range.len(), found })
+            }
+            None => Err(RuntimeError::Size { name: format!("buffer {at}"), expected: 0, found }),
+        }
+    }
+
+    /// Queues a phase's launches.
+    fn launch(&self, phase: Phase) -> Result<(), DriverError> {
+        let (base, _order) = self.memory.device_ptr(&self.stream);
+        let address = |offset: usize| base + offset as u64;
+        let of = |ids: &[BufferId], at: usize| address(self.layout.buffers[ids[at].0 as usize].start);
+        for step in self.plan.phases.get(&phase).into_iter().flat_map(|it| &it.launches) {
+            let Loaded { source, functions } = &self.kernels[step.kernel];
+            for (launch, function) in source.launches.iter().zip(functions) {
+                let arguments: Vec<u64> = launch
+                    .arguments
+                    .iter()
+                    .map(|it| match *it {
+                        Argument::Input(at) => of(&step.inputs, at),
+                        Argument::Output(at) => of(&step.outputs, at),
+                        Argument::Scratch(offset) => address(self.layout.scratch + offset),
+                        Argument::Seed => self.plan.seed,
+                        Argument::Null => 0,
+                    })
+                    .collect();
+                let mut builder = self.stream.launch_builder(function);
+                for argument in &arguments {
+                    builder.arg(argument);
+                }
+                let [x, y, z] = launch.grid;
+                let config = LaunchConfig {
+                    grid_dim: (x, y, z),
+                    block_dim: (launch.block, 1, 1),
+                    shared_mem_bytes: launch.shared,
+                };
+                // SAFETY: the text and its arguments were generated together; every address lies in `memory`.
+                unsafe { builder.launch(config) }?;
+            }
+        }
+        Ok(())
+    }
+
+    fn capture(&self, phase: Phase) -> Result<CudaGraph, DriverError> {
+        self.stream.begin_capture(CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)?;
+        let launched = self.launch(phase);
+        // The capture must end in any case.
+        let graph = self.stream.end_capture(CUgraphInstantiate_flags(0));
+        launched?;
+        let graph = graph?.ok_or(DriverError(cudarc::driver::sys::CUresult::CUDA_ERROR_STREAM_CAPTURE_INVALIDATED))?;
+        graph.upload()?;
+        Ok(graph)
+    }
+}
+
+impl Backend for CudaBackend {
+    fn write(&mut self, buffer: BufferId, bytes: &[u8]) -> Result<(), RuntimeError> {
+        let range = self.range(buffer, bytes.len())?;
+        self.bound[buffer.0 as usize] = true;
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let copied = self.stream.memcpy_htod(bytes, &mut self.memory.slice_mut(range));
+        copied.and_then(|()| self.stream.synchronize()).map_err(|it| self.error("cannot copy to the device", it))
+    }
+
+    fn read(&self, buffer: BufferId) -> Result<Vec<u8>, RuntimeError> {
+        let at = buffer.0 as usize;
+        let range = self.range(buffer, self.layout.buffers.get(at).map_or(0, |it| it.len()))?;
+        let mut bytes = vec![0u8; range.len()];
+        if !bytes.is_empty() {
+            let copied = self.stream.memcpy_dtoh(&self.memory.slice(range), &mut bytes[..]);
+            copied
+                .and_then(|()| self.stream.synchronize())
+                .map_err(|it| self.error("cannot copy from the device", it))?;
+        }
+        Ok(bytes)
+    }
+
+    fn run(&mut self, phase: Phase) -> Result<(), RuntimeError> {
+        if !self.graphs.contains_key(&phase) {
+            let launches = self.plan.phases.get(&phase).map_or(&[][..], |it| &it.launches);
+            for id in launches.iter().flat_map(|it| &it.inputs) {
+                let at = id.0 as usize;
+                let buffer = &self.plan.buffers[at];
+                if matches!(buffer.kind, BufferKind::Extern(_)) && !self.bound[at] {
+                    let expected = self.layout.buffers[at].len();
+                    return Err(RuntimeError::Size { name: buffer.name.clone(), expected, found: 0 });
+                }
+            }
+            if launches.is_empty() {
+                return Ok(());
+            }
+            let graph = self.capture(phase).map_err(|it| self.error("cannot record a phase", it))?;
+            self.graphs.insert(phase, graph);
+        }
+        self.graphs[&phase].launch().map_err(|it| self.error("cannot start a phase", it))
+    }
+
+    fn wait(&self) -> Result<(), RuntimeError> {
+        self.stream.synchronize().map_err(|it| self.error("a kernel failed", it))
+    }
+
+    fn describe(&self) -> String {
+        let (major, minor) = self.device.capability;
+        let arithmetic = match self.options.arithmetic {
+            Arithmetic::F32 => "fp32",
+            Arithmetic::Tf32 => "tf32",
+            Arithmetic::Bf16 => "bf16",
+        };
+        format!("cuda:{}, {}, compute capability {major}.{minor}, {arithmetic}", self.options.ordinal, self.device.name)
+    }
+}
+
+/// Whether a device is there and new enough.
+pub fn check_device(ordinal: usize) -> Result<(), RuntimeError> {
+    find_device(ordinal).map(|_| ())
+}
+
+fn find_device(ordinal: usize) -> Result<DeviceInfo, RuntimeError> {
+    let unavailable = |cause: String, remedy: &str| RuntimeError::Device {
+        device: format!("cuda:{ordinal}"),
+        cause,
+        remedy: remedy.to_owned(),
+    };
+    let driver = probe::driver().map_err(|it| unavailable(it.cause, &it.remedy))?;
+    let device = driver.devices.get(ordinal).cloned().ok_or_else(|| {
+        let there = match driver.devices.len() {
+            1 => "the only device is `cuda:0`".to_owned(),
+            count => format!("there are devices `cuda:0` to `cuda:{}`", count - 1),
+        };
+        unavailable(there, "name one that is there")
+    })?;
+    if device.capability < (8, 0) {
+        let (major, minor) = device.capability;
+        let cause = format!("{} has compute capability {major}.{minor}, and the kernels need 8.0", device.name);
+        return Err(unavailable(cause, "use `--device cpu`"));
+    }
+    Ok(device)
+}
+
+/// Whether every launch names kernels and buffers that are there.
+fn check_launches(plan: &Plan, sources: &[CudaSource]) -> Result<(), String> {
+    for launch in plan.phases.values().flat_map(|it| &it.launches) {
+        let source = sources
+            .get(launch.kernel)
+            .ok_or_else(|| format!("a launch of kernel {}, which is not there", launch.kernel))?;
+        if let Some(id) = launch.inputs.iter().chain(&launch.outputs).find(|it| plan.buffers.len() <= it.0 as usize) {
+            return Err(format!("a launch on buffer {}, which is not there", id.0));
+        }
+        for argument in source.launches.iter().flat_map(|it| &it.arguments) {
+            let there = match *argument {
+                Argument::Input(at) => at < launch.inputs.len(),
+                Argument::Output(at) => at < launch.outputs.len(),
+                Argument::Scratch(_) | Argument::Seed | Argument::Null => true,
+            };
+            if !there {
+                return Err(format!("a launch of kernel {} with too few buffers", launch.kernel));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A failure of the driver that is no fault of the plan.
+fn driver_error(device: &str, what: &str, error: DriverError) -> RuntimeError {
+    let remedy = "run `sphc doctor`; a newer driver or `--device cpu` may help".to_owned();
+    RuntimeError::Device { device: device.to_owned(), cause: format!("{what}: {error}"), remedy }
+}

@@ -1,0 +1,100 @@
+//! What CUDA there is, without ever panicking where there is none.
+
+use super::compiler::{self, Compiler};
+use cudarc::driver::{result, sys};
+use std::panic::catch_unwind;
+
+/// A device, as its driver describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceInfo {
+    /// For people.
+    pub name: String,
+    /// Compute capability.
+    pub capability: (i32, i32),
+    /// Multiprocessors.
+    pub processors: usize,
+    /// Bytes of memory.
+    pub memory: usize,
+}
+
+/// A driver that works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Driver {
+    /// The newest CUDA it knows: `(13, 0)`.
+    pub version: (i32, i32),
+    /// In the driver's order; at least one.
+    pub devices: Vec<DeviceInfo>,
+}
+
+/// Why something is missing, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// Why.
+    pub cause: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+/// What there is.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    /// Driver and devices.
+    pub driver: Result<Driver, Missing>,
+    /// Version of NVRTC, which compiles kernels.
+    pub compiler: Result<(i32, i32), Missing>,
+    /// Where compiled kernels are kept.
+    pub cache: Option<std::path::PathBuf>,
+}
+
+/// Looks for driver, devices and compiler.
+pub fn probe() -> Probe {
+    Probe { driver: driver(), compiler: Compiler::new().map(|it| it.version()), cache: compiler::cache_folder() }
+}
+
+const REMEDY: &str = "install NVIDIA's driver, or use `--device cpu`";
+
+/// Driver and devices.
+pub(super) fn driver() -> Result<Driver, Missing> {
+    compiler::preload();
+    let missing = |cause: String| Missing { cause, remedy: REMEDY.to_owned() };
+    // SAFETY: opens a library by name; nothing else.
+    if !unsafe { sys::is_culib_present() } {
+        return Err(missing("there is no NVIDIA driver (libcuda.so.1)".to_owned()));
+    }
+    // An old driver lacks symbols, which the bindings answer with a panic.
+    match catch_unwind(ask) {
+        Ok(Ok(driver)) => Ok(driver),
+        Ok(Err(cause)) => Err(missing(cause)),
+        Err(_) => Err(missing("the NVIDIA driver is too old".to_owned())),
+    }
+}
+
+fn ask() -> Result<Driver, String> {
+    let words = |error: cudarc::driver::DriverError| error.to_string();
+    result::init().map_err(|it| format!("the NVIDIA driver does not start: {}", words(it)))?;
+    let count = result::device::get_count().map_err(|it| format!("the driver finds no device: {}", words(it)))?;
+    if count < 1 {
+        return Err("the driver finds no device".to_owned());
+    }
+    let mut version = 0;
+    // SAFETY: writes one int.
+    unsafe { sys::cuDriverGetVersion(&mut version) }.result().map_err(words)?;
+    let mut devices = Vec::new();
+    for ordinal in 0..count {
+        let device = result::device::get(ordinal).map_err(words)?;
+        use sys::CUdevice_attribute as Attribute;
+        // SAFETY: `device` came from the driver.
+        let attribute = |which| unsafe { result::device::get_attribute(device, which) }.map_err(words);
+        devices.push(DeviceInfo {
+            name: result::device::get_name(device).map_err(words)?,
+            capability: (
+                attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?,
+                attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?,
+            ),
+            processors: attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?.max(1) as usize,
+            // SAFETY: as above.
+            memory: unsafe { result::device::total_mem(device) }.map_err(words)?,
+        });
+    }
+    Ok(Driver { version: (version / 1000, version % 1000 / 10), devices })
+}

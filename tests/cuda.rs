@@ -1,0 +1,166 @@
+//! The CUDA path without a GPU: every kernel of every model through NVIDIA's own compiler and assembler, and whole
+//! training runs of the unmodified program on a stand-in driver whose kernels run in the emulator.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use crate::emulate::module::{available, build};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+mod assemble;
+
+/// A folder with the stand-ins for libcuda.so.1 and libnvrtc.so.13, and the folder for what they compile.
+fn stand_in() -> &'static (PathBuf, PathBuf) {
+    static FOLDER: OnceLock<(PathBuf, PathBuf)> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+        let (emulate, standin) = (tests.join("emulate"), tests.join("standin"));
+        let sources = [
+            emulate.join("emulate.h"),
+            emulate.join("emulate.cpp"),
+            standin.join("cuda.cpp"),
+            standin.join("nvrtc.cpp"),
+        ];
+        let texts: Vec<String> = sources.iter().map(|it| std::fs::read_to_string(it).unwrap()).collect();
+        let parts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        build("standin", &parts, |folder| {
+            let driver = folder.join("libcuda.so.1");
+            let run = |command: &mut Command| {
+                let output = command.output().unwrap();
+                assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            };
+            // Kernels reach the emulator's thread through static thread-local storage, which all of it must then use.
+            let flags = ["-std=c++17", "-O2", "-shared", "-fPIC", "-ftls-model=initial-exec"];
+            run(Command::new("g++")
+                .args(flags)
+                .arg("-Wl,-soname,libcuda.so.1")
+                .arg("-o")
+                .arg(&driver)
+                .args([&sources[2], &sources[1]])
+                .arg("-ldl"));
+            run(Command::new("g++")
+                .args(flags)
+                .arg("-Wl,-soname,libnvrtc.so.13")
+                .arg(format!("-DHEADER=\"{}\"", sources[0].display()))
+                .arg(format!("-DDRIVER=\"{}\"", driver.display()))
+                .arg("-o")
+                .arg(folder.join("libnvrtc.so.13"))
+                .arg(&sources[3]));
+        })
+    })
+}
+
+/// Runs `sphc` where the stand-ins are the only CUDA.
+fn sphc(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    let (libraries, cache) = stand_in();
+    Command::new(env!("CARGO_BIN_EXE_sphc"))
+        .args(arguments)
+        .env("SPHC_CUDA_LIB", libraries)
+        .env("SPHC_CACHE", cache)
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap()
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// Logged lines of a short run on the small model.
+fn train(device: &str, settings: &[&str]) -> Vec<Value> {
+    let run = tempfile::tempdir().unwrap();
+    let folder = run.path().join("run");
+    let mut arguments = vec!["train", "models/digits.sph", "--device", device, "--run", folder.to_str().unwrap()];
+    arguments.extend(["--set", "widths=[4,6]", "--batch", "4", "--iterations", "4", "--log-every", "1"]);
+    arguments.extend(["--evaluate-every", "1000", "--checkpoint-every", "1000"]);
+    arguments.extend(settings);
+    let output = sphc(&arguments, &[]);
+    assert!(output.status.success(), "{arguments:?}\n{}", text(&output));
+    let lines = std::fs::read_to_string(folder.join("metrics.jsonl")).unwrap();
+    lines.lines().map(|it| serde_json::from_str(it).unwrap()).collect()
+}
+
+/// Compares losses, step by step; the bound is relative and grows with every update that went before.
+fn compare(settings: &[&str], bound: f64) {
+    let on_cpu: Vec<&&str> = settings.iter().filter(|it| !["--precision", "bf16", "tf32"].contains(it)).collect();
+    let on_cpu: Vec<&str> = on_cpu.into_iter().copied().collect();
+    let (found, expected) = (train("cuda", settings), train("cpu", &on_cpu));
+    assert_eq!(found.len(), expected.len());
+    for (step, (found, expected)) in found.iter().zip(&expected).enumerate() {
+        for name in ["fit", "reg", "orth", "loss", "test_loss"] {
+            let (Some(found), Some(expected)) = (found[name].as_f64(), expected[name].as_f64()) else { continue };
+            let allowed = bound * 4f64.powi(step as i32) * expected.abs().max(0.1);
+            assert!((found - expected).abs() <= allowed, "{settings:?} step {step}: {name} is {found}, not {expected}");
+        }
+    }
+}
+
+#[test]
+fn training_on_the_stand_in_gives_the_losses_of_the_cpu_for_every_operator() {
+    if !available() {
+        return;
+    }
+    // Sums in another order, and asin and tanh of another library: 2e-6 of the first loss.
+    for norm in ["none", "cosine", "linear", "sigmoid", "lr_sigmoid"] {
+        compare(&["--set", &format!("norm={norm}")], 2e-6);
+    }
+}
+
+#[test]
+fn training_with_tensor_cores_gives_the_losses_of_the_cpu() {
+    if !available() {
+        return;
+    }
+    // Factors are rounded to 2^-11 and 2^-8; the losses average over many.
+    compare(&["--precision", "tf32"], 1e-3);
+    compare(&["--precision", "bf16"], 1e-2);
+}
+
+#[test]
+fn what_is_missing_is_named_with_its_remedy() {
+    if !available() {
+        return;
+    }
+    let nowhere = tempfile::tempdir().unwrap();
+    let model = ["train", "models/digits.sph", "--iterations", "1", "--device"];
+    let on = |device: &str, variables: &[(&str, &str)]| {
+        let run = nowhere.path().join("run");
+        let mut arguments = model.to_vec();
+        arguments.extend([device, "--run", run.to_str().unwrap()]);
+        let output = sphc(&arguments, variables);
+        assert_eq!(output.status.code(), Some(1), "{device} {variables:?}\n{}", text(&output));
+        text(&output)
+    };
+    let cases = [
+        ("cuda", ("SPHC_CUDA_LIB", nowhere.path().to_str().unwrap()), "there is no NVIDIA driver"),
+        ("cuda", ("SPHC_STANDIN_DEVICES", "0"), "finds no device"),
+        ("cuda", ("SPHC_STANDIN_DEVICES", "-1"), "does not start"),
+        ("cuda:3", ("SPHC_STANDIN_DEVICES", "2"), "there are devices `cuda:0` to `cuda:1`"),
+        ("cuda", ("SPHC_STANDIN_CAPABILITY", "7"), "compute capability 7.0"),
+        ("cuda", ("SPHC_STANDIN_MEGABYTES", "3"), "enough for a batch of about"),
+    ];
+    for (device, variable, expected) in cases {
+        let found = on(device, &[variable]);
+        assert!(found.contains(expected) && !found.contains("panicked"), "{device} {variable:?}\n{found}");
+    }
+}
+
+#[test]
+fn doctor_names_driver_device_compiler_and_cache() {
+    if !available() {
+        return;
+    }
+    let found = text(&sphc(&["doctor"], &[]));
+    for expected in
+        ["CUDA up to 13.0", "emulated device, compute capability 8.0", "nvrtc       13.99", "cubins      kept in"]
+    {
+        assert!(found.contains(expected), "{found}");
+    }
+    let nowhere = tempfile::tempdir().unwrap();
+    let found = text(&sphc(&["doctor"], &[("SPHC_CUDA_LIB", nowhere.path().to_str().unwrap())]));
+    for expected in ["no NVIDIA driver", "pip install nvidia-cuda-nvrtc"] {
+        assert!(found.contains(expected), "{found}");
+    }
+}

@@ -1,0 +1,158 @@
+//! Every kernel of every model, compiled by NVRTC to PTX for compute_80 and assembled for sm_80 and sm_90 by ptxas,
+//! which reports registers and spills. `tests/cuda/setup.sh` installs both; `SPHC_CUDA_LIB` says where.
+
+use crate::emulate::module::build;
+use cudarc::nvrtc::result;
+use sphc::kernel::cuda::{Arithmetic, CudaSource, Options, generate};
+use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// NVIDIA's assembler, if the tools are there. CI sets `SPHC_REQUIRE_NVRTC`, so that nothing is skipped there.
+fn assembler() -> Option<PathBuf> {
+    let required = std::env::var_os("SPHC_REQUIRE_NVRTC").is_some();
+    let libraries = std::env::var_os("SPHC_CUDA_LIB").map(PathBuf::from);
+    let found = libraries.and_then(|it| it.parent().map(|it| it.join("bin/ptxas"))).filter(|it| it.exists());
+    let found = found.filter(|_| sphc::runtime::cuda::probe().compiler.is_ok());
+    assert!(
+        found.is_some() || !required,
+        "tests/cuda/setup.sh installs NVRTC and ptxas; set SPHC_CUDA_LIB to what it prints"
+    );
+    if found.is_none() {
+        eprintln!("skipped: SPHC_CUDA_LIB names no NVRTC with a ptxas; tests/cuda/setup.sh installs them");
+    }
+    found
+}
+
+/// The kernels of a model in one arithmetic.
+fn kernels(model: &str, arithmetic: Arithmetic) -> Vec<CudaSource> {
+    let folder = tempfile::tempdir().unwrap();
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_sphc")).args(["compile", model, "-o"]).arg(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{model}\n{}", String::from_utf8_lossy(&output.stderr));
+    let text = std::fs::read_to_string(folder.path().join("plan.yaml")).unwrap();
+    let plan = sphc::plan::from_yaml("plan.yaml", &text).unwrap();
+    let options = Options { arithmetic, ..Options::default() };
+    plan.kernels.iter().map(|it| generate(it, &options)).collect()
+}
+
+fn ptx(text: &str) -> Result<Vec<u8>, String> {
+    let text = CString::new(text).unwrap();
+    let program = result::create_program(&text, Some(c"kernel.cu")).unwrap();
+    // SAFETY: `program` is alive until it is destroyed at the end.
+    unsafe {
+        let options = ["--gpu-architecture=compute_80", "--std=c++17"];
+        let made = match result::compile_program(program, &options) {
+            Ok(()) => Ok(result::get_ptx(program)
+                .unwrap()
+                .into_iter()
+                .map(|it| it as u8)
+                .take_while(|it| *it != 0)
+                .collect::<Vec<u8>>()),
+            Err(_) => {
+                let log = result::get_program_log(program).unwrap_or_default();
+                Err(String::from_utf8_lossy(&log.into_iter().map(|it| it as u8).collect::<Vec<u8>>()).into_owned())
+            }
+        };
+        result::destroy_program(program).unwrap();
+        made
+    }
+}
+
+/// What ptxas says about each entry: name, registers, bytes spilled.
+fn assemble(assembler: &Path, folder: &Path, ptx: &[u8], architecture: &str) -> Vec<(String, u32, u32)> {
+    let file = folder.join("kernel.ptx");
+    std::fs::write(&file, ptx).unwrap();
+    let output = Command::new(assembler)
+        .args(["-v", "-arch", architecture, "-o"])
+        .arg(folder.join("kernel.cubin"))
+        .arg(&file)
+        .output()
+        .unwrap();
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{architecture}\n{text}");
+    let number = |line: &str, before: &str| -> u32 {
+        let end = line.find(before).unwrap_or_else(|| panic!("no `{before}` in {line}"));
+        line[..end].trim_end().rsplit([' ', ',']).next().unwrap().parse().unwrap()
+    };
+    let mut found = Vec::new();
+    let (mut name, mut spilled) = (String::new(), 0);
+    for line in text.lines() {
+        if let Some((_, rest)) = line.split_once("Function properties for ") {
+            name = rest.trim().to_owned();
+        } else if line.contains("bytes spill stores") {
+            spilled = number(line, "bytes spill stores") + number(line, "bytes spill loads");
+        } else if line.contains("Used ") && line.contains(" registers") {
+            found.push((name.clone(), number(line, "registers"), spilled));
+        }
+    }
+    found
+}
+
+/// Most registers by architecture and entry of one text, as lines; kept on disk, as compiling takes a while.
+fn report(assembler: &Path, source: &CudaSource) -> String {
+    let tools = std::fs::metadata(assembler).map_or(0, |it| it.len()).to_string();
+    let (folder, _) = build("assembled", &[&source.text, &tools], |folder| {
+        let mut lines = String::new();
+        match ptx(&source.text) {
+            Ok(ptx) => {
+                for architecture in ["sm_80", "sm_90"] {
+                    for (entry, registers, spilled) in assemble(assembler, folder, &ptx, architecture) {
+                        lines += &format!("{architecture} {entry} {registers} {spilled}\n");
+                    }
+                }
+            }
+            Err(log) => lines = format!("error {log}"),
+        }
+        std::fs::write(folder.join("report"), lines).unwrap();
+    });
+    std::fs::read_to_string(folder.join("report")).unwrap()
+}
+
+#[test]
+fn every_kernel_of_every_model_compiles_and_nothing_spills() {
+    let Some(assembler) = assembler() else { return };
+    let mut models: Vec<PathBuf> = std::fs::read_dir("models").unwrap().map(|it| it.unwrap().path()).collect();
+    models.retain(|it| it.extension().is_some_and(|it| it == "sph"));
+    models.sort();
+    let mut sources = BTreeMap::new();
+    for model in &models {
+        for arithmetic in [Arithmetic::F32, Arithmetic::Tf32, Arithmetic::Bf16] {
+            for source in kernels(model.to_str().unwrap(), arithmetic) {
+                sources.insert(source.text.clone(), source);
+            }
+        }
+    }
+    let sources: Vec<CudaSource> = sources.into_values().collect();
+    let next = AtomicUsize::new(0);
+    let reports = Mutex::new(vec![String::new(); sources.len()]);
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, |it| it.get()) {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(source) = sources.get(at) else { break };
+                    let report = report(&assembler, source);
+                    reports.lock().unwrap()[at] = report;
+                }
+            });
+        }
+    });
+    // Most registers per architecture and entry.
+    let mut most: BTreeMap<(String, String), u32> = BTreeMap::new();
+    for (source, report) in sources.iter().zip(reports.into_inner().unwrap()) {
+        assert!(!report.starts_with("error"), "{report}\n{}", source.text);
+        for line in report.lines() {
+            let mut words = line.split(' ');
+            let mut word = || words.next().unwrap().to_owned();
+            let (architecture, entry, registers, spilled) = (word(), word(), word(), word());
+            assert_eq!(spilled, "0", "{line}\n{}", source.text);
+            let of = most.entry((entry, architecture)).or_default();
+            *of = (*of).max(registers.parse().unwrap());
+        }
+    }
+    eprintln!("{} kernels; most registers: {most:?}", sources.len());
+}

@@ -1,0 +1,74 @@
+// A stand-in for NVRTC: compiles a text with g++ against the emulator's header. HEADER and DRIVER, the paths of
+// emulate.h and of the stand-in driver, are given when this file is compiled.
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <set>
+#include <sstream>
+#include <string>
+#include <unistd.h>
+
+namespace {
+
+struct Program { std::string text, log, image; };
+
+std::string contents(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    std::stringstream all;
+    all << file.rdbuf();
+    return all.str();
+}
+
+// Names of the entries: what follows `__global__ void`, after launch bounds if any.
+std::set<std::string> entries(const std::string& text) {
+    std::set<std::string> names;
+    const std::string mark = "extern \"C\" __global__ void";
+    for (size_t at = text.find(mark); at != std::string::npos; at = text.find(mark, at + 1)) {
+        size_t from = at + mark.size();
+        const size_t bounds = text.find("__launch_bounds__(", from), open = text.find('(', from);
+        if (bounds < open) from = text.find(')', open) + 1;
+        from = text.find_first_not_of(" \n", from);
+        names.insert(text.substr(from, text.find('(', from) - from));
+    }
+    return names;
+}
+
+}  // namespace
+
+extern "C" {
+
+int nvrtcVersion(int* major, int* minor) { return *major = 13, *minor = 99, 0; }
+int nvrtcCreateProgram(Program** to, const char* text, const char*, int, const char**, const char**) {
+    *to = new Program{text, "", ""};
+    return 0;
+}
+int nvrtcDestroyProgram(Program** program) { return delete *program, *program = nullptr, 0; }
+int nvrtcCompileProgram(Program* program, int, const char**) {
+    char folder[] = "/tmp/sphc-nvrtc-XXXXXX";
+    if (!mkdtemp(folder)) return 1;
+    const std::string base = folder, source = base + "/kernel.cpp", library = base + "/kernel.so", log = base + "/log";
+    std::string text = program->text;
+    for (auto& name : entries(text)) text += "EMULATE_ENTRY(" + name + ")\n";
+    std::ofstream(source) << text;
+    const std::string command = "g++ -std=c++17 -O1 -shared -fPIC -w -include '" HEADER "' -o " + library + " " + source +
+                                " '" DRIVER "' 2> " + log;
+    const int status = system(command.c_str());
+    program->log = contents(log);
+    if (status == 0) {
+        const std::string image = contents(library);
+        const uint64_t header[2] = {0x5350484354414e44ull, image.size()};
+        program->image = std::string((const char*)header, sizeof header) + image;
+    }
+    for (auto& it : {source, library, log}) unlink(it.c_str());
+    rmdir(folder);
+    return status ? 6 : 0;
+}
+int nvrtcGetProgramLogSize(Program* program, size_t* size) { return *size = program->log.size() + 1, 0; }
+int nvrtcGetProgramLog(Program* program, char* to) { return memcpy(to, program->log.c_str(), program->log.size() + 1), 0; }
+int nvrtcGetCUBINSize(Program* program, size_t* size) { return *size = program->image.size(), 0; }
+int nvrtcGetCUBIN(Program* program, char* to) { return memcpy(to, program->image.data(), program->image.size()), 0; }
+const char* nvrtcGetErrorString(int) { return "the stand-in cannot compile"; }
+
+}  // extern "C"
