@@ -72,8 +72,11 @@ pub fn check(
     let broken = sink.has_errors() || found.iter().any(|it| it.code == Code::E0001);
     let graph = graph.filter(|_| !broken);
     let skipped = skipped_text(&ast, &found, &sources);
-    for it in found.into_iter().filter(|it| !broken || stands_alone(it, &skipped, &sources)) {
-        sink.push(it);
+    let missing = found.iter().any(|it| it.code == Code::E0109);
+    for it in found {
+        if (!broken || stands_alone(&it, &skipped, &sources)) && !(missing && may_be_imported(&it)) {
+            sink.push(it);
+        }
     }
     let typed = graph.clone().and_then(|it| {
         verified(&it, "lower");
@@ -105,6 +108,11 @@ fn stands_alone(it: &Diagnostic, skipped: &str, sources: &Sources) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether an unknown name may be one of a file that could not be imported: it is like no other name.
+fn may_be_imported(it: &Diagnostic) -> bool {
+    matches!(it.code, Code::E0101 | Code::E0102) && !it.helps.iter().any(|it| it.text.contains("did you mean"))
 }
 
 /// Differentiates, fuses and plans. `hash` identifies what the graph was made from.

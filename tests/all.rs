@@ -5,6 +5,7 @@
 mod acceptance;
 mod agreement;
 mod cli;
+mod codes;
 mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;

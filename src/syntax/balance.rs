@@ -115,14 +115,14 @@ fn items<'a>(text: &'a str, tokens: &'a [Token]) -> impl Iterator<Item = &'a [To
 
 fn is_head(text: &str, tokens: &[Token], at: usize) -> bool {
     let (head, next) = (tokens[at], tokens.get(at + 1).map(|it| it.kind));
-    head.start == scan::line_start(text, head.start)
-        && match &text[head.start..head.end] {
-            "import" => matches!(next, Some(TokenKind::String | TokenKind::OpenString)),
-            "train" => next == Some(TokenKind::Open('{')),
-            "param" | "operator" | "fn" | "block" => next == Some(TokenKind::Word),
-            "model" => matches!(next, Some(TokenKind::Word | TokenKind::Open('{'))),
-            _ => false,
-        }
+    let heads = match &text[head.start..head.end] {
+        "import" => matches!(next, Some(TokenKind::String | TokenKind::OpenString)),
+        "train" => next == Some(TokenKind::Open('{')),
+        "param" | "operator" | "fn" | "block" => next == Some(TokenKind::Word),
+        "model" => matches!(next, Some(TokenKind::Word | TokenKind::Open('{'))),
+        _ => false,
+    };
+    heads && head.start == scan::line_start(text, head.start)
 }
 
 /// A bracket, real or inserted.

@@ -1,0 +1,45 @@
+//! The explanations of diagnostics: the first example of each page makes the mistake, the last does not.
+
+use sphc::diag::{Code, render};
+use sphc::pipeline;
+
+/// Explained before it is checked for, or not to be shown by a file alone.
+const WITHOUT_EXAMPLE: [Code; 2] = [Code::E0107, Code::E0401];
+
+fn examples(page: &str) -> Vec<&str> {
+    page.split("```sph\n").skip(1).map(|it| it.split("```").next().unwrap()).collect()
+}
+
+/// The codes a text gets, and how they look.
+fn check(text: &str) -> (Vec<Code>, String) {
+    let blocks = "block unit(x, filters: int) {\n    relu(conv(x, filters))\n}\n";
+    let mut load =
+        |path: &str| if path == "blocks.sph" { Ok(blocks.to_owned()) } else { Err("no such file".to_owned()) };
+    let checked = pipeline::check("example.sph", text, &mut load, &crate::lower::settings(&[]));
+    let codes = checked.diagnostics.iter().map(|it| it.code).collect();
+    (codes, render::render(&checked.diagnostics, &checked.sources, false))
+}
+
+#[test]
+fn each_page_has_a_wrong_example_and_its_correction() {
+    let mut wrong = String::new();
+    for &code in Code::ALL {
+        let examples = examples(code.explanation());
+        if WITHOUT_EXAMPLE.contains(&code) {
+            continue;
+        }
+        let [mistake, correction] = examples[..] else {
+            wrong += &format!("{}: {} examples\n", code.name(), examples.len());
+            continue;
+        };
+        let (codes, shown) = check(mistake);
+        if codes.is_empty() || codes.iter().any(|it| *it != code) {
+            wrong += &format!("the mistake of {} is reported as\n{shown}\n", code.name());
+        }
+        let (codes, shown) = check(correction);
+        if !codes.is_empty() {
+            wrong += &format!("the correction of {} is reported as\n{shown}\n", code.name());
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
