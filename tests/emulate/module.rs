@@ -56,6 +56,7 @@ fn hash(parts: &[&str]) -> String {
 
 /// A folder that `make` fills, once per content of `parts`, and a folder beside it to keep things in. What `make` writes
 /// may name the folder, so it is locked while it is made.
+#[cfg(feature = "cuda")]
 pub(crate) fn build(name: &str, parts: &[&str], make: impl FnOnce(&Path)) -> (PathBuf, PathBuf) {
     let id = hash(parts);
     let (made, kept) = (folder().join(format!("{name}-{id}")), folder().join(format!("{name}-{id}-kept")));
