@@ -60,7 +60,7 @@ impl Case {
     /// Runs everywhere; `tolerance` is relative to the largest entry, in f32; in f64 it is 1e-12.
     fn check(self, tolerance: f64) {
         let inputs = self.inputs;
-        check(self.b.finish(), &inputs, tolerance, 1e-12, 1);
+        check(self.b.finish(), &inputs, [tolerance, 1e-12], 1e-30, 1);
     }
 }
 
@@ -73,9 +73,10 @@ fn session(plan: &Arc<Plan>, backend: CpuBackend, inputs: &BTreeMap<String, (Ten
     session
 }
 
-fn close(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
+/// Compares relative to the tensor's largest entry, or to `floor` when that is smaller.
+fn close(what: &str, found: &[f64], expected: &[f64], tolerance: f64, floor: f64) {
     assert_eq!(found.len(), expected.len(), "{what}");
-    let largest = expected.iter().filter(|it| it.is_finite()).fold(1e-30f64, |a, b| a.max(b.abs()));
+    let largest = expected.iter().filter(|it| it.is_finite()).fold(floor, |a, b| a.max(b.abs()));
     for (at, (x, y)) in found.iter().zip(expected).enumerate() {
         let fine = x == y || (x - y).abs() <= tolerance * largest || (x.is_nan() && y.is_nan());
         assert!(fine, "{what}[{at}]: {x} instead of {y}, off by {:e} of {largest}", (x - y).abs() / largest);
@@ -83,7 +84,7 @@ fn close(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
 }
 
 /// Runs a graph in both precisions, with and without vector instructions, with 1, 2 and 4 threads.
-fn check(typed: Typed, inputs: &BTreeMap<String, (Tensor, DType)>, narrow: f64, wide: f64, steps: usize) {
+fn check(typed: Typed, inputs: &BTreeMap<String, (Tensor, DType)>, [narrow, wide]: [f64; 2], floor: f64, steps: usize) {
     let graph = typed.graph().clone();
     for (precision, tolerance) in [(Precision::F32, narrow), (Precision::F64, wide)] {
         let plan = Arc::new(compile(typed.clone(), precision).1);
@@ -126,7 +127,7 @@ fn check(typed: Typed, inputs: &BTreeMap<String, (Tensor, DType)>, narrow: f64, 
                         if found.is_empty() && !expected.is_empty() {
                             continue;
                         }
-                        close(&format!("{precision:?} {at} {name}"), found, expected, tolerance);
+                        close(&format!("{precision:?} {at} {name}"), found, expected, tolerance, floor);
                         let same = found.iter().zip(single).all(|(a, b)| a.to_bits() == b.to_bits());
                         assert!(at == 3 || same, "{precision:?} {name}: other bits with other threads");
                     }
@@ -359,14 +360,16 @@ fn pictures_are_drawn_and_augmented_as_defined() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn random_graphs_agree(raw in random_graph()) {
         let image = (0..2 * 3 * 4 * 3).map(|it| (f64::from(it) * 0.7).sin()).collect();
         let inputs = [("image".to_owned(), (Tensor::new([2, 3, 4, 3], image), DType::Real))].into();
         // Chains of squares and sums amplify f32's rounding without bound: there only the bits count.
-        check(build(&raw), &inputs, f64::INFINITY, 1e-9, 2);
+        // A sum of numbers of order 1 that is 0 is 0 only up to their rounding, which depends on the order of
+        // the sum: relative to the result, any difference would be infinite.
+        check(build(&raw), &inputs, [f64::INFINITY, 1e-9], 1e-3, 2);
     }
 
     #[test]
