@@ -374,3 +374,23 @@ fn fmt_lays_out_once_and_leaves_what_does_not_parse() {
     assert!(errors(&output).contains("left as it is"), "{}", errors(&output));
     assert_eq!(fs::read_to_string(place.path("broken.sph")).unwrap(), "model M {");
 }
+
+#[test]
+fn the_recipe_decides_the_precision_unless_the_flag_does() {
+    let place = Place::new();
+    let wide = MODEL.replace("    batch      16", "    batch      16\n    precision  f64");
+    fs::write(place.path("wide.sph"), wide).unwrap();
+    let precision = |words: &str| {
+        let plan = place.succeeds(words);
+        plan.lines().find(|it| it.starts_with("precision")).unwrap().to_owned()
+    };
+    assert_eq!(precision("compile wide.sph --emit plan"), "precision: f64");
+    assert_eq!(precision("compile wide.sph --emit plan --precision f32"), "precision: f32");
+    assert_eq!(precision("compile tiny.sph --emit plan"), "precision: f32");
+    // A plan keeps the precision that it was compiled for; a flag that says another is refused.
+    place.succeeds("compile wide.sph -o out");
+    place.succeeds("train out/plan.yaml --iterations 1 --run run");
+    let output = place.sphc("train out/plan.yaml --precision f32 --iterations 1 --run other");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(errors(&output).contains("another precision"), "{}", errors(&output));
+}

@@ -3,8 +3,8 @@
 use sphc::diag::{Code, render};
 use sphc::pipeline;
 
-/// Explained before it is checked for, or not to be shown by a file alone.
-const WITHOUT_EXAMPLE: [Code; 2] = [Code::E0107, Code::E0401];
+/// Not to be shown by a file alone: it is about `--set`.
+const WITHOUT_EXAMPLE: [Code; 1] = [Code::E0107];
 
 fn examples(page: &str) -> Vec<&str> {
     page.split("```sph\n").skip(1).map(|it| it.split("```").next().unwrap()).collect()

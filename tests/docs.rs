@@ -81,3 +81,16 @@ fn what_the_readme_quotes_of_a_broken_file_is_what_is_said() {
     let trimmed = |text: &str| text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n").trim().to_owned();
     assert_eq!(trimmed(&found), trimmed(quoted));
 }
+
+#[test]
+fn the_language_page_names_every_operator_function_and_layer() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/language.md")).unwrap();
+    let prelude = fs::read_to_string(root.join("src/lower/prelude.sph")).unwrap();
+    let defined = prelude.lines().filter_map(|it| it.strip_prefix("operator ").or_else(|| it.strip_prefix("fn ")));
+    let mut names: Vec<&str> = defined.map(|it| it.split(['(', ' ']).next().unwrap()).collect();
+    assert!(20 <= names.len(), "only {} definitions", names.len());
+    names.extend(["sphere_conv", "conv", "dense", "batch_norm", "max_pool", "avg_pool", "global_avg_pool", "flatten"]);
+    names.retain(|it| !page.contains(&format!("`{it}`")) && !page.contains(&format!("`{it}(")));
+    assert!(names.is_empty(), "not documented: {names:?}");
+}

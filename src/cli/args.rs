@@ -3,6 +3,7 @@
 use super::failure::Failure;
 use clap::{Args, ValueEnum};
 use sphc::data::{self, CATALOG, Dataset, Entry, Place};
+use sphc::ir::Recipe;
 use sphc::kernel::cuda::Arithmetic;
 use sphc::lower::{DataInfo, Settings};
 use sphc::plan::Precision;
@@ -133,6 +134,20 @@ pub(super) enum PrecisionArg {
 }
 
 impl PrecisionArg {
+    /// The flag, or else what the file's recipe says, or else f32.
+    pub(super) fn decide(flag: Option<Self>, recipe: Option<&Recipe>) -> Self {
+        let named = || recipe?.precision.as_deref().and_then(|it| Self::from_str(it, false).ok());
+        flag.or_else(named).unwrap_or_default()
+    }
+
+    /// How a plan that is compiled already stores its reals.
+    pub(super) fn of_plan(precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Self::F32,
+            Precision::F64 => Self::F64,
+        }
+    }
+
     /// What the compiler can make of it.
     pub(super) fn get(self) -> Result<Precision, Failure> {
         match self {

@@ -35,7 +35,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Outcome {
     device::check(&args.device)?;
-    let precision = args.device.precision.get()?;
+    let precision = args.device.precision;
     let recipe = RecipeArgs { batch: args.batch, ..RecipeArgs::default() };
     let mut settings = args::settings(&args.set, &recipe);
     let usual = load::compile(&args.file, settings.clone(), precision)?;
@@ -49,7 +49,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     let flops: u64 =
         model.compiled.fused.phases.get(&Phase::Step).iter().flat_map(|it| it.iter()).map(|it| it.flops).sum();
     let launches = model.compiled.plan.phases.get(&Phase::Step).map_or(0, |it| it.launches.len());
-    let (mut session, device) = device::open(&args.device, model.compiled.plan)?;
+    let (mut session, device) = device::open(&args.device, model.precision, model.compiled.plan)?;
     train::bind(&mut session, data)?;
 
     // Pages are touched and caches filled by the first steps.

@@ -28,9 +28,9 @@ pub(super) struct Args {
     /// Print how long each pass took, on standard error
     #[arg(long)]
     timings: bool,
-    /// Arithmetic and storage
-    #[arg(long, value_enum, default_value_t)]
-    precision: args::PrecisionArg,
+    /// Arithmetic and storage; what the recipe says unless given, else f32
+    #[arg(long, value_enum)]
+    precision: Option<args::PrecisionArg>,
     #[command(flatten)]
     set: SetArgs,
     #[command(flatten)]
@@ -63,7 +63,6 @@ enum Target {
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
-    let precision = args.precision.get()?;
     let mut settings = args::settings(&args.set, &args.recipe);
     if let Some(wanted) = &args.recipe.data {
         settings.data = Some(args::info(&args::read_data(wanted)?.0));
@@ -81,7 +80,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         load::demand(&checked)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let model = load::compile(&args.file, settings, precision)?;
+    let model = load::compile(&args.file, settings, args.precision)?;
     let compiled = &model.compiled;
     if args.timings {
         let timings = model.checked.timings.iter().chain(&compiled.timings);
@@ -94,7 +93,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         Some(Stage::Grad) => write!(out, "{}", compiled.training.graph())?,
         Some(Stage::Fused) => write!(out, "{}", compiled.fused)?,
         Some(Stage::Kernels) if args.target == Target::Cuda => {
-            for (name, text) in cuda_texts(&compiled.plan, args.precision) {
+            for (name, text) in cuda_texts(&compiled.plan, model.precision) {
                 write!(out, "// {name}\n{text}")?;
             }
         }
@@ -105,7 +104,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     if let Some(directory) = &args.output {
         let path = write_plan(directory, &compiled.plan)?;
         if args.target == Target::Cuda {
-            for (name, text) in cuda_texts(&compiled.plan, args.precision) {
+            for (name, text) in cuda_texts(&compiled.plan, model.precision) {
                 write_file(&directory.join(name), &text)?;
             }
         }

@@ -14,9 +14,9 @@ pub(super) struct DeviceArgs {
     /// auto, cpu, or cuda[:N]
     #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = parse_device)]
     pub(super) device: Device,
-    /// Arithmetic and storage
-    #[arg(long, value_enum, default_value_t)]
-    pub(super) precision: PrecisionArg,
+    /// Arithmetic and storage; what the recipe says unless given, else f32
+    #[arg(long, value_enum)]
+    pub(super) precision: Option<PrecisionArg>,
     /// CPU threads; as many as there are cores unless given
     #[arg(long, value_name = "N", value_parser = super::args::positive)]
     pub(super) threads: Option<u64>,
@@ -40,30 +40,35 @@ fn parse_device(text: &str) -> Result<Device, String> {
     }
 }
 
-/// Fails early for a device or precision that this build or machine does not have.
+/// Fails early for a device or a `--precision` that this build or machine does not have.
 pub(super) fn check(args: &DeviceArgs) -> Result<(), Failure> {
+    check_with(args, args.precision.unwrap_or_default())
+}
+
+fn check_with(args: &DeviceArgs, precision: PrecisionArg) -> Result<(), Failure> {
     if let Device::Cuda(number) = args.device {
         gpu::check(number)?;
     }
-    let gpu_only = matches!(args.precision, PrecisionArg::Tf32 | PrecisionArg::Bf16);
+    let gpu_only = matches!(precision, PrecisionArg::Tf32 | PrecisionArg::Bf16);
     if gpu_only && args.device == Device::Cpu {
         return Err(Failure::new("the precisions tf32 and bf16 need a GPU", "use `--precision f32`"));
     }
-    args.precision.get()?;
+    precision.get()?;
     Ok(())
 }
 
-/// A session on the device, and one line that says which and why.
-pub(super) fn open(args: &DeviceArgs, plan: Plan) -> Result<(Session, String), Failure> {
-    check(args)?;
+/// A session on the device, and one line that says which and why. `precision` is what the plan was
+/// made for.
+pub(super) fn open(args: &DeviceArgs, precision: PrecisionArg, plan: Plan) -> Result<(Session, String), Failure> {
+    check_with(args, precision)?;
     let plan = Arc::new(plan);
     let (number, why) = match args.device {
         Device::Cpu => (None, String::new()),
         Device::Cuda(number) => (Some(number), String::new()),
-        Device::Auto if args.precision == PrecisionArg::F64 => (None, " (auto: f64 is for the CPU)".to_owned()),
+        Device::Auto if precision == PrecisionArg::F64 => (None, " (auto: f64 is for the CPU)".to_owned()),
         Device::Auto => match gpu::usable() {
             Ok(()) => (Some(0), " (auto: there is a GPU)".to_owned()),
-            Err(cause) if args.precision == PrecisionArg::F32 => (None, format!(" (auto: {cause})")),
+            Err(cause) if precision == PrecisionArg::F32 => (None, format!(" (auto: {cause})")),
             Err(cause) => {
                 let cause = format!("the precisions tf32 and bf16 need a GPU, and {cause}");
                 return Err(Failure::new(cause, "use `--precision f32`"));
@@ -71,7 +76,7 @@ pub(super) fn open(args: &DeviceArgs, plan: Plan) -> Result<(Session, String), F
         },
     };
     let backend: Box<dyn Backend> = match number {
-        Some(number) => gpu::open(plan.clone(), number, args.precision.arithmetic())?,
+        Some(number) => gpu::open(plan.clone(), number, precision.arithmetic())?,
         None => Box::new(CpuBackend::new(plan.clone(), args.threads.map(|it| it as usize))?),
     };
     let session = Session::new(plan, backend)?;

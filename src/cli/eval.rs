@@ -39,11 +39,11 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Outcome {
     device::check(&args.device)?;
     let recipe = RecipeArgs { data: args.data.clone(), batch: args.batch, ..RecipeArgs::default() };
-    let ready = load::ready(&args.file, &args.set, &recipe, args.device.precision.get()?)?;
+    let ready = load::ready(&args.file, &args.set, &recipe, args.device.precision)?;
     train::check_data(&ready.plan, &ready.data)?;
     let count = recipe_of(&ready.plan)?.classes;
     let weights = train::fitting(&args.weights, &ready.plan, Need::Inference)?;
-    let (mut session, _) = device::open(&args.device, ready.plan)?;
+    let (mut session, _) = device::open(&args.device, ready.precision, ready.plan)?;
     weights.load(&mut session, Need::Inference)?;
     let labels = ready.data.test.labels.clone();
     let names = ready.data.classes.clone();

@@ -1,12 +1,12 @@
 //! From a path on the command line to a checked model or a plan.
 
-use super::args::{self, RecipeArgs, SetArgs};
+use super::args::{self, PrecisionArg, RecipeArgs, SetArgs};
 use super::failure::Failure;
 use sphc::data::Dataset;
 use sphc::diag::{self, Sources};
 use sphc::lower::Settings;
 use sphc::pipeline::{self, Checked, Compiled};
-use sphc::plan::{self, Plan, Precision};
+use sphc::plan::{self, Plan};
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
@@ -57,25 +57,31 @@ pub(super) struct Model {
     pub(super) checked: Checked,
     /// What the compiler made.
     pub(super) compiled: Compiled,
+    /// What it was made for.
+    pub(super) precision: PrecisionArg,
 }
 
 /// Compiles a file for the data set that `data` tells, or for what is usual for the one it names.
-pub(super) fn compile(path: &Path, settings: Settings, precision: Precision) -> Result<Model, Failure> {
+pub(super) fn compile(path: &Path, settings: Settings, precision: Option<PrecisionArg>) -> Result<Model, Failure> {
     let checked = check(path, &settings)?;
     demand(&checked)?;
     finish(checked, &settings, precision)
 }
 
-fn finish(checked: Checked, settings: &Settings, precision: Precision) -> Result<Model, Failure> {
+fn finish(checked: Checked, settings: &Settings, flag: Option<PrecisionArg>) -> Result<Model, Failure> {
     let typed = checked.typed.clone().ok_or(Failure::Reported)?;
-    let hash = pipeline::hash(&checked.sources, settings, precision);
-    let compiled = pipeline::compile(typed, &checked.sources, precision, hash);
-    Ok(Model { checked, compiled })
+    let precision = PrecisionArg::decide(flag, typed.recipe.as_ref());
+    let stored = precision.get()?;
+    let hash = pipeline::hash(&checked.sources, settings, stored);
+    let compiled = pipeline::compile(typed, &checked.sources, stored, hash);
+    Ok(Model { checked, compiled, precision })
 }
 
 /// A plan with the data set it is for.
 pub(super) struct Ready {
     pub(super) plan: Plan,
+    /// What it was made for.
+    pub(super) precision: PrecisionArg,
     pub(super) data: Dataset,
     /// Where the data set was.
     pub(super) place: String,
@@ -89,9 +95,14 @@ pub(super) fn is_plan(path: &Path) -> bool {
 }
 
 /// Reads or makes the plan of `path` and reads its data set, whose sizes go into the plan.
-pub(super) fn ready(path: &Path, set: &SetArgs, recipe: &RecipeArgs, precision: Precision) -> Result<Ready, Failure> {
+pub(super) fn ready(
+    path: &Path,
+    set: &SetArgs,
+    recipe: &RecipeArgs,
+    flag: Option<PrecisionArg>,
+) -> Result<Ready, Failure> {
     if is_plan(path) {
-        return ready_plan(path, set, recipe, precision);
+        return ready_plan(path, set, recipe, flag);
     }
     let mut settings = args::settings(set, recipe);
     // Mistakes in the file come before a data set that is missing; with `--data` they need its sizes.
@@ -111,11 +122,12 @@ pub(super) fn ready(path: &Path, set: &SetArgs, recipe: &RecipeArgs, precision: 
     };
     let (data, place) = args::read_data(&wanted)?;
     settings.data = Some(args::info(&data));
-    let model = compile(path, settings, precision)?;
-    Ok(Ready { plan: model.compiled.plan, data, place, sources: model.checked.sources })
+    let model = compile(path, settings, flag)?;
+    let Model { checked, compiled, precision } = model;
+    Ok(Ready { plan: compiled.plan, precision, data, place, sources: checked.sources })
 }
 
-fn ready_plan(path: &Path, set: &SetArgs, recipe: &RecipeArgs, precision: Precision) -> Result<Ready, Failure> {
+fn ready_plan(path: &Path, set: &SetArgs, recipe: &RecipeArgs, flag: Option<PrecisionArg>) -> Result<Ready, Failure> {
     let fixed = [
         ("--set", !set.set.is_empty()),
         ("--batch", recipe.batch.is_some()),
@@ -131,7 +143,8 @@ fn ready_plan(path: &Path, set: &SetArgs, recipe: &RecipeArgs, precision: Precis
     }
     let text = read_text(path)?;
     let mut plan = plan::from_yaml(&path.display().to_string(), &text).map_err(Failure::from_error)?;
-    if precision != Precision::default() && precision != plan.precision {
+    let precision = flag.unwrap_or(PrecisionArg::of_plan(plan.precision));
+    if precision.get()? != plan.precision {
         return Err(Failure::new(
             format!("the plan `{}` is compiled for another precision", path.display()),
             "give `--precision` to `sphc compile`",
@@ -146,5 +159,5 @@ fn ready_plan(path: &Path, set: &SetArgs, recipe: &RecipeArgs, precision: Precis
     training.checkpoint_every = recipe.checkpoint_every.unwrap_or(training.checkpoint_every);
     let wanted = recipe.data.clone().unwrap_or_else(|| training.data.clone());
     let (data, place) = args::read_data(&wanted)?;
-    Ok(Ready { plan, data, place, sources: Sources::new() })
+    Ok(Ready { plan, precision, data, place, sources: Sources::new() })
 }

@@ -22,9 +22,9 @@ pub(super) struct Args {
     /// A table, a Graphviz graph of the layers, or JSON
     #[arg(long, value_enum, default_value_t)]
     format: View,
-    /// Arithmetic and storage
-    #[arg(long, value_enum, default_value_t)]
-    precision: args::PrecisionArg,
+    /// Arithmetic and storage; what the recipe says unless given, else f32
+    #[arg(long, value_enum)]
+    precision: Option<args::PrecisionArg>,
     #[command(flatten)]
     set: SetArgs,
     #[command(flatten)]
@@ -57,7 +57,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     if let Some(wanted) = &args.recipe.data {
         settings.data = Some(args::info(&args::read_data(wanted)?.0));
     }
-    let model = load::compile(&args.file, settings, args.precision.get()?)?;
+    let model = load::compile(&args.file, settings, args.precision)?;
     let rows = rows(&model);
     let text = match args.format {
         View::Table => as_table(&model, &rows),

@@ -45,9 +45,9 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Outcome {
     device::check(&args.device)?;
-    let ready = load::ready(&args.file, &args.set, &args.recipe, args.device.precision.get()?)?;
+    let ready = load::ready(&args.file, &args.set, &args.recipe, args.device.precision)?;
     let run = args.run.clone().unwrap_or_else(|| new_run(&args.file));
-    let Ready { plan, data, place, sources } = ready;
+    let Ready { plan, precision, data, place, sources } = ready;
     let training = recipe_of(&plan)?.clone();
     sphc::train::check_data(&plan, &data)?;
     if args.format == Format::Human {
@@ -83,7 +83,7 @@ pub(super) fn run(args: &Args) -> Outcome {
             .filter(|it| !it.path.starts_with('<'))
             .collect(),
     };
-    let (mut session, device) = device::open(&args.device, plan)?;
+    let (mut session, device) = device::open(&args.device, precision, plan)?;
     if args.format == Format::Human {
         let _ = writeln!(io::stderr(), "device: {device}");
     }
