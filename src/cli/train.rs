@@ -144,6 +144,11 @@ fn summary(args: &Args, run: &Path, manifest: &Manifest, report: &Report) -> Str
             report.step,
             report.seconds
         ));
+    } else {
+        lines.push(format!(
+            "trained       {} iterations in {:.1} s, without a test: the run is shorter than `evaluate every {}`",
+            report.step, report.seconds, manifest.training.evaluate_every
+        ));
     }
     lines.push(format!("run           {}: metrics.jsonl, curves.svg, config.yaml, checkpoints", run.display()));
     if let Some(checkpoint) = &report.checkpoint {

@@ -218,7 +218,9 @@ impl Trainer<'_> {
 
     fn evaluate_if_due(&mut self) -> Result<(), TrainError> {
         let step = self.step;
-        let due = is_due(step, self.training.evaluate_every) || step >= self.training.iterations;
+        // A run shorter than the interval was asked for no evaluation at all.
+        let ends = step >= self.training.iterations && step >= self.training.evaluate_every;
+        let due = is_due(step, self.training.evaluate_every) || ends;
         let done = self.lines.iter().rev().any(|it| matches!(it, Line::Tested(it) if it.iteration == step));
         if !due || done {
             return Ok(());
