@@ -28,3 +28,4 @@ mod penalties;
 mod plans;
 mod suite;
 mod syntax;
+mod views;

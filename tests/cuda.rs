@@ -164,3 +164,36 @@ fn doctor_names_driver_device_compiler_and_cache() {
         assert!(found.contains(expected), "{found}");
     }
 }
+
+#[test]
+fn a_plan_for_an_architecture_has_machine_code_for_every_kernel() {
+    if !available() {
+        return;
+    }
+    let out = tempfile::tempdir().unwrap();
+    let arguments = |folder: &str| {
+        let folder = out.path().join(folder);
+        ["compile", "models/digits.sph", "--arch", "sm_90", "-o"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain([folder.to_str().unwrap().to_owned()])
+            .collect::<Vec<_>>()
+    };
+    let run = |folder: &str, variables: &[(&str, &str)]| {
+        let arguments = arguments(folder);
+        sphc(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), variables)
+    };
+    assert!(run("with", &[]).status.success());
+    let count = |extension: &str| {
+        let entries = std::fs::read_dir(out.path().join("with")).unwrap();
+        entries.filter(|it| it.as_ref().unwrap().path().extension().is_some_and(|it| it == extension)).count()
+    };
+    assert!(0 < count("cu"));
+    assert_eq!(count("cu"), count("cubin"));
+
+    let nowhere = out.path().to_str().unwrap();
+    let output = run("without", &[("SPHC_CUDA_LIB", nowhere)]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output).contains("NVRTC, which compiles kernels, was not found"), "{}", text(&output));
+    assert!(!out.path().join("without").exists(), "nothing is half-written");
+}

@@ -25,6 +25,9 @@ pub(super) struct Args {
     /// What to compile for
     #[arg(long, value_enum, default_value_t)]
     target: Target,
+    /// Also compile the kernels for an architecture such as sm_90 and write the cubins; means `--target cuda`
+    #[arg(long, value_name = "ARCH", requires = "output", value_parser = architecture)]
+    arch: Option<String>,
     /// Print how long each pass took, on standard error
     #[arg(long)]
     timings: bool,
@@ -62,7 +65,17 @@ enum Target {
     Cuda,
 }
 
+fn architecture(text: &str) -> Result<String, String> {
+    let number = text.strip_prefix("sm_").map(|it| it.trim_end_matches(['a', 'f']));
+    match number.and_then(|it| it.parse::<u32>().ok()) {
+        Some(80..) => Ok(text.to_owned()),
+        Some(_) => Err("kernels need sm_80 or later".to_owned()),
+        None => Err("an architecture is written like sm_80 or sm_90".to_owned()),
+    }
+}
+
 pub(super) fn run(args: &Args) -> Outcome {
+    let target = if args.arch.is_some() { Target::Cuda } else { args.target };
     let mut settings = args::settings(&args.set, &args.recipe);
     if let Some(wanted) = &args.recipe.data {
         settings.data = Some(args::info(&args::read_data(wanted)?.0));
@@ -92,7 +105,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         Some(Stage::Typed) => write!(out, "{}", model.checked.typed.as_ref().ok_or(Failure::Reported)?.graph())?,
         Some(Stage::Grad) => write!(out, "{}", compiled.training.graph())?,
         Some(Stage::Fused) => write!(out, "{}", compiled.fused)?,
-        Some(Stage::Kernels) if args.target == Target::Cuda => {
+        Some(Stage::Kernels) if target == Target::Cuda => {
             for (name, text) in cuda_texts(&compiled.plan, model.precision) {
                 write!(out, "// {name}\n{text}")?;
             }
@@ -102,11 +115,14 @@ pub(super) fn run(args: &Args) -> Outcome {
         Some(Stage::Ast | Stage::Ir) | None => {}
     }
     if let Some(directory) = &args.output {
+        let texts = if target == Target::Cuda { cuda_texts(&compiled.plan, model.precision) } else { Vec::new() };
+        let cubins = args.arch.as_ref().map(|it| cubins(&texts, it)).transpose()?.unwrap_or_default();
         let path = write_plan(directory, &compiled.plan)?;
-        if args.target == Target::Cuda {
-            for (name, text) in cuda_texts(&compiled.plan, model.precision) {
-                write_file(&directory.join(name), &text)?;
-            }
+        for (name, text) in &texts {
+            write_file(&directory.join(name), text.as_bytes())?;
+        }
+        for ((name, _), cubin) in texts.iter().zip(&cubins) {
+            write_file(&directory.join(name).with_extension("cubin"), cubin)?;
         }
         let _ = writeln!(io::stderr(), "wrote {}", path.display());
     } else if args.emit.is_none() {
@@ -118,13 +134,13 @@ pub(super) fn run(args: &Args) -> Outcome {
 fn write_plan(directory: &Path, plan: &Plan) -> Result<PathBuf, Failure> {
     let text = plan::to_yaml(plan).map_err(Failure::from_error)?;
     let path = directory.join("plan.yaml");
-    write_file(&path, &text)?;
+    write_file(&path, text.as_bytes())?;
     Ok(path)
 }
 
-fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
+fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).and_then(|()| std::fs::write(path, text)).map_err(|cause| {
+    std::fs::create_dir_all(folder).and_then(|()| std::fs::write(path, bytes)).map_err(|cause| {
         Failure::new(format!("cannot write `{}`: {cause}", path.display()), "give a writable directory with `-o`")
     })
 }
@@ -138,6 +154,21 @@ fn cuda_texts(plan: &Plan, precision: args::PrecisionArg) -> Vec<(String, String
         (format!("kernel_{at:03}_{entry}.cu"), source.text)
     };
     plan.kernels.iter().enumerate().map(text).collect()
+}
+
+/// Machine code of each text.
+#[cfg(feature = "cuda")]
+fn cubins(texts: &[(String, String)], architecture: &str) -> Result<Vec<Vec<u8>>, Failure> {
+    use sphc::runtime::cuda::Compiler;
+    let texts: Vec<&str> = texts.iter().map(|it| it.1.as_str()).collect();
+    let images = Compiler::new().and_then(|it| it.compile_all(&texts, architecture));
+    let images = images.map_err(|it| Failure::new(it.cause, it.remedy))?;
+    Ok(images.into_iter().map(|it| it.bytes).collect())
+}
+
+#[cfg(not(feature = "cuda"))]
+fn cubins(_: &[(String, String)], _: &str) -> Result<Vec<Vec<u8>>, Failure> {
+    Err(Failure::new("this sphc was built without CUDA", "build it with the feature `cuda`, or leave out `--arch`"))
 }
 
 /// One block per distinct kernel.

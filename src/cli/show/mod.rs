@@ -1,15 +1,18 @@
 //! `sphc show`.
 
+mod picture;
+
 use super::args::{self, RecipeArgs, SetArgs};
 use super::failure::Outcome;
 use super::load::{self, Model};
 use super::table;
 use clap::ValueEnum;
 use serde_json::{Value, json};
-use sphc::ir::{Graph, Phase};
+use sphc::ir::{Graph, Layer, Phase};
 use sphc::pipeline::line_of;
 use sphc::plan::{Memory, Plan};
 use sphc::runtime;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -19,7 +22,7 @@ use std::process::ExitCode;
 pub(super) struct Args {
     /// A model file (.sph)
     file: PathBuf,
-    /// A table, a Graphviz graph of the layers, or JSON
+    /// A table, a picture of the layers (Graphviz or SVG), or JSON
     #[arg(long, value_enum, default_value_t)]
     format: View,
     /// Arithmetic and storage; what the recipe says unless given, else f32
@@ -36,6 +39,7 @@ enum View {
     #[default]
     Table,
     Dot,
+    Svg,
     Json,
 }
 
@@ -62,6 +66,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     let text = match args.format {
         View::Table => as_table(&model, &rows),
         View::Dot => as_dot(model.compiled.training.graph(), &rows),
+        View::Svg => picture::svg(model.compiled.training.graph(), &rows),
         View::Json => format!("{}\n", as_json(&model, &rows)),
     };
     io::stdout().write_all(text.as_bytes())?;
@@ -200,20 +205,13 @@ fn as_json(model: &Model, rows: &[Row]) -> Value {
     })
 }
 
-/// Layers as boxes; an edge where a layer's result is reached from another's through nodes of no
-/// layer's end.
-fn as_dot(graph: &Graph, rows: &[Row]) -> String {
-    let mut res =
-        format!("digraph \"{}\" {{\n  rankdir = TB;\n  node [shape = box, fontname = \"sans-serif\"];\n", graph.name);
-    for (at, row) in rows.iter().enumerate() {
-        let text = format!("{}\\n{}\\n{}", row.path, row.kind, shape(&row.shape)).replace('"', "'");
-        let _ = writeln!(res, "  l{at} [label = \"{text}\"];");
-    }
+/// For each layer, those whose results it is made from through nodes of no other layer's end.
+fn sources(graph: &Graph) -> Vec<BTreeSet<usize>> {
     let ends: Vec<_> = graph.layers.iter().map(|it| it.output).collect();
-    for (at, layer) in graph.layers.iter().enumerate() {
+    let of = |(at, layer): (usize, &Layer)| {
         let mut todo = graph.operands(layer.output);
-        let mut seen = std::collections::BTreeSet::new();
-        let mut sources = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
+        let mut sources = BTreeSet::new();
         while let Some(id) = todo.pop() {
             if !seen.insert(id) {
                 continue;
@@ -225,8 +223,22 @@ fn as_dot(graph: &Graph, rows: &[Row]) -> String {
                 _ => todo.extend(graph.operands(id)),
             }
         }
+        sources
+    };
+    graph.layers.iter().enumerate().map(of).collect()
+}
+
+/// Layers as boxes, for Graphviz.
+fn as_dot(graph: &Graph, rows: &[Row]) -> String {
+    let mut res =
+        format!("digraph \"{}\" {{\n  rankdir = TB;\n  node [shape = box, fontname = \"sans-serif\"];\n", graph.name);
+    for (at, row) in rows.iter().enumerate() {
+        let text = format!("{}\\n{}\\n{}", row.path, row.kind, shape(&row.shape)).replace('"', "'");
+        let _ = writeln!(res, "  l{at} [label = \"{text}\"];");
+    }
+    for (to, sources) in sources(graph).into_iter().enumerate() {
         for from in sources {
-            let _ = writeln!(res, "  l{from} -> l{at};");
+            let _ = writeln!(res, "  l{from} -> l{to};");
         }
     }
     res + "}\n"
