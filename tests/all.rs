@@ -13,6 +13,7 @@ mod docs;
 mod dumps;
 mod emulate;
 mod engines;
+mod events;
 mod fusion;
 mod golden;
 mod golden_layers;

@@ -1,5 +1,7 @@
-//! `metrics.jsonl`: one object per logged iteration and per evaluation, in full precision.
+//! `metrics.jsonl`: one object per logged iteration and per evaluation, in full precision; and beside it
+//! the same for TensorBoard.
 
+use super::events::Events;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
@@ -51,6 +53,7 @@ pub enum Line {
 #[derive(Debug)]
 pub struct Log {
     file: File,
+    events: Events,
 }
 
 impl Log {
@@ -63,14 +66,16 @@ impl Log {
             text.push(b'\n');
         }
         super::run_dir::write_atomically(path, &text)?;
-        Ok(Log { file: OpenOptions::new().append(true).open(path)? })
+        let directory = path.parent().unwrap_or(Path::new("."));
+        Ok(Log { file: OpenOptions::new().append(true).open(path)?, events: Events::start(directory, lines)? })
     }
 
     /// Appends a line.
     pub fn push(&mut self, line: &Line) -> io::Result<()> {
         let mut text = serde_json::to_vec(line)?;
         text.push(b'\n');
-        self.file.write_all(&text)
+        self.file.write_all(&text)?;
+        self.events.push(line)
     }
 
     /// Waits until all lines are on the disk.

@@ -4,6 +4,7 @@
 pub mod curves;
 mod error;
 mod evaluate;
+mod events;
 pub mod metrics;
 mod run_dir;
 mod trainer;
