@@ -36,6 +36,7 @@ pub mod plan;
 
 pub mod pipeline;
 pub mod runtime;
+pub mod verify;
 
 pub mod data;
 pub mod train;

@@ -29,4 +29,5 @@ mod penalties;
 mod plans;
 mod suite;
 mod syntax;
+mod verify;
 mod views;

@@ -119,6 +119,20 @@ fn training_with_tensor_cores_gives_the_losses_of_the_cpu() {
 }
 
 #[test]
+fn kernels_on_the_stand_in_are_verified_against_the_interpreter() {
+    if !available() {
+        return;
+    }
+    for precision in ["f32", "bf16"] {
+        let mut arguments = vec!["verify", "models/digits.sph", "--kernels-only", "--batch", "4"];
+        arguments.extend(["--set", "widths=[4,6]", "--device", "cuda", "--precision", precision]);
+        let output = sphc(&arguments, &[]);
+        assert!(output.status.success(), "{}", text(&output));
+        assert!(text(&output).contains("emulated device") && text(&output).contains("launches: all right"));
+    }
+}
+
+#[test]
 fn what_is_missing_is_named_with_its_remedy() {
     if !available() {
         return;

@@ -18,6 +18,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("plan", &["ir", "shape", "fuse", "kernel"]),
     ("pipeline", &["diag", "syntax", "ir", "lower", "shape", "autodiff", "interp", "fuse", "kernel", "plan"]),
     ("runtime", &["ir", "kernel", "plan"]),
+    ("verify", &["ir", "shape", "autodiff", "interp", "fuse", "kernel", "plan", "runtime"]),
     ("data", &[]),
     ("train", &["ir", "plan", "pipeline", "runtime", "data"]),
 ];

@@ -1,11 +1,10 @@
 //! A slow machine for plans, in f64 over bytes: what a launch means, without any speed. It poisons the
 //! arena before every phase and refuses plans whose buffers are in each other's way.
 
-use sphc::interp::{Env, Tensor, evaluate};
-use sphc::ir::{DType, Extern, Fill, Geometry, Init, NodeId, Op, Phase, Reduction, ScalarFn, Shape, Window};
-use sphc::kernel::{ConvKernel, ConvKind, KernelSpec, MapKernel, Store};
+use sphc::ir::{DType, Extern, Fill, Geometry, Init, Phase};
+use sphc::kernel::{KernelSpec, Store};
 use sphc::plan::{BufferId, BufferKind, Launch, Plan, Precision};
-use sphc::shape::Builder;
+use sphc::verify::execute;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A plan with memory.
@@ -122,129 +121,6 @@ impl Machine {
             None => self.fixed[id.0 as usize] = raw,
         }
     }
-}
-
-/// What a kernel computes.
-fn execute(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64) -> Vec<Vec<f64>> {
-    let real = |shape: Vec<usize>| (Shape(shape), DType::Real);
-    let one = |op: Op, shapes: Vec<(Shape, DType)>| vec![single(op, &shapes, inputs, seed)];
-    match spec {
-        KernelSpec::Map(kernel) => map(kernel, inputs),
-        KernelSpec::Copy { .. } => vec![inputs[0].clone()],
-        KernelSpec::Conv(ConvKernel { kind, geometry, n, input, output }) => {
-            let x = real([&[*n], &input[..]].concat());
-            let y = real([&[*n], &output[..]].concat());
-            let w = real(vec![geometry.kernel[0], geometry.kernel[1], input[2], output[2]]);
-            let size = [input[0], input[1]];
-            match kind {
-                ConvKind::Forward => one(Op::Conv(*geometry), vec![x, w]),
-                ConvKind::InputGrad => one(Op::ConvInputGrad { geometry: *geometry, size }, vec![y, w]),
-                ConvKind::FilterGrad => one(Op::ConvFilterGrad(*geometry), vec![x, y]),
-            }
-        }
-        KernelSpec::MatMul { m, n, k, transpose_a, transpose_b } => {
-            let a = if *transpose_a { vec![*k, *m] } else { vec![*m, *k] };
-            let b = if *transpose_b { vec![*n, *k] } else { vec![*k, *n] };
-            let op = Op::MatMul { transpose_a: *transpose_a, transpose_b: *transpose_b };
-            one(op, vec![real(a), real(b)])
-        }
-        KernelSpec::Window { kind, geometry, n, input, output } => {
-            let x = real([&[*n], &input[..]].concat());
-            let y = real(vec![*n, output[0], output[1], input[2]]);
-            let op = Op::Window { kind: *kind, geometry: *geometry };
-            match kind {
-                Window::Sum | Window::Max => one(op, vec![x]),
-                Window::SumGrad { .. } => one(op, vec![y]),
-                Window::MaxGrad => one(op, vec![x, y]),
-            }
-        }
-        KernelSpec::Transpose { shape, perm } => one(Op::Transpose(perm.clone()), vec![(shape.clone(), DType::Real)]),
-        KernelSpec::Gather { dtype, n, item, flip, crop } => {
-            let examples = inputs[0].len() / item.len();
-            let source = Shape([&[examples], &item.0[..]].concat());
-            let mut shapes = vec![(source, *dtype), (Shape(vec![*n]), DType::Int)];
-            shapes.extend((inputs.len() == 3).then(|| real(vec![*n, 3])));
-            one(Op::Gather { flip: *flip, crop: *crop }, shapes)
-        }
-        KernelSpec::Loss { kind, n, classes } => {
-            let mut shapes = vec![real(vec![*n, *classes]), (Shape(vec![*n]), DType::Int)];
-            shapes.extend((inputs.len() == 3).then(|| real(vec![*n])));
-            one(Op::Loss(*kind), shapes)
-        }
-        KernelSpec::Random { kind, len, stream } => {
-            let op = Op::Random { kind: *kind, shape: Shape(vec![*len]), stream: *stream };
-            one(op, vec![(Shape::scalar(), DType::Int)])
-        }
-    }
-}
-
-/// One op, by its definition.
-fn single(op: Op, shapes: &[(Shape, DType)], inputs: &[Vec<f64>], seed: u64) -> Vec<f64> {
-    let mut b = Builder::empty("one op");
-    let mut env = Env::new(b.graph(), seed);
-    let mut operands: Vec<NodeId> = Vec::new();
-    for (at, ((shape, dtype), values)) in shapes.iter().zip(inputs).enumerate() {
-        let name = at.to_string();
-        operands.push(b.named_input(&name, shape.clone(), *dtype));
-        env.bind(&name, Tensor::new(shape.clone(), values.clone()));
-    }
-    let root = b.add(op, &operands);
-    evaluate(b.graph(), &env, &[root]).remove(0).data
-}
-
-fn map(kernel: &MapKernel, inputs: &[Vec<f64>]) -> Vec<Vec<f64>> {
-    let space = Shape(kernel.dims.clone());
-    let places = |strides: &[usize]| -> Vec<usize> {
-        (0..space.len())
-            .map(|mut at| {
-                let mut place = 0;
-                for (&extent, &stride) in kernel.dims.iter().zip(strides).rev() {
-                    place += at % extent * stride;
-                    at /= extent;
-                }
-                place
-            })
-            .collect()
-    };
-    assert!(!kernel.dims.is_empty() && kernel.inputs.iter().all(|it| it.strides.last().is_some_and(|it| *it <= 1)));
-    let spread: Vec<Vec<f64>> = kernel
-        .inputs
-        .iter()
-        .zip(inputs)
-        .map(|(input, values)| places(&input.strides).into_iter().map(|it| values[it]).collect())
-        .collect();
-    let shapes: Vec<(Shape, DType)> = kernel.inputs.iter().map(|_| (space.clone(), DType::Real)).collect();
-    let evaluated = kernel.body.roots.iter().zip(&kernel.outputs).map(|(&root, output)| {
-        let body = ScalarFn { roots: vec![root], ..kernel.body.clone() };
-        let mut full = single(Op::Map { body, int: output.dtype == DType::Int }, &shapes, &spread, 0);
-        // Without operands a Map is one number.
-        if shapes.is_empty() {
-            full = vec![full[0]; space.len()];
-        }
-        match &output.store {
-            Store::Full => full,
-            Store::Reduce { kind, over } => {
-                let left: Vec<usize> =
-                    kernel.dims.iter().zip(over).map(|(&extent, &over)| if over { 1 } else { extent }).collect();
-                let mut step = 1;
-                let mut strides = vec![0; left.len()];
-                for (at, &extent) in left.iter().enumerate().rev() {
-                    if !over[at] {
-                        strides[at] = step;
-                    }
-                    step *= extent;
-                }
-                let start = if *kind == Reduction::Sum { 0.0 } else { f64::NEG_INFINITY };
-                let mut reduced = vec![start; step];
-                for (place, value) in places(&strides).into_iter().zip(full) {
-                    let to = &mut reduced[place];
-                    *to = if *kind == Reduction::Sum { *to + value } else { to.max(value) };
-                }
-                reduced
-            }
-        }
-    });
-    evaluated.collect()
 }
 
 /// Refuses plans whose buffers are in each other's way.

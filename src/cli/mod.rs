@@ -21,6 +21,7 @@ mod show;
 mod stop;
 mod table;
 mod train;
+mod verify;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -49,6 +50,8 @@ enum Command {
     Train(train::Args),
     /// Evaluate trained weights on the test set
     Eval(eval::Args),
+    /// Check gradients against differences, and the device's kernels against the interpreter
+    Verify(verify::Args),
     /// Measure the time of a step
     Bench(bench::Args),
     /// Draw the curves of runs
@@ -69,6 +72,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Compile(args) => compile::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Verify(args) => verify::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Plot(args) => plot::run(&args),
         Command::Data(args) => data::run(&args),

@@ -70,6 +70,12 @@ impl Session {
         self.backend.write(id, &encode(values, buffer.dtype, plan.precision))
     }
 
+    /// Replaces the numbers in a buffer; as many as it holds.
+    pub fn set(&mut self, id: BufferId, values: &[f64]) -> Result<(), RuntimeError> {
+        let bytes = encode(values, self.plan.buffers[id.0 as usize].dtype, self.plan.precision);
+        self.backend.write(id, &bytes)
+    }
+
     /// Runs one phase.
     pub fn run(&mut self, phase: Phase) -> Result<(), RuntimeError> {
         self.backend.run(phase)
@@ -93,7 +99,8 @@ impl Session {
         Some(BufferId(at as u32))
     }
 
-    fn values(&self, id: BufferId) -> Result<Vec<f64>, RuntimeError> {
+    /// The numbers in a buffer.
+    pub fn values(&self, id: BufferId) -> Result<Vec<f64>, RuntimeError> {
         let bytes = self.backend.read(id)?;
         Ok(decode(&bytes, self.plan.buffers[id.0 as usize].dtype, self.plan.precision))
     }

@@ -1,0 +1,189 @@
+//! `sphc verify`.
+
+use super::args::{self, Format, PrecisionArg, RecipeArgs, SetArgs, positive};
+use super::device::{self, DeviceArgs};
+use super::failure::Outcome;
+use super::{load, table};
+use serde_json::json;
+use sphc::kernel::cuda::Arithmetic;
+use sphc::lower::DataInfo;
+use sphc::verify::{self, GradientCheck, Gradients, KernelCheck, Roundings};
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A model (.sph)
+    file: PathBuf,
+    /// Examples at once; the kernels of a training are those of its own batch, which take longer
+    #[arg(long, value_name = "N", default_value = "2", value_parser = positive)]
+    batch: u64,
+    /// Leave the gradients out
+    #[arg(long)]
+    kernels_only: bool,
+    #[command(flatten)]
+    set: SetArgs,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// How results are printed
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub(super) fn run(args: &Args) -> Outcome {
+    device::check(&args.device)?;
+    let recipe = RecipeArgs { batch: Some(args.batch), ..RecipeArgs::default() };
+    let mut settings = args::settings(&args.set, &recipe);
+    let usual = load::compile(&args.file, settings.clone(), args.device.precision)?;
+    if let Some(it) = &usual.compiled.plan.training {
+        // Noise does for comparing, and a few batches of it reach around the end of an epoch.
+        let examples = 2 * it.batch + 1;
+        settings.data = Some(DataInfo {
+            name: it.data.clone(),
+            image: it.image,
+            classes: it.classes,
+            train_examples: examples,
+            test_examples: examples,
+        });
+    }
+    let model = load::compile(&args.file, settings, args.device.precision)?;
+    let threads = args.device.threads.map(|it| it as usize);
+    let gradients = if args.kernels_only { None } else { Some(verify::gradients(&model.compiled.training, threads)?) };
+    let gradients = gradients.as_ref();
+    let (mut session, device) = device::open(&args.device, model.precision, model.compiled.plan.spread())?;
+    verify::bind_noise(&mut session)?;
+    let kernels = verify::kernels(&mut session, &roundings(model.precision))?;
+
+    let checks = gradients.map_or(&[][..], |it| it.checks());
+    let passed = checks.iter().all(GradientCheck::passed) && kernels.iter().all(KernelCheck::passed);
+    if args.format == Format::Json {
+        write_json(checks, &kernels, &device, passed)?;
+    } else {
+        write_tables(gradients, &kernels, &device)?;
+    }
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// How a device rounds.
+fn roundings(precision: PrecisionArg) -> Roundings {
+    let half = |bits: i32| 2f64.powi(-bits);
+    let exact = Roundings { unit: half(24), conv: 0.0, matmul: 0.0, slope_floor: 1e-6 };
+    match (precision, precision.arithmetic()) {
+        (PrecisionArg::F64, _) => Roundings { unit: half(53), slope_floor: 1e-12, ..exact },
+        (_, Arithmetic::F32) => exact,
+        (_, Arithmetic::Tf32) => Roundings { conv: half(11), matmul: half(11), ..exact },
+        (_, Arithmetic::Bf16) => Roundings { conv: half(8), matmul: half(11), ..exact },
+    }
+}
+
+fn write_json(gradients: &[GradientCheck], kernels: &[KernelCheck], device: &str, passed: bool) -> io::Result<()> {
+    let mut out = io::stdout();
+    for it in gradients {
+        let object = json!({
+            "check": "gradient",
+            "parameter": it.parameter,
+            "slope": it.slope,
+            "error": it.error,
+            "bound": it.bound,
+            "passed": it.passed(),
+        });
+        writeln!(out, "{object}")?;
+    }
+    for it in kernels {
+        let object = json!({
+            "check": "kernel",
+            "phase": it.phase,
+            "launch": it.launch,
+            "layer": it.layer,
+            "kernel": it.kernel,
+            "line": it.line,
+            "compared": it.compared,
+            "error": it.error,
+            "bound": it.bound,
+            "passed": it.passed(),
+        });
+        writeln!(out, "{object}")?;
+    }
+    writeln!(out, "{}", json!({ "check": "all", "device": device, "passed": passed }))
+}
+
+fn write_tables(gradients: Option<&Gradients>, kernels: &[KernelCheck], device: &str) -> io::Result<()> {
+    let mut out = io::stdout();
+    let verdict = |passed: bool| if passed { String::new() } else { "WRONG".to_owned() };
+    let checks = gradients.map_or(&[][..], |it| it.checks());
+    match gradients {
+        Some(Gradients::NoLoss) => writeln!(out, "gradients: the file has no recipe, so there is no loss\n")?,
+        Some(Gradients::Stopped) => {
+            writeln!(out, "gradients: not compared, as the loss depends on a `stop`, which differences see through\n")?;
+        }
+        Some(Gradients::Compared(_)) | None => {}
+    }
+    if !checks.is_empty() {
+        let rows: Vec<Vec<String>> = checks
+            .iter()
+            .map(|it| {
+                let numbers = [it.slope, it.error, it.bound].map(|it| format!("{it:.1e}"));
+                let mut row = vec![it.parameter.clone(), table::grouped(it.len as u64)];
+                row.extend(numbers);
+                row.push(verdict(it.passed()));
+                row
+            })
+            .collect();
+        writeln!(out, "gradients of the loss against central differences, f64 on the CPU")?;
+        write!(out, "{}", table::render(&["parameter", ">numbers", ">slope", ">error", ">allowed", ""], &rows))?;
+        writeln!(out)?;
+    }
+    writeln!(out, "kernels on {device} against the interpreter")?;
+    let rows: Vec<Vec<String>> = by_layer(kernels)
+        .into_iter()
+        .map(|(it, launches)| {
+            let layer = if it.layer.is_empty() { "-".to_owned() } else { it.layer.clone() };
+            vec![
+                layer,
+                it.kernel.to_owned(),
+                launches.to_string(),
+                table::grouped(it.compared as u64),
+                format!("{:.1e}", it.error),
+                format!("{:.1e}", it.bound),
+                verdict(it.passed()),
+                if it.passed() { String::new() } else { format!("launch {} of {:?} {}", it.launch, it.phase, it.line) },
+            ]
+        })
+        .collect();
+    let header = ["layer", "kernel", ">launches", ">compared", ">error", ">allowed", "", ""];
+    write!(out, "{}", table::render(&header, &rows))?;
+    let wrong =
+        |all: usize, good: usize| if all == good { "all right".to_owned() } else { format!("{} WRONG", all - good) };
+    let good = checks.iter().filter(|it| it.passed()).count();
+    let right = kernels.iter().filter(|it| it.passed()).count();
+    writeln!(
+        out,
+        "\n{} gradients: {}; {} launches: {}",
+        checks.len(),
+        wrong(checks.len(), good),
+        kernels.len(),
+        wrong(kernels.len(), right)
+    )
+}
+
+/// The worst launch for each layer and kind of kernel, in order of their first launch, and how many there are.
+fn by_layer(kernels: &[KernelCheck]) -> Vec<(KernelCheck, usize)> {
+    let mut rows: Vec<(KernelCheck, usize)> = Vec::new();
+    let mut known: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for it in kernels {
+        let at = *known.entry((it.layer.as_str(), it.kernel)).or_insert(rows.len());
+        let Some((worst, count)) = rows.get_mut(at) else {
+            rows.push((it.clone(), 1));
+            continue;
+        };
+        let compared = worst.compared + it.compared;
+        if worst.share() < it.share() {
+            *worst = it.clone();
+        }
+        worst.compared = compared;
+        *count += 1;
+    }
+    rows
+}

@@ -1,0 +1,333 @@
+//! How far a device's numbers may be from the interpreter's: roundings, followed through a kernel.
+//!
+//! Nothing here is a tolerance that was tried out. A contraction's bound comes from the size of its
+//! products, a scalar expression's from letting every number in it move as far as roundings move it.
+
+use super::meaning::{execute, left_of, places};
+use crate::ir::{Binary, DType, ExprNode, Loss, Reduction, Unary, Window};
+use crate::kernel::{ConvKind, KernelSpec, MapKernel, Store};
+
+/// Roundings of a device.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Roundings {
+    /// Half the distance of 1 to the next number: 2^-24 in f32.
+    pub unit: f64,
+    /// The same of the factors of convolutions; 0 when they are not rounded.
+    pub conv: f64,
+    /// The same of the factors of matrix products.
+    pub matmul: f64,
+    /// The smallest `1 - a^2` that the slope of `asin` sees.
+    pub slope_floor: f64,
+}
+
+/// Numbers that a result should have, at the places that are compared.
+pub(super) struct Expected {
+    /// Places in the result; `None` is all of it.
+    pub(super) places: Option<Vec<usize>>,
+    pub(super) values: Vec<f64>,
+    pub(super) bounds: Vec<f64>,
+}
+
+impl Expected {
+    fn all(values: Vec<f64>, bounds: Vec<f64>) -> Self {
+        Self { places: None, values, bounds }
+    }
+
+    fn exact(values: Vec<f64>) -> Self {
+        Self { bounds: vec![0.0; values.len()], places: None, values }
+    }
+}
+
+/// Functions of a device's library are right to a few roundings.
+const LIBRARY: f64 = 8.0;
+
+/// The results of a kernel, with bounds.
+pub(super) fn expected(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64, roundings: &Roundings) -> Vec<Expected> {
+    match spec {
+        KernelSpec::Conv(_) | KernelSpec::MatMul { .. } => vec![contraction(spec, inputs, seed, roundings)],
+        KernelSpec::Map(kernel) => map(kernel, inputs, roundings),
+        KernelSpec::Window { kind: Window::Max, .. }
+        | KernelSpec::Transpose { .. }
+        | KernelSpec::Gather { .. }
+        | KernelSpec::Random { .. }
+        | KernelSpec::Copy { .. }
+        | KernelSpec::Loss { kind: Loss::Correct, .. } => {
+            execute(spec, inputs, seed).into_iter().map(Expected::exact).collect()
+        }
+        KernelSpec::Window { kind, geometry, .. } => {
+            // The last operand is what is added up.
+            let mut sizes = inputs.to_vec();
+            let last = sizes.len() - 1;
+            sizes[last].iter_mut().for_each(|it| *it = it.abs());
+            debug_assert!(*kind != Window::Max);
+            let terms = (geometry.kernel[0] * geometry.kernel[1]) as f64;
+            let sums = execute(spec, &sizes, seed).remove(0);
+            let bounds = sums.into_iter().map(|it| it * terms * roundings.unit).collect();
+            vec![Expected::all(execute(spec, inputs, seed).remove(0), bounds)]
+        }
+        KernelSpec::Loss { .. } => {
+            // Softmax and logarithm: a handful of library functions on numbers of the size of 1.
+            let scale = inputs.get(2).map_or(1.0, |it| it.iter().fold(0.0f64, |a, b| a.max(b.abs())));
+            let values = execute(spec, inputs, seed).remove(0);
+            let bounds = values.iter().map(|it| 8.0 * LIBRARY * roundings.unit * (scale + it.abs())).collect();
+            vec![Expected::all(values, bounds)]
+        }
+    }
+}
+
+/// At most this many channels of a contraction are computed the slow way.
+const CHANNELS: usize = 8;
+
+/// Evenly spread numbers below `extent`, the first and the last among them.
+fn picks(extent: usize) -> Vec<usize> {
+    let count = extent.min(CHANNELS);
+    (0..count).map(|it| if count == 1 { 0 } else { it * (extent - 1) / (count - 1) }).collect()
+}
+
+/// What is left of a tensor `[.., extent, inner]` when only some of `extent` are kept.
+fn keep(values: &[f64], extent: usize, inner: usize, picked: &[usize]) -> Vec<f64> {
+    let blocks = values.chunks_exact(extent * inner);
+    blocks.flat_map(|block| picked.iter().flat_map(|&it| &block[it * inner..][..inner])).copied().collect()
+}
+
+/// Some channels of a contraction, as a smaller contraction.
+struct Narrow {
+    spec: KernelSpec,
+    inputs: Vec<Vec<f64>>,
+    places: Vec<usize>,
+    /// Products added up for each element.
+    terms: usize,
+}
+
+fn narrow(spec: &KernelSpec, inputs: &[Vec<f64>]) -> Narrow {
+    match spec {
+        KernelSpec::Conv(conv) => {
+            let (mut small, [cin, cout]) = (*conv, [conv.input[2], conv.output[2]]);
+            let taps = conv.geometry.kernel[0] * conv.geometry.kernel[1];
+            let (inputs, rows, extent, picked, terms) = match conv.kind {
+                ConvKind::Forward => {
+                    let picked = picks(cout);
+                    small.output[2] = picked.len();
+                    let filter = keep(&inputs[1], cout, 1, &picked);
+                    let rows: Vec<usize> = (0..conv.n * conv.output[0] * conv.output[1]).collect();
+                    (vec![inputs[0].clone(), filter], rows, cout, picked, taps * cin)
+                }
+                ConvKind::InputGrad => {
+                    let picked = picks(cin);
+                    small.input[2] = picked.len();
+                    let filter = keep(&inputs[1], cin, cout, &picked);
+                    let rows: Vec<usize> = (0..conv.n * conv.input[0] * conv.input[1]).collect();
+                    (vec![inputs[0].clone(), filter], rows, cin, picked, taps * cout)
+                }
+                ConvKind::FilterGrad => {
+                    let (of_x, of_dy) = (picks(cin), picks(cout));
+                    small.input[2] = of_x.len();
+                    small.output[2] = of_dy.len();
+                    let given = vec![keep(&inputs[0], cin, 1, &of_x), keep(&inputs[1], cout, 1, &of_dy)];
+                    let rows = (0..taps).flat_map(|tap| of_x.iter().map(move |c| tap * cin + c)).collect();
+                    (given, rows, cout, of_dy, conv.n * conv.output[0] * conv.output[1])
+                }
+            };
+            let places = rows.into_iter().flat_map(|row| picked.iter().map(move |it| row * extent + it)).collect();
+            Narrow { spec: KernelSpec::Conv(small), inputs, places, terms }
+        }
+        KernelSpec::MatMul { m, n, k, transpose_a, transpose_b } => {
+            let picked = picks(*n);
+            let b = if *transpose_b { keep(&inputs[1], *n, *k, &picked) } else { keep(&inputs[1], *n, 1, &picked) };
+            let places = (0..*m).flat_map(|row| picked.iter().map(move |it| row * n + it)).collect();
+            let (transpose_a, transpose_b) = (*transpose_a, *transpose_b);
+            let spec = KernelSpec::MatMul { m: *m, n: picked.len(), k: *k, transpose_a, transpose_b };
+            Narrow { spec, inputs: vec![inputs[0].clone(), b], places, terms: *k }
+        }
+        _ => unreachable!("only contractions are narrowed"),
+    }
+}
+
+/// Sums of products. Roundings of many factors are like steps to either side: six times the root of the sum of
+/// squares covers them, and twice the result those of factors that are all alike. Adding up is off by the root of the
+/// number of terms, times four, of the sum of sizes.
+fn contraction(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64, roundings: &Roundings) -> Expected {
+    let factor = if matches!(spec, KernelSpec::Conv(_)) { roundings.conv } else { roundings.matmul };
+    let Narrow { spec, inputs, places, terms } = narrow(spec, inputs);
+    let values = execute(&spec, &inputs, seed).remove(0);
+    let squares: Vec<Vec<f64>> = inputs.iter().map(|it| it.iter().map(|it| it * it).collect()).collect();
+    let squares = execute(&spec, &squares, seed).remove(0);
+    let root = (terms as f64).sqrt();
+    let adding = roundings.unit * (8.0 + 4.0 * root) * root;
+    let bounds = squares
+        .iter()
+        .zip(&values)
+        .map(|(square, value)| square.sqrt() * (6.0 * 2f64.sqrt() * factor + adding) + 2.0 * factor * value.abs());
+    Expected { places: Some(places), bounds: bounds.collect(), values }
+}
+
+/// How far each value of a map may be off, and what is made of it by sums.
+fn map(kernel: &MapKernel, inputs: &[Vec<f64>], roundings: &Roundings) -> Vec<Expected> {
+    let all: Vec<Vec<usize>> = kernel.inputs.iter().map(|it| places(&kernel.dims, &it.strides)).collect();
+    let len: usize = kernel.dims.iter().product();
+    let mut near: Vec<Vec<Near>> = vec![Vec::with_capacity(len); kernel.outputs.len()];
+    let mut nodes = Vec::new();
+    for at in 0..len {
+        follow(&kernel.body.nodes, |input| inputs[input][all[input][at]], roundings, &mut nodes);
+        for (to, root) in near.iter_mut().zip(&kernel.body.roots) {
+            to.push(nodes[root.0 as usize]);
+        }
+    }
+    let values = execute(&KernelSpec::Map(kernel.clone()), inputs, 0);
+    let results = values.into_iter().zip(near).zip(&kernel.outputs);
+    results
+        .map(|((values, near), output)| {
+            if output.dtype != DType::Real {
+                return Expected::exact(values);
+            }
+            let bounds = match &output.store {
+                Store::Full => near.iter().map(|it| it.off).collect(),
+                Store::Reduce { kind, over } => {
+                    let (strides, count) = left_of(&kernel.dims, over);
+                    let root = (len as f64 / count as f64).sqrt();
+                    let adding = roundings.unit * (8.0 + 4.0 * root);
+                    let mut bounds = vec![0.0f64; count];
+                    for (place, it) in places(&kernel.dims, &strides).into_iter().zip(&near) {
+                        match kind {
+                            Reduction::Sum => bounds[place] += it.off + adding * it.value.abs(),
+                            Reduction::Max => bounds[place] = bounds[place].max(it.off),
+                        }
+                    }
+                    bounds
+                }
+            };
+            Expected::all(values, bounds)
+        })
+        .collect()
+}
+
+/// A number, and how far a device's may be from it.
+#[derive(Clone, Copy, Debug)]
+struct Near {
+    value: f64,
+    off: f64,
+}
+
+impl Near {
+    fn ends(self) -> [f64; 2] {
+        [self.value - self.off, self.value + self.off]
+    }
+}
+
+/// Evaluates all nodes, and lets their operands move as far as they may.
+fn follow(nodes: &[ExprNode], input: impl Fn(usize) -> f64, roundings: &Roundings, near: &mut Vec<Near>) {
+    near.clear();
+    for node in nodes {
+        let at = |it: crate::ir::Scalar| near[it.0 as usize];
+        let next = match *node {
+            // Constants of a device have its precision.
+            ExprNode::Const(it) => Near { value: it.0, off: rounding(it.0, roundings.unit) },
+            ExprNode::Input(it) => Near { value: input(it as usize), off: 0.0 },
+            ExprNode::Unary(op, a) => unary(op, at(a), roundings),
+            ExprNode::Binary(op, a, b) => binary(op, at(a), at(b), roundings.unit),
+            ExprNode::Select(c, a, b) => {
+                let (c, a, b) = (at(c), at(a), at(b));
+                let (taken, other) = if c.value != 0.0 { (a, b) } else { (b, a) };
+                let open = 0.0 < c.off && (c.ends()[0] <= 0.0) != (c.ends()[1] <= 0.0) || c.value.abs() < c.off;
+                let off = if open { taken.off.max((other.value - taken.value).abs() + other.off) } else { taken.off };
+                Near { value: taken.value, off }
+            }
+        };
+        near.push(next);
+    }
+}
+
+fn rounding(value: f64, unit: f64) -> f64 {
+    let exact = if unit < 1e-12 { true } else { f64::from(value as f32) == value };
+    if exact { 0.0 } else { value.abs() * unit }
+}
+
+fn unary(op: Unary, a: Near, roundings: &Roundings) -> Near {
+    let unit = roundings.unit;
+    // Functions of a library round inside as if their argument were another.
+    let (inside, outside) = match op {
+        Unary::Neg | Unary::Abs | Unary::Sign | Unary::Floor | Unary::Stop => (0.0, 0.0),
+        Unary::Sqrt => (0.0, 1.0),
+        Unary::Rsqrt | Unary::Atan | Unary::Tanh | Unary::Logistic => (1.0, LIBRARY),
+        Unary::Exp | Unary::Expm1 | Unary::Log | Unary::Log1p | Unary::Sin | Unary::Cos => (1.0, LIBRARY),
+        Unary::Asin | Unary::Acos | Unary::AsinSlope => (1.0, LIBRARY),
+    };
+    let value = op.apply(a.value);
+    let reach = Near { off: a.off + inside * unit * a.value.abs(), ..a };
+    let mut off = reach.ends().iter().fold(0.0f64, |off, &it| off.max((op.apply(it) - value).abs()));
+    if op == Unary::AsinSlope {
+        // The pole is cut where the device's precision ends.
+        let cut = 1.0 / (1.0 - a.value * a.value).max(roundings.slope_floor).sqrt();
+        off = off.max((cut - value).abs());
+    }
+    Near { value, off: off + outside * unit * value.abs() }
+}
+
+fn binary(op: Binary, a: Near, b: Near, unit: f64) -> Near {
+    let value = op.apply(a.value, b.value);
+    let mut off = 0.0f64;
+    if 0.0 < a.off || 0.0 < b.off {
+        for x in a.ends() {
+            for y in b.ends() {
+                off = off.max((op.apply(x, y) - value).abs());
+            }
+        }
+    }
+    let outside = match op {
+        Binary::Add | Binary::Sub | Binary::Mul => 1.0,
+        Binary::Div => 2.0,
+        Binary::Pow => LIBRARY,
+        Binary::Min | Binary::Max | Binary::Lt | Binary::Le | Binary::Eq => 0.0,
+    };
+    Near { value, off: off + outside * unit * value.abs() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ir::ScalarFn;
+
+    const F32: Roundings = Roundings { unit: 5.96e-8, conv: 0.0, matmul: 0.0, slope_floor: 1e-6 };
+
+    fn off(f: &ScalarFn, args: &[f64]) -> f64 {
+        let mut near = Vec::new();
+        follow(&f.nodes, |it| args[it], &F32, &mut near);
+        near[f.root().0 as usize].off
+    }
+
+    #[test]
+    fn bounds_hold_what_f32_does_and_little_more() {
+        // (a + b) - a loses what a is larger by.
+        let f = ScalarFn::build(2, |pool, i| {
+            let sum = pool.add(i[0], i[1]);
+            pool.sub(sum, i[0])
+        });
+        let (a, b) = (1000.0f32, 0.123_456_7f32);
+        let error = (f64::from((a + b) - a) - f64::from(b)).abs();
+        let bound = off(&f, &[f64::from(a), f64::from(b)]);
+        assert!(error <= bound && bound <= 1.1e-4, "{error} {bound}");
+    }
+
+    #[test]
+    fn a_branch_that_roundings_decide_may_go_either_way() {
+        let f = ScalarFn::build(3, |pool, i| {
+            let third = pool.constant(1.0 / 3.0);
+            let product = pool.mul(i[0], third);
+            let less = pool.binary(Binary::Lt, product, i[1]);
+            let far = pool.constant(7.0);
+            pool.select(less, i[2], far)
+        });
+        assert!(6.0 <= off(&f, &[3.0, 1.0, 1.0]));
+        assert!(off(&f, &[3.0, 2.0, 1.0]) < 1e-6);
+    }
+
+    #[test]
+    fn picks_hold_both_ends() {
+        assert_eq!(picks(1), [0]);
+        assert_eq!(picks(3), [0, 1, 2]);
+        let many = picks(100);
+        assert_eq!((many.len(), many[0], many[CHANNELS - 1]), (CHANNELS, 0, 99));
+        assert_eq!(keep(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 3, 1, &[0, 2]), [1.0, 3.0, 4.0, 6.0]);
+        assert_eq!(keep(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 3, 2, &[2]), [5.0, 6.0]);
+    }
+}

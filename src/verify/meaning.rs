@@ -1,0 +1,133 @@
+//! What a kernel means: its op, evaluated by the interpreter. Shares nothing with any backend.
+
+use crate::interp::{Env, Tensor, evaluate};
+use crate::ir::{DType, NodeId, Op, Reduction, ScalarFn, Shape, Window};
+use crate::kernel::{ConvKernel, ConvKind, KernelSpec, MapKernel, Store};
+use crate::shape::Builder;
+
+/// The results of a kernel, in f64. Operands are row-major, in the order of the kernel's inputs.
+pub fn execute(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64) -> Vec<Vec<f64>> {
+    let real = |shape: Vec<usize>| (Shape(shape), DType::Real);
+    let one = |op: Op, shapes: Vec<(Shape, DType)>| vec![single(op, &shapes, inputs, seed)];
+    match spec {
+        KernelSpec::Map(kernel) => map(kernel, inputs),
+        KernelSpec::Copy { .. } => vec![inputs[0].clone()],
+        KernelSpec::Conv(ConvKernel { kind, geometry, n, input, output }) => {
+            let x = real([&[*n], &input[..]].concat());
+            let y = real([&[*n], &output[..]].concat());
+            let w = real(vec![geometry.kernel[0], geometry.kernel[1], input[2], output[2]]);
+            let size = [input[0], input[1]];
+            match kind {
+                ConvKind::Forward => one(Op::Conv(*geometry), vec![x, w]),
+                ConvKind::InputGrad => one(Op::ConvInputGrad { geometry: *geometry, size }, vec![y, w]),
+                ConvKind::FilterGrad => one(Op::ConvFilterGrad(*geometry), vec![x, y]),
+            }
+        }
+        KernelSpec::MatMul { m, n, k, transpose_a, transpose_b } => {
+            let a = if *transpose_a { vec![*k, *m] } else { vec![*m, *k] };
+            let b = if *transpose_b { vec![*n, *k] } else { vec![*k, *n] };
+            let op = Op::MatMul { transpose_a: *transpose_a, transpose_b: *transpose_b };
+            one(op, vec![real(a), real(b)])
+        }
+        KernelSpec::Window { kind, geometry, n, input, output } => {
+            let x = real([&[*n], &input[..]].concat());
+            let y = real(vec![*n, output[0], output[1], input[2]]);
+            let op = Op::Window { kind: *kind, geometry: *geometry };
+            match kind {
+                Window::Sum | Window::Max => one(op, vec![x]),
+                Window::SumGrad { .. } => one(op, vec![y]),
+                Window::MaxGrad => one(op, vec![x, y]),
+            }
+        }
+        KernelSpec::Transpose { shape, perm } => one(Op::Transpose(perm.clone()), vec![(shape.clone(), DType::Real)]),
+        KernelSpec::Gather { dtype, n, item, flip, crop } => {
+            let examples = inputs[0].len() / item.len();
+            let source = Shape([&[examples], &item.0[..]].concat());
+            let mut shapes = vec![(source, *dtype), (Shape(vec![*n]), DType::Int)];
+            shapes.extend((inputs.len() == 3).then(|| real(vec![*n, 3])));
+            one(Op::Gather { flip: *flip, crop: *crop }, shapes)
+        }
+        KernelSpec::Loss { kind, n, classes } => {
+            let mut shapes = vec![real(vec![*n, *classes]), (Shape(vec![*n]), DType::Int)];
+            shapes.extend((inputs.len() == 3).then(|| real(vec![*n])));
+            one(Op::Loss(*kind), shapes)
+        }
+        KernelSpec::Random { kind, len, stream } => {
+            let op = Op::Random { kind: *kind, shape: Shape(vec![*len]), stream: *stream };
+            one(op, vec![(Shape::scalar(), DType::Int)])
+        }
+    }
+}
+
+/// One op, by its definition.
+fn single(op: Op, shapes: &[(Shape, DType)], inputs: &[Vec<f64>], seed: u64) -> Vec<f64> {
+    let mut b = Builder::empty("one op");
+    let mut env = Env { seed, ..Env::default() };
+    let mut operands: Vec<NodeId> = Vec::new();
+    for (at, ((shape, dtype), values)) in shapes.iter().zip(inputs).enumerate() {
+        let name = at.to_string();
+        operands.push(b.named_input(&name, shape.clone(), *dtype));
+        env.bind(&name, Tensor::new(shape.clone(), values.clone()));
+    }
+    let root = b.add(op, &operands);
+    evaluate(b.graph(), &env, &[root]).remove(0).data
+}
+
+/// For every element of a space, in row-major order, where an operand of these strides has its number.
+pub(super) fn places(dims: &[usize], strides: &[usize]) -> Vec<usize> {
+    (0..dims.iter().product())
+        .map(|mut at: usize| {
+            let mut place = 0;
+            for (&extent, &stride) in dims.iter().zip(strides).rev() {
+                place += at % extent * stride;
+                at /= extent;
+            }
+            place
+        })
+        .collect()
+}
+
+/// Strides of what is left of a space when the marked axes are reduced, and how many elements that is.
+pub(super) fn left_of(dims: &[usize], over: &[bool]) -> (Vec<usize>, usize) {
+    let mut step = 1;
+    let mut strides = vec![0; dims.len()];
+    for at in (0..dims.len()).rev().filter(|&at| !over[at]) {
+        strides[at] = step;
+        step *= dims[at];
+    }
+    (strides, step)
+}
+
+fn map(kernel: &MapKernel, inputs: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let space = Shape(kernel.dims.clone());
+    assert!(!kernel.dims.is_empty() && kernel.inputs.iter().all(|it| it.strides.last().is_some_and(|it| *it <= 1)));
+    let spread: Vec<Vec<f64>> = kernel
+        .inputs
+        .iter()
+        .zip(inputs)
+        .map(|(input, values)| places(&kernel.dims, &input.strides).into_iter().map(|it| values[it]).collect())
+        .collect();
+    let shapes: Vec<(Shape, DType)> = kernel.inputs.iter().map(|_| (space.clone(), DType::Real)).collect();
+    let evaluated = kernel.body.roots.iter().zip(&kernel.outputs).map(|(&root, output)| {
+        let body = ScalarFn { roots: vec![root], ..kernel.body.clone() };
+        let mut full = single(Op::Map { body, int: output.dtype == DType::Int }, &shapes, &spread, 0);
+        // Without operands a Map is one number.
+        if shapes.is_empty() {
+            full = vec![full[0]; space.len()];
+        }
+        match &output.store {
+            Store::Full => full,
+            Store::Reduce { kind, over } => {
+                let (strides, len) = left_of(&kernel.dims, over);
+                let start = if *kind == Reduction::Sum { 0.0 } else { f64::NEG_INFINITY };
+                let mut reduced = vec![start; len];
+                for (place, value) in places(&kernel.dims, &strides).into_iter().zip(full) {
+                    let to = &mut reduced[place];
+                    *to = if *kind == Reduction::Sum { *to + value } else { to.max(value) };
+                }
+                reduced
+            }
+        }
+    });
+    evaluated.collect()
+}

@@ -1,0 +1,118 @@
+//! `sphc verify`: models pass, and a device that computes something else does not.
+
+use crate::engines::typed;
+use crate::lower::settings;
+use serde_json::Value;
+use sphc::autodiff::training;
+use sphc::fuse::fuse;
+use sphc::ir::{DType, Phase};
+use sphc::plan::{BufferId, Config, Plan, Precision, plan};
+use sphc::runtime::cpu::CpuBackend;
+use sphc::runtime::{Backend, RuntimeError, Session};
+use sphc::verify::{Roundings, bind_noise, kernels};
+use std::process::{Command, Output};
+use std::sync::Arc;
+
+fn sphc(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_sphc")).arg("verify").args(arguments).output().unwrap()
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn models_pass_on_the_cpu_in_both_precisions() {
+    let models: [&[&str]; 4] = [
+        &["models/digits.sph", "--set", "widths=[4,6]", "--set", "norm=lr_sigmoid"],
+        &["models/spherenet9.sph", "--set", "widths=[4,6,8]", "--set", "fc=8", "--set", "norm=linear"],
+        &["models/sphereresnet32.sph", "--set", "widths=[4,6,8]", "--set", "units=1", "--set", "norm=sigmoid"],
+        &["models/operators_demo.sph", "--batch", "3"],
+    ];
+    for model in models {
+        for precision in ["f32", "f64"] {
+            let output = sphc(&[model, &["--device", "cpu", "--precision", precision]].concat());
+            let text = text(&output);
+            assert!(output.status.success(), "{model:?}\n{text}");
+            let last = text.lines().last().unwrap();
+            assert!(last.contains("gradients: all right") && last.ends_with("launches: all right"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn every_check_is_a_line_of_json() {
+    let flags = ["--device", "cpu", "--set", "widths=[2,2]", "--format", "json", "--kernels-only"];
+    let output = sphc(&[&["models/digits.sph"], &flags[..]].concat());
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<Value> = text.lines().map(|it| serde_json::from_str(it).unwrap()).collect();
+    let (last, kernels) = lines.split_last().unwrap();
+    assert_eq!((&last["check"], &last["passed"]), (&Value::from("all"), &Value::from(true)));
+    assert!(50 < kernels.len(), "{} launches", kernels.len());
+    for it in kernels {
+        assert!(it["check"] == "kernel" && it["error"].as_f64() <= it["bound"].as_f64(), "{it}");
+        assert!(0 < it["compared"].as_u64().unwrap(), "{it}");
+    }
+}
+
+/// A device one of whose launches gives something a little else.
+struct Broken {
+    inner: CpuBackend,
+    plan: Arc<Plan>,
+    phase: Phase,
+    victim: BufferId,
+}
+
+impl Backend for Broken {
+    fn write(&mut self, buffer: BufferId, bytes: &[u8]) -> Result<(), RuntimeError> {
+        self.inner.write(buffer, bytes)
+    }
+
+    fn read(&self, buffer: BufferId) -> Result<Vec<u8>, RuntimeError> {
+        self.inner.read(buffer)
+    }
+
+    fn run(&mut self, phase: Phase) -> Result<(), RuntimeError> {
+        self.inner.run(phase)?;
+        if phase != self.phase {
+            return Ok(());
+        }
+        let mut bytes = self.inner.read(self.victim)?;
+        match self.plan.buffers[self.victim.0 as usize].dtype {
+            DType::Real => {
+                let mut values: Vec<f32> =
+                    bytes.chunks(4).map(|it| f32::from_ne_bytes(it.try_into().unwrap())).collect();
+                let largest = values.iter().fold(0f32, |a, b| a.max(b.abs()));
+                values.iter_mut().for_each(|it| *it += 1e-2 * largest.max(1e-3));
+                bytes = values.into_iter().flat_map(f32::to_ne_bytes).collect();
+            }
+            DType::Int | DType::U8 => bytes[0] ^= 1,
+        }
+        self.inner.write(self.victim, &bytes)
+    }
+
+    fn describe(&self) -> String {
+        "a broken device".into()
+    }
+}
+
+#[test]
+fn a_launch_that_gives_something_else_is_found() {
+    let text = std::fs::read_to_string("models/digits.sph").unwrap();
+    let graph =
+        training(typed("digits", &text, &sphc::lower::Settings { batch: Some(2), ..settings(&[("widths", "[2,3]")]) }));
+    let config = Config { precision: Precision::F32, hash: String::new(), line: &|_| String::new() };
+    let plan = Arc::new(plan(&fuse(graph), &config).spread());
+    let roundings = Roundings { unit: 2f64.powi(-24), conv: 0.0, matmul: 0.0, slope_floor: 1e-6 };
+    let launches = &plan.phases[&Phase::Step].launches;
+    for victim in (0..launches.len()).step_by(6) {
+        let inner = CpuBackend::new(plan.clone(), Some(1)).unwrap();
+        let victim_buffer = launches[victim].outputs[0];
+        let broken = Broken { inner, plan: plan.clone(), phase: Phase::Step, victim: victim_buffer };
+        let mut session = Session::new(plan.clone(), Box::new(broken)).unwrap();
+        bind_noise(&mut session).unwrap();
+        let checks = kernels(&mut session, &roundings).unwrap();
+        let found = checks.iter().find(|it| it.phase == Phase::Step && it.launch == victim).unwrap();
+        assert!(!found.passed(), "{found:?}\n{:?}", plan.kernels[launches[victim].kernel]);
+    }
+}
