@@ -21,6 +21,7 @@ mod golden_nets;
 mod golden_ops;
 mod golden_recipe;
 mod gradients;
+mod hazards;
 mod layers;
 mod lower;
 mod machine;

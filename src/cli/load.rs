@@ -3,7 +3,7 @@
 use super::args::{self, PrecisionArg, RecipeArgs, SetArgs};
 use super::failure::Failure;
 use sphc::data::Dataset;
-use sphc::diag::{self, Sources};
+use sphc::diag::{self, FileId, Sources};
 use sphc::lower::Settings;
 use sphc::pipeline::{self, Checked, Compiled};
 use sphc::plan::{self, Plan};
@@ -46,6 +46,12 @@ pub(super) fn demand(checked: &Checked) -> Result<(), Failure> {
     let _ = io::stderr().write_all(text.as_bytes());
     if checked.typed.is_some() {
         return Ok(());
+    }
+    if checked.diagnostics.iter().all(|it| it.severity() != diag::Severity::Error) {
+        return Err(Failure::new(
+            format!("`{}` has no model: it is a library to be imported", checked.sources.get(FileId(0)).name),
+            "name a file with a `model`",
+        ));
     }
     let _ = writeln!(io::stderr(), "error: {} in the model", diag::render::count(&checked.diagnostics));
     Err(Failure::Reported)

@@ -5,7 +5,7 @@ use super::Severity;
 macro_rules! codes {
     ($($name:ident $title:literal;)*) => {
         /// A kind of mistake. `E00xx` syntax, `E01xx` names, types and arguments, `E02xx` structure and
-        /// recipe, `E03xx` shapes, other `W` lints.
+        /// recipe, `E03xx` shapes, `E04xx` and `W04xx` numeric hazards, other `W` lints.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[allow(missing_docs, reason = "each code's page is its documentation")]
         pub enum Code { $($name,)* }
@@ -51,8 +51,12 @@ codes! {
     E0301 "empty output";
     E0302 "shapes do not match";
     E0303 "a shape assertion does not hold";
+    E0401 "an operator is not finite on its domain";
+    E0402 "the angle of a value that is not a cosine";
     W0104 "unused definition";
     W0303 "the orthogonality penalty can never reach zero";
+    W0401 "the slope of an operator has no bound";
+    W0402 "an operator jumps";
 }
 
 impl Code {

@@ -310,7 +310,10 @@ impl Lowering<'_> {
             let Some(scalars) = args.iter().map(|it| to_scalar(pool, it)).collect::<Option<Vec<Scalar>>>() else {
                 return Value::Error;
             };
-            return Value::Scalar(f(pool, &scalars));
+            let first = pool.len();
+            let result = Value::Scalar(f(pool, &scalars));
+            self.trace(first, span);
+            return result;
         }
         self.over_tensors(args, span, |lowering, values| {
             let Some(pool) = &mut lowering.pool else { return Value::Error };

@@ -188,7 +188,9 @@ impl Lowering<'_> {
         let tensors = values.iter().any(|it| matches!(it, Value::Tensor(_)));
         let run = |lowering: &mut Self, values: Vec<Value>| {
             let scope = names.into_iter().zip(values).collect();
+            lowering.calls.push(place);
             let value = lowering.enter(scope, &function.body);
+            lowering.calls.pop();
             lowering.number_like(value, function)
         };
         if tensors { self.over_tensors(&values, place, run) } else { run(self, values) }

@@ -371,7 +371,8 @@ impl Lowering<'_> {
             return it.clone();
         }
         // Not taken by the operator; `cos` is no function here.
-        if self.building.is_some() && GEOMETRY.contains(&name) && self.items.get(name).is_none() {
+        let operator = self.building.is_some() || self.trace.is_some();
+        if operator && GEOMETRY.contains(&name) && self.items.get(name).is_none() {
             return Value::Error;
         }
         if let Some(item) = self.items.get(name) {

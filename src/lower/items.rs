@@ -36,6 +36,7 @@ pub(super) struct Item {
 /// All definitions and what only the main file holds.
 #[derive(Debug, Default)]
 pub(super) struct Items {
+    pub(super) prelude: FileId,
     table: BTreeMap<String, Item>,
     /// Names in the order of their definitions: params may use those before them.
     pub(super) order: Vec<String>,
@@ -75,6 +76,12 @@ impl Items {
             Item { def: Def::Operator(it), .. } => Some(it),
             _ => None,
         }
+    }
+
+    /// Whether the file is there to be imported: it defines things, but neither a model nor a recipe.
+    pub(super) fn is_library(&self) -> bool {
+        let defines = self.table.values().any(|it| it.home == Home::Main);
+        defines && self.models.is_empty() && self.trains.is_empty()
     }
 
     /// Names of the operators, those of the file first.
@@ -135,6 +142,7 @@ impl<'a> Collector<'a> {
         let text = include_str!("prelude.sph");
         let prelude = self.sources.add("<prelude>", text);
         let tree = crate::syntax::parse(prelude, text, self.sink);
+        self.items.prelude = prelude;
         self.take(&tree, Home::Prelude);
         let name = normal(&self.sources.get(main).name);
         self.open.push((name, None));

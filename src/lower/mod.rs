@@ -16,6 +16,7 @@
 mod arith;
 mod call;
 mod eval;
+mod hazard;
 mod input;
 mod items;
 mod layers;
@@ -33,7 +34,7 @@ mod value;
 
 pub use settings::{DataInfo, Settings};
 
-use crate::diag::{Code, Diagnostic, FileId, Sink, Sources, Span};
+use crate::diag::{Code, Diagnostic, FileId, Label, Sink, Sources, Span};
 use crate::ir::expr::Pool;
 use crate::ir::{
     DType, Fact, Frame, Graph, Init, Mode, NodeId, Op, Origin, OriginId, Param, ParamRole, Phase, Shape, State, StateId,
@@ -56,13 +57,15 @@ pub fn lower(
 ) -> Option<Graph> {
     let items = Collector::new(sources, load, sink).run(file, main);
     let overrides = params::parse(&items, settings, sources, sink);
-    let classes = !items.trains.is_empty() || settings.data.is_some();
+    // The model that imports a library brings the data set.
+    let classes = !items.trains.is_empty() || settings.data.is_some() || items.is_library();
     let lint = !items.trains.iter().any(|it| recipe::allowed(it).contains(&Code::W0104));
     let extra: Vec<ast::Expr> = overrides.values().cloned().collect();
     let endless = resolve::Resolver::new(&items, sink, classes, lint).run(&extra);
 
-    let mut lowering = Lowering::new(&items, settings, sink, endless);
+    let mut lowering = Lowering::new(&items, sources, settings, sink, endless);
     lowering.read_params(&overrides);
+    lowering.check_operators();
     let model = lowering.the_model(main)?;
     lowering.graph = Graph::new(model.name.name.clone());
     let basis = lowering.basis();
@@ -76,6 +79,7 @@ pub fn lower(
 /// Everything that unfolding a model carries along.
 struct Lowering<'a> {
     items: &'a Items,
+    sources: &'a Sources,
     settings: &'a Settings,
     sink: &'a mut Sink,
     graph: Graph,
@@ -92,6 +96,14 @@ struct Lowering<'a> {
     /// The expression under construction, inside a `fn` or an operator.
     pool: Option<Pool>,
     building: Option<operator::Building>,
+    /// While an operator is looked at for itself.
+    trace: Option<hazard::Trace>,
+    /// Lints that the recipe silences.
+    allowed: Vec<Code>,
+    /// Operators that were, with their constants.
+    studied: BTreeSet<(Span, String)>,
+    /// The calls of functions and the layers of operators around what is evaluated, outermost first.
+    calls: Vec<Span>,
     frames: Vec<Frame>,
     names: Names,
     /// The layer that nodes belong to; empty for the innermost scope's path.
@@ -119,9 +131,16 @@ enum Output {
 }
 
 impl<'a> Lowering<'a> {
-    fn new(items: &'a Items, settings: &'a Settings, sink: &'a mut Sink, endless: BTreeSet<String>) -> Self {
+    fn new(
+        items: &'a Items,
+        sources: &'a Sources,
+        settings: &'a Settings,
+        sink: &'a mut Sink,
+        endless: BTreeSet<String>,
+    ) -> Self {
         Self {
             items,
+            sources,
             settings,
             sink,
             graph: Graph::new(""),
@@ -133,6 +152,10 @@ impl<'a> Lowering<'a> {
             floor: 0,
             pool: None,
             building: None,
+            trace: None,
+            allowed: items.trains.iter().flat_map(|it| recipe::allowed(it)).collect(),
+            studied: BTreeSet::new(),
+            calls: Vec::new(),
             frames: Vec::new(),
             names: Names::default(),
             layer_path: String::new(),
@@ -147,12 +170,12 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// The one model of the file.
+    /// The one model of the file; a library has none and needs none.
     fn the_model(&mut self, main: FileId) -> Option<std::rc::Rc<ast::Model>> {
         let items = self.items;
         let Some(model) = items.models.first() else {
             // A file that did not parse may well hold one.
-            if !self.sink.has_errors() {
+            if !self.sink.has_errors() && !items.is_library() {
                 self.report(
                     Diagnostic::new(Code::E0201, Span::new(main, 0, 0), "the file has no model")
                         .label("nothing here can be compiled")
@@ -204,7 +227,17 @@ impl<'a> Lowering<'a> {
 
     /// Takes a report. The passes of a loop and the calls of a block make one mistake once, whatever
     /// the values were: one report for a code and a place.
-    fn report(&mut self, report: Diagnostic) {
+    fn report(&mut self, mut report: Diagnostic) {
+        if self.allowed.contains(&report.code) {
+            return;
+        }
+        // What goes wrong inside of the prelude is the mistake of whoever called it.
+        if report.primary.span.file == self.items.prelude
+            && let Some(&call) = self.calls.iter().find(|it| it.file != self.items.prelude)
+        {
+            let inner = std::mem::replace(&mut report.primary, Label { span: call, text: "in this call".to_owned() });
+            report.secondary.insert(0, inner);
+        }
         if self.reported.insert((report.code, report.primary.span)) {
             self.sink.push(report);
         }

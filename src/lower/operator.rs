@@ -62,7 +62,11 @@ impl Lowering<'_> {
         if infer(&plain, &facts, &self.graph.params, &self.graph.states).is_err() {
             return Some(self.node(plain, &[&patch.x, &patch.filter], span));
         }
-        let (body, extra) = self.operator_body(operator, patch)?;
+        self.calls.push(span);
+        self.check_operator(operator, Some(span));
+        let made = self.operator_body(operator, patch);
+        self.calls.pop();
+        let (body, extra) = made?;
         let form = monomial::choose(&body);
 
         let filter = match form.filter_power {
@@ -144,27 +148,7 @@ impl Lowering<'_> {
             ("w_norm", pool.input(W_NORM)),
         ];
         let def = operator.def.clone();
-        let foreign = |it: &ast::FnParam| it.default.is_none() && geometry.iter().all(|part| part.0 != it.name.name);
-        if def.params.iter().any(foreign) {
-            return None;
-        }
-        let mut scope = Scope::new();
-        for param in &def.params {
-            let name = param.name.name.as_str();
-            let bound = operator.bound.iter().find(|it| it.0 == name).map(|it| it.1.clone());
-            let value = match (bound, &param.default) {
-                (Some(it), _) => it,
-                (None, Some(default)) => {
-                    let value = self.expr_outside(default);
-                    self.coerce_number(value, default.span)
-                }
-                (None, None) => match geometry.iter().find(|it| it.0 == name) {
-                    Some((_, it)) => Value::Scalar(*it),
-                    None => Value::Error,
-                },
-            };
-            scope.insert(name.to_owned(), value);
-        }
+        let scope = self.operator_scope(operator, &geometry)?;
         let building = Building {
             path: patch.path.to_owned(),
             filters: patch.filters,
@@ -202,7 +186,7 @@ impl Lowering<'_> {
     }
 
     /// Evaluates what stands outside of all functions: defaults.
-    fn expr_outside(&mut self, expr: &ast::Expr) -> Value {
+    pub(super) fn expr_outside(&mut self, expr: &ast::Expr) -> Value {
         let floor = std::mem::replace(&mut self.floor, self.scopes.len());
         let pool = self.pool.take();
         self.scopes.push(Scope::new());
@@ -213,7 +197,7 @@ impl Lowering<'_> {
         value
     }
 
-    fn coerce_number(&mut self, value: Value, span: Span) -> Value {
+    pub(super) fn coerce_number(&mut self, value: Value, span: Span) -> Value {
         if matches!(value, Value::Bool(_)) { value } else { self.coerce(value, &Ty::Float, span, "a constant", None) }
     }
 
@@ -221,8 +205,12 @@ impl Lowering<'_> {
     pub(super) fn learn(&mut self, name: &ast::Ident, scope: &ast::Ident, init: &ast::Expr) -> Value {
         let value = self.expr(init);
         let value = self.coerce(value, &Ty::Float, init.span, &format!("the start of `{}`", name.name), None);
-        let Some(building) = &self.building else { return Value::Error };
         let Value::Float(start) = value else { return Value::Error };
+        if let Some(trace) = &mut self.trace {
+            trace.learned(&name.name, start);
+            return self.studied_quantity();
+        }
+        let Some(building) = &self.building else { return Value::Error };
         let shape = if scope.name == "layer" { Shape::scalar() } else { Shape::from([building.filters]) };
         let (path, operator, span) = (building.path.clone(), building.name.clone(), building.span);
         let init = Init::Constant(Scalar64(start));
@@ -277,6 +265,10 @@ impl Lowering<'_> {
                 );
                 return Value::Error;
             }
+        }
+        if let Some(trace) = &mut self.trace {
+            trace.measured(&name.name);
+            return self.studied_quantity();
         }
         let Some(building) = &self.building else { return Value::Error };
         let (path, span, geometry) = (building.path.clone(), building.span, building.geometry);

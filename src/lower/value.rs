@@ -135,6 +135,17 @@ impl Value {
     }
 }
 
+impl fmt::Display for OperatorRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.name())?;
+        if self.bound.is_empty() {
+            return Ok(());
+        }
+        let list: Vec<String> = self.bound.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        write!(f, "({})", list.join(", "))
+    }
+}
+
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -152,14 +163,7 @@ impl fmt::Display for Value {
                 }
                 write!(f, "]")
             }
-            Value::Operator(it) => {
-                write!(f, "{}", it.name())?;
-                if it.bound.is_empty() {
-                    return Ok(());
-                }
-                let list: Vec<String> = it.bound.iter().map(|(name, value)| format!("{name}: {value}")).collect();
-                write!(f, "({})", list.join(", "))
-            }
+            Value::Operator(it) => write!(f, "{it}"),
             Value::Fn(FnRef::Item(it)) => write!(f, "{}", it.name.name),
             Value::Fn(FnRef::Builtin(it)) => write!(f, "{it}"),
             Value::Tensor(_) => write!(f, "tensor"),

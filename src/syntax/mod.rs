@@ -12,6 +12,7 @@ pub mod ast;
 mod balance;
 mod build;
 mod dump;
+mod find;
 mod fmt;
 mod grammar;
 mod hint;

@@ -30,6 +30,16 @@ impl Pool {
         self.known.get(node).copied()
     }
 
+    /// How many nodes there are.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
     /// Looks a node up.
     pub fn get(&self, at: Scalar) -> ExprNode {
         self.nodes[at.0 as usize]
@@ -112,6 +122,11 @@ impl Pool {
             here.push(copy);
         }
         f.roots.iter().map(|&it| at(&here, it)).collect()
+    }
+
+    /// The function that computes `root` with every node of the pool where it was.
+    pub fn whole(&self, arity: u32, root: Scalar) -> ScalarFn {
+        ScalarFn { arity, nodes: self.nodes.clone(), roots: vec![root] }
     }
 
     /// The function that computes `roots`; nodes they do not need are left behind.

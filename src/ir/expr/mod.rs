@@ -6,6 +6,7 @@
 mod build;
 mod differentiate;
 mod evaluate;
+mod hazard;
 mod range;
 mod simplify;
 #[cfg(test)]
@@ -13,7 +14,8 @@ pub(crate) mod testing;
 mod text;
 
 pub use build::Pool;
-pub use range::{Hazard, HazardKind, Interval};
+pub use hazard::{Hazard, HazardKind, Jump};
+pub use range::Interval;
 
 use super::op::Scalar64;
 use serde::{Deserialize, Serialize};

@@ -71,6 +71,10 @@ impl Resolver<'_> {
     }
 
     pub(super) fn unused(&mut self) {
+        // What a library defines is used by others.
+        if self.items.is_library() {
+            return;
+        }
         for (name, item) in self.items.iter() {
             if item.home != Home::Main || name.starts_with('_') || self.uses.contains(name) || self.is_meant(name) {
                 continue;

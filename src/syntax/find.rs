@@ -1,0 +1,61 @@
+//! Finding an expression in a tree.
+
+use super::ast::{Body, Expr, ExprKind, Stmt, StmtKind, TextPart};
+
+impl Body {
+    /// The first expression that `wanted` accepts, outer ones first.
+    pub fn find(&self, wanted: &dyn Fn(&Expr) -> bool) -> Option<&Expr> {
+        self.stmts.iter().find_map(|it| it.find(wanted))
+    }
+}
+
+impl Stmt {
+    fn find(&self, wanted: &dyn Fn(&Expr) -> bool) -> Option<&Expr> {
+        match &self.kind {
+            StmtKind::Input { dims, .. } => dims.iter().find_map(|it| it.find(wanted)),
+            StmtKind::Let { value, .. }
+            | StmtKind::Assign { value, .. }
+            | StmtKind::Output(value)
+            | StmtKind::Learn { init: value, .. }
+            | StmtKind::Stat { value, .. }
+            | StmtKind::Expr(value) => value.find(wanted),
+            StmtKind::For { list, body, .. } => list.find(wanted).or_else(|| body.find(wanted)),
+            StmtKind::If { cond, then, otherwise } => cond
+                .find(wanted)
+                .or_else(|| then.find(wanted))
+                .or_else(|| otherwise.as_ref().and_then(|it| it.find(wanted))),
+            StmtKind::Assert { cond, .. } => cond.find(wanted),
+        }
+    }
+}
+
+impl Expr {
+    /// This expression, or the first inside of it that `wanted` accepts.
+    pub fn find(&self, wanted: &dyn Fn(&Expr) -> bool) -> Option<&Expr> {
+        if wanted(self) {
+            return Some(self);
+        }
+        match &self.kind {
+            ExprKind::Int(_) | ExprKind::Float(_) | ExprKind::Bool(_) | ExprKind::Name(_) => None,
+            ExprKind::Str(text) => text.parts.iter().find_map(|it| match it {
+                TextPart::Hole(it) => it.find(wanted),
+                TextPart::Literal(_) => None,
+            }),
+            ExprKind::List(items) => items.iter().find_map(|it| it.find(wanted)),
+            ExprKind::Range(a, b) | ExprKind::Binary(_, a, b) | ExprKind::Index(a, b) => {
+                a.find(wanted).or_else(|| b.find(wanted))
+            }
+            ExprKind::Unary(_, a) | ExprKind::Named(a, _) => a.find(wanted),
+            ExprKind::Call(call) => call
+                .piped
+                .as_deref()
+                .into_iter()
+                .chain(call.args.iter().map(|it| &it.value))
+                .find_map(|it| it.find(wanted)),
+            ExprKind::If(cond, then, otherwise) => cond
+                .find(wanted)
+                .or_else(|| then.find(wanted))
+                .or_else(|| otherwise.as_ref().and_then(|it| it.find(wanted))),
+        }
+    }
+}
