@@ -3,11 +3,14 @@
 
 use super::catalog::{Entry, Layout};
 use super::{DataError, Dataset, Split};
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 const SIDE: usize = 32;
 const PLANE: usize = SIDE * SIDE;
+/// Bytes that are read at once.
+const BUFFER: usize = 1 << 20;
 
 const CLASSES: [&str; 10] = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
@@ -85,26 +88,31 @@ fn training_files(directory: &Path, layout: Layout) -> Result<Vec<PathBuf>, Data
 fn read_files(paths: &[PathBuf], entry: &Entry) -> Result<Split, DataError> {
     let mut split = Split::default();
     for path in paths {
-        let bytes = fs::read(path).map_err(|cause| DataError::Read { path: path.clone(), cause })?;
-        append(&mut split, &bytes, path, entry)?;
+        append(&mut split, path, entry)?;
     }
     Ok(split)
 }
 
-fn append(split: &mut Split, bytes: &[u8], path: &Path, entry: &Entry) -> Result<(), DataError> {
+/// Reads a file record by record, so that its bytes are not in memory beside the images.
+fn append(split: &mut Split, path: &Path, entry: &Entry) -> Result<(), DataError> {
+    let read_error = |cause| DataError::Read { path: path.into(), cause };
     let label_bytes = if entry.layout == Layout::Cifar100 { 2 } else { 1 };
     let record_bytes = label_bytes + 3 * PLANE;
-    let (complete, over) = (bytes.len() / record_bytes, bytes.len() % record_bytes);
+    let file = File::open(path).map_err(read_error)?;
+    let size = file.metadata().map_err(read_error)?.len() as usize;
+    let (complete, over) = (size / record_bytes, size % record_bytes);
     if over != 0 {
-        let path = path.into();
-        return Err(DataError::Truncated { path, size: bytes.len(), record: record_bytes, complete, over });
+        return Err(DataError::Truncated { path: path.into(), size, record: record_bytes, complete, over });
     }
     if complete == 0 {
         return Err(DataError::Empty { path: path.into() });
     }
+    let mut file = BufReader::with_capacity(BUFFER, file);
+    let mut record = vec![0; record_bytes];
     split.images.reserve_exact(complete * 3 * PLANE);
     split.labels.reserve_exact(complete);
-    for (at, record) in bytes.chunks_exact(record_bytes).enumerate() {
+    for at in 0..complete {
+        file.read_exact(&mut record).map_err(read_error)?;
         // The last label byte is the fine one.
         let label = record[label_bytes - 1];
         if usize::from(label) >= entry.classes {

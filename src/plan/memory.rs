@@ -15,14 +15,20 @@ pub struct Memory {
     pub arena: usize,
     /// What is bound from outside: the data set.
     pub data: usize,
+    /// The copy of one tensor on its way to or from a file; the largest counts.
+    pub transfer: usize,
     /// Scratch memory of kernels. The runtime knows it: 0 until it is asked.
     pub workspace: usize,
+    /// The process without all that: the program and the compiled model. Only the process itself knows
+    /// it: 0 until it is asked.
+    pub program: usize,
 }
 
 impl Memory {
     /// All of it.
     pub fn total(&self) -> usize {
-        self.parameters + self.states + self.constants + self.arena + self.data + self.workspace
+        let kept = self.parameters + self.states + self.constants;
+        kept + self.arena + self.data + self.transfer + self.workspace + self.program
     }
 }
 
@@ -32,6 +38,9 @@ impl Plan {
         let mut sum = Memory { arena: self.arena_bytes, ..Memory::default() };
         for buffer in &self.buffers {
             let bytes = buffer.shape.len() * self.precision.bytes(buffer.dtype);
+            if matches!(buffer.kind, BufferKind::Param(_) | BufferKind::State(_)) {
+                sum.transfer = sum.transfer.max(bytes);
+            }
             match buffer.kind {
                 BufferKind::Extern(_) => sum.data += bytes,
                 BufferKind::Param(_) => sum.parameters += bytes,

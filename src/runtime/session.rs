@@ -27,8 +27,8 @@ impl Session {
             if matches!(buffer.kind, BufferKind::Param(_) | BufferKind::State(_)) {
                 session.names.insert(buffer.name.clone(), id);
             }
-            if let Some(values) = initial(buffer, plan.seed) {
-                session.backend.write(id, &encode(&values, buffer.dtype, plan.precision))?;
+            if let Some(bytes) = initial(buffer, plan.seed, plan.precision) {
+                session.backend.write(id, &bytes)?;
             }
         }
         Ok(session)
@@ -53,6 +53,12 @@ impl Session {
     /// The numbers of a parameter or state.
     pub fn read(&self, name: &str) -> Option<Vec<f64>> {
         self.values(*self.names.get(name)?).ok()
+    }
+
+    /// The bytes of a parameter or state, in the plan's layout. Panics when the plan has none of this
+    /// name.
+    pub fn bytes(&self, name: &str) -> Result<Vec<u8>, RuntimeError> {
+        self.backend.read(*self.names.get(name).unwrap_or_else(|| panic!("the plan has no `{name}`")))
     }
 
     /// Replaces the numbers of a parameter or state.
@@ -106,25 +112,37 @@ impl Session {
     }
 }
 
-/// The numbers a buffer starts with. Random ones are rounded to f32 in every precision, so that runs
+/// The bytes a buffer starts with. Random numbers are rounded to f32 in every precision, so that runs
 /// in f32 and f64 start equal.
-fn initial(buffer: &Buffer, seed: u64) -> Option<Vec<f64>> {
+fn initial(buffer: &Buffer, seed: u64, precision: Precision) -> Option<Vec<u8>> {
     let len = buffer.shape.len();
+    let all = |value: f64| Some(encode(&[value], buffer.dtype, precision).repeat(len));
     match &buffer.kind {
-        BufferKind::Param(Init::Constant(value)) => Some(vec![f64::from(value.0 as f32); len]),
+        BufferKind::Param(Init::Constant(value)) => all(f64::from(value.0 as f32)),
         BufferKind::Param(Init::Normal(deviation)) => {
             let stream = random::stream(&buffer.name);
-            let number = |at| f64::from((deviation.0 * random::normal(seed, stream, at)) as f32);
-            Some((0..len).into_par_iter().map(number).collect())
+            let number = |at| (deviation.0 * random::normal(seed, stream, at)) as f32;
+            Some(match precision {
+                Precision::F32 => each(len, |at| number(at).to_ne_bytes()),
+                Precision::F64 => each(len, |at| f64::from(number(at)).to_ne_bytes()),
+            })
         }
-        BufferKind::State(value) => Some(vec![*value; len]),
-        BufferKind::Const(Fill::Value(value)) => Some(vec![value.0; len]),
+        BufferKind::State(value) => all(*value),
+        BufferKind::Const(Fill::Value(value)) => all(value.0),
         BufferKind::Const(Fill::Eye) => {
             let side = buffer.shape.dims().last().copied().unwrap_or(1);
-            Some((0..len).map(|at| if at / side == at % side { 1.0 } else { 0.0 }).collect())
+            let numbers: Vec<f64> = (0..len).map(|at| if at / side == at % side { 1.0 } else { 0.0 }).collect();
+            Some(encode(&numbers, buffer.dtype, precision))
         }
         BufferKind::Extern(_) | BufferKind::Arena { .. } => None,
     }
+}
+
+/// The bytes of `len` numbers, made side by side.
+fn each<const N: usize>(len: usize, number: impl Fn(usize) -> [u8; N] + Sync) -> Vec<u8> {
+    let mut res = vec![0; len * N];
+    res.par_chunks_exact_mut(N).enumerate().for_each(|(at, out)| out.copy_from_slice(&number(at)));
+    res
 }
 
 /// Numbers as the bytes of a buffer.

@@ -121,6 +121,15 @@ impl RunDir {
         write_atomically(path, bytes).map_err(|it| TrainError::write(&self.path, path, it))
     }
 
+    /// Writes a checkpoint; `fill` says what is in it.
+    pub(super) fn write_checkpoint(
+        &self,
+        path: &Path,
+        fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), TrainError> {
+        fill_atomically(path, fill).map_err(|it| TrainError::write(&self.path, path, it))
+    }
+
     /// Writes `config.yaml`. A resumed run keeps the one it was started with, unless its recipe's numbers
     /// were changed since.
     pub(super) fn write_manifest(&self, manifest: &Manifest, resume: bool) -> Result<(), TrainError> {
@@ -160,9 +169,13 @@ pub fn checkpoints(run: &Path) -> Vec<(u64, PathBuf)> {
     res
 }
 
-/// Writes to a temporary name, waits for the disk, then renames: whatever happens, `path` is the
-/// old file or the new one.
+/// Writes a file whole: whatever happens, `path` is the old file or the new one.
 pub(super) fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    fill_atomically(path, |out| out.write_all(bytes))
+}
+
+/// Writes to a temporary name, waits for the disk, then renames.
+fn fill_atomically(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let directory = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     builder.prefix(UNFINISHED);
@@ -173,7 +186,7 @@ pub(super) fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
     let mut file = builder.tempfile_in(directory)?;
-    file.write_all(bytes)?;
+    fill(file.as_file_mut())?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|it| it.error)?;
     #[cfg(unix)]

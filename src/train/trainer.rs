@@ -30,8 +30,9 @@ pub fn train(
         Log::start(&run.metrics(), &start.lines).map_err(|it| TrainError::write(&run.path, &run.metrics(), it))?;
 
     bind(session, data)?;
-    if let Some((weights, need)) = &start.weights {
-        weights.load(session, *need)?;
+    // The file's bytes are dropped once they are on the device.
+    if let Some((weights, need)) = start.weights {
+        weights.load(session, need)?;
     }
     let step = start.step;
     let seconds =
@@ -240,8 +241,7 @@ impl Trainer<'_> {
         // Metrics first: whatever a checkpoint covers is also on the disk.
         self.log.sync().map_err(|it| TrainError::write(&self.run.path, &self.run.metrics(), it))?;
         let path = self.run.checkpoints().join(checkpoint_name(self.step));
-        let bytes = weights::encode(self.session, self.step)?;
-        self.run.write(&path, &bytes)?;
+        self.run.write_checkpoint(&path, |out| weights::write(self.session, self.step, out))?;
         (self.see)(Event::Checkpoint { step: self.step, path: &path });
         self.checkpoint = Some((self.step, path));
         Ok(())

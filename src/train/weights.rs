@@ -1,7 +1,8 @@
 //! Weights on disk: safetensors files, and what a plan expects of them.
 //!
 //! Files are written by hand rather than by the crate, which orders metadata by a random hash: the
-//! same weights are the same bytes, whatever machine or number of threads made them.
+//! same weights are the same bytes, whatever machine or number of threads made them. One tensor at a
+//! time is copied, so that a checkpoint takes no memory to speak of.
 
 use crate::ir::DType;
 use crate::plan::{Buffer, BufferKind, Plan, Precision};
@@ -10,25 +11,30 @@ use safetensors::{Dtype, SafeTensors};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::ops::Range;
 use std::path::Path;
 
 /// Version of what the metadata says, not of safetensors itself.
 const FORMAT: &str = "1";
 
-/// A tensor read from a file.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Tensor {
-    /// Extents.
-    pub shape: Vec<usize>,
-    /// Its numbers; every kept dtype is exact in f64.
-    pub values: Vec<f64>,
+// Buffers are native-endian and files little-endian; bytes go from one to the other as they are.
+const _: () = assert!(cfg!(target_endian = "little"));
+
+/// A tensor in a file; its numbers are decoded when they are asked for.
+#[derive(Clone, Debug)]
+struct Tensor {
+    shape: Vec<usize>,
+    dtype: Dtype,
+    /// In the file's bytes.
+    range: Range<usize>,
 }
 
 /// The contents of a file.
 #[derive(Clone, Debug, Default)]
 pub struct Weights {
-    /// By path: `conv1_0/filter`.
-    pub tensors: BTreeMap<String, Tensor>,
+    bytes: Vec<u8>,
+    tensors: BTreeMap<String, Tensor>,
     /// What the file says of itself; empty for files of other programs.
     pub metadata: BTreeMap<String, String>,
 }
@@ -62,23 +68,33 @@ impl Weights {
             return Err("it is a directory".into());
         }
         let bytes = std::fs::read(path).map_err(|it| it.to_string())?;
-        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|it| format!("no safetensors file: {it}"))?;
-        let file = SafeTensors::deserialize(&bytes).map_err(|it| format!("no safetensors file: {it}"))?;
-        let metadata: BTreeMap<String, String> = header.metadata().iter().flatten().map(clone_pair).collect();
-        if let Some(expected) = metadata.get("sha256") {
-            let length = u64::from_le_bytes(bytes[..8].try_into().expect("the header was read")) as usize;
-            if hex(&Sha256::digest(&bytes[8 + length..])) != *expected {
-                return Err("it is damaged: its contents do not have the checksum in its header".into());
-            }
+        let foreign = |it| format!("no safetensors file: {it}");
+        let (length, header) = SafeTensors::read_metadata(&bytes).map_err(foreign)?;
+        let data = 8 + length;
+        let metadata: BTreeMap<String, String> =
+            header.metadata().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
+        if let Some(expected) = metadata.get("sha256")
+            && hex(&Sha256::digest(&bytes[data..])) != *expected
+        {
+            return Err("it is damaged: its contents do not have the checksum in its header".into());
         }
         let mut tensors = BTreeMap::new();
-        for (name, view) in file.tensors() {
-            let values = decode(view.dtype(), view.data()).ok_or_else(|| {
-                format!("`{name}` has dtype {:?}; f64, f32, f16, bf16 and i64 can be read", view.dtype())
-            })?;
-            tensors.insert(name, Tensor { shape: view.shape().to_vec(), values });
+        for name in header.offset_keys() {
+            let Some(info) = header.info(&name) else { continue };
+            let (start, end) = info.data_offsets;
+            if decode(info.dtype, &[]).is_none() {
+                return Err(format!("`{name}` has dtype {:?}; f64, f32, f16, bf16 and i64 can be read", info.dtype));
+            }
+            let range = data + start..data + end;
+            tensors.insert(name, Tensor { shape: info.shape.clone(), dtype: info.dtype, range });
         }
-        Ok(Weights { tensors, metadata })
+        Ok(Weights { bytes, tensors, metadata })
+    }
+
+    /// The numbers of a tensor; every dtype that is read is exact in f64.
+    pub fn values(&self, name: &str) -> Option<Vec<f64>> {
+        let tensor = self.tensors.get(name)?;
+        decode(tensor.dtype, &self.bytes[tensor.range.clone()])
     }
 
     /// Everything that keeps these weights from being used for `plan`, one line each.
@@ -100,8 +116,11 @@ impl Weights {
             };
             if tensor.shape != buffer.shape.dims() {
                 res.push(format!("`{name}` has shape {:?}, the model's is {}", tensor.shape, buffer.shape));
-            } else if let Some(at) = tensor.values.iter().position(|it| !it.is_finite()) {
-                res.push(format!("`{name}` holds {} at position {at}", tensor.values[at]));
+                continue;
+            }
+            let values = self.values(name).unwrap_or_default();
+            if let Some(at) = values.iter().position(|it| !it.is_finite()) {
+                res.push(format!("`{name}` holds {} at position {at}", values[at]));
             }
         }
         for name in self.tensors.keys() {
@@ -119,8 +138,8 @@ impl Weights {
             if need != Need::Resume && is_progress(&buffer.name) {
                 continue;
             }
-            if let Some(tensor) = self.tensors.get(&buffer.name) {
-                session.write(&buffer.name, &tensor.values)?;
+            if let Some(values) = self.values(&buffer.name) {
+                session.write(&buffer.name, &values)?;
             }
         }
         Ok(())
@@ -137,39 +156,31 @@ pub fn summary(problems: &[String]) -> String {
     format!("{} problem{}{res}", problems.len(), if problems.len() == 1 { "" } else { "s" })
 }
 
-/// The bytes of a file with all parameters and states of a session.
-pub fn encode(session: &Session, step: u64) -> Result<Vec<u8>, RuntimeError> {
+/// Writes a file with all parameters and states of a session. They are read twice, once for the
+/// checksum in the header, so that only one tensor at a time is in memory.
+pub fn write(session: &Session, step: u64, out: &mut dyn Write) -> io::Result<()> {
     let plan = &session.plan;
     let mut buffers: Vec<&Buffer> = kept(plan).collect();
     // Widest first keeps every tensor aligned; the sort is stable.
     buffers.sort_by_key(|it| std::cmp::Reverse(plan.precision.bytes(it.dtype)));
 
-    let mut data = Vec::new();
     let mut header = Map::new();
     header.insert("__metadata__".into(), Value::Null);
-    for buffer in buffers {
-        let start = data.len();
-        let values = session.read(&buffer.name).unwrap_or_else(|| panic!("the session has no `{}`", buffer.name));
+    let mut sum = Sha256::new();
+    let mut at = 0;
+    for buffer in &buffers {
+        let bytes = session.bytes(&buffer.name).map_err(io::Error::other)?;
+        sum.update(&bytes);
         let dtype = match (buffer.dtype, plan.precision) {
-            (DType::Real, Precision::F32) => {
-                data.extend(values.iter().flat_map(|it| (*it as f32).to_le_bytes()));
-                "F32"
-            }
-            (DType::Real, Precision::F64) => {
-                data.extend(values.iter().flat_map(|it| it.to_le_bytes()));
-                "F64"
-            }
-            (DType::Int, _) => {
-                data.extend(values.iter().flat_map(|it| (*it as i64).to_le_bytes()));
-                "I64"
-            }
-            (DType::U8, _) => {
-                data.extend(values.iter().map(|it| *it as u8));
-                "U8"
-            }
+            (DType::Real, Precision::F32) => "F32",
+            (DType::Real, Precision::F64) => "F64",
+            (DType::Int, _) => "I64",
+            (DType::U8, _) => "U8",
         };
-        let entry = json!({ "dtype": dtype, "shape": buffer.shape.dims(), "data_offsets": [start, data.len()] });
+        let end = at + bytes.len();
+        let entry = json!({ "dtype": dtype, "shape": buffer.shape.dims(), "data_offsets": [at, end] });
         header.insert(buffer.name.clone(), entry);
+        at = end;
     }
     header["__metadata__"] = json!({
         "format": "pt",
@@ -178,16 +189,17 @@ pub fn encode(session: &Session, step: u64) -> Result<Vec<u8>, RuntimeError> {
         "model": plan.name,
         "hash": plan.hash,
         "step": step.to_string(),
-        "sha256": hex(&Sha256::digest(&data)),
+        "sha256": hex(&sum.finalize()),
     });
     let mut text = Value::Object(header).to_string();
     // Spaces after the header keep the data aligned to 8 bytes.
     text.push_str(&" ".repeat(text.len().next_multiple_of(8) - text.len()));
-    Ok([&(text.len() as u64).to_le_bytes(), text.as_bytes(), &data].concat())
-}
-
-fn clone_pair((key, value): (&String, &String)) -> (String, String) {
-    (key.clone(), value.clone())
+    out.write_all(&(text.len() as u64).to_le_bytes())?;
+    out.write_all(text.as_bytes())?;
+    for buffer in buffers {
+        out.write_all(&session.bytes(&buffer.name).map_err(io::Error::other)?)?;
+    }
+    Ok(())
 }
 
 /// Lower-case hexadecimal.

@@ -140,14 +140,9 @@ fn as_table(model: &Model, rows: &[Row]) -> String {
     let memory = memory(plan);
     let _ = writeln!(
         res,
-        "memory       {}: arena {}, parameters {}, states {}, data {}, workspace {}, constants {}",
+        "memory       {} at most: {}",
         table::bytes(memory.total()),
-        table::bytes(memory.arena),
-        table::bytes(memory.parameters),
-        table::bytes(memory.states),
-        table::bytes(memory.data),
-        table::bytes(memory.workspace),
-        table::bytes(memory.constants),
+        parts(&memory).map(|(name, it)| format!("{name} {}", table::bytes(it))).join(", "),
     );
     if let Some(training) = &plan.training {
         let _ = writeln!(
@@ -193,15 +188,10 @@ fn as_json(model: &Model, rows: &[Row]) -> Value {
         "parameters": parameters,
         "parameter_count": graph.params.iter().map(|it| it.shape.len()).sum::<usize>(),
         "training": plan.training,
-        "memory": {
-            "total": memory.total(),
-            "arena": memory.arena,
-            "parameters": memory.parameters,
-            "states": memory.states,
-            "data": memory.data,
-            "workspace": memory.workspace,
-            "constants": memory.constants,
-        },
+        "memory": std::iter::once(("total", memory.total()))
+            .chain(parts(&memory))
+            .map(|(name, it)| (name.to_owned(), Value::from(it)))
+            .collect::<serde_json::Map<_, _>>(),
     })
 }
 
@@ -244,7 +234,29 @@ fn as_dot(graph: &Graph, rows: &[Row]) -> String {
     res + "}\n"
 }
 
-/// What running the plan on this machine's CPU takes.
+/// What training with the plan on this machine's CPU takes, all of the process included.
 fn memory(plan: &Plan) -> Memory {
-    Memory { workspace: runtime::cpu::workspace(plan, None), ..plan.memory() }
+    Memory { workspace: runtime::cpu::workspace(plan, None), program: resident(), ..plan.memory() }
+}
+
+fn parts(memory: &Memory) -> [(&'static str, usize); 8] {
+    [
+        ("arena", memory.arena),
+        ("parameters", memory.parameters),
+        ("states", memory.states),
+        ("data", memory.data),
+        ("workspace", memory.workspace),
+        ("constants", memory.constants),
+        ("transfer", memory.transfer),
+        ("program", memory.program),
+    ]
+}
+
+/// Bytes of this process in memory. It has compiled the model by now, as a training will have; 0 where
+/// the system does not say.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let field = status.lines().find_map(|it| it.strip_prefix("VmRSS:"));
+    let kilobytes = field.and_then(|it| it.trim().strip_suffix("kB")?.trim().parse::<usize>().ok());
+    kilobytes.unwrap_or(0) * 1024
 }

@@ -11,8 +11,11 @@ const HUGE: usize = 2 << 20;
 
 /// Zeroed memory that lives as long as this value.
 pub(super) struct Block {
-    start: NonNull<u8>,
+    /// As it was allocated.
+    allocated: NonNull<u8>,
     layout: Layout,
+    /// The first aligned byte.
+    start: NonNull<u8>,
 }
 
 // SAFETY: a block owns its memory; who may touch which part when is decided by the launches.
@@ -25,13 +28,18 @@ impl Block {
     pub(super) fn new(bytes: usize, what: &str) -> Result<Block, RuntimeError> {
         let failed = |cause: &str| RuntimeError::Memory { bytes, what: what.to_owned(), cause: cause.to_owned() };
         let align = if HUGE <= bytes { HUGE } else { ALIGN };
-        let layout = Layout::from_size_align(bytes.max(1), align).map_err(|_| failed("the size is out of range"))?;
+        // Aligned by hand: an allocator asked for both zeros and a large alignment writes the zeros,
+        // which takes the memory before anything needs it.
+        let size = bytes.max(1).checked_add(align).ok_or_else(|| failed("the size is out of range"))?;
+        let layout = Layout::from_size_align(size, 1).map_err(|_| failed("the size is out of range"))?;
         // SAFETY: the layout's size is not zero.
-        let start = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or_else(|| failed("the system refused"))?;
+        let allocated = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or_else(|| failed("the system refused"))?;
+        // SAFETY: at most `align` bytes on, so within the allocation, with `bytes` bytes behind it.
+        let start = unsafe { allocated.add(allocated.align_offset(align)) };
         if HUGE <= bytes {
             advise_huge_pages(start, bytes);
         }
-        Ok(Block { start, layout })
+        Ok(Block { allocated, layout, start })
     }
 
     /// The first byte.
@@ -43,7 +51,7 @@ impl Block {
 impl Drop for Block {
     fn drop(&mut self) {
         // SAFETY: allocated in `new` with this layout.
-        unsafe { dealloc(self.start.as_ptr(), self.layout) }
+        unsafe { dealloc(self.allocated.as_ptr(), self.layout) }
     }
 }
 
