@@ -133,6 +133,72 @@ fn kernels_on_the_stand_in_are_verified_against_the_interpreter() {
 }
 
 #[test]
+fn bench_tells_the_time_and_the_floor_of_every_kind_of_kernel() {
+    if !available() {
+        return;
+    }
+    let mut arguments = vec!["bench", "models/digits.sph", "--batch", "4", "--steps", "2"];
+    arguments.extend(["--set", "widths=[4,6]", "--device", "cuda"]);
+    let output = sphc(&arguments, &[]);
+    assert!(output.status.success(), "{}", text(&output));
+    for expected in ["utilisation", "conv filter grad", "of the floor", "memory at best 128 GB/s"] {
+        assert!(text(&output).contains(expected), "{expected}\n{}", text(&output));
+    }
+    arguments.extend(["--format", "json"]);
+    let object: Value = serde_json::from_slice(&sphc(&arguments, &[]).stdout).unwrap();
+    let kernels = object["kernels"].as_array().unwrap();
+    let sum: u64 = kernels.iter().map(|it| it["launches"].as_u64().unwrap()).sum();
+    assert_eq!(Some(sum), object["launches"].as_u64());
+    for it in kernels {
+        assert!(0.0 < it["seconds"].as_f64().unwrap() && 0.0 < it["floor_seconds"].as_f64().unwrap(), "{it}");
+    }
+}
+
+/// The script for machines with a GPU, with a short list of cases.
+#[test]
+fn the_script_for_a_gpu_runs_on_the_stand_in() {
+    if !available() {
+        return;
+    }
+    let (libraries, cache) = stand_in();
+    let out = tempfile::tempdir().unwrap();
+    let run = |extra: &[&str]| {
+        Command::new("bash")
+            .args(["tests/gpu.sh", "--quick", "--sphc", env!("CARGO_BIN_EXE_sphc"), "--out"])
+            .arg(out.path())
+            .arg("--cases")
+            .arg(std::env::current_exe().unwrap())
+            .args(extra)
+            .env("SPHC_CUDA_LIB", libraries)
+            .env("SPHC_CACHE", cache)
+            .output()
+            .unwrap()
+    };
+    let found = run(&[]);
+    let summary = std::fs::read_to_string(out.path().join("summary.txt")).unwrap();
+    assert!(found.status.success(), "{}", text(&found));
+    for part in ["doctor", "verify-digits", "losses", "cases", "bench-digits"] {
+        let line = summary.lines().find(|it| it.starts_with(part)).unwrap_or_else(|| panic!("no {part}\n{summary}"));
+        assert!(line.ends_with("passed"), "{line}\n{}", text(&found));
+    }
+    assert!(text(&found).contains("sphc f32"), "{}", text(&found));
+
+    // A part that fails leaves the others alone.
+    let broken = out.path().join("no-such-test");
+    std::fs::write(&broken, "#!/bin/sh\nexit 1\n").unwrap();
+    std::fs::set_permissions(&broken, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let found = run(&["--cases", broken.to_str().unwrap()]);
+    assert_eq!(found.status.code(), Some(1), "{}", text(&found));
+    let summary = std::fs::read_to_string(out.path().join("summary.txt")).unwrap();
+    let failed: Vec<&str> = summary.lines().filter(|it| it.ends_with("FAILED")).collect();
+    assert!(matches!(failed[..], [line] if line.starts_with("cases")), "{summary}");
+    // And no time is left for more than there is.
+    run(&["--minutes", "0"]);
+    let summary = std::fs::read_to_string(out.path().join("summary.txt")).unwrap();
+    assert!(summary.lines().all(|it| it.ends_with("skipped: no time was left")), "{summary}");
+}
+
+#[test]
 fn what_is_missing_is_named_with_its_remedy() {
     if !available() {
         return;

@@ -1,50 +1,175 @@
-#!/bin/sh
-# On a machine with an NVIDIA GPU: trains on it and on the CPU, compares the losses, then times every model in every
-# precision. Needs a built `sphc` (first argument, or target/release/sphc), no Rust; NVRTC as `sphc doctor` describes.
+#!/usr/bin/env bash
+# On a machine with an NVIDIA GPU: everything that only a GPU can tell, the most important first.
 #
-#     tests/gpu.sh [path/to/sphc] [folder for results]
-set -eu
+# It needs no Rust there. Carry `tests/`, `models/` and two binaries, built on a machine with an older or equal libc:
+#
+#     cargo build --release                      # target/release/sphc
+#     cargo test --release --no-run              # prints the path of the test binary: target/release/deps/all-...
+#
+# and run, from the folder that holds `tests/` and `models/`:
+#
+#     tests/gpu.sh --sphc ./sphc --cases ./all-... [--out DIR] [--minutes 10] [--quick]
+#
+# NVRTC must be there as `sphc doctor` describes; PyTorch is used where it is. Every part is limited in time, survives
+# the failure of the others and leaves its output in DIR; a table of all parts comes last. Exit status 1 when one failed.
+set -uo pipefail
 cd "$(dirname "$0")/.."
-sphc=${1:-target/release/sphc}
-out=${2:-gpu-results}
+
+sphc=target/release/sphc
+cases=$(ls -t target/release/deps/all-* 2>/dev/null | grep -v '\.d$' | head -1)
+out=gpu-results minutes=10 quick=
+while [ $# -gt 0 ]; do
+    case "$1" in
+        --sphc) sphc=$2; shift ;;
+        --cases) cases=$2; shift ;;
+        --out) out=$2; shift ;;
+        --minutes) minutes=$2; shift ;;
+        --quick) quick=yes ;;
+        *) sed -n '2,15s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    esac
+    shift
+done
+[ -x "$sphc" ] || { echo "no program at $sphc: give its path with --sphc" >&2; exit 2; }
 mkdir -p "$out"
+steps=50
+[ "$quick" ] && steps=2
+summary=$out/summary.txt
+: > "$summary"
+failed=0
 
-"$sphc" doctor | tee "$out/doctor.txt"
+# part NAME LIMIT COMMAND...: runs a part for at most LIMIT seconds, or what is left of all.
+part() {
+    local name=$1 limit=$2 left=$((minutes * 60 - SECONDS)) start=$SECONDS verdict
+    shift 2
+    echo "== $name"
+    if [ "$left" -lt 5 ]; then
+        verdict="skipped: no time was left"
+    else
+        [ "$left" -lt "$limit" ] && limit=$left
+        export limit
+        timeout "$limit" "$@" 2>&1 | tee "$out/$name.txt"
+        case "${PIPESTATUS[0]}" in
+            0) verdict=passed ;;
+            77) verdict="skipped: $(tail -n 1 "$out/$name.txt")" ;;
+            124) verdict="stopped after $limit s" ;;
+            *) verdict=FAILED failed=1 ;;
+        esac
+    fi
+    printf '%-28s %5d s  %s\n' "$name" "$((SECONDS - start))" "$verdict" | tee -a "$summary"
+}
 
-echo "== losses of the first steps, GPU against CPU"
-python3 - "$sphc" "$out" <<'PYTHON' | tee "$out/agreement.txt"
-import json, shutil, subprocess, sys
-from pathlib import Path
+# What the parts run, each in a shell of its own.
+cases_on_the_device() {
+    [ -x "$cases" ] || { echo "no test binary: give its path with --cases"; return 77; }
+    local filter=emulate::
+    [ "$quick" ] && filter='emulate::random_numbers emulate::matrix_products'
+    SPHC_TEST_DEVICE=cuda "$cases" $filter
+}
 
-sphc, out = sys.argv[1], Path(sys.argv[2])
-
-def train(name, *flags):
-    run = out / name
-    shutil.rmtree(run, ignore_errors=True)
-    subprocess.run([sphc, "train", "models/digits.sph", "--run", str(run), "--iterations", "20", "--log-every", "1",
-                    "--evaluate-every", "1000", *flags], check=True, stdout=subprocess.DEVNULL)
-    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-
-failed = False
-# Relative error of the first loss; later ones amplify it.
-bounds = {"f32": 1e-5, "tf32": 2e-3, "bf16": 2e-2}
-for norm in ["none", "cosine", "linear", "sigmoid", "lr_sigmoid"]:
-    expected = train(f"cpu-{norm}", "--device", "cpu", "--set", f"norm={norm}")
-    for precision, bound in bounds.items():
-        found = train(f"{precision}-{norm}", "--device", "cuda", "--precision", precision, "--set", f"norm={norm}")
-        first = abs(found[0]["loss"] / expected[0]["loss"] - 1)
-        worst = max(abs(a["loss"] / b["loss"] - 1) for a, b in zip(found, expected) if "loss" in a)
-        good = first <= bound
-        failed |= not good
-        print(f"{norm:10} {precision:4} first step {first:.1e} (at most {bound:.0e}), worst of 20 {worst:.1e}"
-              f"{'' if good else '  FAILED'}", flush=True)
-sys.exit(failed)
-PYTHON
-
-echo "== time per step"
-for model in models/spherenet9.sph models/sphereresnet32.sph models/digits.sph; do
+verify() {
+    local bad=0
     for precision in f32 tf32 bf16; do
-        echo "-- $model $precision"
-        "$sphc" bench "$model" --device cuda --precision "$precision" || echo "FAILED"
+        echo "-- $precision"
+        "$sphc" verify "$@" --device cuda --precision "$precision" || bad=1
+        [ "$quick" ] && break
     done
-done | tee "$out/bench.txt"
+    return $bad
+}
+
+# The first loss depends on the forward pass alone, the fourth on three updates.
+losses() {
+    local bad=0 at run bound device precision operator
+    for operator in cosine none linear sigmoid lr_sigmoid; do
+        for precision in cpu f32 tf32 bf16; do
+            device=cuda
+            [ $precision = cpu ] && device=cpu
+            run=$out/run-$precision
+            rm -rf "$run"
+            "$sphc" train models/digits.sph --run "$run" --iterations 4 --log-every 1 --evaluate-every 1000 \
+                --set "norm=$operator" ${quick:+--set widths=[4,6] --batch 4} --device "$device" \
+                $([ $precision = cpu ] || echo --precision $precision) >/dev/null || { bad=1; continue; }
+            [ $precision = cpu ] && continue
+            case $precision in f32) bound=1e-5 ;; tf32) bound=2e-3 ;; *) bound=2e-2 ;; esac
+            paste <(loss_of "$out/run-cpu") <(loss_of "$run") | awk -v bound=$bound -v what="$operator $precision" '
+                { error = $2 / $1 - 1; if (error < 0) error = -error; if (NR == 1) first = error; if (worst < error) worst = error }
+                END {
+                    good = NR == 4 && first <= bound && worst <= 10 * bound
+                    printf "%-16s first loss off by %.1e (at most %.0e), worst of 4 by %.1e%s\n", what, first, bound, worst, good ? "" : "  FAILED"
+                    exit !good
+                }' || bad=1
+        done
+        [ "$quick" ] && break
+    done
+    return $bad
+}
+
+loss_of() { sed -n 's/.*"loss":\([-0-9.e+]*\).*/\1/p' "$1/metrics.jsonl"; }
+
+accuracy() {
+    "$sphc" train models/digits.sph --device cuda --run "$out/digits" --iterations 1000 | tee "$out/digits.txt" &&
+        awk '/test accuracy/ { found = 1; exit !(97 <= $3) } END { if (!found) exit 1 }' "$out/digits.txt"
+}
+
+# One model in one precision: the table for people, and one line for the comparison.
+bench() {
+    local model=$1 precision=$2
+    shift 2
+    "$sphc" bench "$model" --device cuda --precision "$precision" --steps $steps "$@" --kernels &&
+        "$sphc" bench "$model" --device cuda --precision "$precision" --steps $steps "$@" --format json \
+            > "$out/bench-$(basename "$model" .sph)-$precision.json"
+}
+
+torch() {
+    python3 -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2>/dev/null || { echo "there is no PyTorch with CUDA"; return 77; }
+    python3 tests/peer_torch.py "$1" --operator "$2" --seconds $((limit - 30)) | tee "$out/torch-$1.json"
+}
+
+export sphc cases out quick steps
+export -f cases_on_the_device verify losses loss_of accuracy bench torch
+run() { local name=$1 limit=$2; shift 2; part "$name" "$limit" bash -c "$*"; }
+
+rm -rf "$out"/run-* "$out/digits"
+run doctor 30 '"$sphc" doctor'
+if [ "$quick" ]; then
+    run verify-digits 60 "verify models/digits.sph --batch 4 --set 'widths=[4,6]'"
+    run losses 60 losses
+    run cases 120 cases_on_the_device
+    run bench-digits 60 "bench models/digits.sph f32 --batch 4 --set 'widths=[4,6]'"
+    run torch-spherenet9 30 torch spherenet9 cosine
+else
+    run verify-digits 60 verify models/digits.sph
+    run losses 90 losses
+    run bench-spherenet9-bf16 60 bench models/spherenet9.sph bf16
+    run torch-spherenet9 120 torch spherenet9 cosine
+    run cases 240 cases_on_the_device
+    run verify-spherenet9 120 verify models/spherenet9.sph
+    run verify-operators 60 verify models/operators_demo.sph
+    run accuracy 30 accuracy
+    run bench-sphereresnet32-bf16 90 bench models/sphereresnet32.sph bf16
+    run torch-sphereresnet32 120 torch sphereresnet32 linear
+    run verify-sphereresnet32 240 "verify models/sphereresnet32.sph --kernels-only"
+    for precision in tf32 f32; do
+        for model in spherenet9 sphereresnet32; do
+            run "bench-$model-$precision" 60 bench "models/$model.sph" "$precision"
+        done
+    done
+fi
+
+echo
+echo "== all parts"
+cat "$summary"
+echo
+echo "== milliseconds per step"
+field() { sed -n "s/.*\"$1\": *\([-0-9.e+]*\).*/\1/p"; }
+row() { printf '%-16s %-28s %10s\n' "$1" "$2" "$(awk -v s="$3" 'BEGIN { printf "%.3f", 1000 * s }')"; }
+for network in digits spherenet9 sphereresnet32; do
+    for precision in bf16 tf32 f32; do
+        file=$out/bench-$network-$precision.json
+        [ -s "$file" ] && row "$network" "sphc $precision" "$(field median_seconds < "$file")"
+    done
+    [ -s "$out/torch-$network.json" ] && while read -r line; do
+        mode=$(sed -n 's/.*"mode": "\([^"]*\)".*/\1/p' <<< "$line") time=$(field median_seconds <<< "$line")
+        [ "$time" ] && row "$network" "PyTorch $mode" "$time"
+    done < "$out/torch-$network.json"
+done
+exit $failed

@@ -8,6 +8,7 @@ use serde_json::json;
 use sphc::data::{Dataset, Split};
 use sphc::ir::Phase;
 use sphc::lower::DataInfo;
+use sphc::runtime::{Peaks, RuntimeError, Session};
 use sphc::train;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -24,6 +25,9 @@ pub(super) struct Args {
     /// Steps to measure
     #[arg(long, value_name = "N", default_value = "10", value_parser = positive)]
     steps: u64,
+    /// One line per layer and kind of kernel, not only per kind
+    #[arg(long)]
+    kernels: bool,
     #[command(flatten)]
     set: SetArgs,
     #[command(flatten)]
@@ -46,9 +50,6 @@ pub(super) fn run(args: &Args) -> Outcome {
     let data = noise(&training.data, training.image, training.classes, 4 * training.batch);
     settings.data = Some(DataInfo { name: training.data.clone(), ..args::info(&data) });
     let model = load::compile(&args.file, settings, precision)?;
-    let flops: u64 =
-        model.compiled.fused.phases.get(&Phase::Step).iter().flat_map(|it| it.iter()).map(|it| it.flops).sum();
-    let launches = model.compiled.plan.phases.get(&Phase::Step).map_or(0, |it| it.launches.len());
     let (mut session, device) = device::open(&args.device, model.precision, model.compiled.plan)?;
     train::bind(&mut session, data)?;
 
@@ -65,42 +66,200 @@ pub(super) fn run(args: &Args) -> Outcome {
         times.push(start.elapsed().as_secs_f64());
     }
     times.sort_by(f64::total_cmp);
-    let median = times[times.len() / 2];
-    let speed = training.batch as f64 / median;
+    let launches = measure(&mut session, args.steps.min(10))?;
+    let report = Report { device, batch: training.batch, times, launches, peaks: session.backend.peaks() };
     let mut out = io::stdout();
     if args.format == Format::Json {
-        let object = json!({
-            "device": device,
-            "batch": training.batch,
-            "steps": args.steps,
-            "median_seconds": median,
-            "fastest_seconds": times[0],
-            "slowest_seconds": times[times.len() - 1],
-            "images_per_second": speed,
-            "flops_per_step": flops,
-            "launches": launches,
-        });
-        writeln!(out, "{object}")?;
-        return Ok(ExitCode::SUCCESS);
+        report.write_json(&mut out)?
+    } else {
+        report.write(&mut out, args.kernels)?
     }
-    writeln!(out, "device        {device}")?;
-    writeln!(
-        out,
-        "step          {:.2} ms (median of {}; fastest {:.2}, slowest {:.2}), batch {}",
-        1e3 * median,
-        args.steps,
-        1e3 * times[0],
-        1e3 * times[times.len() - 1],
-        training.batch
-    )?;
-    writeln!(out, "images        {speed:.0} per second")?;
-    writeln!(
-        out,
-        "arithmetic    {}FLOP in {launches} launches, {}FLOP/s",
-        spaced(flops as f64),
-        spaced(flops as f64 / median)
-    )?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A launch with its work and the median of its times, alone.
+struct Timed {
+    layer: String,
+    kernel: &'static str,
+    contraction: bool,
+    flops: f64,
+    bytes: f64,
+    /// Absent on a device that cannot tell.
+    seconds: Option<f64>,
+}
+
+fn measure(session: &mut Session, rounds: u64) -> Result<Vec<Timed>, Failure> {
+    let plan = session.plan.clone();
+    let rounds: Vec<Vec<f64>> =
+        (0..rounds).map(|_| session.backend.measure(Phase::Step)).collect::<Result<_, RuntimeError>>()?;
+    let median = |at: usize| {
+        let mut times: Vec<f64> = rounds.iter().filter_map(|it| it.get(at).copied()).collect();
+        times.sort_by(f64::total_cmp);
+        times.get(times.len() / 2).copied()
+    };
+    let launches = plan.phases.get(&Phase::Step).map_or(&[][..], |it| &it.launches);
+    let timed = launches.iter().enumerate().map(|(at, launch)| {
+        let spec = &plan.kernels[launch.kernel];
+        Timed {
+            layer: launch.layer.clone(),
+            kernel: spec.family(),
+            contraction: spec.is_contraction(),
+            flops: spec.flops() as f64,
+            bytes: plan.traffic(launch) as f64,
+            seconds: median(at),
+        }
+    });
+    Ok(timed.collect())
+}
+
+/// Launches added up.
+#[derive(Clone, Copy, Default)]
+struct Sum {
+    launches: usize,
+    seconds: f64,
+    flops: f64,
+    bytes: f64,
+    /// Seconds that a device at its best would take.
+    floor: f64,
+}
+
+impl Sum {
+    fn add(&mut self, it: &Timed, peaks: Option<Peaks>) {
+        self.launches += 1;
+        self.seconds += it.seconds.unwrap_or(0.0);
+        self.flops += it.flops;
+        self.bytes += it.bytes;
+        self.floor += peaks.map_or(0.0, |best| {
+            let peak = if it.contraction { best.contraction } else { best.scalar };
+            (it.flops / peak).max(it.bytes / best.bytes)
+        });
+    }
+}
+
+struct Report {
+    device: String,
+    batch: usize,
+    /// Of whole steps, ascending.
+    times: Vec<f64>,
+    launches: Vec<Timed>,
+    peaks: Option<Peaks>,
+}
+
+impl Report {
+    fn median(&self) -> f64 {
+        self.times[self.times.len() / 2]
+    }
+
+    fn flops(&self) -> f64 {
+        self.launches.iter().map(|it| it.flops).sum()
+    }
+
+    /// Share of the device's contraction peak that the step's contractions come to.
+    fn utilisation(&self) -> Option<f64> {
+        let flops: f64 = self.launches.iter().filter(|it| it.contraction).map(|it| it.flops).sum();
+        Some(flops / self.median() / self.peaks?.contraction)
+    }
+
+    /// Launches added up by `key`, in order of the first of each.
+    fn sums<'a, K: Eq>(&'a self, key: impl Fn(&'a Timed) -> K) -> Vec<(K, Sum)> {
+        let mut sums: Vec<(K, Sum)> = Vec::new();
+        for it in &self.launches {
+            let key = key(it);
+            let at = sums.iter().position(|it| it.0 == key).unwrap_or_else(|| {
+                sums.push((key, Sum::default()));
+                sums.len() - 1
+            });
+            sums[at].1.add(it, self.peaks);
+        }
+        sums
+    }
+
+    fn write_json(&self, out: &mut impl Write) -> io::Result<()> {
+        let kernels = self.sums(|it| (it.layer.as_str(), it.kernel)).into_iter().map(|((layer, kernel), it)| {
+            json!({
+                "layer": layer,
+                "kernel": kernel,
+                "launches": it.launches,
+                "seconds": it.seconds,
+                "flops": it.flops,
+                "bytes": it.bytes,
+                "floor_seconds": self.peaks.map(|_| it.floor),
+            })
+        });
+        let object = json!({
+            "device": self.device,
+            "batch": self.batch,
+            "steps": self.times.len(),
+            "median_seconds": self.median(),
+            "fastest_seconds": self.times[0],
+            "slowest_seconds": self.times[self.times.len() - 1],
+            "images_per_second": self.batch as f64 / self.median(),
+            "flops_per_step": self.flops(),
+            "launches": self.launches.len(),
+            "model_flop_utilisation": self.utilisation(),
+            "kernels": kernels.collect::<Vec<_>>(),
+        });
+        writeln!(out, "{object}")
+    }
+
+    fn write(&self, out: &mut impl Write, layers: bool) -> io::Result<()> {
+        let median = self.median();
+        writeln!(out, "device        {}", self.device)?;
+        writeln!(
+            out,
+            "step          {:.2} ms (median of {}; fastest {:.2}, slowest {:.2}), batch {}",
+            1e3 * median,
+            self.times.len(),
+            1e3 * self.times[0],
+            1e3 * self.times[self.times.len() - 1],
+            self.batch
+        )?;
+        writeln!(out, "images        {:.0} per second", self.batch as f64 / median)?;
+        let flops = self.flops();
+        writeln!(
+            out,
+            "arithmetic    {}FLOP in {} launches, {}FLOP/s",
+            spaced(flops),
+            self.launches.len(),
+            spaced(flops / median)
+        )?;
+        if let (Some(best), Some(share)) = (self.peaks, self.utilisation()) {
+            writeln!(
+                out,
+                "utilisation   {:.1} % of {}FLOP/s in contractions; memory at best {}B/s",
+                100.0 * share,
+                spaced(best.contraction),
+                spaced(best.bytes)
+            )?;
+        }
+        let whole = self.sums(|_| ()).first().map_or(0.0, |it| it.1.seconds);
+        if self.launches.iter().all(|it| it.seconds.is_none()) {
+            return Ok(());
+        }
+        writeln!(out, "\nlaunches, each measured alone ({:.2} ms together)", 1e3 * whole)?;
+        let row = |name: Vec<String>, it: &Sum| {
+            let rate = |work: f64| if it.seconds == 0.0 { 0.0 } else { work / it.seconds };
+            let mut row = name;
+            row.push(it.launches.to_string());
+            row.push(format!("{:.3}", 1e3 * it.seconds));
+            row.push(format!("{:.1} %", 100.0 * it.seconds / whole));
+            row.push(format!("{:.3}", rate(it.flops) * 1e-12));
+            row.push(format!("{:.1}", rate(it.bytes) * 1e-9));
+            row.extend(self.peaks.map(|_| format!("{:.0} %", 100.0 * rate(it.floor))));
+            row
+        };
+        let mut header = if layers { vec!["layer", "kernel"] } else { vec!["kernel"] };
+        header.extend([">launches", ">ms", ">share", ">TFLOP/s", ">GB/s"]);
+        header.extend(self.peaks.map(|_| ">of the floor"));
+        let rows: Vec<Vec<String>> = if layers {
+            let name = |layer: &str| if layer.is_empty() { "-".to_owned() } else { layer.to_owned() };
+            let sums = self.sums(|it| (it.layer.as_str(), it.kernel));
+            sums.iter().map(|((layer, kernel), it)| row(vec![name(layer), (*kernel).to_owned()], it)).collect()
+        } else {
+            self.sums(|it| it.kernel).iter().map(|(kernel, it)| row(vec![(*kernel).to_owned()], it)).collect()
+        };
+        write!(out, "{}", table::render(&header, &rows))
+    }
 }
 
 fn spaced(number: f64) -> String {

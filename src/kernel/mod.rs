@@ -6,6 +6,7 @@ pub mod cuda;
 mod map;
 mod print;
 mod select;
+mod work;
 
 pub use print::dump;
 pub(crate) use select::dtype;

@@ -1,6 +1,8 @@
 //! How much memory a plan takes, known before anything runs.
 
-use super::{BufferKind, Plan};
+use super::{BufferId, BufferKind, Launch, Plan};
+use crate::kernel::KernelSpec;
+use std::collections::BTreeSet;
 
 /// Bytes of a plan's buffers, by what they are for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +35,20 @@ impl Memory {
 }
 
 impl Plan {
+    /// Bytes that a launch must at least read and write.
+    pub fn traffic(&self, launch: &Launch) -> u64 {
+        let bytes = |id: &BufferId| {
+            let buffer = &self.buffers[id.0 as usize];
+            (buffer.shape.len() * self.precision.bytes(buffer.dtype)) as u64
+        };
+        let written: u64 = launch.outputs.iter().map(bytes).sum();
+        // Of a data set, only what is picked.
+        if let KernelSpec::Gather { .. } = self.kernels[launch.kernel] {
+            return 2 * written;
+        }
+        launch.inputs.iter().collect::<BTreeSet<_>>().into_iter().map(bytes).sum::<u64>() + written
+    }
+
     /// Adds the buffers up.
     pub fn memory(&self) -> Memory {
         let mut sum = Memory { arena: self.arena_bytes, ..Memory::default() };

@@ -52,6 +52,17 @@ pub enum RuntimeError {
     },
 }
 
+/// What a device can do at best: units times clock, as on its data sheet.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Peaks {
+    /// Operations per second of contractions, in the arithmetic that was asked for.
+    pub contraction: f64,
+    /// Operations per second of everything else.
+    pub scalar: f64,
+    /// Bytes per second from and to memory.
+    pub bytes: f64,
+}
+
 /// A device that holds a plan's buffers and runs its phases. Bytes are in the plan's layout: reals in
 /// its precision, integers as i64, native endian.
 pub trait Backend {
@@ -68,6 +79,16 @@ pub trait Backend {
     /// Waits until the device has done all that it was asked for.
     fn wait(&self) -> Result<(), RuntimeError> {
         Ok(())
+    }
+    /// Runs one phase launch by launch and tells how many seconds each took, alone: for `bench`, slower than `run`.
+    /// A device that cannot tell runs the phase and says nothing.
+    fn measure(&mut self, phase: Phase) -> Result<Vec<f64>, RuntimeError> {
+        self.run(phase)?;
+        Ok(Vec::new())
+    }
+    /// What the device can do at best, if that is known.
+    fn peaks(&self) -> Option<Peaks> {
+        None
     }
     /// What it is, in a few words: `CPU, 2 threads, avx512`.
     fn describe(&self) -> String;

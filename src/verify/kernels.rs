@@ -2,7 +2,6 @@
 
 use super::bound::{Expected, Roundings, expected};
 use crate::ir::{DType, Phase};
-use crate::kernel::{ConvKind, KernelSpec};
 use crate::plan::{BufferKind, Plan};
 use crate::runtime::{RuntimeError, Session};
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,7 +70,7 @@ pub fn kernels(session: &mut Session, roundings: &Roundings) -> Result<Vec<Kerne
                 phase,
                 launch: number,
                 layer: launch.layer.clone(),
-                kernel: name(spec),
+                kernel: spec.family(),
                 line: launch.outputs.first().map_or(String::new(), |it| plan.buffers[it.0 as usize].line.clone()),
                 compared: 0,
                 error: 0.0,
@@ -104,25 +103,6 @@ fn compare(found: &[f64], expected: &Expected, check: &mut KernelCheck) {
             (check.error, check.bound) = (error, bound);
         }
         check.compared += 1;
-    }
-}
-
-/// What a kernel is called in tables.
-pub fn name(spec: &KernelSpec) -> &'static str {
-    match spec {
-        KernelSpec::Conv(conv) => match conv.kind {
-            ConvKind::Forward => "conv",
-            ConvKind::InputGrad => "conv input grad",
-            ConvKind::FilterGrad => "conv filter grad",
-        },
-        KernelSpec::MatMul { .. } => "matmul",
-        KernelSpec::Map(_) => "map",
-        KernelSpec::Window { .. } => "window",
-        KernelSpec::Transpose { .. } => "transpose",
-        KernelSpec::Gather { .. } => "gather",
-        KernelSpec::Loss { .. } => "loss",
-        KernelSpec::Random { .. } => "random",
-        KernelSpec::Copy { .. } => "copy",
     }
 }
 

@@ -7,5 +7,5 @@ mod meaning;
 
 pub use bound::Roundings;
 pub use gradients::{GradientCheck, Gradients, gradients};
-pub use kernels::{KernelCheck, bind_noise, kernels, name};
+pub use kernels::{KernelCheck, bind_noise, kernels};
 pub use meaning::execute;

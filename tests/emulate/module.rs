@@ -29,10 +29,18 @@ pub(crate) struct Stress {
     pub(crate) late: bool,
 }
 
-/// Whether there is a compiler to emulate with. CI sets `SPHC_REQUIRE_EMULATOR`, so that nothing is skipped there.
+/// The device to run cases on, when it is not the emulator that shall run them.
+pub(crate) fn device() -> Option<String> {
+    std::env::var("SPHC_TEST_DEVICE").ok()
+}
+
+/// Whether there is a compiler to emulate with, or a device in its place. CI sets `SPHC_REQUIRE_EMULATOR`, so that nothing is skipped there.
 pub(crate) fn available() -> bool {
     static FOUND: OnceLock<bool> = OnceLock::new();
     *FOUND.get_or_init(|| {
+        if device().is_some() {
+            return true;
+        }
         let found = Command::new("g++").arg("--version").output().is_ok_and(|it| it.status.success());
         assert!(found || std::env::var_os("SPHC_REQUIRE_EMULATOR").is_none(), "g++ is needed to emulate kernels");
         if !found {

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <dlfcn.h>
 #include <functional>
 #include <map>
@@ -41,6 +42,7 @@ struct Function { void (*call)(const unsigned long long*); int arguments; int sh
 struct Module { void* library; };
 struct Graph { std::vector<Task> tasks; };
 struct Stream { Graph* capture = nullptr; };
+struct Event { timespec time; };
 
 std::mutex lock;
 std::map<Address, size_t> memory;
@@ -96,6 +98,9 @@ Result cuDeviceGetAttribute(int* value, int attribute, int) {
         case 16: *value = 4; break;                                      // multiprocessors
         case 75: *value = setting("SPHC_STANDIN_CAPABILITY", 8); break;  // major
         case 76: *value = 0; break;                                      // minor
+        case 13: *value = 1000000; break;                                // clock, kHz
+        case 36: *value = 1000000; break;                                // of memory
+        case 37: *value = 512; break;                                    // bits of its bus
         case 97: *value = MOST_SHARED; break;
         default: *value = 0;
     }
@@ -207,11 +212,19 @@ Result cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, uns
     });
 }
 
-Result cuEventCreate(void** to, unsigned) { return *to = new int, OK; }
-Result cuEventRecord(void*, void*) { return OK; }
+Result cuEventCreate(void** to, unsigned) { return *to = new Event{}, OK; }
+Result cuEventRecord(void* event, void*) {
+    // Work is done when it was asked for.
+    clock_gettime(CLOCK_MONOTONIC, &((Event*)event)->time);
+    return OK;
+}
+Result cuEventElapsedTime(float* milliseconds, void* from, void* to) {
+    const timespec a = ((Event*)from)->time, b = ((Event*)to)->time;
+    return *milliseconds = 1e3f * (b.tv_sec - a.tv_sec) + 1e-6f * (b.tv_nsec - a.tv_nsec), OK;
+}
 Result cuEventSynchronize(void*) { return failed; }
 Result cuEventQuery(void*) { return failed; }
-Result cuEventDestroy_v2(void* event) { return delete (int*)event, OK; }
+Result cuEventDestroy_v2(void* event) { return delete (Event*)event, OK; }
 Result cuGetErrorName(int error, const char** name) {
     static thread_local char text[32];
     return snprintf(text, sizeof text, "CUDA error %d", error), *name = text, OK;

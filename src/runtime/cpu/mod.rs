@@ -29,6 +29,7 @@ use memory::{Block, View};
 use pool::{Pool, Scratch};
 use real::Real;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Where a buffer's bytes are.
 enum Place {
@@ -128,6 +129,27 @@ impl CpuBackend {
             None => Err(RuntimeError::Size { name: format!("buffer {at}"), expected: 0, found }),
         }
     }
+
+    /// Runs one phase; `around` is given each launch and must call it once.
+    fn run_with(&mut self, phase: Phase, mut around: impl FnMut(&mut dyn FnMut()) + Send) -> Result<(), RuntimeError> {
+        let Some(plan) = self.plan.phases.get(&phase) else { return Ok(()) };
+        let views = |ids: &[BufferId]| {
+            ids.iter().map(|&id| self.view(id).ok_or_else(|| self.unbound(id))).collect::<Result<Vec<View>, _>>()
+        };
+        let launches = plan
+            .launches
+            .iter()
+            .map(|it| Ok((&self.kernels[it.kernel], views(&it.inputs)?, views(&it.outputs)?)))
+            .collect::<Result<Vec<_>, RuntimeError>>()?;
+        self.pool.run(self.plan.seed, |context| {
+            for (kernel, inputs, outputs) in &launches {
+                // SAFETY: `new` checked every launch against its kernel, launches run one after another,
+                // and the backend is borrowed exclusively.
+                around(&mut || unsafe { kernel.run(context, inputs, outputs) });
+            }
+        });
+        Ok(())
+    }
 }
 
 impl Backend for CpuBackend {
@@ -159,23 +181,17 @@ impl Backend for CpuBackend {
     }
 
     fn run(&mut self, phase: Phase) -> Result<(), RuntimeError> {
-        let Some(plan) = self.plan.phases.get(&phase) else { return Ok(()) };
-        let views = |ids: &[BufferId]| {
-            ids.iter().map(|&id| self.view(id).ok_or_else(|| self.unbound(id))).collect::<Result<Vec<View>, _>>()
-        };
-        let launches = plan
-            .launches
-            .iter()
-            .map(|it| Ok((&self.kernels[it.kernel], views(&it.inputs)?, views(&it.outputs)?)))
-            .collect::<Result<Vec<_>, RuntimeError>>()?;
-        self.pool.run(self.plan.seed, |context| {
-            for (kernel, inputs, outputs) in &launches {
-                // SAFETY: `new` checked every launch against its kernel, launches run one after another,
-                // and the backend is borrowed exclusively.
-                unsafe { kernel.run(context, inputs, outputs) };
-            }
-        });
-        Ok(())
+        self.run_with(phase, |kernel| kernel())
+    }
+
+    fn measure(&mut self, phase: Phase) -> Result<Vec<f64>, RuntimeError> {
+        let mut times = Vec::new();
+        self.run_with(phase, |kernel| {
+            let start = Instant::now();
+            kernel();
+            times.push(start.elapsed().as_secs_f64());
+        })?;
+        Ok(times)
     }
 
     fn describe(&self) -> String {

@@ -7,14 +7,15 @@
 mod compiler;
 mod memory;
 mod probe;
+mod timing;
 
 pub use compiler::{Compiler, Image};
 pub use probe::{DeviceInfo, Driver, Probe, probe};
 
-use super::{Backend, RuntimeError};
+use super::{Backend, Peaks, RuntimeError};
 use crate::ir::Phase;
 use crate::kernel::cuda::{Argument, Arithmetic, CudaLaunch, CudaSource, Options, generate};
-use crate::plan::{BufferId, BufferKind, Plan, Precision};
+use crate::plan::{BufferId, BufferKind, Launch, Plan, Precision};
 use cudarc::driver::sys::{CUfunction_attribute, CUgraphInstantiate_flags, CUstreamCaptureMode};
 use cudarc::driver::{
     CudaContext, CudaFunction, CudaGraph, CudaSlice, CudaStream, DevicePtr, DriverError, LaunchConfig, PushKernelArg,
@@ -158,12 +159,18 @@ impl CudaBackend {
         }
     }
 
-    /// Queues a phase's launches.
-    fn launch(&self, phase: Phase) -> Result<(), DriverError> {
+    /// The launches of a phase.
+    fn launches(&self, phase: Phase) -> &[Launch] {
+        self.plan.phases.get(&phase).map_or(&[], |it| &it.launches)
+    }
+
+    /// Queues a phase's launches; `before` is called ahead of each.
+    fn launch(&self, phase: Phase, mut before: impl FnMut() -> Result<(), DriverError>) -> Result<(), DriverError> {
         let (base, _order) = self.memory.device_ptr(&self.stream);
         let address = |offset: usize| base + offset as u64;
         let of = |ids: &[BufferId], at: usize| address(self.layout.buffers[ids[at].0 as usize].start);
-        for step in self.plan.phases.get(&phase).into_iter().flat_map(|it| &it.launches) {
+        for step in self.launches(phase) {
+            before()?;
             let Loaded { source, functions } = &self.kernels[step.kernel];
             for (launch, function) in source.launches.iter().zip(functions) {
                 let arguments: Vec<u64> = launch
@@ -194,9 +201,22 @@ impl CudaBackend {
         Ok(())
     }
 
+    /// Whether all data that a phase reads was given.
+    fn check_bound(&self, phase: Phase) -> Result<(), RuntimeError> {
+        for id in self.launches(phase).iter().flat_map(|it| &it.inputs) {
+            let at = id.0 as usize;
+            let buffer = &self.plan.buffers[at];
+            if matches!(buffer.kind, BufferKind::Extern(_)) && !self.bound[at] {
+                let expected = self.layout.buffers[at].len();
+                return Err(RuntimeError::Size { name: buffer.name.clone(), expected, found: 0 });
+            }
+        }
+        Ok(())
+    }
+
     fn capture(&self, phase: Phase) -> Result<CudaGraph, DriverError> {
         self.stream.begin_capture(CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)?;
-        let launched = self.launch(phase);
+        let launched = self.launch(phase, || Ok(()));
         // The capture must end in any case.
         let graph = self.stream.end_capture(CUgraphInstantiate_flags(0));
         launched?;
@@ -232,22 +252,23 @@ impl Backend for CudaBackend {
 
     fn run(&mut self, phase: Phase) -> Result<(), RuntimeError> {
         if !self.graphs.contains_key(&phase) {
-            let launches = self.plan.phases.get(&phase).map_or(&[][..], |it| &it.launches);
-            for id in launches.iter().flat_map(|it| &it.inputs) {
-                let at = id.0 as usize;
-                let buffer = &self.plan.buffers[at];
-                if matches!(buffer.kind, BufferKind::Extern(_)) && !self.bound[at] {
-                    let expected = self.layout.buffers[at].len();
-                    return Err(RuntimeError::Size { name: buffer.name.clone(), expected, found: 0 });
-                }
-            }
-            if launches.is_empty() {
+            self.check_bound(phase)?;
+            if self.launches(phase).is_empty() {
                 return Ok(());
             }
             let graph = self.capture(phase).map_err(|it| self.error("cannot record a phase", it))?;
             self.graphs.insert(phase, graph);
         }
         self.graphs[&phase].launch().map_err(|it| self.error("cannot start a phase", it))
+    }
+
+    fn measure(&mut self, phase: Phase) -> Result<Vec<f64>, RuntimeError> {
+        self.check_bound(phase)?;
+        self.seconds_by_launch(phase).map_err(|it| self.error("cannot measure a phase", it))
+    }
+
+    fn peaks(&self) -> Option<Peaks> {
+        timing::peaks(&self.device, self.options.arithmetic)
     }
 
     fn wait(&self) -> Result<(), RuntimeError> {

@@ -15,6 +15,10 @@ pub struct DeviceInfo {
     pub processors: usize,
     /// Bytes of memory.
     pub memory: usize,
+    /// Highest clock of the multiprocessors, in kHz; 0 when the driver does not say.
+    pub clock: usize,
+    /// Bytes per second from and to memory; 0 when the driver does not say.
+    pub bandwidth: usize,
 }
 
 /// A driver that works.
@@ -85,6 +89,9 @@ fn ask() -> Result<Driver, String> {
         use sys::CUdevice_attribute as Attribute;
         // SAFETY: `device` came from the driver.
         let attribute = |which| unsafe { result::device::get_attribute(device, which) }.map_err(words);
+        let number = |which| attribute(which).map(|it| usize::try_from(it).unwrap_or(0)).unwrap_or(0);
+        let memory_clock = number(Attribute::CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE);
+        let bus = number(Attribute::CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH);
         devices.push(DeviceInfo {
             name: result::device::get_name(device).map_err(words)?,
             capability: (
@@ -94,6 +101,9 @@ fn ask() -> Result<Driver, String> {
             processors: attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?.max(1) as usize,
             // SAFETY: as above.
             memory: unsafe { result::device::total_mem(device) }.map_err(words)?,
+            clock: number(Attribute::CU_DEVICE_ATTRIBUTE_CLOCK_RATE),
+            // Two transfers a clock, `bus` bits wide.
+            bandwidth: 2 * 1000 * memory_clock * bus / 8,
         });
     }
     Ok(Driver { version: (version / 1000, version % 1000 / 10), devices })

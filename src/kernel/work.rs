@@ -1,0 +1,74 @@
+//! How much a kernel has to do: arithmetic operations, and bytes that must pass at least once.
+
+use super::{ConvKind, KernelSpec};
+use crate::ir::ExprNode;
+
+impl KernelSpec {
+    /// Arithmetic operations of one launch; a multiply and add are two.
+    pub fn flops(&self) -> u64 {
+        let product = |extents: &[usize]| extents.iter().map(|&it| it as u64).product::<u64>();
+        match self {
+            // All three products of a convolution form the same ones.
+            KernelSpec::Conv(it) => {
+                let taps = product(&it.geometry.kernel) * it.input[2] as u64;
+                2 * it.n as u64 * product(&it.output) * taps
+            }
+            KernelSpec::MatMul { m, n, k, .. } => 2 * product(&[*m, *n, *k]),
+            KernelSpec::Map(it) => {
+                let node = |it: &&ExprNode| !matches!(it, ExprNode::Const(_) | ExprNode::Input(_));
+                product(&it.dims) * it.body.nodes.iter().filter(node).count() as u64
+            }
+            KernelSpec::Window { geometry, n, input, output, .. } => {
+                product(&geometry.kernel) * product(output) * (n * input[2]) as u64
+            }
+            // A few exponentials and logarithms for each logit.
+            KernelSpec::Loss { n, classes, .. } => 4 * product(&[*n, *classes]),
+            KernelSpec::Transpose { .. }
+            | KernelSpec::Gather { .. }
+            | KernelSpec::Random { .. }
+            | KernelSpec::Copy { .. } => 0,
+        }
+    }
+
+    /// Whether it is a convolution's product or a matrix product.
+    pub fn is_contraction(&self) -> bool {
+        matches!(self, KernelSpec::Conv(_) | KernelSpec::MatMul { .. })
+    }
+
+    /// What it is called in tables.
+    pub fn family(&self) -> &'static str {
+        match self {
+            KernelSpec::Conv(conv) => match conv.kind {
+                ConvKind::Forward => "conv",
+                ConvKind::InputGrad => "conv input grad",
+                ConvKind::FilterGrad => "conv filter grad",
+            },
+            KernelSpec::MatMul { .. } => "matmul",
+            KernelSpec::Map(_) => "map",
+            KernelSpec::Window { .. } => "window",
+            KernelSpec::Transpose { .. } => "transpose",
+            KernelSpec::Gather { .. } => "gather",
+            KernelSpec::Loss { .. } => "loss",
+            KernelSpec::Random { .. } => "random",
+            KernelSpec::Copy { .. } => "copy",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ir::Geometry;
+    use crate::kernel::ConvKernel;
+
+    #[test]
+    fn the_products_of_a_convolution_do_the_same_work() {
+        let geometry = Geometry::same([8, 8], [3, 3], [1, 1]);
+        for kind in [ConvKind::Forward, ConvKind::InputGrad, ConvKind::FilterGrad] {
+            let spec = KernelSpec::Conv(ConvKernel { kind, geometry, n: 2, input: [8, 8, 5], output: [8, 8, 7] });
+            assert_eq!(spec.flops(), 2 * (2 * 8 * 8 * 7) * (3 * 3 * 5));
+        }
+        let product = KernelSpec::MatMul { m: 3, n: 4, k: 5, transpose_a: false, transpose_b: true };
+        assert_eq!(product.flops(), 120);
+    }
+}
