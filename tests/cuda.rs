@@ -132,6 +132,66 @@ fn kernels_on_the_stand_in_are_verified_against_the_interpreter() {
     }
 }
 
+/// What the stand-in says of a short training: how often the host waited, and the shared memory of convolutions.
+fn report(file: &str, iterations: &str, settings: &[&str], variables: &[(&str, &str)]) -> (u32, Vec<u32>) {
+    let folder = tempfile::tempdir().unwrap();
+    let (run, path) = (folder.path().join("run"), folder.path().join("report"));
+    let mut arguments = vec!["train", file, "--device", "cuda", "--run", run.to_str().unwrap()];
+    arguments.extend(["--evaluate-every", "1000", "--log-every", "1", "--iterations", iterations]);
+    arguments.extend(settings);
+    let variables = [variables, &[("SPHC_STANDIN_REPORT", path.to_str().unwrap())]].concat();
+    let output = sphc(&arguments, &variables);
+    assert!(output.status.success(), "{}", text(&output));
+    let lines = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    assert_eq!(lines.lines().count().to_string(), iterations);
+    let report = std::fs::read_to_string(path).unwrap();
+    let last = |line: &str, at: usize| line.split(' ').nth(at).unwrap().parse().unwrap();
+    let of = |start: &'static str| report.lines().filter(move |it| it.starts_with(start));
+    (last(of("waits ").next().unwrap(), 1), of("launched conv ").map(|it| last(it, 2)).collect())
+}
+
+#[test]
+fn the_host_does_not_wait_for_the_steps_it_logs() {
+    if !available() {
+        return;
+    }
+    let waits =
+        |iterations: &str| report("models/digits.sph", iterations, &["--set", "widths=[4,6]", "--batch", "4"], &[]).0;
+    assert_eq!(waits("4"), waits("40"));
+}
+
+/// Channels enough for the largest tile.
+const WIDE: &str = "
+model Wide {
+    input image: u8[8, 8, 1]
+    x = (image - 8) / 8
+    x = relu(conv(x, 128, kernel: 3) as \"wide\")
+    output conv(x, classes, kernel: 8, pad: valid) as \"score\"
+}
+
+train {
+    data       digits
+    batch      8
+    iterations 1
+    loss       softmax_cross_entropy()
+    optimizer  sgd(rate: 1e-3)
+}
+";
+
+#[test]
+fn a_tile_that_spills_gives_way_to_a_smaller_one() {
+    if !available() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("wide.sph");
+    std::fs::write(&path, WIDE).unwrap();
+    let shared = |variables: &[(&str, &str)]| report(path.to_str().unwrap(), "1", &[], variables).1;
+    let (usual, smaller) = (shared(&[]), shared(&[("SPHC_STANDIN_SPILL", "1")]));
+    assert!(usual.iter().any(|it| 96 * 1024 <= *it), "no large tile in {usual:?}");
+    assert!(smaller.iter().all(|it| *it < 96 * 1024), "{smaller:?}");
+}
+
 #[test]
 fn bench_tells_the_time_and_the_floor_of_every_kind_of_kernel() {
     if !available() {

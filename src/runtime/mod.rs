@@ -80,6 +80,16 @@ pub trait Backend {
     fn wait(&self) -> Result<(), RuntimeError> {
         Ok(())
     }
+    /// Starts copying buffers out, behind all that was asked for so far. A device that has done it already gives their
+    /// bytes, one after the other; others give nothing, and the bytes with [`Backend::arrived`], in order of the requests.
+    fn request(&mut self, buffers: &[BufferId]) -> Result<Option<Vec<u8>>, RuntimeError> {
+        let all = buffers.iter().map(|&it| self.read(it)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Some(all.concat()))
+    }
+    /// The bytes of the oldest request that were not given yet; nothing while they are on their way, unless `wait`.
+    fn arrived(&mut self, _wait: bool) -> Result<Option<Vec<u8>>, RuntimeError> {
+        Ok(None)
+    }
     /// Runs one phase launch by launch and tells how many seconds each took, alone: for `bench`, slower than `run`.
     /// A device that cannot tell runs the phase and says nothing.
     fn measure(&mut self, phase: Phase) -> Result<Vec<f64>, RuntimeError> {

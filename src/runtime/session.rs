@@ -5,7 +5,7 @@ use crate::ir::op::Fill;
 use crate::ir::{DType, Extern, Init, Phase, random};
 use crate::plan::{Buffer, BufferId, BufferKind, Plan, Precision};
 use rayon::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// A plan on a device, with its buffers found by name.
@@ -16,12 +16,14 @@ pub struct Session {
     pub backend: Box<dyn Backend>,
     /// Parameters and states by path.
     names: BTreeMap<String, BufferId>,
+    /// Results that were requested, the oldest first; with their bytes if those are there.
+    requested: VecDeque<(Vec<BufferId>, Option<Vec<u8>>)>,
 }
 
 impl Session {
     /// Writes the initial values of parameters, states and constants to the device.
     pub fn new(plan: Arc<Plan>, backend: Box<dyn Backend>) -> Result<Session, RuntimeError> {
-        let mut session = Session { names: BTreeMap::new(), plan: plan.clone(), backend };
+        let mut session = Session { names: BTreeMap::new(), requested: VecDeque::new(), plan: plan.clone(), backend };
         for (at, buffer) in plan.buffers.iter().enumerate() {
             let id = BufferId(at as u32);
             if matches!(buffer.kind, BufferKind::Param(_) | BufferKind::State(_)) {
@@ -95,9 +97,48 @@ impl Session {
     /// A result of the phase that ran last. Panics when the plan has no such result: names of
     /// results are fixed by the compiler, not by users.
     pub fn result(&self, phase: Phase, name: &str) -> Vec<f64> {
-        let found = self.plan.phases.get(&phase).and_then(|it| it.results.get(name));
-        let id = *found.unwrap_or_else(|| panic!("phase {phase:?} has no result `{name}`"));
+        let id = self.result_id(phase, name);
         self.values(id).unwrap_or_else(|error| panic!("cannot read `{name}`: {error}"))
+    }
+
+    fn result_id(&self, phase: Phase, name: &str) -> BufferId {
+        let found = self.plan.phases.get(&phase).and_then(|it| it.results.get(name));
+        *found.unwrap_or_else(|| panic!("phase {phase:?} has no result `{name}`"))
+    }
+
+    /// Asks for results (each a single number) of the phase that was started last, without waiting for them.
+    pub fn request(&mut self, phase: Phase, names: &[&str]) -> Result<(), RuntimeError> {
+        let ids: Vec<BufferId> = names.iter().map(|name| self.result_id(phase, name)).collect();
+        let bytes = self.backend.request(&ids)?;
+        self.requested.push_back((ids, bytes));
+        Ok(())
+    }
+
+    /// How many requests were not collected yet.
+    pub fn requested(&self) -> usize {
+        self.requested.len()
+    }
+
+    /// The numbers of the oldest request; nothing while they are on their way, unless `wait`.
+    pub fn collect(&mut self, wait: bool) -> Result<Option<Vec<f64>>, RuntimeError> {
+        let Some((_, bytes)) = self.requested.front_mut() else { return Ok(None) };
+        let bytes = match bytes.take() {
+            Some(bytes) => bytes,
+            None => match self.backend.arrived(wait)? {
+                Some(bytes) => bytes,
+                None => return Ok(None),
+            },
+        };
+        let (ids, _) = self.requested.pop_front().unwrap_or_default();
+        let mut rest = &bytes[..];
+        let mut numbers = Vec::with_capacity(ids.len());
+        for id in ids {
+            let buffer = &self.plan.buffers[id.0 as usize];
+            let (one, others) = rest.split_at(buffer.shape.len() * self.plan.precision.bytes(buffer.dtype));
+            numbers.extend(decode(one, buffer.dtype, self.plan.precision));
+            rest = others;
+        }
+        Ok(Some(numbers))
     }
 
     fn find(&self, source: &Extern) -> Option<BufferId> {

@@ -133,6 +133,12 @@ fn resumed(config: &TrainConfig, plan: &Plan) -> Result<Start, TrainError> {
     })
 }
 
+/// What a step reports.
+const LOSSES: [&str; 6] = ["fit", "reg", "orth", "loss", "accuracy", "rate"];
+
+/// Steps that the device may be ahead of the losses that were seen.
+const AHEAD: u64 = 8;
+
 struct Trainer<'a> {
     config: &'a TrainConfig<'a>,
     session: &'a mut Session,
@@ -170,33 +176,37 @@ impl Trainer<'_> {
 
     fn one_step(&mut self) -> Result<(), TrainError> {
         self.session.run(Phase::Step)?;
-        let iteration = self.step;
+        self.session.request(Phase::Step, &LOSSES)?;
         self.step += 1;
-        let result = |name: &str| self.session.result(Phase::Step, name)[0];
-        let losses = Losses {
-            iteration,
-            fit: result("fit"),
-            reg: result("reg"),
-            orth: result("orth"),
-            loss: result("loss"),
-            accuracy: result("accuracy"),
-            rate: result("rate"),
-            seconds: self.seconds(),
-        };
-        let is_finite = losses.loss.is_finite();
-        let logged =
-            iteration.is_multiple_of(self.config.log_every) || self.step == self.training.iterations || !is_finite;
-        if logged {
-            self.push(Line::Losses(losses))?;
-        }
-        (self.see)(Event::Step { losses: &losses, logged });
-        if !is_finite {
-            return Err(self.non_finite(&losses));
-        }
         if is_due(self.step, self.training.project_every) {
             self.session.run(Phase::Project)?;
         }
-        Ok(())
+        self.take_losses(false)
+    }
+
+    /// Takes the losses that have arrived: those of a device at work come a few steps later, so that it need not wait.
+    /// All of them if `all`, which is how it must be before anything is written that they may forbid.
+    fn take_losses(&mut self, all: bool) -> Result<(), TrainError> {
+        loop {
+            let waiting = self.session.requested() as u64;
+            let Some(found) = self.session.collect(all || AHEAD < waiting)? else { return Ok(()) };
+            let &[fit, reg, orth, loss, accuracy, rate] = &found[..] else {
+                unreachable!("a step has as many losses as were asked for");
+            };
+            let seconds = self.seconds();
+            let iteration = self.step - waiting;
+            let losses = Losses { iteration, fit, reg, orth, loss, accuracy, rate, seconds };
+            let is_finite = losses.loss.is_finite();
+            let last = iteration + 1 == self.training.iterations;
+            let logged = iteration.is_multiple_of(self.config.log_every) || last || !is_finite;
+            if logged {
+                self.push(Line::Losses(losses))?;
+            }
+            (self.see)(Event::Step { losses: &losses, logged });
+            if !is_finite {
+                return Err(self.non_finite(&losses));
+            }
+        }
     }
 
     fn non_finite(&self, losses: &Losses) -> TrainError {
@@ -226,6 +236,7 @@ impl Trainer<'_> {
         if !due || done {
             return Ok(());
         }
+        self.take_losses(true)?;
         if let Some(found) = evaluate(self.session, self.config.stop, &mut |_, _| {})? {
             let tested = Tested { iteration: step, test_loss: found.loss, test_accuracy: found.accuracy };
             self.push(Line::Tested(tested))?;
@@ -238,6 +249,7 @@ impl Trainer<'_> {
         if self.checkpoint.as_ref().is_some_and(|it| it.0 == self.step) {
             return Ok(());
         }
+        self.take_losses(true)?;
         // Metrics first: whatever a checkpoint covers is also on the disk.
         self.log.sync().map_err(|it| TrainError::write(&self.run.path, &self.run.metrics(), it))?;
         let path = self.run.checkpoints().join(checkpoint_name(self.step));

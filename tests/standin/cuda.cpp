@@ -30,7 +30,7 @@ using Task = std::function<Result()>;
 
 enum : Result {
     OK = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, INVALID_DEVICE = 101, INVALID_IMAGE = 200,
-    NOT_FOUND = 500, LAUNCH_FAILED = 719, CAPTURE_UNSUPPORTED = 900, CAPTURE_IMPLICIT = 906,
+    NOT_FOUND = 500, NOT_READY = 600, LAUNCH_FAILED = 719, CAPTURE_UNSUPPORTED = 900, CAPTURE_IMPLICIT = 906,
 };
 
 namespace {
@@ -42,7 +42,7 @@ struct Function { void (*call)(const unsigned long long*); int arguments; int sh
 struct Module { void* library; };
 struct Graph { std::vector<Task> tasks; };
 struct Stream { Graph* capture = nullptr; };
-struct Event { timespec time; };
+struct Event { timespec time; int asked = 0; };
 
 std::mutex lock;
 std::map<Address, size_t> memory;
@@ -71,6 +71,36 @@ bool inside(Address start, size_t bytes) {
     --it;
     return start + bytes <= it->first + it->second;
 }
+
+// A copy on its way to pinned memory.
+struct Late { void* to; std::vector<char> bytes; };
+std::vector<Late> late;
+std::map<Address, size_t> pinned;
+int waits = 0;
+std::map<std::string, int> loaded;
+
+void arrive() {
+    for (auto& it : late) memcpy(it.to, it.bytes.data(), it.bytes.size());
+    late.clear();
+}
+
+bool is_pinned(void* to) {
+    std::lock_guard<std::mutex> held(lock);
+    auto it = pinned.upper_bound((Address)to);
+    return it != pinned.begin() && (Address)to < (--it)->first + it->second;
+}
+
+// Writes what tests ask about to SPHC_STANDIN_REPORT when the program ends.
+struct Report {
+    ~Report() {
+        const char* path = getenv("SPHC_STANDIN_REPORT");
+        FILE* file = path ? fopen(path, "w") : nullptr;
+        if (!file) return;
+        fprintf(file, "waits %d\n", waits);
+        for (auto& it : loaded) fprintf(file, "launched %s %d\n", it.first.c_str(), it.second);
+        fclose(file);
+    }
+} report;
 
 size_t capacity() { return (size_t)setting("SPHC_STANDIN_MEGABYTES", 4096) << 20; }
 
@@ -111,7 +141,7 @@ Result cuDevicePrimaryCtxRetain(void** to, int) { return *to = &context, OK; }
 Result cuDevicePrimaryCtxRelease_v2(int) { return OK; }
 Result cuCtxSetCurrent(void* to) { return current = to, OK; }
 Result cuCtxGetCurrent(void** to) { return *to = current, OK; }
-Result cuCtxSynchronize() { return captures ? CAPTURE_UNSUPPORTED : failed; }
+Result cuCtxSynchronize() { return arrive(), waits++, captures ? CAPTURE_UNSUPPORTED : failed; }
 Result cuMemGetInfo_v2(size_t* free, size_t* total) { return *total = capacity(), *free = *total - used(), OK; }
 
 Result cuMemAlloc_v2(Address* to, size_t bytes) {
@@ -135,14 +165,31 @@ Result cuMemcpyHtoDAsync_v2(Address to, const void* from, size_t bytes, void* st
     if (!inside(to, bytes)) return INVALID_VALUE;
     return submit(stream, [=] { return memcpy((void*)to, from, bytes), OK; });
 }
+Result cuMemHostAlloc(void** to, size_t bytes, unsigned flags) {
+    if (flags & 4) return INVALID_VALUE;  // write-combined: slow to read
+    if (posix_memalign(to, 64, bytes)) return OUT_OF_MEMORY;
+    std::lock_guard<std::mutex> held(lock);
+    return pinned[(Address)*to] = bytes, OK;
+}
+Result cuMemFreeHost(void* memory) {
+    arrive();
+    std::lock_guard<std::mutex> held(lock);
+    if (!pinned.erase((Address)memory)) return INVALID_VALUE;
+    return free(memory), OK;
+}
 Result cuMemcpyDtoHAsync_v2(void* to, Address from, size_t bytes, void* stream) {
     if (!inside(from, bytes)) return INVALID_VALUE;
+    if (is_pinned(to)) {
+        // Copies to pinned memory take their time: they arrive when somebody waits, or asks for the second time.
+        late.push_back({to, std::vector<char>((char*)from, (char*)from + bytes)});
+        return memset(to, 0xff, bytes), OK;
+    }
     return submit(stream, [=] { return memcpy(to, (void*)from, bytes), failed; });
 }
 
 Result cuStreamCreate(void** to, unsigned) { return *to = new Stream, OK; }
 Result cuStreamDestroy_v2(void* stream) { return delete (Stream*)stream, OK; }
-Result cuStreamSynchronize(void* stream) { return stream_of(stream).capture ? CAPTURE_UNSUPPORTED : failed; }
+Result cuStreamSynchronize(void* stream) { return arrive(), waits++, stream_of(stream).capture ? CAPTURE_UNSUPPORTED : failed; }
 Result cuStreamWaitEvent(void*, void*, unsigned) { return OK; }
 Result cuStreamBeginCapture_v2(void* stream, int) {
     if ((uintptr_t)stream < 3) return CAPTURE_IMPLICIT;
@@ -193,11 +240,16 @@ Result cuFuncSetAttribute(void* function, int attribute, int value) {
     if (MOST_SHARED < value) return INVALID_VALUE;
     return ((Function*)function)->shared = value, OK;
 }
-Result cuFuncGetAttribute(int* value, int, void*) { return *value = 0, OK; }
+Result cuFuncGetAttribute(int* value, int attribute, void* function) {
+    // With SPHC_STANDIN_SPILL the largest tile spills: it asks for most shared memory.
+    const bool spills = attribute == 3 && getenv("SPHC_STANDIN_SPILL") && 96 * 1024 <= ((Function*)function)->shared;
+    return *value = spills ? 64 : 0, OK;
+}
 
 Result cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
                       unsigned shared, void* stream, void** parameters, void**) {
     auto& f = *(Function*)function;
+    loaded[f.name + " " + std::to_string(shared)]++;
     if (!gx || !gy || !gz || 65535 < gy || 65535 < gz || 0x7fffffffu < gx) return INVALID_VALUE;
     if (!bx || 1024 < bx || by != 1 || bz != 1 || f.shared < (int)shared) return INVALID_VALUE;
     std::vector<unsigned long long> arguments(f.arguments);  // taken at the launch, as a driver does
@@ -222,8 +274,11 @@ Result cuEventElapsedTime(float* milliseconds, void* from, void* to) {
     const timespec a = ((Event*)from)->time, b = ((Event*)to)->time;
     return *milliseconds = 1e3f * (b.tv_sec - a.tv_sec) + 1e-6f * (b.tv_nsec - a.tv_nsec), OK;
 }
-Result cuEventSynchronize(void*) { return failed; }
-Result cuEventQuery(void*) { return failed; }
+Result cuEventSynchronize(void*) { return arrive(), waits++, failed; }
+Result cuEventQuery(void* event) {
+    if (((Event*)event)->asked++ % 2 == 0) return NOT_READY;
+    return arrive(), failed;
+}
 Result cuEventDestroy_v2(void* event) { return delete (Event*)event, OK; }
 Result cuGetErrorName(int error, const char** name) {
     static thread_local char text[32];

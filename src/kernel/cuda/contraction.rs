@@ -59,7 +59,7 @@ fn choose(extents: &Extents, options: &Options) -> (Tile, usize) {
     let processors = options.processors;
     let stages = extents.k.div_ceil(DEPTH);
     let mut best: Option<(f64, Tile, usize)> = None;
-    for tile in TILES {
+    for tile in TILES.into_iter().skip(options.first_tile) {
         for split in [1usize, 2, 4, 8, 16, 32, 64, 128].into_iter().filter(|&it| it == 1 || it * 2 <= stages) {
             let count = extents.m.div_ceil(tile.m) * extents.n.div_ceil(tile.n) * extents.batches * split;
             let slots = processors * tile.resident();

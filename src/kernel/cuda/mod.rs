@@ -31,6 +31,8 @@ pub struct Options {
     pub arithmetic: Arithmetic,
     /// Multiprocessors of the device: tiles are chosen, and long sums shared out, to fill them.
     pub processors: usize,
+    /// Tiles before this one, which are larger, are not chosen.
+    pub first_tile: usize,
     /// Overrules the choice for contractions.
     pub choice: Option<Choice>,
 }
@@ -49,7 +51,7 @@ pub const TILES: usize = contraction::TILES.len();
 
 impl Default for Options {
     fn default() -> Self {
-        Self { arithmetic: Arithmetic::F32, processors: 132, choice: None }
+        Self { arithmetic: Arithmetic::F32, processors: 132, first_tile: 0, choice: None }
     }
 }
 

@@ -5,8 +5,10 @@
 //! a result waits for it. Nothing here panics where CUDA is not installed: see [`probe`].
 
 mod compiler;
+mod load;
 mod memory;
 mod probe;
+mod readback;
 mod timing;
 
 pub use compiler::{Compiler, Image};
@@ -14,13 +16,15 @@ pub use probe::{DeviceInfo, Driver, Probe, probe};
 
 use super::{Backend, Peaks, RuntimeError};
 use crate::ir::Phase;
-use crate::kernel::cuda::{Argument, Arithmetic, CudaLaunch, CudaSource, Options, generate};
+use crate::kernel::cuda::{Argument, Arithmetic, Options, generate};
 use crate::plan::{BufferId, BufferKind, Launch, Plan, Precision};
-use cudarc::driver::sys::{CUfunction_attribute, CUgraphInstantiate_flags, CUstreamCaptureMode};
+use cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
 use cudarc::driver::{
-    CudaContext, CudaFunction, CudaGraph, CudaSlice, CudaStream, DevicePtr, DriverError, LaunchConfig, PushKernelArg,
+    CudaContext, CudaGraph, CudaSlice, CudaStream, DevicePtr, DriverError, LaunchConfig, PushKernelArg,
 };
+use load::Loaded;
 use memory::Layout;
+use readback::ReadBack;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -34,13 +38,6 @@ pub struct CudaOptions {
     pub ordinal: usize,
     /// How contractions multiply.
     pub arithmetic: Arithmetic,
-}
-
-/// A kernel on the device.
-struct Loaded {
-    source: CudaSource,
-    /// By launch.
-    functions: Vec<CudaFunction>,
 }
 
 /// What the compiler made of a kernel, for `bench` and `doctor`.
@@ -62,6 +59,7 @@ pub struct CudaBackend {
     graphs: BTreeMap<Phase, CudaGraph>,
     kernels: Vec<Loaded>,
     layout: Layout,
+    readback: ReadBack,
     memory: CudaSlice<u8>,
     bound: Vec<bool>,
     stream: Arc<CudaStream>,
@@ -86,56 +84,36 @@ impl CudaBackend {
         let device = find_device(options.ordinal)?;
         let compiler = Compiler::new().map_err(|it| unavailable(it.cause, &it.remedy))?;
 
-        let generation = Options { arithmetic: options.arithmetic, processors: device.processors, choice: None };
-        let sources: Vec<CudaSource> = plan.kernels.iter().map(|it| generate(it, &generation)).collect();
-        let scratch = sources.iter().map(|it| it.scratch).max().unwrap_or(0);
-        let layout = Layout::new(&plan, scratch).map_err(|cause| RuntimeError::Plan { cause })?;
-        check_launches(&plan, &sources).map_err(|cause| RuntimeError::Plan { cause })?;
+        let generation =
+            Options { arithmetic: options.arithmetic, processors: device.processors, ..Options::default() };
+        let layout_of = |sources: &mut dyn Iterator<Item = usize>| {
+            Layout::new(&plan, sources.max().unwrap_or(0)).map_err(|cause| RuntimeError::Plan { cause })
+        };
+        let layout = layout_of(&mut plan.kernels.iter().map(|it| generate(it, &generation).scratch))?;
 
         let failed = |what: &str, error: DriverError| driver_error(&name, what, error);
         let context = CudaContext::new(options.ordinal).map_err(|it| failed("cannot open the device", it))?;
         // SAFETY: there is one stream, so no access needs an event to wait for.
         unsafe { context.disable_event_tracking() };
         let stream = context.new_stream().map_err(|it| failed("cannot make a stream", it))?;
-        let (free, _) = context.mem_get_info().map_err(|it| failed("cannot ask for memory", it))?;
-        if free < layout.bytes {
-            return Err(layout.too_large(&plan, free, &device.name));
-        }
+        let enough = |layout: &Layout| match context.mem_get_info() {
+            Ok((free, _)) if free < layout.bytes => Err(layout.too_large(&plan, free, &device.name)),
+            Ok(_) => Ok(()),
+            Err(error) => Err(failed("cannot ask for memory", error)),
+        };
+        // Before kernels are compiled, which takes a while; smaller tiles may change it a little.
+        enough(&layout)?;
+        let architecture = format!("sm_{}{}", device.capability.0, device.capability.1);
+        let kernels = load::load(&plan.kernels, &generation, &context, (&compiler, &architecture), &name)?;
+        check_launches(&plan, &kernels).map_err(|cause| RuntimeError::Plan { cause })?;
+        let layout = layout_of(&mut kernels.iter().map(|it| it.source.scratch))?;
+        enough(&layout)?;
         // SAFETY: buffers are written before they are read: by the session, by `share`, or by a launch.
         let memory = unsafe { stream.alloc::<u8>(layout.bytes) }.map_err(|it| failed("cannot allocate memory", it))?;
-
-        let architecture = format!("sm_{}{}", device.capability.0, device.capability.1);
-        let texts: Vec<&str> = sources.iter().map(|it| it.text.as_str()).collect();
-        let images = compiler.compile_all(&texts, &architecture).map_err(|it| unavailable(it.cause, &it.remedy))?;
-        let mut kernels = Vec::with_capacity(sources.len());
-        for (source, image) in sources.into_iter().zip(images) {
-            let module = context
-                .load_module(cudarc::nvrtc::Ptx::from_binary(image.bytes))
-                .map_err(|it| failed("the driver refuses what NVRTC compiled", it))?;
-            let load = |launch: &CudaLaunch| {
-                let function = module.load_function(launch.entry)?;
-                if PLAIN_SHARED < launch.shared {
-                    let attribute = CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
-                    function.set_attribute(attribute, launch.shared as i32)?;
-                }
-                Ok(function)
-            };
-            let functions = source.launches.iter().map(load).collect::<Result<Vec<_>, DriverError>>();
-            let functions = functions.map_err(|it| failed("cannot load a kernel", it))?;
-            kernels.push(Loaded { source, functions });
-        }
+        let readback = ReadBack::new(&context).map_err(|it| failed("cannot allocate pinned memory", it))?;
         let bound = vec![false; plan.buffers.len()];
-        Ok(CudaBackend { plan, options, graphs: BTreeMap::new(), kernels, layout, memory, bound, stream, device })
-    }
-
-    /// Registers and spills of every kernel.
-    pub fn kernels(&self) -> Vec<KernelReport> {
-        let report = |(launch, function): (&CudaLaunch, &CudaFunction)| KernelReport {
-            entry: launch.entry,
-            registers: function.num_regs().unwrap_or(0),
-            spilled: function.local_size_bytes().unwrap_or(0),
-        };
-        self.kernels.iter().flat_map(|it| it.source.launches.iter().zip(&it.functions).map(report)).collect()
+        let graphs = BTreeMap::new();
+        Ok(CudaBackend { plan, options, graphs, kernels, layout, readback, memory, bound, stream, device })
     }
 
     /// Bytes that the plan takes on the device.
@@ -262,6 +240,23 @@ impl Backend for CudaBackend {
         self.graphs[&phase].launch().map_err(|it| self.error("cannot start a phase", it))
     }
 
+    fn request(&mut self, buffers: &[BufferId]) -> Result<Option<Vec<u8>>, RuntimeError> {
+        let (base, _order) = self.memory.device_ptr(&self.stream);
+        let ranges = buffers.iter().map(|it| &self.layout.buffers[it.0 as usize]);
+        let parts: Vec<(u64, usize)> = ranges.map(|it| (base + it.start as u64, it.len())).collect();
+        let queued = self.readback.request(&self.stream, &parts);
+        if queued.map_err(|it| driver_error(&self.device.name, "cannot copy from the device", it))? {
+            return Ok(None);
+        }
+        let all = buffers.iter().map(|&it| self.read(it)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Some(all.concat()))
+    }
+
+    fn arrived(&mut self, wait: bool) -> Result<Option<Vec<u8>>, RuntimeError> {
+        let arrived = self.readback.arrived(wait);
+        arrived.map_err(|it| self.error("a kernel failed", it))
+    }
+
     fn measure(&mut self, phase: Phase) -> Result<Vec<f64>, RuntimeError> {
         self.check_bound(phase)?;
         self.seconds_by_launch(phase).map_err(|it| self.error("cannot measure a phase", it))
@@ -314,9 +309,9 @@ fn find_device(ordinal: usize) -> Result<DeviceInfo, RuntimeError> {
 }
 
 /// Whether every launch names kernels and buffers that are there.
-fn check_launches(plan: &Plan, sources: &[CudaSource]) -> Result<(), String> {
+fn check_launches(plan: &Plan, kernels: &[Loaded]) -> Result<(), String> {
     for launch in plan.phases.values().flat_map(|it| &it.launches) {
-        let source = sources
+        let Loaded { source, .. } = kernels
             .get(launch.kernel)
             .ok_or_else(|| format!("a launch of kernel {}, which is not there", launch.kernel))?;
         if let Some(id) = launch.inputs.iter().chain(&launch.outputs).find(|it| plan.buffers.len() <= it.0 as usize) {

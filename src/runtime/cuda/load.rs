@@ -1,0 +1,83 @@
+//! A plan's kernels on a device: generated, compiled, loaded. What would spill gets a smaller tile.
+
+use super::{CudaBackend, KernelReport, PLAIN_SHARED, compiler::Compiler, driver_error};
+use crate::kernel::KernelSpec;
+use crate::kernel::cuda::{CudaLaunch, CudaSource, Options, TILES, generate};
+use crate::runtime::RuntimeError;
+use cudarc::driver::sys::CUfunction_attribute;
+use cudarc::driver::{CudaContext, CudaFunction, DriverError};
+use cudarc::nvrtc::Ptx;
+use std::sync::Arc;
+
+/// A kernel on the device.
+pub(super) struct Loaded {
+    pub(super) source: CudaSource,
+    /// By launch.
+    pub(super) functions: Vec<CudaFunction>,
+}
+
+impl Loaded {
+    /// Whether threads keep something in memory that should be in registers.
+    fn spills(&self) -> bool {
+        self.functions.iter().any(|it| it.local_size_bytes().is_ok_and(|bytes| 0 < bytes))
+    }
+}
+
+/// Compiles and loads all kernels of a plan. `device` is what messages call it.
+pub(super) fn load(
+    specs: &[KernelSpec],
+    options: &Options,
+    context: &Arc<CudaContext>,
+    (compiler, architecture): (&Compiler, &str),
+    device: &str,
+) -> Result<Vec<Loaded>, RuntimeError> {
+    let failed = |what: &str, error: DriverError| driver_error(device, what, error);
+    let mut tiles = vec![options.first_tile; specs.len()];
+    let mut loaded: Vec<Option<Loaded>> = specs.iter().map(|_| None).collect();
+    loop {
+        let missing: Vec<usize> = (0..specs.len()).filter(|&at| loaded[at].is_none()).collect();
+        if missing.is_empty() {
+            return Ok(loaded.into_iter().flatten().collect());
+        }
+        let source = |&at: &usize| generate(&specs[at], &Options { first_tile: tiles[at], ..*options });
+        let sources: Vec<CudaSource> = missing.iter().map(source).collect();
+        let texts: Vec<&str> = sources.iter().map(|it| it.text.as_str()).collect();
+        let images = compiler.compile_all(&texts, architecture).map_err(|it| RuntimeError::Device {
+            device: device.to_owned(),
+            cause: it.cause,
+            remedy: it.remedy,
+        })?;
+        for ((at, source), image) in missing.into_iter().zip(sources).zip(images) {
+            let module = context.load_module(Ptx::from_binary(image.bytes));
+            let module = module.map_err(|it| failed("the driver refuses what NVRTC compiled", it))?;
+            let load = |launch: &CudaLaunch| {
+                let function = module.load_function(launch.entry)?;
+                if PLAIN_SHARED < launch.shared {
+                    let attribute = CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+                    function.set_attribute(attribute, launch.shared as i32)?;
+                }
+                Ok(function)
+            };
+            let functions = source.launches.iter().map(load).collect::<Result<Vec<_>, DriverError>>();
+            let functions = functions.map_err(|it| failed("cannot load a kernel", it))?;
+            let kernel = Loaded { source, functions };
+            if specs[at].is_contraction() && tiles[at] + 1 < TILES && kernel.spills() {
+                tiles[at] += 1;
+            } else {
+                loaded[at] = Some(kernel);
+            }
+        }
+    }
+}
+
+impl CudaBackend {
+    /// Registers and spills of every kernel.
+    pub fn kernels(&self) -> Vec<KernelReport> {
+        let report = |(launch, function): (&CudaLaunch, &CudaFunction)| KernelReport {
+            entry: launch.entry,
+            registers: function.num_regs().unwrap_or(0),
+            spilled: function.local_size_bytes().unwrap_or(0),
+        };
+        self.kernels.iter().flat_map(|it| it.source.launches.iter().zip(&it.functions).map(report)).collect()
+    }
+}
