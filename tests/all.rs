@@ -22,6 +22,7 @@ mod golden_ops;
 mod golden_recipe;
 mod gradients;
 mod hazards;
+mod heads;
 mod layers;
 mod lower;
 mod machine;

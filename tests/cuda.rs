@@ -68,11 +68,11 @@ fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// Logged lines of a short run on the small model.
-fn train(device: &str, settings: &[&str]) -> Vec<Value> {
+/// Logged lines of a short run on a small model.
+fn train(device: &str, model: &str, settings: &[&str]) -> Vec<Value> {
     let run = tempfile::tempdir().unwrap();
     let folder = run.path().join("run");
-    let mut arguments = vec!["train", "models/digits.sph", "--device", device, "--run", folder.to_str().unwrap()];
+    let mut arguments = vec!["train", model, "--device", device, "--run", folder.to_str().unwrap()];
     arguments.extend(["--set", "widths=[4,6]", "--batch", "4", "--iterations", "4", "--log-every", "1"]);
     arguments.extend(["--evaluate-every", "1000", "--checkpoint-every", "1000"]);
     arguments.extend(settings);
@@ -84,9 +84,13 @@ fn train(device: &str, settings: &[&str]) -> Vec<Value> {
 
 /// Compares losses, step by step; the bound is relative and grows with every update that went before.
 fn compare(settings: &[&str], bound: f64) {
+    compare_on("models/digits.sph", settings, bound);
+}
+
+fn compare_on(model: &str, settings: &[&str], bound: f64) {
     let on_cpu: Vec<&&str> = settings.iter().filter(|it| !["--precision", "bf16", "tf32"].contains(it)).collect();
     let on_cpu: Vec<&str> = on_cpu.into_iter().copied().collect();
-    let (found, expected) = (train("cuda", settings), train("cpu", &on_cpu));
+    let (found, expected) = (train("cuda", model, settings), train("cpu", model, &on_cpu));
     assert_eq!(found.len(), expected.len());
     for (step, (found, expected)) in found.iter().zip(&expected).enumerate() {
         for name in ["fit", "reg", "orth", "loss", "test_loss"] {
@@ -105,6 +109,23 @@ fn training_on_the_stand_in_gives_the_losses_of_the_cpu_for_every_operator() {
     // Sums in another order, and asin and tanh of another library: 2e-6 of the first loss.
     for norm in ["none", "cosine", "linear", "sigmoid", "lr_sigmoid"] {
         compare(&["--set", &format!("norm={norm}")], 2e-6);
+    }
+}
+
+#[test]
+fn training_on_the_stand_in_gives_the_losses_of_the_cpu_for_operators_that_are_imported() {
+    if !available() {
+        return;
+    }
+    // Margins are multiplied by 30, and so is what rounding leaves.
+    for (norm, head, bound) in [
+        ("sphere_norm(inner: lr_sigmoid)", "cos_face", 2e-5),
+        ("ball_conv(angle: linear)", "arc_face", 2e-5),
+        ("sharpened_cosine", "sphere_face", 2e-5),
+        ("cosine", "ga_softmax", 2e-5),
+    ] {
+        let settings = ["--set", &format!("norm={norm}"), "--set", &format!("head={head}")];
+        compare_on("models/operators_demo.sph", &settings, bound);
     }
 }
 

@@ -309,6 +309,7 @@ fn data_movement_is_exact() {
     for dtype in [DType::U8, DType::Int, DType::Real] {
         check(&case::copy(300, dtype), &Options::default());
     }
+    check(&case::gather(DType::Real, 9, &[10], false, 0), &Options::default());
     check(&case::gather(DType::Int, 9, &[], false, 0), &Options::default());
     check(&case::gather(DType::U8, 9, &[6, 5, 3], false, 0), &Options::default());
     check(&case::gather(DType::U8, 9, &[6, 5, 3], true, 0), &Options::default());

@@ -25,9 +25,13 @@ struct At {
 }
 
 impl At {
-    /// `R` of the decoupled operators.
-    fn radius(&self) -> f64 {
-        (self.l[0] * self.l[0] + 1e-4) * self.mu
+    /// `R` of the decoupled operators, `r` being the learned number `at`.
+    fn radius(&self, at: usize) -> f64 {
+        (self.l[at] * self.l[at] + 1e-4) * self.mu
+    }
+
+    fn sharpened(&self, power: f64) -> f64 {
+        (self.c.abs() + 1e-6).powf(power) * self.c.signum()
     }
 
     fn linear(&self) -> f64 {
@@ -46,37 +50,40 @@ impl At {
 type Formula = (&'static str, fn(&At) -> f64);
 
 const OPERATORS: &[Formula] = &[
-    ("sphere_norm_cosine", |it| it.l[0] * it.c + it.l[1]),
-    ("sphere_norm_linear", |it| it.l[0] * it.linear() + it.l[1]),
-    ("sphere_norm_sigmoid", |it| it.l[0] * it.sigmoid() + it.l[1]),
+    ("sphere_norm", |it| it.l[0] * it.c + it.l[1]),
+    ("sphere_norm(inner: linear)", |it| it.l[0] * it.linear() + it.l[1]),
+    ("sphere_norm(inner: sigmoid(k: 0.3))", |it| it.l[0] * it.sigmoid() + it.l[1]),
+    ("sphere_norm(inner: sharpened_cosine)", |it| it.l[0] * it.sharpened(it.l[2]) + it.l[1]),
+    ("sphere_norm(inner: sphere_norm(inner: linear))", |it| it.l[0] * (it.l[2] * it.linear() + it.l[3]) + it.l[1]),
+    ("sphere_norm(inner: tanh_conv)", |it| it.l[0] * (it.n / it.radius(2)).tanh() * it.c + it.l[1]),
     ("linear_conv", |it| it.n * it.c),
-    ("linear_conv_linear", |it| it.n * it.linear()),
-    ("tanh_conv", |it| (it.n / it.radius()).tanh() * it.c),
-    ("tanh_conv_linear", |it| (it.n / it.radius()).tanh() * it.linear()),
-    ("ball_conv", |it| it.n.min(it.radius()) / it.radius() * it.c),
-    ("ball_conv_linear", |it| it.n.min(it.radius()) / it.radius() * it.linear()),
+    ("linear_conv(angle: linear)", |it| it.n * it.linear()),
+    ("tanh_conv", |it| (it.n / it.radius(0)).tanh() * it.c),
+    ("tanh_conv(angle: linear)", |it| (it.n / it.radius(0)).tanh() * it.linear()),
+    ("ball_conv", |it| it.n.min(it.radius(0)) / it.radius(0) * it.c),
+    ("ball_conv(angle: linear)", |it| it.n.min(it.radius(0)) / it.radius(0) * it.linear()),
     ("seg_conv", |it| segments(it) * it.c),
-    ("seg_conv_linear", |it| segments(it) * it.linear()),
+    ("seg_conv(angle: linear)", |it| segments(it) * it.linear()),
     ("log_conv", |it| (1.0 + it.n).ln() * it.c),
-    ("log_conv_linear", |it| (1.0 + it.n).ln() * it.linear()),
+    ("log_conv(angle: linear)", |it| (1.0 + it.n).ln() * it.linear()),
     ("signed_square", |it| it.c * it.c.abs()),
-    ("sharpened_cosine", |it| (it.c.abs() + 1e-6).powf(it.l[0]) * it.c.signum()),
+    ("sharpened_cosine", |it| it.sharpened(it.l[0])),
     ("weight_cosine", |it| it.n * it.c),
     ("weight_linear", |it| it.n * it.linear()),
     ("weight_sigmoid", |it| it.n * it.sigmoid()),
 ];
 
 fn segments(it: &At) -> f64 {
-    if it.n < it.radius() { it.n } else { 0.5 * it.n + 0.5 * it.radius() }
+    if it.n < it.radius(0) { it.n } else { 0.5 * it.n + 0.5 * it.radius(0) }
 }
 
 /// Reproducible numbers without a pattern.
-fn numbers(count: usize, salt: u64) -> Vec<f64> {
+pub(crate) fn numbers(count: usize, salt: u64) -> Vec<f64> {
     (0..count).map(|at| random::normal(salt, 5, at)).collect()
 }
 
 /// A path inside `models/`, so that imports are found.
-fn path(file: &str) -> String {
+pub(crate) fn path(file: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(file).to_string_lossy().into_owned()
 }
 
@@ -84,8 +91,7 @@ fn path(file: &str) -> String {
 fn layer(operator: &str, batch: usize, size: [usize; 3], layer: &str) -> Typed {
     let [h, w, c] = size;
     let text = format!(
-        "import \"operators/decoupled.sph\"\nimport \"operators/sharpened.sph\"\n\
-         import \"operators/spherenorm.sph\"\nparam norm: operator = cosine\n\
+        "import \"operators/decoupled.sph\"\nimport \"operators/sharpened.sph\"\nparam norm: operator = cosine\n\
          model Case {{\n    input x: float[{h}, {w}, {c}]\n    \
          output sphere_conv(x, {layer}, operator: norm) as \"a\"\n}}\n"
     );
@@ -186,7 +192,7 @@ fn values(graph: &Typed, salt: u64) -> BTreeMap<String, Tensor> {
     values
 }
 
-fn close(what: &str, found: &[f64], expected: &[f64], tolerance: f64, least: f64) {
+pub(crate) fn close(what: &str, found: &[f64], expected: &[f64], tolerance: f64, least: f64) {
     assert_eq!(found.len(), expected.len(), "{what}");
     let largest = expected.iter().fold(least, |a, b| a.max(b.abs()));
     for (at, (x, y)) in found.iter().zip(expected).enumerate() {
@@ -385,7 +391,9 @@ fn demo(set: &[(&str, &str)], batch: usize, examples: usize) -> (Typed, Vec<(Ext
 /// What the layers and the head are given.
 fn choices() -> Vec<(&'static str, &'static str)> {
     let mut choices: Vec<(&str, &str)> = OPERATORS.iter().map(|it| (it.0, "weight_cosine")).collect();
-    choices.extend(["weight_linear", "weight_sigmoid", "log_conv"].map(|it| ("cosine", it)));
+    let heads = ["weight_linear", "weight_sigmoid", "log_conv", "sphere_face", "cos_face", "arc_face"];
+    choices.extend(heads.map(|it| ("cosine", it)));
+    choices.push(("cosine", "ga_softmax(inner: lr_sigmoid, lambda: 1)"));
     choices
 }
 

@@ -64,31 +64,6 @@ pub(super) fn function(name: &str) -> Option<Function> {
     })
 }
 
-fn unary_now(op: Unary, a: f64) -> f64 {
-    match op {
-        Unary::Neg => -a,
-        Unary::Abs => a.abs(),
-        Unary::Sign if a == 0.0 => 0.0,
-        Unary::Sign => a.signum(),
-        Unary::Sqrt => a.sqrt(),
-        Unary::Rsqrt => 1.0 / a.sqrt(),
-        Unary::Exp => a.exp(),
-        Unary::Expm1 => a.exp_m1(),
-        Unary::Log => a.ln(),
-        Unary::Log1p => a.ln_1p(),
-        Unary::Sin => a.sin(),
-        Unary::Cos => a.cos(),
-        Unary::Tanh => a.tanh(),
-        Unary::Logistic => 1.0 / (1.0 + (-a).exp()),
-        Unary::Asin => a.clamp(-1.0, 1.0).asin(),
-        Unary::Acos => a.clamp(-1.0, 1.0).acos(),
-        Unary::AsinSlope => 1.0 / (1.0 - a * a).max(1e-12).sqrt(),
-        Unary::Atan => a.atan(),
-        Unary::Floor => a.floor(),
-        Unary::Stop => a,
-    }
-}
-
 /// `base ^ exponent`; small whole powers are products.
 fn power(pool: &mut Pool, base: Scalar, exponent: Scalar) -> Scalar {
     match pool.as_const(exponent) {
@@ -152,6 +127,10 @@ impl Lowering<'_> {
         }
         if let (BinaryOp::Eq | BinaryOp::Ne, Some(equal)) = (op, a.equals(b)) {
             return Value::Bool(equal == (op == BinaryOp::Eq));
+        }
+        let (a, b) = (&self.response(a.clone()), &self.response(b.clone()));
+        if a.is_error() || b.is_error() {
+            return Value::Error;
         }
         if let (false, Some(x), Some(y)) = (logic, a.number(), b.number()) {
             return if comparison { compare(op, x, y) } else { self.binary_now(op, a, b, span) };
@@ -242,6 +221,7 @@ impl Lowering<'_> {
 
     /// `-a`, `not a`.
     pub(super) fn unary(&mut self, op: UnaryOp, a: &Value, span: Span) -> Value {
+        let a = &self.response(a.clone());
         match (op, a) {
             (_, Value::Error) => Value::Error,
             (UnaryOp::Neg, Value::Int(it)) => it.checked_neg().map_or(Value::Error, Value::Int),
@@ -267,6 +247,7 @@ impl Lowering<'_> {
 
     /// A built-in function of numbers.
     pub(super) fn apply(&mut self, name: &'static str, args: &[Value], span: Span) -> Value {
+        let args: &[Value] = &args.iter().map(|it| self.response(it.clone())).collect::<Vec<_>>();
         if args.iter().any(Value::is_error) {
             return Value::Error;
         }
@@ -283,7 +264,11 @@ impl Lowering<'_> {
         }
         let numbers: Option<Vec<f64>> = args.iter().map(Value::number).collect();
         match (function, numbers.as_deref()) {
-            (Function::One(op), Some([a])) => return self.finite(unary_now(op, *a), span, || format!("{name}({a})")),
+            (Function::One(op), Some([a])) => {
+                // At run time what rounding left below 0 counts as 0; a number that was written is meant.
+                let value = if op == Unary::Sqrt && *a < 0.0 { f64::NAN } else { op.apply(*a) };
+                return self.finite(value, span, || format!("{name}({a})"));
+            }
             (Function::Two(Binary::Min), Some([a, b])) => return Value::Float(a.min(*b)),
             (Function::Two(Binary::Max), Some([a, b])) => return Value::Float(a.max(*b)),
             _ => {}

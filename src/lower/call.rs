@@ -40,13 +40,15 @@ impl Lowering<'_> {
     pub(super) fn call(&mut self, call: &ast::Call, span: Span) -> Value {
         let name = call.callee.name.as_str();
         let local = self.scopes[self.floor..].iter().rev().find_map(|it| it.get(name)).cloned();
+        // In an operator `cos` is a number, and `cos(...)` still the function.
+        let local = local.filter(|it| !matches!(it, Value::Scalar(_)) || !FUNCTIONS.iter().any(|it| it.0 == name));
         if let Some(value) = local {
             return self.call_value(call, value, span);
         }
         match self.items.get(name).map(|it| it.def.clone()) {
             Some(Def::Block(it)) => self.call_block(call, &it, span),
             Some(Def::Fn(it)) => self.call_fn(call, &it, span),
-            Some(Def::Operator(it)) => self.bind_operator(call, OperatorRef { def: it, bound: Vec::new() }),
+            Some(Def::Operator(it)) => self.bind_operator(call, OperatorRef::new(it)),
             Some(Def::Param(_)) => {
                 let value = self.params.get(name).cloned().unwrap_or(Value::Error);
                 self.call_value(call, value, span)
@@ -72,7 +74,7 @@ impl Lowering<'_> {
                 self.call_builtin(call, name)
             }
             Value::Operator(it) => {
-                self.report_mismatches(&types::signature("operator", &it.def), call);
+                self.report_mismatches(&self.operator_signature(&it), call);
                 self.bind_operator(call, it)
             }
             Value::Error => Value::Error,
@@ -184,7 +186,7 @@ impl Lowering<'_> {
         }
         let place = if call.piped.is_some() { call.span } else { span };
         let names: Vec<String> = scope.keys().cloned().collect();
-        let values: Vec<Value> = scope.into_values().collect();
+        let values: Vec<Value> = scope.into_values().map(|it| self.response(it)).collect();
         let tensors = values.iter().any(|it| matches!(it, Value::Tensor(_)));
         let run = |lowering: &mut Self, values: Vec<Value>| {
             let scope = names.into_iter().zip(values).collect();
@@ -222,22 +224,24 @@ impl Lowering<'_> {
         self.apply(name, &values, call.span)
     }
 
+    /// What an operator can be given: constants, and inside of another operator another geometry.
+    fn operator_signature(&self, operator: &OperatorRef) -> Signature {
+        types::operator_signature(&operator.def, self.building.is_some())
+    }
+
     fn bind_operator(&mut self, call: &ast::Call, mut operator: OperatorRef) -> Value {
-        let signature = types::signature("operator", &operator.def);
-        let args = self.arguments(&signature, call);
+        let args = self.arguments(&self.operator_signature(&operator), call);
         if args.wrong() {
             return Value::Error;
         }
         for (name, value) in args.values {
-            if let Some((value, span)) = value {
-                if value.number().is_none() && !matches!(value, Value::Bool(_)) {
-                    let what = format!("constant `{name}` of `{}`", operator.name());
-                    self.coerce(value, &Ty::Float, span, &what, None);
-                    return Value::Error;
-                }
-                operator.bound.retain(|it| it.0 != name);
-                operator.bound.push((name, value));
+            let Some((value, span)) = value else { continue };
+            let value = self.operator_argument(&operator, &name, value, span);
+            if value.is_error() {
+                return Value::Error;
             }
+            operator.bound.retain(|it| it.0 != name);
+            operator.bound.push((name, value));
         }
         Value::Operator(operator)
     }

@@ -247,13 +247,15 @@ impl Lowering<'_> {
     }
 
     fn choose(&mut self, cond: &ast::Expr, then: &ast::Body, otherwise: Option<&ast::Body>, span: Span) -> Value {
-        match self.expr(cond) {
+        let cond_value = self.expr(cond);
+        match self.response(cond_value) {
             Value::Bool(true) => self.body(then),
             Value::Bool(false) => otherwise.map_or(Value::Nothing, |it| self.body(it)),
             Value::Scalar(cond) => {
                 let a = self.body(then);
                 let b = otherwise.map_or(Value::Nothing, |it| self.body(it));
                 let (a, b) = (self.something(a, span), self.something(b, span));
+                let (a, b) = (self.response(a), self.response(b));
                 let Some(pool) = &mut self.pool else { return Value::Error };
                 match (super::arith::to_scalar(pool, &a), super::arith::to_scalar(pool, &b)) {
                     (Some(a), Some(b)) => Value::Scalar(pool.select(cond, a, b)),
@@ -378,7 +380,7 @@ impl Lowering<'_> {
         if let Some(item) = self.items.get(name) {
             return match &item.def {
                 Def::Param(_) => self.params.get(name).cloned().unwrap_or(Value::Error),
-                Def::Operator(it) => Value::Operator(OperatorRef { def: it.clone(), bound: Vec::new() }),
+                Def::Operator(it) => Value::Operator(OperatorRef::new(it.clone())),
                 Def::Fn(it) => Value::Fn(FnRef::Item(it.clone())),
                 Def::Block(_) => Value::Error,
             };

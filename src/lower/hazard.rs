@@ -6,17 +6,17 @@
 //! What the compiler makes safe by itself, the slope of the angle where the cosine is 1, is no hazard.
 
 use super::Lowering;
-use super::arith::to_scalar;
-use super::eval::Scope;
 use super::items::{Def, Home};
-use super::monomial::{COS, FIRST_FREE, W_NORM, X_NORM};
+use super::operator::{Angle, Building, FIRST_FREE};
 use super::value::{OperatorRef, Value};
 use crate::diag::{Code, Diagnostic, Sources, Span};
+use crate::ir::ScalarFn;
 use crate::ir::expr::{Hazard, HazardKind, Interval, Jump, Pool};
-use crate::ir::{ScalarFn, Unary};
 use crate::syntax::ast::{self, ExprKind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::f64::consts::PI;
+
+const TARGET: &str = "target";
 
 /// Norms are looked at up to here.
 const LARGEST_NORM: f64 = 1e6;
@@ -28,7 +28,9 @@ pub(super) struct Trace {
     places: BTreeMap<u32, [Span; 2]>,
     /// How many calls were open when the study began.
     depth: usize,
-    /// What the operator learns and measures, with its domain.
+    /// The angle, or its cosine, and the norms.
+    geometry: Vec<Quantity>,
+    /// What the operator learns and measures, and whether it sees a label, with its domain.
     extra: Vec<Quantity>,
 }
 
@@ -62,10 +64,25 @@ impl Trace {
         self.extra.push(Quantity { name: name.to_owned(), range, usual: start, moved: true });
     }
 
-    /// A running mean of norms.
-    pub(super) fn measured(&mut self, name: &str) {
-        let range = Interval::new(0.01, LARGEST_NORM);
-        self.extra.push(Quantity { name: name.to_owned(), range, usual: 1.0, moved: false });
+    /// A running mean or maximum of numbers.
+    pub(super) fn measured(&mut self, name: &str, of: &ScalarFn, start: f64) {
+        let quantities: Vec<&Quantity> = self.geometry.iter().chain(&self.extra).collect();
+        let ranges: Vec<Interval> = quantities.iter().map(|it| it.range).collect();
+        let usual: Vec<f64> = quantities.iter().map(|it| it.usual).collect();
+        let (range, usual) = (of.interval(&ranges)[0], of.eval(&usual)[0]);
+        let range = Interval::new(range.low.min(start), range.high.max(start));
+        self.extra.push(Quantity { name: name.to_owned(), range, usual, moved: false });
+    }
+
+    /// 1 for the label's filter, 0 for others.
+    pub(super) fn target(&mut self) {
+        let range = Interval::new(0.0, 1.0);
+        self.extra.push(Quantity { name: TARGET.to_owned(), range, usual: 0.0, moved: false });
+    }
+
+    /// How many there are besides the geometry.
+    pub(super) fn quantities(&self) -> usize {
+        self.extra.len()
     }
 }
 
@@ -75,7 +92,7 @@ impl<'a> Lowering<'a> {
         let items = self.items;
         for (_, item) in items.iter().filter(|it| it.1.home == Home::Main) {
             if let Def::Operator(def) = &item.def {
-                self.check_operator(&OperatorRef { def: def.clone(), bound: Vec::new() }, None);
+                self.check_operator(&OperatorRef::new(def.clone()), None);
             }
         }
     }
@@ -111,21 +128,6 @@ impl<'a> Lowering<'a> {
     {
         let taken = |name: &str| operator.def.params.iter().any(|it| it.default.is_none() && it.name.name == name);
         let by_angle = taken("theta") && !taken("cos");
-        let mut pool = Pool::new();
-        let first = pool.input(COS);
-        let (cos, theta) =
-            if by_angle { (pool.unary(Unary::Cos, first), first) } else { (first, pool.unary(Unary::Acos, first)) };
-        let geometry = [("cos", cos), ("theta", theta), ("x_norm", pool.input(X_NORM)), ("w_norm", pool.input(W_NORM))];
-        let scope = self.operator_scope(operator, &geometry)?;
-        let trace = Trace { depth: self.calls.len(), ..Trace::default() };
-        let outer = (self.pool.replace(pool), self.trace.replace(trace), self.building.take());
-        let value = self.enter(scope, &operator.def.body);
-        let pool = std::mem::replace(&mut self.pool, outer.0);
-        let trace = std::mem::replace(&mut self.trace, outer.1);
-        self.building = outer.2;
-        let (mut pool, trace) = (pool?, trace?);
-        let root = to_scalar(&mut pool, &value)?;
-
         let quantity = |name: &str, low: f64, high: f64, usual: f64| Quantity {
             name: name.to_owned(),
             range: Interval::new(low, high),
@@ -134,42 +136,19 @@ impl<'a> Lowering<'a> {
         };
         let angle = if by_angle { quantity("theta", 0.0, PI, 1.2) } else { quantity("cos", -1.0, 1.0, 0.3) };
         let norm = |name: &str| quantity(name, 0.01, LARGEST_NORM, 1.0);
-        let mut quantities = vec![angle, norm("x_norm"), norm("w_norm")];
-        quantities.extend(trace.extra);
+        let geometry = vec![angle, norm("x_norm"), norm("w_norm")];
+        let trace = Trace { depth: self.calls.len(), geometry, ..Trace::default() };
+        let mut pool = Pool::new();
+        let building = Building::new(operator, None, Angle::of_arguments(&mut pool, by_angle));
+        let outer = (self.pool.replace(pool), self.trace.replace(trace), self.building.replace(building));
+        let root = self.value_of(operator);
+        let pool = std::mem::replace(&mut self.pool, outer.0);
+        let trace = std::mem::replace(&mut self.trace, outer.1);
+        self.building = outer.2;
+        let (root, pool, trace) = (root?, pool?, trace?);
+        let quantities: Vec<Quantity> = trace.geometry.into_iter().chain(trace.extra).collect();
         let body = pool.whole(quantities.len() as u32, root);
         Some(Study { sources: self.sources, operator, body, quantities, places: trace.places, used })
-    }
-
-    /// The parameters of an operator, bound to its constants and to the geometry; `None` when there is one
-    /// that cannot be given, which was reported.
-    pub(super) fn operator_scope(
-        &mut self,
-        operator: &OperatorRef,
-        geometry: &[(&str, crate::ir::Scalar)],
-    ) -> Option<Scope> {
-        let def = operator.def.clone();
-        let foreign = |it: &ast::FnParam| it.default.is_none() && geometry.iter().all(|part| part.0 != it.name.name);
-        if def.params.iter().any(foreign) {
-            return None;
-        }
-        let mut scope = Scope::new();
-        for param in &def.params {
-            let name = param.name.name.as_str();
-            let bound = operator.bound.iter().find(|it| it.0 == name).map(|it| it.1.clone());
-            let value = match (bound, &param.default) {
-                (Some(it), _) => it,
-                (None, Some(default)) => {
-                    let value = self.expr_outside(default);
-                    self.coerce_number(value, default.span)
-                }
-                (None, None) => match geometry.iter().find(|it| it.0 == name) {
-                    Some((_, it)) => Value::Scalar(*it),
-                    None => Value::Error,
-                },
-            };
-            scope.insert(name.to_owned(), value);
-        }
-        Some(scope)
     }
 }
 
@@ -205,7 +184,10 @@ impl Study<'_> {
         }
         if found.is_empty() {
             let usual = self.point(&[]);
-            found.extend(self.body.jumps(&ranges, &usual).iter().map(|it| self.jump(it)));
+            let jumps = self.body.jumps(&ranges, &usual);
+            // The label is meant to make a difference.
+            let jumps = jumps.iter().filter(|it| self.quantities[it.input as usize].name != TARGET);
+            found.extend(jumps.map(|it| self.jump(it)));
         }
         if found.is_empty() {
             found.extend(self.wild_slope());

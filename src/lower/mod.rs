@@ -20,7 +20,6 @@ mod hazard;
 mod input;
 mod items;
 mod layers;
-mod monomial;
 mod naming;
 mod operator;
 mod params;
@@ -104,6 +103,8 @@ struct Lowering<'a> {
     studied: BTreeSet<(Span, String)>,
     /// The calls of functions and the layers of operators around what is evaluated, outermost first.
     calls: Vec<Span>,
+    /// Layers whose operator sees the label.
+    heads: Vec<operator::Head>,
     frames: Vec<Frame>,
     names: Names,
     /// The layer that nodes belong to; empty for the innermost scope's path.
@@ -156,6 +157,7 @@ impl<'a> Lowering<'a> {
             allowed: items.trains.iter().flat_map(|it| recipe::allowed(it)).collect(),
             studied: BTreeSet::new(),
             calls: Vec::new(),
+            heads: Vec::new(),
             frames: Vec::new(),
             names: Names::default(),
             layer_path: String::new(),
@@ -333,11 +335,15 @@ impl<'a> Lowering<'a> {
     /// Keys must differ; where two would not, the mistake was reported with the names of the layers or
     /// of what an operator learns.
     fn free(&self, path: String) -> String {
-        let taken = |it: &str| self.graph.find_param(it).is_some() || self.graph.find_state(it).is_some();
-        if !taken(&path) {
+        if !self.is_taken(&path) {
             return path;
         }
-        (2..).map(|it| format!("{path}#{it}")).find(|it| !taken(it)).unwrap_or(path)
+        (2..).map(|it| format!("{path}#{it}")).find(|it| !self.is_taken(it)).unwrap_or(path)
+    }
+
+    /// Whether a parameter or a state has this path.
+    fn is_taken(&self, path: &str) -> bool {
+        self.graph.find_param(path).is_some() || self.graph.find_state(path).is_some()
     }
 
     fn set_output(&mut self, value: Value, place: Span, statement: Span) {

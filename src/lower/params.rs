@@ -91,7 +91,7 @@ impl Lowering<'_> {
 
 /// The type of a param without an annotation. A whole default of a number stays open to floats only
 /// if it was written as one.
-fn type_of(value: &Value) -> Ty {
+pub(super) fn type_of(value: &Value) -> Ty {
     match value {
         Value::Int(_) => Ty::Int,
         Value::Float(_) => Ty::Float,

@@ -584,6 +584,7 @@ impl Lowering<'_> {
         let (Some(data), Output::Found(span)) = (&basis.data, &self.output) else { return };
         let (classes, span) = (data.classes, *span);
         let Some(&train) = self.graph.outputs.get(&Mode::Train) else { return };
+        self.check_heads(train);
         let Some(shape) = self.graph.fact(train).shape() else { return };
         let dims = shape.dims().to_vec();
         let [n, 1, 1, found] = dims[..] else {

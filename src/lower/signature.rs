@@ -63,6 +63,9 @@ pub(super) const FUNCTIONS: &[(&str, usize)] = &[
 /// Functions of values known when the file is unfolded.
 pub(super) const QUERIES: &[&str] = &["len", "channels", "height", "width"];
 
+/// What a `stat` can keep of each batch.
+pub(super) const STATISTICS: &[&str] = &["mean", "max"];
+
 fn slot(name: &str, ty: Ty, default: Option<&str>) -> Slot {
     Slot { name: name.to_owned(), ty, default: default.map(str::to_owned) }
 }
@@ -107,6 +110,20 @@ pub(super) fn builtin(name: &str) -> Option<Signature> {
             make("function", names[..*arity].iter().map(|it| slot(it, Ty::Any, None)).collect())
         }
     }
+}
+
+/// The signature of a running statistic.
+pub(super) fn statistic(name: &str) -> Option<Signature> {
+    STATISTICS.contains(&name).then(|| Signature {
+        what: "statistic",
+        name: name.to_owned(),
+        slots: vec![
+            slot("of", Ty::Any, None),
+            slot("decay", Ty::Float, Some("0.999")),
+            slot("start", Ty::Float, Some("1")),
+        ],
+        header: None,
+    })
 }
 
 impl Signature {

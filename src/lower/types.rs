@@ -1,7 +1,9 @@
 //! Types as they are written, and signatures of what a file defines.
 
+use super::params::type_of;
+use super::resolve::GEOMETRY;
 use super::signature::{Signature, Slot};
-use super::value::Ty;
+use super::value::{Ty, Value};
 use crate::syntax::ast::{self, ExprKind, TypeKind};
 
 /// Names of types.
@@ -36,17 +38,39 @@ pub(super) fn of(ty: &ast::Type) -> Ty {
     }
 }
 
-/// What a call of this must give. Of an operator only its constants can be given.
+/// What a call of this must give.
 pub(super) fn signature(what: &'static str, function: &ast::Function) -> Signature {
-    let slots = (function.params.iter())
-        .filter(|it| what != "operator" || it.default.is_some())
-        .map(|it| Slot {
-            name: it.name.name.clone(),
-            ty: it.ty.as_ref().map_or(Ty::Any, of),
-            default: it.default.as_ref().map(literal),
-        })
-        .collect();
+    let slots = function.params.iter().map(slot).collect();
     Signature { what, name: function.name.name.clone(), slots, header: Some(function.header) }
+}
+
+/// What an operator can be given: its constants, and where it is `composed` with others a geometry other
+/// than theirs.
+pub(super) fn operator_signature(function: &ast::Function, composed: bool) -> Signature {
+    let mut slots: Vec<Slot> = function.params.iter().filter(|it| it.default.is_some()).map(slot).collect();
+    for part in GEOMETRY.iter().filter(|_| composed) {
+        if slots.iter().all(|it| it.name != *part) {
+            slots.push(Slot { name: (*part).to_owned(), ty: Ty::Any, default: Some((*part).to_owned()) });
+        }
+    }
+    Signature { what: "operator", name: function.name.name.clone(), slots, header: Some(function.header) }
+}
+
+fn slot(param: &ast::FnParam) -> Slot {
+    Slot {
+        name: param.name.name.clone(),
+        ty: param.ty.as_ref().map_or(Ty::Any, of),
+        default: param.default.as_ref().map(literal),
+    }
+}
+
+/// The type of an operator's constant: as annotated, else as its default, numbers being floats.
+pub(super) fn constant(param: &ast::FnParam, default: &Value) -> Ty {
+    match (&param.ty, default) {
+        (Some(ty), _) => of(ty),
+        (None, default) if default.number().is_some() => Ty::Float,
+        (None, default) => type_of(default),
+    }
 }
 
 fn literal(expr: &ast::Expr) -> String {

@@ -22,8 +22,11 @@ pub(super) struct Tensor {
 pub(super) struct OperatorRef {
     /// Its definition.
     pub(super) def: Rc<ast::Function>,
-    /// Constants given at the reference, in the order of the definition.
+    /// Constants given at the reference, in the order of the definition. Inside of another operator also
+    /// parts of the geometry.
     pub(super) bound: Vec<(String, Value)>,
+    /// Inside of another operator: the constant by which it was given there.
+    pub(super) via: Option<String>,
 }
 
 /// A function that can be passed around.
@@ -57,6 +60,10 @@ pub(super) enum Value {
 }
 
 impl OperatorRef {
+    pub(super) fn new(def: Rc<ast::Function>) -> Self {
+        Self { def, bound: Vec::new(), via: None }
+    }
+
     pub(super) fn name(&self) -> &str {
         &self.def.name.name
     }

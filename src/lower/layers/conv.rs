@@ -23,7 +23,7 @@ impl Lowering<'_> {
         let operator = match args.get("operator") {
             Some((Value::Operator(it), _)) => Some(it.clone()),
             Some(_) => None,
-            None => self.items.operator(default).map(|it| OperatorRef { def: it.clone(), bound: Vec::new() }),
+            None => self.items.operator(default).map(|it| OperatorRef::new(it.clone())),
         };
         let (Some(x), Some(filters), Some(kernel), Some(stride), Some(pad), Some(operator)) =
             (self.tensor(args), filters, kernel, stride, pad, operator)
@@ -54,7 +54,8 @@ impl Lowering<'_> {
         } else {
             let init = Init::Normal(Scalar64((2.0 / inputs as f64).sqrt()));
             let filter = self.param(&path, "filter", shape, init, ParamRole::Filter, operator.name(), span);
-            let patch = Patch { x, filter, filters, geometry: pad.geometry(size, kernel, stride), path: &path, span };
+            let geometry = pad.geometry(size, kernel, stride);
+            let patch = Patch { x, filter, filters, geometry, path: path.clone(), span };
             self.operator(&operator, &patch)
         };
         self.leave_layer(outer);

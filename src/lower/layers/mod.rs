@@ -53,7 +53,7 @@ impl Lowering<'_> {
     }
 
     /// Extents in training, which are those of evaluation.
-    fn dims(&self, tensor: &Tensor) -> Vec<usize> {
+    pub(super) fn dims(&self, tensor: &Tensor) -> Vec<usize> {
         self.graph.fact(tensor.train).shape().map_or(Vec::new(), |it| it.dims().to_vec())
     }
 

@@ -63,11 +63,13 @@ impl Resolver<'_> {
         }
         let mut chain: Vec<&str> = cycle.iter().map(|it| it.0.as_str()).collect();
         chain.push(&cycle[0].0);
-        self.sink.push(
-            report
-                .note(format!("cycle: {}", chain.join(" -> ")))
-                .help("blocks are unfolded when the file is read; use `for i in 0..n { ... }` to repeat a block"),
-        );
+        let block = |it: &(String, Span)| matches!(self.items.get(&it.0).map(|it| &it.def), Some(Def::Block(_)));
+        let report = report.note(format!("cycle: {}", chain.join(" -> ")));
+        self.sink.push(if cycle.iter().any(block) {
+            report.help("blocks are unfolded when the file is read; use `for i in 0..n { ... }` to repeat a block")
+        } else {
+            report.help("what is used here is put in its place when the file is read; write out how often it is meant")
+        });
     }
 
     pub(super) fn unused(&mut self) {

@@ -11,7 +11,7 @@ use crate::syntax::ast::{self, ExprKind, StmtKind, TypeKind};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What an operator can be a function of.
-pub(super) const GEOMETRY: &[&str] = &["theta", "cos", "x_norm", "w_norm"];
+pub(super) const GEOMETRY: &[&str] = &["theta", "cos", "x_norm", "w_norm", "target"];
 
 /// Names of numbers that need no definition.
 pub(super) const CONSTANTS: &[(&str, f64)] = &[("pi", std::f64::consts::PI), ("e", std::f64::consts::E)];
@@ -185,7 +185,7 @@ impl<'a> Resolver<'a> {
                     format!("the operator `{}` cannot be given `{name}`", function.name.name),
                 )
                 .label("neither part of the geometry nor a constant with a default")
-                .note("an operator is a function of `theta`, `cos`, `x_norm` and `w_norm`")
+                .note("an operator is a function of `theta`, `cos`, `x_norm`, `w_norm` and, in a head, `target`")
                 .help(format!("a constant needs a default: `{name} = 0.5`"));
                 let report = suggest(report, param.name.span, name, GEOMETRY.iter().copied());
                 self.sink.push(report);
@@ -376,22 +376,10 @@ impl<'a> Resolver<'a> {
                 }
                 // The statistic is a word of its own, not a function.
                 match &value.kind {
-                    ExprKind::Call(call) if call.callee.name == "mean" => {
-                        call.piped.iter().for_each(|it| self.expr(it));
-                        call.args.iter().for_each(|it| self.expr(&it.value));
-                    }
-                    ExprKind::Call(call) => self.sink.push(
-                        Diagnostic::new(
-                            Code::E0101,
-                            call.callee.span,
-                            format!("unknown statistic `{}`", call.callee.name),
-                        )
-                        .label("expected `mean`")
-                        .help("write `stat mu = mean(x_norm, decay: 0.999)`"),
-                    ),
+                    ExprKind::Call(call) => self.statistic(call),
                     _ => self.sink.push(
                         Diagnostic::new(Code::E0104, value.span, "expected a statistic")
-                            .label("expected `mean(...)`")
+                            .label("expected `mean(...)` or `max(...)`")
                             .help("write `stat mu = mean(x_norm, decay: 0.999)`"),
                     ),
                 }

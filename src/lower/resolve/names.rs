@@ -3,7 +3,7 @@
 use super::{CONSTANTS, Context, GEOMETRY, Resolver};
 use crate::diag::{Code, Diagnostic, Label, Span};
 use crate::lower::items::{Def, Home, Item, suggest};
-use crate::lower::signature::{FUNCTIONS, LAYERS, QUERIES, Signature, builtin};
+use crate::lower::signature::{FUNCTIONS, LAYERS, QUERIES, STATISTICS, Signature, builtin, statistic};
 use crate::lower::types;
 use crate::lower::value::Ty;
 use crate::syntax::ast::{self, ExprKind};
@@ -40,7 +40,12 @@ impl Resolver<'_> {
                         .also(it.name.span, "defined here"),
                 );
             }
-            Some(_) => self.mark(name),
+            Some(def) => {
+                if self.context == Context::Operator && matches!(def, Def::Operator(_)) {
+                    self.calls.entry(self.current.clone()).or_default().push((name.to_owned(), span));
+                }
+                self.mark(name);
+            }
             None if CONSTANTS.iter().any(|it| it.0 == name) => {}
             None if name == "classes" && self.classes => {}
             None if name == "classes" => self.sink.push(
@@ -113,11 +118,15 @@ impl Resolver<'_> {
 
     pub(super) fn call(&mut self, call: &ast::Call) {
         let name = call.callee.name.as_str();
-        let signature = if self.local(name).is_some() {
+        // In an operator `cos` is a number, and `cos(...)` still the function.
+        let number = self.context == Context::Operator && GEOMETRY.contains(&name);
+        let signature = if self.local(name).is_some() && !number {
             self.mark(name);
             None
         } else {
-            self.mark(name);
+            if self.local(name).is_none() {
+                self.mark(name);
+            }
             self.callee(call)
         };
         let mut blind = signature.is_none();
@@ -159,6 +168,24 @@ impl Resolver<'_> {
         }
     }
 
+    /// A statistic is a word of its own, not a function.
+    pub(super) fn statistic(&mut self, call: &ast::Call) {
+        let name = call.callee.name.as_str();
+        match statistic(name) {
+            Some(it) => it.matched(call).1.into_iter().for_each(|it| self.sink.push(it)),
+            None => {
+                let list: Vec<String> = STATISTICS.iter().map(|it| format!("`{it}`")).collect();
+                let report = Diagnostic::new(Code::E0101, call.callee.span, format!("unknown statistic `{name}`"))
+                    .label(format!("expected {}", list.join(" or ")))
+                    .help("write `stat mu = mean(x_norm, decay: 0.999)`");
+                self.sink.push(suggest(report, call.callee.span, name, STATISTICS.iter().copied()));
+            }
+        }
+        for value in call.piped.as_deref().into_iter().chain(call.args.iter().map(|it| &it.value)) {
+            self.expr(value);
+        }
+    }
+
     /// The signature of what is called, when it can be called here.
     fn callee(&mut self, call: &ast::Call) -> Option<Signature> {
         let name = call.callee.name.as_str();
@@ -189,7 +216,13 @@ impl Resolver<'_> {
                 });
                 return None;
             }
-            Some(Def::Operator(it)) => return Some(types::signature("operator", it)),
+            Some(Def::Operator(it)) => {
+                let composed = self.context == Context::Operator;
+                if composed {
+                    self.calls.entry(self.current.clone()).or_default().push((name.to_owned(), call.span));
+                }
+                return Some(types::operator_signature(it, composed));
+            }
             Some(Def::Param(_)) => return None,
             None => {}
         }

@@ -14,13 +14,13 @@ use crate::ir::{Binary, ExprNode, Scalar, ScalarFn, Unary};
 use std::collections::{BTreeMap, HashMap};
 
 /// Argument of an operator's body: the cosine. In a [`Form`]: the convolution's result.
-pub(super) const COS: u32 = 0;
+pub(in crate::lower) const COS: u32 = 0;
 /// The patch norm. In a [`Form`]: the sum of squares of the patch.
-pub(super) const X_NORM: u32 = 1;
+pub(in crate::lower) const X_NORM: u32 = 1;
 /// The filter norm. In a [`Form`]: the sum of squares of the filter.
-pub(super) const W_NORM: u32 = 2;
+pub(in crate::lower) const W_NORM: u32 = 2;
 /// Learnables and statistics.
-pub(super) const FIRST_FREE: u32 = 3;
+pub(in crate::lower) const FIRST_FREE: u32 = 3;
 
 /// An operator's body over what is really computed.
 #[derive(Clone, Debug)]

@@ -1,0 +1,111 @@
+//! What an operator keeps between steps: learned numbers and running statistics.
+//!
+//! A statistic (`stat mu = mean(x_norm, decay: d)`) starts at 1 unless told otherwise. In training it is
+//! first moved by this batch, then used, as a number without a derivative; evaluation uses it as it stands.
+
+use super::monomial::{COS, FIRST_FREE, W_NORM, X_NORM};
+use super::{Patch, map};
+use crate::diag::{Code, Diagnostic};
+use crate::ir::{Init, Op, ParamRole, Phase, Reduction, ScalarFn, Shape, Target, op::Scalar64};
+use crate::lower::Lowering;
+use crate::lower::layers::{rate, towards};
+use crate::lower::signature;
+use crate::lower::value::{Tensor, Ty, Value};
+use crate::syntax::ast::{self, ExprKind};
+
+impl Lowering<'_> {
+    /// `learn k: filter = 0.7`.
+    pub(in crate::lower) fn learn(&mut self, name: &ast::Ident, scope: &ast::Ident, init: &ast::Expr) -> Value {
+        let value = self.expr(init);
+        let value = self.coerce(value, &Ty::Float, init.span, &format!("the start of `{}`", name.name), None);
+        let Value::Float(start) = value else { return Value::Error };
+        let Some(building) = &self.building else { return Value::Error };
+        if let Some(known) = building.known(&name.name) {
+            return known;
+        }
+        let Some(patch) = &building.patch else {
+            if let Some(trace) = &mut self.trace {
+                trace.learned(&name.name, start);
+            }
+            let value = self.studied_quantity();
+            return self.remember(&name.name, value);
+        };
+        let shape = if scope.name == "layer" { Shape::scalar() } else { Shape::from([patch.filters]) };
+        let (operator, span) = (building.name.clone(), patch.span);
+        let (layer, key) = self.place(&name.name);
+        let init = Init::Constant(Scalar64(start));
+        let param = self.param(&layer, &key, shape, init, ParamRole::Learned, &operator, span);
+        self.keep(&name.name, param)
+    }
+
+    /// `stat mu = mean(x_norm, decay: 0.999)`.
+    pub(in crate::lower) fn stat(&mut self, name: &ast::Ident, value: &ast::Expr) -> Value {
+        let ExprKind::Call(call) = &value.kind else { return Value::Error };
+        let Some(signature) = signature::statistic(&call.callee.name) else { return Value::Error };
+        let args = self.arguments(&signature, call);
+        let decay = self.float(&args, "decay", 0.999, |it| (0.0..=1.0).contains(&it), "between 0 and 1");
+        let start = self.float(&args, "start", 1.0, f64::is_finite, "a number");
+        let (false, Some(decay), Some(start)) = (args.wrong(), decay, start) else { return Value::Error };
+        let Some((of, span)) = args.get("of").cloned() else { return Value::Error };
+        let of = self.response(of);
+        let (Some(building), Some(pool)) = (&self.building, &self.pool) else { return Value::Error };
+        let body = match of {
+            Value::Error => return Value::Error,
+            Value::Scalar(root) => pool.finish(self.arguments_so_far(), &[root]),
+            _ => ScalarFn::build(0, |pool, _| pool.constant(0.0)),
+        };
+        let body = body.simplify_with(&[X_NORM, W_NORM]);
+        if body.used_inputs().is_empty() {
+            self.report(
+                Diagnostic::new(Code::E0104, span, format!("a statistic of what never changes: {}", of.describe()))
+                    .label("expected a number that differs between patches")
+                    .help("write for example `stat mu = mean(x_norm)`"),
+            );
+            return Value::Error;
+        }
+        if let Some(known) = building.known(&name.name) {
+            return known;
+        }
+        let Some(patch) = building.patch.clone() else {
+            if let Some(trace) = &mut self.trace {
+                trace.measured(&name.name, &body, start);
+            }
+            let value = self.studied_quantity();
+            return self.remember(&name.name, value);
+        };
+        let kind = if call.callee.name == "max" { Reduction::Max } else { Reduction::Sum };
+        let extra = building.extra.clone();
+        let batch = self.statistic(kind, &body, &extra, &patch);
+        let shape = self.graph.fact(batch.train).shape().cloned().unwrap_or(Shape::scalar());
+        let (layer, key) = self.place(&name.name);
+        let (id, state) = self.state(&layer, &key, shape, start, patch.span);
+        let next = self.node(towards(rate(decay)), &[&state, &batch], patch.span);
+        let update = self.node(Op::Update(Target::State(id)), &[&next], patch.span);
+        self.effect(Phase::Step, update.train);
+        // `towards` stops the gradient, and a state has none.
+        self.keep(&name.name, Tensor { train: next.train, evaluate: state.evaluate, owner: None })
+    }
+
+    /// Mean or maximum over batch and positions: one for each filter if the filters differ in it, else one.
+    fn statistic(&mut self, kind: Reduction, body: &ScalarFn, extra: &[Tensor], patch: &Patch) -> Tensor {
+        let span = patch.span;
+        let by_filter = body.used_inputs().iter().any(|&it| match it {
+            COS | W_NORM => true,
+            X_NORM => false,
+            _ => extra.get((it - FIRST_FREE) as usize).is_some_and(|it| !self.dims(it).is_empty()),
+        });
+        let mut numbers = self.respond(body, extra, patch, false);
+        if let [n, h, w, _] = self.dims(&numbers)[..] {
+            numbers = self.node(Op::Reduce { kind, axes: vec![0, 1, 2] }, &[&numbers], span);
+            if kind == Reduction::Sum {
+                let share = ScalarFn::build(1, |pool, it| {
+                    let share = pool.constant(1.0 / (n * h * w).max(1) as f64);
+                    pool.mul(it[0], share)
+                });
+                numbers = self.node(map(share), &[&numbers], span);
+            }
+        }
+        let shape = if by_filter { Shape::from([patch.filters]) } else { Shape::scalar() };
+        self.node(Op::Reshape(shape), &[&numbers], span)
+    }
+}
