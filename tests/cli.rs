@@ -249,6 +249,22 @@ fn every_stage_is_printed_and_the_same_each_time() {
 }
 
 #[test]
+fn show_tells_what_the_text_says_of_itself() {
+    let place = Place::new();
+    let text = format!(
+        "//! A model\n//! for tests.\n\n/// Steepness.\n/// Small is steep.\nparam k:   float = 0.3\nparam plain = 2\n\n\
+         /// Own.\noperator own(theta) = sigmoid(k: k * plain / 2)\n\n{}",
+        MODEL.replacen("model", "/// It is small.\nmodel", 1)
+    );
+    fs::write(place.path("said.sph"), text).unwrap();
+    let shown = place.succeeds("show said.sph --set k=0.5");
+    let expected = "A model\nfor tests.\n\ndefined               about\nparam k: float = 0.5  Steepness.\n                      \
+                    Small is steep.\nparam plain = 2\noperator own(theta)   Own.\n";
+    assert!(shown.starts_with(expected), "{shown}");
+    assert!(shown.contains("  It is small.\n\nlayer "), "{shown}");
+}
+
+#[test]
 fn show_has_layers_totals_and_memory() {
     let place = Place::new();
     let text = place.succeeds("show tiny.sph");

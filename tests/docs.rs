@@ -47,6 +47,30 @@ fn every_example_of_the_language_page_compiles() {
     }
 }
 
+/// `$ sphc check FILE --set NAME=VALUE` is said of the example above it.
+#[test]
+fn what_the_language_page_quotes_is_what_is_said() {
+    let page = "docs/language.md";
+    let examples = blocks(page, "```sph");
+    let quotes = blocks(page, "```console");
+    assert!(2 <= quotes.len(), "only {} quotes", quotes.len());
+    for (line, quote) in quotes {
+        let (command, said) = quote.split_once('\n').unwrap();
+        let words: Vec<&str> = command.split(' ').collect();
+        let ["$", "sphc", "check", name, rest @ ..] = words.as_slice() else { panic!("{page}:{line}: {command}") };
+        let set = rest.iter().filter(|it| **it != "--set").map(|it| it.split_once('=').unwrap());
+        let (_, text) = examples.iter().rfind(|it| it.0 < line).unwrap();
+        let mut none = |path: &str| Err(format!("{path} is not there"));
+        let checked = pipeline::check(name, text, &mut none, &settings(&set.collect::<Vec<_>>()));
+        let found = render::render(&checked.diagnostics, &checked.sources, false);
+        assert_eq!(trimmed(&found), trimmed(said), "{page}:{line}");
+    }
+}
+
+fn trimmed(text: &str) -> String {
+    text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n").trim().to_owned()
+}
+
 #[test]
 fn every_example_of_the_readme_compiles() {
     for (line, text) in blocks("README.md", "```sph") {
@@ -78,7 +102,6 @@ fn what_the_readme_quotes_of_a_broken_file_is_what_is_said() {
     let checked = pipeline::check("broken.sph", text, &mut none, &settings(&[]));
     let found = render::render(&checked.diagnostics, &checked.sources, false);
     let quoted = said.strip_prefix("$ sphc check broken.sph\n").expect("the block opens with the command");
-    let trimmed = |text: &str| text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n").trim().to_owned();
     assert_eq!(trimmed(&found), trimmed(quoted));
 }
 

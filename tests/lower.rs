@@ -250,18 +250,6 @@ fn names_without_as_are_positions_among_siblings() {
     assert_eq!(*params.last().expect("params"), "conv_0/filter");
 }
 
-#[test]
-fn examples_of_the_language_reference_compile() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/language.md");
-    let text = std::fs::read_to_string(path).expect("the reference");
-    let examples: Vec<&str> = text.split("```sph\n").skip(1).map(|it| it.split("```").next().unwrap_or("")).collect();
-    assert!(4 < examples.len());
-    for example in examples {
-        let found = compile("example.sph", example, &settings(&[]), &[]);
-        assert!(found.typed.is_some() && found.codes().iter().all(|it| *it == "W0303"), "{}", found.text());
-    }
-}
-
 /// Mutilated files: whatever is left of them, nothing panics and a graph that comes back is sound.
 #[test]
 fn no_mutilated_file_makes_it_panic() {

@@ -87,11 +87,31 @@ pub(crate) fn path(file: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(file).to_string_lossy().into_owned()
 }
 
+/// Operators with statistics of all kinds: of the filters and of the layer, on each other, of what is learned.
+const STATISTICS: [&str; 3] = ["standardised", "relative", "turned"];
+
+const OWN: &str = "
+operator standardised(cos) {
+    stat mean_cos = mean(cos, decay: 0.99, start: 0)
+    stat variance = mean((cos - mean_cos) ^ 2, decay: 0.99, start: 0.05)
+    (cos - mean_cos) / sqrt(variance + 1e-3)
+}
+operator relative(x_norm, cos) {
+    stat top = max(x_norm, decay: 0.99)
+    tanh(x_norm / (top + 1)) * cos
+}
+operator turned(theta, w_norm, inner: operator = sharpened_cosine) {
+    learn tilt: filter = 1
+    stat level = mean(inner(theta: theta * tilt / 2) + w_norm, decay: 0.99)
+    inner - level * theta
+}
+";
+
 /// One layer with an operator, its gradients in both modes; `seed` weighs the outputs.
 fn layer(operator: &str, batch: usize, size: [usize; 3], layer: &str) -> Typed {
     let [h, w, c] = size;
     let text = format!(
-        "import \"operators/decoupled.sph\"\nimport \"operators/sharpened.sph\"\nparam norm: operator = cosine\n\
+        "import \"operators/decoupled.sph\"\nimport \"operators/sharpened.sph\"\n{OWN}\nparam norm: operator = cosine\n\
          model Case {{\n    input x: float[{h}, {w}, {c}]\n    \
          output sphere_conv(x, {layer}, operator: norm) as \"a\"\n}}\n"
     );
@@ -188,13 +208,21 @@ fn values(graph: &Typed, salt: u64) -> BTreeMap<String, Tensor> {
             name => put(name, &param.shape, 0.15, 1.0),
         }
     }
-    put("a/mu", &Shape::scalar(), 0.0, 3.5);
+    for state in &graph.states {
+        match state.path.as_str() {
+            "a/mu" => put("a/mu", &state.shape, 0.0, 3.5),
+            "a/top" => put("a/top", &state.shape, 0.0, 5.0),
+            "a/variance" => put("a/variance", &state.shape, 0.02, 0.2),
+            name => put(name, &state.shape, 0.1, 0.0),
+        }
+    }
     values
 }
 
 pub(crate) fn close(what: &str, found: &[f64], expected: &[f64], tolerance: f64, least: f64) {
     assert_eq!(found.len(), expected.len(), "{what}");
-    let largest = expected.iter().fold(least, |a, b| a.max(b.abs()));
+    // Of nothing but zeros, none may be off.
+    let largest = expected.iter().fold(least.max(f64::MIN_POSITIVE), |a, b| a.max(b.abs()));
     for (at, (x, y)) in found.iter().zip(expected).enumerate() {
         let off = (x - y).abs() / largest;
         assert!(off <= tolerance, "{what}[{at}]: {x} instead of {y}, off by {off:e} of {largest}");
@@ -231,7 +259,7 @@ fn operators_of_the_models_mean_their_formulas() {
 /// The seeds keep every patch norm further from the radius, where ball and segments bend, than a step.
 #[test]
 fn gradients_of_operators_agree_with_differences() {
-    for (name, _) in OPERATORS {
+    for name in OPERATORS.iter().map(|it| it.0).chain(STATISTICS) {
         for (at, geometry) in GEOMETRIES.iter().enumerate() {
             let graph = layer(name, 2, [5, 5, 2], geometry);
             let mut layer = Layer::new(&graph, Engine::Interpreter, &values(&graph, 180 + 10 * at as u64));
@@ -254,7 +282,7 @@ fn gradients_of_operators_agree_with_differences() {
 
 #[test]
 fn running_means_have_no_gradient_in_training() {
-    for (name, _) in OPERATORS {
+    for name in OPERATORS.iter().map(|it| it.0).chain(STATISTICS) {
         let graph = layer(name, 2, [5, 5, 2], GEOMETRIES[0]);
         let mut layer = Layer::new(&graph, Engine::Interpreter, &values(&graph, 160));
         // Training moves the mean and uses it; the evaluation after it uses the same one.
@@ -274,7 +302,7 @@ fn running_means_have_no_gradient_in_training() {
 
 #[test]
 fn operators_on_plans_agree_with_the_interpreter() {
-    for (name, _) in OPERATORS {
+    for name in OPERATORS.iter().map(|it| it.0).chain(STATISTICS) {
         for geometry in &GEOMETRIES[..2] {
             let graph = layer(name, 2, [5, 5, 2], geometry);
             let values = values(&graph, 240);
@@ -300,6 +328,40 @@ const PRELUDE: [&str; 7] = ["none", "cosine", "linear", "sigmoid", "lr_sigmoid",
 /// A number as bfloat16 holds it.
 fn bf16(value: f64) -> f64 {
     half::bf16::from_f64(value).to_f64()
+}
+
+/// 4x4 images under a 4x4 filter again: the statistics of six patches and five filters.
+#[test]
+fn statistics_are_means_and_maxima_of_the_batch() {
+    let moved = |name: &str, state: &str| {
+        let graph = layer(name, 6, [4, 4, 2], "5, kernel: 4, pad: valid");
+        let values = values(&graph, 40);
+        let mut layer = Layer::new(&graph, Engine::Interpreter, &values);
+        layer.machine.run(Phase::Step);
+        let norm = |it: &[f64]| (it.iter().map(|it| it * it).sum::<f64>() + 1e-4).sqrt();
+        let patches: Vec<Vec<f64>> = values["x"].data.chunks(32).map(<[f64]>::to_vec).collect();
+        let filters: Vec<Vec<f64>> =
+            (0..5).map(|k| values["a/filter"].data.iter().skip(k).step_by(5).copied().collect()).collect();
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let cosines: Vec<Vec<f64>> =
+            (filters.iter()).map(|w| patches.iter().map(|x| dot(x, w) / norm(x) / norm(w)).collect()).collect();
+        let norms: Vec<f64> = patches.iter().map(|it| norm(it)).collect();
+        (values[state].data.clone(), layer.machine.read(state), cosines, norms)
+    };
+    let mean = |it: &[f64]| it.iter().sum::<f64>() / it.len() as f64;
+    let towards = |from: f64, to: f64| from + 0.01 * (to - from);
+
+    let (means, means_after, cosines, _) = moved("standardised", "a/mean_cos");
+    let expected: Vec<f64> = means.iter().zip(&cosines).map(|(it, of)| towards(*it, mean(of))).collect();
+    close("mean of each filter", &means_after, &expected, 1e-13, 0.0);
+    let (variances, after, ..) = moved("standardised", "a/variance");
+    let of =
+        |filter: usize| -> Vec<f64> { cosines[filter].iter().map(|c| (c - means_after[filter]).powi(2)).collect() };
+    let expected: Vec<f64> = (0..5).map(|it| towards(variances[it], mean(&of(it)))).collect();
+    close("a mean on a mean", &after, &expected, 1e-13, 0.0);
+    let (top, after, _, norms) = moved("relative", "a/top");
+    let expected = towards(top[0], norms.iter().copied().fold(0.0, f64::max));
+    close("maximum of the layer", &after, &[expected], 1e-13, 0.0);
 }
 
 /// Filters of norm 1, 1e4, 1e-6, 0 and 1; patches parallel and opposite to each, of norms from 1e-6 to

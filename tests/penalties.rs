@@ -178,3 +178,54 @@ fn energy_pushes_filters_apart() {
     let (after, _) = run(&graph, Engine::CpuF32, &moved);
     assert!(after < before, "{before} {after}");
 }
+
+#[test]
+fn projections_keep_their_own_intervals() {
+    let text = "model Case {
+    input image: u8[8, 8, 1]
+    x = conv(image / 16, 3, kernel: 3) as \"a\"
+    x = conv(x, 4, kernel: 3) as \"b\"
+    x = conv(x, 4, kernel: 3) as \"c\"
+    output conv(global_avg_pool(x), classes, kernel: 1) as \"score\"
+}
+train {
+    data digits
+    batch 2
+    iterations 20
+    loss softmax_cross_entropy()
+    project normalize filters where layer == \"a\" every 4
+    project normalize filters where layer == \"b\" every 6
+    project normalize filters where layer == \"c\" every 4
+    project normalize filters where layer == \"c\" every 6
+    optimizer sgd(rate: 0.01)
+}
+";
+    let mut settings = settings(&[]);
+    for data in settings.known_data.iter_mut().filter(|it| it.name == "digits") {
+        (data.train_examples, data.test_examples) = (EXAMPLES, EXAMPLES);
+    }
+    let graph = training(typed("case.sph", text, &settings));
+    let always = graph.recipe.as_ref().unwrap().project_every();
+    assert_eq!(always, 2);
+    for engine in Engine::ALL {
+        let mut machine = Machine::new(engine, graph.clone());
+        let images = (0..EXAMPLES * 64).map(|at| (at * 7 % 17) as f64).collect();
+        machine.bind(Extern::TrainImages, &Tensor::new([EXAMPLES, 8, 8, 1], images));
+        machine.bind(Extern::TrainLabels, &Tensor::new([EXAMPLES], vec![3.0, 7.0]));
+        for step in 1..=13u64 {
+            machine.run(Phase::Step);
+            if step.is_multiple_of(always) {
+                machine.run(Phase::Project);
+            }
+            for (layer, filters, due) in [
+                ("a", 3, step.is_multiple_of(4)),
+                ("b", 4, step.is_multiple_of(6)),
+                ("c", 4, step.is_multiple_of(4) || step.is_multiple_of(6)),
+            ] {
+                let filter = machine.read(&format!("{layer}/filter"));
+                let norm = filter.iter().step_by(filters).map(|it| it * it).sum::<f64>().sqrt();
+                assert_eq!((norm - 1.0).abs() < 1e-6, due, "{engine:?} {layer} after {step}: {norm}");
+            }
+        }
+    }
+}

@@ -1,8 +1,9 @@
 //! The phases beside the step: evaluation of a batch, and projections.
 
 use super::objective::cross_entropy;
-use crate::ir::{Loss, Mode, Op, Phase, Recipe, ScalarFn, Target, Unary};
+use crate::ir::{Binary, Loss, Mode, NodeId, Op, ParamId, Phase, Recipe, ScalarFn, Target, Unary};
 use crate::shape::Builder;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Losses, hits and scores of one batch of the test set; the start moves on by a batch.
 pub(super) fn evaluation(b: &mut Builder, recipe: &Recipe) {
@@ -31,9 +32,16 @@ pub(super) fn scores_only(b: &mut Builder) {
     b.tables().results.entry(Phase::Evaluate).or_default().insert("scores".to_owned(), scores);
 }
 
-/// Filters divided by their norms.
+/// Filters divided by their norms, each after its own intervals: the phase runs where one of them may be due.
 pub(super) fn projection(b: &mut Builder, recipe: &Recipe) {
-    for id in recipe.projections.iter().flat_map(|it| it.params.clone()) {
+    let mut intervals: BTreeMap<ParamId, BTreeSet<u64>> = BTreeMap::new();
+    for projection in &recipe.projections {
+        for &id in &projection.params {
+            intervals.entry(id).or_default().insert(projection.every);
+        }
+    }
+    let always = recipe.project_every();
+    for (id, every) in intervals {
         b.origin = b.graph().param(id).origin;
         let filter = b.add(Op::Param(id), &[]);
         let squares = b.map(ScalarFn::build(1, |pool, i| pool.mul(i[0], i[0])), &[filter]);
@@ -45,9 +53,31 @@ pub(super) fn projection(b: &mut Builder, recipe: &Recipe) {
             let unit = pool.mul(i[0], scale);
             pool.select(i[1], unit, i[0])
         });
-        let unit = b.map(body, &[filter, sum]);
+        let mut unit = b.map(body, &[filter, sum]);
+        if !every.contains(&always) {
+            let due = due(b, &every);
+            let body = ScalarFn::build(3, |pool, i| pool.select(i[0], i[1], i[2]));
+            unit = b.map(body, &[due, unit, filter]);
+        }
         let update = b.add(Op::Update(Target::Param(id)), &[unit]);
         b.tables().effects.entry(Phase::Project).or_default().push(update);
     }
     b.origin = Default::default();
+}
+
+/// 1 where the steps done are a multiple of one of `every`, else 0. An int, whose arithmetic is exact.
+fn due(b: &mut Builder, every: &BTreeSet<u64>) -> NodeId {
+    let step = b.graph().find_state("step").expect("a model with a recipe counts its steps");
+    let step = b.add(Op::State(step), &[]);
+    let body = ScalarFn::build(1, |pool, i| {
+        every.iter().fold(pool.constant(0.0), |any, &every| {
+            let every = pool.constant(every as f64);
+            let ratio = pool.div(i[0], every);
+            let whole = pool.unary(Unary::Floor, ratio);
+            let multiple = pool.mul(whole, every);
+            let due = pool.binary(Binary::Eq, multiple, i[0]);
+            pool.binary(Binary::Max, any, due)
+        })
+    });
+    b.add(Op::Map { body, int: true }, &[step])
 }

@@ -139,3 +139,16 @@ pub struct Recipe {
     /// Classes of the data set.
     pub classes: usize,
 }
+
+impl Recipe {
+    /// After how many steps the projections run: the longest interval at which none is missed, 0 without any.
+    pub fn project_every(&self) -> u64 {
+        let gcd = |mut a: u64, mut b: u64| {
+            while b != 0 {
+                (a, b) = (b, a % b);
+            }
+            a
+        };
+        self.projections.iter().map(|it| it.every).fold(0, gcd)
+    }
+}

@@ -192,12 +192,6 @@ pub fn plan(fused: &Fused, config: &Config<'_>) -> Plan {
 fn training(fused: &Fused, recipe: &Recipe) -> Training {
     let graph = fused.typed.graph();
     let image = graph.inputs.get(&Mode::Train).map(|&it| graph.shape(it).dims());
-    let gcd = |mut a: u64, mut b: u64| {
-        while b != 0 {
-            (a, b) = (b, a % b);
-        }
-        a
-    };
     Training {
         data: recipe.data.clone(),
         image: match image {
@@ -211,6 +205,6 @@ fn training(fused: &Fused, recipe: &Recipe) -> Training {
         iterations: recipe.iterations,
         evaluate_every: recipe.evaluate_every,
         checkpoint_every: recipe.checkpoint_every,
-        project_every: recipe.projections.iter().map(|it| it.every).fold(0, gcd),
+        project_every: recipe.project_every(),
     }
 }

@@ -1,5 +1,6 @@
 //! `sphc show`.
 
+mod docs;
 mod picture;
 
 use super::args::{self, RecipeArgs, SetArgs};
@@ -64,7 +65,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     let model = load::compile(&args.file, settings, args.precision)?;
     let rows = rows(&model);
     let text = match args.format {
-        View::Table => as_table(&model, &rows),
+        View::Table => docs::text(&model, &args.set.set) + &as_table(&model, &rows),
         View::Dot => as_dot(model.compiled.training.graph(), &rows),
         View::Svg => picture::svg(model.compiled.training.graph(), &rows),
         View::Json => format!("{}\n", as_json(&model, &rows)),
@@ -104,9 +105,6 @@ fn as_table(model: &Model, rows: &[Row]) -> String {
     let plan = &model.compiled.plan;
     let graph = model.compiled.training.graph();
     let mut res = String::new();
-    if let Some(docs) = docs(model) {
-        let _ = writeln!(res, "{docs}\n");
-    }
     let cells: Vec<Vec<String>> = rows
         .iter()
         .map(|it| {
@@ -152,13 +150,6 @@ fn as_table(model: &Model, rows: &[Row]) -> String {
         );
     }
     res
-}
-
-/// The file's `//!` lines.
-fn docs(model: &Model) -> Option<String> {
-    let (_, main) = model.checked.sources.iter().next()?;
-    let lines: Vec<&str> = main.text.lines().map_while(|it| it.strip_prefix("//!")).map(str::trim).collect();
-    (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
 fn as_json(model: &Model, rows: &[Row]) -> Value {

@@ -1,0 +1,49 @@
+//! What the text says of itself: its `//!` lines, its params, and what is documented by `///` lines.
+
+use crate::cli::load::Model;
+use crate::cli::table;
+use sphc::diag::{FileId, Sink, Sources, Span};
+use sphc::syntax::{self, ast::Item};
+
+/// The file's documentation, to stand above its layers; empty for a file without any.
+pub(super) fn text(model: &Model, set: &[(String, String)]) -> String {
+    let sources = &model.checked.sources;
+    let main = FileId(0);
+    let file = syntax::parse(main, &sources.get(main).text, &mut Sink::new());
+    let mut res = file.docs.iter().map(|it| format!("{}\n", it.trim())).collect::<String>();
+    if !res.is_empty() {
+        res.push('\n');
+    }
+    let rows: Vec<Vec<String>> = file.items.iter().flat_map(|it| rows(it, sources, set)).collect();
+    if !rows.is_empty() {
+        res += &table::render(&["defined", "about"], &rows);
+        res.push('\n');
+    }
+    res
+}
+
+/// An item's first row holds what it is; its further lines of documentation follow. A param is shown with
+/// the value it has, other items only if there is something to say.
+fn rows(item: &Item, sources: &Sources, set: &[(String, String)]) -> Vec<Vec<String>> {
+    let (head, docs) = match item {
+        Item::Param(it) => {
+            let end = it.default.span.start;
+            let value = set.iter().rev().find(|(name, _)| *name == it.name.name).map(|it| it.1.as_str());
+            let head = sources.slice(Span { end, ..it.span });
+            (format!("{head}{}", value.unwrap_or(sources.slice(it.default.span))), &it.docs)
+        }
+        Item::Operator(it) | Item::Fn(it) | Item::Block(it) if !it.docs.is_empty() => {
+            (sources.slice(it.header).to_owned(), &it.docs)
+        }
+        Item::Model(it) if !it.docs.is_empty() => (format!("model {}", it.name.name), &it.docs),
+        _ => return Vec::new(),
+    };
+    // As it is written, but on one line and without columns of its own.
+    let head = head.split_whitespace().collect::<Vec<_>>().join(" ");
+    let lines = docs.iter().map(|it| it.trim().to_owned());
+    let mut lines: Vec<String> = lines.collect();
+    if lines.is_empty() {
+        lines.push(String::new());
+    }
+    lines.into_iter().enumerate().map(|(at, it)| vec![if at == 0 { head.clone() } else { String::new() }, it]).collect()
+}
