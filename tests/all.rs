@@ -14,6 +14,7 @@ mod dumps;
 mod emulate;
 mod engines;
 mod events;
+mod fetch;
 mod fusion;
 mod golden;
 mod golden_layers;

@@ -115,7 +115,7 @@ fn bad_data_sets_are_told_with_path_and_remedy() {
 
     place.fails(&train("./nowhere"), &["`./nowhere` does not exist", "--data DIR"]);
     place.fails(&train("digit"), &["neither a data set that sphc knows nor a directory", "cifar10, cifar100, digits"]);
-    place.fails(&train("cifar10"), &["not found in `data/cifar10`", "cs.toronto.edu"]);
+    place.fails(&train("cifar10 --offline"), &["not found in `data/cifar10`", "data fetch cifar10", "cs.toronto.edu"]);
 
     fs::create_dir(place.path("empty")).unwrap();
     place.fails(&train("./empty"), &["`./empty` has no `data_batch_*.bin`"]);

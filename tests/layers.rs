@@ -19,7 +19,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("pipeline", &["diag", "syntax", "ir", "lower", "shape", "autodiff", "interp", "fuse", "kernel", "plan"]),
     ("runtime", &["ir", "kernel", "plan"]),
     ("verify", &["ir", "shape", "autodiff", "interp", "fuse", "kernel", "plan", "runtime"]),
-    ("data", &[]),
+    ("data", &["ir"]),
     ("train", &["ir", "plan", "pipeline", "runtime", "data"]),
 ];
 
@@ -35,7 +35,14 @@ const HOMES: &[(&str, &[&str])] = &[
     ("serde_yaml", &["src/plan", "src/data", "src/train"]),
     ("gemm", &["src/runtime/cpu"]),
     ("rayon", &["src/runtime"]),
-    ("plotters", &["src/train"]),
+    ("plotters", &["src/train/curves"]),
+    ("plotters_backend", &["src/train/curves"]),
+    ("prost", &["src/train"]),
+    ("image", &["src/train/curves", "src/data"]),
+    ("npyz", &["src/data"]),
+    ("tar", &["src/data"]),
+    ("ureq", &["src/data"]),
+    ("zip", &["src/data"]),
     ("cudarc", &["src/runtime/cuda"]),
     ("libloading", &["src/runtime/cuda"]),
 ];

@@ -22,6 +22,7 @@ pub(crate) fn settings(set: &[(&str, &str)]) -> Settings {
             data("cifar10", [32, 32, 3], 10, 50_000, 10_000),
             data("cifar100", [32, 32, 3], 100, 50_000, 10_000),
             data("digits", [8, 8, 1], 10, 1437, 360),
+            data("mnist", [28, 28, 1], 10, 60_000, 10_000),
         ],
         ..Settings::default()
     }

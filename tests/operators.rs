@@ -428,8 +428,8 @@ fn operators_stay_finite_where_they_are_singular() {
 
 /// The demo with an operator, on the digits: training and test set are the first `examples`.
 fn demo(set: &[(&str, &str)], batch: usize, examples: usize) -> (Typed, Vec<(Extern, Tensor)>) {
-    let (entry, place) = sphc::data::locate("digits").expect("the digits are known");
-    let digits = sphc::data::read(entry, &place).expect("the digits are part of the program");
+    let (manifest, place) = sphc::data::locate("digits").expect("the digits are known");
+    let digits = sphc::data::read(&manifest, &place, &[]).expect("the digits are part of the program");
     let mut settings = settings(set);
     settings.batch = Some(batch);
     for data in settings.known_data.iter_mut().filter(|it| it.name == "digits") {

@@ -2,8 +2,8 @@
 
 use super::failure::Failure;
 use clap::{Args, ValueEnum};
-use sphc::data::{self, CATALOG, Dataset, Entry, Place};
-use sphc::ir::Recipe;
+use sphc::data::{self, DataError, Dataset, Manifest, Place};
+use sphc::ir::{ImageStep, Recipe};
 use sphc::kernel::cuda::Arithmetic;
 use sphc::lower::{DataInfo, Settings};
 use sphc::plan::Precision;
@@ -36,8 +36,8 @@ fn parse_set(text: &str) -> Result<(String, String), String> {
 /// What replaces the recipe's own words.
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct RecipeArgs {
-    /// Data set: a name, or a directory in the CIFAR-10 binary layout
-    #[arg(long, value_name = "NAME|DIR")]
+    /// Data set: a name, a directory (CIFAR, MNIST or images by class), an .npz file, or a manifest (.yaml)
+    #[arg(long, value_name = "NAME|PATH")]
     pub(super) data: Option<String>,
     /// Examples per step
     #[arg(long, value_name = "N", value_parser = positive)]
@@ -81,20 +81,20 @@ pub(super) fn settings(set: &SetArgs, recipe: &RecipeArgs) -> Settings {
         checkpoint_every: recipe.checkpoint_every,
         no_shuffle: recipe.no_shuffle,
         no_augment: recipe.no_augment,
-        known_data: CATALOG.iter().map(usual).collect(),
+        known_data: data::catalog().iter().filter_map(usual).collect(),
         data: None,
     }
 }
 
 /// What is usual for a data set of the catalog.
-pub(super) fn usual(entry: &Entry) -> DataInfo {
-    DataInfo {
-        name: entry.name.into(),
-        image: entry.image,
-        classes: entry.classes,
-        train_examples: entry.train_examples,
-        test_examples: entry.test_examples,
-    }
+fn usual(manifest: &Manifest) -> Option<DataInfo> {
+    Some(DataInfo {
+        name: manifest.name.clone(),
+        image: manifest.image?,
+        classes: manifest.classes.len(),
+        train_examples: manifest.train_examples,
+        test_examples: manifest.test_examples,
+    })
 }
 
 /// What the compiler must know of a data set that was read.
@@ -108,13 +108,21 @@ pub(super) fn info(data: &Dataset) -> DataInfo {
     }
 }
 
-/// Reads the data set that `--data` or a model names, and says where it was.
-pub(super) fn read_data(wanted: &str) -> Result<(Dataset, String), Failure> {
-    let (entry, place) = data::locate(wanted)?;
-    let dataset = data::read(entry, &place)?;
+/// Reads the data set that `--data` or a model names, does the recipe's steps to its images, and says where it was.
+/// With `fetch` one that is not there is fetched.
+pub(super) fn read_data(wanted: &str, steps: &[ImageStep], fetch: bool) -> Result<(Dataset, String), Failure> {
+    let manifest = data::describe(wanted)?;
+    let place = match data::place_of(&manifest, wanted) {
+        Err(DataError::Missing { .. }) if fetch && !manifest.files.is_empty() => {
+            super::data::fetch(&manifest, wanted)?;
+            data::place_of(&manifest, wanted)?
+        }
+        it => it?,
+    };
+    let dataset = data::read(&manifest, &place, steps)?;
     let place = match place {
         Place::Embedded => "embedded".into(),
-        Place::Directory(it) => it.display().to_string(),
+        Place::At(it) => it.display().to_string(),
     };
     Ok((dataset, place))
 }

@@ -78,7 +78,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     let target = if args.arch.is_some() { Target::Cuda } else { args.target };
     let mut settings = args::settings(&args.set, &args.recipe);
     if let Some(wanted) = &args.recipe.data {
-        settings.data = Some(args::info(&args::read_data(wanted)?.0));
+        settings.data = Some(load::data_info(&args.file, &settings, wanted)?);
     }
     let mut out = io::stdout();
     if matches!(args.emit, Some(Stage::Ast | Stage::Ir)) {

@@ -1,12 +1,15 @@
 //! `sphc data`.
 
 use super::args::{self, Format};
-use super::failure::Outcome;
+use super::failure::{Failure, Outcome};
 use super::table;
 use clap::Subcommand;
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
-use sphc::data::{self, CATALOG, Place};
-use std::io::{self, Write};
+use sphc::data::fetch::{Event, Patience};
+use sphc::data::{self, Manifest, Place};
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
@@ -23,10 +26,16 @@ enum Command {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+    /// Download a data set to `$SPHC_DATA/NAME`, or else `data/NAME`, and check it; goes on where it was broken off
+    Fetch {
+        /// A name, or a manifest (.yaml) of your own
+        #[arg(value_name = "NAME|MANIFEST")]
+        data: String,
+    },
     /// Read a data set and say what is wrong with it
     Verify {
-        /// A name or a directory
-        #[arg(value_name = "NAME|DIR")]
+        /// A name, a directory, an .npz file or a manifest (.yaml)
+        #[arg(value_name = "NAME|PATH")]
         data: String,
     },
 }
@@ -34,38 +43,42 @@ enum Command {
 pub(super) fn run(args: &Args) -> Outcome {
     match &args.command {
         Command::List { format } => list(*format),
+        Command::Fetch { data } => {
+            fetch(&data::describe(data)?, data)?;
+            verify(data)
+        }
         Command::Verify { data } => verify(data),
     }
 }
 
 fn list(format: Format) -> Outcome {
     let mut rows = Vec::new();
-    for entry in CATALOG {
-        let [height, width, channels] = entry.image;
-        let place = match data::locate(entry.name) {
+    for manifest in data::catalog() {
+        let [height, width, channels] = manifest.image.unwrap_or_default();
+        let place = match data::locate(&manifest.name) {
             Ok((_, Place::Embedded)) => "embedded".to_owned(),
-            Ok((_, Place::Directory(it))) => it.display().to_string(),
-            Err(_) => format!("not here: {}", entry.source),
+            Ok((_, Place::At(it))) => it.display().to_string(),
+            Err(_) => format!("not here; `sphc data fetch {}`", manifest.name),
         };
         if format == Format::Json {
             let object = json!({
-                "name": entry.name,
-                "image": entry.image,
-                "classes": entry.classes,
-                "train_examples": entry.train_examples,
-                "test_examples": entry.test_examples,
-                "title": entry.title,
+                "name": manifest.name,
+                "image": manifest.image,
+                "classes": manifest.classes.len(),
+                "train_examples": manifest.train_examples,
+                "test_examples": manifest.test_examples,
+                "title": manifest.title,
                 "place": place,
             });
             writeln!(io::stdout(), "{object}")?;
         }
         let count = |it: usize| table::grouped(it as u64);
         rows.push(vec![
-            entry.name.into(),
+            manifest.name.clone(),
             format!("{height}x{width}x{channels}"),
-            entry.classes.to_string(),
-            count(entry.train_examples),
-            count(entry.test_examples),
+            manifest.classes.len().to_string(),
+            count(manifest.train_examples),
+            count(manifest.test_examples),
             place,
         ]);
     }
@@ -77,7 +90,7 @@ fn list(format: Format) -> Outcome {
 }
 
 fn verify(wanted: &str) -> Outcome {
-    let (data, place) = args::read_data(wanted)?;
+    let (data, place) = args::read_data(wanted, &[], false)?;
     let [height, width, channels] = data.image;
     writeln!(
         io::stdout(),
@@ -88,4 +101,28 @@ fn verify(wanted: &str) -> Outcome {
         data.classes.len()
     )?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Fetches a data set, with a bar on a terminal and a line for each file elsewhere.
+pub(super) fn fetch(manifest: &Manifest, wanted: &str) -> Result<PathBuf, Failure> {
+    let bar = if io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };
+    let style = ProgressStyle::with_template("{wide_bar} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
+    let mut see = |event: Event| match event {
+        Event::Asked { url, have, size } => {
+            let length = size.unwrap_or(have);
+            let size = size.map_or_else(String::new, |it| format!(" ({})", table::bytes(it as usize)));
+            let from = if have == 0 { String::new() } else { format!(", from byte {have} on") };
+            bar.suspend(|| {
+                let _ = writeln!(io::stderr(), "fetching {url}{size}{from}");
+            });
+            bar.reset();
+            bar.set_length(length);
+        }
+        Event::Bytes(it) => bar.set_position(it),
+        Event::Sound => bar.reset(),
+    };
+    let res = data::fetch::fetch(manifest, wanted, Patience::default(), &mut see);
+    bar.finish_and_clear();
+    res.map_err(Failure::from_error)
 }

@@ -2,7 +2,7 @@
 
 use super::failure::Outcome;
 use super::table;
-use sphc::data::{self, CATALOG, Place};
+use sphc::data::{self, Place};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -23,13 +23,13 @@ pub(super) fn run(_: &Args) -> Outcome {
     for line in cuda() {
         writeln!(out, "{line}")?;
     }
-    for entry in CATALOG {
-        let place = match data::locate(entry.name) {
+    for manifest in data::catalog() {
+        let place = match data::locate(&manifest.name) {
             Ok((_, Place::Embedded)) => "embedded".to_owned(),
-            Ok((_, Place::Directory(it))) => format!("found in {}", it.display()),
-            Err(_) => format!("not found: {}, and give the directory with `--data DIR`", entry.source),
+            Ok((_, Place::At(it))) => format!("found in {}", it.display()),
+            Err(_) => format!("not found: {}", manifest.remedy(&manifest.name)),
         };
-        writeln!(out, "{:<11} {place}", entry.name)?;
+        writeln!(out, "{:<11} {place}", manifest.name)?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -18,8 +18,8 @@ pub(super) struct Args {
     /// A checkpoint, or any safetensors file with the model's parameters and running statistics
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
-    /// Data set: a name, or a directory in the CIFAR-10 binary layout
-    #[arg(long, value_name = "NAME|DIR")]
+    /// Data set: a name, a directory (CIFAR, MNIST or images by class), an .npz file, or a manifest (.yaml)
+    #[arg(long, value_name = "NAME|PATH")]
     data: Option<String>,
     /// Examples at once
     #[arg(long, value_name = "N", value_parser = positive)]
@@ -27,6 +27,9 @@ pub(super) struct Args {
     /// Accuracy of every class, and what it is taken for
     #[arg(long)]
     per_class: bool,
+    /// Confusion matrix: how often each class is taken for each
+    #[arg(long)]
+    confusion: bool,
     #[command(flatten)]
     set: SetArgs,
     #[command(flatten)]
@@ -39,7 +42,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Outcome {
     device::check(&args.device)?;
     let recipe = RecipeArgs { data: args.data.clone(), batch: args.batch, ..RecipeArgs::default() };
-    let ready = load::ready(&args.file, &args.set, &recipe, args.device.precision)?;
+    let ready = load::ready(&args.file, &args.set, &recipe, args.device.precision, false)?;
     train::check_data(&ready.plan, &ready.data)?;
     let count = recipe_of(&ready.plan)?.classes;
     let weights = train::fitting(&args.weights, &ready.plan, Need::Inference)?;
@@ -64,7 +67,7 @@ pub(super) fn run(args: &Args) -> Outcome {
             "test_accuracy": found.accuracy,
             "examples": found.examples,
         });
-        if args.per_class {
+        if args.per_class || args.confusion {
             object["classes"] = json!(names);
             object["confusion"] = json!(confusion);
         }
@@ -80,6 +83,9 @@ pub(super) fn run(args: &Args) -> Outcome {
     )?;
     if args.per_class {
         write!(out, "\n{}", per_class(&names, &confusion))?;
+    }
+    if args.confusion {
+        write!(out, "\nrows are the classes, columns what they are taken for\n{}", matrix(&names, &confusion))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -102,4 +108,18 @@ fn per_class(names: &[String], confusion: &[Vec<u64>]) -> String {
         })
         .collect();
     table::render(&["class", ">images", ">right", "most often taken for"], &rows)
+}
+
+/// Rows and columns in the order of the classes; what never happens is a dot.
+fn matrix(names: &[String], confusion: &[Vec<u64>]) -> String {
+    let mut header = vec![String::new()];
+    header.extend(names.iter().map(|it| format!(">{it}")));
+    let header: Vec<&str> = header.iter().map(String::as_str).collect();
+    let cell = |it: &u64| if *it == 0 { "·".to_owned() } else { it.to_string() };
+    let rows: Vec<Vec<String>> = names
+        .iter()
+        .zip(confusion)
+        .map(|(name, row)| std::iter::once(name.clone()).chain(row.iter().map(cell)).collect())
+        .collect();
+    table::render(&header, &rows)
 }

@@ -4,7 +4,8 @@ use super::args::{self, PrecisionArg, RecipeArgs, SetArgs};
 use super::failure::Failure;
 use sphc::data::Dataset;
 use sphc::diag::{self, FileId, Sources};
-use sphc::lower::Settings;
+use sphc::ir::ImageStep;
+use sphc::lower::{DataInfo, Settings};
 use sphc::pipeline::{self, Checked, Compiled};
 use sphc::plan::{self, Plan};
 use std::io::{self, IsTerminal, Write};
@@ -83,6 +84,17 @@ fn finish(checked: Checked, settings: &Settings, flag: Option<PrecisionArg>) -> 
     Ok(Model { checked, compiled, precision })
 }
 
+/// What the recipe does to the images of its data set.
+fn image_steps(checked: &Checked) -> Vec<ImageStep> {
+    checked.graph.as_ref().map_or_else(Vec::new, |it| it.images.clone())
+}
+
+/// What the compiler must know of the data set that `--data` names, with the steps of the recipe done to it.
+pub(super) fn data_info(path: &Path, settings: &Settings, wanted: &str) -> Result<DataInfo, Failure> {
+    let steps = image_steps(&check(path, settings)?);
+    Ok(args::info(&args::read_data(wanted, &steps, false)?.0))
+}
+
 /// A plan with the data set it is for.
 pub(super) struct Ready {
     pub(super) plan: Plan,
@@ -100,15 +112,17 @@ pub(super) fn is_plan(path: &Path) -> bool {
     path.extension().is_some_and(|it| it == "yaml" || it == "yml")
 }
 
-/// Reads or makes the plan of `path` and reads its data set, whose sizes go into the plan.
+/// Reads or makes the plan of `path` and reads its data set, whose sizes go into the plan; with `fetch`, fetches it
+/// where it is not there.
 pub(super) fn ready(
     path: &Path,
     set: &SetArgs,
     recipe: &RecipeArgs,
     flag: Option<PrecisionArg>,
+    fetch: bool,
 ) -> Result<Ready, Failure> {
     if is_plan(path) {
-        return ready_plan(path, set, recipe, flag);
+        return ready_plan(path, set, recipe, flag, fetch);
     }
     let mut settings = args::settings(set, recipe);
     // Mistakes in the file come before a data set that is missing; with `--data` they need its sizes.
@@ -126,14 +140,21 @@ pub(super) fn ready(
             ));
         }
     };
-    let (data, place) = args::read_data(&wanted)?;
+    let steps = image_steps(&first);
+    let (data, place) = args::read_data(&wanted, &steps, fetch)?;
     settings.data = Some(args::info(&data));
     let model = compile(path, settings, flag)?;
     let Model { checked, compiled, precision } = model;
     Ok(Ready { plan: compiled.plan, precision, data, place, sources: checked.sources })
 }
 
-fn ready_plan(path: &Path, set: &SetArgs, recipe: &RecipeArgs, flag: Option<PrecisionArg>) -> Result<Ready, Failure> {
+fn ready_plan(
+    path: &Path,
+    set: &SetArgs,
+    recipe: &RecipeArgs,
+    flag: Option<PrecisionArg>,
+    fetch: bool,
+) -> Result<Ready, Failure> {
     let fixed = [
         ("--set", !set.set.is_empty()),
         ("--batch", recipe.batch.is_some()),
@@ -164,6 +185,6 @@ fn ready_plan(path: &Path, set: &SetArgs, recipe: &RecipeArgs, flag: Option<Prec
     training.evaluate_every = recipe.evaluate_every.unwrap_or(training.evaluate_every);
     training.checkpoint_every = recipe.checkpoint_every.unwrap_or(training.checkpoint_every);
     let wanted = recipe.data.clone().unwrap_or_else(|| training.data.clone());
-    let (data, place) = args::read_data(&wanted)?;
+    let (data, place) = args::read_data(&wanted, &training.images, fetch)?;
     Ok(Ready { plan, precision, data, place, sources: Sources::new() })
 }

@@ -16,9 +16,11 @@ mod failure;
 mod fmt;
 mod load;
 mod plot;
+mod predict;
 mod progress;
 mod show;
 mod stop;
+mod sweep;
 mod table;
 mod train;
 mod verify;
@@ -52,11 +54,13 @@ enum Command {
     Eval(eval::Args),
     /// Check gradients against differences, and the device's kernels against the interpreter
     Verify(verify::Args),
+    /// Classify image files with trained weights
+    Predict(predict::Args),
     /// Measure the time of a step
     Bench(bench::Args),
     /// Draw the curves of runs
     Plot(plot::Args),
-    /// List and verify data sets
+    /// List, fetch and verify data sets
     Data(data::Args),
     /// Say what this machine offers, and what is missing
     Doctor(doctor::Args),
@@ -73,6 +77,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Predict(args) => predict::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Plot(args) => plot::run(&args),
         Command::Data(args) => data::run(&args),

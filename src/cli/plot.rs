@@ -1,42 +1,112 @@
 //! `sphc plot`.
 
 use super::failure::{Failure, Outcome};
-use sphc::train::{curves, metrics};
+use sphc::train::curves::{self, Curve, reference};
+use sphc::train::metrics::{self, Line};
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Run directories
-    #[arg(required = true, value_name = "RUN")]
+    /// Run directories, directories of several seeds, or tables (.csv) with the columns iteration and test_accuracy
+    #[arg(required_unless_present = "reference", value_name = "RUN")]
     runs: Vec<PathBuf>,
-    /// The picture to write (.svg)
+    /// The picture to write: .svg or .png
     #[arg(short, long, value_name = "FILE", default_value = "curves.svg")]
     output: PathBuf,
+    /// Published results to compare with, such as spherenet9-linear; may come again
+    #[arg(long, value_name = "NAME")]
+    reference: Vec<String>,
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
-    if args.output.extension().is_none_or(|it| it != "svg") {
-        let cause = format!("cannot draw `{}`: this version draws SVG only", args.output.display());
-        return Err(Failure::new(cause, "give a name that ends in `.svg`"));
+    let mut curves = Vec::new();
+    for path in &args.runs {
+        curves.extend(curves_of(path)?);
     }
-    let mut found = Vec::new();
-    for run in &args.runs {
-        let path = run.join("metrics.jsonl");
-        let lines = metrics::read(&path).map_err(|it| {
-            Failure::new(format!("cannot read `{}`: {it}", path.display()), "give directories that `sphc train` made")
-        })?;
-        let name = run.file_name().map_or_else(|| run.display().to_string(), |it| it.to_string_lossy().into_owned());
-        found.push((name, lines));
+    for name in &args.reference {
+        curves.push(reference::find(name).ok_or_else(|| {
+            let known = reference::names().join(", ");
+            Failure::new(format!("there is no published result `{name}`"), format!("known are {known}"))
+        })?);
     }
-    let runs: Vec<curves::Run> = found.iter().map(|(name, lines)| curves::Run { name: name.clone(), lines }).collect();
-    let Some(svg) = curves::draw(&runs) else {
+    write(&args.output, &curves)?;
+    writeln!(io::stdout(), "wrote {}", args.output.display())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Draws to a file; its name tells the kind.
+pub(super) fn write(path: &Path, curves: &[Curve]) -> Result<(), Failure> {
+    let shown = path.display();
+    let picture = match path.extension().and_then(|it| it.to_str()) {
+        Some("svg") => curves::svg(curves).map(String::into_bytes),
+        Some("png") => curves::png(curves),
+        _ => {
+            let cause = format!("cannot draw `{shown}`: only SVG and PNG can be drawn");
+            return Err(Failure::new(cause, "give a name that ends in `.svg` or `.png`"));
+        }
+    };
+    let Some(picture) = picture else {
         return Err(Failure::new("these runs have nothing to draw yet", "wait for their first lines"));
     };
-    let path = args.output.display();
-    std::fs::write(&args.output, svg)
-        .map_err(|it| Failure::new(format!("cannot write `{path}`: {it}"), "give another file with `-o`"))?;
-    writeln!(io::stdout(), "wrote {path}")?;
-    Ok(ExitCode::SUCCESS)
+    std::fs::write(path, picture)
+        .map_err(|it| Failure::new(format!("cannot write `{shown}`: {it}"), "give another file with `-o`"))
+}
+
+/// The last part of a path; of a seed, with the setting that it belongs to.
+fn name_of(path: &Path) -> String {
+    let Some(last) = path.file_name() else { return path.display().to_string() };
+    let last = last.to_string_lossy().into_owned();
+    match path.parent().filter(|it| last.starts_with("seed-") && it.file_name().is_some()) {
+        Some(parent) => format!("{}/{last}", name_of(parent)),
+        None => last,
+    }
+}
+
+/// What a path holds: a table, a run, the seeds of one setting, or the settings of a sweep.
+fn curves_of(path: &Path) -> Result<Vec<Curve>, Failure> {
+    let shown = path.display();
+    if path.extension().is_some_and(|it| it == "csv") {
+        let text = super::load::read_text(path)?;
+        let curve = reference::parse(&name_of(path), &text).map_err(|it| {
+            let remedy = "a table needs a first line `iteration,test_accuracy` and accuracies from 0 to 1";
+            Failure::new(format!("cannot read `{shown}`: {it}"), remedy)
+        })?;
+        return Ok(vec![curve]);
+    }
+    if path.join("metrics.jsonl").exists() {
+        return Ok(vec![Curve::of_run(&name_of(path), &lines_of(path)?)]);
+    }
+    let below = runs_below(path);
+    let groups: Vec<&PathBuf> = below.iter().filter(|it| !runs_below(it).is_empty()).collect();
+    if !groups.is_empty() {
+        return groups.into_iter().map(|it| group(it)).collect();
+    }
+    if below.is_empty() {
+        let cause = format!("cannot read `{}`: there is no such file", path.join("metrics.jsonl").display());
+        return Err(Failure::new(cause, "give directories that `sphc train` made"));
+    }
+    Ok(vec![group(path)?])
+}
+
+/// Directories in a directory that are runs or hold runs, in order of their names.
+fn runs_below(path: &Path) -> Vec<PathBuf> {
+    let inside = std::fs::read_dir(path).into_iter().flatten().flatten().map(|it| it.path());
+    let holds = |it: &Path| it.join("metrics.jsonl").exists() || it.is_dir() && !runs_below(it).is_empty();
+    let mut res: Vec<PathBuf> = inside.filter(|it| holds(it)).collect();
+    res.sort();
+    res
+}
+
+fn group(path: &Path) -> Result<Curve, Failure> {
+    let runs: Vec<Vec<Line>> = runs_below(path).iter().map(|it| lines_of(it)).collect::<Result<_, _>>()?;
+    Ok(Curve::of_group(&name_of(path), &runs))
+}
+
+fn lines_of(run: &Path) -> Result<Vec<Line>, Failure> {
+    let path = run.join("metrics.jsonl");
+    metrics::read(&path).map_err(|it| {
+        Failure::new(format!("cannot read `{}`: {it}", path.display()), "give directories that `sphc train` made")
+    })
 }

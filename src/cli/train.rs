@@ -2,51 +2,65 @@
 
 use super::args::{Format, RecipeArgs, SetArgs, positive};
 use super::device::{self, DeviceArgs};
-use super::failure::Outcome;
+use super::failure::{Failure, Outcome};
 use super::load::{self, Ready};
 use super::progress::Progress;
-use super::stop;
+use super::{stop, sweep};
 use serde_json::json;
 use sphc::train::{Manifest, Report, SourceText, TrainConfig, recipe_of, train};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Once;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
     /// A model (.sph), or a plan that `sphc compile` wrote (.yaml)
-    file: PathBuf,
+    pub(super) file: PathBuf,
     #[command(flatten)]
-    set: SetArgs,
+    pub(super) set: SetArgs,
     #[command(flatten)]
     device: DeviceArgs,
     #[command(flatten)]
-    recipe: RecipeArgs,
+    pub(super) recipe: RecipeArgs,
+    /// Train once with each of N seeds, and with every combination of `--set` values parted by commas
+    /// (--set norm=none,cosine); prints and draws means with intervals
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub(super) seeds: Option<u64>,
     /// Weights to start from
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     init: Option<PathBuf>,
     /// Run directory; `runs/<model>-<time>` unless given
     #[arg(long, value_name = "DIR")]
-    run: Option<PathBuf>,
+    pub(super) run: Option<PathBuf>,
     /// Go on with the run in `--run`
     #[arg(long, requires = "run")]
-    resume: bool,
+    pub(super) resume: bool,
     /// Log the losses of every N-th iteration
     #[arg(long, value_name = "N", default_value = "10", value_parser = positive)]
     log_every: u64,
     /// Progress on standard error for people, or events on standard output as JSON
     #[arg(long, value_enum, default_value_t)]
-    format: Format,
-    /// Use no network (nothing is fetched in this version)
+    pub(super) format: Format,
+    /// Use no network: a data set that is not there is an error instead of being fetched
     #[arg(long)]
     offline: bool,
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
-    device::check(&args.device)?;
-    let ready = load::ready(&args.file, &args.set, &args.recipe, args.device.precision)?;
+    if sweep::is_wanted(args) {
+        return sweep::run(args);
+    }
     let run = args.run.clone().unwrap_or_else(|| new_run(&args.file));
+    let (manifest, report) = one(args, &run)?;
+    finish(args, &run, &manifest, &report)
+}
+
+/// One training, in its run directory.
+pub(super) fn one(args: &Args, run: &Path) -> Result<(Manifest, Report), Failure> {
+    device::check(&args.device)?;
+    let ready = load::ready(&args.file, &args.set, &args.recipe, args.device.precision, !args.offline)?;
     let Ready { plan, precision, data, place, sources } = ready;
     let training = recipe_of(&plan)?.clone();
     sphc::train::check_data(&plan, &data)?;
@@ -88,9 +102,10 @@ pub(super) fn run(args: &Args) -> Outcome {
         let _ = writeln!(io::stderr(), "device: {device}");
     }
     manifest.device = device;
-    stop::listen();
+    static LISTENING: Once = Once::new();
+    LISTENING.call_once(stop::listen);
     let config = TrainConfig {
-        run: run.clone(),
+        run: run.into(),
         resume: args.resume,
         init: args.init.clone(),
         log_every: args.log_every,
@@ -100,7 +115,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     let mut progress = Progress::new(args.format);
     let report = train(&config, &mut session, data, &mut |event| progress.see(event));
     progress.finish();
-    finish(args, &run, &config.manifest, &report?)
+    Ok((config.manifest, report?))
 }
 
 fn finish(args: &Args, run: &Path, manifest: &Manifest, report: &Report) -> Outcome {
@@ -166,7 +181,7 @@ fn summary(args: &Args, run: &Path, manifest: &Manifest, report: &Report) -> Str
 }
 
 /// The command that was typed, with what resumes its run.
-fn resume_command(run: &Path) -> String {
+pub(super) fn resume_command(run: &Path) -> String {
     let mut words: Vec<String> = Vec::new();
     let mut typed = std::env::args();
     while let Some(word) = typed.next() {
@@ -187,7 +202,7 @@ fn quoted(words: &[String]) -> String {
 }
 
 /// `runs/digits-20260102-030405`, in UTC; with a number when it is taken.
-fn new_run(file: &Path) -> PathBuf {
+pub(super) fn new_run(file: &Path) -> PathBuf {
     let stem = file.file_stem().map_or_else(|| "run".into(), |it| it.to_string_lossy().into_owned());
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |it| it.as_secs());
     let (year, month, day) = civil(seconds / 86_400);

@@ -1,7 +1,7 @@
 //! The official binary layout of CIFAR-10 and CIFAR-100: records of label bytes, then the red,
 //! green and blue planes of a 32x32 image.
 
-use super::catalog::{Entry, Layout};
+use super::manifest::{Format, Manifest};
 use super::{DataError, Dataset, Split};
 use std::fs::{self, File};
 use std::io::{BufReader, Read};
@@ -12,31 +12,26 @@ const PLANE: usize = SIDE * SIDE;
 /// Bytes that are read at once.
 const BUFFER: usize = 1 << 20;
 
-const CLASSES: [&str; 10] = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
-
 /// Whether `directory` holds training files of this layout.
-pub(super) fn is_layout(directory: &Path, layout: Layout) -> bool {
-    training_files(directory, layout).is_ok_and(|it| !it.is_empty())
+pub(super) fn is_layout(directory: &Path, format: Format) -> bool {
+    training_files(directory, format).is_ok_and(|it| !it.is_empty())
 }
 
 /// Reads both parts.
-pub(super) fn read(directory: &Path, entry: &Entry) -> Result<Dataset, DataError> {
-    let missing = |cause: String| DataError::Missing {
-        name: entry.name.into(),
-        cause,
-        remedy: format!("{}, and give the directory with `--data DIR`", entry.source),
-    };
+pub(super) fn read(directory: &Path, entry: &Manifest) -> Result<Dataset, DataError> {
+    let missing =
+        |cause: String| DataError::Missing { name: entry.name.clone(), cause, remedy: entry.remedy(&entry.name) };
     if !directory.exists() {
         return Err(missing(format!("`{}` does not exist", directory.display())));
     }
     if !directory.is_dir() {
         return Err(missing(format!("`{}` is no directory", directory.display())));
     }
-    let (train_pattern, test_name) = match entry.layout {
-        Layout::Cifar100 => ("train.bin", "test.bin"),
-        Layout::Cifar10 | Layout::Embedded => ("data_batch_*.bin", "test_batch.bin"),
+    let (train_pattern, test_name) = match entry.format {
+        Format::Cifar100 => ("train.bin", "test.bin"),
+        _ => ("data_batch_*.bin", "test_batch.bin"),
     };
-    let files = training_files(directory, entry.layout)?;
+    let files = training_files(directory, entry.format)?;
     if files.is_empty() {
         return Err(missing(format!("`{}` has no `{train_pattern}`", directory.display())));
     }
@@ -44,38 +39,32 @@ pub(super) fn read(directory: &Path, entry: &Entry) -> Result<Dataset, DataError
     if !test.is_file() {
         return Err(missing(format!("`{}` has no `{test_name}`", directory.display())));
     }
-    let classes = fs::read_to_string(directory.join("batches.meta.txt")).ok().and_then(|it| class_names(&it, entry));
+    // Of images by class in the same layout the file beside them knows better.
+    let named = fs::read_to_string(directory.join("batches.meta.txt")).ok().and_then(|it| class_names(&it, entry));
     Ok(Dataset {
-        name: entry.name.into(),
-        image: entry.image,
-        classes: classes.unwrap_or_else(|| default_names(entry)),
+        name: entry.name.clone(),
+        image: [SIDE, SIDE, 3],
+        classes: named.unwrap_or_else(|| entry.classes.clone()),
         train: read_files(&files, entry)?,
         test: read_files(&[test], entry)?,
     })
 }
 
-fn default_names(entry: &Entry) -> Vec<String> {
-    match entry.layout {
-        Layout::Cifar10 => CLASSES.iter().map(|it| (*it).to_owned()).collect(),
-        Layout::Cifar100 | Layout::Embedded => (0..entry.classes).map(|it| it.to_string()).collect(),
-    }
-}
-
-fn class_names(text: &str, entry: &Entry) -> Option<Vec<String>> {
+fn class_names(text: &str, entry: &Manifest) -> Option<Vec<String>> {
     let names: Vec<String> = text.lines().map(|it| it.trim().to_owned()).filter(|it| !it.is_empty()).collect();
-    (names.len() == entry.classes).then_some(names)
+    (names.len() == entry.classes.len()).then_some(names)
 }
 
-fn training_files(directory: &Path, layout: Layout) -> Result<Vec<PathBuf>, DataError> {
+fn training_files(directory: &Path, format: Format) -> Result<Vec<PathBuf>, DataError> {
     let read_error = |cause| DataError::Read { path: directory.into(), cause };
     let mut files = Vec::new();
     for file in fs::read_dir(directory).map_err(read_error)? {
         let file = file.map_err(read_error)?;
         let name = file.file_name();
         let name = name.to_string_lossy();
-        let wanted = match layout {
-            Layout::Cifar100 => name == "train.bin",
-            Layout::Cifar10 | Layout::Embedded => name.starts_with("data_batch_") && name.ends_with(".bin"),
+        let wanted = match format {
+            Format::Cifar100 => name == "train.bin",
+            _ => name.starts_with("data_batch_") && name.ends_with(".bin"),
         };
         if wanted {
             files.push(file.path());
@@ -85,7 +74,7 @@ fn training_files(directory: &Path, layout: Layout) -> Result<Vec<PathBuf>, Data
     Ok(files)
 }
 
-fn read_files(paths: &[PathBuf], entry: &Entry) -> Result<Split, DataError> {
+fn read_files(paths: &[PathBuf], entry: &Manifest) -> Result<Split, DataError> {
     let mut split = Split::default();
     for path in paths {
         append(&mut split, path, entry)?;
@@ -94,9 +83,9 @@ fn read_files(paths: &[PathBuf], entry: &Entry) -> Result<Split, DataError> {
 }
 
 /// Reads a file record by record, so that its bytes are not in memory beside the images.
-fn append(split: &mut Split, path: &Path, entry: &Entry) -> Result<(), DataError> {
+fn append(split: &mut Split, path: &Path, entry: &Manifest) -> Result<(), DataError> {
     let read_error = |cause| DataError::Read { path: path.into(), cause };
-    let label_bytes = if entry.layout == Layout::Cifar100 { 2 } else { 1 };
+    let label_bytes = if entry.format == Format::Cifar100 { 2 } else { 1 };
     let record_bytes = label_bytes + 3 * PLANE;
     let file = File::open(path).map_err(read_error)?;
     let size = file.metadata().map_err(read_error)?.len() as usize;
@@ -115,14 +104,14 @@ fn append(split: &mut Split, path: &Path, entry: &Entry) -> Result<(), DataError
         file.read_exact(&mut record).map_err(read_error)?;
         // The last label byte is the fine one.
         let label = record[label_bytes - 1];
-        if usize::from(label) >= entry.classes {
+        if usize::from(label) >= entry.classes.len() {
             return Err(DataError::Label {
                 path: path.into(),
                 record: at,
                 offset: at * record_bytes + label_bytes - 1,
-                label,
-                name: entry.name.into(),
-                classes: entry.classes,
+                label: label.into(),
+                name: entry.name.clone(),
+                classes: entry.classes.len(),
             });
         }
         split.labels.push(i64::from(label));
@@ -139,7 +128,7 @@ fn append(split: &mut Split, path: &Path, entry: &Entry) -> Result<(), DataError
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::catalog;
+    use crate::data::find;
 
     fn record(label: u8) -> Vec<u8> {
         let mut res = vec![label];
@@ -161,7 +150,7 @@ mod tests {
     }
 
     fn cifar10(directory: &tempfile::TempDir) -> Result<Dataset, DataError> {
-        read(directory.path(), catalog::find("cifar10").unwrap())
+        read(directory.path(), find("cifar10").unwrap())
     }
 
     #[test]

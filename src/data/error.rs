@@ -2,6 +2,11 @@
 
 use std::path::PathBuf;
 
+/// `32x32 with 3 channels`.
+pub(super) fn extents([height, width, channels]: [usize; 3]) -> String {
+    format!("{height}x{width} with {channels} channel{}", if channels == 1 { "" } else { "s" })
+}
+
 /// A data set that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
@@ -63,7 +68,7 @@ pub enum DataError {
         /// Where its label stands.
         offset: usize,
         /// The label.
-        label: u8,
+        label: i64,
         /// Which data set.
         name: String,
         /// How many classes it has.
@@ -74,6 +79,48 @@ pub enum DataError {
     Empty {
         /// Which file.
         path: PathBuf,
+    },
+    /// A manifest that says what cannot be.
+    #[error("`{}` is no manifest of a data set: {cause}\n  docs/training.md tells what it may hold", path.display())]
+    Manifest {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        cause: String,
+    },
+    /// A file that is not what its format asks for.
+    #[error("`{}` is damaged or of another format: {cause}\n  fetch it again, or give another with `--data`", path.display())]
+    Malformed {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        cause: String,
+    },
+    /// A picture that cannot be used.
+    #[error("cannot use the picture `{}`: {cause}\n  PNG and JPEG files can be read; remove it, or save it as one", path.display())]
+    Image {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        cause: String,
+    },
+    /// Pictures of different sizes.
+    #[error("`{}` is {cause}\n  make them equal by steps in the recipe: `data NAME{steps}`", path.display())]
+    Sizes {
+        /// Which file.
+        path: PathBuf,
+        /// Its extents, and those of the file that came first.
+        cause: String,
+        /// Steps that would help.
+        steps: String,
+    },
+    /// A step of the recipe that cannot be done to these images.
+    #[error("the images of `{name}` cannot be made to fit: {cause}\n  change the steps in the recipe's `data` entry")]
+    Step {
+        /// Which data set.
+        name: String,
+        /// Why not.
+        cause: String,
     },
     /// A data set of another kind than the model or plan was made for.
     #[error("data set `{name}` does not fit `{model}`: it has {found}, the model is made for {expected}\n  {remedy}")]
@@ -88,5 +135,62 @@ pub enum DataError {
         expected: String,
         /// What to do.
         remedy: String,
+    },
+}
+
+/// A data set that could not be fetched.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// There is nothing to fetch.
+    #[error("`{name}` cannot be fetched: {cause}\n  {remedy}")]
+    Nothing {
+        /// Which data set.
+        name: String,
+        /// Why.
+        cause: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The server could not be reached, or broke off.
+    #[error(
+        "cannot fetch {url}: {cause}\n  the same command goes on from {have} bytes; without a network, put the files \
+         into `{}` by hand", directory.display()
+    )]
+    Network {
+        /// What was asked for.
+        url: String,
+        /// Why.
+        cause: String,
+        /// Bytes that are here already.
+        have: u64,
+        /// Where the data set belongs.
+        directory: PathBuf,
+    },
+    /// The bytes are not those that the manifest tells.
+    #[error(
+        "{url} gave other bytes than expected: {cause}\n  nothing was kept; try again, and if it stays so, the file has \
+         changed or someone is in between: do not use it"
+    )]
+    Wrong {
+        /// What was fetched.
+        url: String,
+        /// Expected and found.
+        cause: String,
+    },
+    /// An archive that does not hold what it should.
+    #[error("cannot unpack {url}: {cause}\n  nothing was kept; the manifest and the archive do not belong together")]
+    Unpack {
+        /// What was fetched.
+        url: String,
+        /// Why.
+        cause: String,
+    },
+    /// The disk.
+    #[error("cannot write `{}`: {cause}\n  free some space, or name a folder that can be written to with the variable SPHC_DATA", path.display())]
+    Write {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        cause: std::io::Error,
     },
 }

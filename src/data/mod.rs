@@ -1,17 +1,26 @@
 //! Data sets: images by class, read whole into memory.
 //!
-//! `digits` (8x8, 1797 images; E. Alpaydin and C. Kaynak, 1998, CC BY 4.0) is part of the program;
-//! the CIFAR sets are read from a directory in their official binary layout. This layer imports
-//! nothing from the crate.
+//! A [`Manifest`] says what a data set is and where it can be fetched; each storage format has a file
+//! that reads it. `digits` (8x8, 1797 images; E. Alpaydin and C. Kaynak, 1998, CC BY 4.0) is part of the
+//! program.
 
-pub mod catalog;
 mod cifar;
 mod digits;
 mod error;
+pub mod fetch;
+mod folder;
+mod idx;
+mod manifest;
+mod npz;
+mod steps;
+mod unpack;
 
-pub use catalog::{CATALOG, Entry, Layout};
-pub use error::DataError;
+pub use error::{DataError, FetchError};
+pub use folder::decode;
+pub use manifest::{Format, Manifest, Remote, catalog, find};
+pub use steps::apply;
 
+use crate::ir::ImageStep;
 use std::path::{Path, PathBuf};
 
 /// Examples with their labels.
@@ -38,7 +47,7 @@ impl Split {
 /// A data set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dataset {
-    /// Its name in the catalog.
+    /// Its name.
     pub name: String,
     /// Height, width, channels of an image.
     pub image: [usize; 3],
@@ -55,70 +64,157 @@ pub struct Dataset {
 pub enum Place {
     /// Part of this program.
     Embedded,
-    /// In this directory.
-    Directory(PathBuf),
+    /// In this directory, or this file.
+    At(PathBuf),
 }
 
-/// Decides what `wanted` means: the name of a data set, which is then looked for, or a directory,
-/// whose files tell the layout.
-pub fn locate(wanted: &str) -> Result<(&'static Entry, Place), DataError> {
-    if let Some(entry) = catalog::find(wanted) {
-        return Ok((entry, place_of(entry)?));
+/// Decides what `wanted` means: the name of a data set, a manifest (.yaml), an .npz file, or a directory,
+/// whose files tell the format. The place of a named one may be missing; see [`place_of`].
+pub fn describe(wanted: &str) -> Result<Manifest, DataError> {
+    if let Some(known) = find(wanted) {
+        return Ok(known.clone());
     }
-    let directory = Path::new(wanted);
-    if !directory.exists() && !wanted.contains(['/', '\\', '.']) {
+    let path = Path::new(wanted);
+    let extension = path.extension().map(|it| it.to_string_lossy().to_lowercase()).unwrap_or_default();
+    if matches!(&*extension, "yaml" | "yml") {
+        return manifest::read(path);
+    }
+    if !path.exists() && !wanted.contains(['/', '\\', '.']) {
         return Err(DataError::Unknown {
             name: wanted.into(),
-            remedy: format!("known are {}; a directory is read as CIFAR-10 in its binary layout", catalog::names()),
+            remedy: format!(
+                "known are {}; a directory is read as CIFAR, MNIST or images by class; a manifest ends in .yaml",
+                manifest::names()
+            ),
         });
     }
-    let is_cifar100 = cifar::is_layout(directory, Layout::Cifar100) && !cifar::is_layout(directory, Layout::Cifar10);
-    let name = if is_cifar100 { "cifar100" } else { "cifar10" };
-    let entry = catalog::find(name).expect("both are in the catalog");
-    Ok((entry, Place::Directory(directory.into())))
+    let stem = |it: &Path| it.file_stem().map_or_else(|| "data".into(), |it| it.to_string_lossy().into_owned());
+    let name = stem(&path.canonicalize().unwrap_or_else(|_| path.into()));
+    let format = if extension == "npz" { Format::Npz } else { format_of(path)? };
+    let known = match format {
+        Format::Cifar10 => find("cifar10"),
+        Format::Cifar100 => find("cifar100"),
+        Format::Idx => manifest::catalog().iter().find(|it| it.format == format && it.name == name),
+        Format::Embedded | Format::Images | Format::Npz => None,
+    };
+    let manifest = known.cloned().unwrap_or_else(|| Manifest::bare(name, format));
+    Ok(Manifest { path: Some(path.into()), ..manifest })
+}
+
+/// The format of a directory.
+fn format_of(directory: &Path) -> Result<Format, DataError> {
+    let missing = |cause: String| DataError::Missing {
+        name: directory.display().to_string(),
+        cause,
+        remedy: "give the directory of a data set with `--data DIR`, or a name, a manifest (.yaml) or an .npz file"
+            .into(),
+    };
+    if !directory.exists() {
+        return Err(missing(format!("`{}` does not exist", directory.display())));
+    }
+    if !directory.is_dir() {
+        return Err(missing(format!("`{}` is no directory", directory.display())));
+    }
+    let formats = [Format::Cifar10, Format::Cifar100, Format::Idx, Format::Images];
+    formats.into_iter().find(|it| holds(directory, *it)).ok_or_else(|| {
+        missing(format!(
+            "`{}` has no `data_batch_*.bin` (CIFAR-10), no `train.bin` (CIFAR-100), no `train-images-idx3-ubyte` \
+             (MNIST) and no `train/<class>/` (images)",
+            directory.display()
+        ))
+    })
+}
+
+/// Whether a place has training files of a format.
+fn holds(place: &Path, format: Format) -> bool {
+    match format {
+        Format::Embedded => false,
+        Format::Cifar10 | Format::Cifar100 => cifar::is_layout(place, format),
+        Format::Idx => idx::is_layout(place),
+        Format::Images => folder::is_layout(place),
+        Format::Npz => npz::file(place).is_some(),
+    }
+}
+
+/// Where a data set is fetched to: `$SPHC_DATA/<name>`, or else `data/<name>`; a user's own as its manifest says.
+pub fn home(manifest: &Manifest) -> PathBuf {
+    let root = std::env::var_os("SPHC_DATA").filter(|it| !it.is_empty());
+    let root = root.map_or_else(|| PathBuf::from("data"), PathBuf::from);
+    manifest.path.clone().unwrap_or_else(|| root.join(&manifest.name))
 }
 
 /// Directories in which a data set is looked for, in order: `$SPHC_DATA`, `$SPHC_DATA/<name>`,
 /// `./data/<name>`, and what the official archives unpack to below `./data`.
-pub fn search_path(entry: &Entry) -> Vec<PathBuf> {
-    let official = match entry.layout {
-        Layout::Embedded => return Vec::new(),
-        Layout::Cifar10 => "cifar-10-batches-bin",
-        Layout::Cifar100 => "cifar-100-binary",
-    };
-    let mut res = Vec::new();
-    if let Some(root) = std::env::var_os("SPHC_DATA").filter(|it| !it.is_empty()).map(PathBuf::from) {
-        res.extend([root.clone(), root.join(entry.name), root.join(official)]);
+fn search_path(manifest: &Manifest) -> Vec<PathBuf> {
+    if let Some(path) = &manifest.path {
+        return vec![path.clone()];
     }
-    res.extend([Path::new("data").join(entry.name), Path::new("data").join(official)]);
+    let mut roots = Vec::new();
+    if let Some(root) = std::env::var_os("SPHC_DATA").filter(|it| !it.is_empty()).map(PathBuf::from) {
+        roots.push(root);
+    }
+    let mut res = roots.clone();
+    roots.push("data".into());
+    for root in roots {
+        res.push(root.join(&manifest.name));
+        res.extend(manifest.directory.as_ref().map(|it| root.join(it)));
+    }
     res
 }
 
-fn place_of(entry: &Entry) -> Result<Place, DataError> {
-    if entry.layout == Layout::Embedded {
+/// Looks for a data set.
+pub fn place_of(manifest: &Manifest, wanted: &str) -> Result<Place, DataError> {
+    if manifest.format == Format::Embedded {
         return Ok(Place::Embedded);
     }
-    let places = search_path(entry);
-    if let Some(found) = places.iter().find(|it| cifar::is_layout(it, entry.layout)) {
-        return Ok(Place::Directory(found.clone()));
+    let places = search_path(manifest);
+    if let Some(found) = places.iter().find(|it| holds(it, manifest.format)) {
+        return Ok(Place::At(found.clone()));
     }
     let looked = places.iter().map(|it| format!("`{}`", it.display())).collect::<Vec<_>>().join(", ");
     Err(DataError::Missing {
-        name: entry.name.into(),
+        name: manifest.name.clone(),
         cause: format!("not found in {looked}"),
-        remedy: format!(
-            "{} into `data/{}`, or give its directory with `--data DIR` or the variable SPHC_DATA",
-            entry.source, entry.name
-        ),
+        remedy: manifest.remedy(wanted),
     })
 }
 
-/// Reads a data set that was located.
-pub fn read(entry: &Entry, place: &Place) -> Result<Dataset, DataError> {
-    match place {
-        Place::Embedded => Ok(digits::digits()),
-        Place::Directory(directory) => cifar::read(directory, entry),
+/// What `wanted` means, and where it is.
+pub fn locate(wanted: &str) -> Result<(Manifest, Place), DataError> {
+    let manifest = describe(wanted)?;
+    let place = place_of(&manifest, wanted)?;
+    Ok((manifest, place))
+}
+
+/// Reads a data set that was located, and does the steps to each of its images.
+pub fn read(manifest: &Manifest, place: &Place, steps: &[ImageStep]) -> Result<Dataset, DataError> {
+    let data = match (place, manifest.format) {
+        (Place::Embedded, _) => digits::digits(),
+        // Images of different sizes may be equal after the steps only.
+        (Place::At(path), Format::Images) => return folder::read(path, manifest, steps),
+        (Place::At(path), Format::Idx) => idx::read(path, manifest)?,
+        (Place::At(path), Format::Npz) => npz::read(path, manifest)?,
+        (Place::At(path), _) => cifar::read(path, manifest)?,
+    };
+    steps::fitted(data, steps)
+}
+
+/// Names of the classes, without reading the images where that can be avoided.
+pub fn class_names(manifest: &Manifest, wanted: &str) -> Result<Vec<String>, DataError> {
+    if !manifest.classes.is_empty() {
+        return Ok(manifest.classes.clone());
     }
+    let place = place_of(manifest, wanted)?;
+    match (&place, manifest.format) {
+        (Place::At(path), Format::Images) => folder::class_names(path),
+        _ => Ok(read(manifest, &place, &[])?.classes),
+    }
+}
+
+/// `0`, `1`, ... for labels without names.
+fn numbered(labels: &[&[i64]]) -> Vec<String> {
+    let most = labels.iter().flat_map(|it| it.iter()).max().copied().unwrap_or(0);
+    (0..=most).map(|it| it.to_string()).collect()
 }
 
 #[cfg(test)]
@@ -128,18 +224,17 @@ mod tests {
     #[test]
     fn names_and_directories_are_told_apart() {
         assert_eq!(locate("digits").unwrap().1, Place::Embedded);
-        let message = locate("cifr10").unwrap_err().to_string();
+        let message = describe("cifr10").unwrap_err().to_string();
         assert!(message.contains("cifar10, cifar100, digits"), "{message}");
-        let (entry, place) = locate("./nowhere").unwrap();
-        let message = read(entry, &place).unwrap_err().to_string();
-        assert!(message.contains("`./nowhere` does not exist") && message.contains("--data DIR"), "{message}");
+        let message = describe("./nowhere").unwrap_err().to_string();
+        assert!(message.contains("`./nowhere` does not exist") && message.contains("--data"), "{message}");
     }
 
     #[test]
     fn the_catalog_agrees_with_the_embedded_set() {
-        let (entry, place) = locate("digits").unwrap();
-        let data = read(entry, &place).unwrap();
-        assert_eq!((data.train.len(), data.test.len()), (entry.train_examples, entry.test_examples));
-        assert_eq!((data.image, data.classes.len()), (entry.image, entry.classes));
+        let (manifest, place) = locate("digits").unwrap();
+        let data = read(&manifest, &place, &[]).unwrap();
+        assert_eq!((data.train.len(), data.test.len()), (manifest.train_examples, manifest.test_examples));
+        assert_eq!((Some(data.image), data.classes), (manifest.image, manifest.classes));
     }
 }

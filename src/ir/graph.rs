@@ -1,6 +1,6 @@
 //! Nodes, edges and the tables beside them.
 
-use super::{DType, Fact, Op, Recipe, Shape, ShapeError, infer, op::Scalar64};
+use super::{DType, Fact, ImageStep, Op, Recipe, Shape, ShapeError, infer, op::Scalar64};
 use crate::diag::Span;
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
 use petgraph::{Direction, visit::EdgeRef};
@@ -167,6 +167,8 @@ pub struct Graph {
     pub effects: BTreeMap<Phase, Vec<NodeId>>,
     /// What can be read after each phase, by name: `fit`, `accuracy`, `scores`.
     pub results: BTreeMap<Phase, BTreeMap<String, NodeId>>,
+    /// What is done to the images of the data set before anything else.
+    pub images: Vec<ImageStep>,
     /// How it is trained; `None` for a file without `train`.
     pub recipe: Option<Recipe>,
 }

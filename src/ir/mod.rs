@@ -20,4 +20,4 @@ pub use graph::{
 };
 pub use infer::{ShapeError, infer};
 pub use op::{Extern, Fill, Geometry, Loss, Op, Random, Reduction, Target, Window};
-pub use recipe::{Augment, Optimizer, Penalty, PenaltyKind, Projection, Recipe, Schedule};
+pub use recipe::{Augment, ImageStep, Optimizer, Penalty, PenaltyKind, Projection, Recipe, Schedule};

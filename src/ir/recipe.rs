@@ -13,6 +13,40 @@ pub struct Augment {
     pub crop: usize,
 }
 
+/// A step that makes the images of a data set fit a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImageStep {
+    /// Scales to another size.
+    Resize {
+        /// Rows.
+        height: usize,
+        /// Columns.
+        width: usize,
+    },
+    /// Puts as many black pixels around.
+    Pad(usize),
+    /// Grey from colours, or colours from grey.
+    Channels(usize),
+}
+
+impl ImageStep {
+    /// Height, width and channels after the step; or why it cannot be done.
+    pub fn shape(self, [height, width, channels]: [usize; 3]) -> Result<[usize; 3], String> {
+        match self {
+            ImageStep::Pad(by) => Ok([height + 2 * by, width + 2 * by, channels]),
+            ImageStep::Resize { height, width } if matches!(channels, 1 | 3) => Ok([height, width, channels]),
+            ImageStep::Resize { .. } => Err(format!("images of {channels} channels cannot be scaled; 1 or 3 can")),
+            ImageStep::Channels(it) if it == channels || matches!((channels, it), (1, 3) | (3, 1)) => {
+                Ok([height, width, it])
+            }
+            ImageStep::Channels(it) => {
+                Err(format!("{channels} channels cannot become {it}: 1 becomes 3, and 3 become 1"))
+            }
+        }
+    }
+}
+
 /// Penalties added to the loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum PenaltyKind {

@@ -1,5 +1,6 @@
 //! Where a model's images and labels come from: the data set of the recipe, or whoever binds them.
 
+use super::images;
 use super::recipe::Basis;
 use super::value::{Tensor, Value};
 use super::{DataInfo, Lowering};
@@ -118,20 +119,22 @@ impl Lowering<'_> {
             let list: Vec<String> = extents.iter().map(usize::to_string).collect();
             let found = format!("{}[{}]", if dtype == DType::U8 { "u8" } else { "float" }, list.join(", "));
             let wanted = format!("u8[{h}, {w}, {c}]");
-            self.report(
-                Diagnostic::new(
-                    Code::E0202,
-                    span,
-                    format!("the input is {found}, but the images of `{}` are {wanted}", feed.data.name),
-                )
-                .label(format!("expected {wanted}"))
-                .also(feed.data_span, "the data set is named here")
-                .fix(
-                    format!("write `input {}: {wanted}`", name.name),
-                    span,
-                    format!("input {}: {wanted}", name.name),
-                ),
+            let mut report = Diagnostic::new(
+                Code::E0202,
+                span,
+                format!("the input is {found}, but the images of `{}` are {wanted}", feed.data.name),
+            )
+            .label(format!("expected {wanted}"))
+            .also(feed.data_span, "the data set is named here")
+            .fix(
+                format!("write `input {}: {wanted}`", name.name),
+                span,
+                format!("input {}: {wanted}", name.name),
             );
+            if let Some(steps) = images::steps_between(feed.data.image, extents, true) {
+                report = report.help(format!("or make the images fit: `data {}{steps}`", feed.data.name));
+            }
+            self.report(report);
             // The model goes on with the shape it asked for, so that its own mistakes still show.
             if extents.len() != 3 {
                 return None;

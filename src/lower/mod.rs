@@ -5,7 +5,7 @@
 //! 1. `items` gathers what the file, its imports and the prelude define;
 //! 2. `resolve` checks names, callees and arguments of all of it, used or not;
 //! 3. `params` decides the params, by their defaults and `--set`;
-//! 4. `recipe` reads what the model must know of the recipe: data, batch, classes;
+//! 4. `recipe` reads what the model must know of the recipe: data (with `images`), batch, classes;
 //! 5. `eval` unfolds the model once into nodes for training and evaluation at the same time: a tensor
 //!    value holds both, which are one node until a layer tells them apart;
 //! 6. `recipe` reads the rest, `selector` its penalties on the parameters that are there now.
@@ -17,6 +17,7 @@ mod arith;
 mod call;
 mod eval;
 mod hazard;
+pub mod images;
 mod input;
 mod items;
 mod layers;

@@ -72,8 +72,16 @@ fn choices(key: &'static str, list: &[(&str, &[Argument<'_>])]) -> Vec<Signature
         .collect()
 }
 
-fn options(key: &str) -> Vec<Signature> {
+pub(super) fn options(key: &str) -> Vec<Signature> {
     match key {
+        "data" => choices(
+            "step",
+            &[
+                ("resize", &[("height", Ty::Int, None), ("width", Ty::Int, None)]),
+                ("pad", &[("pixels", Ty::Int, None)]),
+                ("channels", &[("count", Ty::Int, None)]),
+            ],
+        ),
         "augment" => choices("augmentation", &[("flip_horizontal", &[]), ("crop", &[("pad", Ty::Int, None)])]),
         "loss" => choices(
             "loss",
@@ -145,8 +153,12 @@ impl Lowering<'_> {
         };
         if let Some(entry) = entry("data") {
             basis.data_span = entry.values.first().map_or(entry.span, |it| it.span);
-            let found = self.data_set(entry);
-            basis.data = basis.data.or(found);
+            let (name, steps) = self.image_steps(entry);
+            let found = name.and_then(|it| self.data_set(it));
+            if let Some(steps) = steps {
+                basis.data = basis.data.or(found.and_then(|it| self.fitted(it, &steps)));
+                self.graph.images = steps.into_iter().map(|it| it.0).collect();
+            }
         }
         let batch = entry("batch").and_then(|it| self.whole_entry(it, 1));
         basis.batch = self.settings.batch.or(batch.map(|it| it as usize)).unwrap_or(1);
@@ -267,8 +279,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn data_set(&mut self, entry: &ast::TrainEntry) -> Option<DataInfo> {
-        let value = entry.values.first()?;
+    fn data_set(&mut self, value: &ast::Expr) -> Option<DataInfo> {
         let name = match &value.kind {
             ExprKind::Name(name) => match self.params.get(name) {
                 Some(Value::Str(it)) => it.clone(),
@@ -335,6 +346,11 @@ impl Lowering<'_> {
                 return None;
             }
         };
+        self.chosen(&options, call)
+    }
+
+    /// The one that a call names.
+    pub(super) fn chosen(&mut self, options: &[Signature], call: &ast::Call) -> Option<Args> {
         let name = call.callee.name.as_str();
         let Some(signature) = options.iter().find(|it| it.name == name) else {
             let list: Vec<String> = options.iter().map(|it| format!("`{}`", it.text())).collect();

@@ -36,6 +36,7 @@ pub struct Settings {
     pub no_augment: bool,
     /// Data sets that a file can name.
     pub known_data: Vec<DataInfo>,
-    /// The data set that is there (`--data`), in place of the one the file names.
+    /// The data set that is there (`--data`), in place of the one the file names; the steps of the
+    /// recipe's `data` entry are done to its images already.
     pub data: Option<DataInfo>,
 }

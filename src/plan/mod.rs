@@ -13,7 +13,7 @@ pub use yaml::{PlanError, from_yaml, to_yaml};
 
 use crate::fuse::Fused;
 use crate::ir::op::Fill;
-use crate::ir::{DType, Extern, Init, Mode, OriginId, Phase, Recipe, Shape};
+use crate::ir::{DType, Extern, ImageStep, Init, Mode, OriginId, Phase, Recipe, Shape};
 use crate::kernel::KernelSpec;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -109,7 +109,10 @@ pub struct PhasePlan {
 pub struct Training {
     /// Name of the data set.
     pub data: String,
-    /// Height, width, channels of an image.
+    /// What is done to its images before anything else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<ImageStep>,
+    /// Height, width, channels of an image, after that.
     pub image: [usize; 3],
     /// Classes.
     pub classes: usize,
@@ -194,6 +197,7 @@ fn training(fused: &Fused, recipe: &Recipe) -> Training {
     let image = graph.inputs.get(&Mode::Train).map(|&it| graph.shape(it).dims());
     Training {
         data: recipe.data.clone(),
+        images: graph.images.clone(),
         image: match image {
             Some(&[_, h, w, c]) => [h, w, c],
             _ => [0; 3],

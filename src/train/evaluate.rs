@@ -1,8 +1,9 @@
 //! The test set, batch by batch.
 
 use super::TrainError;
-use crate::ir::Phase;
+use crate::ir::{Extern, Phase};
 use crate::runtime::Session;
+use std::sync::Arc;
 
 /// What an evaluation found.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,4 +47,29 @@ pub fn evaluate(
     session.write("evaluate_start", &[0.0])?;
     let n = examples as f64;
     Ok(completed.then_some(Evaluation { loss: loss / n, accuracy: correct / n, examples }))
+}
+
+/// The class scores of images that are no part of a data set, one after the other as the model takes them.
+pub fn predict(session: &mut Session, pixels: &[u8]) -> Result<Vec<Vec<f64>>, TrainError> {
+    let plan = session.plan.clone();
+    let training = plan.training.as_ref().ok_or_else(|| TrainError::NoRecipe { model: plan.name.clone() })?;
+    let each: usize = training.image.iter().product();
+    let places = training.test_examples;
+    let mut res = Vec::new();
+    // They take the place of the test set, as many at once as it has.
+    for part in pixels.chunks(places * each) {
+        let mut images = part.to_vec();
+        images.resize(places * each, 0);
+        session.share(Extern::TestImages, Arc::new(images))?;
+        session.bind(Extern::TestLabels, bytemuck::cast_slice(&vec![0i64; places]))?;
+        session.write("evaluate_start", &[0.0])?;
+        let count = part.len() / each;
+        for start in (0..count).step_by(training.batch) {
+            session.run(Phase::Evaluate)?;
+            let scores = session.result(Phase::Evaluate, "scores");
+            let valid = training.batch.min(count - start);
+            res.extend(scores.chunks_exact(training.classes).take(valid).map(<[f64]>::to_vec));
+        }
+    }
+    Ok(res)
 }

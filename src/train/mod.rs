@@ -11,7 +11,7 @@ mod trainer;
 pub mod weights;
 
 pub use error::TrainError;
-pub use evaluate::{Evaluation, evaluate};
+pub use evaluate::{Evaluation, evaluate, predict};
 pub use run_dir::{Manifest, SourceText, checkpoints};
 pub use trainer::{fitting, train};
 

@@ -261,7 +261,7 @@ impl Trainer<'_> {
 
     fn draw(&self) -> Result<(), TrainError> {
         let name = self.config.manifest.model.clone();
-        if let Some(svg) = curves::draw(&[curves::Run { name, lines: &self.lines }]) {
+        if let Some(svg) = curves::svg(&[curves::Curve::of_run(&name, &self.lines)]) {
             self.run.write(&self.run.path.join("curves.svg"), svg.as_bytes())?;
         }
         Ok(())

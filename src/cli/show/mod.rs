@@ -60,7 +60,7 @@ struct Row {
 pub(super) fn run(args: &Args) -> Outcome {
     let mut settings = args::settings(&args.set, &args.recipe);
     if let Some(wanted) = &args.recipe.data {
-        settings.data = Some(args::info(&args::read_data(wanted)?.0));
+        settings.data = Some(load::data_info(&args.file, &settings, wanted)?);
     }
     let model = load::compile(&args.file, settings, args.precision)?;
     let rows = rows(&model);

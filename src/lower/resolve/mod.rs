@@ -128,10 +128,15 @@ impl<'a> Resolver<'a> {
 
     /// The recipe's own words are checked where the recipe is read; here only names that hold values.
     fn train_entry(&mut self, entry: &ast::TrainEntry) {
-        for value in &entry.values {
+        for mut value in &entry.values {
+            while let ExprKind::Call(call) = &value.kind {
+                call.args.iter().for_each(|it| self.expr(&it.value));
+                let Some(piped) = &call.piped else { break };
+                value = piped;
+            }
             match &value.kind {
                 ExprKind::Name(name) => self.mark(name),
-                ExprKind::Call(call) => call.args.iter().for_each(|it| self.expr(&it.value)),
+                ExprKind::Call(_) => {}
                 _ => self.expr(value),
             }
         }

@@ -1,0 +1,159 @@
+//! `sphc predict`.
+
+use super::args::{self, Format, RecipeArgs, SetArgs};
+use super::device::{self, DeviceArgs};
+use super::failure::{Failure, Outcome};
+use super::{load, table};
+use serde_json::json;
+use sphc::data;
+use sphc::ir::{ImageStep, Mode};
+use sphc::lower::{DataInfo, images};
+use sphc::plan::Plan;
+use sphc::train::weights::Need;
+use sphc::train::{self, recipe_of};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A model (.sph) or a plan (.yaml)
+    file: PathBuf,
+    /// A checkpoint, or any safetensors file with the model's parameters and running statistics
+    #[arg(long, value_name = "FILE")]
+    weights: PathBuf,
+    /// PNG or JPEG files
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<PathBuf>,
+    /// Classes to show of each image, the likeliest first
+    #[arg(long, value_name = "N", default_value = "1", value_parser = args::positive)]
+    top: u64,
+    /// Data set that the weights were trained on, for the names of its classes: a name or a path
+    #[arg(long, value_name = "NAME|PATH")]
+    data: Option<String>,
+    #[command(flatten)]
+    set: SetArgs,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// How results are printed
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub(super) fn run(args: &Args) -> Outcome {
+    device::check(&args.device)?;
+    let (plan, precision, names) = prepare(args)?;
+    let training = recipe_of(&plan)?.clone();
+    let mut pixels = Vec::new();
+    for path in &args.images {
+        pixels.extend(fitting(path, &training.images, training.image, &training.data)?);
+    }
+    let weights = train::fitting(&args.weights, &plan, Need::Inference)?;
+    let (mut session, _) = device::open(&args.device, precision, plan)?;
+    weights.load(&mut session, Need::Inference)?;
+    let scores = train::predict(&mut session, &pixels)?;
+
+    let mut out = io::stdout();
+    let mut rows = Vec::new();
+    for (path, scores) in args.images.iter().zip(&scores) {
+        let chances = softmax(scores);
+        let mut order: Vec<usize> = (0..chances.len()).collect();
+        order.sort_by(|a, b| chances[*b].total_cmp(&chances[*a]));
+        order.truncate(args.top as usize);
+        if args.format == Format::Json {
+            let classes: Vec<_> =
+                order.iter().map(|it| json!({ "class": names[*it], "probability": chances[*it] })).collect();
+            let first = order[0];
+            let object = json!({
+                "image": path,
+                "class": names[first],
+                "probability": chances[first],
+                "classes": classes,
+            });
+            writeln!(out, "{object}")?;
+        }
+        for (at, class) in order.into_iter().enumerate() {
+            let image = if at == 0 { path.display().to_string() } else { String::new() };
+            rows.push(vec![image, names[class].clone(), format!("{:.2} %", 100.0 * chances[class])]);
+        }
+    }
+    if args.format == Format::Human {
+        write!(out, "{}", table::render(&["image", "class", ">probability"], &rows))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The plan for these images and the names of the classes. The data set itself need not be there.
+fn prepare(args: &Args) -> Result<(Plan, args::PrecisionArg, Vec<String>), Failure> {
+    let most = 256.min(args.images.len());
+    if load::is_plan(&args.file) {
+        let text = load::read_text(&args.file)?;
+        let plan = sphc::plan::from_yaml(&args.file.display().to_string(), &text).map_err(Failure::from_error)?;
+        let training = recipe_of(&plan)?;
+        let names = names(args.data.as_deref().unwrap_or(&training.data), Some(training.classes))?;
+        let precision = args.device.precision.unwrap_or(args::PrecisionArg::of_plan(plan.precision));
+        return Ok((plan, precision, names));
+    }
+    let recipe = RecipeArgs { batch: Some(most as u64), ..RecipeArgs::default() };
+    let mut settings = args::settings(&args.set, &recipe);
+    let first = load::check(&args.file, &settings)?;
+    let named = first.graph.as_ref().and_then(|it| it.recipe.as_ref()).map(|it| it.data.clone());
+    let Some(wanted) = args.data.clone().or(named) else {
+        load::demand(&first)?;
+        let cause = format!("`{}` has no recipe, so its classes have no names", args.file.display());
+        return Err(Failure::new(cause, "add a `train { ... }` section to the file"));
+    };
+    let names = names(&wanted, None)?;
+    // The images are made for the model, whatever those of the data set are like.
+    let input = first.graph.as_ref().and_then(|it| it.fact(*it.inputs.get(&Mode::Evaluate)?).shape().cloned());
+    if let Some(&[_, height, width, channels]) = input.as_ref().map(|it| it.dims()) {
+        settings.data = Some(DataInfo {
+            name: data::describe(&wanted)?.name,
+            image: [height, width, channels],
+            classes: names.len(),
+            train_examples: most,
+            test_examples: args.images.len(),
+        });
+    }
+    let model = load::compile(&args.file, settings, args.device.precision)?;
+    Ok((model.compiled.plan, model.precision, names))
+}
+
+/// Names of a data set's classes; numbers, if their count is all that is known.
+fn names(wanted: &str, count: Option<usize>) -> Result<Vec<String>, Failure> {
+    let found = data::describe(wanted).and_then(|it| data::class_names(&it, wanted));
+    match (found, count) {
+        (Ok(it), count) if count.is_none_or(|count| count == it.len()) => Ok(it),
+        (_, Some(count)) => Ok((0..count).map(|it| it.to_string()).collect()),
+        (Ok(it), None) => Ok(it),
+        (Err(it), None) => Err(it.into()),
+    }
+}
+
+/// The pixels of a file, after the recipe's steps; they must be what the model takes.
+fn fitting(path: &Path, steps: &[ImageStep], expected: [usize; 3], data: &str) -> Result<Vec<u8>, Failure> {
+    let (pixels, size) = data::decode(path)?;
+    let shown = path.display();
+    let describe = |[height, width, channels]: [usize; 3]| {
+        format!("{height}x{width} with {channels} channel{}", if channels == 1 { "" } else { "s" })
+    };
+    let (pixels, after) = data::apply(pixels, size, steps)
+        .map_err(|it| Failure::new(format!("cannot use `{shown}`: {it}"), "change the steps of the `data` entry"))?;
+    if after == expected {
+        return Ok(pixels);
+    }
+    let done = if steps.is_empty() { "" } else { " after the recipe's steps" };
+    let remedy = match images::steps_between(after, &expected, false) {
+        Some(more) => format!("add steps to the recipe, which hold for every image: `data {data}{more}`"),
+        None => "give an image of that size".to_owned(),
+    };
+    let cause = format!("`{shown}` is {}{done}, the model takes {}", describe(after), describe(expected));
+    Err(Failure::new(cause, remedy))
+}
+
+fn softmax(scores: &[f64]) -> Vec<f64> {
+    let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let powers: Vec<f64> = scores.iter().map(|it| (it - most).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.into_iter().map(|it| it / sum).collect()
+}

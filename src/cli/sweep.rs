@@ -1,0 +1,223 @@
+//! Many trainings in one process: `--seeds N`, and `--set name=a,b,c` with several values.
+
+use super::args::Format;
+use super::failure::{Failure, Outcome};
+use super::{args, load, plot, stop, table, train};
+use serde_json::json;
+use sphc::train::curves::{self, Curve, Estimate};
+use sphc::train::metrics::{self, Line};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// One setting of the grid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Point {
+    /// `norm=linear,batch=8`: what is varied; empty when nothing is.
+    name: String,
+    /// All of `--set`.
+    set: Vec<(String, String)>,
+}
+
+/// Whether more than one training was asked for.
+pub(super) fn is_wanted(args: &train::Args) -> bool {
+    args.seeds.is_some() || args.set.set.iter().any(|it| 1 < alternatives(&it.1).len())
+}
+
+pub(super) fn run(args: &train::Args) -> Outcome {
+    let points = grid(&args.set.set);
+    let seeds = seeds(args, &points)?;
+    let root = args.run.clone().unwrap_or_else(|| train::new_run(&args.file));
+    let all = points.len() * seeds.len();
+    let mut found: Vec<(&Point, Vec<Vec<Line>>)> = Vec::new();
+    let mut number = 0;
+    for point in &points {
+        let mut runs = Vec::new();
+        for seed in &seeds {
+            number += 1;
+            let directory = directory(&root, point, *seed);
+            say(args, number, all, point, *seed, &directory);
+            let mut one = args.clone();
+            one.set.set = point.set.clone();
+            one.recipe.seed = Some(*seed);
+            one.resume = args.resume && can_resume(&directory)?;
+            one.run = Some(directory.clone());
+            let (_, report) = train::one(&one, &directory)?;
+            if report.interrupted {
+                let _ = writeln!(
+                    io::stderr(),
+                    "stopped in run {number} of {all}; go on with\n  {}",
+                    train::resume_command(&root)
+                );
+                return Ok(ExitCode::from(stop::STATUS));
+            }
+            runs.push(read(&directory)?);
+        }
+        found.push((point, runs));
+    }
+    finish(args, &root, &seeds, &found)
+}
+
+/// The values of a `--set` that has several: parted by commas outside of brackets and quotes.
+fn alternatives(value: &str) -> Vec<String> {
+    let mut res = vec![String::new()];
+    let (mut depth, mut quoted) = (0, false);
+    for it in value.chars() {
+        match it {
+            '"' => quoted = !quoted,
+            '[' | '(' | '{' if !quoted => depth += 1,
+            ']' | ')' | '}' if !quoted => depth -= 1,
+            _ => {}
+        }
+        match res.last_mut() {
+            Some(last) if it != ',' || depth != 0 || quoted => last.push(it),
+            _ => res.push(String::new()),
+        }
+    }
+    res.iter().map(|it| it.trim().to_owned()).collect()
+}
+
+/// Every combination, the last one given varying fastest.
+fn grid(set: &[(String, String)]) -> Vec<Point> {
+    let mut res = vec![Point { name: String::new(), set: Vec::new() }];
+    for (name, value) in set {
+        let values = alternatives(value);
+        let longer = |point: &Point| -> Vec<Point> {
+            let one = |value: &String| {
+                let mut point = point.clone();
+                point.set.push((name.clone(), value.clone()));
+                if 1 < values.len() {
+                    let comma = if point.name.is_empty() { "" } else { "," };
+                    point.name += &format!("{comma}{name}={value}");
+                }
+                point
+            };
+            values.iter().map(one).collect()
+        };
+        res = res.iter().flat_map(longer).collect();
+    }
+    res
+}
+
+/// The seeds, from the recipe's or `--seed` on. Mistakes of any setting are told before the first run.
+fn seeds(args: &train::Args, points: &[Point]) -> Result<Vec<u64>, Failure> {
+    let mut first = args.recipe.seed;
+    if load::is_plan(&args.file) {
+        let cause = "a plan has one seed and its settings, and cannot be swept";
+        return Err(Failure::new(cause, "train the `.sph` file"));
+    }
+    for point in points {
+        let set = args::SetArgs { set: point.set.clone() };
+        let checked = load::check(&args.file, &args::settings(&set, &args.recipe))?;
+        // With another data set than the file's its own sizes do not count.
+        if args.recipe.data.is_none() {
+            load::demand(&checked)?;
+        }
+        let recipe = checked.graph.as_ref().and_then(|it| it.recipe.as_ref());
+        first = first.or(recipe.map(|it| it.seed));
+    }
+    let first = first.unwrap_or(0);
+    Ok((first..first + args.seeds.unwrap_or(1)).collect())
+}
+
+/// `<root>/norm=linear/seed-0`.
+fn directory(root: &Path, point: &Point, seed: u64) -> PathBuf {
+    let name: String = point.name.chars().map(|it| if matches!(it, '/' | '\\' | ' ') { '_' } else { it }).collect();
+    let below = if name.is_empty() { root.to_path_buf() } else { root.join(name) };
+    below.join(format!("seed-{seed}"))
+}
+
+/// Whether a run has a checkpoint to go on from; one that was killed before its first starts anew.
+fn can_resume(directory: &Path) -> Result<bool, Failure> {
+    if !sphc::train::checkpoints(directory).is_empty() {
+        return Ok(true);
+    }
+    let metrics = directory.join("metrics.jsonl");
+    if metrics.exists() {
+        let fail = |it| Failure::new(format!("cannot remove `{}`: {it}", metrics.display()), "remove it by hand");
+        std::fs::remove_file(&metrics).map_err(fail)?;
+    }
+    Ok(false)
+}
+
+fn read(directory: &Path) -> Result<Vec<Line>, Failure> {
+    let path = directory.join("metrics.jsonl");
+    metrics::read(&path)
+        .map_err(|it| Failure::new(format!("cannot read `{}`: {it}", path.display()), "do not remove it meanwhile"))
+}
+
+fn say(args: &train::Args, number: usize, all: usize, point: &Point, seed: u64, directory: &Path) {
+    if args.format == Format::Json {
+        let set: serde_json::Map<_, _> = point.set.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        let object = json!({ "event": "run", "number": number, "of": all, "set": set, "seed": seed, "run": directory });
+        let _ = writeln!(io::stdout(), "{object}");
+    } else {
+        let name = if point.name.is_empty() { String::new() } else { format!("{}, ", point.name) };
+        let _ = writeln!(io::stderr(), "\nrun {number} of {all}: {name}seed {seed}");
+    }
+}
+
+fn finish(args: &train::Args, root: &Path, seeds: &[u64], found: &[(&Point, Vec<Vec<Line>>)]) -> Outcome {
+    let name = |point: &Point| if point.name.is_empty() { "all".to_owned() } else { point.name.clone() };
+    let curves: Vec<Curve> = found.iter().map(|(point, runs)| Curve::of_group(&name(point), runs)).collect();
+    let picture = root.join("curves.svg");
+    plot::write(&picture, &curves)?;
+    let mut out = io::stdout();
+    if args.format == Format::Json {
+        let estimate = |it: Option<Estimate>| it.map(|it| json!({ "mean": it.mean, "half_width": it.half_width }));
+        let one = |((point, runs), curve): (&(&Point, Vec<Vec<Line>>), &Curve)| {
+            json!({
+                "set": point.name,
+                "best": estimate(curve.best.map(|it| it.1)),
+                "last": estimate(curve.last),
+                "each_best": runs.iter().map(|it| curves::best_of(it).map(|it| it.test_accuracy)).collect::<Vec<_>>(),
+                "each_last": runs
+                    .iter()
+                    .map(|it| curves::tested(it).next_back().map(|it| it.test_accuracy))
+                    .collect::<Vec<_>>(),
+            })
+        };
+        let points: Vec<_> = found.iter().zip(&curves).map(one).collect();
+        writeln!(out, "{}", json!({ "event": "sweep", "run": root, "seeds": seeds, "points": points }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let percent = |it: Option<Estimate>| it.map_or_else(|| "-".into(), |it| it.percent());
+    let rows: Vec<Vec<String>> = curves
+        .iter()
+        .map(|it| vec![it.name.clone(), seeds.len().to_string(), percent(it.best.map(|it| it.1)), percent(it.last)])
+        .collect();
+    write!(out, "{}", table::render(&["setting", ">seeds", ">best", ">last"], &rows))?;
+    if 1 < seeds.len() {
+        writeln!(out, "test accuracy: mean over the seeds and its 95 % interval")?;
+    }
+    writeln!(out, "run           {}: a directory for each run, curves.svg", root.display())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commas_part_values_outside_of_brackets_and_quotes() {
+        let parted = |it: &str| alternatives(it).join("|");
+        assert_eq!(parted("none, cosine,linear"), "none|cosine|linear");
+        assert_eq!(parted("[16,24],[8]"), "[16,24]|[8]");
+        assert_eq!(parted("sigmoid(k: 0.5, j: 1)"), "sigmoid(k: 0.5, j: 1)");
+        assert_eq!(parted("\"a,b\",c"), "\"a,b\"|c");
+    }
+
+    #[test]
+    fn the_grid_has_every_combination_under_the_names_that_vary() {
+        let set = |it: &[(&str, &str)]| -> Vec<(String, String)> {
+            it.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        let points = grid(&set(&[("norm", "none,cosine"), ("fc", "32"), ("n", "1,2")]));
+        let names: Vec<&str> = points.iter().map(|it| it.name.as_str()).collect();
+        assert_eq!(names, ["norm=none,n=1", "norm=none,n=2", "norm=cosine,n=1", "norm=cosine,n=2"]);
+        assert_eq!(points[1].set, set(&[("norm", "none"), ("fc", "32"), ("n", "2")]));
+        let alone = grid(&[]);
+        assert_eq!(directory(Path::new("r"), &alone[0], 3), Path::new("r/seed-3"));
+        assert_eq!(directory(Path::new("r"), &points[0], 0), Path::new("r/norm=none,n=1/seed-0"));
+    }
+}

@@ -1,0 +1,286 @@
+//! Downloads: with resumption, checked against the manifest's sum, and complete before they are seen.
+
+use super::manifest::{Manifest, Remote};
+use super::unpack::{is_archive, unpack};
+use super::{FetchError, home, place_of};
+use sha2::{Digest, Sha256};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::Duration;
+
+/// No data set that fits in memory is larger.
+const MOST_BYTES: u64 = 64 << 30;
+
+/// How patient a download is.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// A server that is silent for this long is given up.
+    pub silence: Duration,
+    /// Attempts that bring nothing new, before the whole is given up.
+    pub attempts: usize,
+}
+
+impl Default for Patience {
+    fn default() -> Patience {
+        Patience { silence: Duration::from_secs(30), attempts: 4 }
+    }
+}
+
+/// What happens, for whoever shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// A file is asked for.
+    Asked {
+        /// Where it is.
+        url: &'a str,
+        /// Bytes that were here already.
+        have: u64,
+        /// Its size, once it is known.
+        size: Option<u64>,
+    },
+    /// So many bytes of it are here.
+    Bytes(u64),
+    /// All of it is here and as it should be.
+    Sound,
+}
+
+/// Fetches a data set to where it is looked for, unless it is there; returns the place. `wanted` is what the user
+/// called it.
+pub fn fetch(
+    manifest: &Manifest,
+    wanted: &str,
+    patience: Patience,
+    see: &mut dyn FnMut(Event),
+) -> Result<PathBuf, FetchError> {
+    let directory = home(manifest);
+    let nothing =
+        |cause: String, remedy: &str| FetchError::Nothing { name: manifest.name.clone(), cause, remedy: remedy.into() };
+    if let Ok(place) = place_of(manifest, wanted) {
+        return match place {
+            super::Place::At(it) => Ok(it),
+            super::Place::Embedded => Err(nothing("it is part of sphc".into(), "train with it as it is")),
+        };
+    }
+    if manifest.files.is_empty() {
+        return Err(nothing("its manifest has no `files`".into(), "give its directory with `--data DIR`"));
+    }
+    // An empty folder is in nobody's way.
+    let _ = fs::remove_dir(&directory);
+    if directory.exists() {
+        let cause = format!("`{}` is there already, but holds no complete data set", directory.display());
+        return Err(nothing(cause, "move it away, then fetch again"));
+    }
+    let beside = |prefix: &str| {
+        let name = directory.file_name().map_or_else(String::new, |it| it.to_string_lossy().into_owned());
+        directory.with_file_name(format!(".{prefix}-{name}"))
+    };
+    let (downloads, complete) = (beside("fetching"), beside("unpacking"));
+    let made = |path: &Path| fs::create_dir_all(path).map_err(|cause| FetchError::Write { path: path.into(), cause });
+    made(&downloads)?;
+    let mut files = Vec::new();
+    for remote in &manifest.files {
+        files.push(download(remote, &downloads, &directory, patience, see)?);
+    }
+    // Left over of a process that was killed here.
+    let _ = fs::remove_dir_all(&complete);
+    made(&complete)?;
+    let res = place_files(manifest, &files, &complete, &directory);
+    if res.is_err() {
+        let _ = fs::remove_dir_all(&complete);
+    }
+    let _ = fs::remove_dir_all(&downloads);
+    res.map(|()| directory)
+}
+
+/// Unpacks or moves the files, and gives their folder its name at the end.
+fn place_files(manifest: &Manifest, files: &[PathBuf], complete: &Path, directory: &Path) -> Result<(), FetchError> {
+    for (remote, file) in manifest.files.iter().zip(files) {
+        let name = name_of(remote);
+        if is_archive(&name) {
+            let fail = |cause| FetchError::Unpack { url: remote.url.clone(), cause };
+            unpack(file, &remote.members, complete).map_err(fail)?;
+        } else {
+            let path = complete.join(&name);
+            fs::rename(file, &path).map_err(|cause| FetchError::Write { path, cause })?;
+        }
+    }
+    fs::rename(complete, directory).map_err(|cause| FetchError::Write { path: directory.into(), cause })
+}
+
+/// The last part of an address, as far as it makes a file's name.
+fn name_of(remote: &Remote) -> String {
+    let path = remote.url.split(['?', '#']).next().unwrap_or_default();
+    let last = path.rsplit('/').next().unwrap_or_default();
+    let plain: String = last.chars().filter(|it| it.is_ascii_alphanumeric() || "-_.".contains(*it)).collect();
+    match plain.trim_start_matches('.') {
+        "" => "data".into(),
+        it => it.into(),
+    }
+}
+
+/// A file that is complete and has its sum.
+fn download(
+    remote: &Remote,
+    downloads: &Path,
+    directory: &Path,
+    patience: Patience,
+    see: &mut dyn FnMut(Event),
+) -> Result<PathBuf, FetchError> {
+    let path = downloads.join(name_of(remote));
+    if path.exists() && sum(&path).is_ok_and(|it| it.eq_ignore_ascii_case(&remote.sha256)) {
+        return Ok(path);
+    }
+    let part = downloads.join(format!("{}.part", name_of(remote)));
+    let (mut most, mut idle) = (0, 0);
+    loop {
+        let have = fs::metadata(&part).map_or(0, |it| it.len());
+        if most < have {
+            (most, idle) = (have, 0);
+        }
+        match attempt(remote, &part, patience, see) {
+            Ok(()) => break,
+            Err(Stopped::Write(cause)) => return Err(FetchError::Write { path: part, cause }),
+            Err(Stopped::Wrong(cause)) => {
+                let _ = fs::remove_file(&part);
+                return Err(FetchError::Wrong { url: remote.url.clone(), cause });
+            }
+            Err(Stopped::Network { cause, again }) => {
+                let have = fs::metadata(&part).map_or(0, |it| it.len());
+                idle = if most < have { 0 } else { idle + 1 };
+                if !again || patience.attempts <= idle {
+                    let (url, directory) = (remote.url.clone(), directory.into());
+                    return Err(FetchError::Network { url, cause, have, directory });
+                }
+            }
+        }
+    }
+    let found = sum(&part).map_err(|cause| FetchError::Write { path: part.clone(), cause })?;
+    if !found.eq_ignore_ascii_case(&remote.sha256) {
+        let _ = fs::remove_file(&part);
+        let cause = format!("sha256 {found}, expected {}", remote.sha256);
+        return Err(FetchError::Wrong { url: remote.url.clone(), cause });
+    }
+    fs::rename(&part, &path).map_err(|cause| FetchError::Write { path: path.clone(), cause })?;
+    see(Event::Sound);
+    Ok(path)
+}
+
+/// Why an attempt ended early.
+enum Stopped {
+    Network { cause: String, again: bool },
+    Wrong(String),
+    Write(io::Error),
+}
+
+/// Asks for what is missing of a file and appends what comes.
+fn attempt(remote: &Remote, part: &Path, patience: Patience, see: &mut dyn FnMut(Event)) -> Result<(), Stopped> {
+    let mut have = fs::metadata(part).map_or(0, |it| it.len());
+    let network = |cause: String| Stopped::Network { cause, again: true };
+    if remote.size == Some(have) {
+        return Ok(());
+    }
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_connect(Some(patience.silence))
+        .timeout_recv_response(Some(patience.silence))
+        .user_agent(concat!("sphc/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .into();
+    let mut request = agent.get(&remote.url);
+    if have != 0 {
+        request = request.header("Range", format!("bytes={have}-"));
+    }
+    let response = request.call().map_err(|it| network(it.to_string()))?;
+    let header = |name: &str| response.headers().get(name).and_then(|it| it.to_str().ok()).map(str::to_owned);
+    match response.status().as_u16() {
+        200 => have = 0,
+        206 if header("content-range").is_some_and(|it| it.starts_with(&format!("bytes {have}-"))) => {}
+        // What is here does not fit what is there: from the start.
+        206 | 416 => {
+            fs::remove_file(part).map_err(Stopped::Write)?;
+            return Err(network("the server does not know where the file was broken off".into()));
+        }
+        status => {
+            let again = status >= 500 || matches!(status, 408 | 429);
+            return Err(Stopped::Network { cause: format!("the server answered {}", response.status()), again });
+        }
+    }
+    let length = header("content-length").and_then(|it| it.parse::<u64>().ok());
+    let size = remote.size.or(length.map(|it| have.saturating_add(it)));
+    see(Event::Asked { url: &remote.url, have, size });
+    let mut file = if have == 0 { File::create(part) } else { OpenOptions::new().append(true).open(part) }
+        .map_err(Stopped::Write)?;
+
+    // Reading has no time limit of its own, so that it is done elsewhere.
+    let (send, receive) = sync_channel::<io::Result<Vec<u8>>>(4);
+    let mut body = response.into_body().into_reader();
+    std::thread::spawn(move || {
+        loop {
+            let mut chunk = vec![0; 1 << 16];
+            let res = body.read(&mut chunk).map(|it| {
+                chunk.truncate(it);
+                chunk
+            });
+            let last = !matches!(&res, Ok(it) if !it.is_empty());
+            if send.send(res).is_err() || last {
+                return;
+            }
+        }
+    });
+    loop {
+        match receive.recv_timeout(patience.silence) {
+            Ok(Ok(chunk)) if chunk.is_empty() => break,
+            Ok(Ok(chunk)) => {
+                have += chunk.len() as u64;
+                if remote.size.unwrap_or(MOST_BYTES) < have {
+                    return Err(Stopped::Wrong(format!("more than {} bytes", remote.size.unwrap_or(MOST_BYTES))));
+                }
+                file.write_all(&chunk).map_err(Stopped::Write)?;
+                see(Event::Bytes(have));
+            }
+            Ok(Err(cause)) => return Err(network(format!("the connection broke off: {cause}"))),
+            Err(RecvTimeoutError::Timeout) => {
+                let seconds = patience.silence.as_secs_f32();
+                return Err(network(format!("the server was silent for {seconds} s")));
+            }
+            Err(RecvTimeoutError::Disconnected) => return Err(network("the connection broke off".into())),
+        }
+    }
+    file.sync_all().map_err(Stopped::Write)?;
+    match size {
+        Some(size) if have < size => Err(network(format!("the server ended after {have} of {size} bytes"))),
+        _ => Ok(()),
+    }
+}
+
+/// SHA-256 of a file, in hex.
+fn sum(path: &Path) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    let mut file = File::open(path)?;
+    let mut chunk = vec![0; 1 << 16];
+    loop {
+        let read = file.read(&mut chunk)?;
+        if read == 0 {
+            break;
+        }
+        hash.update(&chunk[..read]);
+    }
+    Ok(hash.finalize().iter().map(|it| format!("{it:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_file_is_plain() {
+        let named =
+            |url: &str| name_of(&Remote { url: url.into(), sha256: String::new(), size: None, members: Vec::new() });
+        assert_eq!(named("https://a.b/c/mnist.npz?x=../../etc"), "mnist.npz");
+        assert_eq!(named("https://a.b/.hidden"), "hidden");
+        assert_eq!(named("https://a.b/..\\..\\x"), "x");
+        assert_eq!(named("https://a.b/"), "data");
+    }
+}

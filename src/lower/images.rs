@@ -1,0 +1,82 @@
+//! The steps of `data mnist |> pad(2) |> channels(3)`, by which the images of a data set fit a model.
+
+use super::recipe::options;
+use super::value::Value;
+use super::{DataInfo, Lowering};
+use crate::diag::{Code, Diagnostic, Span};
+use crate::ir::ImageStep;
+use crate::syntax::ast::{self, ExprKind};
+
+/// Steps in order, each with its place; `None` after a mistake in one.
+type Steps = Option<Vec<(ImageStep, Span)>>;
+
+impl Lowering<'_> {
+    /// What names the data set, and the steps after it.
+    pub(super) fn image_steps<'t>(&mut self, entry: &'t ast::TrainEntry) -> (Option<&'t ast::Expr>, Steps) {
+        let mut name = entry.values.first();
+        let mut calls = Vec::new();
+        while let Some(ast::Expr { kind: ExprKind::Call(call), .. }) = name
+            && let Some(piped) = &call.piped
+        {
+            calls.push(ast::Call { piped: None, ..call.clone() });
+            name = Some(piped);
+        }
+        // Every mistake is told before the first one counts.
+        let steps: Vec<_> = calls.iter().rev().map(|it| Some((self.image_step(it)?, it.span))).collect();
+        (name, steps.into_iter().collect())
+    }
+
+    fn image_step(&mut self, call: &ast::Call) -> Option<ImageStep> {
+        let args = self.chosen(&options("data"), call)?;
+        match args.name.as_str() {
+            "resize" => {
+                let (height, width) = (self.whole(&args, "height", 1), self.whole(&args, "width", 1));
+                Some(ImageStep::Resize { height: height?, width: width? })
+            }
+            "pad" => self.whole(&args, "pixels", 1).map(ImageStep::Pad),
+            _ => match args.get("count") {
+                Some((Value::Int(it @ (1 | 3)), _)) => Some(ImageStep::Channels(*it as usize)),
+                Some((Value::Int(it), span)) => {
+                    self.out_of_range(*span, "the number of channels", &it.to_string(), "1 or 3");
+                    None
+                }
+                _ => None,
+            },
+        }
+    }
+
+    /// A data set after the steps; `None` when one cannot be done to it.
+    pub(super) fn fitted(&mut self, data: DataInfo, steps: &[(ImageStep, Span)]) -> Option<DataInfo> {
+        let mut image = data.image;
+        for (step, span) in steps {
+            match step.shape(image) {
+                Ok(shape) => image = shape,
+                Err(cause) => {
+                    let message = format!("the images of `{}` cannot be made so: {cause}", data.name);
+                    self.report(Diagnostic::new(Code::E0202, *span, message).label("this step"));
+                    return None;
+                }
+            }
+        }
+        Some(DataInfo { image, ..data })
+    }
+}
+
+/// The text of steps that lead from images of one shape to another: ` |> pad(2) |> channels(3)`. Borders are made
+/// wider with `pad` where that is wanted, and else by scaling.
+pub fn steps_between([h, w, c]: [usize; 3], to: &[usize], pad: bool) -> Option<String> {
+    let &[height, width, channels] = to else { return None };
+    let mut res = String::new();
+    if (h, w) != (height, width) {
+        res += &if pad && height > h && height - h == width.saturating_sub(w) && (height - h).is_multiple_of(2) {
+            format!(" |> pad({})", (height - h) / 2)
+        } else {
+            format!(" |> resize({height}, {width})")
+        };
+    }
+    if c != channels {
+        res += &format!(" |> channels({channels})");
+    }
+    let fits = matches!((c, channels), (1, 3) | (3, 1)) || c == channels;
+    (fits && !res.is_empty()).then_some(res)
+}

@@ -1,0 +1,349 @@
+//! Draws curves with plotters, as SVG or PNG.
+
+use super::raster::{Raster, pixels};
+use super::{Curve, Estimate, Point};
+use plotters::coord::Shift;
+use plotters::coord::types::RangedCoordf64;
+use plotters::prelude::*;
+use std::error::Error;
+
+const SIZE: (u32, u32) = (960, 760);
+/// Height of the upper chart.
+const UPPER: u32 = 440;
+
+/// Colours that are told apart by the colour-blind too (Okabe and Ito, and grey).
+const COLOURS: [RGBColor; 7] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(230, 159, 0),
+    RGBColor(86, 180, 233),
+    RGBColor(110, 110, 110),
+];
+
+/// The picture as SVG; `None` when there is nothing to be seen.
+pub fn svg(curves: &[Curve]) -> Option<String> {
+    let curves = visible(curves)?;
+    let mut res = String::new();
+    let area = SVGBackend::with_string(&mut res, SIZE).into_drawing_area();
+    paint(&area, &curves).expect("drawing into a string cannot fail");
+    drop(area);
+    Some(res)
+}
+
+/// The picture as PNG; `None` when there is nothing to be seen.
+pub fn png(curves: &[Curve]) -> Option<Vec<u8>> {
+    let curves = visible(curves)?;
+    let (width, height) = pixels(SIZE);
+    let mut buffer = vec![255; (3 * width * height) as usize];
+    let area = Raster::new(&mut buffer, SIZE).into_drawing_area();
+    paint(&area, &curves).expect("drawing into memory cannot fail");
+    drop(area);
+    let image = image::RgbImage::from_raw(width, height, buffer).expect("the buffer has this size");
+    let mut res = std::io::Cursor::new(Vec::new());
+    image.write_to(&mut res, image::ImageFormat::Png).expect("memory can be written to");
+    Some(res.into_inner())
+}
+
+fn visible(curves: &[Curve]) -> Option<Vec<&Curve>> {
+    let curves: Vec<&Curve> = curves.iter().filter(|it| !it.is_empty()).collect();
+    (!curves.is_empty()).then_some(curves)
+}
+
+type Area<B> = DrawingArea<B, Shift>;
+type Chart<'a, B> = ChartContext<'a, B, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+type Painted = Result<(), Box<dyn Error>>;
+
+fn paint<B: DrawingBackend>(area: &Area<B>, curves: &[&Curve]) -> Painted
+where
+    B::ErrorType: 'static,
+{
+    area.fill(&WHITE)?;
+    let tested = curves.iter().flat_map(|it| &it.tested).map(|it| it.iteration as f64);
+    let trained = curves.iter().flat_map(|it| &it.losses).map(|it| it.0);
+    let end = tested.chain(trained).fold(1.0, f64::max);
+    if curves.iter().any(|it| 1 < it.losses.len()) {
+        let (upper, lower) = area.split_vertically(UPPER);
+        accuracy(&upper, curves, end)?;
+        loss(&lower, curves, end)?;
+    } else {
+        accuracy(area, curves, end)?;
+    }
+    area.present()?;
+    Ok(())
+}
+
+/// From the least to the greatest of sorted values, with room around.
+fn range(values: &[f64], least: f64, greatest: f64) -> std::ops::Range<f64> {
+    let (Some(low), Some(high)) = (values.first(), values.last()) else {
+        return least.max(0.0)..greatest.min(1.0);
+    };
+    let room = ((high - low) * 0.08).max(1e-3 * high.abs()).max(1e-6);
+    (low - room).max(least)..(high + room).min(greatest)
+}
+
+/// Finite values in order.
+fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut res: Vec<f64> = values.filter(|it| it.is_finite()).collect();
+    res.sort_by(f64::total_cmp);
+    res
+}
+
+fn chart<'a, B: DrawingBackend>(
+    area: &'a Area<B>,
+    caption: &str,
+    y_title: &str,
+    end: f64,
+    y: std::ops::Range<f64>,
+) -> Result<Chart<'a, B>, Box<dyn Error>>
+where
+    B::ErrorType: 'static,
+{
+    let digits = match y.end - y.start {
+        it if it < 0.2 => 3,
+        it if it < 2.0 => 2,
+        it if it < 20.0 => 1,
+        _ => 0,
+    };
+    let mut chart = ChartBuilder::on(area)
+        .caption(caption, ("sans-serif", 20))
+        .margin(14)
+        .x_label_area_size(48)
+        .y_label_area_size(68)
+        .build_cartesian_2d(0.0..end * 1.02, y)?;
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(BLACK.mix(0.12))
+        .x_desc("iterations")
+        .y_desc(y_title)
+        .x_label_formatter(&|it| format!("{it:.0}"))
+        .y_label_formatter(&|it| format!("{it:.digits$}"))
+        .label_style(("sans-serif", 15))
+        .axis_desc_style(("sans-serif", 17))
+        .draw()?;
+    Ok(chart)
+}
+
+fn percent(it: &Point) -> (f64, f64) {
+    (it.iteration as f64, 100.0 * it.accuracy.mean)
+}
+
+/// Both ends of an interval, in percent.
+fn ends(it: &Estimate) -> [f64; 2] {
+    let half = it.half_width.unwrap_or(0.0);
+    [100.0 * (it.mean - half), 100.0 * (it.mean + half).min(1.0)]
+}
+
+/// What the legend says of a curve.
+fn label(curve: &Curve) -> String {
+    let mut res = curve.name.clone();
+    if 1 < curve.runs {
+        res += &format!(" ({} seeds)", curve.runs);
+    }
+    if let Some((at, best)) = &curve.best {
+        res += &format!(": best {}", best.percent());
+        if let Some(at) = at {
+            res += &format!(" at {at}");
+        }
+    }
+    if let Some(last) = &curve.last {
+        res += &format!(", last {}", last.percent());
+    }
+    res
+}
+
+fn accuracy<B: DrawingBackend>(area: &Area<B>, curves: &[&Curve], end: f64) -> Painted
+where
+    B::ErrorType: 'static,
+{
+    let tested = curves.iter().flat_map(|it| &it.tested).flat_map(|it| ends(&it.accuracy));
+    let marks = curves.iter().filter_map(|it| it.best).flat_map(|it| ends(&it.1));
+    let values = sorted(tested.chain(marks));
+    let mut chart = chart(area, "accuracy on the test set", "accuracy in %", end, range(&values, 0.0, 100.5))?;
+    for (at, curve) in curves.iter().enumerate() {
+        let colour = COLOURS[at % COLOURS.len()];
+        let published = curve.runs == 0;
+        let width = if published { 1 } else { 2 };
+        if curve.tested.iter().any(|it| it.accuracy.half_width.is_some()) {
+            let lower = curve.tested.iter().map(|it| (it.iteration as f64, ends(&it.accuracy)[0].max(0.0)));
+            let upper = curve.tested.iter().rev().map(|it| (it.iteration as f64, ends(&it.accuracy)[1]));
+            let band: Vec<(f64, f64)> = lower.chain(upper).collect();
+            chart.draw_series([Polygon::new(band, colour.mix(0.15))])?;
+        }
+        let points: Vec<(f64, f64)> = match (curve.tested.is_empty(), &curve.best) {
+            (true, Some((_, best))) => vec![(0.0, 100.0 * best.mean), (end, 100.0 * best.mean)],
+            _ => curve.tested.iter().map(percent).collect(),
+        };
+        // Without a curve a dashed line stands at the best.
+        if curve.tested.is_empty() {
+            chart
+                .draw_series(DashedLineSeries::new(points, 7, 5, colour.stroke_width(width)))?
+                .label(label(curve))
+                .legend(move |at| {
+                    let dash = |from, to| PathElement::new(vec![(from, 0), (to, 0)], colour.stroke_width(2));
+                    EmptyElement::at(at) + dash(0, 8) + dash(14, 22)
+                });
+            continue;
+        }
+        chart
+            .draw_series(LineSeries::new(points, colour.stroke_width(width)))?
+            .label(label(curve))
+            .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 22, y)], colour.stroke_width(width)));
+        // The best is a ring around its point, the last a filled dot.
+        let best = curve.tested.iter().reduce(|a, b| if b.accuracy.mean > a.accuracy.mean { b } else { a });
+        if let (Some(best), Some(last)) = (best, curve.tested.last()) {
+            chart.draw_series([Circle::new(percent(best), 7, colour.stroke_width(2))])?;
+            chart.draw_series([Circle::new(percent(last), 4, colour.filled())])?;
+        }
+    }
+    legend(&mut chart, SeriesLabelPosition::LowerRight, curves.len())
+}
+
+fn loss<B: DrawingBackend>(area: &Area<B>, curves: &[&Curve], end: f64) -> Painted
+where
+    B::ErrorType: 'static,
+{
+    let values = sorted(curves.iter().flat_map(|it| &it.losses).map(|it| it.1));
+    let mut chart = chart(area, "loss of training batches", "loss", end, range(&values, 0.0, f64::INFINITY))?;
+    let mut drawn = 0;
+    for (at, curve) in curves.iter().enumerate() {
+        let colour = COLOURS[at % COLOURS.len()];
+        let Some(last) = curve.losses.last() else { continue };
+        chart.draw_series(LineSeries::new(curve.losses.iter().copied(), colour.mix(0.3).stroke_width(1)))?;
+        let smooth = smoothed(&curve.losses);
+        let at_end = smooth.last().unwrap_or(last).1;
+        let which = if 1 < curve.runs { " (its first seed)" } else { "" };
+        chart
+            .draw_series(LineSeries::new(smooth, colour.stroke_width(2)))?
+            .label(format!("{}{which}: {at_end:.4} at the end", curve.name))
+            .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 22, y)], colour.stroke_width(2)));
+        drawn += 1;
+    }
+    legend(&mut chart, SeriesLabelPosition::UpperRight, drawn)
+}
+
+/// Mean over a window of a fortieth of the curve on either side; the thin line is every logged batch.
+fn smoothed(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let reach = points.len() / 40;
+    (0..points.len())
+        .map(|at| {
+            let window = &points[at.saturating_sub(reach)..(at + reach + 1).min(points.len())];
+            (points[at].0, window.iter().map(|it| it.1).sum::<f64>() / window.len() as f64)
+        })
+        .collect()
+}
+
+/// Many entries are set smaller, so that they leave the curves to be seen.
+fn legend<'a, B: DrawingBackend + 'a>(
+    chart: &mut Chart<'a, B>,
+    position: SeriesLabelPosition,
+    entries: usize,
+) -> Painted
+where
+    B::ErrorType: 'static,
+{
+    if entries == 0 {
+        return Ok(());
+    }
+    chart
+        .configure_series_labels()
+        .position(position)
+        .margin(14)
+        .legend_area_size(30)
+        .label_font(("sans-serif", if entries <= 5 { 15 } else { 12 }))
+        .background_style(WHITE.mix(0.85))
+        .border_style(BLACK.mix(0.3))
+        .draw()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::curves::reference;
+    use crate::train::metrics::{Line, Losses, Tested};
+
+    fn run(seed: u64) -> Vec<Line> {
+        let mut lines = Vec::new();
+        for at in 0..200u64 {
+            let loss = 2.3 * (-0.03 * at as f64).exp() + 0.1 + 0.05 * ((at + 7 * seed) as f64).sin();
+            let (fit, accuracy, seconds) = (loss, 0.0, 0.0);
+            lines.push(Line::Losses(Losses {
+                iteration: at,
+                fit,
+                reg: 0.0,
+                orth: 0.0,
+                loss,
+                accuracy,
+                rate: 1e-3,
+                seconds,
+            }));
+            if at % 20 == 19 {
+                let wobble = 0.01 * (3 * seed + at) as f64;
+                let test_accuracy = 0.97 - 0.5 * (-0.02 * at as f64).exp() + 0.01 * wobble.sin();
+                lines.push(Line::Tested(Tested { iteration: at + 1, test_loss: loss, test_accuracy }));
+            }
+        }
+        lines
+    }
+
+    /// One run, a group, and a published result.
+    fn curves() -> Vec<Curve> {
+        vec![
+            Curve::of_run("digits", &run(0)),
+            Curve::of_group("norm=linear", &[run(1), run(2), run(3)]),
+            reference::find("spherenet9-cosine").unwrap(),
+        ]
+    }
+
+    fn keep(name: &str, bytes: &[u8]) {
+        if let Some(folder) = std::env::var_os("SPHC_KEEP_CURVES") {
+            std::fs::write(std::path::Path::new(&folder).join(name), bytes).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_picture_has_both_charts_with_labels_and_marks() {
+        let svg = svg(&curves()).unwrap();
+        keep("curves.svg", svg.as_bytes());
+        let texts = [
+            "accuracy on the test set",
+            "accuracy in %",
+            "iterations",
+            "loss",
+            "digits: best",
+            "norm=linear (3 seeds): best",
+            "±",
+            "published spherenet9-cosine: best 91.31 %, last 91.29 %",
+        ];
+        for text in texts {
+            assert!(svg.contains(text), "{text}");
+        }
+        assert!(svg.matches("<polyline").count() >= 5 && svg.matches("<circle").count() >= 4);
+        assert!(svg.matches("<polygon").count() >= 1, "the interval of the group");
+    }
+
+    #[test]
+    fn pixels_show_text_and_curves() {
+        let bytes = png(&curves()).unwrap();
+        keep("curves.png", &bytes);
+        let image = image::load_from_memory(&bytes).unwrap().into_rgb8();
+        assert_eq!(image.dimensions(), pixels(SIZE));
+        let dark = |x: std::ops::Range<u32>, y: std::ops::Range<u32>| {
+            let place = y.flat_map(|y| x.clone().map(move |x| (x, y)));
+            place.filter(|it| image.get_pixel(it.0, it.1).0.iter().all(|it| *it < 100)).count()
+        };
+        assert!(100 < dark(0..1920, 0..70), "the caption");
+        assert!(100 < dark(20..60, 100..800), "the title of the axis, upright");
+        let blue = image.pixels().filter(|it| it.0 == [COLOURS[0].0, COLOURS[0].1, COLOURS[0].2]).count();
+        assert!(500 < blue, "{blue} pixels of the first curve");
+    }
+
+    #[test]
+    fn nothing_to_see_is_no_picture() {
+        assert_eq!(svg(&[Curve::of_run("a", &[])]), None);
+        assert_eq!(png(&[]), None);
+    }
+}
