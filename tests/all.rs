@@ -30,6 +30,7 @@ mod machine;
 mod operators;
 mod penalties;
 mod plans;
+mod runs;
 mod suite;
 mod syntax;
 mod verify;
