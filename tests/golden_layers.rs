@@ -25,13 +25,16 @@ fn operator(case: &Case) -> (String, &'static str) {
         }
         ("lr_sigmoid", "none") => (String::new(), "lr_sigmoid"),
         ("none", "cosine") => (String::new(), "weight_cosine"),
-        // These two take the angle of a value that is not normalised by the patch.
+        // These two take the angle of a value that is not normalised by the patch; in the cases it is a cosine's.
         ("none", "linear") => (
-            format!("operator reference(x_norm, cos) = 1 - {} * acos(x_norm * cos)", case.number("linear_coef")),
+            format!(
+                "operator reference(x_norm, cos) = 1 - {} * acos(clamp(x_norm * cos, -1, 1))",
+                case.number("linear_coef")
+            ),
             "reference",
         ),
         ("none", "sigmoid") => {
-            let body = format!("coth(pi / (4*{k})) * tanh((pi/2 - acos(x_norm * cos)) / (2*{k}))");
+            let body = format!("coth(pi / (4*{k})) * tanh((pi/2 - acos(clamp(x_norm * cos, -1, 1))) / (2*{k}))");
             (format!("operator reference(x_norm, cos) = {body}"), "reference")
         }
         ("cosine", "cosine") => ("operator reference(w_norm, cos) = cos / w_norm".to_owned(), "reference"),

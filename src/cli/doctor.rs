@@ -29,7 +29,7 @@ pub(super) fn run(_: &Args) -> Outcome {
             Ok((_, Place::At(it))) => format!("found in {}", it.display()),
             Err(_) => format!("not found: {}", manifest.remedy(&manifest.name)),
         };
-        writeln!(out, "{:<11} {place}", manifest.name)?;
+        writeln!(out, "data        {}: {place}", manifest.name)?;
     }
     Ok(ExitCode::SUCCESS)
 }

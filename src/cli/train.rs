@@ -165,7 +165,10 @@ fn summary(args: &Args, run: &Path, manifest: &Manifest, report: &Report) -> Str
             report.step, report.seconds, manifest.training.evaluate_every
         ));
     }
-    lines.push(format!("run           {}: metrics.jsonl, curves.svg, config.yaml, checkpoints", run.display()));
+    lines.push(format!(
+        "run           {}: metrics.jsonl, TensorBoard events, curves.svg, config.yaml, checkpoints",
+        run.display()
+    ));
     if let Some(checkpoint) = &report.checkpoint {
         let mut command = vec!["sphc".into(), "eval".into(), args.file.display().to_string()];
         for set in &manifest.set {

@@ -138,6 +138,13 @@ pub enum DataError {
     },
 }
 
+fn again(have: u64) -> String {
+    match have {
+        0 => "try again later".into(),
+        have => format!("the same command goes on from {have} bytes"),
+    }
+}
+
 /// A data set that could not be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
@@ -153,8 +160,8 @@ pub enum FetchError {
     },
     /// The server could not be reached, or broke off.
     #[error(
-        "cannot fetch {url}: {cause}\n  the same command goes on from {have} bytes; without a network, put the files \
-         into `{}` by hand", directory.display()
+        "cannot fetch {url}: {cause}\n  {}; without a network, put the files into `{}` by hand",
+        again(*have), directory.display()
     )]
     Network {
         /// What was asked for.

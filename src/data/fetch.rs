@@ -81,7 +81,12 @@ pub fn fetch(
     made(&downloads)?;
     let mut files = Vec::new();
     for remote in &manifest.files {
-        files.push(download(remote, &downloads, &directory, patience, see)?);
+        let res = download(remote, &downloads, &directory, patience, see);
+        if res.is_err() {
+            // Only what can be gone on with stays.
+            let _ = fs::remove_dir(&downloads);
+        }
+        files.push(res?);
     }
     // Left over of a process that was killed here.
     let _ = fs::remove_dir_all(&complete);
