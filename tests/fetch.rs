@@ -352,3 +352,15 @@ fn training_fetches_unless_offline() {
     assert!(["cat", "dog"].contains(&said["class"].as_str().unwrap()));
     assert!((0.5..=1.0).contains(&said["probability"].as_f64().unwrap()), "{said}");
 }
+
+#[test]
+fn the_manifest_in_the_documentation_is_one() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/training.md")).unwrap();
+    let text = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("pets.yaml");
+    fs::write(&path, text).unwrap();
+    let found = data::describe(&path.display().to_string()).unwrap();
+    assert_eq!((found.name.as_str(), found.classes.len(), found.files.len()), ("pets", 2, 1));
+    assert_eq!(found.path, Some(place.path().join("sets/pets")));
+}

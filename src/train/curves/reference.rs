@@ -6,9 +6,10 @@ use serde::Deserialize;
 /// Best and last accuracy of every published network.
 const PUBLISHED: &str = include_str!("../../../models/reference/published.csv");
 /// Whole curves, where there are any.
-const LOGS: [(&str, &str); 2] = [
+const LOGS: [(&str, &str); 3] = [
     ("spherenet9-none", include_str!("../../../models/reference/spherenet9-none.csv")),
     ("spherenet9-linear", include_str!("../../../models/reference/spherenet9-linear.csv")),
+    ("spherenet9-sigmoid", include_str!("../../../models/reference/spherenet9-sigmoid.csv")),
 ];
 
 #[derive(Deserialize)]
