@@ -112,6 +112,20 @@ fn a_grid_is_trained_summed_up_and_resumed() {
 }
 
 #[test]
+fn a_setting_that_diverges_does_not_stop_the_others() {
+    let place = Place::new();
+    let model =
+        MODEL.replace("adam(rate: 1e-2)", "sgd(rate: rate)").replace("model Tiny", "param rate = 0.01\n\nmodel Tiny");
+    fs::write(place.path("tiny.sph"), model).unwrap();
+    let output = place.sphc("train tiny.sph --set rate=1e30,0.01 --run grid");
+    let (said, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("the other runs go on"), "{told}");
+    assert!(said.contains("0, 1 diverged") && said.contains("rate=0.01"), "{said}");
+    assert!(place.path("grid/rate=0.01/seed-3/checkpoints/step-00000008.safetensors").is_file());
+}
+
+#[test]
 fn mistakes_of_any_setting_stop_a_grid_before_its_first_run() {
     let place = Place::new();
     place.fails("train tiny.sph --set norm=none,cosin --run grid", &["did you mean `cosine`"]);

@@ -4,8 +4,9 @@ use super::args::Format;
 use super::failure::{Failure, Outcome};
 use super::{args, load, plot, stop, table, train};
 use serde_json::json;
+use sphc::train::TrainError;
 use sphc::train::curves::{self, Curve, Estimate};
-use sphc::train::metrics::{self, Line};
+use sphc::train::metrics::{self, Line, Tested};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -29,10 +30,10 @@ pub(super) fn run(args: &train::Args) -> Outcome {
     let seeds = seeds(args, &points)?;
     let root = args.run.clone().unwrap_or_else(|| train::new_run(&args.file));
     let all = points.len() * seeds.len();
-    let mut found: Vec<(&Point, Vec<Vec<Line>>)> = Vec::new();
+    let mut found = Vec::new();
     let mut number = 0;
     for point in &points {
-        let mut runs = Vec::new();
+        let mut group = Group { point, runs: Vec::new(), diverged: 0 };
         for seed in &seeds {
             number += 1;
             let directory = directory(&root, point, *seed);
@@ -42,20 +43,40 @@ pub(super) fn run(args: &train::Args) -> Outcome {
             one.recipe.seed = Some(*seed);
             one.resume = args.resume && can_resume(&directory)?;
             one.run = Some(directory.clone());
-            let (_, report) = train::one(&one, &directory)?;
-            if report.interrupted {
-                let _ = writeln!(
-                    io::stderr(),
-                    "stopped in run {number} of {all}; go on with\n  {}",
-                    train::resume_command(&root)
-                );
-                return Ok(ExitCode::from(stop::STATUS));
+            match train::one(&one, &directory)?.1 {
+                // A setting that does not train is a result as well.
+                Err(it @ TrainError::NonFinite { .. }) => {
+                    group.diverged += 1;
+                    report_diverged(args, &it);
+                }
+                Err(it) => return Err(it.into()),
+                Ok(report) if report.interrupted => {
+                    let command = train::resume_command(&root);
+                    let _ = writeln!(io::stderr(), "stopped in run {number} of {all}; go on with\n  {command}");
+                    return Ok(ExitCode::from(stop::STATUS));
+                }
+                Ok(_) => group.runs.push(read(&directory)?),
             }
-            runs.push(read(&directory)?);
         }
-        found.push((point, runs));
+        found.push(group);
     }
     finish(args, &root, &seeds, &found)
+}
+
+/// The runs of a setting.
+struct Group<'a> {
+    point: &'a Point,
+    runs: Vec<Vec<Line>>,
+    /// Those whose loss became no number.
+    diverged: usize,
+}
+
+fn report_diverged(args: &train::Args, error: &TrainError) {
+    if args.format == Format::Json {
+        let _ = writeln!(io::stdout(), "{}", json!({ "event": "diverged", "error": error.to_string() }));
+    } else {
+        let _ = writeln!(io::stderr(), "error: {error}\n  the other runs go on");
+    }
 }
 
 /// The values of a `--set` that has several: parted by commas outside of brackets and quotes.
@@ -157,41 +178,51 @@ fn say(args: &train::Args, number: usize, all: usize, point: &Point, seed: u64, 
     }
 }
 
-fn finish(args: &train::Args, root: &Path, seeds: &[u64], found: &[(&Point, Vec<Vec<Line>>)]) -> Outcome {
+fn finish(args: &train::Args, root: &Path, seeds: &[u64], found: &[Group]) -> Outcome {
     let name = |point: &Point| if point.name.is_empty() { "all".to_owned() } else { point.name.clone() };
-    let curves: Vec<Curve> = found.iter().map(|(point, runs)| Curve::of_group(&name(point), runs)).collect();
+    let curves: Vec<Curve> = found.iter().map(|it| Curve::of_group(&name(it.point), &it.runs)).collect();
     let picture = root.join("curves.svg");
-    plot::write(&picture, &curves)?;
+    let diverged: usize = found.iter().map(|it| it.diverged).sum();
+    if found.iter().any(|it| !it.runs.is_empty()) {
+        plot::write(&picture, &curves)?;
+    }
+    let code = if diverged == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) };
     let mut out = io::stdout();
     if args.format == Format::Json {
-        let estimate = |it: Option<Estimate>| it.map(|it| json!({ "mean": it.mean, "half_width": it.half_width }));
-        let one = |((point, runs), curve): (&(&Point, Vec<Vec<Line>>), &Curve)| {
-            json!({
-                "set": point.name,
-                "best": estimate(curve.best.map(|it| it.1)),
-                "last": estimate(curve.last),
-                "each_best": runs.iter().map(|it| curves::best_of(it).map(|it| it.test_accuracy)).collect::<Vec<_>>(),
-                "each_last": runs
-                    .iter()
-                    .map(|it| curves::tested(it).next_back().map(|it| it.test_accuracy))
-                    .collect::<Vec<_>>(),
-            })
-        };
-        let points: Vec<_> = found.iter().zip(&curves).map(one).collect();
+        let points: Vec<_> = found.iter().zip(&curves).map(|(group, curve)| as_json(group, curve)).collect();
         writeln!(out, "{}", json!({ "event": "sweep", "run": root, "seeds": seeds, "points": points }))?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(code);
     }
     let percent = |it: Option<Estimate>| it.map_or_else(|| "-".into(), |it| it.percent());
-    let rows: Vec<Vec<String>> = curves
-        .iter()
-        .map(|it| vec![it.name.clone(), seeds.len().to_string(), percent(it.best.map(|it| it.1)), percent(it.last)])
-        .collect();
+    let row = |(group, curve): (&Group, &Curve)| {
+        let runs = match group.diverged {
+            0 => group.runs.len().to_string(),
+            it => format!("{}, {it} diverged", group.runs.len()),
+        };
+        vec![curve.name.clone(), runs, percent(curve.best.map(|it| it.1)), percent(curve.last)]
+    };
+    let rows: Vec<Vec<String>> = found.iter().zip(&curves).map(row).collect();
     write!(out, "{}", table::render(&["setting", ">seeds", ">best", ">last"], &rows))?;
     if 1 < seeds.len() {
         writeln!(out, "test accuracy: mean over the seeds and its 95 % interval")?;
     }
     writeln!(out, "run           {}: a directory for each run, curves.svg", root.display())?;
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
+}
+
+fn as_json(group: &Group, curve: &Curve) -> serde_json::Value {
+    let estimate = |it: Option<Estimate>| it.map(|it| json!({ "mean": it.mean, "half_width": it.half_width }));
+    let each = |one: &dyn Fn(&[Line]) -> Option<Tested>| -> Vec<Option<f64>> {
+        group.runs.iter().map(|it| one(it).map(|it| it.test_accuracy)).collect()
+    };
+    json!({
+        "set": group.point.name,
+        "best": estimate(curve.best.map(|it| it.1)),
+        "last": estimate(curve.last),
+        "each_best": each(&curves::best_of),
+        "each_last": each(&|it| curves::tested(it).next_back()),
+        "diverged": group.diverged,
+    })
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::load::{self, Ready};
 use super::progress::Progress;
 use super::{stop, sweep};
 use serde_json::json;
-use sphc::train::{Manifest, Report, SourceText, TrainConfig, recipe_of, train};
+use sphc::train::{Manifest, Report, SourceText, TrainConfig, TrainError, recipe_of, train};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -54,11 +54,11 @@ pub(super) fn run(args: &Args) -> Outcome {
     }
     let run = args.run.clone().unwrap_or_else(|| new_run(&args.file));
     let (manifest, report) = one(args, &run)?;
-    finish(args, &run, &manifest, &report)
+    finish(args, &run, &manifest, &report?)
 }
 
-/// One training, in its run directory.
-pub(super) fn one(args: &Args, run: &Path) -> Result<(Manifest, Report), Failure> {
+/// One training, in its run directory, and what it came to.
+pub(super) fn one(args: &Args, run: &Path) -> Result<(Manifest, Result<Report, TrainError>), Failure> {
     device::check(&args.device)?;
     let ready = load::ready(&args.file, &args.set, &args.recipe, args.device.precision, !args.offline)?;
     let Ready { plan, precision, data, place, sources } = ready;
@@ -115,7 +115,7 @@ pub(super) fn one(args: &Args, run: &Path) -> Result<(Manifest, Report), Failure
     let mut progress = Progress::new(args.format);
     let report = train(&config, &mut session, data, &mut |event| progress.see(event));
     progress.finish();
-    Ok((config.manifest, report?))
+    Ok((config.manifest, report))
 }
 
 fn finish(args: &Args, run: &Path, manifest: &Manifest, report: &Report) -> Outcome {
