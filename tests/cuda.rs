@@ -302,6 +302,21 @@ fn what_is_missing_is_named_with_its_remedy() {
         ("cuda", ("SPHC_STANDIN_CAPABILITY", "7"), "compute capability 7.0"),
         ("cuda", ("SPHC_STANDIN_MEGABYTES", "3"), "enough for a batch of about"),
     ];
+    // Folders with a driver alone, and with one so old that it lacks most functions.
+    let (alone, ancient) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    std::fs::copy(stand_in().0.join("libcuda.so.1"), alone.path().join("libcuda.so.1")).unwrap();
+    let stub = ancient.path().join("stub.cpp");
+    std::fs::write(&stub, "extern \"C\" int cuInit(unsigned) { return 0; }").unwrap();
+    let mut built = Command::new("g++");
+    built.args(["-shared", "-fPIC", "-Wl,-soname,libcuda.so.1", "-o"]);
+    let built = built.arg(ancient.path().join("libcuda.so.1")).arg(&stub).status().unwrap();
+    assert!(built.success());
+    let cases = cases.into_iter().chain([
+        ("cuda", ("SPHC_CUDA_LIB", alone.path().to_str().unwrap()), "NVRTC, which compiles kernels, was not found"),
+        ("cuda", ("SPHC_CUDA_LIB", ancient.path().to_str().unwrap()), "the NVIDIA driver is too old"),
+        ("cuda", ("SPHC_STANDIN_NVRTC", "10"), "NVRTC 10.99 is too old"),
+        ("cuda", ("SPHC_STANDIN_VERSION", "12040"), "pip install nvidia-cuda-nvrtc-cu12"),
+    ]);
     for (device, variable, expected) in cases {
         let found = on(device, &[variable]);
         assert!(found.contains(expected) && !found.contains("panicked"), "{device} {variable:?}\n{found}");

@@ -6,6 +6,8 @@ pub(crate) mod case;
 #[cfg(feature = "cuda")]
 mod device;
 pub(crate) mod module;
+#[cfg(feature = "cuda")]
+mod sanitize;
 
 use case::{Case, Images, Numbers, conv, map, matmul, reduced, whole};
 use module::{Memory, Module, Stress};

@@ -87,7 +87,8 @@ losses() {
             rm -rf "$run"
             "$sphc" train models/digits.sph --run "$run" --iterations 4 --log-every 1 --evaluate-every 1000 \
                 --set "norm=$operator" ${quick:+--set widths=[4,6] --batch 4} --device "$device" \
-                $([ $precision = cpu ] || echo --precision $precision) >/dev/null || { bad=1; continue; }
+                $([ $precision = cpu ] || echo --precision $precision) >"$out/losses.log" 2>&1 ||
+                { cat "$out/losses.log"; bad=1; continue; }
             [ $precision = cpu ] && continue
             case $precision in f32) bound=1e-5 ;; tf32) bound=2e-3 ;; *) bound=2e-2 ;; esac
             paste <(loss_of "$out/run-cpu") <(loss_of "$run") | awk -v bound=$bound -v what="$operator $precision" '
@@ -138,7 +139,7 @@ if [ "$quick" ]; then
     run torch-spherenet9 30 torch spherenet9 cosine
 else
     run verify-digits 60 verify models/digits.sph
-    run losses 90 losses
+    run losses 150 losses
     run bench-spherenet9-bf16 60 bench models/spherenet9.sph bf16
     run torch-spherenet9 120 torch spherenet9 cosine
     run cases 240 cases_on_the_device

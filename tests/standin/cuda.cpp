@@ -220,6 +220,8 @@ Result cuModuleLoadData(void** to, const void* image) {
     uint64_t header[2];
     memcpy(header, image, sizeof header);
     if (header[0] != 0x5350484354414e44ull) return INVALID_IMAGE;
+    // A driver knows nothing of compilers that came after it.
+    if (setting("SPHC_STANDIN_VERSION", 13000) < 13000) return INVALID_IMAGE;
     const int file = memfd_create("module", 0);
     if (write(file, (const char*)image + sizeof header, header[1]) != (ssize_t)header[1]) return INVALID_IMAGE;
     void* library = dlopen(("/proc/self/fd/" + std::to_string(file)).c_str(), RTLD_NOW | RTLD_LOCAL);

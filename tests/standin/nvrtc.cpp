@@ -39,7 +39,10 @@ std::set<std::string> entries(const std::string& text) {
 
 extern "C" {
 
-int nvrtcVersion(int* major, int* minor) { return *major = 13, *minor = 99, 0; }
+int nvrtcVersion(int* major, int* minor) {
+    const char* other = getenv("SPHC_STANDIN_NVRTC");
+    return *major = other ? atoi(other) : 13, *minor = 99, 0;
+}
 int nvrtcCreateProgram(Program** to, const char* text, const char*, int, const char**, const char**) {
     *to = new Program{text, "", ""};
     return 0;

@@ -1,6 +1,6 @@
 //! NVRTC: finding it, compiling texts in parallel, keeping what it made on disk.
 
-use super::probe::Missing;
+use super::probe::{Missing, quietly};
 use cudarc::nvrtc::{result, sys};
 use sha2::{Digest, Sha256};
 use std::ffi::CString;
@@ -39,7 +39,7 @@ impl Compiler {
         if !unsafe { sys::is_culib_present() } {
             return Err(missing("NVRTC, which compiles kernels, was not found"));
         }
-        let version = catch_unwind(|| {
+        let version = quietly(|| {
             let (mut major, mut minor) = (0, 0);
             // SAFETY: writes two ints.
             unsafe { sys::nvrtcVersion(&mut major, &mut minor) }.result().map(|()| (major, minor))

@@ -104,7 +104,8 @@ impl CudaBackend {
         // Before kernels are compiled, which takes a while; smaller tiles may change it a little.
         enough(&layout)?;
         let architecture = format!("sm_{}{}", device.capability.0, device.capability.1);
-        let kernels = load::load(&plan.kernels, &generation, &context, (&compiler, &architecture), &name)?;
+        let kernels = load::load(&plan.kernels, &generation, &context, (&compiler, &architecture), &name);
+        let kernels = kernels.map_err(|it| blame_versions(it, compiler.version()))?;
         check_launches(&plan, &kernels).map_err(|cause| RuntimeError::Plan { cause })?;
         let layout = layout_of(&mut kernels.iter().map(|it| it.source.scratch))?;
         enough(&layout)?;
@@ -329,6 +330,21 @@ fn check_launches(plan: &Plan, kernels: &[Loaded]) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// A driver older than the compiler is the likely cause when kernels cannot be loaded.
+fn blame_versions(error: RuntimeError, compiler: (i32, i32)) -> RuntimeError {
+    match (error, probe::driver()) {
+        (RuntimeError::Device { device, cause, .. }, Ok(driver)) if driver.version.0 < compiler.0 => {
+            let ((major, minor), (newest, of)) = (compiler, driver.version);
+            let cause =
+                format!("{cause}: NVRTC is {major}.{minor}, and the driver knows CUDA up to {newest}.{of} only");
+            let remedy =
+                format!("install a newer driver, or NVRTC {newest}: `pip install nvidia-cuda-nvrtc-cu{newest}`");
+            RuntimeError::Device { device, cause, remedy }
+        }
+        (error, _) => error,
+    }
 }
 
 /// A failure of the driver that is no fault of the plan.

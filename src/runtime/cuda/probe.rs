@@ -2,7 +2,8 @@
 
 use super::compiler::{self, Compiler};
 use cudarc::driver::{result, sys};
-use std::panic::catch_unwind;
+use std::panic::{UnwindSafe, catch_unwind, set_hook, take_hook};
+use std::sync::{Mutex, PoisonError};
 
 /// A device, as its driver describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,11 +67,23 @@ pub(super) fn driver() -> Result<Driver, Missing> {
         return Err(missing("there is no NVIDIA driver (libcuda.so.1)".to_owned()));
     }
     // An old driver lacks symbols, which the bindings answer with a panic.
-    match catch_unwind(ask) {
+    match quietly(ask) {
         Ok(Ok(driver)) => Ok(driver),
         Ok(Err(cause)) => Err(missing(cause)),
         Err(_) => Err(missing("the NVIDIA driver is too old".to_owned())),
     }
+}
+
+/// Runs something that may panic because a library lacks a symbol, without a word on standard error.
+pub(super) fn quietly<T>(run: impl FnOnce() -> T + UnwindSafe) -> std::thread::Result<T> {
+    // There is one hook for all threads, so one of them at a time changes it.
+    static HOOK: Mutex<()> = Mutex::new(());
+    let _alone = HOOK.lock().unwrap_or_else(PoisonError::into_inner);
+    let usual = take_hook();
+    set_hook(Box::new(|_| {}));
+    let result = catch_unwind(run);
+    set_hook(usual);
+    result
 }
 
 fn ask() -> Result<Driver, String> {
