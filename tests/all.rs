@@ -4,6 +4,7 @@
 
 mod acceptance;
 mod agreement;
+mod checkpoints;
 mod cli;
 mod codes;
 mod cpu;
@@ -14,6 +15,8 @@ mod dumps;
 mod emulate;
 mod engines;
 mod events;
+#[cfg(unix)]
+mod faults;
 mod fetch;
 mod fusion;
 mod golden;
@@ -24,6 +27,8 @@ mod golden_recipe;
 mod gradients;
 mod hazards;
 mod heads;
+#[cfg(unix)]
+mod kill;
 mod layers;
 mod lower;
 mod machine;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
 
-const MODEL: &str = r#"
+pub(crate) const MODEL: &str = r#"
 model Tiny {
     input image: u8[8, 8, 1]
 
@@ -28,22 +28,22 @@ train {
 "#;
 
 /// A directory with `tiny.sph`, and the binary run in it.
-struct Place {
-    directory: TempDir,
+pub(crate) struct Place {
+    pub(crate) directory: TempDir,
 }
 
 impl Place {
-    fn new() -> Place {
+    pub(crate) fn new() -> Place {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("tiny.sph"), MODEL).unwrap();
         Place { directory }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    fn sphc(&self, words: &str) -> Output {
+    pub(crate) fn sphc(&self, words: &str) -> Output {
         Command::new(env!("CARGO_BIN_EXE_sphc"))
             .args(words.split_whitespace())
             .current_dir(self.directory.path())
@@ -52,7 +52,7 @@ impl Place {
             .unwrap()
     }
 
-    fn succeeds(&self, words: &str) -> String {
+    pub(crate) fn succeeds(&self, words: &str) -> String {
         let output = self.sphc(words);
         assert_eq!(output.status.code(), Some(0), "{words}\n{}", errors(&output));
         String::from_utf8(output.stdout).unwrap()
@@ -71,17 +71,17 @@ impl Place {
         assert!(!self.path("run").exists() && !self.path("runs").exists(), "`{words}` left something behind");
     }
 
-    fn final_checkpoint(&self, run: &str) -> Vec<u8> {
+    pub(crate) fn final_checkpoint(&self, run: &str) -> Vec<u8> {
         fs::read(self.path(run).join("checkpoints/step-00000012.safetensors")).unwrap()
     }
 }
 
-fn errors(output: &Output) -> String {
+pub(crate) fn errors(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// Metrics without the only thing that two equal runs differ in.
-fn metrics(run: &Path) -> Vec<String> {
+pub(crate) fn metrics(run: &Path) -> Vec<String> {
     let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
     text.lines().map(|it| it.split(",\"seconds\"").next().unwrap().to_owned()).collect()
 }
@@ -340,35 +340,6 @@ fn weights_of_a_run_are_evaluated_and_trained_further() {
     place.succeeds("plot first second -o both.svg");
     let svg = fs::read_to_string(place.path("both.svg")).unwrap();
     assert!(svg.contains("first: best") && svg.contains("second: best"));
-}
-
-#[cfg(unix)]
-#[test]
-fn an_interrupt_leaves_a_checkpoint_and_says_how_to_go_on() {
-    use std::process::Stdio;
-    let place = Place::new();
-    let training = Command::new(env!("CARGO_BIN_EXE_sphc"))
-        .args(["train", "tiny.sph", "--run", "long", "--iterations", "1000000"])
-        .current_dir(place.directory.path())
-        .stderr(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    // The first line of metrics shows that the loop runs.
-    let metrics = place.path("long/metrics.jsonl");
-    for _ in 0..600 {
-        if fs::metadata(&metrics).is_ok_and(|it| it.len() > 0) {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
-    let id = training.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
-    let output = training.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(130));
-    let text = errors(&output);
-    assert!(text.contains("go on with") && text.contains("--run long --resume"), "{text}");
-    assert_eq!(fs::read_dir(place.path("long/checkpoints")).unwrap().count(), 1);
 }
 
 #[test]

@@ -280,6 +280,30 @@ fn the_script_for_a_gpu_runs_on_the_stand_in() {
 }
 
 #[test]
+fn a_resumed_run_on_the_stand_in_equals_an_undisturbed_one() {
+    if !available() {
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let train = |name: &str, iterations: &str, more: &[&str]| {
+        let run = place.path().join(name);
+        let mut arguments = vec!["train", "models/digits.sph", "--device", "cuda", "--run", run.to_str().unwrap()];
+        arguments.extend(["--set", "widths=[4,6]", "--batch", "4", "--log-every", "1", "--iterations", iterations]);
+        arguments.extend(["--evaluate-every", "0"]);
+        arguments.extend(more);
+        let output = sphc(&arguments, &[]);
+        assert!(output.status.success(), "{}", text(&output));
+        run
+    };
+    let whole = train("whole", "4", &[]);
+    train("parts", "2", &[]);
+    let parts = train("parts", "4", &["--resume"]);
+    let last = "checkpoints/step-00000004.safetensors";
+    assert_eq!(std::fs::read(whole.join(last)).unwrap(), std::fs::read(parts.join(last)).unwrap());
+    assert_eq!(crate::cli::metrics(&whole), crate::cli::metrics(&parts));
+}
+
+#[test]
 fn what_is_missing_is_named_with_its_remedy() {
     if !available() {
         return;

@@ -6,7 +6,7 @@ use std::process::Command;
 
 /// A Python that has TensorBoard, if it can be installed here. CI sets `SPHC_REQUIRE_TENSORBOARD`, so that nothing
 /// is skipped there.
-fn python() -> Option<String> {
+pub(crate) fn python() -> Option<String> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tensorboard/setup.sh");
     let output = Command::new("sh").arg(script).output().unwrap();
     if output.status.success() {

@@ -20,7 +20,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("runtime", &["ir", "kernel", "plan"]),
     ("verify", &["ir", "shape", "autodiff", "interp", "fuse", "kernel", "plan", "runtime"]),
     ("data", &["ir"]),
-    ("train", &["ir", "plan", "pipeline", "runtime", "data"]),
+    ("train", &["ir", "plan", "pipeline", "runtime", "verify", "data"]),
 ];
 
 /// Third-party crates that have a home, and the folders or files it is made of.
@@ -31,7 +31,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("codespan_reporting", &["src/diag"]),
     ("clap", &["src/main.rs", "src/cli"]),
     ("indicatif", &["src/main.rs", "src/cli", "src/train"]),
-    ("ctrlc", &["src/main.rs", "src/cli", "src/train"]),
+    ("signal_hook", &["src/cli"]),
     ("serde_yaml", &["src/plan", "src/data", "src/train"]),
     ("gemm", &["src/runtime/cpu"]),
     ("rayon", &["src/runtime"]),

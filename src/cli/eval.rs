@@ -58,7 +58,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         confusion[labels[at] as usize][largest(scores)] += 1;
     })?;
     let Some(found) = found else {
-        return Ok(ExitCode::from(stop::STATUS));
+        return Ok(stop::status());
     };
     let mut out = io::stdout();
     if args.format == Format::Json {

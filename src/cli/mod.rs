@@ -1,7 +1,8 @@
 //! The command line: one file per command, and what they share.
 //!
 //! Results go to standard output, everything else to standard error. Exit status: 0, 1 for a failure
-//! that a user can see, 2 for a wrong command line, 130 after Ctrl-C.
+//! that a user can see, 2 for a wrong command line, 130 after Ctrl-C,
+//! 143 after SIGTERM.
 
 mod args;
 mod bench;
@@ -18,6 +19,7 @@ mod load;
 mod plot;
 mod predict;
 mod progress;
+mod replay;
 mod show;
 mod stop;
 mod sweep;

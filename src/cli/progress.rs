@@ -63,7 +63,7 @@ impl Progress {
                 self.accuracy += share * (losses.accuracy - self.accuracy);
             }
             Event::Tested(it) => self.tested = Some(it.test_accuracy),
-            Event::Checkpoint { .. } => {}
+            Event::Searching { .. } | Event::Checkpoint { .. } => {}
         }
         self.show(event);
     }
@@ -82,6 +82,7 @@ impl Progress {
                     bar.set_message(status);
                 }
                 Event::Tested(_) => bar.set_message(status),
+                Event::Searching { from, to } => bar.println(searching(from, to)),
                 Event::Started { .. } | Event::Checkpoint { .. } => {}
             },
             View::Lines { last } => {
@@ -101,6 +102,7 @@ impl Progress {
                         100.0 * it.test_accuracy,
                         it.test_loss
                     ),
+                    Event::Searching { from, to } => searching(from, to),
                     Event::Checkpoint { step, path } => {
                         format!("iteration {step:>6}/{}  checkpoint {}", self.iterations, path.display())
                     }
@@ -132,12 +134,17 @@ impl Progress {
     }
 }
 
+fn searching(from: u64, to: u64) -> String {
+    format!("a number is no longer finite: repeating iterations {from} to {to} to find out where that began")
+}
+
 fn as_json(event: Event) -> Option<String> {
     let (name, body) = match event {
         Event::Started { step, training } => ("started", json!({ "iteration": step, "training": training })),
         Event::Step { logged: false, .. } => return None,
         Event::Step { losses, logged: true } => ("step", json!(losses)),
         Event::Tested(it) => ("tested", json!(it)),
+        Event::Searching { from, to } => ("searching", json!({ "from": from, "to": to })),
         Event::Checkpoint { step, path } => ("checkpoint", json!({ "iteration": step, "path": path })),
     };
     let mut object = json!({ "event": name });

@@ -1,28 +1,59 @@
-//! Ctrl-C: the first asks to finish the step, the second ends the process at once.
+//! Ctrl-C, and the termination signal of schedulers: the first asks to finish the step, the second ends
+//! the process at once.
 
+use signal_hook::consts::{SIGINT, SIGTERM};
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicI32, Ordering};
 
-static ASKED: AtomicBool = AtomicBool::new(false);
+/// The signal that came; 0 before.
+static SIGNAL: AtomicI32 = AtomicI32::new(0);
 
-/// The exit status after Ctrl-C.
-pub(super) const STATUS: u8 = 130;
-
-/// Listens for Ctrl-C, and for the termination signal of schedulers.
+/// Listens for the signals.
 pub(super) fn listen() {
-    let handled = ctrlc::set_handler(|| {
-        if ASKED.swap(true, Ordering::SeqCst) {
-            std::process::exit(i32::from(STATUS));
-        }
-        let _ = writeln!(io::stderr(), "\nstopping after this step; once more stops at once");
-    });
-    // Without a handler Ctrl-C ends the process as ever.
-    if let Err(cause) = handled {
+    // Without a handler a signal ends the process as ever.
+    if let Err(cause) = handle() {
         let _ = writeln!(io::stderr(), "warning: Ctrl-C will stop without a checkpoint: {cause}");
     }
 }
 
-/// Whether Ctrl-C came.
+#[cfg(unix)]
+fn handle() -> io::Result<()> {
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
+    // Lives as long as the process.
+    std::thread::Builder::new().name("signals".into()).spawn(move || signals.forever().for_each(take))?;
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn handle() -> io::Result<()> {
+    for signal in [SIGINT, SIGTERM] {
+        // SAFETY: on Windows, the only other system, handlers run on a thread of their own.
+        let registered = unsafe { signal_hook::low_level::register(signal, move || take(signal)) };
+        registered?;
+    }
+    Ok(())
+}
+
+fn take(signal: i32) {
+    if SIGNAL.swap(signal, Ordering::SeqCst) != 0 {
+        std::process::exit(code(signal));
+    }
+    let _ = writeln!(io::stderr(), "\nstopping after this step; once more stops at once");
+}
+
+/// As shells have it: 130 after Ctrl-C, 143 after the termination signal.
+fn code(signal: i32) -> i32 {
+    128 + signal
+}
+
+/// Whether a signal came.
 pub(super) fn asked() -> bool {
-    ASKED.load(Ordering::SeqCst)
+    SIGNAL.load(Ordering::SeqCst) != 0
+}
+
+/// The exit status of a command that a signal stopped.
+pub(super) fn status() -> ExitCode {
+    // The two signals are small numbers.
+    ExitCode::from(code(SIGNAL.load(Ordering::SeqCst)) as u8)
 }

@@ -53,7 +53,7 @@ pub(super) fn run(args: &train::Args) -> Outcome {
                 Ok(report) if report.interrupted => {
                     let command = train::resume_command(&root);
                     let _ = writeln!(io::stderr(), "stopped in run {number} of {all}; go on with\n  {command}");
-                    return Ok(ExitCode::from(stop::STATUS));
+                    return Ok(stop::status());
                 }
                 Ok(_) => group.runs.push(read(&directory)?),
             }

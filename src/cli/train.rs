@@ -126,6 +126,8 @@ fn finish(args: &Args, run: &Path, manifest: &Manifest, report: &Report) -> Outc
             "last": report.last,
             "best": report.best,
             "seconds": report.seconds,
+            "times": report.times,
+            "waiting": report.times.waiting(),
             "run": run,
             "checkpoint": report.checkpoint,
         });
@@ -141,7 +143,7 @@ fn finish(args: &Args, run: &Path, manifest: &Manifest, report: &Report) -> Outc
     } else {
         writeln!(io::stdout(), "{}", summary(args, run, manifest, report))?;
     }
-    Ok(if report.interrupted { ExitCode::from(stop::STATUS) } else { ExitCode::SUCCESS })
+    Ok(if report.interrupted { stop::status() } else { ExitCode::SUCCESS })
 }
 
 fn summary(args: &Args, run: &Path, manifest: &Manifest, report: &Report) -> String {
@@ -165,6 +167,15 @@ fn summary(args: &Args, run: &Path, manifest: &Manifest, report: &Report) -> Str
             report.step, report.seconds, manifest.training.evaluate_every
         ));
     }
+    let times = &report.times;
+    let share = |part: f64| format!("{:.1} %", 100.0 * part / times.total.max(1e-9));
+    lines.push(format!(
+        "time          {} in steps, {} in tests, {} in checkpoints, {} waiting",
+        share(times.steps),
+        share(times.tests),
+        share(times.checkpoints),
+        share(times.waiting())
+    ));
     lines.push(format!(
         "run           {}: metrics.jsonl, TensorBoard events, curves.svg, config.yaml, checkpoints",
         run.display()

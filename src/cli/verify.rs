@@ -3,7 +3,7 @@
 use super::args::{self, Format, PrecisionArg, RecipeArgs, SetArgs, positive};
 use super::device::{self, DeviceArgs};
 use super::failure::Outcome;
-use super::{load, table};
+use super::{load, replay, table};
 use serde_json::json;
 use sphc::kernel::cuda::Arithmetic;
 use sphc::lower::DataInfo;
@@ -23,6 +23,10 @@ pub(super) struct Args {
     /// Leave the gradients out
     #[arg(long)]
     kernels_only: bool,
+    /// Instead of all that, repeat the step after this run's newest checkpoint and name the layer and line where a number
+    /// first becomes none
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["kernels_only", "set", "batch"])]
+    replay: Option<PathBuf>,
     #[command(flatten)]
     set: SetArgs,
     #[command(flatten)]
@@ -34,6 +38,9 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Outcome {
     device::check(&args.device)?;
+    if let Some(run) = &args.replay {
+        return replay::run(&args.file, run, &args.device, args.format);
+    }
     let recipe = RecipeArgs { batch: Some(args.batch), ..RecipeArgs::default() };
     let mut settings = args::settings(&args.set, &recipe);
     let usual = load::compile(&args.file, settings.clone(), args.device.precision)?;

@@ -29,11 +29,20 @@ impl Session {
             if matches!(buffer.kind, BufferKind::Param(_) | BufferKind::State(_)) {
                 session.names.insert(buffer.name.clone(), id);
             }
+        }
+        session.restart()?;
+        Ok(session)
+    }
+
+    /// Writes the initial values again.
+    pub fn restart(&mut self) -> Result<(), RuntimeError> {
+        let plan = self.plan.clone();
+        for (at, buffer) in plan.buffers.iter().enumerate() {
             if let Some(bytes) = initial(buffer, plan.seed, plan.precision) {
-                session.backend.write(id, &bytes)?;
+                self.backend.write(BufferId(at as u32), &bytes)?;
             }
         }
-        Ok(session)
+        Ok(())
     }
 
     /// Copies bytes to a buffer that comes from outside; a plan that does not use it ignores them.

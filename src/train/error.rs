@@ -40,10 +40,7 @@ pub enum TrainError {
         remedy: String,
     },
     /// A file could not be written, in the middle of it all.
-    #[error(
-        "cannot write `{}`: {cause}\n  free some space or repair the directory, then go on with `--resume --run {}`",
-        path.display(), run.display()
-    )]
+    #[error("cannot write `{}`: {cause}\n  {}", path.display(), after_failure(run))]
     Write {
         /// Which.
         path: PathBuf,
@@ -52,18 +49,48 @@ pub enum TrainError {
         /// Why.
         cause: std::io::Error,
     },
-    /// A loss that is no number.
-    #[error("the loss of iteration {iteration} is {loss} ({parts})\n  {remedy}")]
-    NonFinite {
-        /// Counted from 0.
-        iteration: u64,
-        /// NaN or an infinity.
-        loss: f64,
-        /// Its parts: `fit nan, reg 0.1, orth 0.2`.
-        parts: String,
-        /// What to do.
-        remedy: String,
+    /// The run directory was removed while the training ran. All that a run holds was written anew.
+    #[error(
+        "the run directory `{}` vanished at iteration {step}; it was made again with a checkpoint\n  \
+         find out what removed it, then go on with `--resume --run {0}`",
+        run.display()
+    )]
+    Vanished {
+        /// Where it was.
+        run: PathBuf,
+        /// Updates done.
+        step: u64,
     },
+    /// A loss or a parameter that is no number.
+    #[error(
+        "{what}\n  {cause}\n  lower the optimizer's rate or bound that value in the model; \
+         `{}` holds the state before iteration {step}, which `sphc verify FILE --replay {}` repeats",
+        run.join("checkpoints").join(super::run_dir::checkpoint_name(*step)).display(), run.display()
+    )]
+    NonFinite {
+        /// In which it was noticed, counted from 0.
+        iteration: u64,
+        /// What was noticed.
+        what: String,
+        /// Where it arose.
+        cause: String,
+        /// The run directory.
+        run: PathBuf,
+        /// In which it arose; there is a checkpoint of the state before.
+        step: u64,
+    },
+}
+
+/// What to do when a file of a run could not be written: it depends on what is kept.
+fn after_failure(run: &Path) -> String {
+    let repair = "free some space or repair the directory, then";
+    match super::checkpoints(run).first() {
+        Some((step, _)) => format!("{repair} go on from iteration {step} with `--resume --run {}`", run.display()),
+        None => format!(
+            "{repair} start anew: no checkpoint was kept (remove `{}`, or give another directory with `--run DIR`)",
+            run.display()
+        ),
+    }
 }
 
 impl TrainError {

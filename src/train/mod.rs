@@ -1,6 +1,7 @@
 //! Trains: runs a plan's phases over a data set, and keeps metrics, checkpoints and curves in a run
 //! directory from which a killed training goes on bit for bit.
 
+mod blame;
 pub mod curves;
 mod error;
 mod evaluate;
@@ -10,9 +11,10 @@ mod run_dir;
 mod trainer;
 pub mod weights;
 
+pub use blame::{Blame, Operand, blame, replay};
 pub use error::TrainError;
 pub use evaluate::{Evaluation, evaluate, predict};
-pub use run_dir::{Manifest, SourceText, checkpoints};
+pub use run_dir::{Manifest, SourceText, Started, checkpoints};
 pub use trainer::{fitting, train};
 
 use crate::data::{DataError, Dataset};
@@ -20,6 +22,7 @@ use crate::ir::Extern;
 use crate::plan::{Plan, Training};
 use crate::runtime::Session;
 use metrics::{Losses, Tested};
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -58,6 +61,13 @@ pub enum Event<'a> {
     },
     /// The test set was evaluated.
     Tested(&'a Tested),
+    /// A number was none: iterations are repeated to find out where it arose.
+    Searching {
+        /// The first of them.
+        from: u64,
+        /// The last of them.
+        to: u64,
+    },
     /// A checkpoint was written.
     Checkpoint {
         /// Updates done.
@@ -65,6 +75,26 @@ pub enum Event<'a> {
         /// Its file.
         path: &'a Path,
     },
+}
+
+/// Where the time of this process went, in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Times {
+    /// From the first step to the end.
+    pub total: f64,
+    /// Steps, until their losses were known. A batch is gathered from memory by the step itself.
+    pub steps: f64,
+    /// Evaluations.
+    pub tests: f64,
+    /// Writing checkpoints.
+    pub checkpoints: f64,
+}
+
+impl Times {
+    /// Between steps, when nothing of the above went on: time that the device waits for this program.
+    pub fn waiting(&self) -> f64 {
+        (self.total - self.steps - self.tests - self.checkpoints).max(0.0)
+    }
 }
 
 /// What a training came to.
@@ -80,6 +110,8 @@ pub struct Report {
     pub best: Option<Tested>,
     /// Time spent, over all resumed parts.
     pub seconds: f64,
+    /// Where the time went, of this process.
+    pub times: Times,
     /// The newest checkpoint.
     pub checkpoint: Option<PathBuf>,
 }

@@ -50,6 +50,39 @@ pub struct SourceText {
     pub text: String,
 }
 
+/// What a run was started with, as far as it decides the numbers of its steps.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Started {
+    /// `--set`, in order.
+    pub set: Vec<String>,
+    /// Of initial values, shuffling and augmentation.
+    pub seed: u64,
+    /// Whether `--no-shuffle` was given.
+    pub no_shuffle: bool,
+    /// Whether `--no-augment` was given.
+    pub no_augment: bool,
+    /// Where the data set was read from.
+    pub data: String,
+    /// Arithmetic.
+    pub precision: Precision,
+    /// The recipe's numbers.
+    pub training: Training,
+}
+
+impl Started {
+    /// Reads a run's `config.yaml`.
+    pub fn read(run: &Path) -> Result<Started, TrainError> {
+        let path = run.join("config.yaml");
+        let fail = |cause: String| TrainError::RunDirectory {
+            path: run.into(),
+            cause: format!("`config.yaml` cannot be read: {cause}"),
+            remedy: "give the directory of a run that `sphc train` made".into(),
+        };
+        let text = fs::read_to_string(path).map_err(|it| fail(it.to_string()))?;
+        serde_yaml::from_str(&text).map_err(|it| fail(it.to_string()))
+    }
+}
+
 /// A directory that this process may write to, for as long as this value lives.
 #[derive(Debug)]
 pub(super) struct RunDir {
@@ -58,6 +91,7 @@ pub(super) struct RunDir {
 }
 
 const UNFINISHED: &str = ".unfinished-";
+const LOCK: &str = ".lock";
 
 impl RunDir {
     /// Makes a directory for a new run, or takes an existing one for `resume`.
@@ -80,7 +114,7 @@ impl RunDir {
             .create(true)
             .truncate(false)
             .write(true)
-            .open(path.join(".lock"))
+            .open(path.join(LOCK))
             .map_err(|it| fail(it.to_string(), elsewhere))?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -106,6 +140,21 @@ impl RunDir {
                 }
             }
         }
+    }
+
+    /// Whether it is still where it was.
+    pub(super) fn is_there(&self) -> bool {
+        self.checkpoints().is_dir() && self.metrics().is_file()
+    }
+
+    /// Makes what is missing of it.
+    pub(super) fn make_again(&mut self) -> Result<(), TrainError> {
+        let path = self.path.clone();
+        if !path.join(LOCK).exists() {
+            *self = RunDir::open(&path, true)?;
+        }
+        let fail = |it: io::Error| TrainError::write(&path, &self.checkpoints(), it);
+        fs::create_dir_all(self.checkpoints()).map_err(fail)
     }
 
     pub(super) fn checkpoints(&self) -> PathBuf {

@@ -1,9 +1,12 @@
 //! The loop.
 
+use super::blame::{Blame, blame};
 use super::metrics::{self, Line, Log, Losses, Tested};
 use super::run_dir::{RunDir, checkpoint_name};
 use super::weights::{self, Need, Weights};
-use super::{Event, Report, TrainConfig, TrainError, bind, check_data, checkpoints, curves, evaluate, recipe_of};
+use super::{
+    Event, Report, Times, TrainConfig, TrainError, bind, check_data, checkpoints, curves, evaluate, recipe_of,
+};
 use crate::data::Dataset;
 use crate::ir::Phase;
 use crate::plan::{Plan, Training};
@@ -50,6 +53,7 @@ pub fn train(
         begun: Instant::now(),
         seconds_before: seconds.unwrap_or(0.0),
         checkpoint: start.checkpoint,
+        times: Times::default(),
     }
     .run()
 }
@@ -151,6 +155,7 @@ struct Trainer<'a> {
     begun: Instant,
     seconds_before: f64,
     checkpoint: Option<(u64, PathBuf)>,
+    times: Times,
 }
 
 impl Trainer<'_> {
@@ -166,6 +171,7 @@ impl Trainer<'_> {
             }
         }
         self.write_checkpoint()?;
+        self.times.total = self.begun.elapsed().as_secs_f64();
         self.draw()?;
         Ok(self.report())
     }
@@ -175,13 +181,23 @@ impl Trainer<'_> {
     }
 
     fn one_step(&mut self) -> Result<(), TrainError> {
+        let begun = Instant::now();
+        self.update(true)?;
+        self.times.steps += begun.elapsed().as_secs_f64();
+        self.take_losses(false)
+    }
+
+    /// A step with its projections; its losses are asked for in between, as each phase overwrites the results of another.
+    fn update(&mut self, with_losses: bool) -> Result<(), TrainError> {
         self.session.run(Phase::Step)?;
-        self.session.request(Phase::Step, &LOSSES)?;
+        if with_losses {
+            self.session.request(Phase::Step, &LOSSES)?;
+        }
         self.step += 1;
         if is_due(self.step, self.training.project_every) {
             self.session.run(Phase::Project)?;
         }
-        self.take_losses(false)
+        Ok(())
     }
 
     /// Takes the losses that have arrived: those of a device at work come a few steps later, so that it need not wait.
@@ -189,7 +205,10 @@ impl Trainer<'_> {
     fn take_losses(&mut self, all: bool) -> Result<(), TrainError> {
         loop {
             let waiting = self.session.requested() as u64;
-            let Some(found) = self.session.collect(all || AHEAD < waiting)? else { return Ok(()) };
+            let begun = Instant::now();
+            let found = self.session.collect(all || AHEAD < waiting)?;
+            self.times.steps += begun.elapsed().as_secs_f64();
+            let Some(found) = found else { return Ok(()) };
             let &[fit, reg, orth, loss, accuracy, rate] = &found[..] else {
                 unreachable!("a step has as many losses as were asked for");
             };
@@ -204,22 +223,65 @@ impl Trainer<'_> {
             }
             (self.see)(Event::Step { losses: &losses, logged });
             if !is_finite {
-                return Err(self.non_finite(&losses));
+                let parts = format!("fit {fit}, reg {reg}, orth {orth}");
+                return Err(
+                    self.non_finite(iteration, format!("the loss of iteration {iteration} is {loss} ({parts})"))
+                );
             }
         }
     }
 
-    fn non_finite(&self, losses: &Losses) -> TrainError {
-        let back = match &self.checkpoint {
-            Some((step, path)) => format!("the state after {step} iterations is in `{}`", path.display()),
-            None => "no checkpoint was written yet".into(),
-        };
-        TrainError::NonFinite {
-            iteration: losses.iteration,
-            loss: losses.loss,
-            parts: format!("fit {}, reg {}, orth {}", losses.fit, losses.reg, losses.orth),
-            remedy: format!("lower the optimizer's rate, or look at `--log-every 1` before that iteration; {back}"),
+    /// Why the run cannot go on, with the state from before left as a checkpoint. `what` became no number in or before
+    /// iteration `iteration`.
+    fn non_finite(&mut self, iteration: u64, what: String) -> TrainError {
+        match self.look_for_cause(iteration) {
+            Ok((step, found)) => TrainError::NonFinite {
+                iteration,
+                what,
+                cause: match found {
+                    Some(it) => format!("in iteration {step}, {it}"),
+                    None => {
+                        "repeating the iteration on the CPU gives finite numbers: it is this device's arithmetic".into()
+                    }
+                },
+                run: self.run.path.clone(),
+                step,
+            },
+            Err(error) => error,
         }
+    }
+
+    /// Goes back to the iteration that made the first number that is none; writes a checkpoint of the state before it.
+    fn look_for_cause(&mut self, iteration: u64) -> Result<(u64, Option<Blame>), TrainError> {
+        while self.session.collect(true)?.is_some() {}
+        // The cause of a loss may be the update of the iteration before.
+        let early = iteration.saturating_sub(1);
+        let all = checkpoints(&self.run.path);
+        let from = all.iter().find(|it| it.0 <= early).or_else(|| all.iter().find(|it| it.0 <= iteration));
+        match from {
+            Some((step, path)) => {
+                fitting(path, &self.session.plan, Need::Resume)?.load(self.session, Need::Resume)?;
+                self.step = *step;
+            }
+            None => {
+                self.session.restart()?;
+                if let Some(path) = &self.config.init {
+                    fitting(path, &self.session.plan, Need::Start)?.load(self.session, Need::Start)?;
+                }
+                self.step = 0;
+            }
+        }
+        (self.see)(Event::Searching { from: self.step, to: iteration });
+        while self.step < early {
+            self.update(false)?;
+        }
+        let mut found = blame(self.session)?;
+        if found.is_none() && self.step < iteration {
+            self.update(false)?;
+            found = blame(self.session)?;
+        }
+        self.save()?;
+        Ok((self.step, found))
     }
 
     fn push(&mut self, line: Line) -> Result<(), TrainError> {
@@ -237,7 +299,10 @@ impl Trainer<'_> {
             return Ok(());
         }
         self.take_losses(true)?;
-        if let Some(found) = evaluate(self.session, self.config.stop, &mut |_, _| {})? {
+        let begun = Instant::now();
+        let found = evaluate(self.session, self.config.stop, &mut |_, _| {})?;
+        self.times.tests += begun.elapsed().as_secs_f64();
+        if let Some(found) = found {
             let tested = Tested { iteration: step, test_loss: found.loss, test_accuracy: found.accuracy };
             self.push(Line::Tested(tested))?;
             (self.see)(Event::Tested(&tested));
@@ -250,6 +315,22 @@ impl Trainer<'_> {
             return Ok(());
         }
         self.take_losses(true)?;
+        let begun = Instant::now();
+        // A checkpoint that cannot be gone on from must not take the place of one that can.
+        if let Some(name) = weights::non_finite(self.session)? {
+            let what = format!("after {} iterations `{name}` holds what is no finite number", self.step);
+            return Err(self.non_finite(self.step, what));
+        }
+        if !self.run.is_there() {
+            return Err(self.restore());
+        }
+        self.save()?;
+        self.times.checkpoints += begun.elapsed().as_secs_f64();
+        Ok(())
+    }
+
+    /// Writes a checkpoint.
+    fn save(&mut self) -> Result<(), TrainError> {
         // Metrics first: whatever a checkpoint covers is also on the disk.
         self.log.sync().map_err(|it| TrainError::write(&self.run.path, &self.run.metrics(), it))?;
         let path = self.run.checkpoints().join(checkpoint_name(self.step));
@@ -257,6 +338,22 @@ impl Trainer<'_> {
         (self.see)(Event::Checkpoint { step: self.step, path: &path });
         self.checkpoint = Some((self.step, path));
         Ok(())
+    }
+
+    /// Makes a run directory that vanished again, from what is in memory.
+    fn restore(&mut self) -> TrainError {
+        let mut again = || {
+            self.run.make_again()?;
+            self.run.write_manifest(&self.config.manifest, false)?;
+            let metrics = self.run.metrics();
+            self.log =
+                Log::start(&metrics, &self.lines).map_err(|it| TrainError::write(&self.run.path, &metrics, it))?;
+            self.save()
+        };
+        match again() {
+            Ok(()) => TrainError::Vanished { run: self.run.path.clone(), step: self.step },
+            Err(error) => error,
+        }
     }
 
     fn draw(&self) -> Result<(), TrainError> {
@@ -275,6 +372,7 @@ impl Trainer<'_> {
             last: tested().next_back(),
             best: tested().reduce(|a, b| if b.test_accuracy > a.test_accuracy { b } else { a }),
             seconds: self.seconds(),
+            times: self.times,
             checkpoint: self.checkpoint.clone().map(|it| it.1),
         }
     }

@@ -78,6 +78,10 @@ impl Weights {
         {
             return Err("it is damaged: its contents do not have the checksum in its header".into());
         }
+        // Files of other programs say nothing of this.
+        if let Some(version) = metadata.get("sphc_format").filter(|it| *it != FORMAT) {
+            return Err(format!("it has format {version}, and this version of sphc reads format {FORMAT}"));
+        }
         let mut tensors = BTreeMap::new();
         for name in header.offset_keys() {
             let Some(info) = header.info(&name) else { continue };
@@ -95,6 +99,11 @@ impl Weights {
     pub fn values(&self, name: &str) -> Option<Vec<f64>> {
         let tensor = self.tensors.get(name)?;
         decode(tensor.dtype, &self.bytes[tensor.range.clone()])
+    }
+
+    /// Names and extents of all tensors.
+    pub fn shapes(&self) -> BTreeMap<&str, &[usize]> {
+        self.tensors.iter().map(|(name, it)| (name.as_str(), &it.shape[..])).collect()
     }
 
     /// Everything that keeps these weights from being used for `plan`, one line each.
@@ -200,6 +209,22 @@ pub fn write(session: &Session, step: u64, out: &mut dyn Write) -> io::Result<()
         out.write_all(&session.bytes(&buffer.name).map_err(io::Error::other)?)?;
     }
     Ok(())
+}
+
+/// A parameter or state that holds what is no finite number.
+pub(super) fn non_finite(session: &Session) -> Result<Option<String>, RuntimeError> {
+    for buffer in kept(&session.plan) {
+        let bytes = session.bytes(&buffer.name)?;
+        let is_finite = match (buffer.dtype, session.plan.precision) {
+            (DType::Real, Precision::F32) => bytes.as_chunks().0.iter().all(|it| f32::from_ne_bytes(*it).is_finite()),
+            (DType::Real, Precision::F64) => bytes.as_chunks().0.iter().all(|it| f64::from_ne_bytes(*it).is_finite()),
+            (DType::Int | DType::U8, _) => true,
+        };
+        if !is_finite {
+            return Ok(Some(buffer.name.clone()));
+        }
+    }
+    Ok(None)
 }
 
 /// Lower-case hexadecimal.

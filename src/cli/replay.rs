@@ -1,0 +1,47 @@
+//! `sphc verify FILE --replay RUN`: the step after a run's newest checkpoint once more, launch by launch.
+
+use super::args::{Format, PrecisionArg, RecipeArgs, SetArgs};
+use super::device::{self, DeviceArgs};
+use super::failure::Outcome;
+use super::load::{self, Ready};
+use serde_json::json;
+use sphc::train::{self, Started, replay};
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Repeats the step with what the run was started with; fails when a number is none.
+pub(super) fn run(file: &Path, run: &Path, device: &DeviceArgs, format: Format) -> Outcome {
+    let started = Started::read(run)?;
+    let set = started.set.iter().filter_map(|it| it.split_once('='));
+    let set = SetArgs { set: set.map(|(name, value)| (name.to_owned(), value.to_owned())).collect() };
+    let embedded = started.data == "embedded";
+    let recipe = RecipeArgs {
+        data: Some(if embedded { started.training.data.clone() } else { started.data.clone() }),
+        batch: Some(started.training.batch as u64),
+        seed: Some(started.seed),
+        no_shuffle: started.no_shuffle,
+        no_augment: started.no_augment,
+        ..RecipeArgs::default()
+    };
+    let precision = device.precision.unwrap_or(PrecisionArg::of_plan(started.precision));
+    let Ready { plan, precision, data, .. } = load::ready(file, &set, &recipe, Some(precision), false)?;
+    train::check_data(&plan, &data)?;
+    let (mut session, _) = device::open(device, precision, plan)?;
+    train::bind(&mut session, data)?;
+    let (step, found) = replay(&mut session, run)?;
+    if format == Format::Json {
+        let cause = found.as_ref().map(ToString::to_string);
+        writeln!(
+            io::stdout(),
+            "{}",
+            json!({ "check": "replay", "iteration": step, "passed": found.is_none(), "cause": cause })
+        )?;
+    } else {
+        match &found {
+            Some(it) => writeln!(io::stdout(), "iteration {step}: {it}")?,
+            None => writeln!(io::stdout(), "iteration {step}: all numbers are finite")?,
+        }
+    }
+    Ok(if found.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
