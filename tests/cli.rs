@@ -265,6 +265,39 @@ fn show_tells_what_the_text_says_of_itself() {
 }
 
 #[test]
+fn diff_tells_what_differs_and_nothing_else() {
+    let place = Place::new();
+    assert_eq!(place.succeeds("diff tiny.sph tiny.sph"), "no difference in layers, recipe and cost\n");
+    let other = MODEL
+        .replace("sphere_conv(4, operator: cosine)", "sphere_conv(6, operator: linear)")
+        .replace("batch      16", "batch      32")
+        .replace("on filters", "on filters, gamma")
+        .replace("x = max_pool(x, 4)", "x = max_pool(x, 4) as \"pool\"")
+        .replace("evaluate   every 5", "project    normalize filters every 3");
+    fs::write(place.path("other.sph"), other).unwrap();
+    let found = place.succeeds("diff tiny.sph other.sph");
+    let rows: Vec<Vec<&str>> =
+        found.lines().map(|it| it.split("  ").map(str::trim).filter(|it| !it.is_empty()).collect()).collect();
+    for row in [
+        ["first", "sphere_conv 3x3, cosine -> 8x8x4, 36 parameters", "sphere_conv 3x3, linear -> 8x8x6, 54 parameters"],
+        ["max_pool_0", "max_pool 4x4 -> 2x2x4", "-"],
+        ["pool", "-", "max_pool 4x4 -> 2x2x6"],
+        ["batch", "16", "32"],
+        ["evaluate", "every 5", "at the end"],
+        ["penalty", "l2(5e-4) on filters (2 tensors)", "l2(5e-4) on filters, gamma (3 tensors)"],
+        ["project", "-", "normalize filters every 3 (2 tensors)"],
+        ["parameters", "204", "306"],
+    ] {
+        assert!(rows.contains(&row.to_vec()), "{row:?}\n{found}");
+    }
+    assert!(!found.contains("iterations") && !found.contains("seed"), "{found}");
+    fs::write(place.path("set.sph"), format!("param n = 4\n{}", MODEL.replace("sphere_conv(4", "sphere_conv(n")))
+        .unwrap();
+    let found = place.succeeds("diff set.sph set.sph --set-b n=8");
+    assert!(found.contains("-> 8x8x4, 36 parameters") && found.contains("-> 8x8x8, 72 parameters"), "{found}");
+}
+
+#[test]
 fn show_has_layers_totals_and_memory() {
     let place = Place::new();
     let text = place.succeeds("show tiny.sph");

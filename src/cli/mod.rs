@@ -10,6 +10,7 @@ mod check;
 mod compile;
 mod data;
 mod device;
+mod diff;
 mod doctor;
 mod eval;
 mod explain;
@@ -48,6 +49,8 @@ enum Command {
     Fmt(fmt::Args),
     /// Show layers, parameters, cost and memory of a model
     Show(show::Args),
+    /// Tell what differs between two models or two settings of one
+    Diff(diff::Args),
     /// Compile to an executable plan, or print a stage
     Compile(compile::Args),
     /// Train a model
@@ -75,6 +78,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Fmt(args) => fmt::run(&args),
         Command::Show(args) => show::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Compile(args) => compile::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),

@@ -45,11 +45,11 @@ enum View {
 }
 
 /// What is shown of a layer.
-struct Row {
-    path: String,
-    kind: String,
-    shape: Vec<usize>,
-    parameters: usize,
+pub(super) struct Row {
+    pub(super) path: String,
+    pub(super) kind: String,
+    pub(super) shape: Vec<usize>,
+    pub(super) parameters: usize,
     /// Of evaluating one example.
     flops: u64,
     /// Of its result in training, for one batch.
@@ -74,7 +74,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn rows(model: &Model) -> Vec<Row> {
+pub(super) fn rows(model: &Model) -> Vec<Row> {
     let graph = model.compiled.training.graph();
     let fused = &model.compiled.fused;
     let batch = model.compiled.plan.training.as_ref().map_or(1, |it| it.batch);
@@ -97,7 +97,7 @@ fn rows(model: &Model) -> Vec<Row> {
     res
 }
 
-fn shape(dims: &[usize]) -> String {
+pub(super) fn shape(dims: &[usize]) -> String {
     dims.iter().map(ToString::to_string).collect::<Vec<_>>().join("x")
 }
 
@@ -226,7 +226,7 @@ fn as_dot(graph: &Graph, rows: &[Row]) -> String {
 }
 
 /// What training with the plan on this machine's CPU takes, all of the process included.
-fn memory(plan: &Plan) -> Memory {
+pub(super) fn memory(plan: &Plan) -> Memory {
     Memory { workspace: runtime::cpu::workspace(plan, None), program: resident(), ..plan.memory() }
 }
 

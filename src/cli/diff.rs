@@ -1,0 +1,162 @@
+//! `sphc diff`: what differs between two experiments, or between two settings of one.
+
+use super::args::{self, RecipeArgs, SetArgs};
+use super::failure::Outcome;
+use super::load::{self, Model};
+use super::show::{self, Row};
+use super::table;
+use sphc::diag::Span;
+use sphc::ir::{Optimizer, ParamId, Phase, Recipe, Schedule};
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The first model file (.sph)
+    a: PathBuf,
+    /// The second one; may be the same file with other settings
+    b: PathBuf,
+    #[command(flatten)]
+    set: SetArgs,
+    /// Set a `param` of the first file only
+    #[arg(long, value_name = "NAME=VALUE", value_parser = args::parse_set)]
+    set_a: Vec<(String, String)>,
+    /// Set a `param` of the second file only
+    #[arg(long, value_name = "NAME=VALUE", value_parser = args::parse_set)]
+    set_b: Vec<(String, String)>,
+}
+
+pub(super) fn run(args: &Args) -> Outcome {
+    let load = |path: &PathBuf, own: &[(String, String)]| {
+        let set = SetArgs { set: [&args.set.set, own].concat() };
+        load::compile(path, args::settings(&set, &RecipeArgs::default()), None)
+    };
+    let (a, b) = (load(&args.a, &args.set_a)?, load(&args.b, &args.set_b)?);
+    io::stdout().write_all(text(&a, &b).as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A table for layers, recipe and totals, each with what differs; a line if nothing does.
+fn text(a: &Model, b: &Model) -> String {
+    let parts = [
+        ("layer", layers(&show::rows(a), &show::rows(b))),
+        ("recipe", differing(&recipe(a), &recipe(b))),
+        ("total", differing(&totals(a), &totals(b))),
+    ];
+    let mut res = String::new();
+    for (name, rows) in parts.iter().filter(|it| !it.1.is_empty()) {
+        let separator = if res.is_empty() { "" } else { "\n" };
+        let _ = write!(res, "{separator}{}", table::render(&[name, "A", "B"], rows));
+    }
+    if res.is_empty() { "no difference in layers, recipe and cost\n".to_owned() } else { res }
+}
+
+/// Layers of one name that are not the same, and those that only one has, in the order of the first model.
+fn layers(a: &[Row], b: &[Row]) -> Vec<Vec<String>> {
+    let find = |rows: &[Row], path: &str| rows.iter().find(|it| it.path == path).map(about);
+    let of_a = a.iter().map(|it| (&it.path, Some(about(it)), find(b, &it.path)));
+    let of_b = b.iter().filter(|it| find(a, &it.path).is_none()).map(|it| (&it.path, None, Some(about(it))));
+    of_a.chain(of_b).filter(|it| it.1 != it.2).map(|(path, a, b)| row(path, a, b)).collect()
+}
+
+fn about(row: &Row) -> String {
+    let mut res = format!("{} -> {}", row.kind, show::shape(&row.shape));
+    if row.parameters != 0 {
+        let _ = write!(res, ", {} parameters", table::grouped(row.parameters as u64));
+    }
+    res
+}
+
+fn row(name: &str, a: Option<String>, b: Option<String>) -> Vec<String> {
+    let cell = |it: Option<String>| it.unwrap_or_else(|| "-".to_owned());
+    vec![name.to_owned(), cell(a), cell(b)]
+}
+
+/// Named facts, several of one name possible; what both have is left out.
+type Facts = Vec<(&'static str, String)>;
+
+fn differing(a: &Facts, b: &Facts) -> Vec<Vec<String>> {
+    let only =
+        |these: &Facts, others: &Facts| -> Facts { these.iter().filter(|it| !others.contains(it)).cloned().collect() };
+    let (of_a, mut of_b) = (only(a, b), only(b, a));
+    let mut rows = Vec::new();
+    for (name, text) in of_a {
+        let other = of_b.iter().position(|it| it.0 == name).map(|at| of_b.remove(at).1);
+        rows.push(row(name, Some(text), other));
+    }
+    rows.extend(of_b.into_iter().map(|(name, text)| row(name, None, Some(text))));
+    rows
+}
+
+fn recipe(model: &Model) -> Facts {
+    let graph = model.compiled.training.graph();
+    let Some(it) = &graph.recipe else { return vec![("recipe", "none".to_owned())] };
+    let every = |steps: u64| if steps == 0 { "at the end".to_owned() } else { format!("every {steps}") };
+    let mut facts = vec![
+        ("data", format!("{} ({} training, {} test images)", it.data, it.train_examples, it.test_examples)),
+        ("augment", augment(it)),
+        ("batch", it.batch.to_string()),
+        ("iterations", it.iterations.to_string()),
+        ("loss", format!("smoothing {}, floor {}", it.smoothing, it.floor)),
+        ("optimizer", optimizer(it.optimizer)),
+        ("schedule", schedule(&it.schedule)),
+        ("evaluate", every(it.evaluate_every)),
+        ("checkpoint", every(it.checkpoint_every)),
+        ("precision", it.precision.clone().unwrap_or_else(|| "f32".to_owned())),
+        ("seed", it.seed.to_string()),
+    ];
+    let entry = |span: Span, params: &[ParamId]| {
+        let text = model.checked.sources.slice(span).split_whitespace().collect::<Vec<_>>().join(" ");
+        let plural = if params.len() == 1 { "" } else { "s" };
+        // The key is the name of the row.
+        let text = text.split_once(' ').map_or(String::new(), |it| it.1.to_owned());
+        format!("{text} ({} tensor{plural})", params.len())
+    };
+    facts.extend(it.penalties.iter().map(|it| ("penalty", entry(it.span, &it.params))));
+    facts.extend(it.projections.iter().map(|it| ("project", entry(it.span, &it.params))));
+    facts
+}
+
+fn augment(recipe: &Recipe) -> String {
+    let flip = recipe.augment.flip.then(|| "flip_horizontal".to_owned());
+    let crop = (0 < recipe.augment.crop).then(|| format!("crop(pad: {})", recipe.augment.crop));
+    let parts: Vec<String> = flip.into_iter().chain(crop).collect();
+    if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
+}
+
+fn optimizer(optimizer: Optimizer) -> String {
+    match optimizer {
+        Optimizer::Adam { rate, beta1, beta2, epsilon } => {
+            format!("adam(rate: {rate}, beta1: {beta1}, beta2: {beta2}, epsilon: {epsilon:e})")
+        }
+        Optimizer::Sgd { rate, momentum } => format!("sgd(rate: {rate}, momentum: {momentum})"),
+    }
+}
+
+fn schedule(schedule: &Schedule) -> String {
+    match schedule {
+        Schedule::Constant => "constant".to_owned(),
+        Schedule::Cosine => "cosine".to_owned(),
+        Schedule::Step { at, factor } => format!("step(at: {at:?}, factor: {factor})"),
+    }
+}
+
+fn totals(model: &Model) -> Facts {
+    let plan = &model.compiled.plan;
+    let parameters: usize = model.compiled.training.graph().params.iter().map(|it| it.shape.len()).sum();
+    let batch = plan.training.as_ref().map_or(1, |it| it.batch);
+    let flops = |phase: Phase, of: f64| {
+        let groups = model.compiled.fused.phases.get(&phase);
+        let sum: u64 = groups.iter().flat_map(|it| it.iter()).map(|it| it.flops).sum();
+        format!("{}FLOPs", table::scaled(sum as f64 / of))
+    };
+    let mut facts =
+        vec![("parameters", table::grouped(parameters as u64)), ("an image", flops(Phase::Evaluate, batch as f64))];
+    if plan.training.is_some() {
+        facts.push(("a step", flops(Phase::Step, 1.0)));
+    }
+    facts.push(("memory", table::bytes(show::memory(plan).total())));
+    facts
+}
