@@ -1,6 +1,6 @@
 //! The steps of `data mnist |> pad(2) |> channels(3)`, by which the images of a data set fit a model.
 
-use super::recipe::options;
+use super::choices::options;
 use super::value::Value;
 use super::{DataInfo, Lowering};
 use crate::diag::{Code, Diagnostic, Span};

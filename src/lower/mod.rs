@@ -8,13 +8,14 @@
 //! 4. `recipe` reads what the model must know of the recipe: data (with `images`), batch, classes;
 //! 5. `eval` unfolds the model once into nodes for training and evaluation at the same time: a tensor
 //!    value holds both, which are one node until a layer tells them apart;
-//! 6. `recipe` reads the rest, `selector` its penalties on the parameters that are there now.
+//! 6. `recipe` reads the rest, `penalty` and `selector` what is said of the parameters that are there now.
 //!
 //! After a mistake a value is `Error`, and everything that depends on it is silent: one mistake, one
 //! report. How layers are named is described in `naming`.
 
 mod arith;
 mod call;
+mod choices;
 mod eval;
 mod hazard;
 pub mod images;
@@ -24,6 +25,7 @@ mod layers;
 mod naming;
 mod operator;
 mod params;
+mod penalty;
 mod recipe;
 mod resolve;
 mod selector;

@@ -5,11 +5,10 @@
 
 use super::call::Args;
 use super::items::suggest;
-use super::signature::{Signature, Slot};
 use super::value::{Ty, Value};
 use super::{DataInfo, Lowering, Output};
 use crate::diag::{Code, Diagnostic, Span};
-use crate::ir::{Augment, Mode, Op, Optimizer, Penalty, PenaltyKind, Projection, Recipe, Schedule, Shape};
+use crate::ir::{Augment, Mode, Op, Optimizer, Recipe, Schedule, Shape};
 use crate::syntax::ast::{self, ExprKind};
 use std::rc::Rc;
 
@@ -49,84 +48,6 @@ const PRECISIONS: &[&str] = &["f32", "tf32", "bf16", "f64"];
 pub(super) fn allowed(train: &ast::Train) -> Vec<Code> {
     let names = train.entries.iter().filter(|it| it.key.name == "allow").flat_map(|it| &it.values);
     names.filter_map(|it| if let ExprKind::Name(name) = &it.kind { Code::find(name) } else { None }).collect()
-}
-
-/// Name, type and default of an argument.
-type Argument<'t> = (&'t str, Ty, Option<&'t str>);
-
-fn choices(key: &'static str, list: &[(&str, &[Argument<'_>])]) -> Vec<Signature> {
-    list.iter()
-        .map(|(name, slots)| Signature {
-            what: key,
-            name: (*name).to_owned(),
-            slots: slots
-                .iter()
-                .map(|(name, ty, default)| Slot {
-                    name: (*name).to_owned(),
-                    ty: ty.clone(),
-                    default: default.map(str::to_owned),
-                })
-                .collect(),
-            header: None,
-        })
-        .collect()
-}
-
-pub(super) fn options(key: &str) -> Vec<Signature> {
-    match key {
-        "data" => choices(
-            "step",
-            &[
-                ("resize", &[("height", Ty::Int, None), ("width", Ty::Int, None)]),
-                ("pad", &[("pixels", Ty::Int, None)]),
-                ("channels", &[("count", Ty::Int, None)]),
-            ],
-        ),
-        "augment" => choices("augmentation", &[("flip_horizontal", &[]), ("crop", &[("pad", Ty::Int, None)])]),
-        "loss" => choices(
-            "loss",
-            &[("softmax_cross_entropy", &[("smoothing", Ty::Float, Some("0")), ("floor", Ty::Float, Some("0"))])],
-        ),
-        "penalty" => choices(
-            "penalty",
-            &[
-                ("l2", &[("coefficient", Ty::Float, None)]),
-                ("orthogonality", &[("coefficient", Ty::Float, None), ("normalized", Ty::Bool, Some("false"))]),
-                (
-                    "energy",
-                    &[
-                        ("coefficient", Ty::Float, None),
-                        ("s", Ty::Float, Some("2")),
-                        ("half_space", Ty::Bool, Some("false")),
-                    ],
-                ),
-            ],
-        ),
-        "project" => choices("projection", &[("normalize", &[])]),
-        "optimizer" => choices(
-            "optimizer",
-            &[
-                (
-                    "adam",
-                    &[
-                        ("rate", Ty::Float, Some("1e-3")),
-                        ("beta1", Ty::Float, Some("0.9")),
-                        ("beta2", Ty::Float, Some("0.999")),
-                        ("epsilon", Ty::Float, Some("1e-8")),
-                    ],
-                ),
-                ("sgd", &[("rate", Ty::Float, None), ("momentum", Ty::Float, Some("0"))]),
-            ],
-        ),
-        _ => choices(
-            "schedule",
-            &[
-                ("constant", &[]),
-                ("cosine", &[]),
-                ("step", &[("at", Ty::List(Box::new(Ty::Int)), None), ("factor", Ty::Float, Some("0.1"))]),
-            ],
-        ),
-    }
 }
 
 impl Lowering<'_> {
@@ -326,46 +247,6 @@ impl Lowering<'_> {
         }
     }
 
-    /// One of the things that can stand after a key, with its arguments.
-    fn choice(&mut self, key: &str, expr: &ast::Expr) -> Option<Args> {
-        let options = options(key);
-        let bare;
-        let call = match &expr.kind {
-            ExprKind::Call(call) if call.piped.is_none() => call,
-            ExprKind::Name(name) => {
-                let callee = ast::Ident { name: name.clone(), span: expr.span };
-                bare = ast::Call { callee, piped: None, args: Vec::new(), span: expr.span };
-                &bare
-            }
-            _ => {
-                let list: Vec<String> = options.iter().map(|it| format!("`{}`", it.text())).collect();
-                self.report(
-                    Diagnostic::new(Code::E0203, expr.span, format!("this is no value for `{key}`"))
-                        .label(format!("expected {}", list.join(" or "))),
-                );
-                return None;
-            }
-        };
-        self.chosen(&options, call)
-    }
-
-    /// The one that a call names.
-    pub(super) fn chosen(&mut self, options: &[Signature], call: &ast::Call) -> Option<Args> {
-        let name = call.callee.name.as_str();
-        let Some(signature) = options.iter().find(|it| it.name == name) else {
-            let list: Vec<String> = options.iter().map(|it| format!("`{}`", it.text())).collect();
-            let report =
-                Diagnostic::new(Code::E0203, call.callee.span, format!("unknown {} `{name}`", options[0].what))
-                    .label(format!("expected {}", list.join(" or ")));
-            let report = suggest(report, call.callee.span, name, options.iter().map(|it| it.name.as_str()));
-            self.report(report);
-            return None;
-        };
-        self.report_mismatches(signature, call);
-        let args = self.arguments(signature, call);
-        (!args.wrong()).then_some(args)
-    }
-
     fn augment(&mut self, entry: &ast::TrainEntry) -> Augment {
         let mut found = Augment::default();
         for value in &entry.values {
@@ -478,7 +359,7 @@ impl Lowering<'_> {
         });
     }
 
-    fn interval(&mut self, entry: &ast::TrainEntry) -> Option<u64> {
+    pub(super) fn interval(&mut self, entry: &ast::TrainEntry) -> Option<u64> {
         let every = entry.every.as_ref()?;
         self.whole_number(every, &format!("the interval of `{}`", entry.key.name), 1).map(|it| it as u64)
     }
@@ -503,96 +384,6 @@ impl Lowering<'_> {
             return None;
         }
         Some(Schedule::Step { at: at.into_iter().map(|it| it as u64).collect(), factor: factor? })
-    }
-
-    fn penalties(&mut self, train: &ast::Train) -> Vec<Penalty> {
-        let mut found = Vec::new();
-        for entry in train.entries.iter().filter(|it| it.key.name == "penalty") {
-            let args = entry.values.first().and_then(|it| self.choice("penalty", it));
-            let kind = args.as_ref().map_or(Some(PenaltyKind::L2), |it| self.penalty_kind(it));
-            let coefficient =
-                args.as_ref().and_then(|args| self.float(args, "coefficient", 0.0, |it| 0.0 <= it, "at least 0"));
-            let params = self.select(entry, args.as_ref().is_some_and(|it| it.name != "l2"));
-            if matches!(kind, Some(PenaltyKind::Orthogonality | PenaltyKind::NormalizedOrthogonality)) {
-                self.lint_orthogonality(train, entry, &params);
-            }
-            if let (Some(kind), Some(coefficient), false) = (kind, coefficient, params.is_empty()) {
-                found.push(Penalty { kind, coefficient, params, span: entry.span });
-            }
-        }
-        found
-    }
-
-    /// `None` after a mistake.
-    fn penalty_kind(&mut self, args: &Args) -> Option<PenaltyKind> {
-        let is_set = |name: &str| matches!(args.get(name), Some((Value::Bool(true), _)));
-        match args.name.as_str() {
-            "orthogonality" if is_set("normalized") => Some(PenaltyKind::NormalizedOrthogonality),
-            "orthogonality" => Some(PenaltyKind::Orthogonality),
-            "energy" => {
-                // Beyond, the energy of two equal filters leaves f32.
-                let power = self.float(args, "s", 2.0, |it| (0.0..=8.0).contains(&it), "between 0 and 8")?;
-                Some(PenaltyKind::Energy { power, half_space: is_set("half_space") })
-            }
-            _ => Some(PenaltyKind::L2),
-        }
-    }
-
-    fn projections(&mut self, train: &ast::Train) -> Vec<Projection> {
-        let mut found = Vec::new();
-        for entry in train.entries.iter().filter(|it| it.key.name == "project") {
-            let args = entry.values.first().and_then(|it| self.choice("project", it));
-            let every = match &entry.every {
-                Some(_) => self.interval(entry),
-                None => Some(1),
-            };
-            let params = self.select(entry, true);
-            if let (Some(_), Some(every), false) = (args, every, params.is_empty()) {
-                found.push(Projection { params, every, span: entry.span });
-            }
-        }
-        found
-    }
-
-    /// `N` filters of fewer than `N` numbers cannot all be orthogonal.
-    fn lint_orthogonality(&mut self, train: &ast::Train, entry: &ast::TrainEntry, params: &[crate::ir::ParamId]) {
-        if allowed(train).contains(&Code::W0303) || self.sink.has_errors() {
-            return;
-        }
-        let mut crowded: Vec<(String, Span, usize, [usize; 3])> = Vec::new();
-        for &id in params {
-            let param = self.graph.param(id);
-            if let &[kh, kw, cin, cout] = param.shape.dims()
-                && kh * kw * cin < cout
-            {
-                let span = self.graph.origin_of(param.origin).span;
-                crowded.push((param.layer.clone(), span, cout, [kh, kw, cin]));
-            }
-        }
-        let Some((first, ..)) = crowded.first() else { return };
-        let message = match crowded.len() {
-            1 => format!("the orthogonality penalty of `{first}` can never reach zero"),
-            n => format!("the orthogonality penalty of {n} layers can never reach zero"),
-        };
-        let mut report = Diagnostic::new(Code::W0303, entry.span, message)
-            .label("asks all filters of a layer to be orthogonal to each other");
-        for (layer, span, cout, [kh, kw, cin]) in crowded.iter().take(4) {
-            let d = kh * kw * cin;
-            if report.secondary.iter().all(|it| it.span != *span) {
-                report =
-                    report.also(*span, format!("`{layer}` has {cout} filters of {kh} * {kw} * {cin} = {d} numbers"));
-            }
-            report = report.note(format!(
-                "at most {d} vectors can be orthogonal in {d} dimensions: for `{layer}` the squared norm of W'W - I \
-                 stays at {cout} - {d} = {} or above",
-                cout - d
-            ));
-        }
-        self.report(
-            report
-                .help(format!("exclude the layer: `and layer != \"{first}\"`, or give it fewer filters"))
-                .help("the published SphereNet has it on every layer; `allow W0303` in the recipe silences this"),
-        );
     }
 
     /// The output as `[n, classes]`, and the head against the data set.

@@ -1,0 +1,130 @@
+//! The words of a recipe that take arguments: losses, penalties, optimizers, schedules, ...
+
+use super::Lowering;
+use super::call::Args;
+use super::items::suggest;
+use super::signature::{Signature, Slot};
+use super::value::Ty;
+use crate::diag::{Code, Diagnostic};
+use crate::syntax::ast::{self, ExprKind};
+
+/// Name, type and default of an argument.
+type Argument<'t> = (&'t str, Ty, Option<&'t str>);
+
+fn choices(key: &'static str, list: &[(&str, &[Argument<'_>])]) -> Vec<Signature> {
+    list.iter()
+        .map(|(name, slots)| Signature {
+            what: key,
+            name: (*name).to_owned(),
+            slots: slots
+                .iter()
+                .map(|(name, ty, default)| Slot {
+                    name: (*name).to_owned(),
+                    ty: ty.clone(),
+                    default: default.map(str::to_owned),
+                })
+                .collect(),
+            header: None,
+        })
+        .collect()
+}
+
+/// What can stand after a key.
+pub(super) fn options(key: &str) -> Vec<Signature> {
+    match key {
+        "data" => choices(
+            "step",
+            &[
+                ("resize", &[("height", Ty::Int, None), ("width", Ty::Int, None)]),
+                ("pad", &[("pixels", Ty::Int, None)]),
+                ("channels", &[("count", Ty::Int, None)]),
+            ],
+        ),
+        "augment" => choices("augmentation", &[("flip_horizontal", &[]), ("crop", &[("pad", Ty::Int, None)])]),
+        "loss" => choices(
+            "loss",
+            &[("softmax_cross_entropy", &[("smoothing", Ty::Float, Some("0")), ("floor", Ty::Float, Some("0"))])],
+        ),
+        "penalty" => choices(
+            "penalty",
+            &[
+                ("l2", &[("coefficient", Ty::Float, None)]),
+                ("orthogonality", &[("coefficient", Ty::Float, None), ("normalized", Ty::Bool, Some("false"))]),
+                (
+                    "energy",
+                    &[
+                        ("coefficient", Ty::Float, None),
+                        ("s", Ty::Float, Some("2")),
+                        ("half_space", Ty::Bool, Some("false")),
+                    ],
+                ),
+            ],
+        ),
+        "project" => choices("projection", &[("normalize", &[])]),
+        "optimizer" => choices(
+            "optimizer",
+            &[
+                (
+                    "adam",
+                    &[
+                        ("rate", Ty::Float, Some("1e-3")),
+                        ("beta1", Ty::Float, Some("0.9")),
+                        ("beta2", Ty::Float, Some("0.999")),
+                        ("epsilon", Ty::Float, Some("1e-8")),
+                    ],
+                ),
+                ("sgd", &[("rate", Ty::Float, None), ("momentum", Ty::Float, Some("0"))]),
+            ],
+        ),
+        _ => choices(
+            "schedule",
+            &[
+                ("constant", &[]),
+                ("cosine", &[]),
+                ("step", &[("at", Ty::List(Box::new(Ty::Int)), None), ("factor", Ty::Float, Some("0.1"))]),
+            ],
+        ),
+    }
+}
+
+impl Lowering<'_> {
+    /// One of the things that can stand after a key, with its arguments.
+    pub(super) fn choice(&mut self, key: &str, expr: &ast::Expr) -> Option<Args> {
+        let options = options(key);
+        let bare;
+        let call = match &expr.kind {
+            ExprKind::Call(call) if call.piped.is_none() => call,
+            ExprKind::Name(name) => {
+                let callee = ast::Ident { name: name.clone(), span: expr.span };
+                bare = ast::Call { callee, piped: None, args: Vec::new(), span: expr.span };
+                &bare
+            }
+            _ => {
+                let list: Vec<String> = options.iter().map(|it| format!("`{}`", it.text())).collect();
+                self.report(
+                    Diagnostic::new(Code::E0203, expr.span, format!("this is no value for `{key}`"))
+                        .label(format!("expected {}", list.join(" or "))),
+                );
+                return None;
+            }
+        };
+        self.chosen(&options, call)
+    }
+
+    /// The one that a call names.
+    pub(super) fn chosen(&mut self, options: &[Signature], call: &ast::Call) -> Option<Args> {
+        let name = call.callee.name.as_str();
+        let Some(signature) = options.iter().find(|it| it.name == name) else {
+            let list: Vec<String> = options.iter().map(|it| format!("`{}`", it.text())).collect();
+            let report =
+                Diagnostic::new(Code::E0203, call.callee.span, format!("unknown {} `{name}`", options[0].what))
+                    .label(format!("expected {}", list.join(" or ")));
+            let report = suggest(report, call.callee.span, name, options.iter().map(|it| it.name.as_str()));
+            self.report(report);
+            return None;
+        };
+        self.report_mismatches(signature, call);
+        let args = self.arguments(signature, call);
+        (!args.wrong()).then_some(args)
+    }
+}
