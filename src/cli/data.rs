@@ -106,7 +106,9 @@ fn verify(wanted: &str) -> Outcome {
 /// Fetches a data set, with a bar on a terminal and a line for each file elsewhere.
 pub(super) fn fetch(manifest: &Manifest, wanted: &str) -> Result<PathBuf, Failure> {
     let bar = if io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };
-    let style = ProgressStyle::with_template("{wide_bar} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left");
+    let style = ProgressStyle::with_template(
+        "{wide_bar} {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left",
+    );
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
     let mut see = |event: Event| match event {
         Event::Asked { url, have, size } => {

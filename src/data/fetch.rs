@@ -115,7 +115,7 @@ fn place_files(manifest: &Manifest, files: &[PathBuf], complete: &Path, director
 }
 
 /// The last part of an address, as far as it makes a file's name.
-fn name_of(remote: &Remote) -> String {
+pub(super) fn name_of(remote: &Remote) -> String {
     let path = remote.url.split(['?', '#']).next().unwrap_or_default();
     let last = path.rsplit('/').next().unwrap_or_default();
     let plain: String = last.chars().filter(|it| it.is_ascii_alphanumeric() || "-_.".contains(*it)).collect();

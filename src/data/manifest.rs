@@ -1,6 +1,7 @@
 //! What is known of a data set before it is read: a small YAML file, built in or a user's own.
 
 use super::DataError;
+use super::fetch::name_of;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -112,7 +113,10 @@ pub(super) fn read(path: &Path) -> Result<Manifest, DataError> {
     if manifest.format == Format::Embedded {
         return Err(fail("only the program's own data set is embedded".into()));
     }
-    for file in &manifest.files {
+    for (at, file) in manifest.files.iter().enumerate() {
+        if manifest.files[..at].iter().any(|it| name_of(it) == name_of(file)) {
+            return Err(fail(format!("two of its files would be called `{}`", name_of(file))));
+        }
         if file.sha256.len() != 64 || !file.sha256.bytes().all(|it| it.is_ascii_hexdigit()) {
             return Err(fail(format!("the sha256 of `{}` is not 64 hexadecimal digits", file.url)));
         }
@@ -188,6 +192,8 @@ mod tests {
         let remote = "name: my\nformat: npz\nfiles:\n  - url: http://x/y.npz\n    sha256: ";
         assert!(said(&format!("{remote}abc\n")).contains("64 hexadecimal digits"));
         let sum = "0".repeat(64);
+        let twice = format!("  - url: http://z/y.npz\n    sha256: \"{sum}\"\n");
+        assert!(said(&format!("{remote}\"{sum}\"\n{twice}")).contains("would be called `y.npz`"));
         assert!(said(&format!("{remote}\"{sum}\"\n    members: [../../etc/passwd]\n")).contains("plain name"));
     }
 }
