@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sphc::diag::{Diagnostic, Sink, Sources, render};
+use sphc::diag::{Code, Diagnostic, FileId, Sink, Sources, Span, render};
 use sphc::{pipeline, syntax};
 
 /// What one comment asks for.
@@ -31,6 +31,14 @@ fn expectations(text: &str) -> Vec<Expectation> {
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite")
+}
+
+fn names() -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(folder()).unwrap().map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|it| it.ends_with(".sph"));
+    names.sort();
+    names
 }
 
 /// Files on syntax alone need not make sense.
@@ -68,14 +76,96 @@ fn differences(name: &str, text: &str) -> Vec<String> {
 
 #[test]
 fn every_file_reports_what_stands_on_its_lines_and_nothing_else() {
-    let folder = folder();
-    let mut names: Vec<String> =
-        fs::read_dir(&folder).unwrap().map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
-    names.retain(|it| it.ends_with(".sph"));
-    names.sort();
-    let text = |name: &String| fs::read_to_string(folder.join(name)).unwrap();
-    let found: Vec<String> = names.iter().flat_map(|it| differences(it, &text(it))).collect();
+    let text = |name: &String| fs::read_to_string(folder().join(name)).unwrap();
+    let found: Vec<String> = names().iter().flat_map(|it| differences(it, &text(it))).collect();
     assert!(found.is_empty(), "{} differences\n{}", found.len(), found.join("\n"));
+}
+
+/// What a newcomer gets wrong: each file is a sound experiment with one mistake, such as other languages and
+/// frameworks lead to.
+fn panel() -> Vec<(String, String)> {
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(folder().join("newcomer")).unwrap().map(|it| it.unwrap().path()).collect();
+    files.sort();
+    let name = |it: &Path| it.file_name().unwrap().to_string_lossy().into_owned();
+    files.iter().map(|it| (name(it), fs::read_to_string(it).unwrap())).collect()
+}
+
+fn check_panel(name: &str, text: &str) -> (Vec<Diagnostic>, Sources) {
+    let mut load = |_: &str| Err("there is no such file".to_owned());
+    let checked = pipeline::check(name, text, &mut load, &crate::lower::settings(&[]));
+    (checked.diagnostics, checked.sources)
+}
+
+/// The renderings are read by people: a change in them shows here.
+#[test]
+fn one_mistake_of_a_newcomer_is_one_report() {
+    // The same sign on two lines; and a param that the mistake leaves unused.
+    let twice = ["semicolons.sph", "python_for_range.sph"];
+    let mut all = String::new();
+    let panel = panel();
+    assert!(100 <= panel.len());
+    for (name, text) in panel {
+        let (found, sources) = check_panel(&name, &text);
+        let shown = render::render(&found, &sources, false);
+        assert_eq!(found.len(), if twice.contains(&name.as_str()) { 2 } else { 1 }, "{name}\n{shown}");
+        all += &shown;
+    }
+    insta::assert_snapshot!(all);
+}
+
+/// The text after a proposed edit.
+fn edited(text: &str, span: Span, by: &str) -> String {
+    format!("{}{by}{}", &text[..span.start as usize], &text[span.end as usize..])
+}
+
+/// An exact proposal must remove its report and bring no syntax error.
+#[test]
+fn every_exact_proposal_settles_its_report() {
+    let mut wrong = String::new();
+    let mut tried = 0;
+    let mut attempt = |name: &str, text: &str, check: &dyn Fn(&str) -> (Vec<Diagnostic>, Sources)| {
+        let (found, sources) = check(text);
+        let syntax = |it: &[Diagnostic]| it.iter().filter(|it| it.code == Code::E0001).count();
+        for it in &found {
+            let fixes = it.helps.iter().filter_map(|it| it.replacement.as_ref());
+            for (span, by) in fixes.filter(|it| it.0.file == FileId(0)) {
+                tried += 1;
+                let after = edited(text, *span, by);
+                let (left, after_sources) = check(&after);
+                let same = |other: &Diagnostic| {
+                    (other.code, &other.message) == (it.code, &it.message)
+                        && after_sources.position(other.primary.span) == sources.position(it.primary.span)
+                };
+                if left.iter().any(same) || syntax(&found) < syntax(&left) {
+                    let before = render::render(std::slice::from_ref(it), &sources, false);
+                    wrong += &format!("{name}: `{by}` does not settle\n{before}\n");
+                    wrong += &render::render(&left, &after_sources, false);
+                }
+            }
+        }
+    };
+    for (name, text) in panel() {
+        attempt(&name, &text, &|it| check_panel(&name, it));
+    }
+    for name in names() {
+        let text = fs::read_to_string(folder().join(&name)).unwrap();
+        attempt(&name, &text, &|it| check(&name, it));
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+    assert!(120 < tried, "{tried}");
+}
+
+#[test]
+fn what_the_panel_is_made_of_is_sound_when_mended() {
+    // One proposal is all that many of the files need.
+    let mended = panel().into_iter().filter(|(name, text)| {
+        let (found, _) = check_panel(name, text);
+        let fixes = found.iter().flat_map(|it| &it.helps).filter_map(|it| it.replacement.as_ref());
+        fixes.into_iter().any(|(span, by)| check_panel(name, &edited(text, *span, by)).0.is_empty())
+    });
+    let names: Vec<String> = mended.map(|it| it.0).collect();
+    assert!(35 <= names.len(), "{}: {names:?}", names.len());
 }
 
 #[test]

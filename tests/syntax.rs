@@ -61,6 +61,24 @@ fn every_shipped_model_parses() {
 }
 
 #[test]
+fn shipped_models_are_laid_out() {
+    for (name, text) in texts().iter().filter(|it| !is_part(&it.0) && it.0.contains("models")) {
+        assert_eq!(syntax::format(text).as_ref(), Some(text), "{name}");
+    }
+}
+
+#[test]
+fn columns_are_kept() {
+    let text = "param norm:   operator = cosine\nparam widths: [int] = [1]\nparam n = 3\n\nparam a: int = 1\n\
+                param long: int = 2\n\ntrain {\n    data digits\n    evaluate every 3\n    batch 2 // two\n}\n";
+    let laid_out = "param norm:   operator = cosine\nparam widths: [int]    = [1]\nparam n                = 3\n\n\
+                    param a: int = 1\nparam long: int = 2\n\ntrain {\n    data     digits\n    evaluate every 3\n    \
+                    batch    2  // two\n}\n";
+    assert_eq!(syntax::format(text).as_deref(), Some(laid_out));
+    assert_eq!(syntax::format(laid_out).as_deref(), Some(laid_out));
+}
+
+#[test]
 fn the_layout_is_stable_and_keeps_the_meaning_and_the_comments() {
     let mut count = 0;
     for (name, text) in texts() {

@@ -37,8 +37,26 @@ pub(super) fn colour() -> bool {
 /// Parses and checks a file; its mistakes are in the result.
 pub(super) fn check(path: &Path, settings: &Settings) -> Result<Checked, Failure> {
     let text = read_text(path)?;
-    let mut load = |path: &str| std::fs::read_to_string(path).map_err(|it| it.to_string());
+    let mut load = |path: &str| std::fs::read_to_string(path).map_err(|it| why_not(Path::new(path), &it));
     Ok(pipeline::check(&path.display().to_string(), &text, &mut load, settings))
+}
+
+/// Why an import cannot be read; a file of a similar name beside it is told.
+fn why_not(path: &Path, error: &io::Error) -> String {
+    if error.kind() != io::ErrorKind::NotFound {
+        return error.to_string();
+    }
+    let folder = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return format!("there is no folder `{}`", folder.display());
+    };
+    let mut names: Vec<String> = entries.flatten().filter_map(|it| it.file_name().into_string().ok()).collect();
+    names.retain(|it| it.ends_with(".sph"));
+    let wanted = path.file_name().and_then(|it| it.to_str()).unwrap_or("");
+    match diag::did_you_mean(wanted, names.iter().map(String::as_str)) {
+        Some(near) => format!("there is no such file; did you mean `{near}`?"),
+        None => "there is no such file".to_owned(),
+    }
 }
 
 /// Shows diagnostics of a file that is to be worked on; fails when there are errors.

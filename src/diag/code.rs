@@ -54,6 +54,7 @@ codes! {
     E0401 "an operator is not finite on its domain";
     E0402 "the angle of a value that is not a cosine";
     W0104 "unused definition";
+    W0202 "a step of the schedule is never reached";
     W0303 "the orthogonality penalty can never reach zero";
     W0401 "the slope of an operator has no bound";
     W0402 "an operator jumps";

@@ -248,13 +248,8 @@ impl Lowering<'_> {
 
     fn query(&mut self, call: &ast::Call) -> Value {
         let name = call.callee.name.clone();
-        let Some(signature) = signature::builtin(&name) else {
-            // The callee is unknown; its arguments may hold mistakes of their own.
-            for it in call.piped.as_deref().into_iter().chain(call.args.iter().map(|it| &it.value)) {
-                self.expr(it);
-            }
-            return Value::Error;
-        };
+        // Where the callee is unknown, so is what its arguments mean to it.
+        let Some(signature) = signature::builtin(&name) else { return Value::Error };
         let args = self.arguments(&signature, call);
         if args.wrong() {
             return Value::Error;
@@ -316,7 +311,8 @@ impl Lowering<'_> {
                 let mut all = Vec::with_capacity(items.len());
                 for (at, it) in items.clone().into_iter().enumerate() {
                     let what = format!("element {at} of {what}");
-                    match self.coerce(it, &item, span, &what, declared) {
+                    let place = self.element(span, at);
+                    match self.coerce(it, &item, place, &what, declared) {
                         Value::Error => return Value::Error,
                         it => all.push(it),
                     }
@@ -355,6 +351,11 @@ impl Lowering<'_> {
         {
             report = report.fix(format!("write `{it:.0}`"), span, format!("{it:.0}"));
         }
+        if let (Ty::List(item), Value::Int(_)) = (ty, &value)
+            && **item == Ty::Int
+        {
+            report = report.fix(format!("a list is written `[{value}]`"), span, format!("[{value}]"));
+        }
         if let Some(declared) = declared
             && declared.file == span.file
         {
@@ -362,6 +363,19 @@ impl Lowering<'_> {
         }
         self.report(report);
         Value::Error
+    }
+
+    /// The place of an element of a list, where the list is written out.
+    fn element(&self, list: Span, at: usize) -> Span {
+        let text = self.sources.slice(list);
+        let Some(inner) = text.strip_prefix('[').and_then(|it| it.strip_suffix(']')) else { return list };
+        if inner.contains(['[', '(', '"', '{', '/']) {
+            return list;
+        }
+        let Some(element) = inner.split(',').nth(at) else { return list };
+        let start = element.as_ptr() as usize - text.as_ptr() as usize + element.len() - element.trim_start().len();
+        let from = list.start as usize + start;
+        Span::new(list.file, from, from + element.trim().len())
     }
 
     pub(super) fn out_of_range(&mut self, span: Span, what: &str, found: &str, allowed: &str) {

@@ -135,6 +135,7 @@ impl Lowering<'_> {
                 report = report.help(format!("or make the images fit: `data {}{steps}`", feed.data.name));
             }
             self.report(report);
+            self.input_differs = true;
             // The model goes on with the shape it asked for, so that its own mistakes still show.
             if extents.len() != 3 {
                 return None;

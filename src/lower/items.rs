@@ -4,6 +4,7 @@
 //! Imported files give their operators, functions, blocks and params; their models and recipes stay
 //! behind, so that a block can be taken out of another experiment.
 
+use super::foreign;
 use crate::diag::{Code, Diagnostic, FileId, Sink, Sources, Span, did_you_mean};
 use crate::syntax::ast;
 use std::collections::{BTreeMap, BTreeSet};
@@ -238,9 +239,12 @@ pub(super) fn suggest<'a>(
     name: &str,
     known: impl IntoIterator<Item = &'a str>,
 ) -> Diagnostic {
-    match did_you_mean(name, known) {
-        Some(near) => report.fix(format!("did you mean `{near}`?"), span, near),
-        None => report,
+    let known: Vec<&str> = known.into_iter().collect();
+    let near = foreign::translate(name, &known).or_else(|| did_you_mean(name, known.iter().copied()));
+    match (near, foreign::way(name)) {
+        (Some(near), _) => report.fix(format!("did you mean `{near}`?"), span, near),
+        (None, Some(way)) => report.help(way),
+        (None, None) => report,
     }
 }
 

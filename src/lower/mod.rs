@@ -17,6 +17,7 @@ mod arith;
 mod call;
 mod choices;
 mod eval;
+mod foreign;
 mod hazard;
 pub mod images;
 mod input;
@@ -39,7 +40,8 @@ pub use settings::{DataInfo, Settings};
 use crate::diag::{Code, Diagnostic, FileId, Label, Sink, Sources, Span};
 use crate::ir::expr::Pool;
 use crate::ir::{
-    DType, Fact, Frame, Graph, Init, Mode, NodeId, Op, Origin, OriginId, Param, ParamRole, Phase, Shape, State, StateId,
+    DType, Fact, Frame, Graph, Init, Mode, NodeId, Op, Origin, OriginId, Param, ParamRole, Phase, ScalarFn, Shape,
+    State, StateId,
 };
 use crate::syntax::ast;
 use items::{Collector, Items};
@@ -113,12 +115,21 @@ struct Lowering<'a> {
     /// The layer that nodes belong to; empty for the innermost scope's path.
     layer_path: String,
     origins: HashMap<Origin, OriginId>,
+    /// Paths of parameters and states.
+    keys: BTreeSet<String>,
+    /// Which names of layers in selectors stand for something.
+    layers_known: BTreeMap<String, bool>,
+    /// Operators' bodies, simplified, and what became of those: most layers share one.
+    simplified: HashMap<ScalarFn, ScalarFn>,
+    forms: HashMap<ScalarFn, operator::Form>,
     unnamed: usize,
     reported: BTreeSet<(Code, Span)>,
     model_span: Span,
     /// What the recipe gives the model as its input, to be used by `input`.
     feed: Option<input::Feed>,
     input: Option<(Span, ast::Ident)>,
+    /// Whether the input was reported to differ from the images of the data set.
+    input_differs: bool,
     output: Output,
     /// The first `output` statement that was reached.
     output_span: Option<Span>,
@@ -165,11 +176,16 @@ impl<'a> Lowering<'a> {
             names: Names::default(),
             layer_path: String::new(),
             origins: HashMap::new(),
+            keys: BTreeSet::new(),
+            layers_known: BTreeMap::new(),
+            simplified: HashMap::new(),
+            forms: HashMap::new(),
             unnamed: 0,
             reported: BTreeSet::new(),
             model_span: Span::default(),
             feed: None,
             input: None,
+            input_differs: false,
             output: Output::Missing,
             output_span: None,
         }
@@ -207,10 +223,11 @@ impl<'a> Lowering<'a> {
         let value = self.body(&model.body);
         self.names.leave();
         if self.input.is_none() {
+            let [h, w, c] = self.data.as_ref().map_or([32, 32, 3], |it| it.image);
             self.sink.push(
                 Diagnostic::new(Code::E0201, model.name.span, format!("model `{}` has no `input`", model.name.name))
                     .label("nothing goes into this model")
-                    .help("add as the first statement: `input image: u8[32, 32, 3]`"),
+                    .help(format!("add as the first statement: `input image: u8[{h}, {w}, {c}]`")),
             );
         }
         if matches!(self.output, Output::Missing) && !value.is_error() {
@@ -337,16 +354,19 @@ impl<'a> Lowering<'a> {
 
     /// Keys must differ; where two would not, the mistake was reported with the names of the layers or
     /// of what an operator learns.
-    fn free(&self, path: String) -> String {
-        if !self.is_taken(&path) {
-            return path;
-        }
-        (2..).map(|it| format!("{path}#{it}")).find(|it| !self.is_taken(it)).unwrap_or(path)
+    fn free(&mut self, path: String) -> String {
+        let path = if self.is_taken(&path) {
+            (2..).map(|it| format!("{path}#{it}")).find(|it| !self.is_taken(it)).unwrap_or(path)
+        } else {
+            path
+        };
+        self.keys.insert(path.clone());
+        path
     }
 
     /// Whether a parameter or a state has this path.
     fn is_taken(&self, path: &str) -> bool {
-        self.graph.find_param(path).is_some() || self.graph.find_state(path).is_some()
+        self.keys.contains(path)
     }
 
     fn set_output(&mut self, value: Value, place: Span, statement: Span) {

@@ -132,7 +132,11 @@ impl Lowering<'_> {
                 self.report(
                     Diagnostic::new(Code::E0105, value.span, format!("`{}` takes only an interval", key.name))
                         .label("not wanted here")
-                        .help(format!("write `{} every 500`", key.name)),
+                        .fix(
+                            format!("write `{} every {}`", key.name, self.sources.slice(value.span)),
+                            Span { end: value.span.start, ..value.span },
+                            "every ",
+                        ),
                 );
             } else if entry.every.is_none() && bare {
                 self.report(
@@ -149,10 +153,17 @@ impl Lowering<'_> {
                 && !matches!(key.name.as_str(), "augment" | "allow")
                 && let Some(second) = entry.values.get(1)
             {
-                self.report(
-                    Diagnostic::new(Code::E0105, second.span, format!("`{}` takes one value", key.name))
-                        .label("one too many"),
-                );
+                let report = Diagnostic::new(Code::E0105, second.span, format!("`{}` takes one value", key.name))
+                    .label("one too many");
+                let both = entry.values[0].span.to(entry.values[entry.values.len() - 1].span);
+                let text = self.sources.slice(both).replace(", ", ",");
+                let digits = text.split(',').skip(1).all(|it| it.len() == 3 && it.parse::<u32>().is_ok());
+                self.report(if digits {
+                    let number = text.replace(',', "_");
+                    report.fix(format!("the digits of a number are grouped as in `{number}`"), both, number)
+                } else {
+                    report
+                });
             }
             match key.name.as_str() {
                 "allow" => self.check_allowed(entry),
@@ -189,7 +200,8 @@ impl Lowering<'_> {
             ExprKind::Name(name) if PRECISIONS.contains(&name.as_str()) => Some(name.clone()),
             kind => {
                 let list: Vec<String> = PRECISIONS.iter().map(|it| format!("`{it}`")).collect();
-                let mut report = Diagnostic::new(Code::E0203, value.span, "unknown precision")
+                let named = if let ExprKind::Name(name) = kind { format!(" `{name}`") } else { String::new() };
+                let mut report = Diagnostic::new(Code::E0203, value.span, format!("unknown precision{named}"))
                     .label(format!("expected one of {}", list.join(", ")));
                 if let ExprKind::Name(name) = kind {
                     report = suggest(report, value.span, name, PRECISIONS.iter().copied());
@@ -292,6 +304,17 @@ impl Lowering<'_> {
             Some(it) => it.values.first().and_then(|it| self.choice("schedule", it)).and_then(|it| self.schedule(&it)),
             None => Some(Schedule::Constant),
         };
+        let single = entry("iterations").is_some_and(|it| it.values.len() == 1);
+        if let (Some(Schedule::Step { at, .. }), Some(all), Some(entry)) =
+            (&schedule, iterations.filter(|_| single), entry("schedule"))
+            && let Some(late) = at.iter().find(|it| all as u64 <= **it)
+        {
+            self.report(
+                Diagnostic::new(Code::W0202, entry.span, format!("the schedule's step at {late} is never reached"))
+                    .label(format!("the training ends after {all} iterations"))
+                    .help("give places below the number of iterations"),
+            );
+        }
         let penalties = self.penalties(&train);
         let projections = self.projections(&train);
         let precision = entry("precision").and_then(|it| match &it.values.first()?.kind {
@@ -395,6 +418,10 @@ impl Lowering<'_> {
         let Some(shape) = self.graph.fact(train).shape() else { return };
         let dims = shape.dims().to_vec();
         let [n, 1, 1, found] = dims[..] else {
+            // The size follows from an input that is not the data set's.
+            if self.input_differs {
+                return;
+            }
             let list: Vec<String> = dims.iter().skip(1).map(usize::to_string).collect();
             let mut report = Diagnostic::new(
                 Code::E0202,

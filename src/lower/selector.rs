@@ -199,10 +199,15 @@ impl Lowering<'_> {
             Value::Operator(it) => Some(it.name() == subject.operator),
             Value::Error => None,
             found => {
-                self.report(
+                let report =
                     Diagnostic::new(Code::E0104, other.span, format!("an operator cannot be {}", found.describe()))
-                        .label("expected an operator, such as `none`"),
-                );
+                        .label("expected an operator, such as `none`");
+                self.report(match &found {
+                    Value::Str(it) if self.items.operator(it).is_some() => {
+                        report.fix(format!("operators are written without quotes: `{it}`"), other.span, it.clone())
+                    }
+                    _ => report,
+                });
                 None
             }
         }
@@ -221,8 +226,17 @@ impl Lowering<'_> {
             }
         };
         let inside = |path: &str| path == name || path.strip_prefix(&name).is_some_and(|it| it.starts_with('/'));
-        let exists =
-            self.names.all().any(inside) || self.graph.params.iter().any(|it| inside(&it.layer)) || self.can_be(&name);
+        // The condition is evaluated for each parameter; the names of the layers are the same for all.
+        let exists = match self.layers_known.get(&name) {
+            Some(&it) => it,
+            None => {
+                let params = &self.graph.params;
+                let it =
+                    self.names.all().any(inside) || params.iter().any(|it| inside(&it.layer)) || self.can_be(&name);
+                self.layers_known.insert(name.clone(), it);
+                it
+            }
+        };
         if !exists && !broken {
             let known: Vec<String> = self.names.all().map(str::to_owned).collect();
             let report = Diagnostic::new(Code::E0204, other.span, format!("no layer is named `{name}`"))

@@ -1,8 +1,9 @@
 //! What can be called and with which arguments: the built-in layers and functions, and the matching
 //! of a call's arguments with the parameters of its callee.
 
+use super::items::suggest;
 use super::value::Ty;
-use crate::diag::{Code, Diagnostic, Span, did_you_mean};
+use crate::diag::{Code, Diagnostic, Span};
 use crate::syntax::ast;
 
 /// A parameter, as far as a call must know it.
@@ -183,18 +184,22 @@ impl Signature {
                     report(name.span, format!("the {} `{}` has no argument `{}`", self.what, self.name, name.name))
                         .label("unknown argument");
                 let known = self.slots.iter().map(|it| it.name.as_str());
-                if let Some(near) = did_you_mean(&name.name, known) {
-                    it = it.fix(format!("did you mean `{near}`?"), name.span, near);
-                }
+                it = suggest(it, name.span, &name.name, known);
                 wrong.push(it);
                 continue;
             };
             match &mut found[at] {
-                Some(first) => wrong.push(
-                    report(name.span, format!("argument `{}` of `{}` is given twice", name.name, self.name))
+                Some(first) => {
+                    let it = report(name.span, format!("argument `{}` of `{}` is given twice", name.name, self.name))
                         .label("again here")
-                        .also(first.span, "first given here"),
-                ),
+                        .also(first.span, "first given here");
+                    let channels = name.name == "kernel" && FILTER_LAYERS.contains(&self.name.as_str());
+                    wrong.push(if channels {
+                        it.help("a layer knows the channels of its input: give the number of filters only")
+                    } else {
+                        it
+                    });
+                }
                 place => *place = Some(value),
             }
         }

@@ -4,7 +4,7 @@
 //! `Unknown`, and so does everything behind it. Only the first of such a chain is reported.
 
 use super::Typed;
-use super::explain::{Place, chain, geometry_notes, pad_advice, table};
+use super::explain::{Place, SIDES, chain, geometry_notes, pad_advice, sides, table};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::ir::{Extern, Fact, Graph, NodeId, Op, ShapeError, infer};
 
@@ -44,14 +44,12 @@ fn report(graph: &Graph, id: NodeId, operands: &[NodeId], error: ShapeError) -> 
         }
         ShapeError::Mismatch { operand, left, right } => {
             let message = format!("cannot combine {} and {}", example(&left.0), example(&right.0));
-            let mut res = place.diagnostic(Code::E0302, message).label("the two sides have different shapes");
-            for (side, &node) in [(&left, &operands[0]), (&right, &operands[operand.min(operands.len() - 1)])] {
-                let from = Place::of(graph, node);
-                if from.span() != place.span() {
-                    res = res.also(from.span(), format!("{} comes from here", example(&side.0)));
-                }
+            let res = place.diagnostic(Code::E0302, message).label("the two sides have different shapes");
+            let nodes = [operands[0], operands[operand.min(operands.len() - 1)]];
+            let mut res = sides(graph, &place, res, nodes);
+            for (side, node) in SIDES.iter().zip(nodes) {
                 if let Some(chain) = chain(graph, node) {
-                    res = res.note(format!("one side: {chain}"));
+                    res = res.note(format!("{side}: {chain}"));
                 }
             }
             table(&left.0, &right.0).into_iter().fold(res, Diagnostic::note).help(mismatch_advice(&left.0, &right.0))

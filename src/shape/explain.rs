@@ -14,10 +14,6 @@ impl<'a> Place<'a> {
         Self { origin: graph.origin_of(graph.origin_id(id)) }
     }
 
-    pub(super) fn span(&self) -> Span {
-        self.origin.span
-    }
-
     /// `` `conv1_0` ``, or `this expression` outside of layers.
     pub(super) fn name(&self) -> String {
         if self.origin.layer.is_empty() { "this expression".to_owned() } else { format!("`{}`", self.origin.layer) }
@@ -61,6 +57,57 @@ pub(super) fn chain(graph: &Graph, to: NodeId) -> Option<String> {
     }
     let start = if skipped { "... -> " } else { "" };
     Some(format!("{start}{}", steps.join(" -> ")))
+}
+
+/// What the two sides of a sum are called.
+pub(super) const SIDES: [&str; 2] = ["left", "right"];
+
+/// The layers that an activation went through, newest first.
+fn steps(graph: &Graph, to: NodeId) -> Vec<NodeId> {
+    let mut found = Vec::new();
+    let mut at = Some(to);
+    while let Some(id) = at {
+        if is_step(graph.op(id)) && graph.fact(id).shape().is_some_and(|it| it.dims().len() == 4) {
+            found.push(id);
+        }
+        at = graph.operands(id).first().copied();
+    }
+    found
+}
+
+/// Labels the lines on which the two sides came about since they parted, with the calls and loops that
+/// are not those of the sum itself.
+pub(super) fn sides(graph: &Graph, place: &Place<'_>, mut res: Diagnostic, nodes: [NodeId; 2]) -> Diagnostic {
+    const MOST: usize = 4;
+    let both = nodes.map(|it| steps(graph, it));
+    for (at, side) in SIDES.iter().enumerate() {
+        let (own, other) = (&both[at], &both[1 - at]);
+        let parted = own.iter().position(|it| other.contains(it)).unwrap_or(own.len());
+        // A side that is where the other one began is told by its last layer.
+        for &id in own.iter().take(parted.clamp(1, MOST)) {
+            let origin = graph.origin_of(graph.origin_id(id));
+            let Some(&[_, h, w, c]) = graph.fact(id).shape().map(|it| it.dims()) else { continue };
+            let name = if origin.layer.is_empty() { "input" } else { origin.layer.as_str() };
+            res = label(res, origin.span, format!("{side}: {name} {h}x{w}x{c}"));
+            for frame in origin.frames.iter().filter(|it| !place.origin.frames.contains(it)) {
+                res = label(res, frame.span, format!("{side}: {}", frame.text));
+            }
+        }
+    }
+    res
+}
+
+/// One label for a place, whatever is said of it.
+fn label(mut res: Diagnostic, span: Span, text: String) -> Diagnostic {
+    match res.secondary.iter_mut().find(|it| it.span == span) {
+        Some(known) if known.text.contains(&text) => res,
+        Some(known) => {
+            known.text = format!("{}; {text}", known.text);
+            res
+        }
+        None if res.primary.span == span => res,
+        None => res.also(span, text),
+    }
 }
 
 /// The output size's formula with its numbers, for the axis on which nothing fits.

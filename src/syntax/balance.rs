@@ -282,6 +282,10 @@ impl Repair<'_> {
             return self.take_back(blamed);
         }
         self.edits.push(Edit::Replace(blamed.at, ' '));
+        // A line that ends with `:` in place of its `{` is reported for that.
+        if blamed.sign == '}' && self.text[..blamed.at].lines().any(|it| it.trim_end().ends_with(':')) {
+            return;
+        }
         let place = self.span(blamed.at, blamed.at + 1);
         let diagnostic = Diagnostic::new(Code::E0001, place, format!("unexpected `{}`", blamed.sign))
             .label("nothing is open that it could close")

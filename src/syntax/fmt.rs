@@ -7,11 +7,14 @@
 //!   written without spaces, to show what belongs together
 //! - two spaces before a comment at the end of a line; comments are never changed
 //! - at most one blank line, none at the edges of a body
+//! - the values of a recipe stand below each other, and so do the types and values of params on
+//!   consecutive lines when they are written so (`columns`)
 
 use std::collections::BTreeSet;
 
 use pest::Parser;
 
+use super::columns;
 use super::grammar::{Grammar, Rule};
 use super::scan::{self, Token, TokenKind};
 use crate::diag::{FileId, Sink};
@@ -44,7 +47,8 @@ pub fn format(text: &str) -> Option<String> {
         let next = lines[at..].iter().flat_map(|it| it.iter()).find(|it| it.kind != TokenKind::Comment);
         layout.write(line, next.is_some_and(|it| layout.word(*it) == "|>"));
     }
-    Some(layout.out)
+    let out = layout.out;
+    Some(columns::align(text, &out).unwrap_or(out))
 }
 
 /// What the grammar knows of tokens that look the same, by their places.

@@ -24,7 +24,7 @@ pub(super) fn hint(it: &Mistake<'_>) -> Option<Hint> {
     if it.in_string {
         return string(it);
     }
-    foreign_word(it).or_else(|| sign(it)).or_else(|| word(it))
+    foreign_word(it).or_else(|| import(it)).or_else(|| sign(it)).or_else(|| word(it)).or_else(|| comma(it))
 }
 
 fn help(text: impl Into<String>) -> Option<Hint> {
@@ -65,6 +65,30 @@ fn string(it: &Mistake<'_>) -> Option<Hint> {
                 .message("the hole of this string is no expression"),
         ),
     }
+}
+
+/// `import blocks.sph`, `import torch.nn as nn`.
+fn import(it: &Mistake<'_>) -> Option<Hint> {
+    let found = it.found?;
+    if it.previous(0) != "import" || found.kind != TokenKind::Word {
+        return None;
+    }
+    let line = it.text[found.start..].lines().next().unwrap_or("").trim_end();
+    let text = "an import names a file in quotes: `import \"blocks.sph\"`";
+    if line.ends_with(".sph") && !line.contains(char::is_whitespace) {
+        return help(text)?.edit(it.span(found.start, found.start + line.len()), format!("\"{line}\""));
+    }
+    help(text)
+}
+
+/// Two things in a list without a comma.
+fn comma(it: &Mistake<'_>) -> Option<Hint> {
+    let found = it.found?;
+    let starts = matches!(found.kind, TokenKind::Word | TokenKind::Number | TokenKind::String | TokenKind::Open(_));
+    if starts && it.expects(&[Rule::comma]) && it.expected.len() <= 3 {
+        return help("add `,`")?.edit(it.gap(), ",");
+    }
+    None
 }
 
 /// A first word that no statement or item starts with.
@@ -139,6 +163,38 @@ fn sign(it: &Mistake<'_>) -> Option<Hint> {
     let replace = |text: &str, by: &str| help(text)?.edit(place, by);
     let previous = it.previous(0);
     match it.found_word() {
+        "#" => help("a comment starts with `//`")?.message("expected a comment to start with `//`, found `#`").edit(
+            it.span(found.start, found.start + it.text[found.start..].bytes().take_while(|it| *it == b'#').count()),
+            "//",
+        ),
+        "{" if it.strict == Rule::strict_entry => help(
+            "an entry is its key and its value, and the value has its arguments in parentheses: `optimizer adam(rate: 1e-3)`",
+        ),
+        "." | "/" | ".."
+            if it.strict == Rule::strict_entry && it.before.first().is_some_and(|key| it.word(*key) == "data") =>
+        {
+            help("name a data set, as in `data cifar10`; where its files are is told by `--data DIR`")
+        }
+        "," if it.expected.as_slice() == [Rule::close_paren] => help("a pair or a list stands in brackets: `[2, 2]`"),
+        "," | ")" if previous == "%" => help("a share is written as a number: 1% is `0.01`"),
+        "->" if it.strict == Rule::strict_stmt && it.before.first().is_some_and(|first| it.word(*first) != "for") => {
+            replace("a value is piped with `|>`", "|>")
+        }
+        "=" if it.strict == Rule::strict_item && it.expects(&[Rule::fn_params, Rule::open_paren]) => {
+            help(format!("the parameters come before the `=`: `{} {previous}(...) = ...`", it.previous(1)))
+        }
+        "=" if it.strict == Rule::strict_item && it.expects(&[Rule::open_brace, Rule::body, Rule::entries]) => {
+            replace("remove the `=`", "")
+        }
+        "=" if it.strict == Rule::strict_stmt && it.before.len() == 2 && it.previous(1) == "learn" => {
+            help("say what learns it, each `filter` or the whole `layer`")?.edit(it.gap(), ": filter")
+        }
+        "=" if it.strict == Rule::strict_entry && it.before.iter().any(|part| it.word(*part) == "where") => {
+            replace("compare with `==`", "==")
+        }
+        ":" if it.strict == Rule::strict_stmt && it.before.len() == 1 && it.text[found.end..].starts_with('=') => {
+            help("a name is bound with `=`")?.edit(it.span(found.start, found.end + 1), "=")
+        }
         ";" => replace("a statement ends with its line; remove the `;`", ""),
         "&&" | "&" => replace("write `and`", "and"),
         "||" | "|" => replace("write `or`", "or"),
@@ -198,6 +254,21 @@ fn word(it: &Mistake<'_>) -> Option<Hint> {
     }
     if it.expects(&[Rule::kw_in]) && it.expected.len() <= 2 && matches!(word, "=" | "of" | "on" | "from" | ":") {
         return help("write `for i in 0..n`")?.edit(place, "in");
+    }
+    if it.previous(0) == "as" && it.expects(&[Rule::string, Rule::open_quote]) && found.kind == TokenKind::Word {
+        let quoted = it.text[found.end..].starts_with('"');
+        return if quoted {
+            help("a string needs no letter before it: `\"conv{i}\"` has its values already")?.edit(place, "")
+        } else {
+            help(format!("a name after `as` is a string: `\"{word}\"`"))?.edit(place, format!("\"{word}\""))
+        };
+    }
+    if found.kind == TokenKind::Number && it.strict == Rule::strict_entry && word.ends_with(['k', 'K', 'm', 'M']) {
+        let zeros = if word.ends_with(['k', 'K']) { "_000" } else { "_000_000" };
+        let number = format!("{}{zeros}", &word[..word.len() - 1]);
+        if !word.contains('.') {
+            return help(format!("a number has no unit: write `{number}`"))?.edit(place, number);
+        }
     }
     if found.kind == TokenKind::Number && word.contains(|it: char| it.is_alphabetic()) {
         let digits = word.trim_end_matches(|it: char| it.is_alphabetic() || it == '_');

@@ -11,6 +11,7 @@ pub mod ast;
 
 mod balance;
 mod build;
+mod columns;
 mod dump;
 mod find;
 mod fmt;

@@ -106,7 +106,14 @@ impl Lowering<'_> {
         let building = std::mem::replace(&mut self.building, outer.1);
         let (root, pool, building) = (root?, pool?, building?);
         let function = pool.finish(FIRST_FREE + building.extra.len() as u32, &[root]);
-        let function = function.simplify_with(&[X_NORM, W_NORM]);
+        let function = match self.simplified.get(&function) {
+            Some(it) => it.clone(),
+            None => {
+                let it = function.simplify_with(&[X_NORM, W_NORM]);
+                self.simplified.insert(function, it.clone());
+                it
+            }
+        };
         Some(Finished { function, extra: building.extra, sees_label: building.target.is_some() })
     }
 

@@ -10,7 +10,7 @@ mod learned;
 mod monomial;
 
 pub(super) use body::{Angle, Building};
-pub(super) use monomial::FIRST_FREE;
+pub(super) use monomial::{FIRST_FREE, Form};
 
 use super::Lowering;
 use super::value::{OperatorRef, Tensor};
@@ -72,7 +72,15 @@ impl Lowering<'_> {
     /// The tensor of a function of the geometry and of `extra`. A `whole` one has the extents of the
     /// convolution, another only those that it depends on.
     fn respond(&mut self, body: &ScalarFn, extra: &[Tensor], patch: &Patch, whole: bool) -> Tensor {
-        let form = monomial::choose(body);
+        // Most layers share a body.
+        let form = match self.forms.get(body) {
+            Some(it) => it.clone(),
+            None => {
+                let it = monomial::choose(body);
+                self.forms.insert(body.clone(), it.clone());
+                it
+            }
+        };
         let used = form.body.used_inputs();
         let (mut operands, mut kept) = (Vec::new(), Vec::new());
         if whole || used.contains(&COS) {

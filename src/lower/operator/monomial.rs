@@ -24,7 +24,7 @@ pub(in crate::lower) const FIRST_FREE: u32 = 3;
 
 /// An operator's body over what is really computed.
 #[derive(Clone, Debug)]
-pub(super) struct Form {
+pub(in crate::lower) struct Form {
     pub(super) body: ScalarFn,
     /// The convolution's filter is `w * W^filter_power`.
     pub(super) filter_power: i32,

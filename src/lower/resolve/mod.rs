@@ -63,6 +63,10 @@ pub(super) struct Resolver<'a> {
     idle: Vec<Diagnostic>,
     /// Whether unused definitions are reported.
     lint: bool,
+    /// Whether the walked model has no `input`.
+    no_input: bool,
+    /// How many unknown callees are around what is walked.
+    strangers: usize,
 }
 
 impl<'a> Resolver<'a> {
@@ -84,6 +88,8 @@ impl<'a> Resolver<'a> {
             selector: false,
             idle: Vec::new(),
             lint,
+            no_input: false,
+            strangers: 0,
         }
     }
 
@@ -104,10 +110,12 @@ impl<'a> Resolver<'a> {
         for model in &self.items.models {
             self.context = Context::Model;
             self.confused = false;
+            self.no_input = !model.body.stmts.iter().any(|it| matches!(it.kind, StmtKind::Input { .. }));
             self.open();
             self.stmts(&model.body);
             self.close();
             self.leave();
+            self.no_input = false;
         }
         self.context = Context::Value;
         for train in &self.items.trains {
@@ -310,7 +318,9 @@ impl<'a> Resolver<'a> {
                     self.misplaced(stmt.span, "input", "a model");
                 }
                 dims.iter().for_each(|it| self.expr(it));
-                self.bind(name, Some("input"));
+                // A second input is reported for that.
+                let second = self.scopes.iter().flat_map(|it| it.values()).any(|it| it.what == Some("input"));
+                self.bind(name, if second { None } else { Some("input") });
             }
             StmtKind::Let { name, ty, value } => {
                 self.expr(value);
@@ -324,7 +334,9 @@ impl<'a> Resolver<'a> {
                         _ => self.annotation(ty),
                     }
                 }
-                self.bind(name, Some("value"));
+                // A shape is asserted for its own sake.
+                let shaped = matches!(ty.as_ref().map(|it| &it.kind), Some(TypeKind::Shape(_)));
+                self.bind(name, if shaped { None } else { Some("value") });
             }
             StmtKind::Assign { name, value } => {
                 self.expr(value);

@@ -76,7 +76,7 @@ impl Resolver<'_> {
             let report = report
                 .label("not defined in this scope")
                 .also(place, "this one ends with the braces around it")
-                .help(format!("bind `{name}` before the loop or `if`, so that the body rebinds it"));
+                .help(format!("use `{name}` inside of them, or bind it before them and rebind it inside"));
             self.unknown.insert(key, report);
             return;
         }
@@ -89,7 +89,16 @@ impl Resolver<'_> {
         }
         // One or two letters are close to any others.
         let long = 2 < name.chars().count();
-        let near = crate::diag::did_you_mean(name, known.iter().copied()).filter(|_| long).map(str::to_owned);
+        let near = match name {
+            // Python's; `None` may well be the operator.
+            "True" => Some("true".to_owned()),
+            "False" => Some("false".to_owned()),
+            _ => crate::diag::did_you_mean(name, known.iter().copied()).filter(|_| long).map(str::to_owned),
+        };
+        // Without an `input` the image has no name: that is reported, and one mistake.
+        if self.no_input && near.is_none() && self.context == Context::Model {
+            return;
+        }
         self.meant.extend(near.clone());
         let mut report = report.label("not defined in this scope");
         if let Some(near) = near {
@@ -130,10 +139,13 @@ impl Resolver<'_> {
             self.callee(call)
         };
         let mut blind = signature.is_none();
+        let signature_unknown = self.unknown.contains_key(&(Code::E0101, name.to_owned()));
         let words = signature.map(|it| {
             let (matched, wrong) = it.matched(call);
             blind |= !wrong.is_empty();
-            wrong.into_iter().for_each(|it| self.sink.push(it));
+            if self.strangers == 0 {
+                wrong.into_iter().for_each(|it| self.sink.push(it));
+            }
             let mut words: Vec<(&ast::Expr, &'static [&'static str], String)> = Vec::new();
             for (slot, value) in it.slots.iter().zip(matched) {
                 if let (Ty::Words(list), Some(value)) = (&slot.ty, value) {
@@ -142,6 +154,9 @@ impl Resolver<'_> {
             }
             words
         });
+        // The arguments of something unknown may follow rules of its own.
+        let unknown = signature_unknown;
+        self.strangers += usize::from(unknown);
         for value in call.piped.as_deref().into_iter().chain(call.args.iter().map(|it| &it.value)) {
             let word = words.iter().flatten().find(|it| std::ptr::eq(it.0, value));
             match (&value.kind, word) {
@@ -163,9 +178,11 @@ impl Resolver<'_> {
                 }
                 // A word for an argument or a layer that is not known.
                 (ExprKind::Name(name), None) if blind && (name == "same" || name == "valid") => {}
+                (ExprKind::Name(name), _) if unknown && LAYERS.contains(&name.as_str()) => {}
                 _ => self.expr(value),
             }
         }
+        self.strangers -= usize::from(unknown);
     }
 
     /// A statistic is a word of its own, not a function.
@@ -211,6 +228,8 @@ impl Resolver<'_> {
                         .label("operators work inside a layer");
                 self.sink.push(if given {
                     report
+                } else if name == "linear" {
+                    report.help("a layer that sees all channels is `dense(x, units)`")
                 } else {
                     report.help(format!("write `sphere_conv(x, filters, operator: {name})`"))
                 });
@@ -230,6 +249,7 @@ impl Resolver<'_> {
             self.forbidden(span, "layer", name);
         }
         let known = builtin(name);
+        self.confused |= known.is_none();
         if known.is_none() && !self.known_unknown(Code::E0101, name, span) {
             let mut names: Vec<&str> = self.items.iter().map(|it| it.0.as_str()).collect();
             names.extend(LAYERS);
