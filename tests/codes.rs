@@ -43,3 +43,15 @@ fn each_page_has_a_wrong_example_and_its_correction() {
     }
     assert!(wrong.is_empty(), "{wrong}");
 }
+
+/// `UPDATE_DOCS=1 cargo test --test all codes` writes it anew.
+#[test]
+fn the_page_of_all_codes_has_the_texts_of_explain() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/diagnostics.md");
+    let wanted = Code::reference();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &wanted).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == wanted, "docs/diagnostics.md is not what the explanations say");
+}

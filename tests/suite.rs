@@ -114,6 +114,20 @@ fn one_mistake_of_a_newcomer_is_one_report() {
     insta::assert_snapshot!(all);
 }
 
+#[test]
+fn every_code_has_a_case() {
+    let mut seen: std::collections::BTreeSet<Code> =
+        panel().iter().flat_map(|(name, text)| check_panel(name, text).0).map(|it| it.code).collect();
+    for name in names() {
+        let text = fs::read_to_string(folder().join(&name)).unwrap();
+        seen.extend(check(&name, &text).0.iter().map(|it| it.code));
+    }
+    // It is about `--set`, of which a file says nothing.
+    seen.insert(Code::E0107);
+    let missing: Vec<&Code> = Code::ALL.iter().filter(|it| !seen.contains(it)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
 /// The text after a proposed edit.
 fn edited(text: &str, span: Span, by: &str) -> String {
     format!("{}{by}{}", &text[..span.start as usize], &text[span.end as usize..])

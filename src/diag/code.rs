@@ -52,18 +52,31 @@ codes! {
     E0302 "shapes do not match";
     E0303 "a shape assertion does not hold";
     E0401 "an operator is not finite on its domain";
-    E0402 "the angle of a value that is not a cosine";
     W0104 "unused definition";
     W0202 "a step of the schedule is never reached";
     W0303 "the orthogonality penalty can never reach zero";
     W0401 "the slope of an operator has no bound";
     W0402 "an operator jumps";
+    W0403 "the angle of a value that is not a cosine";
 }
 
 impl Code {
     /// Errors start with `E`, lints with `W`.
     pub fn severity(self) -> Severity {
         if self.name().starts_with('E') { Severity::Error } else { Severity::Warning }
+    }
+
+    /// Every code with its page, as `docs/diagnostics.md` holds it.
+    pub fn reference() -> String {
+        let mut out = String::from(
+            "# Diagnostics\n\nEvery code of `sphc check` with an example of the mistake and its correction; `sphc explain CODE` \
+             prints the same.\nCodes with `E` are errors, those with `W` warnings, which `allow CODE` in the `train` section \
+             silences.\n",
+        );
+        for code in Self::ALL {
+            out += &format!("\n## {}: {}\n\n{}", code.name(), code.title(), code.explanation());
+        }
+        out
     }
 
     /// Finds `E0301` in any case.

@@ -234,7 +234,7 @@ impl Study<'_> {
         let lies = number_range(hazard.range);
         let steep = hazard.kind == HazardKind::Steep && self.slopes_are_finite(&point);
         let code = match hazard.kind {
-            HazardKind::ArcOutside => Code::E0402,
+            HazardKind::ArcOutside => Code::W0403,
             _ if steep => Code::W0401,
             _ => Code::E0401,
         };
