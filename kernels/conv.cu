@@ -7,6 +7,10 @@
 // falls into s_h s_w classes of pixels by position modulo the stride; each class is a convolution of stride 1 with the
 // taps that meet it, so no product with an inserted zero is ever formed. blockIdx.z = class * SPLIT + share of k; with
 // SPLIT > 1 each share writes its own sums, which `combine` adds in a fixed order.
+//
+// What becomes of a sum is the model's business: `finish` stores it, or reads what else an expression takes (norms,
+// statistics, the layer's input), evaluates that in registers, stores it, and adds to sums over pixels, of which each
+// block leaves one row of columns.
 #ifndef SPHC_GENERATED
 constexpr bool INPUT_GRAD = false;
 constexpr int IMAGES = 128;
@@ -17,6 +21,12 @@ constexpr int SPLIT = 1;
 constexpr int VECTOR_A = 4, VECTOR_B = 4;  // numbers per copy: 4 where channels are a multiple of 4, else 1
 constexpr int TILE_M = 128, TILE_N = 128, WARPS_M = 2, WARPS_N = 4, ARITHMETIC = 2;
 constexpr bool A_ALONG_K = true, B_ALONG_K = INPUT_GRAD;
+constexpr int COLUMN_SUMS = 0;  // sums over pixels
+struct Results { float* out0; };
+__device__ __forceinline__ void finish(const Results& to, int pixel, int column, float sum, float* columns) {
+    to.out0[pixel * TARGET_C + column] = sum;
+}
+__device__ __forceinline__ void put_column(const Results& to, int o, int at, float value) {}
 #define SPHC_GENERATED
 #include "device.cu"
 #include "tile.cu"
@@ -42,7 +52,7 @@ template <int STRIDE, int BEFORE, int KERNEL> __device__ __forceinline__ Axis ax
     }
 }
 
-__device__ __forceinline__ void convolve(const float* source, const float* filter, float* target) {
+__device__ __forceinline__ void convolve(const float* source, const float* filter, const Results& to) {
     const int phase = blockIdx.z / SPLIT, share = blockIdx.z % SPLIT;
     const Axis h = axis_of<STRIDE_H, BEFORE_H, KERNEL_H>(phase / STRIDE_W);
     const Axis w = axis_of<STRIDE_W, BEFORE_W, KERNEL_W>(phase % STRIDE_W);
@@ -87,20 +97,25 @@ __device__ __forceinline__ void convolve(const float* source, const float* filte
             });
         });
 
-    target += (i64)share * IMAGES * TARGET_H * TARGET_W * TARGET_C;
-    each_sum(sums, [&](int row, int column, float sum) {
+    float columns[COLUMNS_HELD][COLUMN_SUMS + 1];
+#pragma unroll
+    for (int j = 0; j < COLUMNS_HELD; j++)
+#pragma unroll
+        for (int o = 0; o < COLUMN_SUMS; o++) columns[j][o] = 0.0f;
+    each_sum(sums, [&](int row, int column, int held, float sum) {
         row += row0, column += column0;
         const int n = row / (ROWS_H * ROWS_W), at = row % (ROWS_H * ROWS_W);
         const int y = h.target0 + at / ROWS_W * STEP_H, x = w.target0 + at % ROWS_W * STEP_W;
         if (row < ROWS && y < TARGET_H && x < TARGET_W && column < TARGET_C)
-            target[((n * TARGET_H + y) * TARGET_W + x) * TARGET_C + column] = sum;
+            finish(to, (n * TARGET_H + y) * TARGET_W + x, column, sum, columns[held]);
     });
+    if constexpr (0 < COLUMN_SUMS)
+        add_columns<COLUMN_SUMS>(columns, [&](int o, int column, float sum) {
+            const int block = blockIdx.z * gridDim.x + blockIdx.x;
+            if (column0 + column < TARGET_C) put_column(to, o, block * TARGET_C + column0 + column, sum);
+        });
 }
 
-// Strides cost registers, too.
-constexpr int CONV_RESIDENT = STRIDE_H == 1 && STRIDE_W == 1 ? RESIDENT : 1;
-
-extern "C" __global__ void __launch_bounds__(THREADS, CONV_RESIDENT)
-conv(const float* source, const float* filter, float* target) {
-    convolve(source, filter, target);
-}
+// Strides cost registers, and so do sums over pixels beside the factors that fp32 holds.
+constexpr bool CONV_CROWDED = STRIDE_H != 1 || STRIDE_W != 1 || (ARITHMETIC == 0 && 0 < COLUMN_SUMS);
+constexpr int CONV_RESIDENT = CONV_CROWDED ? 1 : RESIDENT;

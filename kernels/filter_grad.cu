@@ -43,7 +43,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) filter_grad(cons
         });
 
     dw += (i64)share * ROWS * OUTPUT_C;
-    each_sum(sums, [&](int row, int column, float sum) {
+    each_sum(sums, [&](int row, int column, int, float sum) {
         row += row0, column += column0;
         if (row < ROWS && column < OUTPUT_C) dw[row * OUTPUT_C + column] = sum;
     });

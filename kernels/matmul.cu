@@ -35,7 +35,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) matmul(const flo
         });
 
     c += (i64)share * M * N;
-    each_sum(sums, [&](int row, int column, float sum) {
+    each_sum(sums, [&](int row, int column, int, float sum) {
         row += row0, column += column0;
         if (row < M && column < N) c[row * N + column] = sum;
     });

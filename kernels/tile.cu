@@ -168,14 +168,18 @@ __device__ __forceinline__ void multiply(float (&sums)[HELD], int first, int las
     }
 }
 
-// Calls `store(row, column, sum)` for each sum that this thread holds, by its place in the tile.
+// Columns of the tile that a thread holds sums of.
+constexpr int COLUMNS_HELD = ARITHMETIC == 0 ? FMA_N : PARTS_N * 2;
+
+// Calls `store(row, column, held, sum)` for each sum that this thread holds: its place in the tile, and which of the
+// thread's columns that is, known at compile time.
 template <class Store> __device__ __forceinline__ void each_sum(const float (&sums)[HELD], Store store) {
     if constexpr (ARITHMETIC == 0) {
         const int row = threadIdx.x / 16, column = threadIdx.x % 16;
 #pragma unroll
         for (int i = 0; i < FMA_M; i++)
 #pragma unroll
-            for (int j = 0; j < FMA_N; j++) store(row + i * FMA_ROWS, column + j * 16, sums[i * FMA_N + j]);
+            for (int j = 0; j < FMA_N; j++) store(row + i * FMA_ROWS, column + j * 16, j, sums[i * FMA_N + j]);
     } else {
         const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
         const int row = warp / WARPS_N * WARP_M + lane / 4, column = warp % WARPS_N * WARP_N + lane % 4 * 2;
@@ -187,6 +191,40 @@ template <class Store> __device__ __forceinline__ void each_sum(const float (&su
                 for (int j = 0; j < PARTS_N; j++)
 #pragma unroll
                     for (int c = 0; c < 2; c++)
-                        store(row + i * 16 + h * 8, column + j * 8 + c, sums[(i * PARTS_N + j) * 4 + h * 2 + c]);
+                        store(row + i * 16 + h * 8, column + j * 8 + c, j * 2 + c,
+                              sums[(i * PARTS_N + j) * 4 + h * 2 + c]);
+    }
+}
+
+// Adds up what the threads of a block kept for each column of the tile, COUNT numbers for each, always in the same order;
+// calls `put(number, column, sum)` for each. Uses the memory of the ring.
+template <int COUNT, int PITCH, class Put>
+__device__ __forceinline__ void add_columns(const float (&kept)[COLUMNS_HELD][PITCH], Put put) {
+    SHARED_MEMORY(memory);
+    float* shared = (float*)memory;
+    constexpr int LINES = ARITHMETIC == 0 ? FMA_ROWS : WARPS_M;  // what holds the same column
+#pragma unroll
+    for (int o = 0; o < COUNT; o++) {
+        __syncthreads();  // all are done with what was there
+        if constexpr (ARITHMETIC == 0) {
+#pragma unroll
+            for (int j = 0; j < FMA_N; j++) shared[threadIdx.x / 16 * TILE_N + threadIdx.x % 16 + j * 16] = kept[j][o];
+        } else {
+            const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+#pragma unroll
+            for (int j = 0; j < COLUMNS_HELD; j++) {
+                float sum = kept[j][o];
+#pragma unroll
+                for (int mask = 4; mask < 32; mask *= 2) sum += shuffle_xor(sum, mask);
+                const int column = warp % WARPS_N * WARP_N + j / 2 * 8 + lane * 2 + j % 2;
+                if (lane < 4) shared[warp / WARPS_N * TILE_N + column] = sum;
+            }
+        }
+        __syncthreads();
+        for (int i = threadIdx.x; i < TILE_N; i += THREADS) {
+            float sum = shared[i];
+            for (int line = 1; line < LINES; line++) sum += shared[line * TILE_N + i];
+            put(o, i, sum);
+        }
     }
 }

@@ -324,7 +324,7 @@ fn what_is_missing_is_named_with_its_remedy() {
         ("cuda", ("SPHC_STANDIN_DEVICES", "-1"), "does not start"),
         ("cuda:3", ("SPHC_STANDIN_DEVICES", "2"), "there are devices `cuda:0` to `cuda:1`"),
         ("cuda", ("SPHC_STANDIN_CAPABILITY", "7"), "compute capability 7.0"),
-        ("cuda", ("SPHC_STANDIN_MEGABYTES", "3"), "enough for a batch of about"),
+        ("cuda", ("SPHC_STANDIN_MEGABYTES", "2"), "enough for a batch of about"),
     ];
     // Folders with a driver alone, and with one so old that it lacks most functions.
     let (alone, ancient) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

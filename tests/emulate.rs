@@ -9,7 +9,7 @@ pub(crate) mod module;
 #[cfg(feature = "cuda")]
 mod sanitize;
 
-use case::{Case, Images, Numbers, conv, map, matmul, reduced, whole};
+use case::{Case, Images, Numbers, conv, conv_map, map, matmul, reduced, whole};
 use module::{Memory, Module, Stress};
 use sphc::ir::expr::Pool;
 use sphc::ir::op::Scalar64;
@@ -117,6 +117,32 @@ fn strides_paddings_ragged_channels_and_shares_give_the_interpreters_numbers() {
             for arithmetic in [Arithmetic::F32, Arithmetic::Bf16] {
                 let choice = Some(Choice { tile, split });
                 check(&conv(kind, images, geometry, 0.0), &Options { arithmetic, choice, ..Options::default() });
+            }
+        }
+    }
+}
+
+#[test]
+fn maps_in_the_registers_of_a_convolution_give_the_interpreters_numbers() {
+    if !module::available() {
+        return;
+    }
+    let images = Images { n: 2, size: [9, 7], cin: 20, cout: 36 };
+    for kind in [ConvKind::Forward, ConvKind::InputGrad] {
+        for arithmetic in ARITHMETICS {
+            let stored = arithmetic != Arithmetic::Tf32;
+            let case = conv_map(kind, images, geometry(3, 1), stored);
+            for tile in 0..TILES {
+                check(&case, &Options { arithmetic, choice: Some(Choice { tile, split: 1 }), ..Options::default() });
+            }
+            // No block holds a whole sum: the map comes after.
+            check(&case, &Options { arithmetic, choice: Some(Choice { tile: 2, split: 3 }), ..Options::default() });
+        }
+        let ragged = Images { n: 3, size: [9, 7], cin: 5, cout: 10 };
+        for (stride, stored) in [(1, false), (2, true)] {
+            let case = conv_map(kind, ragged, geometry(3, stride), stored);
+            for split in [1, 2] {
+                check(&case, &Options { choice: Some(Choice { tile: 3, split }), ..Options::default() });
             }
         }
     }

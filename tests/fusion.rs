@@ -1,7 +1,7 @@
 //! How many passes over memory fusion leaves, and that it stays fast for deep networks.
 
 use crate::machine::same;
-use sphc::fuse::{Fused, GroupKind, fuse};
+use sphc::fuse::fuse;
 use sphc::ir::op::Scalar64;
 use sphc::ir::{
     Binary, DType, Init, NodeId, Op, Param, ParamRole, Phase, ScalarFn, Shape, State, Target, Unary, Window,
@@ -197,33 +197,55 @@ fn tower(layers: usize, dims: [usize; 4], operator: Option<Unary>) -> sphc::shap
     b.finish()
 }
 
-/// Map passes over activations: how many groups run over them, how many tensors those read and write.
-fn activation_passes(fused: &Fused, elements: usize) -> (usize, usize, usize) {
-    let graph = fused.typed.graph();
-    let large = |id: &&NodeId| elements <= graph.shape(**id).len();
-    let maps: Vec<_> = fused.phases[&Phase::Step]
-        .iter()
-        .filter(|it| it.kind == GroupKind::Map && elements <= it.space(graph).len())
-        .collect();
-    let reads = maps.iter().map(|it| it.inputs.iter().filter(large).count()).sum();
-    let writes = maps.iter().map(|it| it.outputs.iter().filter(large).count()).sum();
-    (maps.len(), reads, writes)
+/// A network of equal layers, as text.
+fn equal_layers(layers: usize, operator: &str) -> String {
+    format!(
+        r#"
+        model Tower {{
+            input image: u8[32, 32, 3]
+            x = (image - 127.5) / 128
+            for i in 0..{layers} {{
+                x = sphere_conv(x, 16, kernel: 3, operator: {operator}) |> batch_norm |> relu as "c{{i}}"
+            }}
+            output conv(global_avg_pool(x), classes, kernel: 1) as "score"
+        }}
+        train {{
+            data       cifar10
+            batch      4
+            iterations 1
+            loss       softmax_cross_entropy()
+            optimizer  adam()
+        }}
+        "#
+    )
 }
 
-#[test]
-fn a_sphere_layer_makes_few_passes_over_its_activations() {
-    let dims = [8, 32, 32, 16];
-    let elements = dims.iter().product();
-    let more = |operator| {
-        let count = |layers| activation_passes(&fuse(tower(layers, dims, operator)), elements);
-        let (two, three) = (count(2), count(3));
-        (three.0 - two.0, three.1 - two.1, three.2 - two.2)
+/// How often a step reads or writes a tensor of at least this many elements.
+fn passes(text: &str, elements: usize) -> usize {
+    let typed = crate::engines::typed("tower.sph", text, &crate::lower::settings(&[]));
+    let fused = fuse(sphc::autodiff::training(typed));
+    let graph = fused.typed.graph();
+    let large = |id: &&NodeId| elements <= graph.shape(**id).len();
+    let of = |group: &sphc::fuse::Group| {
+        let reads: std::collections::BTreeSet<NodeId> = group.inputs.iter().copied().collect();
+        reads.iter().filter(large).count() + group.outputs.iter().filter(large).count()
     };
-    // Mean, variance, normalise; sums of the backward pass, gradient. Nothing but the next layer's
-    // input and the gradient of the convolution is written: all else is computed again from `s`.
-    assert_eq!(more(None), (5, 7, 2));
-    // An arc sine is kept rather than repeated.
-    assert_eq!(more(Some(Unary::Asin)), (5, 8, 3));
+    fused.phases[&Phase::Step].iter().map(of).sum()
+}
+
+/// Forward: the convolution reads and writes (2), normalising reads and writes (2). Backward: the input gradient with
+/// its sums reads twice and writes (3), the derivative of operator and norms reads twice and writes (3), the filter
+/// gradient reads twice (2).
+#[test]
+fn a_layer_of_any_operator_moves_twelve_activations_a_step() {
+    let elements = 4 * 32 * 32 * 16;
+    for operator in ["cosine", "linear", "sigmoid", "lr_sigmoid", "squared_cosine", "sphere_norm"] {
+        let count = |layers| passes(&equal_layers(layers, operator), elements);
+        assert_eq!(count(5) - count(4), 12, "{operator}");
+    }
+    // A plain convolution needs no norms.
+    let count = |layers| passes(&equal_layers(layers, "none"), elements);
+    assert!(count(5) - count(4) <= 12);
 }
 
 #[test]
@@ -257,5 +279,7 @@ fn a_thousand_layers_are_planned_in_a_moment() {
 fn the_dump_of_kernels_names_each_once() {
     let text = sphc::kernel::dump(&fuse(tower(4, [2, 4, 4, 8], None)));
     let forward: Vec<&str> = text.lines().filter(|it| it.contains("conv Forward")).collect();
-    assert_eq!(forward, ["k6 (4 x Step): conv Forward[3x3 s1x1 pad 1,1,1,1] 2 x [4, 4, 8] -> [4, 4, 8]"]);
+    let conv = "conv Forward[3x3 s1x1 pad 1,1,1,1] 2 x [4, 4, 8] -> [4, 4, 8]";
+    // The first reads an input whose norms are at hand in time.
+    assert_eq!(forward, [format!("k6 (1 x Step): {conv}, then map over [32, 8]"), format!("k10 (3 x Step): {conv}")]);
 }

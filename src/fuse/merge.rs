@@ -6,7 +6,7 @@
 use super::keep::Kept;
 use super::policy;
 use super::view::{Class, View};
-use super::{Group, GroupKind};
+use super::{Group, GroupKind, epilogue};
 use crate::ir::NodeId;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
@@ -65,8 +65,8 @@ impl Closure {
     }
 }
 
-/// Groups of one phase in an order of execution; `needed` ascending.
-pub(super) fn merge(view: &View<'_>, kept: &Kept, needed: &[NodeId]) -> Vec<Group> {
+/// Groups of one phase in an order of execution; `needed` ascending, `roots` what the phase must leave in memory.
+pub(super) fn merge(view: &View<'_>, kept: &Kept, needed: &[NodeId], roots: &[NodeId]) -> Vec<Group> {
     let mut merger = Merger {
         view,
         kept,
@@ -87,7 +87,9 @@ pub(super) fn merge(view: &View<'_>, kept: &Kept, needed: &[NodeId]) -> Vec<Grou
         }
     }
     let groups = merger.drafts.iter().map(|it| finish(view, kept, it)).collect();
-    in_order(view, groups)
+    let levels: Vec<u32> = merger.drafts.iter().map(|it| it.level).collect();
+    let roots = roots.iter().map(|&it| view.base(it)).collect();
+    in_order(view, epilogue::fold(view, groups, &levels, &roots))
 }
 
 struct Merger<'a, 'g> {

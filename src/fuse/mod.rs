@@ -1,5 +1,6 @@
 //! Groups of nodes, each to become one kernel.
 
+mod epilogue;
 mod keep;
 mod merge;
 mod policy;
@@ -18,7 +19,7 @@ use std::collections::BTreeMap;
 /// What a group's kernel is built around.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GroupKind {
-    /// One `Conv`, `ConvInputGrad`, `ConvFilterGrad` or `MatMul`.
+    /// One `Conv`, `ConvInputGrad`, `ConvFilterGrad` or `MatMul`, first of the nodes; what follows is a map of its result.
     Contraction,
     /// Maps, broadcasts and the reductions that share their iteration space.
     Map,
@@ -70,7 +71,7 @@ pub fn fuse(typed: Typed) -> Fused {
         if !roots.is_empty() {
             let needed = typed.needed(roots.iter().copied());
             let kept = keep::keep(&view, &needed, &roots);
-            phases.insert(phase, merge::merge(&view, &kept, &needed));
+            phases.insert(phase, merge::merge(&view, &kept, &needed, &roots));
         }
     }
     drop(view);

@@ -52,10 +52,11 @@ impl Fused {
 }
 
 impl Group {
-    /// The layer of its first result that has one.
+    /// The layer of its contraction, or of its first result that has one.
     pub fn layer<'g>(&self, graph: &'g Graph) -> &'g str {
         let layer = |id: &NodeId| graph.origin_of(graph.origin_id(*id)).layer.as_str();
-        self.outputs.iter().map(layer).find(|it| !it.is_empty()).unwrap_or("")
+        let core = self.nodes.iter().take(usize::from(self.kind == GroupKind::Contraction));
+        core.chain(&self.outputs).map(layer).find(|it| !it.is_empty()).unwrap_or("")
     }
 
     /// The shape it runs over: of the result, or of what is reduced.
@@ -75,12 +76,12 @@ fn list(ids: &[NodeId]) -> String {
 
 fn what(graph: &Graph, group: &Group) -> String {
     let count = |is: fn(&Op) -> bool| group.nodes.iter().filter(|&&it| is(graph.op(it))).count();
-    match group.kind {
-        GroupKind::Map => {
-            let reduces = count(|it| matches!(it, Op::Reduce { .. }));
-            format!("[{} nodes, {reduces} reduced]", group.nodes.len())
-        }
-        GroupKind::Contraction | GroupKind::Window | GroupKind::Single => name(graph.op(group.outputs[0])).to_owned(),
+    let reduces = count(|it| matches!(it, Op::Reduce { .. }));
+    match (group.kind, &group.nodes[..]) {
+        (GroupKind::Map, nodes) => format!("[{} nodes, {reduces} reduced]", nodes.len()),
+        (_, [core]) => name(graph.op(*core)).to_owned(),
+        (_, [core, map @ ..]) => format!("{} + [{} nodes, {reduces} reduced]", name(graph.op(*core)), map.len()),
+        (_, []) => String::new(),
     }
 }
 

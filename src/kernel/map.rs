@@ -5,7 +5,7 @@
 
 use super::select::dtype;
 use super::{MapInput, MapKernel, MapOutput, Store};
-use crate::fuse::{Fused, Group, squeeze};
+use crate::fuse::{Fused, Group, GroupKind, squeeze};
 use crate::ir::expr::Pool;
 use crate::ir::{Graph, NodeId, Op, Scalar, Shape};
 use std::collections::{BTreeSet, HashMap};
@@ -13,19 +13,24 @@ use std::collections::{BTreeSet, HashMap};
 /// For each axis of a node: the axis of the space it runs along; `None` where its extent is 1.
 type Axes = Vec<Option<usize>>;
 
-/// The kernel of a map group, and the nodes to read for its operands.
+/// The kernel of a map group, or of the map that follows a convolution; and the nodes to read for its operands. What
+/// follows a convolution has that as operand 0, which is not among the nodes.
 pub(super) fn build(fused: &Fused, group: &Group) -> (MapKernel, Vec<NodeId>) {
     let graph = fused.typed.graph();
     let dims = squeeze(&group.space(graph));
+    let core = (group.kind == GroupKind::Contraction).then(|| group.nodes[0]);
     let mut body = Body {
         fused,
         graph,
-        inside: group.nodes.iter().copied().collect(),
+        inside: group.nodes.iter().copied().filter(|it| Some(*it) != core).collect(),
         rank: dims.len(),
         pool: Pool::new(),
         operands: Vec::new(),
         known: HashMap::new(),
     };
+    if let Some(core) = core {
+        body.read(core, &whole(graph.shape(core)));
+    }
     let mut roots = Vec::new();
     let mut outputs = Vec::new();
     for &id in &group.outputs {
@@ -34,14 +39,23 @@ pub(super) fn build(fused: &Fused, group: &Group) -> (MapKernel, Vec<NodeId>) {
         outputs.push(MapOutput { store, dtype: dtype(graph, id) });
     }
     let operands = std::mem::take(&mut body.operands);
-    let (whole, used) = body.pool.finish(operands.len() as u32, &roots).simplify().prune();
+    let all = body.pool.finish(operands.len() as u32, &roots).simplify();
+    let (mut whole, mut used) = all.prune();
+    if core.is_some() && used.first() != Some(&0) {
+        // A map that forgets the convolution: its operand keeps its place.
+        (whole, used) = (all, (0..operands.len() as u32).collect());
+    }
     let mut inputs = Vec::with_capacity(used.len());
     let mut nodes = Vec::with_capacity(used.len());
     for (id, strides) in used.iter().map(|&it| &operands[it as usize]) {
         inputs.push(MapInput { strides: strides.clone(), dtype: dtype(graph, *id) });
         nodes.push(*id);
     }
-    (merge_axes(MapKernel { dims, inputs, body: whole, outputs }), nodes)
+    if let Some(core) = core {
+        assert_eq!(nodes.first(), Some(&core), "what follows a convolution reads it\n{graph}");
+        nodes.remove(0);
+    }
+    (merge_axes(MapKernel { dims, inputs, body: whole, outputs }, core.is_some()), nodes)
 }
 
 struct Body<'a> {
@@ -68,7 +82,7 @@ impl Body<'_> {
             }
             _ => {
                 let along = whole(self.graph.shape(id));
-                (self.value(id, &along), Store::Full)
+                (self.read(id, &along), Store::Full)
             }
         }
     }
@@ -142,19 +156,22 @@ fn realign(along: &Axes, shape: &Shape) -> Axes {
     shape.dims().iter().map(|&extent| if extent == 1 { None } else { left.next().copied() }).collect()
 }
 
-/// Merges adjacent axes that every operand steps through as one and every result treats alike.
-fn merge_axes(kernel: MapKernel) -> MapKernel {
+/// Merges adjacent axes that every operand steps through as one and every result treats alike; but for the last, if
+/// that is to stay.
+fn merge_axes(kernel: MapKernel, keep_last: bool) -> MapKernel {
     let MapKernel { dims, mut inputs, body, mut outputs } = kernel;
     let mut kept: Vec<usize> = Vec::new();
     let mut merged: Vec<usize> = Vec::new();
     for axis in 0..dims.len() {
-        let joins = kept.last().is_some_and(|&last| {
-            inputs.iter().all(|it| it.strides[last] == it.strides[axis] * dims[axis])
-                && outputs.iter().all(|it| match &it.store {
-                    Store::Full => true,
-                    Store::Reduce { over, .. } => over[last] == over[axis],
-                })
-        });
+        let stays = keep_last && axis + 1 == dims.len();
+        let joins = !stays
+            && kept.last().is_some_and(|&last| {
+                inputs.iter().all(|it| it.strides[last] == it.strides[axis] * dims[axis])
+                    && outputs.iter().all(|it| match &it.store {
+                        Store::Full => true,
+                        Store::Reduce { over, .. } => over[last] == over[axis],
+                    })
+            });
         match (joins, kept.last_mut(), merged.last_mut()) {
             (true, Some(last), Some(extent)) => {
                 *last = axis;

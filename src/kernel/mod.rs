@@ -12,7 +12,7 @@ pub use print::dump;
 pub(crate) use select::dtype;
 pub use select::{Bound, bind, select};
 
-use crate::ir::{DType, Geometry, Loss, Random, Reduction, ScalarFn, Shape, Window};
+use crate::ir::{DType, ExprNode, Geometry, Loss, Random, Reduction, Scalar, ScalarFn, Shape, Window};
 use serde::{Deserialize, Serialize};
 
 /// Which of a convolution's three products.
@@ -90,12 +90,40 @@ pub struct MapKernel {
     pub outputs: Vec<MapOutput>,
 }
 
+impl MapKernel {
+    /// The result that is operand 0 as it is, if one is.
+    pub fn passes_on(&self) -> Option<usize> {
+        let same = |at: &usize| {
+            let root = |it: &Scalar| self.body.nodes.get(it.0 as usize);
+            self.outputs[*at].store == Store::Full
+                && self.body.roots.get(*at).and_then(root) == Some(&ExprNode::Input(0))
+        };
+        (0..self.outputs.len()).find(same)
+    }
+
+    /// The same without one result.
+    pub fn without(mut self, output: usize) -> Self {
+        self.outputs.remove(output);
+        self.body.roots.remove(output);
+        self
+    }
+}
+
 /// A kernel.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KernelSpec {
     /// Convolution family.
     Conv(ConvKernel),
+    /// A convolution or its input gradient whose results go through a map before anything is written. The map runs over
+    /// pixels (outer axes) and channels (the last); its input 0 is the convolution's result, and its reductions are sums
+    /// over pixels. Operands: those of the convolution, then the map's others.
+    ConvMap {
+        /// The convolution.
+        conv: ConvKernel,
+        /// The map.
+        map: MapKernel,
+    },
     /// `c[m,n] = a b`, row-major; `a` is `[m,k]` (or `[k,m]` when transposed), `b` `[k,n]` (or `[n,k]`).
     MatMul {
         /// Rows of the result.

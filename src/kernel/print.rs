@@ -36,6 +36,7 @@ impl Display for KernelSpec {
             KernelSpec::Conv(it) => {
                 write!(f, "conv {:?}{} {} x {:?} -> {:?}", it.kind, it.geometry, it.n, it.input, it.output)
             }
+            KernelSpec::ConvMap { conv, map } => write!(f, "{}, then {map}", KernelSpec::Conv(*conv)),
             KernelSpec::MatMul { m, n, k, transpose_a, transpose_b } => {
                 let mark = |it: &bool| if *it { "^T" } else { "" };
                 write!(f, "matmul a{} b{}, {m} x {n} x {k}", mark(transpose_a), mark(transpose_b))

@@ -1,7 +1,7 @@
 //! From a group to its kernel: the family by the group's kind, the sizes by the facts.
 
 use super::{ConvKernel, ConvKind, KernelSpec, map};
-use crate::fuse::{Fused, Group};
+use crate::fuse::{Fused, Group, GroupKind};
 use crate::ir::{Graph, NodeId, Op, Window};
 
 /// A kernel with the tensors to launch it on.
@@ -23,13 +23,13 @@ pub fn select(fused: &Fused, group: &Group) -> KernelSpec {
 /// The kernel of a group, and its operands in order.
 pub fn bind(fused: &Fused, group: &Group) -> Bound {
     let graph = fused.typed.graph();
-    let id = group.outputs[0];
+    if group.kind == GroupKind::Map {
+        let (kernel, inputs) = map::build(fused, group);
+        return Bound { spec: KernelSpec::Map(kernel), inputs, outputs: group.outputs.clone() };
+    }
+    let id = group.nodes[0];
     let of = graph.operands(id);
     let spec = match graph.op(id) {
-        Op::Map { .. } | Op::Broadcast(_) | Op::Reduce { .. } => {
-            let (kernel, inputs) = map::build(fused, group);
-            return Bound { spec: KernelSpec::Map(kernel), inputs, outputs: group.outputs.clone() };
-        }
         Op::Conv(geometry) => KernelSpec::Conv(ConvKernel {
             kind: ConvKind::Forward,
             geometry: *geometry,
@@ -73,11 +73,28 @@ pub fn bind(fused: &Fused, group: &Group) -> Bound {
             KernelSpec::Loss { kind: *kind, n: logits.0[0], classes: logits.0[1] }
         }
         Op::Random { kind, shape, stream } => KernelSpec::Random { kind: *kind, len: shape.len(), stream: *stream },
-        Op::Input { .. } | Op::Param(_) | Op::State(_) | Op::Const { .. } | Op::Reshape(_) | Op::Update(_) => {
-            panic!("%{} needs no kernel, yet is a group's result\n{graph}", id.0)
+        Op::Map { .. }
+        | Op::Broadcast(_)
+        | Op::Reduce { .. }
+        | Op::Input { .. }
+        | Op::Param(_)
+        | Op::State(_)
+        | Op::Const { .. }
+        | Op::Reshape(_)
+        | Op::Update(_) => {
+            panic!("%{} has no kernel of its own\n{graph}", id.0)
         }
     };
-    Bound { spec, inputs: of.iter().map(|&it| fused.storage.of(it)).collect(), outputs: group.outputs.clone() }
+    let mut inputs: Vec<NodeId> = of.iter().map(|&it| fused.storage.of(it)).collect();
+    let outputs = group.outputs.clone();
+    match spec {
+        KernelSpec::Conv(conv) if 1 < group.nodes.len() => {
+            let (map, others) = map::build(fused, group);
+            inputs.extend(others);
+            Bound { spec: KernelSpec::ConvMap { conv, map }, inputs, outputs }
+        }
+        spec => Bound { spec, inputs, outputs },
+    }
 }
 
 /// Element type of a node of a checked graph.

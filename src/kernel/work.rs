@@ -13,6 +13,7 @@ impl KernelSpec {
                 let taps = product(&it.geometry.kernel) * it.input[2] as u64;
                 2 * it.n as u64 * product(&it.output) * taps
             }
+            KernelSpec::ConvMap { conv, map } => KernelSpec::Conv(*conv).flops() + KernelSpec::Map(map.clone()).flops(),
             KernelSpec::MatMul { m, n, k, .. } => 2 * product(&[*m, *n, *k]),
             KernelSpec::Map(it) => {
                 let node = |it: &&ExprNode| !matches!(it, ExprNode::Const(_) | ExprNode::Input(_));
@@ -32,7 +33,7 @@ impl KernelSpec {
 
     /// Whether it is a convolution's product or a matrix product.
     pub fn is_contraction(&self) -> bool {
-        matches!(self, KernelSpec::Conv(_) | KernelSpec::MatMul { .. })
+        matches!(self, KernelSpec::Conv(_) | KernelSpec::ConvMap { .. } | KernelSpec::MatMul { .. })
     }
 
     /// What it is called in tables.
@@ -43,6 +44,8 @@ impl KernelSpec {
                 ConvKind::InputGrad => "conv input grad",
                 ConvKind::FilterGrad => "conv filter grad",
             },
+            KernelSpec::ConvMap { conv, .. } if conv.kind == ConvKind::Forward => "conv + map",
+            KernelSpec::ConvMap { .. } => "conv input grad + map",
             KernelSpec::MatMul { .. } => "matmul",
             KernelSpec::Map(_) => "map",
             KernelSpec::Window { .. } => "window",

@@ -5,7 +5,7 @@
 
 use super::meaning::{execute, left_of, places};
 use crate::ir::{Binary, DType, ExprNode, Loss, Reduction, Unary, Window};
-use crate::kernel::{ConvKind, KernelSpec, MapKernel, Store};
+use crate::kernel::{ConvKind, KernelSpec, MapInput, MapKernel, Store};
 
 /// Roundings of a device.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,7 +45,8 @@ const LIBRARY: f64 = 8.0;
 pub(super) fn expected(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64, roundings: &Roundings) -> Vec<Expected> {
     match spec {
         KernelSpec::Conv(_) | KernelSpec::MatMul { .. } => vec![contraction(spec, inputs, seed, roundings)],
-        KernelSpec::Map(kernel) => map(kernel, inputs, roundings),
+        KernelSpec::Map(kernel) => map(kernel, inputs, None, roundings),
+        KernelSpec::ConvMap { conv, map } => conv_map(&KernelSpec::Conv(*conv), map, inputs, seed, roundings),
         KernelSpec::Window { kind: Window::Max, .. }
         | KernelSpec::Transpose { .. }
         | KernelSpec::Gather { .. }
@@ -161,14 +162,54 @@ fn contraction(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64, roundings: &Ro
     Expected { places: Some(places), bounds: bounds.collect(), values }
 }
 
-/// How far each value of a map may be off, and what is made of it by sums.
-fn map(kernel: &MapKernel, inputs: &[Vec<f64>], roundings: &Roundings) -> Vec<Expected> {
+/// A contraction and the map of its result, for some channels.
+fn conv_map(
+    conv: &KernelSpec,
+    kernel: &MapKernel,
+    inputs: &[Vec<f64>],
+    seed: u64,
+    roundings: &Roundings,
+) -> Vec<Expected> {
+    let (operands, others) = inputs.split_at(2);
+    let sums = contraction(conv, operands, seed, roundings);
+    let kept = sums.places.unwrap_or_default();
+    let channels = *kernel.dims.last().unwrap_or(&1);
+    let rows: usize = kernel.dims.iter().product::<usize>() / channels;
+    let picked: Vec<usize> = kept.iter().copied().take_while(|it| *it < channels).collect();
+    // The same map over the kept places, with every operand spread over them.
+    let spread = |(input, values): (&MapInput, &Vec<f64>)| {
+        let all = places(&kernel.dims, &input.strides);
+        kept.iter().map(|it| values[all[*it]]).collect::<Vec<f64>>()
+    };
+    let mut read = vec![sums.values];
+    read.extend(kernel.inputs.iter().skip(1).zip(others).map(spread));
+    let mut small = kernel.clone();
+    small.dims = vec![rows, picked.len()];
+    small.inputs.iter_mut().for_each(|it| it.strides = vec![picked.len(), 1]);
+    for output in &mut small.outputs {
+        if let Store::Reduce { over, .. } = &mut output.store {
+            *over = vec![true, false];
+        }
+    }
+    let mut all = map(&small, &read, Some(&sums.bounds), roundings);
+    for (expected, output) in all.iter_mut().zip(&kernel.outputs) {
+        expected.places = Some(if output.store == Store::Full { kept.clone() } else { picked.clone() });
+    }
+    all
+}
+
+/// How far each value of a map may be off, and what is made of it by sums. `first` is how far operand 0 is off already.
+fn map(kernel: &MapKernel, inputs: &[Vec<f64>], first: Option<&[f64]>, roundings: &Roundings) -> Vec<Expected> {
     let all: Vec<Vec<usize>> = kernel.inputs.iter().map(|it| places(&kernel.dims, &it.strides)).collect();
     let len: usize = kernel.dims.iter().product();
     let mut near: Vec<Vec<Near>> = vec![Vec::with_capacity(len); kernel.outputs.len()];
     let mut nodes = Vec::new();
     for at in 0..len {
-        follow(&kernel.body.nodes, |input| inputs[input][all[input][at]], roundings, &mut nodes);
+        let input = |input: usize| {
+            let off = if input == 0 { first.map_or(0.0, |it| it[at]) } else { 0.0 };
+            Near { value: inputs[input][all[input][at]], off }
+        };
+        follow(&kernel.body.nodes, input, roundings, &mut nodes);
         for (to, root) in near.iter_mut().zip(&kernel.body.roots) {
             to.push(nodes[root.0 as usize]);
         }
@@ -215,14 +256,14 @@ impl Near {
 }
 
 /// Evaluates all nodes, and lets their operands move as far as they may.
-fn follow(nodes: &[ExprNode], input: impl Fn(usize) -> f64, roundings: &Roundings, near: &mut Vec<Near>) {
+fn follow(nodes: &[ExprNode], input: impl Fn(usize) -> Near, roundings: &Roundings, near: &mut Vec<Near>) {
     near.clear();
     for node in nodes {
         let at = |it: crate::ir::Scalar| near[it.0 as usize];
         let next = match *node {
             // Constants of a device have its precision.
             ExprNode::Const(it) => Near { value: it.0, off: rounding(it.0, roundings.unit) },
-            ExprNode::Input(it) => Near { value: input(it as usize), off: 0.0 },
+            ExprNode::Input(it) => input(it as usize),
             ExprNode::Unary(op, a) => unary(op, at(a), roundings),
             ExprNode::Binary(op, a, b) => binary(op, at(a), at(b), roundings.unit),
             ExprNode::Select(c, a, b) => {
@@ -291,7 +332,7 @@ mod tests {
 
     fn off(f: &ScalarFn, args: &[f64]) -> f64 {
         let mut near = Vec::new();
-        follow(&f.nodes, |it| args[it], &F32, &mut near);
+        follow(&f.nodes, |it| Near { value: args[it], off: 0.0 }, &F32, &mut near);
         near[f.root().0 as usize].off
     }
 

@@ -11,6 +11,12 @@ pub fn execute(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64) -> Vec<Vec<f64
     let one = |op: Op, shapes: Vec<(Shape, DType)>| vec![single(op, &shapes, inputs, seed)];
     match spec {
         KernelSpec::Map(kernel) => map(kernel, inputs),
+        KernelSpec::ConvMap { conv, map: after } => {
+            let (operands, others) = inputs.split_at(2);
+            let mut read = execute(&KernelSpec::Conv(*conv), operands, seed);
+            read.extend_from_slice(others);
+            map(after, &read)
+        }
         KernelSpec::Copy { .. } => vec![inputs[0].clone()],
         KernelSpec::Conv(ConvKernel { kind, geometry, n, input, output }) => {
             let x = real([&[*n], &input[..]].concat());

@@ -2,7 +2,8 @@
 
 use sphc::interp::{Env, Tensor, evaluate};
 use sphc::ir::{
-    DType, Extern, Geometry, Graph, Loss, NodeId, Op, OriginId, Random, Reduction, ScalarFn, Shape, Window,
+    DType, ExprNode, Extern, Geometry, Graph, Loss, NodeId, Op, OriginId, Random, Reduction, Scalar, ScalarFn, Shape,
+    Window,
 };
 use sphc::kernel::{ConvKernel, ConvKind, KernelSpec, MapInput, MapKernel, MapOutput, Store};
 
@@ -148,6 +149,73 @@ pub(crate) fn conv(kind: ConvKind, images: Images, geometry: Geometry, rounding:
     let spec = KernelSpec::Conv(ConvKernel { kind, geometry, n, input: [h, w, cin], output: [oh, ow, cout] });
     let name = format!("{kind:?} {images:?} {geometry:?}");
     Case { name, spec, outputs: vec![of_contraction(&op, &inputs, terms, rounding)], inputs }
+}
+
+/// A convolution whose result goes through a map: scaled by a factor for each pixel, an offset for each channel taken
+/// off, cut at zero; the last two results are sums over pixels. With `stored` the convolution itself is a result, too.
+pub(crate) fn conv_map(kind: ConvKind, images: Images, geometry: Geometry, stored: bool) -> Case {
+    let Case { name, spec: KernelSpec::Conv(conv), mut inputs, outputs } = conv(kind, images, geometry, 0.0) else {
+        unreachable!("a convolution")
+    };
+    let [h, w, c] = if kind == ConvKind::Forward { conv.output } else { conv.input };
+    let n = conv.n;
+    let mut numbers = Numbers::new((h * w * c) as u64);
+    let others =
+        [numbers.reals([n, h, w, 1], 0.5, 2.0), numbers.reals([c], -0.5, 0.5), numbers.reals([n, h, w, c], -1.0, 1.0)];
+    let body = ScalarFn::build(4, |pool, i| {
+        let scaled = pool.mul(i[0], i[1]);
+        let shifted = pool.sub(scaled, i[2]);
+        let zero = pool.constant(0.0);
+        let cut = pool.binary(sphc::ir::Binary::Max, shifted, zero);
+        pool.mul(cut, i[3])
+    });
+    let root = body.root();
+    let sum = Scalar(body.nodes.iter().position(|it| *it == ExprNode::Input(0)).expect("it is read") as u32);
+    let square = ScalarFn::build(1, |pool, i| pool.mul(i[0], i[0]));
+
+    let mut everything =
+        vec![Value { dtype: DType::Real, shape: Shape(vec![n, h, w, c]), data: outputs[0].data.clone() }];
+    everything.extend(others.iter().cloned());
+    let mut reference = Reference::new(&everything);
+    let operands = reference.operands.clone();
+    let value = reference.add(Op::Map { body: body.clone(), int: false }, &operands);
+    let squared = reference.add(Op::Map { body: square, int: false }, &[value]);
+    // Products of short numbers and their sums are exact, so only the map rounds.
+    let small = 2e-6;
+    let near = |data: Vec<f64>, sizes: f64| Expected {
+        dtype: DType::Real,
+        bound: data.iter().map(|it| small * (sizes + it.abs())).collect(),
+        data,
+    };
+    let all = Reduction::Sum;
+    let sums = reference.add(Op::Reduce { kind: all, axes: vec![0, 1, 2] }, &[value]);
+    let squares = reference.add(Op::Reduce { kind: all, axes: vec![0, 1, 2] }, &[squared]);
+    let total = |id: NodeId| reference.value(id).iter().map(|it| it.abs()).sum::<f64>() / c as f64;
+    let (of_sums, of_squares) = (total(value), total(squared));
+    let mut results = vec![
+        near(reference.value(value), 1.0),
+        near(reference.value(sums), 1.0 + 4.0 * of_sums),
+        near(reference.value(squares), 1.0 + 4.0 * of_squares),
+    ];
+    let mut body = body;
+    let twice = {
+        body.nodes.push(ExprNode::Binary(sphc::ir::Binary::Mul, root, root));
+        Scalar(body.nodes.len() as u32 - 1)
+    };
+    body.roots = vec![root, root, twice];
+    let over = || Store::Reduce { kind: all, over: vec![true, false] };
+    let output = |store| MapOutput { store, dtype: DType::Real };
+    let mut stores = vec![output(Store::Full), output(over()), output(over())];
+    if stored {
+        body.roots.insert(1, sum);
+        stores.insert(1, output(Store::Full));
+        results.insert(1, outputs[0].clone());
+    }
+    let strides = [vec![c, 1], vec![1, 0], vec![0, 1], vec![c, 1]];
+    let operands = strides.map(|strides| MapInput { strides, dtype: DType::Real }).to_vec();
+    let map = MapKernel { dims: vec![n * h * w, c], inputs: operands, body, outputs: stores };
+    inputs.extend(others);
+    Case { name: format!("{name}, then a map"), spec: KernelSpec::ConvMap { conv, map }, inputs, outputs: results }
 }
 
 /// A matrix product.

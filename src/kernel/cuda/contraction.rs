@@ -2,6 +2,7 @@
 
 use super::text::{Text, file};
 use super::{Argument, Arithmetic, CudaLaunch, CudaSource, Options, blocks};
+use crate::ir::Geometry;
 use crate::kernel::{ConvKernel, ConvKind};
 
 /// Extent of k that one stage holds, and stages in flight; as in `kernels/tile.cu`.
@@ -101,22 +102,23 @@ fn arithmetic(it: Arithmetic) -> usize {
 }
 
 /// What all three families ask for.
-struct Product<'a> {
+pub(super) struct Product<'a> {
     tile: Tile,
-    split: usize,
+    pub(super) split: usize,
     entry: &'static str,
-    file: (&'a str, &'a str),
+    pub(super) file: (&'a str, &'a str),
     arithmetic: Arithmetic,
     along_k: [bool; 2],
     vectors: [usize; 2],
-    grid: [u32; 3],
+    pub(super) grid: [u32; 3],
     /// Elements of the result.
-    width: usize,
+    pub(super) width: usize,
 }
 
 impl Product<'_> {
-    fn finish(self, mut text: Text) -> CudaSource {
-        let Product { tile, split, entry, .. } = self;
+    /// Adds constants and the files that all three share.
+    pub(super) fn preamble(&self, text: &mut Text) {
+        let Product { tile, split, .. } = *self;
         text.ints([
             ("SPLIT", split),
             ("VECTOR_A", self.vectors[0]),
@@ -131,15 +133,30 @@ impl Product<'_> {
         text.constant("bool", "B_ALONG_K", self.along_k[1]);
         text.file(file!("device.cu"));
         text.file(file!("tile.cu"));
-        text.file(self.file);
-        let result = if split == 1 { Argument::Output(0) } else { Argument::Scratch(0) };
-        let mut launches = vec![CudaLaunch {
-            entry,
+    }
+
+    pub(super) fn launch(&self, arguments: Vec<Argument>) -> CudaLaunch {
+        CudaLaunch {
+            entry: self.entry,
             grid: self.grid,
-            block: tile.threads() as u32,
-            shared: tile.shared() as u32,
-            arguments: vec![Argument::Input(0), Argument::Input(1), result],
-        }];
+            block: self.tile.threads() as u32,
+            shared: self.tile.shared() as u32,
+            arguments,
+        }
+    }
+
+    fn finish(self, mut text: Text) -> CudaSource {
+        self.preamble(&mut text);
+        text.file(self.file);
+        let (launches, scratch) = self.stages(&mut text);
+        CudaSource { text: text.finish(), launches, scratch }
+    }
+
+    /// The launches that store the sums as they are, and their scratch space in bytes.
+    pub(super) fn stages(&self, text: &mut Text) -> (Vec<CudaLaunch>, usize) {
+        let split = self.split;
+        let result = if split == 1 { Argument::Output(0) } else { Argument::Scratch(0) };
+        let mut launches = vec![self.launch(vec![Argument::Input(0), Argument::Input(1), result])];
         if 1 < split {
             text.file(file!("combine.cu"));
             text.code(format_args!(
@@ -155,14 +172,12 @@ impl Product<'_> {
                 arguments: vec![Argument::Scratch(0), Argument::Output(0)],
             });
         }
-        let scratch = if split == 1 { 0 } else { split * self.width * 4 };
-        CudaSource { text: text.finish(), launches, scratch }
+        (launches, if split == 1 { 0 } else { split * self.width * 4 })
     }
 }
 
-/// The three products of a convolution.
-pub(super) fn conv(conv: &ConvKernel, options: &Options) -> CudaSource {
-    let ConvKernel { kind, geometry, n, input: [h, w, cin], output: [oh, ow, cout] } = *conv;
+fn shape(conv: &ConvKernel) -> Text {
+    let ConvKernel { geometry, n, input: [h, w, cin], output: [oh, ow, cout], .. } = *conv;
     let [kh, kw] = geometry.kernel;
     let [sh, sw] = geometry.stride;
     let largest = (n * h * w * cin).max(n * oh * ow * cout).max(kh * kw * cin * cout);
@@ -170,33 +185,50 @@ pub(super) fn conv(conv: &ConvKernel, options: &Options) -> CudaSource {
     let mut text = Text::new();
     text.ints([("IMAGES", n), ("KERNEL_H", kh), ("KERNEL_W", kw), ("STRIDE_H", sh), ("STRIDE_W", sw)]);
     text.ints([("BEFORE_H", geometry.before[0]), ("BEFORE_W", geometry.before[1])]);
-    if kind == ConvKind::FilterGrad {
-        text.ints([("INPUT_H", h), ("INPUT_W", w), ("INPUT_C", cin)]);
-        text.ints([("OUTPUT_H", oh), ("OUTPUT_W", ow), ("OUTPUT_C", cout)]);
-        let extents = Extents { m: kh * kw * cin, n: cout, k: n * oh * ow, batches: 1 };
-        let (tile, split) = choose(&extents, options);
-        return Product {
-            tile,
-            split,
-            entry: "filter_grad",
-            file: file!("filter_grad.cu"),
-            arithmetic: options.arithmetic,
-            along_k: [false, false],
-            vectors: [vector(cin), vector(cout)],
-            grid: [blocks(extents.m, tile.m), blocks(cout, tile.n), split as u32],
-            width: extents.m * cout,
-        }
-        .finish(text);
+    text
+}
+
+/// A convolution's gradient in the filter.
+pub(super) fn filter_grad(conv: &ConvKernel, options: &Options) -> CudaSource {
+    let ConvKernel { geometry: Geometry { kernel: [kh, kw], .. }, n, input: [h, w, cin], output, .. } = *conv;
+    let [oh, ow, cout] = output;
+    let mut text = shape(conv);
+    text.ints([("INPUT_H", h), ("INPUT_W", w), ("INPUT_C", cin)]);
+    text.ints([("OUTPUT_H", oh), ("OUTPUT_W", ow), ("OUTPUT_C", cout)]);
+    let extents = Extents { m: kh * kw * cin, n: cout, k: n * oh * ow, batches: 1 };
+    let (tile, split) = choose(&extents, options);
+    Product {
+        tile,
+        split,
+        entry: "filter_grad",
+        file: file!("filter_grad.cu"),
+        arithmetic: options.arithmetic,
+        along_k: [false, false],
+        vectors: [vector(cin), vector(cout)],
+        grid: [blocks(extents.m, tile.m), blocks(cout, tile.n), split as u32],
+        width: extents.m * cout,
     }
+    .finish(text)
+}
+
+/// A forward convolution or its gradient in the input, up to where the sums are in registers; and the unit so far.
+pub(super) fn pixels(conv: &ConvKernel, options: &Options) -> (Product<'static>, Text) {
+    let ConvKernel { kind, geometry, n, input, output } = *conv;
+    let ([kh, kw], [sh, sw]) = (geometry.kernel, geometry.stride);
     let back = kind == ConvKind::InputGrad;
-    let (source, target) = if back { ([oh, ow, cout], [h, w, cin]) } else { ([h, w, cin], [oh, ow, cout]) };
+    let (source, target) = if back { (output, input) } else { (input, output) };
+    let mut text = shape(conv);
     text.ints([("SOURCE_H", source[0]), ("SOURCE_W", source[1]), ("SOURCE_C", source[2])]);
     text.ints([("TARGET_H", target[0]), ("TARGET_W", target[1]), ("TARGET_C", target[2])]);
     text.constant("bool", "INPUT_GRAD", back);
-    let (classes, rows) = if back { (sh * sw, n * h.div_ceil(sh) * w.div_ceil(sw)) } else { (1, n * oh * ow) };
+    let (classes, rows) = if back {
+        (sh * sw, n * target[0].div_ceil(sh) * target[1].div_ceil(sw))
+    } else {
+        (1, n * target[0] * target[1])
+    };
     let extents = Extents { m: rows, n: target[2], k: kh * kw * source[2] / classes.min(kh * kw), batches: classes };
     let (tile, split) = choose(&extents, options);
-    Product {
+    let product = Product {
         tile,
         split,
         entry: "conv",
@@ -206,8 +238,8 @@ pub(super) fn conv(conv: &ConvKernel, options: &Options) -> CudaSource {
         vectors: [vector(source[2]), if back { vector(source[2]) } else { vector(target[2]) }],
         grid: [blocks(rows, tile.m), blocks(target[2], tile.n), (classes * split) as u32],
         width: n * target.iter().product::<usize>(),
-    }
-    .finish(text)
+    };
+    (product, text)
 }
 
 /// A matrix product.

@@ -3,6 +3,7 @@
 //! A result is written whole, or reduced over columns (a number per row), over rows (a number per column), or over all.
 //! Reductions over other axes get launches of their own, which come first: whole results may overwrite operands.
 
+use super::combine::{Part, SLICES, combine};
 use super::expression::{Number, statements};
 use super::text::{Text, element, file};
 use super::{Argument, CudaLaunch, CudaSource, blocks};
@@ -17,6 +18,29 @@ const ROW_BLOCKS: usize = 528;
 const KEPT: usize = 16;
 /// Longest row that one warp reduces; beyond, a block does.
 const LONGEST_ROW: usize = 2048;
+
+/// The coordinate of each axis, from a variable that counts the given axes in row-major order.
+pub(super) fn coordinates(dims: &[usize], variable: &str, axes: &[usize], to: &mut [String]) {
+    let mut tail = 1usize;
+    for (position, &axis) in axes.iter().enumerate().rev() {
+        let divided = if tail == 1 { variable.to_owned() } else { format!("{variable} / {tail}") };
+        to[axis] = if position == 0 { divided } else { format!("{divided} % {}", dims[axis]) };
+        tail *= dims[axis];
+    }
+}
+
+/// Which element of an operand belongs to coordinates.
+pub(super) fn offset(spec: &MapKernel, input: usize, coordinates: &[String]) -> String {
+    let strides = &spec.inputs[input].strides;
+    let terms: Vec<String> = (0..strides.len())
+        .filter(|&axis| strides[axis] != 0 && spec.dims[axis] != 1)
+        .map(|axis| match strides[axis] {
+            1 => format!("({})", coordinates[axis]),
+            stride => format!("({}) * (whole){stride}", coordinates[axis]),
+        })
+        .collect();
+    if terms.is_empty() { "0".to_owned() } else { terms.join(" + ") }
+}
 
 /// What becomes of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +139,15 @@ struct Writer<'a> {
 
 /// A map.
 pub(super) fn map(spec: &MapKernel) -> CudaSource {
+    let mut text = Text::new();
+    text.file(file!("device.cu"));
+    text.file(file!("scalar.cu"));
+    let (launches, scratch) = append(spec, &mut text);
+    CudaSource { text: text.finish(), launches, scratch }
+}
+
+/// Adds a map to a unit that has the scalar functions; its launches, and its scratch space in bytes.
+pub(super) fn append(spec: &MapKernel, text: &mut Text) -> (Vec<CudaLaunch>, usize) {
     let layout = layout(spec);
     let furthest = |strides: &[usize]| -> usize {
         strides.iter().zip(&spec.dims).map(|(stride, dim)| stride * dim.saturating_sub(1)).sum()
@@ -138,11 +171,11 @@ pub(super) fn map(spec: &MapKernel) -> CudaSource {
     }
     let number = if double { Number::Double } else { Number::Float };
     let (parameters, names) = (parameters.join(", "), names.join(", "));
-    Writer { spec, layout, number, whole, parameters, names, arguments }.write()
+    Writer { spec, layout, number, whole, parameters, names, arguments }.write(text)
 }
 
 impl Writer<'_> {
-    fn write(self) -> CudaSource {
+    fn write(self, text: &mut Text) -> (Vec<CudaLaunch>, usize) {
         let (spec, layout) = (self.spec, &self.layout);
         let of = |wanted: fn(&Fate) -> bool| -> Vec<usize> {
             (0..layout.fates.len()).filter(|&it| wanted(&layout.fates[it])).collect()
@@ -158,9 +191,6 @@ impl Writer<'_> {
         let of_all = if whole_blocks == 1 { 0 } else { alls.len() * whole_blocks };
         let scratch = (of_columns + of_all) * 4;
 
-        let mut text = Text::new();
-        text.file(file!("device.cu"));
-        text.file(file!("scalar.cu"));
         text.code(format_args!("using whole = {};", self.whole));
         text.constant("whole", "ROWS", layout.rows);
         text.ints([("COLUMNS", layout.columns), ("LANES", layout.lanes), ("PER_THREAD", layout.per_thread)]);
@@ -190,7 +220,7 @@ impl Writer<'_> {
 
         let mut launches = Vec::new();
         for (number, &output) in axes.iter().enumerate() {
-            launches.push(self.axes(&mut text, number, output));
+            launches.push(self.axes(text, number, output));
         }
         let mut arguments = self.arguments.clone();
         arguments.push(Argument::Scratch(0));
@@ -210,34 +240,14 @@ impl Writer<'_> {
             launches.push(CudaLaunch { entry: "map", grid, block: THREADS as u32, shared: shared as u32, arguments });
         }
         if 0 < scratch {
-            launches.push(self.combine(&mut text, &columns, &alls, of_columns));
+            launches.push(self.combine(text, &columns, &alls, of_columns));
         }
-        CudaSource { text: text.finish(), launches, scratch }
-    }
-
-    /// The coordinate of each axis, from a variable that counts the given axes in row-major order.
-    fn coordinates(&self, variable: &str, axes: &[usize], to: &mut [String]) {
-        let mut tail = 1usize;
-        for (position, &axis) in axes.iter().enumerate().rev() {
-            let divided = if tail == 1 { variable.to_owned() } else { format!("{variable} / {tail}") };
-            let dim = self.spec.dims[axis];
-            to[axis] = if position == 0 { divided } else { format!("{divided} % {dim}") };
-            tail *= dim;
-        }
+        (launches, scratch)
     }
 
     /// How an operand is read at coordinates.
     fn read(&self, input: usize, coordinates: &[String]) -> String {
-        let strides = &self.spec.inputs[input].strides;
-        let terms: Vec<String> = (0..strides.len())
-            .filter(|&axis| strides[axis] != 0 && self.spec.dims[axis] != 1)
-            .map(|axis| match strides[axis] {
-                1 => format!("({})", coordinates[axis]),
-                stride => format!("({}) * (whole){stride}", coordinates[axis]),
-            })
-            .collect();
-        let offset = if terms.is_empty() { "0".to_owned() } else { terms.join(" + ") };
-        format!("({})args.in{input}[{offset}]", self.number.name())
+        format!("({})args.in{input}[{}]", self.number.name(), offset(self.spec, input, coordinates))
     }
 
     fn roots(&self, outputs: &[usize]) -> Vec<Scalar> {
@@ -257,8 +267,8 @@ impl Writer<'_> {
         let layout = &self.layout;
         let whole: Vec<usize> = (0..layout.fates.len()).filter(|&it| layout.fates[it] == Fate::Whole).collect();
         let mut at = vec![String::new(); self.spec.dims.len()];
-        self.coordinates("row", &(0..layout.outer).collect::<Vec<_>>(), &mut at);
-        self.coordinates("column", &(layout.outer..at.len()).collect::<Vec<_>>(), &mut at);
+        coordinates(&self.spec.dims, "row", &(0..layout.outer).collect::<Vec<_>>(), &mut at);
+        coordinates(&self.spec.dims, "column", &(layout.outer..at.len()).collect::<Vec<_>>(), &mut at);
         let outputs: Vec<usize> = [&whole[..], rows, columns, alls].concat();
         let (code, values) =
             statements(&self.spec.body, &self.roots(&outputs), self.number, |i| self.read(i as usize, &at));
@@ -320,8 +330,8 @@ impl Writer<'_> {
             _ => 256,
         };
         let mut at = vec![String::new(); spec.dims.len()];
-        self.coordinates("kept", &kept, &mut at);
-        self.coordinates("reduced", &gone, &mut at);
+        coordinates(&spec.dims, "kept", &kept, &mut at);
+        coordinates(&spec.dims, "reduced", &gone, &mut at);
         let (code, values) =
             statements(&spec.body, &self.roots(&[output]), self.number, |i| self.read(i as usize, &at));
         text.code(format_args!(
@@ -350,50 +360,26 @@ impl Writer<'_> {
         }
     }
 
-    /// The second stage: one row of blocks per result.
+    /// The second stage.
     fn combine(&self, text: &mut Text, columns: &[usize], alls: &[usize], of_columns: usize) -> CudaLaunch {
-        const SLICES: usize = 8;
-        text.file(file!("combine.cu"));
         let layout = &self.layout;
-        let mut cases = String::new();
-        let mut results = Vec::new();
-        let mut widest = 1;
-        let mut case = |output: usize, slices: usize, from: usize, partials: usize, width: usize| {
+        let mut parts = Vec::new();
+        let mut part = |output: usize, slices: usize, from: usize, partials: usize, width: usize| {
             let maximum = reduction(layout.fates[output]) == Some(Reduction::Max);
-            let number = results.len();
-            writeln!(
-                cases,
-                "        case {number}: return combine_partials<{slices}, {maximum}>(partial + {from}, to{number}, {partials}, {width});"
-            )
-            .expect("a string takes all");
-            results.push(output);
-            widest = widest.max(width.div_ceil(THREADS / slices));
+            parts.push(Part { output, slices, maximum, from, partials, width });
         };
         if layout.row_blocks != 1 {
             let each = layout.row_blocks * layout.columns;
             columns
                 .iter()
                 .enumerate()
-                .for_each(|(o, &it)| case(it, SLICES, o * each, layout.row_blocks, layout.columns));
+                .for_each(|(o, &it)| part(it, SLICES, o * each, layout.row_blocks, layout.columns));
         }
         let blocks = layout.row_blocks * layout.column_blocks;
         if blocks != 1 {
-            alls.iter().enumerate().for_each(|(o, &it)| case(it, 64, of_columns + o * blocks, blocks, 1));
+            alls.iter().enumerate().for_each(|(o, &it)| part(it, 64, of_columns + o * blocks, blocks, 1));
         }
-        let parameters: Vec<String> = (0..results.len()).map(|it| format!("float* to{it}")).collect();
-        text.code(format_args!(
-            "extern \"C\" __global__ void __launch_bounds__(COMBINE_THREADS)\ncombine(const float* partial, {}) {{\n    switch (blockIdx.y) {{\n{cases}    }}\n}}",
-            parameters.join(", ")
-        ));
-        let mut arguments = vec![Argument::Scratch(0)];
-        arguments.extend(results.iter().map(|&it| Argument::Output(it)));
-        CudaLaunch {
-            entry: "combine",
-            grid: [widest as u32, results.len() as u32, 1],
-            block: THREADS as u32,
-            shared: (THREADS * 4) as u32,
-            arguments,
-        }
+        combine(text, "map_combine", &parts)
     }
 }
 

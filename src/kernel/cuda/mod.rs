@@ -4,13 +4,15 @@
 //! functions that its family asks for, joins them with the files, and says how to launch the result. The text is a
 //! function of spec and options, to the byte. Nothing here touches a device.
 
+mod combine;
 mod contraction;
+mod epilogue;
 mod expression;
 mod map;
 mod simple;
 mod text;
 
-use super::KernelSpec;
+use super::{ConvKind, KernelSpec};
 
 /// How products of contractions are formed. Sums are always fp32, and so are reals in memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -99,7 +101,9 @@ pub struct CudaSource {
 /// Writes a kernel spec as CUDA.
 pub fn generate(spec: &KernelSpec, options: &Options) -> CudaSource {
     match spec {
-        KernelSpec::Conv(conv) => contraction::conv(conv, options),
+        KernelSpec::Conv(conv) if conv.kind == ConvKind::FilterGrad => contraction::filter_grad(conv, options),
+        KernelSpec::Conv(conv) => epilogue::plain(conv, options),
+        KernelSpec::ConvMap { conv, map } => epilogue::mapped(conv, map, options),
         KernelSpec::MatMul { m, n, k, transpose_a, transpose_b } => {
             contraction::matmul([*m, *n, *k], *transpose_a, *transpose_b, options)
         }

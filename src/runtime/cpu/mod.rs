@@ -10,6 +10,7 @@ mod isa;
 mod kernel;
 mod loss;
 mod map;
+mod mapped;
 mod math;
 mod matmul;
 mod memory;
@@ -228,6 +229,7 @@ fn kernels(plan: &Plan, isa: Isa) -> Result<Vec<Box<dyn Kernel>>, String> {
 fn load<R: Real>(spec: &KernelSpec, isa: Isa) -> Result<Box<dyn Kernel>, String> {
     match spec {
         KernelSpec::Conv(kernel) => conv::load::<R>(kernel, isa),
+        KernelSpec::ConvMap { conv, map } => mapped::load::<R>(conv, map, isa),
         &KernelSpec::MatMul { m, n, k, transpose_a, transpose_b } => {
             matmul::load::<R>([m, n, k], transpose_a, transpose_b)
         }

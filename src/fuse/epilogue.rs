@@ -1,0 +1,95 @@
+//! Folds a map into the convolution whose result it reads, so that the result is used before it leaves the registers.
+//!
+//! Legal is a map over the same pixels and channels that reads the convolution element by element, stores whole tensors
+//! or sums over pixels, and waits for nothing that comes after the convolution. What else it reads must lie on a lower
+//! level, or on the same one if that is no convolution: with that, folding any number of maps leaves the graph of groups
+//! without a cycle.
+
+use super::view::{Class, View};
+use super::{Group, GroupKind};
+use crate::ir::{NodeId, Op, Reduction};
+use std::collections::BTreeSet;
+
+/// Folds maps into convolutions, at most one into each. `levels[i]` is the longest path of groups that leads to
+/// `groups[i]`.
+pub(super) fn fold(view: &View<'_>, groups: Vec<Group>, levels: &[u32], roots: &BTreeSet<NodeId>) -> Vec<Group> {
+    let mut home: Vec<Option<usize>> = vec![None; view.class.len()];
+    let mut readers: Vec<Vec<usize>> = vec![Vec::new(); view.class.len()];
+    for (at, group) in groups.iter().enumerate() {
+        group.outputs.iter().for_each(|it| home[it.0 as usize] = Some(at));
+        let distinct: BTreeSet<NodeId> = group.inputs.iter().copied().collect();
+        distinct.iter().for_each(|it| readers[it.0 as usize].push(at));
+    }
+    let mut groups: Vec<Option<Group>> = groups.into_iter().map(Some).collect();
+    for at in 0..groups.len() {
+        let Some(core) = groups[at].as_ref().and_then(|it| core(view, it)) else { continue };
+        let fits = |&map: &usize| {
+            let Some(map) = groups[map].as_ref() else { return false };
+            let early = |&input: &NodeId| {
+                input == core
+                    || home[input.0 as usize].is_none_or(|from| {
+                        let convolves = view.class(input) == Class::Heavy(GroupKind::Contraction);
+                        levels[from] < levels[at] || (levels[from] == levels[at] && !convolves)
+                    })
+            };
+            may_follow(view, core, map) && map.inputs.iter().all(early)
+        };
+        // The map that is the only reader saves writing the result as well.
+        let found = readers[core.0 as usize].iter().copied().find(fits);
+        if let Some(found) = found
+            && let Some(map) = groups[found].take()
+            && let Some(convolution) = groups[at].take()
+        {
+            let stored = 1 < readers[core.0 as usize].len() || roots.contains(&core);
+            for output in &map.outputs {
+                home[output.0 as usize] = Some(at);
+            }
+            groups[at] = Some(folded(view, core, convolution, map, stored));
+        }
+    }
+    groups.into_iter().flatten().collect()
+}
+
+/// The convolution of a group that a map may follow.
+fn core(view: &View<'_>, group: &Group) -> Option<NodeId> {
+    let [id] = group.nodes[..] else { return None };
+    let over_pixels = matches!(view.graph.op(id), Op::Conv(_) | Op::ConvInputGrad { .. });
+    let dims = view.graph.shape(id).dims();
+    (over_pixels && dims[3] != 1 && dims[..3].iter().any(|it| *it != 1)).then_some(id)
+}
+
+fn may_follow(view: &View<'_>, core: NodeId, map: &Group) -> bool {
+    let space = view.space(core);
+    let same_space = map.kind == GroupKind::Map && view.space(map.outputs[0]) == space;
+    let stores = |&id: &NodeId| match view.graph.op(id) {
+        Op::Reduce { kind, axes } => {
+            // Over all pixels, and whole pixels.
+            let shape = view.graph.shape(view.operands(id)[0]);
+            let wide = (0..shape.rank()).filter(|&it| shape.0[it] != 1);
+            let last = shape.rank() - 1;
+            *kind == Reduction::Sum && wide.clone().all(|it| axes.contains(&it) == (it != last))
+        }
+        _ => view.class(id) == Class::Real,
+    };
+    let reads = |&id: &NodeId| {
+        let elementwise = |it: &NodeId| view.base(*it) != core || (view.plain(*it) && view.space(id) == space);
+        view.class(id) != Class::Int && view.operands(id).iter().all(elementwise)
+    };
+    same_space && map.outputs.iter().all(stores) && map.nodes.iter().all(reads)
+}
+
+fn folded(view: &View<'_>, core: NodeId, convolution: Group, map: Group, stored: bool) -> Group {
+    let outputs: Vec<NodeId> = stored.then_some(core).into_iter().chain(map.outputs).collect();
+    let mut inputs = convolution.inputs;
+    inputs.extend(map.inputs.into_iter().filter(|it| *it != core));
+    let distinct: BTreeSet<NodeId> = inputs.iter().copied().collect();
+    Group {
+        kind: GroupKind::Contraction,
+        nodes: convolution.nodes.into_iter().chain(map.nodes).collect(),
+        flops: convolution.flops + map.flops,
+        bytes_read: distinct.iter().map(|&it| view.bytes(it)).sum(),
+        bytes_written: outputs.iter().map(|&it| view.bytes(it)).sum(),
+        inputs,
+        outputs,
+    }
+}

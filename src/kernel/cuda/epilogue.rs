@@ -1,0 +1,172 @@
+//! What a convolution does with its sums: stores them, or puts them through a map while they are in registers.
+//!
+//! Where the summed extent is split over blocks no block holds a whole sum; then the map is a launch of its own.
+
+use super::combine::{Part, SLICES, combine};
+use super::contraction::{Product, pixels};
+use super::expression::{Number, statements};
+use super::map::{append, coordinates, offset};
+use super::text::{Text, element, file};
+use super::{Argument, CudaLaunch, CudaSource, Options};
+use crate::ir::{DType, Scalar};
+use crate::kernel::{ConvKernel, MapKernel, Store};
+use std::fmt::Write;
+
+/// Operands of a convolution.
+const OPERANDS: usize = 2;
+
+/// A convolution that stores its sums.
+pub(super) fn plain(conv: &ConvKernel, options: &Options) -> CudaSource {
+    let (product, mut text) = pixels(conv, options);
+    product.preamble(&mut text);
+    let (launches, scratch) = sums(&product, &mut text);
+    CudaSource { text: text.finish(), launches, scratch }
+}
+
+/// The launches that leave the sums in output 0.
+fn sums(product: &Product<'_>, text: &mut Text) -> (Vec<CudaLaunch>, usize) {
+    text.constant("int", "COLUMN_SUMS", 0);
+    text.code(
+        "struct Results { float* out0; };\n\
+         __device__ __forceinline__ void finish(const Results& to, int pixel, int column, float sum, float* columns) {\n    \
+         to.out0[pixel * TARGET_C + column] = sum;\n}\n\
+         __device__ __forceinline__ void put_column(const Results& to, int o, int at, float value) {}",
+    );
+    text.file(product.file);
+    text.code(format_args!(
+        "extern \"C\" __global__ void __launch_bounds__(THREADS, CONV_RESIDENT)\n\
+         conv(const float* source, const float* filter, float* target) {{\n    \
+         convolve(source, filter, {{target + (i64)(blockIdx.z % SPLIT) * {}}});\n}}",
+        product.width
+    ));
+    product.stages(text)
+}
+
+/// A convolution and the map of its result.
+pub(super) fn mapped(conv: &ConvKernel, map: &MapKernel, options: &Options) -> CudaSource {
+    let (product, mut text) = pixels(conv, options);
+    product.preamble(&mut text);
+    text.file(file!("scalar.cu"));
+    let (launches, scratch) =
+        if product.split == 1 { within(&product, map, &mut text) } else { apart(&product, map, &mut text) };
+    CudaSource { text: text.finish(), launches, scratch }
+}
+
+/// The map in the convolution's registers.
+fn within(product: &Product<'_>, map: &MapKernel, text: &mut Text) -> (Vec<CudaLaunch>, usize) {
+    let channels = *map.dims.last().expect("a map has axes");
+    let all = 0..map.outputs.len();
+    let (whole, sums): (Vec<usize>, Vec<usize>) = all.partition(|&it| map.outputs[it].store == Store::Full);
+    let mut fields = vec!["float* partial".to_owned()];
+    let mut names = vec!["partial".to_owned()];
+    let mut arguments = vec![Argument::Input(0), Argument::Input(1), Argument::Scratch(0)];
+    for (at, it) in map.inputs.iter().enumerate().skip(1) {
+        fields.push(format!("const {}* in{at}", element(it.dtype)));
+        names.push(format!("in{at}"));
+        arguments.push(Argument::Input(at - 1 + OPERANDS));
+    }
+    for &at in &whole {
+        assert_eq!(map.outputs[at].dtype, DType::Real, "a convolution is followed by reals");
+        fields.push(format!("float* out{at}"));
+        names.push(format!("out{at}"));
+        arguments.push(Argument::Output(at));
+    }
+    // A row of partial sums for each block of pixels.
+    let rows = product.grid[0] as usize * product.grid[2] as usize;
+    let each = rows * channels;
+
+    text.constant("int", "COLUMN_SUMS", sums.len());
+    text.code("using whole = int;");
+    text.code(format_args!("struct Results {{ {}; }};", fields.join("; ")));
+    text.code(finish(map, &whole, &sums));
+    text.code(format_args!(
+        "__device__ __forceinline__ void put_column(const Results& to, int o, int at, float value) {{\n    \
+         to.partial[(i64)o * {each} + at] = value;\n}}"
+    ));
+    text.file(product.file);
+    text.code(format_args!(
+        "extern \"C\" __global__ void __launch_bounds__(THREADS, CONV_RESIDENT)\n\
+         conv(const float* source, const float* filter, {}) {{\n    convolve(source, filter, {{{}}});\n}}",
+        fields.join(", "),
+        names.join(", ")
+    ));
+    let mut launches = vec![product.launch(arguments)];
+    if !sums.is_empty() {
+        let part = |(o, &output): (usize, &usize)| Part {
+            output,
+            slices: SLICES,
+            maximum: false,
+            from: o * each,
+            partials: rows,
+            width: channels,
+        };
+        let parts: Vec<Part> = sums.iter().enumerate().map(part).collect();
+        launches.push(combine(text, "combine", &parts));
+    }
+    (launches, sums.len() * each * 4)
+}
+
+/// `finish`: what becomes of one sum.
+fn finish(map: &MapKernel, whole: &[usize], sums: &[usize]) -> String {
+    let last = map.dims.len() - 1;
+    let mut at = vec![String::new(); map.dims.len()];
+    coordinates(&map.dims, "pixel", &(0..last).collect::<Vec<_>>(), &mut at);
+    at[last] = "column".to_owned();
+    let roots: Vec<Scalar> = whole.iter().chain(sums).map(|&it| map.body.roots[it]).collect();
+    let (code, values) = statements(&map.body, &roots, Number::Float, |input| match input {
+        0 => "sum".to_owned(),
+        _ => format!("(float)to.in{input}[{}]", offset(map, input as usize, &at)),
+    });
+    let mut text = String::from(
+        "__device__ __forceinline__ void finish(const Results& to, int pixel, int column, float sum, float* columns) {\n",
+    );
+    text += &code;
+    let mut values = values.iter();
+    let mut line = |line: String| writeln!(text, "    {line}").expect("a string takes all");
+    for (output, value) in whole.iter().zip(&mut values) {
+        line(format!("to.out{output}[pixel * TARGET_C + column] = {value};"));
+    }
+    for (o, value) in values.enumerate() {
+        line(format!("columns[{o}] += {value};"));
+    }
+    text + "}"
+}
+
+/// The sums first, then the map as a family of its own.
+fn apart(product: &Product<'_>, map: &MapKernel, text: &mut Text) -> (Vec<CudaLaunch>, usize) {
+    let (mut launches, used) = sums(product, text);
+    let stored = map.passes_on();
+    let between = used.next_multiple_of(256);
+    let (result, base) = match stored {
+        Some(at) => (Argument::Output(at), between),
+        None => (Argument::Scratch(between), between + (product.width * 4).next_multiple_of(256)),
+    };
+    for argument in launches.iter_mut().flat_map(|it| &mut it.arguments) {
+        if *argument == Argument::Output(0) {
+            *argument = result;
+        }
+    }
+    let rest = stored.map_or_else(|| map.clone(), |it| map.clone().without(it));
+    if rest.outputs.is_empty() {
+        return (launches, used);
+    }
+    text.code("namespace epilogue {");
+    let (after, scratch) = append(&rest, text);
+    text.code("}");
+    let mut entries: Vec<&str> = after.iter().map(|it| it.entry).collect();
+    entries.dedup();
+    entries.iter().for_each(|it| text.code(format_args!("using epilogue::{it};")));
+    for mut launch in after {
+        for argument in &mut launch.arguments {
+            *argument = match *argument {
+                Argument::Input(0) => result,
+                Argument::Input(at) => Argument::Input(at - 1 + OPERANDS),
+                Argument::Output(at) => Argument::Output(at + usize::from(stored.is_some_and(|it| it <= at))),
+                Argument::Scratch(offset) => Argument::Scratch(base + offset),
+                other @ (Argument::Seed | Argument::Null) => other,
+            };
+        }
+        launches.push(launch);
+    }
+    (launches, base + scratch)
+}
