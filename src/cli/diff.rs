@@ -7,6 +7,7 @@ use super::show::{self, Row};
 use super::table;
 use sphc::diag::Span;
 use sphc::ir::{Optimizer, ParamId, Phase, Recipe, Schedule};
+use sphc::plan::Memory;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -157,6 +158,7 @@ fn totals(model: &Model) -> Facts {
     if plan.training.is_some() {
         facts.push(("a step", flops(Phase::Step, 1.0)));
     }
-    facts.push(("memory", table::bytes(show::memory(plan).total())));
+    // Of the plan alone: the program's own differs from moment to moment.
+    facts.push(("memory", table::bytes(Memory { program: 0, ..show::memory(plan) }.total())));
     facts
 }
