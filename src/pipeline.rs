@@ -31,12 +31,19 @@ pub struct Checked {
     pub diagnostics: Vec<Diagnostic>,
     /// The tree; parts that could not be read are missing from it.
     pub ast: ast::File,
-    /// The graph before the shape check, when there is one.
-    pub graph: Option<Graph>,
     /// The checked graph, when there were no errors.
     pub typed: Option<Typed>,
+    /// The graph of a text with errors, as far as there is one.
+    unsound: Option<Graph>,
     /// What it took.
     pub timings: Vec<Timing>,
+}
+
+impl Checked {
+    /// The graph, checked or not, when there is one.
+    pub fn graph(&self) -> Option<&Graph> {
+        self.typed.as_ref().map(Typed::graph).or(self.unsound.as_ref())
+    }
 }
 
 /// What the compiler makes of a checked graph.
@@ -80,17 +87,22 @@ pub fn check(
             sink.push(it);
         }
     }
-    let typed = graph.clone().and_then(|it| {
+    let shaped = graph.map(|it| {
         verified(&it, "lower");
         let mut follows = Sink::new();
         let shapes = if other_input { &mut follows } else { &mut sink };
         timed("shape", &mut timings, || shape::check(it, shapes))
     });
-    let typed = typed.filter(|_| !sink.has_errors());
+    let (typed, unsound) = match shaped {
+        Some(Ok(it)) if sink.has_errors() => (None, Some(it.into_graph())),
+        Some(Ok(it)) => (Some(it), None),
+        Some(Err(it)) => (None, Some(*it)),
+        None => (None, None),
+    };
     if let Some(it) = &typed {
         verified(it, "shape");
     }
-    Checked { sources, diagnostics: sink.finish(), ast, graph, typed, timings }
+    Checked { sources, diagnostics: sink.finish(), ast, typed, unsound, timings }
 }
 
 /// The parts of the texts that were not read, because of syntax errors.

@@ -61,7 +61,7 @@ fn compile(name: &str, text: &str, settings: &Settings, files: &[(&str, &str)]) 
     if let Some(graph) = &graph {
         verify::verify(graph, "lower");
     }
-    let typed = graph.and_then(|it| check(it, &mut sink));
+    let typed = graph.and_then(|it| check(it, &mut sink).ok());
     Lowered { sources, found: sink.finish(), typed }
 }
 

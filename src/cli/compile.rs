@@ -84,7 +84,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     if matches!(args.emit, Some(Stage::Ast | Stage::Ir)) {
         // These are there for files with mistakes, too.
         let checked = load::check(&args.file, &settings)?;
-        let text = match (args.emit, &checked.graph) {
+        let text = match (args.emit, checked.graph()) {
             (Some(Stage::Ast), _) => syntax::dump(&checked.ast),
             (_, Some(graph)) => graph.to_string(),
             (_, None) => String::new(),

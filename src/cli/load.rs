@@ -104,7 +104,7 @@ fn finish(checked: Checked, settings: &Settings, flag: Option<PrecisionArg>) -> 
 
 /// What the recipe does to the images of its data set.
 fn image_steps(checked: &Checked) -> Vec<ImageStep> {
-    checked.graph.as_ref().map_or_else(Vec::new, |it| it.images.clone())
+    checked.graph().map_or_else(Vec::new, |it| it.images.clone())
 }
 
 /// What the compiler must know of the data set that `--data` names, with the steps of the recipe done to it.

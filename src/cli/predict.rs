@@ -97,7 +97,7 @@ fn prepare(args: &Args) -> Result<(Plan, args::PrecisionArg, Vec<String>), Failu
     let recipe = RecipeArgs { batch: Some(most as u64), ..RecipeArgs::default() };
     let mut settings = args::settings(&args.set, &recipe);
     let first = load::check(&args.file, &settings)?;
-    let named = first.graph.as_ref().and_then(|it| it.recipe.as_ref()).map(|it| it.data.clone());
+    let named = first.graph().and_then(|it| it.recipe.as_ref()).map(|it| it.data.clone());
     let Some(wanted) = args.data.clone().or(named) else {
         load::demand(&first)?;
         let cause = format!("`{}` has no recipe, so its classes have no names", args.file.display());
@@ -105,7 +105,7 @@ fn prepare(args: &Args) -> Result<(Plan, args::PrecisionArg, Vec<String>), Failu
     };
     let names = names(&wanted, None)?;
     // The images are made for the model, whatever those of the data set are like.
-    let input = first.graph.as_ref().and_then(|it| it.fact(*it.inputs.get(&Mode::Evaluate)?).shape().cloned());
+    let input = first.graph().and_then(|it| it.fact(*it.inputs.get(&Mode::Evaluate)?).shape().cloned());
     if let Some(&[_, height, width, channels]) = input.as_ref().map(|it| it.dims()) {
         settings.data = Some(DataInfo {
             name: data::describe(&wanted)?.name,

@@ -134,7 +134,7 @@ fn seeds(args: &train::Args, points: &[Point]) -> Result<Vec<u64>, Failure> {
         if args.recipe.data.is_none() {
             load::demand(&checked)?;
         }
-        let recipe = checked.graph.as_ref().and_then(|it| it.recipe.as_ref());
+        let recipe = checked.graph().and_then(|it| it.recipe.as_ref());
         first = first.or(recipe.map(|it| it.seed));
     }
     let first = first.unwrap_or(0);

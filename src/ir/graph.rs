@@ -2,6 +2,7 @@
 
 use super::{DType, Fact, ImageStep, Op, Recipe, Shape, ShapeError, infer, op::Scalar64};
 use crate::diag::Span;
+use foldhash::fast::FixedState;
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
 use petgraph::{Direction, visit::EdgeRef};
 use serde::{Deserialize, Serialize};
@@ -147,7 +148,7 @@ struct NodeData {
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
     nodes: StableDiGraph<NodeData, u8>,
-    known: HashMap<(Op, Vec<NodeId>), NodeId>,
+    known: HashMap<(Op, Vec<NodeId>), NodeId, FixedState>,
     origins: Vec<Origin>,
     /// The model's name.
     pub name: String,

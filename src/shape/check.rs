@@ -8,9 +8,9 @@ use super::explain::{Place, SIDES, chain, geometry_notes, pad_advice, sides, tab
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::ir::{Extern, Fact, Graph, NodeId, Op, ShapeError, infer};
 
-/// Reports every op that does not fit its operands; gives the graph back when there is none and no
-/// earlier error.
-pub fn check(graph: Graph, sink: &mut Sink) -> Option<Typed> {
+/// Reports every op that does not fit its operands; gives the graph back as it came when there is one, or was an earlier
+/// error.
+pub fn check(graph: Graph, sink: &mut Sink) -> Result<Typed, Box<Graph>> {
     let mut sound = true;
     for id in graph.ids().filter(|&it| *graph.fact(it) == Fact::Unknown) {
         sound = false;
@@ -20,7 +20,7 @@ pub fn check(graph: Graph, sink: &mut Sink) -> Option<Typed> {
             sink.push(report(&graph, id, &operands, error));
         }
     }
-    (sound && !sink.has_errors()).then_some(Typed { graph })
+    if sound && !sink.has_errors() { Ok(Typed { graph }) } else { Err(Box::new(graph)) }
 }
 
 fn report(graph: &Graph, id: NodeId, operands: &[NodeId], error: ShapeError) -> Diagnostic {

@@ -19,6 +19,11 @@ pub struct Typed {
 }
 
 impl Typed {
+    /// Gives up what was proved.
+    pub(crate) fn into_graph(self) -> Graph {
+        self.graph
+    }
+
     /// The graph.
     pub fn graph(&self) -> &Graph {
         &self.graph

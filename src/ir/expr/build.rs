@@ -2,13 +2,14 @@
 
 use super::{Binary, ExprNode, Scalar, ScalarFn, Unary};
 use crate::ir::op::Scalar64;
+use foldhash::fast::FixedState;
 use std::collections::HashMap;
 
 /// A DAG under construction. Equal nodes are one node.
 #[derive(Clone, Debug, Default)]
 pub struct Pool {
     nodes: Vec<ExprNode>,
-    known: HashMap<ExprNode, Scalar>,
+    known: HashMap<ExprNode, Scalar, FixedState>,
 }
 
 impl Pool {
