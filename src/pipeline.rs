@@ -117,7 +117,7 @@ fn skipped_text(ast: &ast::File, found: &[Diagnostic], sources: &Sources) -> Str
 /// Whether a report beside syntax errors is a mistake of its own: nothing that was not read can be its cause.
 fn stands_alone(it: &Diagnostic, skipped: &str, sources: &Sources) -> bool {
     match it.code {
-        Code::E0001 | Code::E0103 | Code::E0106 | Code::E0107 | Code::E0109 => true,
+        Code::E0001 | Code::E0103 | Code::E0106 | Code::E0107 | Code::E0109 | Code::E0401 => true,
         Code::E0101 | Code::E0102 => {
             let name = sources.slice(it.primary.span);
             // What `classes` is, the recipe says.

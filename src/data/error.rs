@@ -29,7 +29,7 @@ pub enum DataError {
         remedy: String,
     },
     /// The operating system refused.
-    #[error("cannot read `{}`: {cause}\n  check that the file is readable, or give another directory with `--data`", path.display())]
+    #[error("cannot read `{}`: {cause}\n  check the path, and that you may read it", path.display())]
     Read {
         /// Which file.
         path: PathBuf,
