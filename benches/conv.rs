@@ -138,7 +138,15 @@ fn main() -> Result<(), RuntimeError> {
         print!("{name:8}");
         let kinds = [ConvKind::Forward, ConvKind::InputGrad, ConvKind::FilterGrad];
         for (kind, total) in kinds.into_iter().zip(&mut total) {
-            let kernel = ConvKernel { kind, geometry, n: BATCH, input: [size, size, cin], output: [oh, ow, cout] };
+            let kernel = ConvKernel {
+                kind,
+                geometry,
+                n: BATCH,
+                input: [size, size, cin],
+                output: [oh, ow, cout],
+                reads: DType::Real,
+                writes: DType::Real,
+            };
             let seconds = time(plan(kernel), threads)?;
             let flops = 2.0 * (BATCH * oh * ow * side * side * cin * cout) as f64;
             print!(" {:8.2} ms {:6.0} GF/s", seconds * 1e3, flops / seconds / 1e9);

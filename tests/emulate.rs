@@ -21,6 +21,7 @@ use sphc::kernel::cuda::{Arithmetic, Choice, CudaSource, Options, TILES, generat
 fn bytes(dtype: DType, data: &[f64]) -> Vec<u8> {
     match dtype {
         DType::Real => data.iter().flat_map(|it| (*it as f32).to_ne_bytes()).collect(),
+        DType::Bf16 => data.iter().flat_map(|it| half::bf16::from_f32(*it as f32).to_ne_bytes()).collect(),
         DType::Int => data.iter().flat_map(|it| (*it as i64).to_ne_bytes()).collect(),
         DType::U8 => data.iter().map(|it| *it as u8).collect(),
     }
@@ -29,6 +30,7 @@ fn bytes(dtype: DType, data: &[f64]) -> Vec<u8> {
 fn numbers(dtype: DType, bytes: &[u8]) -> Vec<f64> {
     match dtype {
         DType::Real => bytes.chunks(4).map(|it| f64::from(f32::from_ne_bytes(it.try_into().unwrap()))).collect(),
+        DType::Bf16 => bytes.chunks(2).map(|it| half::bf16::from_ne_bytes(it.try_into().unwrap()).to_f64()).collect(),
         DType::Int => bytes.chunks(8).map(|it| i64::from_ne_bytes(it.try_into().unwrap()) as f64).collect(),
         DType::U8 => bytes.iter().map(|it| f64::from(*it)).collect(),
     }

@@ -102,6 +102,7 @@ impl Machine {
                 let bytes: Vec<u8> = match (dtype, session.plan.precision) {
                     (DType::U8, _) => value.data.iter().map(|it| *it as u8).collect(),
                     (DType::Int, _) => value.data.iter().flat_map(|it| (*it as i64).to_ne_bytes()).collect(),
+                    (DType::Bf16, _) => panic!("no tensor of a graph has 16 bits"),
                     (DType::Real, Precision::F64) => value.data.iter().flat_map(|it| it.to_ne_bytes()).collect(),
                     (DType::Real, _) => value.data.iter().flat_map(|it| (*it as f32).to_ne_bytes()).collect(),
                 };

@@ -103,6 +103,7 @@ impl Machine {
         let eight = |it: &[u8]| <[u8; 8]>::try_from(it).expect("eight bytes");
         match dtype {
             DType::U8 => raw.iter().map(|&it| f64::from(it)).collect(),
+            DType::Bf16 => panic!("no tensor of a graph has 16 bits"),
             DType::Int => raw.chunks(8).map(|it| i64::from_ne_bytes(eight(it)) as f64).collect(),
             DType::Real => raw.chunks(8).map(|it| f64::from_ne_bytes(eight(it))).collect(),
         }
@@ -112,6 +113,7 @@ impl Machine {
         let (dtype, bytes, offset) = self.place(id);
         let raw: Vec<u8> = match dtype {
             DType::U8 => values.iter().map(|&it| it as u8).collect(),
+            DType::Bf16 => panic!("no tensor of a graph has 16 bits"),
             DType::Int => values.iter().flat_map(|&it| (it as i64).to_ne_bytes()).collect(),
             DType::Real => values.iter().flat_map(|it| it.to_ne_bytes()).collect(),
         };

@@ -152,6 +152,7 @@ impl<'a> View<'a> {
         let each = match self.graph.fact(id).dtype() {
             Some(DType::U8) => 1,
             Some(DType::Int) => 8,
+            Some(DType::Bf16) => 2,
             Some(DType::Real) | None => 4,
         };
         each * self.len(id) as u64

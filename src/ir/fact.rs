@@ -11,8 +11,10 @@ pub enum DType {
     U8,
     /// 64-bit integers: labels, indices, counters.
     Int,
-    /// The precision that the plan is made for: f32 or f64 (later bf16 storage).
+    /// The precision that the plan is made for: f32 or f64.
     Real,
+    /// A real in 16 bits of memory (bfloat16). No tensor of a graph has this type: a plan says which buffers do.
+    Bf16,
 }
 
 /// Extents, outermost first. A scalar has none. Activations are `[n, h, w, c]`, filters
@@ -130,6 +132,7 @@ impl fmt::Display for Fact {
             Fact::Known { shape, dtype: DType::Real } => write!(f, "real{shape}"),
             Fact::Known { shape, dtype: DType::Int } => write!(f, "int{shape}"),
             Fact::Known { shape, dtype: DType::U8 } => write!(f, "u8{shape}"),
+            Fact::Known { shape, dtype: DType::Bf16 } => write!(f, "bf16{shape}"),
             Fact::Unknown => write!(f, "unknown"),
         }
     }

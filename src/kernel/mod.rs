@@ -40,6 +40,20 @@ pub struct ConvKernel {
     pub input: [usize; 3],
     /// Height, width, channels of `y`.
     pub output: [usize; 3],
+    /// Element type of both operands in memory: `Real` or `Bf16`.
+    #[serde(default = "real", skip_serializing_if = "is_real")]
+    pub reads: DType,
+    /// Element type of the result, likewise.
+    #[serde(default = "real", skip_serializing_if = "is_real")]
+    pub writes: DType,
+}
+
+fn real() -> DType {
+    DType::Real
+}
+
+fn is_real(it: &DType) -> bool {
+    *it == DType::Real
 }
 
 /// An operand of a [`MapKernel`].

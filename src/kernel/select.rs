@@ -2,7 +2,7 @@
 
 use super::{ConvKernel, ConvKind, KernelSpec, map};
 use crate::fuse::{Fused, Group, GroupKind};
-use crate::ir::{Graph, NodeId, Op, Window};
+use crate::ir::{DType, Graph, NodeId, Op, Window};
 
 /// A kernel with the tensors to launch it on.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +36,8 @@ pub fn bind(fused: &Fused, group: &Group) -> Bound {
             n: graph.shape(id).0[0],
             input: image(graph, of[0]),
             output: image(graph, id),
+            reads: DType::Real,
+            writes: DType::Real,
         }),
         Op::ConvInputGrad { geometry, .. } => KernelSpec::Conv(ConvKernel {
             kind: ConvKind::InputGrad,
@@ -43,6 +45,8 @@ pub fn bind(fused: &Fused, group: &Group) -> Bound {
             n: graph.shape(id).0[0],
             input: image(graph, id),
             output: image(graph, of[0]),
+            reads: DType::Real,
+            writes: DType::Real,
         }),
         Op::ConvFilterGrad(geometry) => KernelSpec::Conv(ConvKernel {
             kind: ConvKind::FilterGrad,
@@ -50,6 +54,8 @@ pub fn bind(fused: &Fused, group: &Group) -> Bound {
             n: graph.shape(of[0]).0[0],
             input: image(graph, of[0]),
             output: image(graph, of[1]),
+            reads: DType::Real,
+            writes: DType::Real,
         }),
         Op::MatMul { transpose_a, transpose_b } => {
             let out = graph.shape(id).dims();
@@ -98,7 +104,7 @@ pub fn bind(fused: &Fused, group: &Group) -> Bound {
 }
 
 /// Element type of a node of a checked graph.
-pub(crate) fn dtype(graph: &Graph, id: NodeId) -> crate::ir::DType {
+pub(crate) fn dtype(graph: &Graph, id: NodeId) -> DType {
     graph.fact(id).dtype().unwrap_or_else(|| panic!("the type of %{} is unknown\n{graph}", id.0))
 }
 

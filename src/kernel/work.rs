@@ -68,7 +68,15 @@ mod tests {
     fn the_products_of_a_convolution_do_the_same_work() {
         let geometry = Geometry::same([8, 8], [3, 3], [1, 1]);
         for kind in [ConvKind::Forward, ConvKind::InputGrad, ConvKind::FilterGrad] {
-            let spec = KernelSpec::Conv(ConvKernel { kind, geometry, n: 2, input: [8, 8, 5], output: [8, 8, 7] });
+            let spec = KernelSpec::Conv(ConvKernel {
+                kind,
+                geometry,
+                n: 2,
+                input: [8, 8, 5],
+                output: [8, 8, 7],
+                reads: crate::ir::DType::Real,
+                writes: crate::ir::DType::Real,
+            });
             assert_eq!(spec.flops(), 2 * (2 * 8 * 8 * 7) * (3 * 3 * 5));
         }
         let product = KernelSpec::MatMul { m: 3, n: 4, k: 5, transpose_a: false, transpose_b: true };

@@ -40,6 +40,7 @@ impl Precision {
         match (dtype, self) {
             (DType::U8, _) => 1,
             (DType::Int, _) => 8,
+            (DType::Bf16, _) => 2,
             (DType::Real, Precision::F32) => 4,
             (DType::Real, Precision::F64) => 8,
         }

@@ -4,6 +4,7 @@ use super::{Backend, RuntimeError};
 use crate::ir::op::Fill;
 use crate::ir::{DType, Extern, Init, Phase, random};
 use crate::plan::{Buffer, BufferId, BufferKind, Plan, Precision};
+use half::bf16;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -199,6 +200,7 @@ fn each<const N: usize>(len: usize, number: impl Fn(usize) -> [u8; N] + Sync) ->
 pub(super) fn encode(values: &[f64], dtype: DType, precision: Precision) -> Vec<u8> {
     match (dtype, precision) {
         (DType::U8, _) => values.iter().map(|&it| it as u8).collect(),
+        (DType::Bf16, _) => values.iter().flat_map(|&it| bf16::from_f32(it as f32).to_ne_bytes()).collect(),
         (DType::Int, _) => values.iter().flat_map(|&it| (it.round() as i64).to_ne_bytes()).collect(),
         (DType::Real, Precision::F32) => values.iter().flat_map(|&it| (it as f32).to_ne_bytes()).collect(),
         (DType::Real, Precision::F64) => values.iter().flat_map(|&it| it.to_ne_bytes()).collect(),
@@ -209,6 +211,7 @@ pub(super) fn encode(values: &[f64], dtype: DType, precision: Precision) -> Vec<
 pub(super) fn decode(bytes: &[u8], dtype: DType, precision: Precision) -> Vec<f64> {
     match (dtype, precision) {
         (DType::U8, _) => bytes.iter().map(|&it| f64::from(it)).collect(),
+        (DType::Bf16, _) => words(bytes).map(|it| bf16::from_ne_bytes(it).to_f64()).collect(),
         (DType::Int, _) => words(bytes).map(|it| i64::from_ne_bytes(it) as f64).collect(),
         (DType::Real, Precision::F32) => words(bytes).map(|it| f64::from(f32::from_ne_bytes(it))).collect(),
         (DType::Real, Precision::F64) => words(bytes).map(f64::from_ne_bytes).collect(),

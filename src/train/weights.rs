@@ -183,6 +183,7 @@ pub fn write(session: &Session, step: u64, out: &mut dyn Write) -> io::Result<()
         let dtype = match (buffer.dtype, plan.precision) {
             (DType::Real, Precision::F32) => "F32",
             (DType::Real, Precision::F64) => "F64",
+            (DType::Bf16, _) => "BF16",
             (DType::Int, _) => "I64",
             (DType::U8, _) => "U8",
         };
@@ -218,6 +219,7 @@ pub(super) fn non_finite(session: &Session) -> Result<Option<String>, RuntimeErr
         let is_finite = match (buffer.dtype, session.plan.precision) {
             (DType::Real, Precision::F32) => bytes.as_chunks().0.iter().all(|it| f32::from_ne_bytes(*it).is_finite()),
             (DType::Real, Precision::F64) => bytes.as_chunks().0.iter().all(|it| f64::from_ne_bytes(*it).is_finite()),
+            (DType::Bf16, _) => bytes.as_chunks().0.iter().all(|it| half::bf16::from_ne_bytes(*it).is_finite()),
             (DType::Int | DType::U8, _) => true,
         };
         if !is_finite {

@@ -123,7 +123,7 @@ pub fn bind_noise(session: &mut Session) -> Result<(), RuntimeError> {
             .map(|_| match buffer.dtype {
                 DType::U8 => (next() % 256) as f64,
                 DType::Int => (next() % classes) as f64,
-                DType::Real => next() as f64 / f64::from(1 << 23) - 1.0,
+                DType::Real | DType::Bf16 => next() as f64 / f64::from(1 << 23) - 1.0,
             })
             .collect();
         session.set(crate::plan::BufferId(at as u32), &values)?;

@@ -18,7 +18,7 @@ pub fn execute(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64) -> Vec<Vec<f64
             map(after, &read)
         }
         KernelSpec::Copy { .. } => vec![inputs[0].clone()],
-        KernelSpec::Conv(ConvKernel { kind, geometry, n, input, output }) => {
+        KernelSpec::Conv(ConvKernel { kind, geometry, n, input, output, .. }) => {
             let x = real([&[*n], &input[..]].concat());
             let y = real([&[*n], &output[..]].concat());
             let w = real(vec![geometry.kernel[0], geometry.kernel[1], input[2], output[2]]);

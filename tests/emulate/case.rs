@@ -146,7 +146,15 @@ pub(crate) fn conv(kind: ConvKind, images: Images, geometry: Geometry, rounding:
         ConvKind::InputGrad => (Op::ConvInputGrad { geometry, size: [h, w] }, vec![dy, filter], kh * kw * cout),
         ConvKind::FilterGrad => (Op::ConvFilterGrad(geometry), vec![x, dy], n * oh * ow),
     };
-    let spec = KernelSpec::Conv(ConvKernel { kind, geometry, n, input: [h, w, cin], output: [oh, ow, cout] });
+    let spec = KernelSpec::Conv(ConvKernel {
+        kind,
+        geometry,
+        n,
+        input: [h, w, cin],
+        output: [oh, ow, cout],
+        reads: DType::Real,
+        writes: DType::Real,
+    });
     let name = format!("{kind:?} {images:?} {geometry:?}");
     Case { name, spec, outputs: vec![of_contraction(&op, &inputs, terms, rounding)], inputs }
 }

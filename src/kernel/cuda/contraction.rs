@@ -213,7 +213,7 @@ pub(super) fn filter_grad(conv: &ConvKernel, options: &Options) -> CudaSource {
 
 /// A forward convolution or its gradient in the input, up to where the sums are in registers; and the unit so far.
 pub(super) fn pixels(conv: &ConvKernel, options: &Options) -> (Product<'static>, Text) {
-    let ConvKernel { kind, geometry, n, input, output } = *conv;
+    let ConvKernel { kind, geometry, n, input, output, .. } = *conv;
     let ([kh, kw], [sh, sw]) = (geometry.kernel, geometry.stride);
     let back = kind == ConvKind::InputGrad;
     let (source, target) = if back { (output, input) } else { (input, output) };

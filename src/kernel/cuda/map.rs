@@ -258,6 +258,7 @@ impl Writer<'_> {
     fn stored(&self, output: usize, value: &str) -> String {
         match self.spec.outputs[output].dtype {
             DType::Real => format!("(float){value}"),
+            DType::Bf16 => format!("(bf16){value}"),
             DType::Int => format!("(i64)llround({value})"),
             DType::U8 => format!("(u8){value}"),
         }

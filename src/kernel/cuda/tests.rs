@@ -10,7 +10,15 @@ use std::collections::BTreeSet;
 fn conv(kind: ConvKind, stride: usize) -> KernelSpec {
     let geometry = Geometry::same([8, 8], [3, 3], [stride, stride]);
     let [h, w] = geometry.output([8, 8]).unwrap();
-    KernelSpec::Conv(ConvKernel { kind, geometry, n: 4, input: [8, 8, 16], output: [h, w, 24] })
+    KernelSpec::Conv(ConvKernel {
+        kind,
+        geometry,
+        n: 4,
+        input: [8, 8, 16],
+        output: [h, w, 24],
+        reads: DType::Real,
+        writes: DType::Real,
+    })
 }
 
 /// `relu(x - mean)` whole, its sum per column, the largest per row.

@@ -73,5 +73,6 @@ pub(super) fn element(dtype: DType) -> &'static str {
         DType::U8 => "u8",
         DType::Int => "i64",
         DType::Real => "float",
+        DType::Bf16 => "bf16",
     }
 }

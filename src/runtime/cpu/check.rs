@@ -2,7 +2,7 @@
 //! after these checks no launch can touch memory that is not its own.
 
 use super::kernel::{Kernel, Operand, product};
-use crate::ir::Geometry;
+use crate::ir::{DType, Geometry};
 use crate::plan::{Buffer, BufferId, BufferKind, Launch, Plan, Precision};
 
 /// Extents of a window's result are what the geometry gives.
@@ -27,6 +27,9 @@ pub(super) fn bytes(buffer: &Buffer, precision: Precision) -> Result<usize, Stri
 pub(super) fn buffers(plan: &Plan) -> Result<Vec<usize>, String> {
     let size = |buffer: &Buffer| {
         let wrong = |cause: String| format!("buffer `{}`: {cause}", buffer.name);
+        if buffer.dtype == DType::Bf16 {
+            return Err(wrong("reals in 16 bits are for a GPU".to_owned()));
+        }
         let bytes = bytes(buffer, plan.precision).map_err(wrong)?;
         if let BufferKind::Arena { offset } = buffer.kind {
             if offset % super::memory::ALIGN != 0 {

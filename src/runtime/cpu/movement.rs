@@ -117,6 +117,7 @@ impl<R: Real> Kernel for Gather<R> {
             DType::U8 => self.copy::<u8>(context, inputs, outputs[0]),
             DType::Int => self.copy::<i64>(context, inputs, outputs[0]),
             DType::Real => self.copy::<R>(context, inputs, outputs[0]),
+            DType::Bf16 => unreachable!("refused when the kernel was loaded"),
         }
     }
 }

@@ -187,6 +187,7 @@ impl<R: Real, C: Real> Task<'_, R, C> {
             DType::Real => load_rows(view, input, offsets, (first, inner), to, |it: R| convert::<R, C>(it)),
             DType::U8 => load_rows(view, input, offsets, (first, inner), to, |it: u8| C::of(f64::from(it))),
             DType::Int => load_rows(view, input, offsets, (first, inner), to, |it: i64| C::of(it as f64)),
+            DType::Bf16 => unreachable!("refused when the kernel was loaded"),
         }
     }
 
@@ -213,7 +214,7 @@ impl<R: Real, C: Real> Task<'_, R, C> {
                     *to = value.f64().round() as i64;
                 }
             }
-            Output::Full { dtype: DType::Real | DType::U8 } => {
+            Output::Full { dtype: DType::Real | DType::U8 | DType::Bf16 } => {
                 // SAFETY: as above.
                 let to = unsafe { self.outputs[at].shared::<R>().part(row * space.inner + first, lanes) };
                 for (to, value) in to.iter_mut().zip(values) {

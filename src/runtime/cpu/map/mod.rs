@@ -314,6 +314,7 @@ impl<R: Real, C: Real> Kernel for Map<R, C> {
                     DType::U8 => f64::from(*view.start),
                     DType::Int => *view.start.cast::<i64>() as f64,
                     DType::Real => (*view.start.cast::<R>()).f64(),
+                    DType::Bf16 => unreachable!("refused when the kernel was loaded"),
                 }
             }
         });
