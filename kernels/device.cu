@@ -62,3 +62,12 @@ __device__ __forceinline__ int shuffle_xor(int value, int mask) { return __shfl_
 __device__ __forceinline__ float bits_as_float(u32 bits) { return __uint_as_float(bits); }
 
 #endif
+
+// A real in 16 bits of memory: the upper half of a float. Arithmetic happens in float, so reading is exact and writing
+// rounds to the nearest, ties to even.
+struct bf16 {
+    unsigned short bits;
+    bf16() = default;
+    __device__ __forceinline__ explicit bf16(float value) : bits((unsigned short)pack_bf16(value, 0.0f)) {}
+    __device__ __forceinline__ operator float() const { return bits_as_float((u32)bits << 16); }
+};

@@ -15,7 +15,7 @@ use sphc::ir::expr::Pool;
 use sphc::ir::op::Scalar64;
 use sphc::ir::{Binary, DType, Geometry, Loss, Random, Reduction, ScalarFn, Unary, Window};
 use sphc::kernel::ConvKind;
-use sphc::kernel::cuda::{Arithmetic, Choice, CudaSource, Options, TILES, generate};
+use sphc::kernel::cuda::{Argument, Arithmetic, Choice, CudaLaunch, CudaSource, Options, TILES, generate};
 
 /// Bytes as the runtime lays elements out.
 fn bytes(dtype: DType, data: &[f64]) -> Vec<u8> {
@@ -371,6 +371,45 @@ fn random_numbers_have_the_same_bits() {
             check(&case::random(Random::Shuffle { examples }, 20, step), &Options::default());
             check(&case::random(Random::Sequence { examples }, 20, step), &Options::default());
         }
+    }
+}
+
+/// Every number of 16 bits, what lies halfway between two and beside that, and what is out of range.
+#[test]
+fn reals_of_16_bits_are_read_exactly_and_rounded_to_the_nearest() {
+    if !module::available() {
+        return;
+    }
+    let every = || (0..=u16::MAX).map(half::bf16::from_bits);
+    let between = (0..=u16::MAX).flat_map(|it| [0x7fff, 0x8000, 0x8001].map(|low| u32::from(it) << 16 | low));
+    let reals: Vec<f32> = between.map(f32::from_bits).collect();
+    let code = format!(
+        "extern \"C\" __global__ void move(const bf16* wide, const float* reals, float* read, bf16* written) {{\n\
+         const int i = blockIdx.x * 256 + threadIdx.x;\n\
+         if (i < {}) read[i] = (float)wide[i];\n\
+         written[i] = (bf16)reals[i];\n}}\n",
+        1 << 16
+    );
+    let launch = CudaLaunch {
+        entry: "move",
+        grid: [(reals.len() / 256) as u32, 1, 1],
+        block: 256,
+        shared: 0,
+        arguments: vec![Argument::Input(0), Argument::Input(1), Argument::Output(0), Argument::Output(1)],
+    };
+    let text = format!("#define SPHC_GENERATED\n{}{code}", include_str!("../kernels/device.cu"));
+    let inputs =
+        [every().flat_map(|it| it.to_ne_bytes()).collect(), reals.iter().flat_map(|it| it.to_ne_bytes()).collect()];
+    let mut outputs = [vec![0xff; 4 << 16], vec![0xff; reals.len() * 2]];
+    let source = CudaSource { text, launches: vec![launch], scratch: 0 };
+    execute(&source, &inputs, &mut outputs, Stress { seed: 1, late: true }).unwrap();
+    let same = |a: f64, b: f64| a == b && a.is_sign_negative() == b.is_sign_negative() || a.is_nan() && b.is_nan();
+    for (found, wanted) in numbers(DType::Real, &outputs[0]).into_iter().zip(every()) {
+        assert!(same(found, wanted.to_f64()), "{wanted} is read as {found}");
+    }
+    for (found, real) in numbers(DType::Bf16, &outputs[1]).into_iter().zip(reals) {
+        let wanted = half::bf16::from_f32(real);
+        assert!(same(found, wanted.to_f64()), "{real} is written as {found}, not {wanted}");
     }
 }
 
