@@ -9,8 +9,8 @@
 
 constexpr int COMBINE_THREADS = 256;
 
-template <int SLICES, bool MAXIMUM>
-__device__ __forceinline__ void combine_partials(const float* partial, float* result, int partials, i64 width) {
+template <int SLICES, bool MAXIMUM, class Result>
+__device__ __forceinline__ void combine_partials(const float* partial, Result* result, int partials, i64 width) {
     SHARED_MEMORY(memory);
     float* shared = (float*)memory;
     constexpr int WIDTH = COMBINE_THREADS / SLICES;
@@ -31,5 +31,5 @@ __device__ __forceinline__ void combine_partials(const float* partial, float* re
                 value = !MAXIMUM ? value + next : value < next || next != next ? next : value;
             }
     }
-    if (slice == 0 && i < width) result[i] = value;
+    if (slice == 0 && i < width) result[i] = (Result)value;
 }

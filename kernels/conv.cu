@@ -5,7 +5,8 @@
 //
 // Rows are target pixels, columns target channels, k runs over (tap, source channel). With stride s the input gradient
 // falls into s_h s_w classes of pixels by position modulo the stride; each class is a convolution of stride 1 with the
-// taps that meet it, so no product with an inserted zero is ever formed. blockIdx.z = class * SPLIT + share of k; with
+// taps that meet it, so no product with an inserted zero is ever formed. Where channels fill whole stages, the taps of a
+// stage's channels follow each other, so that the pixels they share are still in the L1 cache. blockIdx.z = class * SPLIT + share of k; with
 // SPLIT > 1 each share writes its own sums, which `combine` adds in a fixed order.
 //
 // What becomes of a sum is the model's business: `finish` stores it, or reads what else an expression takes (norms,
@@ -18,7 +19,8 @@ constexpr int SOURCE_H = 32, SOURCE_W = 32, SOURCE_C = 128;  // what is read: x,
 constexpr int TARGET_H = 32, TARGET_W = 32, TARGET_C = 128;  // what is written: y, or dx
 constexpr int KERNEL_H = 3, KERNEL_W = 3, STRIDE_H = 1, STRIDE_W = 1, BEFORE_H = 1, BEFORE_W = 1;
 constexpr int SPLIT = 1;
-constexpr int VECTOR_A = 4, VECTOR_B = 4;  // numbers per copy: 4 where channels are a multiple of 4, else 1
+using operand = float;                     // what is read: float or bf16
+constexpr int VECTOR_A = 4, VECTOR_B = 4;  // numbers per copy: 4 where channels are a multiple of 4, else 1; 8 of bf16
 constexpr int TILE_M = 128, TILE_N = 128, WARPS_M = 2, WARPS_N = 4, ARITHMETIC = 2;
 constexpr bool A_ALONG_K = true, B_ALONG_K = INPUT_GRAD;
 constexpr int COLUMN_SUMS = 0;  // sums over pixels
@@ -30,6 +32,7 @@ __device__ __forceinline__ void put_column(const Results& to, int o, int at, flo
 #define SPHC_GENERATED
 #include "device.cu"
 #include "tile.cu"
+#include "tile_fp32.cu"
 #endif
 
 constexpr int CLASSES = INPUT_GRAD ? STRIDE_H * STRIDE_W : 1;
@@ -37,6 +40,7 @@ constexpr int CLASSES = INPUT_GRAD ? STRIDE_H * STRIDE_W : 1;
 constexpr int ROWS_H = INPUT_GRAD ? (TARGET_H + STRIDE_H - 1) / STRIDE_H : TARGET_H;
 constexpr int ROWS_W = INPUT_GRAD ? (TARGET_W + STRIDE_W - 1) / STRIDE_W : TARGET_W;
 constexpr int ROWS = IMAGES * ROWS_H * ROWS_W;
+constexpr bool TAPS_INSIDE = SOURCE_C % DEPTH == 0;
 
 // One axis of a class: target = target0 + i * step, source = base + i * move + j * way, tap = tap0 + j * tap_step.
 struct Axis {
@@ -52,7 +56,7 @@ template <int STRIDE, int BEFORE, int KERNEL> __device__ __forceinline__ Axis ax
     }
 }
 
-__device__ __forceinline__ void convolve(const float* source, const float* filter, const Results& to) {
+__device__ __forceinline__ void convolve(const operand* source, const operand* filter, const Results& to) {
     const int phase = blockIdx.z / SPLIT, share = blockIdx.z % SPLIT;
     const Axis h = axis_of<STRIDE_H, BEFORE_H, KERNEL_H>(phase / STRIDE_W);
     const Axis w = axis_of<STRIDE_W, BEFORE_W, KERNEL_W>(phase % STRIDE_W);
@@ -60,7 +64,16 @@ __device__ __forceinline__ void convolve(const float* source, const float* filte
     constexpr int STEP_H = INPUT_GRAD ? STRIDE_H : 1, STEP_W = INPUT_GRAD ? STRIDE_W : 1;
 
     const int row0 = blockIdx.x * TILE_M, column0 = blockIdx.y * TILE_N;
-    const int extent = h.taps * w.taps * SOURCE_C;
+    const int taps = h.taps * w.taps, extent = taps * SOURCE_C;
+
+    // Tap and source channel of a stage's k; past the last tap there is nothing.
+    struct At {
+        int tap, channel;
+    };
+    const auto at = [&](int stage, int k) -> At {
+        if constexpr (TAPS_INSIDE) return {stage % taps, stage / taps * DEPTH + k};
+        return {(stage * DEPTH + k) / SOURCE_C, (stage * DEPTH + k) % SOURCE_C};
+    };
 
     // The pixels whose rows this thread copies: where their windows start.
     constexpr int PIECES = pieces_of_thread<TILE_M, VECTOR_A>();
@@ -78,20 +91,20 @@ __device__ __forceinline__ void convolve(const float* source, const float* filte
     const int first = (int)((i64)stages * share / SPLIT), last = (int)((i64)stages * (share + 1) / SPLIT);
     multiply(
         sums, first, last,
-        [&](float* tile, int stage) {
-            fill<true, TILE_M, VECTOR_A>(tile, source, [&](int i, int, int k) -> const float* {
-                const int at = stage * DEPTH + k, tap = at / SOURCE_C, channel = at % SOURCE_C;
+        [&](operand* tile, int stage) {
+            fill<true, TILE_M, VECTOR_A, TAPS_INSIDE>(tile, source, [&](int i, int, int k) -> const operand* {
+                const auto [tap, channel] = at(stage, k);
                 const int y = top[i] + tap / w.taps * WAY, x = left[i] + tap % w.taps * WAY;
-                const bool inside = at < extent && (u32)y < (u32)SOURCE_H && (u32)x < (u32)SOURCE_W;
+                const bool inside = tap < taps && (u32)y < (u32)SOURCE_H && (u32)x < (u32)SOURCE_W;
                 return inside ? source + (image[i] + y * SOURCE_W + x) * SOURCE_C + channel : nullptr;
             });
         },
-        [&](float* tile, int stage) {
-            fill<B_ALONG_K, TILE_N, VECTOR_B>(tile, filter, [&](int, int column, int k) -> const float* {
-                const int at = stage * DEPTH + k, to = column0 + column;
-                if (at >= extent || to >= TARGET_C) return nullptr;
-                if constexpr (!INPUT_GRAD) return filter + at * TARGET_C + to;
-                const int j = at / SOURCE_C, channel = at % SOURCE_C;
+        [&](operand* tile, int stage) {
+            fill<B_ALONG_K, TILE_N, VECTOR_B, false>(tile, filter, [&](int, int column, int k) -> const operand* {
+                const auto [j, channel] = at(stage, k);
+                const int to = column0 + column;
+                if (j >= taps || to >= TARGET_C) return nullptr;
+                if constexpr (!INPUT_GRAD) return filter + (j * SOURCE_C + channel) * TARGET_C + to;
                 const int tap = (h.tap0 + j / w.taps * STEP_H) * KERNEL_W + w.tap0 + j % w.taps * STEP_W;
                 return filter + (tap * TARGET_C + to) * SOURCE_C + channel;
             });

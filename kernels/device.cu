@@ -8,17 +8,17 @@ using i64 = long long;
 
 #ifndef SPHC_EMULATE
 
-#define SHARED_MEMORY(name) extern __shared__ __align__(16) unsigned char name[]
+#define SHARED_MEMORY(name) extern __shared__ __align__(128) unsigned char name[]
 
 // Copies `BYTES` (4 or 16) from global to shared memory behind the program's back; zeros when not `valid`.
-// `from` must be a readable address either way.
-template <int BYTES> __device__ __forceinline__ void copy_async(float* to, const float* from, bool valid) {
+// `from` must be a readable address either way. With `KEEP` the bytes stay in the L1 cache, too.
+template <int BYTES, bool KEEP> __device__ __forceinline__ void copy_async(void* to, const void* from, bool valid) {
     const u32 address = (u32)__cvta_generic_to_shared(to);
     const int bytes = valid ? BYTES : 0;
-    if constexpr (BYTES == 16)
+    if constexpr (BYTES == 16 && !KEEP)
         asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(address), "l"(from), "r"(bytes) : "memory");
     else
-        asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(address), "l"(from), "r"(bytes) : "memory");
+        asm volatile("cp.async.ca.shared.global [%0], [%1], %3, %2;" ::"r"(address), "l"(from), "r"(bytes), "n"(BYTES) : "memory");
 }
 
 // Closes a group of this thread's copies.
@@ -26,6 +26,23 @@ __device__ __forceinline__ void copy_commit() { asm volatile("cp.async.commit_gr
 
 // Waits until at most `N` of this thread's groups are under way.
 template <int N> __device__ __forceinline__ void copy_wait() { asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory"); }
+
+// Four 8x8 matrices of 16-bit numbers from shared memory, one register each: lane 8 j + i gives the address of row i of
+// matrix j (16 bytes), and takes two neighbours, 2 (lane % 4) on, of row lane / 4 of every matrix.
+__device__ __forceinline__ void load_matrices(u32 (&to)[4], const void* row) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+                 : "r"((u32)__cvta_generic_to_shared(row))
+                 : "memory");
+}
+
+// The same of the transposed matrices.
+__device__ __forceinline__ void load_matrices_transposed(u32 (&to)[4], const void* row) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+                 : "r"((u32)__cvta_generic_to_shared(row))
+                 : "memory");
+}
 
 // d += a b for 16x16 times 16x8 bf16, accumulated in fp32.
 __device__ __forceinline__ void multiply_bf16(float* d, const u32 (&a)[4], const u32 (&b)[2]) {

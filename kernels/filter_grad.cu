@@ -11,12 +11,16 @@ constexpr int SPLIT = 16;
 constexpr int VECTOR_A = 4, VECTOR_B = 4;
 constexpr int TILE_M = 128, TILE_N = 128, WARPS_M = 2, WARPS_N = 4, ARITHMETIC = 2;
 constexpr bool A_ALONG_K = false, B_ALONG_K = false;
+using operand = float;
+using stored = float;  // the result, or shares of it
 #define SPHC_GENERATED
 #include "device.cu"
 #include "tile.cu"
+#include "tile_fp32.cu"
 #endif
 
-extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) filter_grad(const float* x, const float* dy, float* dw) {
+extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
+filter_grad(const operand* x, const operand* dy, stored* dw) {
     constexpr int ROWS = KERNEL_H * KERNEL_W * INPUT_C, PIXELS = IMAGES * OUTPUT_H * OUTPUT_W;
     const int row0 = blockIdx.x * TILE_M, column0 = blockIdx.y * TILE_N, share = blockIdx.z;
 
@@ -25,8 +29,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) filter_grad(cons
     const int first = (int)((i64)STAGES_K * share / SPLIT), last = (int)((i64)STAGES_K * (share + 1) / SPLIT);
     multiply(
         sums, first, last,
-        [&](float* tile, int stage) {
-            fill<false, TILE_M, VECTOR_A>(tile, x, [&](int, int row, int k) -> const float* {
+        [&](operand* tile, int stage) {
+            fill<false, TILE_M, VECTOR_A, false>(tile, x, [&](int, int row, int k) -> const operand* {
                 const int at = row0 + row, tap = at / INPUT_C, channel = at % INPUT_C, pixel = stage * DEPTH + k;
                 const int n = pixel / (OUTPUT_H * OUTPUT_W), in_image = pixel % (OUTPUT_H * OUTPUT_W);
                 const int y = in_image / OUTPUT_W * STRIDE_H - BEFORE_H + tap / KERNEL_W;
@@ -35,8 +39,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) filter_grad(cons
                 return inside ? x + ((n * INPUT_H + y) * INPUT_W + z) * INPUT_C + channel : nullptr;
             });
         },
-        [&](float* tile, int stage) {
-            fill<false, TILE_N, VECTOR_B>(tile, dy, [&](int, int column, int k) -> const float* {
+        [&](operand* tile, int stage) {
+            fill<false, TILE_N, VECTOR_B, false>(tile, dy, [&](int, int column, int k) -> const operand* {
                 const int pixel = stage * DEPTH + k, to = column0 + column;
                 return pixel < PIXELS && to < OUTPUT_C ? dy + pixel * OUTPUT_C + to : nullptr;
             });
@@ -45,6 +49,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) filter_grad(cons
     dw += (i64)share * ROWS * OUTPUT_C;
     each_sum(sums, [&](int row, int column, int, float sum) {
         row += row0, column += column0;
-        if (row < ROWS && column < OUTPUT_C) dw[row * OUTPUT_C + column] = sum;
+        if (row < ROWS && column < OUTPUT_C) dw[row * OUTPUT_C + column] = (stored)sum;
     });
 }

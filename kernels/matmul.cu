@@ -6,12 +6,14 @@ constexpr bool TRANSPOSE_A = true, TRANSPOSE_B = false;
 constexpr int VECTOR_A = 4, VECTOR_B = 4;
 constexpr int TILE_M = 64, TILE_N = 64, WARPS_M = 2, WARPS_N = 2, ARITHMETIC = 0;
 constexpr bool A_ALONG_K = !TRANSPOSE_A, B_ALONG_K = TRANSPOSE_B;
+using operand = float;
 #define SPHC_GENERATED
 #include "device.cu"
 #include "tile.cu"
+#include "tile_fp32.cu"
 #endif
 
-extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) matmul(const float* a, const float* b, float* c) {
+extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) matmul(const operand* a, const operand* b, float* c) {
     const int row0 = blockIdx.x * TILE_M, column0 = blockIdx.y * TILE_N, share = blockIdx.z;
 
     float sums[HELD];
@@ -19,15 +21,15 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) matmul(const flo
     const int first = STAGES_K * share / SPLIT, last = STAGES_K * (share + 1) / SPLIT;
     multiply(
         sums, first, last,
-        [&](float* tile, int stage) {
-            fill<A_ALONG_K, TILE_M, VECTOR_A>(tile, a, [&](int, int row, int k) -> const float* {
+        [&](operand* tile, int stage) {
+            fill<A_ALONG_K, TILE_M, VECTOR_A, false>(tile, a, [&](int, int row, int k) -> const operand* {
                 const int m = row0 + row, at = stage * DEPTH + k;
                 if (m >= M || at >= K) return nullptr;
                 return TRANSPOSE_A ? a + at * M + m : a + m * K + at;
             });
         },
-        [&](float* tile, int stage) {
-            fill<B_ALONG_K, TILE_N, VECTOR_B>(tile, b, [&](int, int column, int k) -> const float* {
+        [&](operand* tile, int stage) {
+            fill<B_ALONG_K, TILE_N, VECTOR_B, false>(tile, b, [&](int, int column, int k) -> const operand* {
                 const int n = column0 + column, at = stage * DEPTH + k;
                 if (n >= N || at >= K) return nullptr;
                 return TRANSPOSE_B ? b + n * K + at : b + at * N + n;

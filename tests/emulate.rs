@@ -151,6 +151,49 @@ fn maps_in_the_registers_of_a_convolution_give_the_interpreters_numbers() {
 }
 
 #[test]
+fn every_tile_over_operands_in_bf16_gives_the_interpreters_numbers() {
+    if !module::available() {
+        return;
+    }
+    let images = Images { n: 2, size: [9, 7], cin: 24, cout: 40 };
+    for kind in KINDS {
+        for tile in 0..TILES {
+            let case = conv(kind, images, geometry(3, 1), 0.0).in_bf16(tile % 2 == 0);
+            check(&case, &Options { choice: Some(Choice { tile, split: 1 }), ..Options::default() });
+        }
+    }
+    let uneven = Geometry { kernel: [4, 2], stride: [3, 1], before: [2, 0], after: [1, 1] };
+    let cases = [
+        // Channels that fill a stage, so that taps go round inside of it.
+        (Images { n: 2, size: [9, 7], cin: 64, cout: 32 }, geometry(3, 1), 3, 0),
+        (Images { n: 1, size: [9, 7], cin: 32, cout: 96 }, geometry(3, 2), 2, 2),
+        (Images { n: 2, size: [9, 7], cin: 8, cout: 72 }, geometry(3, 2), 2, 1),
+        (Images { n: 1, size: [9, 7], cin: 32, cout: 8 }, uneven, 2, 3),
+        (Images { n: 5, size: [4, 4], cin: 16, cout: 160 }, Geometry::valid([4, 4], [1, 1]), 4, 2),
+    ];
+    for (at, (images, geometry, split, tile)) in cases.into_iter().enumerate() {
+        for kind in KINDS {
+            let case = conv(kind, images, geometry, 0.0).in_bf16(at % 2 == 0);
+            check(&case, &Options { choice: Some(Choice { tile, split }), ..Options::default() });
+        }
+    }
+}
+
+#[test]
+fn maps_behind_operands_in_bf16_give_the_interpreters_numbers() {
+    if !module::available() {
+        return;
+    }
+    let images = Images { n: 2, size: [9, 7], cin: 32, cout: 40 };
+    for kind in [ConvKind::Forward, ConvKind::InputGrad] {
+        for (tile, stride, writes) in [(0, 1, true), (1, 1, false), (2, 2, true), (3, 2, true)] {
+            let case = conv_map(kind, images, geometry(3, stride), tile != 1).in_bf16(writes);
+            check(&case, &Options { choice: Some(Choice { tile, split: 1 }), ..Options::default() });
+        }
+    }
+}
+
+#[test]
 fn factors_are_rounded_as_the_arithmetic_says() {
     if !module::available() {
         return;

@@ -3,7 +3,9 @@
 
 use crate::emulate::module::build;
 use cudarc::nvrtc::result;
+use sphc::ir::DType;
 use sphc::kernel::cuda::{Arithmetic, CudaSource, Options, generate};
+use sphc::kernel::{ConvKernel, ConvKind, KernelSpec, Store};
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
@@ -27,7 +29,27 @@ fn assembler() -> Option<PathBuf> {
     found
 }
 
-/// The kernels of a model in one arithmetic.
+/// A convolution with its images in bf16, where its channels allow that.
+fn in_bf16(spec: &KernelSpec) -> Option<KernelSpec> {
+    let convert = |conv: &ConvKernel| {
+        let eights = conv.input[2].is_multiple_of(8) && conv.output[2].is_multiple_of(8);
+        let writes = if conv.kind == ConvKind::FilterGrad { DType::Real } else { DType::Bf16 };
+        eights.then_some(ConvKernel { reads: DType::Bf16, writes, ..*conv })
+    };
+    match spec {
+        KernelSpec::Conv(conv) => convert(conv).map(KernelSpec::Conv),
+        KernelSpec::ConvMap { conv, map } => {
+            let mut map = map.clone();
+            map.outputs.iter_mut().filter(|it| it.store == Store::Full).for_each(|it| it.dtype = DType::Bf16);
+            let images = map.inputs.iter_mut().filter(|it| it.strides.iter().all(|&step| 0 < step));
+            images.filter(|it| it.dtype == DType::Real).for_each(|it| it.dtype = DType::Bf16);
+            convert(conv).map(|conv| KernelSpec::ConvMap { conv, map })
+        }
+        _ => None,
+    }
+}
+
+/// The kernels of a model in one arithmetic; in bf16 those with images in bf16, too.
 fn kernels(model: &str, arithmetic: Arithmetic) -> Vec<CudaSource> {
     let folder = tempfile::tempdir().unwrap();
     let output =
@@ -36,7 +58,11 @@ fn kernels(model: &str, arithmetic: Arithmetic) -> Vec<CudaSource> {
     let text = std::fs::read_to_string(folder.path().join("plan.yaml")).unwrap();
     let plan = sphc::plan::from_yaml("plan.yaml", &text).unwrap();
     let options = Options { arithmetic, ..Options::default() };
-    plan.kernels.iter().map(|it| generate(it, &options)).collect()
+    let mut specs = plan.kernels.clone();
+    if arithmetic == Arithmetic::Bf16 {
+        specs.extend(plan.kernels.iter().filter_map(in_bf16));
+    }
+    specs.iter().map(|it| generate(it, &options)).collect()
 }
 
 fn ptx(text: &str) -> Result<Vec<u8>, String> {
@@ -96,6 +122,7 @@ fn assemble(assembler: &Path, folder: &Path, ptx: &[u8], architecture: &str) -> 
 fn report(assembler: &Path, source: &CudaSource) -> String {
     let tools = std::fs::metadata(assembler).map_or(0, |it| it.len()).to_string();
     let (folder, _) = build("assembled", &[&source.text, &tools], |folder| {
+        std::fs::write(folder.join("kernel.cu"), &source.text).unwrap();
         let mut lines = String::new();
         match ptx(&source.text) {
             Ok(ptx) => {

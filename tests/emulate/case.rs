@@ -35,6 +35,45 @@ pub(crate) struct Case {
     pub(crate) outputs: Vec<Expected>,
 }
 
+/// A result that is stored in bf16: what is expected, rounded, and how far anything within the bound may be from that. The
+/// bound stays zero unless a number lies about halfway between two.
+fn rounded(it: Expected) -> Expected {
+    let round = |it: f64| half::bf16::from_f64(it).to_f64();
+    let bound = it.data.iter().zip(&it.bound).map(|(data, bound)| {
+        let off = |it: f64| (round(it) - round(*data)).abs();
+        off(data - bound).max(off(data + bound))
+    });
+    Expected { dtype: DType::Bf16, bound: bound.collect(), data: it.data.iter().map(|it| round(*it)).collect() }
+}
+
+impl Case {
+    /// A convolution over operands in bf16; with `writes` whole results are, too.
+    pub(crate) fn in_bf16(mut self, writes: bool) -> Self {
+        let kept = if writes { DType::Bf16 } else { DType::Real };
+        let reads = |conv: &mut ConvKernel| (conv.reads, conv.writes) = (DType::Bf16, kept);
+        let mut whole = vec![true];
+        match &mut self.spec {
+            KernelSpec::Conv(conv) => reads(conv),
+            KernelSpec::ConvMap { conv, map } => {
+                reads(conv);
+                whole = map.outputs.iter().map(|it| it.store == Store::Full).collect();
+                map.outputs.iter_mut().zip(&whole).filter(|it| *it.1).for_each(|it| it.0.dtype = kept);
+                // The last operand is as large as the result.
+                map.inputs.last_mut().expect("there are operands").dtype = kept;
+                self.inputs.last_mut().expect("there are operands").dtype = kept;
+            }
+            _ => panic!("{} is no convolution", self.name),
+        }
+        self.inputs[..2].iter_mut().for_each(|it| it.dtype = DType::Bf16);
+        if writes {
+            let outputs = self.outputs.into_iter().zip(whole);
+            self.outputs = outputs.map(|(it, whole)| if whole { rounded(it) } else { it }).collect();
+        }
+        self.name += if writes { ", bf16 to bf16" } else { ", bf16 to fp32" };
+        self
+    }
+}
+
 /// Numbers that repeat from run to run.
 pub(crate) struct Numbers(u64);
 
@@ -168,8 +207,7 @@ pub(crate) fn conv_map(kind: ConvKind, images: Images, geometry: Geometry, store
     let [h, w, c] = if kind == ConvKind::Forward { conv.output } else { conv.input };
     let n = conv.n;
     let mut numbers = Numbers::new((h * w * c) as u64);
-    let others =
-        [numbers.reals([n, h, w, 1], 0.5, 2.0), numbers.reals([c], -0.5, 0.5), numbers.reals([n, h, w, c], -1.0, 1.0)];
+    let others = [numbers.reals([n, h, w, 1], 0.5, 2.0), numbers.reals([c], -0.5, 0.5), numbers.short([n, h, w, c])];
     let body = ScalarFn::build(4, |pool, i| {
         let scaled = pool.mul(i[0], i[1]);
         let shifted = pool.sub(scaled, i[2]);

@@ -237,6 +237,32 @@ void shuffle_warp(Lane* lanes) {
     for (int lane = 0; lane < WARP; lane++) memcpy(lanes[lane].to, &values[lane], 4);
 }
 
+// ldmatrix: matrix j has its rows where lanes 8 j .. 8 j + 7 say. Rows of a matrix that meet in a bank are an error: they
+// would be right, and slow.
+void matrices_warp(Lane* lanes, bool transposed) {
+    const Block& b = self().block;
+    uint32_t found[WARP][4];
+    for (int j = 0; j < 4; j++) {
+        const uint16_t* rows[8];
+        unsigned banks = 0;
+        for (int i = 0; i < 8; i++) {
+            rows[i] = (const uint16_t*)lanes[8 * j + i].a;
+            const size_t offset = (const unsigned char*)rows[i] - emulated.shared;
+            if (b.shared_bytes < offset + 16) fail("a matrix is read from outside of shared memory");
+            if (offset % 16) fail("a matrix is read from a misaligned row");
+            banks |= 1u << offset / 16 % 8;
+        }
+        if (banks != 0xff) fail("rows of a matrix meet in a bank");
+        for (int lane = 0; lane < WARP; lane++) {
+            const int row = lane / 4, column = lane % 4 * 2;
+            const uint32_t low = transposed ? rows[column][row] : rows[row][column];
+            const uint32_t high = transposed ? rows[column + 1][row] : rows[row][column + 1];
+            found[lane][j] = low | high << 16;
+        }
+    }
+    for (int lane = 0; lane < WARP; lane++) memcpy(lanes[lane].to, found[lane], 16);
+}
+
 void finish(const Copy& it) {
     if (it.valid)
         memcpy(it.to, it.from, it.bytes);
@@ -267,6 +293,8 @@ void emulate_collective(EmulatedOp op, const void* a, const void* b, void* to, i
         if (lanes[lane].op != op) fail("lanes of a warp meet at different collectives: %d and %d", op, lanes[lane].op);
     if (op == EMULATED_SHUFFLE)
         shuffle_warp(lanes);
+    else if (op == EMULATED_MATRICES || op == EMULATED_TRANSPOSED)
+        matrices_warp(lanes, op == EMULATED_TRANSPOSED);
     else
         multiply_warp(lanes, op == EMULATED_BF16);
     for (int lane = 0; lane < WARP; lane++) block.state[warp * WARP + lane] = State::Ready;

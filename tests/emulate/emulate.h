@@ -27,7 +27,7 @@ extern __thread Emulated emulated __attribute__((tls_model("initial-exec")));
 struct alignas(16) float4 { float x, y, z, w; };
 
 // Rendezvous of a warp: what each lane brings, by operation.
-enum EmulatedOp : int { EMULATED_SHUFFLE = 1, EMULATED_BF16, EMULATED_TF32 };
+enum EmulatedOp : int { EMULATED_SHUFFLE = 1, EMULATED_BF16, EMULATED_TF32, EMULATED_MATRICES, EMULATED_TRANSPOSED };
 extern "C" {
 void emulate_barrier();
 void emulate_collective(EmulatedOp op, const void* a, const void* b, void* to, int mask);
@@ -38,9 +38,11 @@ void emulate_wait(int groups);
 #define __syncthreads() emulate_barrier()
 #define SHARED_MEMORY(name) unsigned char* name = emulated.shared
 
-template <int BYTES> inline void copy_async(float* to, const float* from, bool valid) { emulate_copy(to, from, BYTES, valid); }
+template <int BYTES, bool KEEP> inline void copy_async(void* to, const void* from, bool valid) { emulate_copy(to, from, BYTES, valid); }
 inline void copy_commit() { emulate_commit(); }
 template <int N> inline void copy_wait() { emulate_wait(N); }
+inline void load_matrices(unsigned (&to)[4], const void* row) { emulate_collective(EMULATED_MATRICES, row, nullptr, to, 0); }
+inline void load_matrices_transposed(unsigned (&to)[4], const void* row) { emulate_collective(EMULATED_TRANSPOSED, row, nullptr, to, 0); }
 inline void multiply_bf16(float* d, const unsigned (&a)[4], const unsigned (&b)[2]) { emulate_collective(EMULATED_BF16, a, b, d, 0); }
 inline void multiply_tf32(float* d, const unsigned (&a)[4], const unsigned (&b)[2]) { emulate_collective(EMULATED_TF32, a, b, d, 0); }
 template <class T> inline T shuffle_xor(T value, int mask) {

@@ -1,13 +1,15 @@
 //! Convolutions and matrix products: tile, shares of the summed extent, constants.
 
-use super::text::{Text, file};
+use super::text::{Text, element, file};
 use super::{Argument, Arithmetic, CudaLaunch, CudaSource, Options, blocks};
-use crate::ir::Geometry;
+use crate::ir::{DType, Geometry};
 use crate::kernel::{ConvKernel, ConvKind};
 
 /// Extent of k that one stage holds, and stages in flight; as in `kernels/tile.cu`.
 const DEPTH: usize = 32;
 const STAGES: usize = 3;
+/// Bytes per cycle that the L2 cache gives one of all multiprocessors: 5.5 TB/s over 132 at 1.75 GHz.
+const L2_BYTES: f64 = 24.0;
 
 /// A block's share of the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,13 +34,14 @@ impl Tile {
         self.warps[0] * self.warps[1] * 32
     }
 
-    fn shared(&self) -> usize {
-        (self.m + self.n) * DEPTH * STAGES * 4
+    /// Bytes of shared memory, for numbers of `bytes`.
+    fn shared(&self, bytes: usize) -> usize {
+        (self.m + self.n) * DEPTH * STAGES * bytes
     }
 
-    /// Blocks that fit a multiprocessor at once, by the smallest shared memory of the cards aimed at.
-    fn resident(&self) -> usize {
-        (164 * 1024 / (self.shared() + 1024)).clamp(1, 4)
+    /// Blocks that fit a multiprocessor at once, by the smallest shared memory of the cards aimed at and by registers.
+    fn resident(&self, bytes: usize) -> usize {
+        (164 * 1024 / (self.shared(bytes) + 1024)).min(512 / self.threads()).clamp(1, 4)
     }
 }
 
@@ -49,6 +52,22 @@ struct Extents {
     n: usize,
     k: usize,
     batches: usize,
+    reads: DType,
+    /// How many of a block's stages read the same rows of the left operand; all but the first find them in the L1 cache.
+    again: usize,
+}
+
+/// Cycles of a stage of a block that has its multiprocessor to itself.
+fn stage_cycles(tile: &Tile, extents: &Extents) -> f64 {
+    // Products per cycle and multiprocessor of tensor cores, in tf32 and bf16.
+    let rate = if extents.reads == DType::Bf16 { 1024 } else { 512 };
+    let products = (tile.m * tile.n * DEPTH * 100) as f64 / (rate * tile.efficiency) as f64;
+    if extents.reads != DType::Bf16 {
+        return products;
+    }
+    // In bf16 what is copied can take longer than what is computed.
+    let rows = tile.m as f64 / extents.again as f64 + tile.n as f64;
+    products.max(rows * (DEPTH * 2) as f64 / L2_BYTES)
 }
 
 /// The tile, and into how many shares `k` is split, that a model of waves over the multiprocessors expects to be
@@ -61,17 +80,17 @@ fn choose(extents: &Extents, options: &Options) -> (Tile, usize) {
     let stages = extents.k.div_ceil(DEPTH);
     let mut best: Option<(f64, Tile, usize)> = None;
     for tile in TILES.into_iter().skip(options.first_tile) {
+        let resident = tile.resident(bytes(extents.reads));
         for split in [1usize, 2, 4, 8, 16, 32, 64, 128].into_iter().filter(|&it| it == 1 || it * 2 <= stages) {
             let count = extents.m.div_ceil(tile.m) * extents.n.div_ceil(tile.n) * extents.batches * split;
-            let slots = processors * tile.resident();
+            let slots = processors * resident;
             // Cycles of one block when its multiprocessor is full; starting and storing costs about as much as two stages.
-            let stage = (tile.m * tile.n * DEPTH * 100) as f64 / (512 * tile.efficiency) as f64;
-            let block = stage * (stages.div_ceil(split) + 2) as f64 * tile.resident() as f64;
+            let stage = stage_cycles(&tile, extents);
+            let block = stage * (stages.div_ceil(split) + 2) as f64 * resident as f64;
             let whole = count / slots;
             let rest = (count % slots) as f64 / slots as f64;
             // A last wave that is not full runs its blocks with less company.
-            let waves =
-                whole as f64 + if count.is_multiple_of(slots) { 0.0 } else { rest.max(1.0 / tile.resident() as f64) };
+            let waves = whole as f64 + if count.is_multiple_of(slots) { 0.0 } else { rest.max(1.0 / resident as f64) };
             let combine = if split == 1 {
                 0.0
             } else {
@@ -88,9 +107,21 @@ fn choose(extents: &Extents, options: &Options) -> (Tile, usize) {
     (tile, split)
 }
 
+/// Bytes of an element of an operand in memory.
+fn bytes(reads: DType) -> usize {
+    if reads == DType::Bf16 { 2 } else { 4 }
+}
+
 /// Numbers per copy of rows of `channels`.
-fn vector(channels: usize) -> usize {
-    if channels.is_multiple_of(4) { 4 } else { 1 }
+fn vector(channels: usize, reads: DType) -> usize {
+    if reads == DType::Bf16 {
+        assert!(channels.is_multiple_of(8), "operands in bf16 are copied by eights, and {channels} channels are not");
+        8
+    } else if channels.is_multiple_of(4) {
+        4
+    } else {
+        1
+    }
 }
 
 fn arithmetic(it: Arithmetic) -> usize {
@@ -108,6 +139,9 @@ pub(super) struct Product<'a> {
     entry: &'static str,
     pub(super) file: (&'a str, &'a str),
     arithmetic: Arithmetic,
+    /// Of both operands in memory, and of the result.
+    pub(super) reads: DType,
+    pub(super) writes: DType,
     along_k: [bool; 2],
     vectors: [usize; 2],
     pub(super) grid: [u32; 3],
@@ -127,12 +161,20 @@ impl Product<'_> {
             ("TILE_N", tile.n),
             ("WARPS_M", tile.warps[0]),
             ("WARPS_N", tile.warps[1]),
-            ("ARITHMETIC", arithmetic(self.arithmetic)),
+            ("ARITHMETIC", arithmetic(if self.reads == DType::Bf16 { Arithmetic::Bf16 } else { self.arithmetic })),
         ]);
         text.constant("bool", "A_ALONG_K", self.along_k[0]);
         text.constant("bool", "B_ALONG_K", self.along_k[1]);
         text.file(file!("device.cu"));
+        text.code(format_args!("using operand = {};", element(self.reads)));
+        text.code(format_args!("using stored = {};", element(self.stored())));
         text.file(file!("tile.cu"));
+        text.file(if self.reads == DType::Bf16 { file!("tile_bf16.cu") } else { file!("tile_fp32.cu") });
+    }
+
+    /// Element type of what the contraction itself stores: the result, or shares of its sums.
+    pub(super) fn stored(&self) -> DType {
+        if self.split == 1 { self.writes } else { DType::Real }
     }
 
     pub(super) fn launch(&self, arguments: Vec<Argument>) -> CudaLaunch {
@@ -140,7 +182,7 @@ impl Product<'_> {
             entry: self.entry,
             grid: self.grid,
             block: self.tile.threads() as u32,
-            shared: self.tile.shared() as u32,
+            shared: self.tile.shared(bytes(self.reads)) as u32,
             arguments,
         }
     }
@@ -161,7 +203,8 @@ impl Product<'_> {
             text.file(file!("combine.cu"));
             text.code(format_args!(
                 "extern \"C\" __global__ void __launch_bounds__(COMBINE_THREADS)\n\
-                 combine(const float* partial, float* result) {{ combine_partials<1, false>(partial, result, {split}, {}); }}",
+                 combine(const float* partial, {}* result) {{ combine_partials<1, false>(partial, result, {split}, {}); }}",
+                element(self.writes),
                 self.width
             ));
             launches.push(CudaLaunch {
@@ -190,12 +233,14 @@ fn shape(conv: &ConvKernel) -> Text {
 
 /// A convolution's gradient in the filter.
 pub(super) fn filter_grad(conv: &ConvKernel, options: &Options) -> CudaSource {
-    let ConvKernel { geometry: Geometry { kernel: [kh, kw], .. }, n, input: [h, w, cin], output, .. } = *conv;
+    let ConvKernel {
+        geometry: Geometry { kernel: [kh, kw], .. }, n, input: [h, w, cin], output, reads, writes, ..
+    } = *conv;
     let [oh, ow, cout] = output;
     let mut text = shape(conv);
     text.ints([("INPUT_H", h), ("INPUT_W", w), ("INPUT_C", cin)]);
     text.ints([("OUTPUT_H", oh), ("OUTPUT_W", ow), ("OUTPUT_C", cout)]);
-    let extents = Extents { m: kh * kw * cin, n: cout, k: n * oh * ow, batches: 1 };
+    let extents = Extents { m: kh * kw * cin, n: cout, k: n * oh * ow, batches: 1, reads, again: 1 };
     let (tile, split) = choose(&extents, options);
     Product {
         tile,
@@ -204,7 +249,9 @@ pub(super) fn filter_grad(conv: &ConvKernel, options: &Options) -> CudaSource {
         file: file!("filter_grad.cu"),
         arithmetic: options.arithmetic,
         along_k: [false, false],
-        vectors: [vector(cin), vector(cout)],
+        reads,
+        writes,
+        vectors: [vector(cin, reads), vector(cout, reads)],
         grid: [blocks(extents.m, tile.m), blocks(cout, tile.n), split as u32],
         width: extents.m * cout,
     }
@@ -213,7 +260,7 @@ pub(super) fn filter_grad(conv: &ConvKernel, options: &Options) -> CudaSource {
 
 /// A forward convolution or its gradient in the input, up to where the sums are in registers; and the unit so far.
 pub(super) fn pixels(conv: &ConvKernel, options: &Options) -> (Product<'static>, Text) {
-    let ConvKernel { kind, geometry, n, input, output, .. } = *conv;
+    let ConvKernel { kind, geometry, n, input, output, reads, writes } = *conv;
     let ([kh, kw], [sh, sw]) = (geometry.kernel, geometry.stride);
     let back = kind == ConvKind::InputGrad;
     let (source, target) = if back { (output, input) } else { (input, output) };
@@ -226,7 +273,10 @@ pub(super) fn pixels(conv: &ConvKernel, options: &Options) -> (Product<'static>,
     } else {
         (1, n * target[0] * target[1])
     };
-    let extents = Extents { m: rows, n: target[2], k: kh * kw * source[2] / classes.min(kh * kw), batches: classes };
+    // `conv.cu` takes the taps of a row one after the other.
+    let again = if source[2].is_multiple_of(DEPTH) { kw.div_ceil(if back { sw } else { 1 }) } else { 1 };
+    let k = kh * kw * source[2] / classes.min(kh * kw);
+    let extents = Extents { m: rows, n: target[2], k, batches: classes, reads, again };
     let (tile, split) = choose(&extents, options);
     let product = Product {
         tile,
@@ -235,7 +285,9 @@ pub(super) fn pixels(conv: &ConvKernel, options: &Options) -> (Product<'static>,
         file: file!("conv.cu"),
         arithmetic: options.arithmetic,
         along_k: [true, back],
-        vectors: [vector(source[2]), if back { vector(source[2]) } else { vector(target[2]) }],
+        reads,
+        writes,
+        vectors: [source[2], if back { source[2] } else { target[2] }].map(|it| vector(it, reads)),
         grid: [blocks(rows, tile.m), blocks(target[2], tile.n), (classes * split) as u32],
         width: n * target.iter().product::<usize>(),
     };
@@ -248,7 +300,7 @@ pub(super) fn matmul([m, n, k]: [usize; 3], transpose_a: bool, transpose_b: bool
     text.ints([("M", m), ("N", n), ("K", k)]);
     text.constant("bool", "TRANSPOSE_A", transpose_a);
     text.constant("bool", "TRANSPOSE_B", transpose_b);
-    let (tile, split) = choose(&Extents { m, n, k, batches: 1 }, options);
+    let (tile, split) = choose(&Extents { m, n, k, batches: 1, reads: DType::Real, again: 1 }, options);
     let arithmetic = match options.arithmetic {
         Arithmetic::F32 => Arithmetic::F32,
         Arithmetic::Tf32 | Arithmetic::Bf16 => Arithmetic::Tf32,
@@ -260,7 +312,9 @@ pub(super) fn matmul([m, n, k]: [usize; 3], transpose_a: bool, transpose_b: bool
         file: file!("matmul.cu"),
         arithmetic,
         along_k: [!transpose_a, transpose_b],
-        vectors: [vector(if transpose_a { m } else { k }), vector(if transpose_b { k } else { n })],
+        reads: DType::Real,
+        writes: DType::Real,
+        vectors: [if transpose_a { m } else { k }, if transpose_b { k } else { n }].map(|it| vector(it, DType::Real)),
         grid: [blocks(m, tile.m), blocks(n, tile.n), split as u32],
         width: m * n,
     }
@@ -273,11 +327,18 @@ mod tests {
 
     #[test]
     fn small_results_share_out_their_sum() {
-        let (_, split) = choose(&Extents { m: 1152, n: 128, k: 131_072, batches: 1 }, &Options::default());
+        let (_, split) = choose(
+            &Extents { m: 1152, n: 128, k: 131_072, batches: 1, reads: DType::Real, again: 1 },
+            &Options::default(),
+        );
         assert!(8 <= split, "a filter gradient of nine blocks is split {split} ways");
-        let (tile, split) = choose(&Extents { m: 131_072, n: 128, k: 1152, batches: 1 }, &Options::default());
+        let (tile, split) = choose(
+            &Extents { m: 131_072, n: 128, k: 1152, batches: 1, reads: DType::Real, again: 1 },
+            &Options::default(),
+        );
         assert_eq!((tile, split), (TILES[0], 1));
-        let (tile, _) = choose(&Extents { m: 128, n: 10, k: 256, batches: 1 }, &Options::default());
+        let (tile, _) =
+            choose(&Extents { m: 128, n: 10, k: 256, batches: 1, reads: DType::Real, again: 1 }, &Options::default());
         assert!(tile.n <= 64);
     }
 }

@@ -27,15 +27,15 @@ pub(super) fn plain(conv: &ConvKernel, options: &Options) -> CudaSource {
 fn sums(product: &Product<'_>, text: &mut Text) -> (Vec<CudaLaunch>, usize) {
     text.constant("int", "COLUMN_SUMS", 0);
     text.code(
-        "struct Results { float* out0; };\n\
+        "struct Results { stored* out0; };\n\
          __device__ __forceinline__ void finish(const Results& to, int pixel, int column, float sum, float* columns) {\n    \
-         to.out0[pixel * TARGET_C + column] = sum;\n}\n\
+         to.out0[pixel * TARGET_C + column] = (stored)sum;\n}\n\
          __device__ __forceinline__ void put_column(const Results& to, int o, int at, float value) {}",
     );
     text.file(product.file);
     text.code(format_args!(
         "extern \"C\" __global__ void __launch_bounds__(THREADS, CONV_RESIDENT)\n\
-         conv(const float* source, const float* filter, float* target) {{\n    \
+         conv(const operand* source, const operand* filter, stored* target) {{\n    \
          convolve(source, filter, {{target + (i64)(blockIdx.z % SPLIT) * {}}});\n}}",
         product.width
     ));
@@ -44,7 +44,7 @@ fn sums(product: &Product<'_>, text: &mut Text) -> (Vec<CudaLaunch>, usize) {
 
 /// A convolution and the map of its result.
 pub(super) fn mapped(conv: &ConvKernel, map: &MapKernel, options: &Options) -> CudaSource {
-    let (product, mut text) = pixels(conv, options);
+    let (product, mut text) = pixels(&ConvKernel { writes: DType::Real, ..*conv }, options);
     product.preamble(&mut text);
     text.file(file!("scalar.cu"));
     let (launches, scratch) =
@@ -66,8 +66,7 @@ fn within(product: &Product<'_>, map: &MapKernel, text: &mut Text) -> (Vec<CudaL
         arguments.push(Argument::Input(at - 1 + OPERANDS));
     }
     for &at in &whole {
-        assert_eq!(map.outputs[at].dtype, DType::Real, "a convolution is followed by reals");
-        fields.push(format!("float* out{at}"));
+        fields.push(format!("{}* out{at}", element(map.outputs[at].dtype)));
         names.push(format!("out{at}"));
         arguments.push(Argument::Output(at));
     }
@@ -86,7 +85,7 @@ fn within(product: &Product<'_>, map: &MapKernel, text: &mut Text) -> (Vec<CudaL
     text.file(product.file);
     text.code(format_args!(
         "extern \"C\" __global__ void __launch_bounds__(THREADS, CONV_RESIDENT)\n\
-         conv(const float* source, const float* filter, {}) {{\n    convolve(source, filter, {{{}}});\n}}",
+         conv(const operand* source, const operand* filter, {}) {{\n    convolve(source, filter, {{{}}});\n}}",
         fields.join(", "),
         names.join(", ")
     ));
@@ -124,7 +123,8 @@ fn finish(map: &MapKernel, whole: &[usize], sums: &[usize]) -> String {
     let mut values = values.iter();
     let mut line = |line: String| writeln!(text, "    {line}").expect("a string takes all");
     for (output, value) in whole.iter().zip(&mut values) {
-        line(format!("to.out{output}[pixel * TARGET_C + column] = {value};"));
+        let kind = element(map.outputs[*output].dtype);
+        line(format!("to.out{output}[pixel * TARGET_C + column] = ({kind}){value};"));
     }
     for (o, value) in values.enumerate() {
         line(format!("columns[{o}] += {value};"));
@@ -132,10 +132,11 @@ fn finish(map: &MapKernel, whole: &[usize], sums: &[usize]) -> String {
     text + "}"
 }
 
-/// The sums first, then the map as a family of its own.
+/// The sums first, in fp32, then the map as a family of its own. Where the map passes the sums on in fp32, they go there
+/// at once.
 fn apart(product: &Product<'_>, map: &MapKernel, text: &mut Text) -> (Vec<CudaLaunch>, usize) {
     let (mut launches, used) = sums(product, text);
-    let stored = map.passes_on();
+    let stored = map.passes_on().filter(|&it| map.outputs[it].dtype == DType::Real);
     let between = used.next_multiple_of(256);
     let (result, base) = match stored {
         Some(at) => (Argument::Output(at), between),
@@ -146,7 +147,8 @@ fn apart(product: &Product<'_>, map: &MapKernel, text: &mut Text) -> (Vec<CudaLa
             *argument = result;
         }
     }
-    let rest = stored.map_or_else(|| map.clone(), |it| map.clone().without(it));
+    let mut rest = stored.map_or_else(|| map.clone(), |it| map.clone().without(it));
+    rest.inputs[0].dtype = DType::Real;
     if rest.outputs.is_empty() {
         return (launches, used);
     }
