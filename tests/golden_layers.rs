@@ -71,21 +71,6 @@ fn with_gradients(typed: Typed) -> Typed {
     b.finish()
 }
 
-/// How close an engine must come. Near a cosine of 1 the slope of `asin` multiplies the rounding of the cosine
-/// itself, which loses up to four half units in the last place on the way from the sums: at |c| = 0.9999955 the slope
-/// is 332, so that one unit is 2e-5 already. (PyTorch in f32, the formulas written out, is 4.6e-5 off in the output
-/// of `sphereconv_linear_3x3_s1_SAME_8x8_near_one`; ours 3.4e-5.)
-fn tolerance(case: &Case, engine: Engine) -> f64 {
-    let cos = case.number("max_abs_cos");
-    match engine {
-        Engine::CpuF32 if cos < 1.0 => {
-            let slope = 1.0 / (1.0 - cos * cos).sqrt();
-            engine.tolerance().max(4.0 * f64::from(f32::EPSILON) / 2.0 * slope)
-        }
-        _ => engine.tolerance(),
-    }
-}
-
 fn settings(case: &Case) -> Settings {
     Settings { batch: Some(case.tensor("input").shape.0[0]), ..Settings::default() }
 }
@@ -115,12 +100,7 @@ fn sphereconv_and_its_gradients_agree() {
             for (name, expected) in pairs {
                 let Some(expected_values) = case.tensors.get(expected) else { continue };
                 let what = format!("{} {engine:?} {expected}", case.name);
-                report.close(
-                    &what,
-                    &machine.result(Phase::Step, name),
-                    &expected_values.data,
-                    tolerance(&case, engine),
-                );
+                report.close(&what, &machine.result(Phase::Step, name), &expected_values.data, engine.tolerance());
             }
         }
     }

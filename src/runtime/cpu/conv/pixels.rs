@@ -18,6 +18,10 @@ use std::collections::BTreeMap;
 
 /// Fewer channels than this are gathered into patches, so that the summed axis is long enough.
 const SHALLOW: usize = 8;
+/// Terms of a partial sum: few where sums are short and there is little to lose, else so many that adding the parts up
+/// costs next to nothing.
+const SHORT: usize = 8;
+const LONG: usize = 128;
 /// Tiles of a task, at most.
 const TILES: usize = 8;
 /// Tasks wanted.
@@ -262,11 +266,11 @@ impl<R: Real> Pixels<R> {
                     (self.tile.rows)(
                         steps,
                         depth,
+                        if self.patches { SHORT } else { LONG },
                         table.as_ptr().add(tile * steps * height),
                         panels.add(panel * self.panel_len()),
                         numbers.as_ptr(),
                         out.as_ptr(),
-                        false,
                     );
                 }
                 if count < width {

@@ -7,9 +7,12 @@ use crate::runtime::cpu::isa::Isa;
 pub(in crate::runtime::cpu) const MOST_ROWS: usize = 12;
 
 /// `rows` kernels: `out[i][0..columns] (+)= sum over taps t, over k: rows[t * height + i][k] * b[t][k][..]`.
-/// Arguments: taps, depth of a tap, row pointers, panel, tap numbers (tap `t`'s part of the panel
-/// starts at `tap_numbers[t] * depth * columns`), result rows, whether to add to them.
-type RowsKernel<R> = unsafe fn(usize, usize, *const *const R, *const R, *const u32, *const *mut R, bool);
+/// Arguments: taps, depth of a tap, terms of a partial sum, row pointers, panel, tap numbers (tap `t`'s part of the
+/// panel starts at `tap_numbers[t] * depth * columns`), result rows.
+///
+/// Sums are taken in parts, and the parts added: rounding grows with the length of a part and the number of parts, not
+/// with their product, and an angle near 0 multiplies it by its slope.
+type RowsKernel<R> = unsafe fn(usize, usize, usize, *const *const R, *const R, *const u32, *const *mut R);
 
 /// `outer` kernels: `c[i][0..columns] (+)= sum over k: a[k][i] * b[k][..]`, `a` packed `[k][height]`, `b`
 /// packed `[k][columns]`. Arguments: k, a, b, c, elements between rows of c, whether to add.
@@ -39,6 +42,7 @@ unsafe trait Lanes: Copy {
     unsafe fn load(from: *const Self::R) -> Self;
     unsafe fn store(self, to: *mut Self::R);
     unsafe fn splat(from: *const Self::R) -> Self;
+    unsafe fn plus(self, other: Self) -> Self;
     /// `self * a + b`.
     unsafe fn fma(self, a: Self, b: Self) -> Self;
 }
@@ -50,22 +54,17 @@ const VECTORS: usize = 2;
 unsafe fn rows<L: Lanes, const H: usize>(
     taps: usize,
     depth: usize,
+    part: usize,
     table: *const *const L::R,
     panel: *const L::R,
     numbers: *const u32,
     out: *const *mut L::R,
-    add: bool,
 ) {
     // SAFETY: the caller's tables and panel are as long as `taps`, `depth` and the tile say.
     unsafe {
         let mut sums = [[L::zero(); VECTORS]; H];
-        if add {
-            for (i, row) in sums.iter_mut().enumerate() {
-                for (j, sum) in row.iter_mut().enumerate() {
-                    *sum = L::load((*out.add(i)).add(j * L::COUNT));
-                }
-            }
-        }
+        let mut totals = [[L::zero(); VECTORS]; H];
+        let mut terms = 0;
         for tap in 0..taps {
             let mut a = [std::ptr::null(); H];
             for (i, a) in a.iter_mut().enumerate() {
@@ -84,19 +83,33 @@ unsafe fn rows<L: Lanes, const H: usize>(
                     }
                 };
             }
-            while k + 4 <= depth {
-                step!(0);
-                step!(1);
-                step!(2);
-                step!(3);
-                k += 4;
-                b = b.add(4 * VECTORS * L::COUNT);
-            }
             while k < depth {
-                step!(0);
-                k += 1;
-                b = b.add(VECTORS * L::COUNT);
+                let end = depth.min(k + part - terms);
+                terms += end - k;
+                while k + 4 <= end {
+                    step!(0);
+                    step!(1);
+                    step!(2);
+                    step!(3);
+                    k += 4;
+                    b = b.add(4 * VECTORS * L::COUNT);
+                }
+                while k < end {
+                    step!(0);
+                    k += 1;
+                    b = b.add(VECTORS * L::COUNT);
+                }
+                if terms == part {
+                    terms = 0;
+                    for (total, sum) in totals.iter_mut().flatten().zip(sums.iter_mut().flatten()) {
+                        *total = total.plus(*sum);
+                        *sum = L::zero();
+                    }
+                }
             }
+        }
+        for (sum, total) in sums.iter_mut().flatten().zip(totals.iter().flatten()) {
+            *sum = total.plus(*sum);
         }
         for (i, row) in sums.iter().enumerate() {
             for (j, sum) in row.iter().enumerate() {
@@ -154,14 +167,14 @@ macro_rules! kernels {
             unsafe fn rows_kernel(
                 taps: usize,
                 depth: usize,
+                part: usize,
                 table: *const *const $real,
                 panel: *const $real,
                 numbers: *const u32,
                 out: *const *mut $real,
-                add: bool,
             ) {
                 // SAFETY: passed on to the caller.
-                unsafe { rows::<$lanes, $height>(taps, depth, table, panel, numbers, out, add) }
+                unsafe { rows::<$lanes, $height>(taps, depth, part, table, panel, numbers, out) }
             }
 
             $(#[target_feature(enable = $feature)])?
@@ -224,6 +237,14 @@ macro_rules! array {
                 unsafe { Array([*from; $count]) }
             }
             #[inline(always)]
+            unsafe fn plus(self, other: Self) -> Self {
+                let mut res = self;
+                for i in 0..$count {
+                    res.0[i] += other.0[i];
+                }
+                res
+            }
+            #[inline(always)]
             unsafe fn fma(self, a: Self, b: Self) -> Self {
                 let mut res = b;
                 for i in 0..$count {
@@ -250,7 +271,7 @@ mod x86 {
     use std::arch::x86_64::*;
 
     macro_rules! vector {
-        ($name:ident, $vector:ty, $real:ty, $count:literal, $zero:ident, $load:ident, $store:ident, $splat:ident, $fma:ident) => {
+        ($name:ident, $vector:ty, $real:ty, $count:literal, $zero:ident, $load:ident, $store:ident, $splat:ident, $add:ident, $fma:ident) => {
             #[derive(Clone, Copy)]
             pub(super) struct $name($vector);
 
@@ -279,6 +300,11 @@ mod x86 {
                     unsafe { $name($splat(*from)) }
                 }
                 #[inline(always)]
+                unsafe fn plus(self, other: Self) -> Self {
+                    // SAFETY: see above.
+                    unsafe { $name($add(self.0, other.0)) }
+                }
+                #[inline(always)]
                 unsafe fn fma(self, a: Self, b: Self) -> Self {
                     // SAFETY: see above.
                     unsafe { $name($fma(self.0, a.0, b.0)) }
@@ -295,6 +321,7 @@ mod x86 {
         _mm256_loadu_ps,
         _mm256_storeu_ps,
         _mm256_set1_ps,
+        _mm256_add_ps,
         _mm256_fmadd_ps
     );
     vector!(
@@ -306,6 +333,7 @@ mod x86 {
         _mm256_loadu_pd,
         _mm256_storeu_pd,
         _mm256_set1_pd,
+        _mm256_add_pd,
         _mm256_fmadd_pd
     );
     vector!(
@@ -317,6 +345,7 @@ mod x86 {
         _mm512_loadu_ps,
         _mm512_storeu_ps,
         _mm512_set1_ps,
+        _mm512_add_ps,
         _mm512_fmadd_ps
     );
     vector!(
@@ -328,6 +357,7 @@ mod x86 {
         _mm512_loadu_pd,
         _mm512_storeu_pd,
         _mm512_set1_pd,
+        _mm512_add_pd,
         _mm512_fmadd_pd
     );
 }

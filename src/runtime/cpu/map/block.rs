@@ -1,6 +1,7 @@
 //! Running a task of a map: load a block, run the tape, store or accumulate.
 
-use super::tape::{self, Arg, Instr, LANES};
+use super::lanes::Registers;
+use super::tape::{Arg, Instr, LANES};
 use super::{Input, Map, Output, Reduced};
 use crate::ir::{DType, Reduction};
 use crate::runtime::cpu::isa::Job;
@@ -12,11 +13,13 @@ use crate::runtime::cpu::real::Real;
 pub(super) struct Task<'a, R, C> {
     pub(super) map: &'a Map<R, C>,
     pub(super) task: usize,
-    pub(super) uniforms: &'a [C],
     pub(super) inputs: &'a [View],
     pub(super) outputs: &'a [View],
     pub(super) accumulators: Shared<f64>,
-    pub(super) registers: Shared<C>,
+    pub(super) registers: Registers<'a, C>,
+    /// Of values that vary with the rows, and of those that vary with the columns, which are there already.
+    pub(super) rows: Registers<'a, f64>,
+    pub(super) columns: Registers<'a, f64>,
 }
 
 /// The rows of a block: for each, its index along the outer axes.
@@ -54,12 +57,6 @@ impl Rows<'_> {
     }
 }
 
-/// Lanes rounded up so that loops over them have no tail; registers are long enough.
-#[inline(always)]
-fn rounded(lanes: usize) -> usize {
-    if lanes <= 8 { lanes } else { lanes.next_multiple_of(64) }
-}
-
 impl<R: Real, C: Real> Job for Task<'_, R, C> {
     type Output = ();
 
@@ -73,13 +70,12 @@ impl<R: Real, C: Real> Job for Task<'_, R, C> {
         let outer = &space.outer;
         let mut rows = Rows { outer, index: vec![0; outer.len()], row: 0 };
         self.clear(from / space.pieces, to.div_ceil(space.pieces));
-        if !self.map.tape.prologue.is_empty() {
-            rows.seek(0);
-            let count = space.rows_per_block;
-            let mut offsets = vec![0; self.inputs.len() * count];
-            self.offsets(&mut rows, count, &mut offsets);
-            self.execute::<FMA>(&self.map.tape.prologue, &offsets, count, 0, space.inner);
-        }
+        let tape = &self.map.tape;
+        // Of a row that is cut into pieces there are no columns.
+        let most = space.rows_per_block * space.inner.min(LANES);
+        self.registers.execute::<FMA>(&tape.prologue, most, |instr| {
+            self.fetch(instr, &[], space.rows_per_block, 0, space.inner);
+        });
         let mut offsets = vec![0; self.inputs.len() * space.rows_per_block];
         let mut position = from;
         while position < to {
@@ -91,7 +87,15 @@ impl<R: Real, C: Real> Job for Task<'_, R, C> {
                 rows.seek(row);
             }
             self.offsets(&mut rows, count, &mut offsets);
-            self.execute::<FMA>(&self.map.tape.body, &offsets, count, first, inner);
+            self.rows.execute::<FMA>(&tape.rows.instrs, count, |instr| {
+                if let Instr::Load { input, to } = instr {
+                    let offsets = &offsets[input * count..][..count];
+                    load(self.map, self.inputs, input, offsets, (0, 1), self.rows.write(to, count));
+                }
+            });
+            self.registers.execute::<FMA>(&tape.body.instrs, count * inner, |instr| {
+                self.fetch(instr, &offsets, count, first, inner);
+            });
             for at in 0..self.outputs.len() {
                 self.store(at, row, count, first, inner);
             }
@@ -123,71 +127,30 @@ impl<R: Real, C: Real> Task<'_, R, C> {
         }
     }
 
-    /// A register's first lanes, to read.
+    /// Brings numbers into registers of elements.
     #[inline(always)]
-    fn read(&self, register: usize, lanes: usize) -> &[C] {
-        // SAFETY: registers are this thread's; the tape never writes a register that it reads in the
-        // same instruction.
-        unsafe { self.registers.slice(register * LANES, lanes) }
-    }
-
-    /// A register's first lanes, to write.
-    #[inline(always)]
-    #[allow(clippy::mut_from_ref)]
-    fn write(&self, register: usize, lanes: usize) -> &mut [C] {
-        // SAFETY: as above.
-        unsafe { self.registers.part(register * LANES, lanes) }
-    }
-
-    #[inline(always)]
-    fn operand(&self, arg: Arg, lanes: usize) -> tape::Operand<'_, C> {
-        match arg {
-            Arg::Lane(register) => tape::Operand::Lanes(self.read(register, lanes)),
-            Arg::Uniform(at) => tape::Operand::Same(self.uniforms[at]),
-        }
-    }
-
-    #[inline(always)]
-    fn execute<const FMA: bool>(&self, code: &[Instr], offsets: &[usize], count: usize, first: usize, inner: usize) {
-        let lanes = rounded(count * inner);
-        for instr in code {
-            match *instr {
-                Instr::Load { input, to } => {
-                    let offsets = &offsets[input * count..][..count];
-                    self.load(input, offsets, first, inner, self.write(to, count * inner));
-                }
-                Instr::Fill { from, to } => self.write(to, lanes).fill(self.uniforms[from]),
-                Instr::Unary { op, to, a } => {
-                    tape::unary::<C, FMA>(op, self.write(to, lanes), self.read(a, lanes));
-                }
-                Instr::Binary { op, to, a, b } => {
-                    let (a, b) = (self.operand(a, lanes), self.operand(b, lanes));
-                    tape::binary(op, self.write(to, lanes), a, b);
-                }
-                Instr::Fma { to, a, b, c } => {
-                    let (a, b, c) = (self.operand(a, lanes), self.operand(b, lanes), self.operand(c, lanes));
-                    tape::fma::<C, FMA>(self.write(to, lanes), a, b, c);
-                }
-                Instr::Select { to, cond, a, b } => {
-                    let (cond, a, b) = (self.read(cond, lanes), self.read(a, lanes), self.read(b, lanes));
-                    let to = self.write(to, lanes);
-                    for at in 0..to.len().min(cond.len()).min(a.len()).min(b.len()) {
-                        to[at] = if cond[at] != C::ZERO { a[at] } else { b[at] };
+    fn fetch(&self, instr: Instr, offsets: &[usize], count: usize, first: usize, inner: usize) {
+        match instr {
+            Instr::Load { input, to } => {
+                let to = self.registers.write(to, count * inner);
+                load(self.map, self.inputs, input, &offsets[input * count..][..count], (first, inner), to);
+            }
+            Instr::Column { from, to } => {
+                let from = self.columns.read(from, inner);
+                for to in self.registers.write(to, count * inner).chunks_exact_mut(inner) {
+                    for (to, from) in to.iter_mut().zip(from) {
+                        *to = C::of(*from);
                     }
                 }
             }
-        }
-    }
-
-    #[inline(always)]
-    fn load(&self, at: usize, offsets: &[usize], first: usize, inner: usize, to: &mut [C]) {
-        let input = &self.map.inputs[at];
-        let view = self.inputs[at];
-        match input.dtype {
-            DType::Real => load_rows(view, input, offsets, (first, inner), to, |it: R| convert::<R, C>(it)),
-            DType::U8 => load_rows(view, input, offsets, (first, inner), to, |it: u8| C::of(f64::from(it))),
-            DType::Int => load_rows(view, input, offsets, (first, inner), to, |it: i64| C::of(it as f64)),
-            DType::Bf16 => unreachable!("refused when the kernel was loaded"),
+            Instr::Row { from, to } => {
+                let from = self.rows.read(from, count);
+                let to = self.registers.write(to, count * inner);
+                for (to, from) in to.chunks_exact_mut(inner).zip(from) {
+                    to.fill(C::of(*from));
+                }
+            }
+            _ => unreachable!("it works on registers alone"),
         }
     }
 
@@ -200,12 +163,12 @@ impl<R: Real, C: Real> Task<'_, R, C> {
         let register = match root {
             Arg::Lane(register) => register,
             Arg::Uniform(from) => {
-                let spare = self.map.tape.registers;
-                self.write(spare, lanes).fill(self.uniforms[from]);
+                let spare = self.map.tape.body.registers;
+                self.registers.write(spare, lanes).fill(self.registers.uniforms[from]);
                 spare
             }
         };
-        let values = self.read(register, lanes);
+        let values = self.registers.read(register, lanes);
         match &self.map.outputs[at] {
             Output::Full { dtype: DType::Int } => {
                 // SAFETY: blocks are disjoint parts of the output.
@@ -324,6 +287,25 @@ impl<R: Real, C: Real> Task<'_, R, C> {
                 rows.next();
             }
         }
+    }
+}
+
+/// Rows of an input as numbers.
+#[inline(always)]
+pub(super) fn load<R: Real, C, N: Real>(
+    map: &Map<R, C>,
+    inputs: &[View],
+    at: usize,
+    offsets: &[usize],
+    columns: (usize, usize),
+    to: &mut [N],
+) {
+    let (input, view) = (&map.inputs[at], inputs[at]);
+    match input.dtype {
+        DType::Real => load_rows(view, input, offsets, columns, to, |it: R| convert::<R, N>(it)),
+        DType::U8 => load_rows(view, input, offsets, columns, to, |it: u8| N::of(f64::from(it))),
+        DType::Int => load_rows(view, input, offsets, columns, to, |it: i64| N::of(it as f64)),
+        DType::Bf16 => unreachable!("refused when the kernel was loaded"),
     }
 }
 

@@ -5,6 +5,8 @@
 //! in f64: within a task in order of position, then over tasks in order.
 
 mod block;
+mod build;
+mod lanes;
 mod tape;
 
 use super::kernel::{Kernel, Operand, product};
@@ -14,8 +16,9 @@ use super::real::Real;
 use crate::ir::{DType, ExprNode, Reduction};
 use crate::kernel::{MapKernel, Store};
 use block::Task;
+use lanes::{Registers, WHOLE};
 use std::marker::PhantomData;
-use tape::{LANES, Level, Tape};
+use tape::{Instr, LANES, Level, Tape};
 
 /// Lanes of work for one task.
 const GRAIN: usize = 1 << 14;
@@ -259,14 +262,40 @@ impl<R: Real, C: Real> Map<R, C> {
                 let still = it.outer.iter().all(|&it| it == 0);
                 match (still, it.inner) {
                     (true, 0) => Level::Uniform,
-                    (true, _) if short => Level::Task,
-                    _ => Level::Block,
+                    (true, _) if short => Level::Column,
+                    (false, 0) => Level::Row,
+                    _ => Level::Element,
                 }
             })
             .collect();
         let tape = Tape::new(&kernel.body, &levels);
         let space = Space { outer, rows, inner, rows_per_block, pieces, tasks, unit: unit.max(1) };
         Ok(Self { space, inputs, outputs, tape, accumulators, elements, marker: PhantomData })
+    }
+}
+
+impl<R: Real, C: Real> Map<R, C> {
+    /// Lanes of a register of columns; where a row is cut into pieces there is none.
+    fn columns_pitch(&self) -> usize {
+        self.space.inner.next_multiple_of(WHOLE)
+    }
+
+    fn rows_pitch(&self) -> usize {
+        self.space.rows_per_block.next_multiple_of(WHOLE)
+    }
+
+    /// Computes what varies with the columns alone.
+    fn columns<'a>(&self, context: &Context<'_>, uniforms: &'a [f64], inputs: &[View]) -> Registers<'a, f64> {
+        let (code, pitch) = (&self.tape.columns, self.columns_pitch());
+        let memory = context.shared::<f64>(self.accumulators * 8, code.registers * pitch);
+        let registers = Registers { memory, pitch, uniforms, slope: C::SLOPE.f64() };
+        let inner = self.space.inner;
+        registers.execute::<false>(&code.instrs, inner, |instr| {
+            if let Instr::Load { input, to } = instr {
+                block::load(self, inputs, input, &[0], (0, inner), registers.write(to, inner));
+            }
+        });
+        registers
     }
 }
 
@@ -285,8 +314,11 @@ impl<R: Real, C: Real> Kernel for Map<R, C> {
     }
 
     fn scratch(&self) -> Scratch {
-        let registers = (self.tape.registers + 1) * LANES * size_of::<C>();
-        Scratch { shared: self.accumulators * 8, thread: registers }
+        let registers = (self.tape.body.registers + 1) * LANES * size_of::<C>();
+        Scratch {
+            shared: (self.accumulators + self.tape.columns.registers * self.columns_pitch()) * 8,
+            thread: registers + self.tape.rows.registers * self.rows_pitch() * 8,
+        }
     }
 
     fn may_alias(&self, input: usize, output: usize) -> bool {
@@ -306,7 +338,7 @@ impl<R: Real, C: Real> Kernel for Map<R, C> {
             }
             return;
         }
-        let uniforms = self.tape.uniforms::<C>(|input| {
+        let wide = self.tape.uniforms(C::SLOPE.f64(), |input| {
             let view = inputs[input];
             // SAFETY: every input has at least one element of its dtype, and no task runs yet.
             unsafe {
@@ -318,12 +350,19 @@ impl<R: Real, C: Real> Kernel for Map<R, C> {
                 }
             }
         });
+        let uniforms: Vec<C> = wide.iter().map(|&it| C::of(it)).collect();
+        let columns = self.columns(context, &wide, inputs);
         let accumulators = context.shared::<f64>(0, self.accumulators);
         context.tasks(self.space.tasks, |task| {
-            let registers = context.thread::<C>(0, (self.tape.registers + 1) * LANES);
+            let len = (self.tape.body.registers + 1) * LANES;
+            let memory = context.thread::<C>(0, len);
+            let registers = Registers { memory, pitch: LANES, uniforms: &uniforms, slope: C::SLOPE };
+            let pitch = self.rows_pitch();
+            let memory = context.thread::<f64>(len * size_of::<C>(), self.tape.rows.registers * pitch);
+            let rows = Registers { memory, pitch, ..columns };
             // SAFETY: `load` checked the sizes, tasks hold disjoint ranges, and registers belong to the
             // thread.
-            context.isa.run(Task { map: self, task, uniforms: &uniforms, inputs, outputs, accumulators, registers });
+            context.isa.run(Task { map: self, task, inputs, outputs, accumulators, registers, rows, columns });
         });
         for (output, view) in self.outputs.iter().zip(outputs) {
             let Output::Reduced(it) = output else { continue };

@@ -1,0 +1,271 @@
+//! From a scalar function to a tape: levels, registers, folded products.
+
+use super::tape::{Arg, Code, Instr, Level, Step, Tape};
+use crate::ir::expr::{Binary, ExprNode, Scalar, ScalarFn};
+
+/// A tape in the making.
+pub(super) struct Build<'a> {
+    f: &'a ScalarFn,
+    level: Vec<Level>,
+    /// Users among the elements that are still to come; results count as one that never is.
+    uses: Vec<usize>,
+    /// Products that only one sum reads, computed there.
+    folded: Vec<bool>,
+    /// Uniform number of a node.
+    uniform: Vec<Option<usize>>,
+    /// Register of a node among those of its own level.
+    own: Vec<Option<usize>>,
+    /// Register of elements of a node.
+    register: Vec<Option<usize>>,
+    steps: Vec<Step>,
+    free: Vec<usize>,
+    prologue: Vec<Instr>,
+    body: Code,
+}
+
+impl<'a> Build<'a> {
+    /// See [`Tape::new`].
+    pub(super) fn new(f: &'a ScalarFn, inputs: &[Level]) -> Build<'a> {
+        let count = f.nodes.len();
+        let mut level: Vec<Level> = Vec::with_capacity(count);
+        let mut uses = vec![0; count];
+        for node in &f.nodes {
+            let here = match *node {
+                ExprNode::Input(at) => inputs[at as usize],
+                _ => operands(node).fold(Level::Uniform, |it, operand| it.join(level[operand])),
+            };
+            if here == Level::Element {
+                operands(node).for_each(|it| uses[it] += 1);
+            }
+            level.push(here);
+        }
+        for root in &f.roots {
+            uses[root.0 as usize] += 1;
+        }
+        let mut build = Build {
+            f,
+            level,
+            uses,
+            folded: vec![false; count],
+            uniform: vec![None; count],
+            own: vec![None; count],
+            register: vec![None; count],
+            steps: Vec::new(),
+            free: Vec::new(),
+            prologue: Vec::new(),
+            body: Code::default(),
+        };
+        for at in 0..count {
+            if let Some((product, _)) = build.product(at) {
+                build.folded[product] = true;
+            }
+        }
+        build
+    }
+
+    /// Writes the tape.
+    pub(super) fn finish(mut self) -> Tape {
+        for at in 0..self.f.nodes.len() {
+            if self.level[at] == Level::Uniform {
+                self.step(at);
+            }
+        }
+        let columns = self.narrow(Level::Column);
+        let rows = self.narrow(Level::Row);
+        self.elements();
+        let f = self.f;
+        let roots = f.roots.iter().map(|it| self.operand(it.0 as usize)).collect();
+        let Build { steps, prologue, body, .. } = self;
+        Tape { steps, columns, rows, prologue, body, roots }
+    }
+
+    /// For a sum in which one term is a product nobody else reads: that product, and the other term.
+    fn product(&self, at: usize) -> Option<(usize, usize)> {
+        let ExprNode::Binary(Binary::Add, a, b) = self.f.nodes[at] else { return None };
+        let fits = |it: Scalar| {
+            let it = it.0 as usize;
+            self.uses[it] == 1
+                && self.level[it] == Level::Element
+                && matches!(self.f.nodes[it], ExprNode::Binary(Binary::Mul, _, _))
+        };
+        if a == b || self.level[at] != Level::Element {
+            None
+        } else if fits(a) {
+            Some((a.0 as usize, b.0 as usize))
+        } else if fits(b) {
+            Some((b.0 as usize, a.0 as usize))
+        } else {
+            None
+        }
+    }
+
+    fn step(&mut self, at: usize) {
+        let to = |it: Scalar| self.uniform[it.0 as usize].expect("operands of a uniform value are uniform");
+        let step = match self.f.nodes[at] {
+            ExprNode::Const(value) => Step::Const(value.0),
+            ExprNode::Input(input) => Step::Input(input as usize),
+            ExprNode::Unary(op, a) => Step::Unary(op, to(a)),
+            ExprNode::Binary(op, a, b) => Step::Binary(op, to(a), to(b)),
+            ExprNode::Select(cond, a, b) => Step::Select(to(cond), to(a), to(b)),
+        };
+        self.uniform[at] = Some(self.steps.len());
+        self.steps.push(step);
+    }
+
+    /// The code of columns or of rows. There is little of it: every value has a register of its own.
+    fn narrow(&mut self, level: Level) -> Code {
+        let mut code = Code::default();
+        for at in (0..self.f.nodes.len()).filter(|&at| self.level[at] == level) {
+            let arg = |it: Scalar| match self.uniform[it.0 as usize] {
+                Some(it) => Arg::Uniform(it),
+                None => Arg::Lane(self.own[it.0 as usize].expect("operands come first")),
+            };
+            let lane = |it: Scalar, code: &mut Code| match arg(it) {
+                Arg::Lane(register) => register,
+                Arg::Uniform(from) => {
+                    let to = code.fresh();
+                    code.instrs.push(Instr::Fill { from, to });
+                    to
+                }
+            };
+            let instr = match self.f.nodes[at] {
+                ExprNode::Const(_) => unreachable!("a constant is uniform"),
+                ExprNode::Input(input) => Instr::Load { input: input as usize, to: code.fresh() },
+                ExprNode::Unary(op, a) => {
+                    let a = lane(a, &mut code);
+                    Instr::Unary { op, a, to: code.fresh() }
+                }
+                ExprNode::Binary(op, a, b) => Instr::Binary { op, a: arg(a), b: arg(b), to: code.fresh() },
+                ExprNode::Select(cond, a, b) => {
+                    let [cond, a, b] = [cond, a, b].map(|it| lane(it, &mut code));
+                    Instr::Select { cond, a, b, to: code.fresh() }
+                }
+            };
+            self.own[at] = Some(code.registers - 1);
+            code.instrs.push(instr);
+        }
+        code
+    }
+
+    fn take(&mut self) -> usize {
+        self.free.pop().unwrap_or_else(|| self.body.fresh())
+    }
+
+    /// Counts a use of `at` as done; its register is free after the last.
+    fn release(&mut self, at: usize) {
+        self.uses[at] -= 1;
+        if self.uses[at] == 0
+            && matches!(self.level[at], Level::Element | Level::Row)
+            && let Some(register) = self.register[at]
+        {
+            self.free.push(register);
+        }
+    }
+
+    /// An operand of an element, brought into a register at its first use.
+    fn operand(&mut self, at: usize) -> Arg {
+        if let Some(it) = self.uniform[at] {
+            return Arg::Uniform(it);
+        }
+        if let Some(register) = self.register[at] {
+            return Arg::Lane(register);
+        }
+        let own = self.own[at];
+        let to = match (self.level[at], &self.f.nodes[at]) {
+            (Level::Column, _) => {
+                // Stays for the whole task.
+                let to = self.body.fresh();
+                self.prologue.push(Instr::Column { from: own.expect("columns are done"), to });
+                to
+            }
+            (Level::Row, _) => {
+                let to = self.take();
+                self.body.instrs.push(Instr::Row { from: own.expect("rows are done"), to });
+                to
+            }
+            (_, ExprNode::Input(input)) => {
+                let to = self.take();
+                self.body.instrs.push(Instr::Load { input: *input as usize, to });
+                to
+            }
+            _ => unreachable!("scheduled before its users"),
+        };
+        self.register[at] = Some(to);
+        Arg::Lane(to)
+    }
+
+    /// An operand that must be in a register.
+    fn lane(&mut self, at: usize) -> usize {
+        match self.operand(at) {
+            Arg::Lane(register) => register,
+            Arg::Uniform(from) => {
+                // Never released, so filling it once per task is enough.
+                let to = self.body.fresh();
+                self.prologue.push(Instr::Fill { from, to });
+                to
+            }
+        }
+    }
+
+    fn elements(&mut self) {
+        for at in 0..self.f.nodes.len() {
+            if self.level[at] != Level::Element || self.folded[at] {
+                continue;
+            }
+            let instr = match self.f.nodes[at] {
+                ExprNode::Const(_) | ExprNode::Input(_) => continue,
+                ExprNode::Unary(op, a) => {
+                    let a = self.lane(a.0 as usize);
+                    Instr::Unary { op, to: self.take(), a }
+                }
+                ExprNode::Binary(op, a, b) => {
+                    if let Some((product, c)) = self.product_of_folded(at) {
+                        let ExprNode::Binary(_, a, b) = self.f.nodes[product] else { unreachable!("a product") };
+                        let args = [a.0 as usize, b.0 as usize, c];
+                        let [a, b, c] = args.map(|it| self.operand(it));
+                        let to = self.take();
+                        args.into_iter().for_each(|it| self.release(it));
+                        self.register[at] = Some(to);
+                        self.body.instrs.push(Instr::Fma { to, a, b, c });
+                        continue;
+                    }
+                    let a = self.operand(a.0 as usize);
+                    let b = self.operand(b.0 as usize);
+                    Instr::Binary { op, to: self.take(), a, b }
+                }
+                ExprNode::Select(cond, a, b) => {
+                    let [cond, a, b] = [cond, a, b].map(|it| self.lane(it.0 as usize));
+                    Instr::Select { to: self.take(), cond, a, b }
+                }
+            };
+            let (Instr::Unary { to, .. } | Instr::Binary { to, .. } | Instr::Select { to, .. }) = instr else {
+                unreachable!("made above")
+            };
+            operands(&self.f.nodes[at]).for_each(|it| self.release(it));
+            self.register[at] = Some(to);
+            self.body.instrs.push(instr);
+        }
+    }
+
+    fn product_of_folded(&self, at: usize) -> Option<(usize, usize)> {
+        let ExprNode::Binary(Binary::Add, a, b) = self.f.nodes[at] else { return None };
+        let (a, b) = (a.0 as usize, b.0 as usize);
+        if self.folded[a] && self.uses[a] == 1 && a != b {
+            Some((a, b))
+        } else if self.folded[b] && self.uses[b] == 1 && a != b {
+            Some((b, a))
+        } else {
+            None
+        }
+    }
+}
+
+fn operands(node: &ExprNode) -> impl Iterator<Item = usize> + use<> {
+    let list = match *node {
+        ExprNode::Const(_) | ExprNode::Input(_) => [None; 3],
+        ExprNode::Unary(_, a) => [Some(a), None, None],
+        ExprNode::Binary(_, a, b) => [Some(a), Some(b), None],
+        ExprNode::Select(c, a, b) => [Some(c), Some(a), Some(b)],
+    };
+    list.into_iter().flatten().map(|it| it.0 as usize)
+}

@@ -1,0 +1,205 @@
+//! What an instruction does to its lanes, in either precision.
+
+use super::tape::{Arg, Instr};
+use crate::ir::expr::{Binary, Unary};
+use crate::runtime::cpu::memory::Shared;
+use crate::runtime::cpu::real::Real;
+
+/// The registers that some code works on.
+#[derive(Clone, Copy)]
+pub(super) struct Registers<'a, C> {
+    /// This thread's memory, or the launch's.
+    pub(super) memory: Shared<C>,
+    /// Lanes of a register.
+    pub(super) pitch: usize,
+    /// Numbers that all lanes share.
+    pub(super) uniforms: &'a [C],
+    /// The smallest `1 - a^2` that the slope of `asin` sees.
+    pub(super) slope: C,
+}
+
+impl<'a, C: Real> Registers<'a, C> {
+    /// A register's first lanes, to read.
+    #[inline(always)]
+    pub(super) fn read(&self, register: usize, lanes: usize) -> &'a [C] {
+        // SAFETY: nobody else writes this memory; the code never writes a register that it reads in the same instruction.
+        unsafe { self.memory.slice(register * self.pitch, lanes) }
+    }
+
+    /// A register's first lanes, to write.
+    #[inline(always)]
+    pub(super) fn write(&self, register: usize, lanes: usize) -> &'a mut [C] {
+        // SAFETY: as above.
+        unsafe { self.memory.part(register * self.pitch, lanes) }
+    }
+
+    #[inline(always)]
+    fn operand(&self, arg: Arg, lanes: usize) -> Operand<'a, C> {
+        match arg {
+            Arg::Lane(register) => Operand::Lanes(self.read(register, lanes)),
+            Arg::Uniform(at) => Operand::Same(self.uniforms[at]),
+        }
+    }
+
+    /// Runs code on so many lanes; `fetch` does what brings numbers in from elsewhere.
+    #[inline(always)]
+    pub(super) fn execute<const FMA: bool>(&self, code: &[Instr], lanes: usize, mut fetch: impl FnMut(Instr)) {
+        let lanes = if lanes <= 8 { lanes } else { lanes.next_multiple_of(WHOLE) };
+        for instr in code {
+            match *instr {
+                Instr::Load { .. } | Instr::Column { .. } | Instr::Row { .. } => fetch(*instr),
+                Instr::Fill { from, to } => self.write(to, lanes).fill(self.uniforms[from]),
+                Instr::Unary { op, to, a } => {
+                    unary::<C, FMA>(op, self.write(to, lanes), self.read(a, lanes), self.slope);
+                }
+                Instr::Binary { op, to, a, b } => {
+                    let (a, b) = (self.operand(a, lanes), self.operand(b, lanes));
+                    binary(op, self.write(to, lanes), a, b);
+                }
+                Instr::Fma { to, a, b, c } => {
+                    let (a, b, c) = (self.operand(a, lanes), self.operand(b, lanes), self.operand(c, lanes));
+                    fma::<C, FMA>(self.write(to, lanes), a, b, c);
+                }
+                Instr::Select { to, cond, a, b } => {
+                    let (cond, a, b) = (self.read(cond, lanes), self.read(a, lanes), self.read(b, lanes));
+                    let to = self.write(to, lanes);
+                    for at in 0..to.len().min(cond.len()).min(a.len()).min(b.len()) {
+                        to[at] = if cond[at] != C::ZERO { a[at] } else { b[at] };
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Loops run over multiples of so many lanes, so that they have no tail; registers are long enough.
+pub(super) const WHOLE: usize = 64;
+
+macro_rules! lanes {
+    ($to:ident, $a:ident, |$x:ident| $value:expr) => {
+        for (to, &$x) in $to.iter_mut().zip($a) {
+            *to = $value;
+        }
+    };
+}
+
+/// One operand over all lanes. `slope` is the smallest `1 - a^2` that the slope of `asin` sees.
+#[inline(always)]
+pub(super) fn unary<C: Real, const FMA: bool>(op: Unary, to: &mut [C], a: &[C], slope: C) {
+    let (zero, one) = (C::ZERO, C::ONE);
+    match op {
+        Unary::Neg => lanes!(to, a, |x| -x),
+        Unary::Abs => lanes!(to, a, |x| x.abs()),
+        Unary::Sign => lanes!(to, a, |x| if zero < x {
+            one
+        } else if x < zero {
+            -one
+        } else {
+            x
+        }),
+        Unary::Sqrt => lanes!(to, a, |x| (if x < zero { zero } else { x }).sqrt()),
+        Unary::Rsqrt => lanes!(to, a, |x| one / x.sqrt()),
+        Unary::Exp => lanes!(to, a, |x| x.exp::<FMA>()),
+        Unary::Expm1 => lanes!(to, a, |x| x.expm1::<FMA>()),
+        Unary::Log => lanes!(to, a, |x| x.log::<FMA>()),
+        Unary::Log1p => lanes!(to, a, |x| x.log1p::<FMA>()),
+        Unary::Sin => lanes!(to, a, |x| x.sin::<FMA>()),
+        Unary::Cos => lanes!(to, a, |x| x.cos::<FMA>()),
+        Unary::Tanh => lanes!(to, a, |x| x.tanh::<FMA>()),
+        Unary::Logistic => lanes!(to, a, |x| one / (one + (-x).exp::<FMA>())),
+        Unary::Asin => lanes!(to, a, |x| x.asin::<FMA>()),
+        Unary::Acos => lanes!(to, a, |x| x.acos::<FMA>()),
+        Unary::AsinSlope => lanes!(to, a, |x| {
+            // As a product of exact differences: no cancellation near 1.
+            let rest = (one - x) * (one + x);
+            one / (if rest < slope { slope } else { rest }).sqrt()
+        }),
+        Unary::Atan => lanes!(to, a, |x| x.atan::<FMA>()),
+        Unary::Floor => lanes!(to, a, |x| x.floor()),
+        Unary::Stop => to.copy_from_slice(a),
+    }
+}
+
+/// An operand as the loops see it.
+#[derive(Clone, Copy)]
+pub(super) enum Operand<'a, C> {
+    /// One number for all lanes.
+    Same(C),
+    /// A number for each lane.
+    Lanes(&'a [C]),
+}
+
+macro_rules! pairs {
+    ($to:ident, $a:ident, $b:ident, |$x:ident, $y:ident| $value:expr) => {
+        match ($a, $b) {
+            (Operand::Lanes(a), Operand::Lanes(b)) => {
+                for (to, (&$x, &$y)) in $to.iter_mut().zip(a.iter().zip(b)) {
+                    *to = $value;
+                }
+            }
+            (Operand::Lanes(a), Operand::Same($y)) => {
+                for (to, &$x) in $to.iter_mut().zip(a) {
+                    *to = $value;
+                }
+            }
+            (Operand::Same($x), Operand::Lanes(b)) => {
+                for (to, &$y) in $to.iter_mut().zip(b) {
+                    *to = $value;
+                }
+            }
+            (Operand::Same($x), Operand::Same($y)) => $to.fill($value),
+        }
+    };
+}
+
+/// Two operands over all lanes.
+#[inline(always)]
+pub(super) fn binary<C: Real>(op: Binary, to: &mut [C], a: Operand<'_, C>, b: Operand<'_, C>) {
+    let (zero, one) = (C::ZERO, C::ONE);
+    match op {
+        Binary::Add => pairs!(to, a, b, |x, y| x + y),
+        Binary::Sub => pairs!(to, a, b, |x, y| x - y),
+        Binary::Mul => pairs!(to, a, b, |x, y| x * y),
+        Binary::Div => pairs!(to, a, b, |x, y| x / y),
+        Binary::Pow => pairs!(to, a, b, |x, y| x.pow(y)),
+        Binary::Min => pairs!(to, a, b, |x, y| if x < y { x } else { y }),
+        Binary::Max => pairs!(to, a, b, |x, y| if y < x { x } else { y }),
+        Binary::Lt => pairs!(to, a, b, |x, y| if x < y { one } else { zero }),
+        Binary::Le => pairs!(to, a, b, |x, y| if x <= y { one } else { zero }),
+        Binary::Eq => pairs!(to, a, b, |x, y| if x == y { one } else { zero }),
+    }
+}
+
+/// `a * b + c` over all lanes.
+#[inline(always)]
+pub(super) fn fma<C: Real, const FMA: bool>(to: &mut [C], a: Operand<'_, C>, b: Operand<'_, C>, c: Operand<'_, C>) {
+    // Products commute, so a lone number is second.
+    let (a, b) = if let Operand::Same(_) = a { (b, a) } else { (a, b) };
+    match (a, b, c) {
+        (Operand::Lanes(a), Operand::Lanes(b), Operand::Lanes(c)) => {
+            for (to, ((&a, &b), &c)) in to.iter_mut().zip(a.iter().zip(b).zip(c)) {
+                *to = a.fma::<FMA>(b, c);
+            }
+        }
+        (Operand::Lanes(a), Operand::Same(b), Operand::Lanes(c)) => {
+            for (to, (&a, &c)) in to.iter_mut().zip(a.iter().zip(c)) {
+                *to = a.fma::<FMA>(b, c);
+            }
+        }
+        (Operand::Lanes(a), Operand::Lanes(b), Operand::Same(c)) => {
+            for (to, (&a, &b)) in to.iter_mut().zip(a.iter().zip(b)) {
+                *to = a.fma::<FMA>(b, c);
+            }
+        }
+        (Operand::Lanes(a), Operand::Same(b), Operand::Same(c)) => {
+            for (to, &a) in to.iter_mut().zip(a) {
+                *to = a.fma::<FMA>(b, c);
+            }
+        }
+        (Operand::Same(a), b, c) => {
+            // Both factors are uniform: then so is the product, and it is no node of its own.
+            let Operand::Same(b) = b else { unreachable!("swapped above") };
+            binary(Binary::Add, to, Operand::Same(a * b), c);
+        }
+    }
+}
