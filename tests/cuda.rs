@@ -358,6 +358,9 @@ fn doctor_names_driver_device_compiler_and_cache() {
     {
         assert!(found.contains(expected), "{found}");
     }
+    let found = text(&sphc(&["doctor"], &[("SPHC_STANDIN_VERSION", "12040")]));
+    assert!(found.contains("nvrtc       NVRTC is 13.99, and the driver knows CUDA up to 12.4 only"), "{found}");
+    assert!(found.contains("pip install nvidia-cuda-nvrtc-cu12"), "{found}");
     let nowhere = tempfile::tempdir().unwrap();
     let found = text(&sphc(&["doctor"], &[("SPHC_CUDA_LIB", nowhere.path().to_str().unwrap())]));
     for expected in ["no NVIDIA driver", "pip install nvidia-cuda-nvrtc"] {

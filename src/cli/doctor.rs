@@ -43,6 +43,10 @@ fn cuda() -> Vec<String> {
 fn cuda() -> Vec<String> {
     let found = sphc::runtime::cuda::probe();
     let mut lines = Vec::new();
+    let refused = match (&found.driver, &found.compiler) {
+        (Ok(driver), Ok(compiler)) => driver.refuses(*compiler),
+        _ => None,
+    };
     match found.driver {
         Ok(driver) => {
             let (major, minor) = driver.version;
@@ -60,9 +64,9 @@ fn cuda() -> Vec<String> {
         }
         Err(it) => lines.push(format!("driver      {}: {}", it.cause, it.remedy)),
     }
-    lines.push(match found.compiler {
-        Ok((major, minor)) => format!("nvrtc       {major}.{minor}"),
-        Err(it) => format!("nvrtc       {}: {}", it.cause, it.remedy),
+    lines.push(match (found.compiler, refused) {
+        (Ok((major, minor)), None) => format!("nvrtc       {major}.{minor}"),
+        (Ok(_), Some(it)) | (Err(it), _) => format!("nvrtc       {}: {}", it.cause, it.remedy),
     });
     lines.push(match found.cache {
         Some(it) => format!("cubins      kept in {}", it.display()),

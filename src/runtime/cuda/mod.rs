@@ -334,14 +334,9 @@ fn check_launches(plan: &Plan, kernels: &[Loaded]) -> Result<(), String> {
 
 /// A driver older than the compiler is the likely cause when kernels cannot be loaded.
 fn blame_versions(error: RuntimeError, compiler: (i32, i32)) -> RuntimeError {
-    match (error, probe::driver()) {
-        (RuntimeError::Device { device, cause, .. }, Ok(driver)) if driver.version.0 < compiler.0 => {
-            let ((major, minor), (newest, of)) = (compiler, driver.version);
-            let cause =
-                format!("{cause}: NVRTC is {major}.{minor}, and the driver knows CUDA up to {newest}.{of} only");
-            let remedy =
-                format!("install a newer driver, or NVRTC {newest}: `pip install nvidia-cuda-nvrtc-cu{newest}`");
-            RuntimeError::Device { device, cause, remedy }
+    match (error, probe::driver().ok().and_then(|it| it.refuses(compiler))) {
+        (RuntimeError::Device { device, cause, .. }, Some(found)) => {
+            RuntimeError::Device { device, cause: format!("{cause}: {}", found.cause), remedy: found.remedy }
         }
         (error, _) => error,
     }

@@ -51,6 +51,18 @@ pub struct Probe {
     pub cache: Option<std::path::PathBuf>,
 }
 
+impl Driver {
+    /// What is likely to be wrong with what this compiler makes, if anything: a driver loads code of its own major
+    /// version, or of one before.
+    pub fn refuses(&self, (major, minor): (i32, i32)) -> Option<Missing> {
+        let (newest, of) = self.version;
+        (newest < major).then(|| Missing {
+            cause: format!("NVRTC is {major}.{minor}, and the driver knows CUDA up to {newest}.{of} only"),
+            remedy: format!("install a newer driver, or NVRTC {newest}: `pip install nvidia-cuda-nvrtc-cu{newest}`"),
+        })
+    }
+}
+
 /// Looks for driver, devices and compiler.
 pub fn probe() -> Probe {
     Probe { driver: driver(), compiler: Compiler::new().map(|it| it.version()), cache: compiler::cache_folder() }

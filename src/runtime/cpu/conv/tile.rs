@@ -62,30 +62,29 @@ unsafe fn rows<L: Lanes, const H: usize>(
 ) {
     // SAFETY: the caller's tables and panel are as long as `taps`, `depth` and the tile say.
     unsafe {
-        let mut sums = [[L::zero(); VECTORS]; H];
-        let mut totals = [[L::zero(); VECTORS]; H];
-        let mut terms = 0;
-        for tap in 0..taps {
-            let mut a = [std::ptr::null(); H];
-            for (i, a) in a.iter_mut().enumerate() {
-                *a = *table.add(tap * H + i);
-            }
-            let mut b = panel.add(*numbers.add(tap) as usize * depth * L::COUNT * VECTORS);
-            let mut k = 0;
-            macro_rules! step {
-                ($offset:literal) => {
-                    let b0 = L::load(b.add($offset * VECTORS * L::COUNT));
-                    let b1 = L::load(b.add(($offset * VECTORS + 1) * L::COUNT));
-                    for i in 0..H {
-                        let x = L::splat(a[i].add(k + $offset));
-                        sums[i][0] = x.fma(b0, sums[i][0]);
-                        sums[i][1] = x.fma(b1, sums[i][1]);
-                    }
-                };
-            }
-            while k < depth {
-                let end = depth.min(k + part - terms);
-                terms += end - k;
+        let (mut tap, mut k, mut first) = (0, 0, true);
+        while tap < taps {
+            let mut sums = [[L::zero(); VECTORS]; H];
+            let mut left = part;
+            while 0 < left && tap < taps {
+                let mut a = [std::ptr::null(); H];
+                for (i, a) in a.iter_mut().enumerate() {
+                    *a = *table.add(tap * H + i);
+                }
+                let mut b = panel.add((*numbers.add(tap) as usize * depth + k) * L::COUNT * VECTORS);
+                macro_rules! step {
+                    ($offset:literal) => {
+                        let b0 = L::load(b.add($offset * VECTORS * L::COUNT));
+                        let b1 = L::load(b.add(($offset * VECTORS + 1) * L::COUNT));
+                        for i in 0..H {
+                            let x = L::splat(a[i].add(k + $offset));
+                            sums[i][0] = x.fma(b0, sums[i][0]);
+                            sums[i][1] = x.fma(b1, sums[i][1]);
+                        }
+                    };
+                }
+                let end = depth.min(k + left);
+                left -= end - k;
                 while k + 4 <= end {
                     step!(0);
                     step!(1);
@@ -99,22 +98,19 @@ unsafe fn rows<L: Lanes, const H: usize>(
                     k += 1;
                     b = b.add(VECTORS * L::COUNT);
                 }
-                if terms == part {
-                    terms = 0;
-                    for (total, sum) in totals.iter_mut().flatten().zip(sums.iter_mut().flatten()) {
-                        *total = total.plus(*sum);
-                        *sum = L::zero();
-                    }
+                if k == depth {
+                    (tap, k) = (tap + 1, 0);
                 }
             }
-        }
-        for (sum, total) in sums.iter_mut().flatten().zip(totals.iter().flatten()) {
-            *sum = total.plus(*sum);
-        }
-        for (i, row) in sums.iter().enumerate() {
-            for (j, sum) in row.iter().enumerate() {
-                sum.store((*out.add(i)).add(j * L::COUNT));
+            // What is there already waits in memory: more sums than these do not fit the registers.
+            for (i, row) in sums.iter().enumerate() {
+                for (j, sum) in row.iter().enumerate() {
+                    let to = (*out.add(i)).add(j * L::COUNT);
+                    let sum = if first { *sum } else { L::load(to).plus(*sum) };
+                    sum.store(to);
+                }
             }
+            first = false;
         }
     }
 }
