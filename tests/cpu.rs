@@ -171,6 +171,17 @@ fn convolutions_agree() {
     convolution(2, [6, 6], 8, 8, Geometry { kernel: [2, 2], stride: [3, 3], before: [1, 0], after: [3, 2] });
 }
 
+/// Sizes that take the way of Winograd.
+#[test]
+fn convolutions_of_many_tiles_agree() {
+    let same = Geometry::same;
+    convolution(2, [16, 16], 32, 48, same([16, 16], [3, 3], [1, 1]));
+    convolution(5, [9, 11], 48, 32, same([9, 11], [3, 3], [1, 1]));
+    convolution(4, [13, 12], 64, 80, Geometry::valid([3, 3], [1, 1]));
+    convolution(3, [11, 14], 32, 32, Geometry { kernel: [3, 3], stride: [1, 1], before: [2, 0], after: [1, 2] });
+    convolution(100, [1, 2], 32, 32, same([1, 2], [3, 3], [1, 1]));
+}
+
 #[test]
 fn matrix_products_agree() {
     for (m, n, k) in [(1, 1, 1), (3, 5, 7), (33, 70, 129), (128, 128, 300)] {

@@ -1,6 +1,7 @@
 //! The two precisions, and the functions of one number in each.
 
 use super::conv::tile::Tile;
+use super::conv::transform::Transforms;
 use super::isa::Isa;
 use super::math;
 use super::memory::Element;
@@ -64,6 +65,8 @@ pub(super) trait Real:
     fn pow(self, exponent: Self) -> Self;
     /// The micro-kernels of matrix products.
     fn tile(isa: Isa) -> Tile<Self>;
+    /// The transforms of Winograd's convolutions.
+    fn transforms(isa: Isa) -> Transforms<Self>;
 }
 
 macro_rules! through_math {
@@ -112,6 +115,9 @@ impl Real for f32 {
     }
     fn tile(isa: Isa) -> Tile<Self> {
         Tile::f32(isa)
+    }
+    fn transforms(isa: Isa) -> Transforms<Self> {
+        Transforms::f32(isa)
     }
 }
 
@@ -169,5 +175,8 @@ impl Real for f64 {
     }
     fn tile(isa: Isa) -> Tile<Self> {
         Tile::f64(isa)
+    }
+    fn transforms(isa: Isa) -> Transforms<Self> {
+        Transforms::f64(isa)
     }
 }

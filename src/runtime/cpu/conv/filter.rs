@@ -195,7 +195,7 @@ impl<R: Real> Filter<R> {
                             a[start * depth..].as_ptr(),
                             b[panel * depth * width..].as_ptr(),
                             c.as_mut_ptr(),
-                            padded,
+                            [height, width, padded],
                             0 < first,
                         );
                     }

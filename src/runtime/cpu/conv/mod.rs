@@ -1,8 +1,11 @@
-//! The convolution family: implicit matrix products without copies of patches.
+//! The convolution family: Winograd's way where it pays, else implicit matrix products without copies of patches.
 
 mod filter;
+mod lanes;
 mod pixels;
 pub(super) mod tile;
+pub(super) mod transform;
+mod winograd;
 
 use super::isa::Isa;
 use super::kernel::{Kernel, product};
@@ -23,6 +26,9 @@ pub(super) fn load<R: Real>(kernel: &ConvKernel, isa: Isa) -> Result<Box<dyn Ker
     product(&[kernel.n, h, w, kernel.input[2]])?;
     product(&[kernel.n, oh, ow, kernel.output[2]])?;
     product(&[taps, kernel.input[2], kernel.output[2]])?;
+    if winograd::fits::<R>(kernel, isa) {
+        return Ok(Box::new(winograd::Winograd::<R>::new(kernel, isa)));
+    }
     Ok(match kernel.kind {
         ConvKind::Forward | ConvKind::InputGrad => Box::new(pixels::Pixels::<R>::new(kernel, isa)),
         ConvKind::FilterGrad => Box::new(filter::Filter::<R>::new(kernel, isa)),

@@ -1,6 +1,9 @@
 //! The micro-kernels of all matrix products: a tile of the result stays in registers while the summed
 //! axis runs by. Written once over vectors of lanes, instantiated per instruction set.
 
+#[cfg(target_arch = "x86_64")]
+use super::lanes::x86;
+use super::lanes::{Array, Lanes};
 use crate::runtime::cpu::isa::Isa;
 
 /// Most rows of a tile, for tables on the stack.
@@ -14,9 +17,9 @@ pub(in crate::runtime::cpu) const MOST_ROWS: usize = 12;
 /// with their product, and an angle near 0 multiplies it by its slope.
 type RowsKernel<R> = unsafe fn(usize, usize, usize, *const *const R, *const R, *const u32, *const *mut R);
 
-/// `outer` kernels: `c[i][0..columns] (+)= sum over k: a[k][i] * b[k][..]`, `a` packed `[k][height]`, `b`
-/// packed `[k][columns]`. Arguments: k, a, b, c, elements between rows of c, whether to add.
-type OuterKernel<R> = unsafe fn(usize, *const R, *const R, *mut R, usize, bool);
+/// `outer` kernels: `c[i][0..columns] (+)= sum over k: a[k][i] * b[k][..]`. Arguments: k, a, b, c, elements
+/// between steps of a and of b and between rows of c, whether to add.
+pub(super) type OuterKernel<R> = unsafe fn(usize, *const R, *const R, *mut R, [usize; 3], bool);
 
 /// The micro-kernels for one precision and instruction set.
 #[derive(Clone, Copy)]
@@ -29,22 +32,6 @@ pub(in crate::runtime::cpu) struct Tile<R> {
     pub(in crate::runtime::cpu) rows: RowsKernel<R>,
     /// See [`OuterKernel`]; each with its height: `height`, two thirds, one third.
     pub(in crate::runtime::cpu) outer: [(usize, OuterKernel<R>); 3],
-}
-
-/// A vector of lanes.
-///
-/// # Safety
-/// Methods may only be called where the instruction set is there.
-unsafe trait Lanes: Copy {
-    type R: Copy;
-    const COUNT: usize;
-    unsafe fn zero() -> Self;
-    unsafe fn load(from: *const Self::R) -> Self;
-    unsafe fn store(self, to: *mut Self::R);
-    unsafe fn splat(from: *const Self::R) -> Self;
-    unsafe fn plus(self, other: Self) -> Self;
-    /// `self * a + b`.
-    unsafe fn fma(self, a: Self, b: Self) -> Self;
 }
 
 /// Vectors of a tile's row.
@@ -106,7 +93,7 @@ unsafe fn rows<L: Lanes, const H: usize>(
             for (i, row) in sums.iter().enumerate() {
                 for (j, sum) in row.iter().enumerate() {
                     let to = (*out.add(i)).add(j * L::COUNT);
-                    let sum = if first { *sum } else { L::load(to).plus(*sum) };
+                    let sum = if first { *sum } else { L::load(to).add(*sum) };
                     sum.store(to);
                 }
             }
@@ -121,7 +108,7 @@ unsafe fn outer<L: Lanes, const H: usize>(
     mut a: *const L::R,
     mut b: *const L::R,
     c: *mut L::R,
-    pitch: usize,
+    [next_a, next_b, pitch]: [usize; 3],
     add: bool,
 ) {
     // SAFETY: the caller's packs hold `depth` steps, and `c` the tile's rows.
@@ -142,8 +129,8 @@ unsafe fn outer<L: Lanes, const H: usize>(
                 row[0] = x.fma(b0, row[0]);
                 row[1] = x.fma(b1, row[1]);
             }
-            a = a.add(H);
-            b = b.add(VECTORS * L::COUNT);
+            a = a.add(next_a);
+            b = b.add(next_b);
         }
         for (i, row) in sums.iter().enumerate() {
             for (j, sum) in row.iter().enumerate() {
@@ -174,21 +161,21 @@ macro_rules! kernels {
             }
 
             $(#[target_feature(enable = $feature)])?
-            unsafe fn outer_high(k: usize, a: *const $real, b: *const $real, c: *mut $real, pitch: usize, add: bool) {
+            unsafe fn outer_high(k: usize, a: *const $real, b: *const $real, c: *mut $real, pitches: [usize; 3], add: bool) {
                 // SAFETY: passed on to the caller.
-                unsafe { outer::<$lanes, $high>(k, a, b, c, pitch, add) }
+                unsafe { outer::<$lanes, $high>(k, a, b, c, pitches, add) }
             }
 
             $(#[target_feature(enable = $feature)])?
-            unsafe fn outer_middle(k: usize, a: *const $real, b: *const $real, c: *mut $real, pitch: usize, add: bool) {
+            unsafe fn outer_middle(k: usize, a: *const $real, b: *const $real, c: *mut $real, pitches: [usize; 3], add: bool) {
                 // SAFETY: passed on to the caller.
-                unsafe { outer::<$lanes, $middle>(k, a, b, c, pitch, add) }
+                unsafe { outer::<$lanes, $middle>(k, a, b, c, pitches, add) }
             }
 
             $(#[target_feature(enable = $feature)])?
-            unsafe fn outer_low(k: usize, a: *const $real, b: *const $real, c: *mut $real, pitch: usize, add: bool) {
+            unsafe fn outer_low(k: usize, a: *const $real, b: *const $real, c: *mut $real, pitches: [usize; 3], add: bool) {
                 // SAFETY: passed on to the caller.
-                unsafe { outer::<$lanes, $low>(k, a, b, c, pitch, add) }
+                unsafe { outer::<$lanes, $low>(k, a, b, c, pitches, add) }
             }
 
             pub(super) fn tile() -> Tile<$real> {
@@ -203,160 +190,8 @@ macro_rules! kernels {
     };
 }
 
-/// Lanes as an array, for any machine.
-#[derive(Clone, Copy)]
-struct Array<R, const N: usize>([R; N]);
-
-macro_rules! array {
-    ($real:ty, $count:literal) => {
-        // SAFETY: needs no instruction set.
-        unsafe impl Lanes for Array<$real, $count> {
-            type R = $real;
-            const COUNT: usize = $count;
-            #[inline(always)]
-            unsafe fn zero() -> Self {
-                Array([0.0; $count])
-            }
-            #[inline(always)]
-            unsafe fn load(from: *const $real) -> Self {
-                // SAFETY: the caller's memory holds a vector.
-                unsafe { Array(from.cast::<[$real; $count]>().read_unaligned()) }
-            }
-            #[inline(always)]
-            unsafe fn store(self, to: *mut $real) {
-                // SAFETY: as above.
-                unsafe { to.cast::<[$real; $count]>().write_unaligned(self.0) }
-            }
-            #[inline(always)]
-            unsafe fn splat(from: *const $real) -> Self {
-                // SAFETY: as above.
-                unsafe { Array([*from; $count]) }
-            }
-            #[inline(always)]
-            unsafe fn plus(self, other: Self) -> Self {
-                let mut res = self;
-                for i in 0..$count {
-                    res.0[i] += other.0[i];
-                }
-                res
-            }
-            #[inline(always)]
-            unsafe fn fma(self, a: Self, b: Self) -> Self {
-                let mut res = b;
-                for i in 0..$count {
-                    res.0[i] = if cfg!(target_arch = "aarch64") {
-                        self.0[i].mul_add(a.0[i], b.0[i])
-                    } else {
-                        self.0[i] * a.0[i] + b.0[i]
-                    };
-                }
-                res
-            }
-        }
-    };
-}
-array!(f32, 4);
-array!(f64, 2);
-
 kernels!(plain32, Array<f32, 4>, f32, 6, [6, 4, 2]);
 kernels!(plain64, Array<f64, 2>, f64, 6, [6, 4, 2]);
-
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use super::Lanes;
-    use std::arch::x86_64::*;
-
-    macro_rules! vector {
-        ($name:ident, $vector:ty, $real:ty, $count:literal, $zero:ident, $load:ident, $store:ident, $splat:ident, $add:ident, $fma:ident) => {
-            #[derive(Clone, Copy)]
-            pub(super) struct $name($vector);
-
-            // SAFETY: each method is one instruction of the set that the trait's callers vouch for.
-            unsafe impl Lanes for $name {
-                type R = $real;
-                const COUNT: usize = $count;
-                #[inline(always)]
-                unsafe fn zero() -> Self {
-                    // SAFETY: see above.
-                    unsafe { $name($zero()) }
-                }
-                #[inline(always)]
-                unsafe fn load(from: *const $real) -> Self {
-                    // SAFETY: see above.
-                    unsafe { $name($load(from)) }
-                }
-                #[inline(always)]
-                unsafe fn store(self, to: *mut $real) {
-                    // SAFETY: see above.
-                    unsafe { $store(to, self.0) }
-                }
-                #[inline(always)]
-                unsafe fn splat(from: *const $real) -> Self {
-                    // SAFETY: see above.
-                    unsafe { $name($splat(*from)) }
-                }
-                #[inline(always)]
-                unsafe fn plus(self, other: Self) -> Self {
-                    // SAFETY: see above.
-                    unsafe { $name($add(self.0, other.0)) }
-                }
-                #[inline(always)]
-                unsafe fn fma(self, a: Self, b: Self) -> Self {
-                    // SAFETY: see above.
-                    unsafe { $name($fma(self.0, a.0, b.0)) }
-                }
-            }
-        };
-    }
-    vector!(
-        F32x8,
-        __m256,
-        f32,
-        8,
-        _mm256_setzero_ps,
-        _mm256_loadu_ps,
-        _mm256_storeu_ps,
-        _mm256_set1_ps,
-        _mm256_add_ps,
-        _mm256_fmadd_ps
-    );
-    vector!(
-        F64x4,
-        __m256d,
-        f64,
-        4,
-        _mm256_setzero_pd,
-        _mm256_loadu_pd,
-        _mm256_storeu_pd,
-        _mm256_set1_pd,
-        _mm256_add_pd,
-        _mm256_fmadd_pd
-    );
-    vector!(
-        F32x16,
-        __m512,
-        f32,
-        16,
-        _mm512_setzero_ps,
-        _mm512_loadu_ps,
-        _mm512_storeu_ps,
-        _mm512_set1_ps,
-        _mm512_add_ps,
-        _mm512_fmadd_ps
-    );
-    vector!(
-        F64x8,
-        __m512d,
-        f64,
-        8,
-        _mm512_setzero_pd,
-        _mm512_loadu_pd,
-        _mm512_storeu_pd,
-        _mm512_set1_pd,
-        _mm512_add_pd,
-        _mm512_fmadd_pd
-    );
-}
 
 #[cfg(target_arch = "x86_64")]
 kernels!(avx2_32, x86::F32x8, f32, 6, [6, 4, 2], "avx2,fma");
