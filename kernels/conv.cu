@@ -31,6 +31,7 @@ __device__ __forceinline__ void finish(const Results& to, int pixel, int column,
 __device__ __forceinline__ void put_column(const Results& to, int o, int at, float value) {}
 #define SPHC_GENERATED
 #include "device.cu"
+#include "ring.cu"
 #include "tile.cu"
 #include "tile_fp32.cu"
 #endif

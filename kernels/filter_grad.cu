@@ -15,6 +15,7 @@ using operand = float;
 using stored = float;  // the result, or shares of it
 #define SPHC_GENERATED
 #include "device.cu"
+#include "ring.cu"
 #include "tile.cu"
 #include "tile_fp32.cu"
 #endif

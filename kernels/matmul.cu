@@ -9,6 +9,7 @@ constexpr bool A_ALONG_K = !TRANSPOSE_A, B_ALONG_K = TRANSPOSE_B;
 using operand = float;
 #define SPHC_GENERATED
 #include "device.cu"
+#include "ring.cu"
 #include "tile.cu"
 #include "tile_fp32.cu"
 #endif

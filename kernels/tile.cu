@@ -1,6 +1,6 @@
 // One tile of a matrix product c[m, n] = sum_k a[m, k] b[k, n] per block: the core of convolutions and `matmul`.
 //
-// Tiles of both operands pass through a ring of STAGES buffers that asynchronous copies fill while the block computes.
+// Tiles of both operands pass through the ring of `ring.cu`.
 // How a tile lies there (`place`) and how its products are added (`accumulate`) depends on the operands in memory:
 // `tile_fp32.cu` or `tile_bf16.cu` says it. Sums are fp32 always.
 //
@@ -63,33 +63,15 @@ template <int VECTOR> __device__ __forceinline__ int row_of_piece(int i) {
 // Multiplies stages `first` to `last` (excluded) of k. `load_a(tile, stage)` and `load_b` start the copies of a stage.
 template <class LoadA, class LoadB>
 __device__ __forceinline__ void multiply(float (&sums)[HELD], int first, int last, LoadA load_a, LoadB load_b) {
-    SHARED_MEMORY(memory);
-    operand* ring = (operand*)memory;
 #pragma unroll
     for (int i = 0; i < HELD; i++) sums[i] = 0.0f;
-#pragma unroll
-    for (int ahead = 0; ahead < STAGES - 1; ahead++) {
-        if (first + ahead < last) {
-            load_a(ring + ahead * STAGE, first + ahead);
-            load_b(ring + ahead * STAGE + STAGE_A, first + ahead);
-        }
-        copy_commit();
-    }
-    int here = 0, free = STAGES - 1;
-    // One stage at a time: many at once would want more registers than there are.
-#pragma unroll 1
-    for (int stage = first; stage < last; stage++) {
-        copy_wait<STAGES - 2>();
-        __syncthreads();  // this stage has arrived for all, and all are done with the one before: its buffer is free
-        if (stage + STAGES - 1 < last) {
-            load_a(ring + free * STAGE, stage + STAGES - 1);
-            load_b(ring + free * STAGE + STAGE_A, stage + STAGES - 1);
-        }
-        copy_commit();
-        accumulate(sums, ring + here * STAGE, ring + here * STAGE + STAGE_A);
-        here = here + 1 == STAGES ? 0 : here + 1;
-        free = free + 1 == STAGES ? 0 : free + 1;
-    }
+    each_stage<STAGES, STAGE * (int)sizeof(operand)>(
+        first, last,
+        [&](unsigned char* memory, int stage) {
+            load_a((operand*)memory, stage);
+            load_b((operand*)memory + STAGE_A, stage);
+        },
+        [&](const unsigned char* memory) { accumulate(sums, (const operand*)memory, (const operand*)memory + STAGE_A); });
 }
 
 // Columns of the tile that a thread holds sums of.

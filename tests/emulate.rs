@@ -15,7 +15,7 @@ use sphc::ir::expr::Pool;
 use sphc::ir::op::Scalar64;
 use sphc::ir::{Binary, DType, Geometry, Loss, Random, Reduction, ScalarFn, Unary, Window};
 use sphc::kernel::ConvKind;
-use sphc::kernel::cuda::{Argument, Arithmetic, Choice, CudaLaunch, CudaSource, Options, TILES, generate};
+use sphc::kernel::cuda::{Argument, Arithmetic, Choice, CudaLaunch, CudaSource, NINE, Options, TILES, generate};
 
 /// Bytes as the runtime lays elements out.
 fn bytes(dtype: DType, data: &[f64]) -> Vec<u8> {
@@ -176,6 +176,25 @@ fn every_tile_over_operands_in_bf16_gives_the_interpreters_numbers() {
             let case = conv(kind, images, geometry, 0.0).in_bf16(at % 2 == 0);
             check(&case, &Options { choice: Some(Choice { tile, split }), ..Options::default() });
         }
+    }
+}
+
+#[test]
+fn nine_taps_in_a_block_give_the_interpreters_numbers() {
+    if !module::available() {
+        return;
+    }
+    let plain = |before, after| Geometry { kernel: [3, 3], stride: [1, 1], before, after };
+    let cases = [
+        // Two strips of every shape that is chosen, more filters or channels than a block takes, nothing that fits.
+        (Images { n: 2, size: [9, 12], cin: 40, cout: 24 }, plain([1, 1], [1, 1]), 2),
+        (Images { n: 1, size: [18, 9], cin: 8, cout: 136 }, plain([0, 2], [2, 1]), 1),
+        (Images { n: 3, size: [8, 7], cin: 16, cout: 8 }, plain([1, 1], [1, 1]), 1),
+        (Images { n: 2, size: [6, 30], cin: 8, cout: 8 }, plain([0, 0], [0, 1]), 2),
+    ];
+    for (at, (images, geometry, split)) in cases.into_iter().enumerate() {
+        let case = conv(ConvKind::FilterGrad, images, geometry, 0.0).in_bf16(at == 1);
+        check(&case, &Options { choice: Some(Choice { tile: NINE, split }), ..Options::default() });
     }
 }
 
@@ -467,6 +486,12 @@ fn planted_bugs_of_synchronisation_are_caught() {
     let contraction = conv(ConvKind::Forward, images, Geometry::same([8, 8], [3, 3], [1, 1]), 0.0);
     let choice = Some(Choice { tile: 2, split: 1 });
     let product = generate(&contraction.spec, &Options { arithmetic: Arithmetic::Bf16, choice, ..Options::default() });
+    let short = contraction.clone().in_bf16(true);
+    let of_short = generate(&short.spec, &Options { choice, ..Options::default() });
+    let nine = conv(ConvKind::FilterGrad, images, Geometry::same([8, 8], [3, 3], [1, 1]), 0.0).in_bf16(false);
+    let nine = Case { name: format!("{}, nine taps", nine.name), ..nine };
+    let choice = Some(Choice { tile: NINE, split: 1 });
+    let of_nine = generate(&nine.spec, &Options { choice, ..Options::default() });
     let results = [
         whole(),
         whole(),
@@ -488,9 +513,18 @@ fn planted_bugs_of_synchronisation_are_caught() {
         (&contraction, &product, "copy_wait<STAGES - 2>();", "copy_wait<STAGES - 1>();"),
         (&contraction, &product, "        __syncthreads();  // this stage", "        // this stage"),
         (&contraction, &product, "free + 1 == STAGES ? 0 : free + 1", "free"),
-        (&contraction, &product, "stage + STAGES - 1 < last", "stage + STAGES < last"),
-        (&contraction, &product, "        copy_commit();\n        accumulate", "        accumulate"),
+        (&contraction, &product, "if (stage + STAGES - 1 < last)", "if (stage + STAGES < last)"),
+        (&contraction, &product, "        copy_commit();\n        use(", "        use("),
         (&contraction, &product, "^ ((row & 1) << 2 | (row >> 1 & 3))", "^ 8 * (row & 1)"),
+        (&short, &of_short, "copy_wait<STAGES - 2>();", "copy_wait<STAGES - 1>();"),
+        (&short, &of_short, "        __syncthreads();  // this stage", "        // this stage"),
+        (&short, &of_short, "line & 7 : line >> 1 & 3", "line & 7 : line >> 2 & 3"),
+        (&short, &of_short, "(line * PIECES + (at >> 3 ^ turn)) * 8", "(line * PIECES + (at >> 3)) * 8"),
+        (&short, &of_short, "(ROWS_FIRST ? third : second) * 8;", "(ROWS_FIRST ? second : third) * 8;"),
+        (&nine, &of_nine, "copy_wait<STAGES - 2>();", "copy_wait<STAGES - 1>();"),
+        (&nine, &of_nine, "        __syncthreads();  // this stage", "        // this stage"),
+        (&nine, &of_nine, "if (LINES <= line) continue;", "if (LINES - 1 <= line) continue;"),
+        (&nine, &of_nine, "PITCH = CHANNELS + 8", "PITCH = CHANNELS"),
         (
             &sums,
             &reduction,

@@ -6,7 +6,7 @@ use super::{bytes, several};
 use crate::emulate::module::{available, build};
 use sphc::ir::{DType, Geometry, Loss, Reduction, Window, op::Scalar64};
 use sphc::kernel::ConvKind;
-use sphc::kernel::cuda::{Argument, Arithmetic, Choice, CudaSource, Options, generate};
+use sphc::kernel::cuda::{Argument, Arithmetic, Choice, CudaSource, NINE, Options, generate};
 use std::fmt::Write;
 use std::process::Command;
 
@@ -117,6 +117,17 @@ fn no_family_leaves_its_buffers_under_the_address_sanitizer() {
             let choice = Some(Choice { tile: 2, split });
             cases.push((conv(kind, images, geometry, 0.0), Options { arithmetic, choice, ..Options::default() }));
         }
+    }
+    let images = Images { cin: 8, cout: 16, ..images };
+    let narrow = Geometry::same([5, 7], [3, 3], [1, 1]);
+    for (kind, geometry, tile, split) in [
+        (ConvKind::Forward, geometry, 2, 1),
+        (ConvKind::InputGrad, geometry, 3, 1),
+        (ConvKind::FilterGrad, geometry, 2, 2),
+        (ConvKind::FilterGrad, narrow, NINE, 1),
+    ] {
+        let choice = Some(Choice { tile, split });
+        cases.push((conv(kind, images, geometry, 0.0).in_bf16(true), Options { choice, ..Options::default() }));
     }
     let mut make = Numbers::new(4);
     let inputs = vec![

@@ -1,15 +1,15 @@
 //! Convolutions and matrix products: tile, shares of the summed extent, constants.
 
+use super::nine;
 use super::text::{Text, element, file};
-use super::{Argument, Arithmetic, CudaLaunch, CudaSource, Options, blocks};
+use super::waves::{self, Blocks};
+use super::{Argument, Arithmetic, CudaLaunch, CudaSource, NINE, Options, blocks};
 use crate::ir::{DType, Geometry};
 use crate::kernel::{ConvKernel, ConvKind};
 
 /// Extent of k that one stage holds, and stages in flight; as in `kernels/tile.cu`.
 const DEPTH: usize = 32;
 const STAGES: usize = 3;
-/// Bytes per cycle that the L2 cache gives one of all multiprocessors: 5.5 TB/s over 132 at 1.75 GHz.
-const L2_BYTES: f64 = 24.0;
 
 /// A block's share of the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,54 +57,27 @@ struct Extents {
     again: usize,
 }
 
-/// Cycles of a stage of a block that has its multiprocessor to itself.
-fn stage_cycles(tile: &Tile, extents: &Extents) -> f64 {
-    // Products per cycle and multiprocessor of tensor cores, in tf32 and bf16.
-    let rate = if extents.reads == DType::Bf16 { 1024 } else { 512 };
-    let products = (tile.m * tile.n * DEPTH * 100) as f64 / (rate * tile.efficiency) as f64;
-    if extents.reads != DType::Bf16 {
-        return products;
-    }
-    // In bf16 what is copied can take longer than what is computed.
-    let rows = tile.m as f64 / extents.again as f64 + tile.n as f64;
-    products.max(rows * (DEPTH * 2) as f64 / L2_BYTES)
-}
-
-/// The tile, and into how many shares `k` is split, that a model of waves over the multiprocessors expects to be
-/// fastest. Ties go to the earlier tile and to fewer shares.
-fn choose(extents: &Extents, options: &Options) -> (Tile, usize) {
+/// The tile, and into how many shares `k` is split, that are expected to be fastest; and cycles. Ties go to the earlier
+/// tile.
+fn choose(extents: &Extents, options: &Options) -> (Tile, usize, f64) {
     if let Some(choice) = options.choice {
-        return (TILES[choice.tile], choice.split);
+        return (TILES[choice.tile], choice.split, 0.0);
     }
-    let processors = options.processors;
-    let stages = extents.k.div_ceil(DEPTH);
-    let mut best: Option<(f64, Tile, usize)> = None;
-    for tile in TILES.into_iter().skip(options.first_tile) {
-        let resident = tile.resident(bytes(extents.reads));
-        for split in [1usize, 2, 4, 8, 16, 32, 64, 128].into_iter().filter(|&it| it == 1 || it * 2 <= stages) {
-            let count = extents.m.div_ceil(tile.m) * extents.n.div_ceil(tile.n) * extents.batches * split;
-            let slots = processors * resident;
-            // Cycles of one block when its multiprocessor is full; starting and storing costs about as much as two stages.
-            let stage = stage_cycles(&tile, extents);
-            let block = stage * (stages.div_ceil(split) + 2) as f64 * resident as f64;
-            let whole = count / slots;
-            let rest = (count % slots) as f64 / slots as f64;
-            // A last wave that is not full runs its blocks with less company.
-            let waves = whole as f64 + if count.is_multiple_of(slots) { 0.0 } else { rest.max(1.0 / resident as f64) };
-            let combine = if split == 1 {
-                0.0
-            } else {
-                2000.0
-                    + (extents.m * extents.n * extents.batches * (2 * split + 1) * 4) as f64 / (12 * processors) as f64
-            };
-            let cost = waves * block + combine;
-            if best.is_none_or(|it| cost < it.0) {
-                best = Some((cost, tile, split));
-            }
-        }
-    }
-    let (_, tile, split) = best.expect("there are tiles");
-    (tile, split)
+    let Extents { m, n, k, batches, reads, again } = *extents;
+    let cost = |tile: Tile| {
+        let copied = (tile.m as f64 / again as f64 + tile.n as f64) * (DEPTH * bytes(reads)) as f64;
+        let all = Blocks {
+            count: m.div_ceil(tile.m) * n.div_ceil(tile.n) * batches,
+            stages: k.div_ceil(DEPTH),
+            stage: waves::stage(reads, tile.m * tile.n * DEPTH, tile.efficiency, copied),
+            resident: tile.resident(bytes(reads)),
+            width: m * n * batches,
+        };
+        let (cycles, split) = all.fewest(options.processors);
+        (tile, split, cycles)
+    };
+    let costs = TILES.into_iter().skip(options.first_tile).map(cost);
+    costs.reduce(|best, it| if it.2 < best.2 { it } else { best }).expect("there are tiles")
 }
 
 /// Bytes of an element of an operand in memory.
@@ -168,6 +141,7 @@ impl Product<'_> {
         text.file(file!("device.cu"));
         text.code(format_args!("using operand = {};", element(self.reads)));
         text.code(format_args!("using stored = {};", element(self.stored())));
+        text.file(file!("ring.cu"));
         text.file(file!("tile.cu"));
         text.file(if self.reads == DType::Bf16 { file!("tile_bf16.cu") } else { file!("tile_fp32.cu") });
     }
@@ -196,30 +170,42 @@ impl Product<'_> {
 
     /// The launches that store the sums as they are, and their scratch space in bytes.
     pub(super) fn stages(&self, text: &mut Text) -> (Vec<CudaLaunch>, usize) {
-        let split = self.split;
-        let result = if split == 1 { Argument::Output(0) } else { Argument::Scratch(0) };
-        let mut launches = vec![self.launch(vec![Argument::Input(0), Argument::Input(1), result])];
-        if 1 < split {
-            text.file(file!("combine.cu"));
-            text.code(format_args!(
-                "extern \"C\" __global__ void __launch_bounds__(COMBINE_THREADS)\n\
-                 combine(const float* partial, {}* result) {{ combine_partials<1, false>(partial, result, {split}, {}); }}",
-                element(self.writes),
-                self.width
-            ));
-            launches.push(CudaLaunch {
-                entry: "combine",
-                grid: [blocks(self.width, 256), 1, 1],
-                block: 256,
-                shared: 0,
-                arguments: vec![Argument::Scratch(0), Argument::Output(0)],
-            });
-        }
-        (launches, if split == 1 { 0 } else { split * self.width * 4 })
+        shares(text, self.launch(Vec::new()), self.split, self.width, self.writes)
     }
 }
 
-fn shape(conv: &ConvKernel) -> Text {
+/// The launches that leave sums in output 0, and their scratch space in bytes: `first`, which takes both operands and
+/// writes `width` sums, or `split` shares of each that a second launch adds.
+pub(super) fn shares(
+    text: &mut Text,
+    first: CudaLaunch,
+    split: usize,
+    width: usize,
+    writes: DType,
+) -> (Vec<CudaLaunch>, usize) {
+    let result = if split == 1 { Argument::Output(0) } else { Argument::Scratch(0) };
+    let mut launches = vec![CudaLaunch { arguments: vec![Argument::Input(0), Argument::Input(1), result], ..first }];
+    if split == 1 {
+        return (launches, 0);
+    }
+    text.file(file!("combine.cu"));
+    text.code(format_args!(
+        "extern \"C\" __global__ void __launch_bounds__(COMBINE_THREADS)\n\
+         combine(const float* partial, {}* result) {{ combine_partials<1, false>(partial, result, {split}, {width}); }}",
+        element(writes),
+    ));
+    launches.push(CudaLaunch {
+        entry: "combine",
+        grid: [blocks(width, 256), 1, 1],
+        block: 256,
+        shared: 0,
+        arguments: vec![Argument::Scratch(0), Argument::Output(0)],
+    });
+    (launches, split * width * 4)
+}
+
+/// Constants that every convolution asks for.
+pub(super) fn shape(conv: &ConvKernel) -> Text {
     let ConvKernel { geometry, n, input: [h, w, cin], output: [oh, ow, cout], .. } = *conv;
     let [kh, kw] = geometry.kernel;
     let [sh, sw] = geometry.stride;
@@ -237,11 +223,21 @@ pub(super) fn filter_grad(conv: &ConvKernel, options: &Options) -> CudaSource {
         geometry: Geometry { kernel: [kh, kw], .. }, n, input: [h, w, cin], output, reads, writes, ..
     } = *conv;
     let [oh, ow, cout] = output;
+    let forced = options.choice.filter(|it| it.tile == NINE);
+    if let Some(choice) = forced {
+        let nine = nine::choose(conv, options, Some(choice.split));
+        return nine::generate(conv, nine.expect("nine taps are chosen where there are nine"));
+    }
     let mut text = shape(conv);
     text.ints([("INPUT_H", h), ("INPUT_W", w), ("INPUT_C", cin)]);
     text.ints([("OUTPUT_H", oh), ("OUTPUT_W", ow), ("OUTPUT_C", cout)]);
     let extents = Extents { m: kh * kw * cin, n: cout, k: n * oh * ow, batches: 1, reads, again: 1 };
-    let (tile, split) = choose(&extents, options);
+    let (tile, split, cycles) = choose(&extents, options);
+    if options.choice.is_none() && options.first_tile == 0 {
+        if let Some(nine) = nine::choose(conv, options, None).filter(|it| it.cycles < cycles) {
+            return nine::generate(conv, nine);
+        }
+    }
     Product {
         tile,
         split,
@@ -277,7 +273,7 @@ pub(super) fn pixels(conv: &ConvKernel, options: &Options) -> (Product<'static>,
     let again = if source[2].is_multiple_of(DEPTH) { kw.div_ceil(if back { sw } else { 1 }) } else { 1 };
     let k = kh * kw * source[2] / classes.min(kh * kw);
     let extents = Extents { m: rows, n: target[2], k, batches: classes, reads, again };
-    let (tile, split) = choose(&extents, options);
+    let (tile, split, _) = choose(&extents, options);
     let product = Product {
         tile,
         split,
@@ -300,7 +296,7 @@ pub(super) fn matmul([m, n, k]: [usize; 3], transpose_a: bool, transpose_b: bool
     text.ints([("M", m), ("N", n), ("K", k)]);
     text.constant("bool", "TRANSPOSE_A", transpose_a);
     text.constant("bool", "TRANSPOSE_B", transpose_b);
-    let (tile, split) = choose(&Extents { m, n, k, batches: 1, reads: DType::Real, again: 1 }, options);
+    let (tile, split, _) = choose(&Extents { m, n, k, batches: 1, reads: DType::Real, again: 1 }, options);
     let arithmetic = match options.arithmetic {
         Arithmetic::F32 => Arithmetic::F32,
         Arithmetic::Tf32 | Arithmetic::Bf16 => Arithmetic::Tf32,
@@ -327,7 +323,7 @@ mod tests {
 
     #[test]
     fn small_results_share_out_their_sum() {
-        let (_, split) = choose(
+        let (_, split, _) = choose(
             &Extents { m: 1152, n: 128, k: 131_072, batches: 1, reads: DType::Real, again: 1 },
             &Options::default(),
         );

@@ -9,8 +9,10 @@ mod contraction;
 mod epilogue;
 mod expression;
 mod map;
+mod nine;
 mod simple;
 mod text;
+mod waves;
 
 use super::{ConvKind, KernelSpec};
 
@@ -42,7 +44,7 @@ pub struct Options {
 /// How a contraction is shared out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Choice {
-    /// Which tile, below [`TILES`].
+    /// Which tile, below [`TILES`]; or [`NINE`].
     pub tile: usize,
     /// Into how many shares the summed extent is split.
     pub split: usize,
@@ -50,6 +52,10 @@ pub struct Choice {
 
 /// How many tiles contractions choose from.
 pub const TILES: usize = contraction::TILES.len();
+
+/// Behind the tiles: all nine taps in a block, for the filter gradient of a 3x3 convolution of stride 1 over operands in
+/// bf16.
+pub const NINE: usize = TILES;
 
 impl Default for Options {
     fn default() -> Self {

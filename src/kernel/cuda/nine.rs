@@ -1,0 +1,69 @@
+//! The filter gradient of a 3x3 convolution with all nine taps in one block.
+
+use super::contraction::{shape, shares};
+use super::text::{element, file};
+use super::waves::{self, Blocks};
+use super::{CudaLaunch, CudaSource, Options, blocks};
+use crate::ir::DType;
+use crate::kernel::ConvKernel;
+
+/// A block's share of the filter, and pixels of a strip; as in `kernels/filter_grad_nine.cu`.
+const FILTERS: usize = 128;
+const CHANNELS: usize = 32;
+const PIXELS: usize = 128;
+
+/// Images, rows and columns of a strip, those with the smallest margin first. Two strips fit the shared memory of every
+/// card since compute capability 8.0.
+const STRIPS: [[usize; 3]; 4] = [[1, 8, 16], [1, 16, 8], [2, 8, 8], [1, 4, 32]];
+
+/// Pixels of a strip with its margin.
+fn lines([n, h, w]: [usize; 3]) -> usize {
+    n * (h + 2) * (w + 2)
+}
+
+/// How the gradient is shared out.
+pub(super) struct Nine {
+    strip: [usize; 3],
+    split: usize,
+    /// Cycles that it is expected to take.
+    pub(super) cycles: f64,
+}
+
+/// The best way with nine taps in a block, where there is one. `split` overrules the shares.
+pub(super) fn choose(conv: &ConvKernel, options: &Options, split: Option<usize>) -> Option<Nine> {
+    let ConvKernel { geometry, n, input: [_, _, cin], output: [oh, ow, cout], reads, .. } = *conv;
+    if geometry.kernel != [3, 3] || geometry.stride != [1, 1] || reads != DType::Bf16 {
+        return None;
+    }
+    let count = |[images, rows, columns]: [usize; 3]| n.div_ceil(images) * oh.div_ceil(rows) * ow.div_ceil(columns);
+    let strip = STRIPS.into_iter().min_by_key(|&it| count(it)).expect("there are strips");
+    let copied = 2 * (PIXELS * FILTERS + lines(strip) * CHANNELS);
+    // Eleven reads of shared memory for 36 products, fewer than in any tile; but no other block computes while this one
+    // waits.
+    let stage = waves::stage(reads, 9 * CHANNELS * FILTERS * PIXELS, 95, copied as f64);
+    let (count, stages) = (cin.div_ceil(CHANNELS) * cout.div_ceil(FILTERS), count(strip));
+    let (cycles, best) = Blocks { count, stages, stage, resident: 1, width: 9 * cin * cout }.fewest(options.processors);
+    Some(Nine { strip, split: split.unwrap_or(best), cycles })
+}
+
+/// The unit.
+pub(super) fn generate(conv: &ConvKernel, Nine { strip, split, .. }: Nine) -> CudaSource {
+    let ConvKernel { input: [h, w, cin], output: [oh, ow, cout], writes, .. } = *conv;
+    let mut text = shape(conv);
+    text.ints([("INPUT_H", h), ("INPUT_W", w), ("INPUT_C", cin)]);
+    text.ints([("OUTPUT_H", oh), ("OUTPUT_W", ow), ("OUTPUT_C", cout)]);
+    text.ints([("STRIP_N", strip[0]), ("STRIP_H", strip[1]), ("STRIP_W", strip[2]), ("SPLIT", split)]);
+    text.file(file!("device.cu"));
+    text.file(file!("ring.cu"));
+    text.code(format_args!("using stored = {};", element(if split == 1 { writes } else { DType::Real })));
+    text.file(file!("filter_grad_nine.cu"));
+    let launch = CudaLaunch {
+        entry: "filter_grad",
+        grid: [blocks(cout, FILTERS), blocks(cin, CHANNELS), split as u32],
+        block: 256,
+        shared: (2 * 2 * (PIXELS * FILTERS + lines(strip) * (CHANNELS + 8))) as u32,
+        arguments: Vec::new(),
+    };
+    let (launches, scratch) = shares(&mut text, launch, split, 9 * cin * cout, writes);
+    CudaSource { text: text.finish(), launches, scratch }
+}

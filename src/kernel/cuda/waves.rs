@@ -1,0 +1,57 @@
+//! What a contraction is expected to cost: waves of blocks over the multiprocessors.
+
+use crate::ir::DType;
+
+/// Bytes per cycle that the L2 cache gives one of all multiprocessors: 5.5 TB/s over 132 at 1.75 GHz.
+const L2_BYTES: f64 = 24.0;
+
+/// Shares of the summed extent that are tried.
+const SPLITS: [usize; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
+
+/// A contraction as its blocks see it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Blocks {
+    /// Blocks for each share of the summed extent.
+    pub(super) count: usize,
+    /// Stages of the summed extent.
+    pub(super) stages: usize,
+    /// Cycles of a stage of a block that has its multiprocessor to itself.
+    pub(super) stage: f64,
+    /// Blocks that fit a multiprocessor at once.
+    pub(super) resident: usize,
+    /// Elements of the result.
+    pub(super) width: usize,
+}
+
+/// Cycles of a stage with this many `products` at `efficiency` percent. Operands in bf16 multiply fast enough for the
+/// `copied` bytes to take longer.
+pub(super) fn stage(reads: DType, products: usize, efficiency: usize, copied: f64) -> f64 {
+    // Products per cycle and multiprocessor of the tensor cores, in bf16 and tf32.
+    let rate = if reads == DType::Bf16 { 1024 } else { 512 };
+    let computing = (products * 100) as f64 / (rate * efficiency) as f64;
+    if reads == DType::Bf16 { computing.max(copied / L2_BYTES) } else { computing }
+}
+
+impl Blocks {
+    /// The fewest cycles, and into how many shares the summed extent is split for that. Ties go to fewer shares.
+    pub(super) fn fewest(&self, processors: usize) -> (f64, usize) {
+        let splits = SPLITS.into_iter().filter(|&it| it == 1 || it * 2 <= self.stages);
+        let costs = splits.map(|split| (self.cycles(split, processors), split));
+        costs.reduce(|best, it| if it.0 < best.0 { it } else { best }).expect("one share is always tried")
+    }
+
+    fn cycles(&self, split: usize, processors: usize) -> f64 {
+        let (count, slots) = (self.count * split, processors * self.resident);
+        // Of one block when its multiprocessor is full; starting and storing costs about as much as two stages.
+        let block = self.stage * (self.stages.div_ceil(split) + 2) as f64 * self.resident as f64;
+        let (whole, rest) = (count / slots, (count % slots) as f64 / slots as f64);
+        // A last wave that is not full runs its blocks with less company.
+        let waves = whole as f64 + if count.is_multiple_of(slots) { 0.0 } else { rest.max(1.0 / self.resident as f64) };
+        let combine = if split == 1 {
+            0.0
+        } else {
+            2000.0 + (self.width * (2 * split + 1) * 4) as f64 / (12 * processors) as f64
+        };
+        waves * block + combine
+    }
+}
