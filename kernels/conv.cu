@@ -9,9 +9,9 @@
 // stage's channels follow each other, so that the pixels they share are still in the L1 cache. blockIdx.z = class * SPLIT + share of k; with
 // SPLIT > 1 each share writes its own sums, which `combine` adds in a fixed order.
 //
-// What becomes of a sum is the model's business: `finish` stores it, or reads what else an expression takes (norms,
-// statistics, the layer's input), evaluates that in registers, stores it, and adds to sums over pixels, of which each
-// block leaves one row of columns.
+// What becomes of a sum is the model's business: `finish` reads what else an expression takes (norms, statistics, the
+// layer's input), evaluates that in registers, and adds to sums over pixels, of which each block leaves one row of
+// columns; `put_side` stores the rest.
 #ifndef SPHC_GENERATED
 constexpr bool INPUT_GRAD = false;
 constexpr int IMAGES = 128;
@@ -25,9 +25,11 @@ constexpr int TILE_M = 128, TILE_N = 128, WARPS_M = 2, WARPS_N = 4, ARITHMETIC =
 constexpr bool A_ALONG_K = true, B_ALONG_K = INPUT_GRAD;
 constexpr int COLUMN_SUMS = 0;  // sums over pixels
 struct Results { float* out0; };
-__device__ __forceinline__ void finish(const Results& to, int pixel, int column, float sum, float* columns) {
-    to.out0[pixel * TARGET_C + column] = sum;
+struct Values { float out0; };
+__device__ __forceinline__ Values finish(const Results& to, int pixel, int column, float sum, float* columns) {
+    return {sum};
 }
+__device__ __forceinline__ void put_side(const Results& to, int at, const Values* values, int left) {}
 __device__ __forceinline__ void put_column(const Results& to, int o, int at, float value) {}
 #define SPHC_GENERATED
 #include "device.cu"
@@ -78,13 +80,13 @@ __device__ __forceinline__ void convolve(const operand* source, const operand* f
 
     // The pixels whose rows this thread copies: where their windows start.
     constexpr int PIECES = pieces_of_thread<TILE_M, VECTOR_A>();
-    int image[PIECES], top[PIECES], left[PIECES];
+    int start[PIECES], corner[PIECES];  // element, and row and column in 16 bits each: registers are short
 #pragma unroll
     for (int i = 0; i < PIECES; i++) {
         const int row = row0 + row_of_piece<VECTOR_A>(i), n = row / (ROWS_H * ROWS_W), at = row % (ROWS_H * ROWS_W);
-        image[i] = n * (SOURCE_H * SOURCE_W);
-        top[i] = row < ROWS ? at / ROWS_W * MOVE_H + h.base : -0x10000000;  // far outside: read as zeros
-        left[i] = at % ROWS_W * MOVE_W + w.base;
+        const int top = at / ROWS_W * MOVE_H + h.base, left = at % ROWS_W * MOVE_W + w.base;
+        start[i] = ((n * SOURCE_H + top) * SOURCE_W + left) * SOURCE_C;
+        corner[i] = (row < ROWS ? top : -0x4000) * 0x10000 | (left & 0xffff);  // -0x4000: far outside, read as zeros
     }
 
     float sums[HELD];
@@ -95,9 +97,10 @@ __device__ __forceinline__ void convolve(const operand* source, const operand* f
         [&](operand* tile, int stage) {
             fill<true, TILE_M, VECTOR_A, TAPS_INSIDE>(tile, source, [&](int i, int, int k) -> const operand* {
                 const auto [tap, channel] = at(stage, k);
-                const int y = top[i] + tap / w.taps * WAY, x = left[i] + tap % w.taps * WAY;
-                const bool inside = tap < taps && (u32)y < (u32)SOURCE_H && (u32)x < (u32)SOURCE_W;
-                return inside ? source + (image[i] + y * SOURCE_W + x) * SOURCE_C + channel : nullptr;
+                const int down = tap / w.taps * WAY, right = tap % w.taps * WAY;
+                const u32 y = (corner[i] >> 16) + down, x = (short)corner[i] + right;
+                const bool inside = tap < taps && y < (u32)SOURCE_H && x < (u32)SOURCE_W;
+                return inside ? source + start[i] + ((down * SOURCE_W + right) * SOURCE_C + channel) : nullptr;
             });
         },
         [&](operand* tile, int stage) {
@@ -116,12 +119,17 @@ __device__ __forceinline__ void convolve(const operand* source, const operand* f
     for (int j = 0; j < COLUMNS_HELD; j++)
 #pragma unroll
         for (int o = 0; o < COLUMN_SUMS; o++) columns[j][o] = 0.0f;
-    each_sum(sums, [&](int row, int column, int held, float sum) {
+    each_sum(sums, [&](int row, int column, int held, const float* sum) {
         row += row0, column += column0;
         const int n = row / (ROWS_H * ROWS_W), at = row % (ROWS_H * ROWS_W);
         const int y = h.target0 + at / ROWS_W * STEP_H, x = w.target0 + at % ROWS_W * STEP_W;
-        if (row < ROWS && y < TARGET_H && x < TARGET_W && column < TARGET_C)
-            finish(to, (n * TARGET_H + y) * TARGET_W + x, column, sum, columns[held]);
+        if (ROWS <= row || TARGET_H <= y || TARGET_W <= x || TARGET_C <= column) return;
+        const int pixel = (n * TARGET_H + y) * TARGET_W + x;
+        Values values[SIDE];
+#pragma unroll
+        for (int c = 0; c < SIDE; c++)
+            if (column + c < TARGET_C) values[c] = finish(to, pixel, column + c, sum[c], columns[held + c]);
+        put_side(to, pixel * TARGET_C + column, values, TARGET_C - column);
     });
     if constexpr (0 < COLUMN_SUMS)
         add_columns<COLUMN_SUMS>(columns, [&](int o, int column, float sum) {

@@ -88,3 +88,7 @@ struct bf16 {
     __device__ __forceinline__ explicit bf16(float value) : bits((unsigned short)pack_bf16(value, 0.0f)) {}
     __device__ __forceinline__ operator float() const { return bits_as_float((u32)bits << 16); }
 };
+
+// Stores two neighbours at once; `to` is a multiple of two elements.
+__device__ __forceinline__ void store_two(float* to, float first, float second) { *(float2*)to = {first, second}; }
+__device__ __forceinline__ void store_two(bf16* to, float first, float second) { *(u32*)to = pack_bf16(first, second); }

@@ -48,8 +48,9 @@ filter_grad(const operand* x, const operand* dy, stored* dw) {
         });
 
     dw += (i64)share * ROWS * OUTPUT_C;
-    each_sum(sums, [&](int row, int column, int, float sum) {
+    each_sum(sums, [&](int row, int column, int, const float* sum) {
         row += row0, column += column0;
-        if (row < ROWS && column < OUTPUT_C) dw[row * OUTPUT_C + column] = (stored)sum;
+        if (row < ROWS && column < OUTPUT_C)
+            store_side<OUTPUT_C>(dw + row * OUTPUT_C + column, sum, OUTPUT_C - column);
     });
 }

@@ -38,8 +38,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) matmul(const ope
         });
 
     c += (i64)share * M * N;
-    each_sum(sums, [&](int row, int column, int, float sum) {
+    each_sum(sums, [&](int row, int column, int, const float* sum) {
         row += row0, column += column0;
-        if (row < M && column < N) c[row * N + column] = sum;
+        if (row < M && column < N) store_side<N>(c + row * N + column, sum, N - column);
     });
 }

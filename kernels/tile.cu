@@ -77,15 +77,18 @@ __device__ __forceinline__ void multiply(float (&sums)[HELD], int first, int las
 // Columns of the tile that a thread holds sums of.
 constexpr int COLUMNS_HELD = ARITHMETIC == 0 ? FMA_N : PARTS_N * 2;
 
-// Calls `store(row, column, held, sum)` for each sum that this thread holds: its place in the tile, and which of the
-// thread's columns that is, known at compile time.
+// Sums side by side that a thread holds; the first column is a multiple of that.
+constexpr int SIDE = ARITHMETIC == 0 ? 1 : 2;
+
+// Calls `store(row, column, held, sums)` for every SIDE sums that this thread holds: the place of the first in the tile,
+// and which of the thread's columns that is, known at compile time.
 template <class Store> __device__ __forceinline__ void each_sum(const float (&sums)[HELD], Store store) {
     if constexpr (ARITHMETIC == 0) {
         const int row = threadIdx.x / 16, column = threadIdx.x % 16;
 #pragma unroll
         for (int i = 0; i < FMA_M; i++)
 #pragma unroll
-            for (int j = 0; j < FMA_N; j++) store(row + i * FMA_ROWS, column + j * 16, j, sums[i * FMA_N + j]);
+            for (int j = 0; j < FMA_N; j++) store(row + i * FMA_ROWS, column + j * 16, j, &sums[i * FMA_N + j]);
     } else {
         const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
         const int row = warp / WARPS_N * WARP_M + lane / 4, column = warp % WARPS_N * WARP_N + lane % 4 * 2;
@@ -95,10 +98,18 @@ template <class Store> __device__ __forceinline__ void each_sum(const float (&su
             for (int h = 0; h < 2; h++)
 #pragma unroll
                 for (int j = 0; j < PARTS_N; j++)
+                    store(row + i * 16 + h * 8, column + j * 8, j * 2, &sums[(i * PARTS_N + j) * 4 + h * 2]);
+    }
+}
+
+// Stores SIDE numbers in a row of COLUMNS, of which `left` are left.
+template <int COLUMNS, class T> __device__ __forceinline__ void store_side(T* to, const float* values, int left) {
+    if constexpr (SIDE == 2 && COLUMNS % 2 == 0) {
+        store_two(to, values[0], values[1]);
+    } else {
 #pragma unroll
-                    for (int c = 0; c < 2; c++)
-                        store(row + i * 16 + h * 8, column + j * 8 + c, j * 2 + c,
-                              sums[(i * PARTS_N + j) * 4 + h * 2 + c]);
+        for (int c = 0; c < SIDE; c++)
+            if (c < left) to[c] = (T)values[c];
     }
 }
 

@@ -44,7 +44,8 @@ __device__ __forceinline__ void accumulate(float (&sums)[HELD], const operand* a
     } else {
         const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
         const int row = warp / WARPS_N * WARP_M + lane / 4, column = warp % WARPS_N * WARP_N + lane / 4;
-#pragma unroll
+        // One step at a time: the factors of two would want more registers than there are.
+#pragma unroll 1
         for (int step = 0; step < DEPTH; step += 16) {
             const int k = step + lane % 4 * 4;
             u32 right[PARTS_N][4];

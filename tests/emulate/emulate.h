@@ -24,6 +24,7 @@ extern __thread Emulated emulated __attribute__((tls_model("initial-exec")));
 #define blockDim (emulated.threads)
 #define gridDim (emulated.blocks)
 
+struct alignas(8) float2 { float x, y; };
 struct alignas(16) float4 { float x, y, z, w; };
 
 // Rendezvous of a warp: what each lane brings, by operation.

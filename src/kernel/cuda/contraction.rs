@@ -233,10 +233,9 @@ pub(super) fn filter_grad(conv: &ConvKernel, options: &Options) -> CudaSource {
     text.ints([("OUTPUT_H", oh), ("OUTPUT_W", ow), ("OUTPUT_C", cout)]);
     let extents = Extents { m: kh * kw * cin, n: cout, k: n * oh * ow, batches: 1, reads, again: 1 };
     let (tile, split, cycles) = choose(&extents, options);
-    if options.choice.is_none() && options.first_tile == 0 {
-        if let Some(nine) = nine::choose(conv, options, None).filter(|it| it.cycles < cycles) {
-            return nine::generate(conv, nine);
-        }
+    let free = options.choice.is_none() && options.first_tile == 0;
+    if let Some(nine) = nine::choose(conv, options, None).filter(|it| free && it.cycles < cycles) {
+        return nine::generate(conv, nine);
     }
     Product {
         tile,
@@ -260,6 +259,8 @@ pub(super) fn pixels(conv: &ConvKernel, options: &Options) -> (Product<'static>,
     let ([kh, kw], [sh, sw]) = (geometry.kernel, geometry.stride);
     let back = kind == ConvKind::InputGrad;
     let (source, target) = if back { (output, input) } else { (input, output) };
+    // `conv.cu` keeps a row and a column in 16 bits each.
+    assert!(source[0].max(source[1]) < 0x4000, "images of {} x {} are too large", source[0], source[1]);
     let mut text = shape(conv);
     text.ints([("SOURCE_H", source[0]), ("SOURCE_W", source[1]), ("SOURCE_C", source[2])]);
     text.ints([("TARGET_H", target[0]), ("TARGET_W", target[1]), ("TARGET_C", target[2])]);
@@ -321,20 +322,24 @@ pub(super) fn matmul([m, n, k]: [usize; 3], transpose_a: bool, transpose_b: bool
 mod tests {
     use super::*;
 
+    fn of(m: usize, n: usize, k: usize, reads: DType) -> (Tile, usize) {
+        let (tile, split, _) = choose(&Extents { m, n, k, batches: 1, reads, again: 1 }, &Options::default());
+        (tile, split)
+    }
+
     #[test]
     fn small_results_share_out_their_sum() {
-        let (_, split, _) = choose(
-            &Extents { m: 1152, n: 128, k: 131_072, batches: 1, reads: DType::Real, again: 1 },
-            &Options::default(),
-        );
-        assert!(8 <= split, "a filter gradient of nine blocks is split {split} ways");
-        let (tile, split) = choose(
-            &Extents { m: 131_072, n: 128, k: 1152, batches: 1, reads: DType::Real, again: 1 },
-            &Options::default(),
-        );
-        assert_eq!((tile, split), (TILES[0], 1));
-        let (tile, _) =
-            choose(&Extents { m: 128, n: 10, k: 256, batches: 1, reads: DType::Real, again: 1 }, &Options::default());
-        assert!(tile.n <= 64);
+        for reads in [DType::Real, DType::Bf16] {
+            let (_, split) = of(1152, 128, 131_072, reads);
+            assert!(8 <= split, "a filter gradient of nine blocks is split {split} ways");
+            assert_eq!(of(131_072, 128, 1152, reads), (TILES[0], 1));
+            assert!(of(128, 10, 256, reads).0.n <= 64);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "operands in bf16 are copied by eights, and 12 channels are not")]
+    fn operands_in_bf16_have_channels_by_eights() {
+        vector(12, DType::Bf16);
     }
 }

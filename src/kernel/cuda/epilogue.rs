@@ -28,10 +28,12 @@ fn sums(product: &Product<'_>, text: &mut Text) -> (Vec<CudaLaunch>, usize) {
     text.constant("int", "COLUMN_SUMS", 0);
     text.code(
         "struct Results { stored* out0; };\n\
-         __device__ __forceinline__ void finish(const Results& to, int pixel, int column, float sum, float* columns) {\n    \
-         to.out0[pixel * TARGET_C + column] = (stored)sum;\n}\n\
+         struct Values { float out0; };\n\
+         __device__ __forceinline__ Values finish(const Results& to, int pixel, int column, float sum, float* columns) {\n    \
+         return {sum};\n}\n\
          __device__ __forceinline__ void put_column(const Results& to, int o, int at, float value) {}",
     );
+    text.code(put_side(&[0]));
     text.file(product.file);
     text.code(format_args!(
         "extern \"C\" __global__ void __launch_bounds__(THREADS, CONV_RESIDENT)\n\
@@ -77,7 +79,10 @@ fn within(product: &Product<'_>, map: &MapKernel, text: &mut Text) -> (Vec<CudaL
     text.constant("int", "COLUMN_SUMS", sums.len());
     text.code("using whole = int;");
     text.code(format_args!("struct Results {{ {}; }};", fields.join("; ")));
+    let values: Vec<String> = whole.iter().map(|it| format!("float out{it}; ")).collect();
+    text.code(format_args!("struct Values {{ {}}};", values.concat()));
     text.code(finish(map, &whole, &sums));
+    text.code(put_side(&whole));
     text.code(format_args!(
         "__device__ __forceinline__ void put_column(const Results& to, int o, int at, float value) {{\n    \
          to.partial[(i64)o * {each} + at] = value;\n}}"
@@ -105,6 +110,20 @@ fn within(product: &Product<'_>, map: &MapKernel, text: &mut Text) -> (Vec<CudaL
     (launches, sums.len() * each * 4)
 }
 
+/// `put_side`: stores whole results for pixels and columns side by side.
+fn put_side(whole: &[usize]) -> String {
+    let mut text = String::from(
+        "__device__ __forceinline__ void put_side(const Results& to, int at, const Values* values, int left) {\n    \
+         float side[SIDE];\n",
+    );
+    for it in whole {
+        let all = format!("for (int c = 0; c < SIDE; c++) side[c] = values[c].out{it}");
+        writeln!(text, "    {all};\n    store_side<TARGET_C>(to.out{it} + at, side, left);")
+            .expect("a string takes all");
+    }
+    text + "}"
+}
+
 /// `finish`: what becomes of one sum.
 fn finish(map: &MapKernel, whole: &[usize], sums: &[usize]) -> String {
     let last = map.dims.len() - 1;
@@ -117,19 +136,14 @@ fn finish(map: &MapKernel, whole: &[usize], sums: &[usize]) -> String {
         _ => format!("(float)to.in{input}[{}]", offset(map, input as usize, &at)),
     });
     let mut text = String::from(
-        "__device__ __forceinline__ void finish(const Results& to, int pixel, int column, float sum, float* columns) {\n",
+        "__device__ __forceinline__ Values finish(const Results& to, int pixel, int column, float sum, float* columns) {\n",
     );
     text += &code;
-    let mut values = values.iter();
-    let mut line = |line: String| writeln!(text, "    {line}").expect("a string takes all");
-    for (output, value) in whole.iter().zip(&mut values) {
-        let kind = element(map.outputs[*output].dtype);
-        line(format!("to.out{output}[pixel * TARGET_C + column] = ({kind}){value};"));
+    let (stored, summed) = values.split_at(whole.len());
+    for (o, value) in summed.iter().enumerate() {
+        writeln!(text, "    columns[{o}] += {value};").expect("a string takes all");
     }
-    for (o, value) in values.enumerate() {
-        line(format!("columns[{o}] += {value};"));
-    }
-    text + "}"
+    text + &format!("    return {{{}}};\n}}", stored.join(", "))
 }
 
 /// The sums first, in fp32, then the map as a family of its own. Where the map passes the sums on in fp32, they go there

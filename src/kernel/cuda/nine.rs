@@ -67,3 +67,40 @@ pub(super) fn generate(conv: &ConvKernel, Nine { strip, split, .. }: Nine) -> Cu
     let (launches, scratch) = shares(&mut text, launch, split, 9 * cin * cout, writes);
     CudaSource { text: text.finish(), launches, scratch }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ir::Geometry;
+    use crate::kernel::{ConvKind, KernelSpec};
+
+    fn filter_grad(size: usize, channels: usize, reads: DType) -> KernelSpec {
+        let geometry = Geometry::same([size, size], [3, 3], [1, 1]);
+        let image = [size, size, channels];
+        let kind = ConvKind::FilterGrad;
+        KernelSpec::Conv(ConvKernel { kind, geometry, n: 128, input: image, output: image, reads, writes: DType::Real })
+    }
+
+    #[test]
+    fn nine_taps_share_a_block_where_images_are_large_enough_to_fill_strips() {
+        let taken = |size, channels, reads| {
+            let source = super::super::generate(&filter_grad(size, channels, reads), &Options::default());
+            source.text.contains("filter_grad_nine.cu")
+        };
+        for (size, channels) in [(32, 128), (16, 256), (8, 512)] {
+            assert!(taken(size, channels, DType::Bf16), "{size}x{size}, {channels} channels");
+            assert!(!taken(size, channels, DType::Real));
+        }
+        // Of 16 rows and columns five are used.
+        assert!(!taken(5, 128, DType::Bf16));
+    }
+
+    #[test]
+    fn two_strips_fit_the_shared_memory_of_every_card() {
+        for strip in STRIPS {
+            let bytes = 4 * (PIXELS * FILTERS + lines(strip) * (CHANNELS + 8));
+            assert!(bytes <= 99 * 1024, "{strip:?} takes {bytes} bytes");
+            assert_eq!(strip.iter().product::<usize>(), PIXELS);
+        }
+    }
+}

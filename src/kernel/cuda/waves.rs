@@ -44,9 +44,9 @@ impl Blocks {
         let (count, slots) = (self.count * split, processors * self.resident);
         // Of one block when its multiprocessor is full; starting and storing costs about as much as two stages.
         let block = self.stage * (self.stages.div_ceil(split) + 2) as f64 * self.resident as f64;
-        let (whole, rest) = (count / slots, (count % slots) as f64 / slots as f64);
-        // A last wave that is not full runs its blocks with less company.
-        let waves = whole as f64 + if count.is_multiple_of(slots) { 0.0 } else { rest.max(1.0 / self.resident as f64) };
+        // A last wave that is not full ends with the multiprocessors that have most blocks of it.
+        let last = (count % slots).div_ceil(processors);
+        let waves = (count / slots) as f64 + last as f64 / self.resident as f64;
         let combine = if split == 1 {
             0.0
         } else {
