@@ -21,7 +21,7 @@ constexpr int KERNEL_H = 3, KERNEL_W = 3, STRIDE_H = 1, STRIDE_W = 1, BEFORE_H =
 constexpr int SPLIT = 1;
 using operand = float;                     // what is read: float or bf16
 constexpr int VECTOR_A = 4, VECTOR_B = 4;  // numbers per copy: 4 where channels are a multiple of 4, else 1; 8 of bf16
-constexpr int TILE_M = 128, TILE_N = 128, WARPS_M = 2, WARPS_N = 4, ARITHMETIC = 2;
+constexpr int TILE_M = 128, TILE_N = 128, WARPS_M = 2, WARPS_N = 4, BLOCKS = 2, ARITHMETIC = 2;
 constexpr bool A_ALONG_K = true, B_ALONG_K = INPUT_GRAD;
 constexpr int COLUMN_SUMS = 0;  // sums over pixels
 struct Results { float* out0; };
@@ -139,5 +139,6 @@ __device__ __forceinline__ void convolve(const operand* source, const operand* f
 }
 
 // Strides cost registers, and so do sums over pixels beside the factors that fp32 holds.
-constexpr bool CONV_CROWDED = STRIDE_H != 1 || STRIDE_W != 1 || (ARITHMETIC == 0 && 0 < COLUMN_SUMS);
+constexpr bool CONV_CROWDED =
+    sizeof(operand) == 4 && (STRIDE_H != 1 || STRIDE_W != 1 || (ARITHMETIC == 0 && 0 < COLUMN_SUMS));
 constexpr int CONV_RESIDENT = CONV_CROWDED ? 1 : RESIDENT;

@@ -9,7 +9,7 @@ constexpr int OUTPUT_H = 32, OUTPUT_W = 32, OUTPUT_C = 128;  // dy
 constexpr int KERNEL_H = 3, KERNEL_W = 3, STRIDE_H = 1, STRIDE_W = 1, BEFORE_H = 1, BEFORE_W = 1;
 constexpr int SPLIT = 16;
 constexpr int VECTOR_A = 4, VECTOR_B = 4;
-constexpr int TILE_M = 128, TILE_N = 128, WARPS_M = 2, WARPS_N = 4, ARITHMETIC = 2;
+constexpr int TILE_M = 128, TILE_N = 128, WARPS_M = 2, WARPS_N = 4, BLOCKS = 2, ARITHMETIC = 2;
 constexpr bool A_ALONG_K = false, B_ALONG_K = false;
 using operand = float;
 using stored = float;  // the result, or shares of it

@@ -4,7 +4,7 @@
 constexpr int M = 128, N = 128, K = 1152, SPLIT = 4;
 constexpr bool TRANSPOSE_A = true, TRANSPOSE_B = false;
 constexpr int VECTOR_A = 4, VECTOR_B = 4;
-constexpr int TILE_M = 64, TILE_N = 64, WARPS_M = 2, WARPS_N = 2, ARITHMETIC = 0;
+constexpr int TILE_M = 64, TILE_N = 64, WARPS_M = 2, WARPS_N = 2, BLOCKS = 4, ARITHMETIC = 0;
 constexpr bool A_ALONG_K = !TRANSPOSE_A, B_ALONG_K = TRANSPOSE_B;
 using operand = float;
 #define SPHC_GENERATED

@@ -13,14 +13,15 @@ constexpr int WARPS_M = 2, WARPS_N = 4;    // how the block's warps share it
 constexpr int ARITHMETIC = 2;              // 0 fp32, 1 tf32, 2 bf16
 constexpr bool A_ALONG_K = true, B_ALONG_K = false;
 constexpr int VECTOR_A = 4, VECTOR_B = 4;  // numbers per copy: 16 bytes, or one
+constexpr int BLOCKS = 2;                  // that shall fit a multiprocessor
 #endif
 
 constexpr int DEPTH = 32, STAGES = 3;
 constexpr int THREADS = WARPS_M * WARPS_N * 32;
-// Blocks that shall fit a multiprocessor: leaves a thread 128 registers. Copies of single numbers keep more places in
-// mind, and tf32 twice the factors of bf16; both would spill.
+// Copies of single numbers keep more places in mind, and tf32 twice the factors of bf16; both would spill in the
+// registers that BLOCKS leave a thread.
 constexpr int WHOLE = 16 / sizeof(operand);
-constexpr int RESIDENT = VECTOR_A == WHOLE && VECTOR_B == WHOLE && ARITHMETIC != 1 ? 512 / THREADS : 1;
+constexpr int RESIDENT = VECTOR_A == WHOLE && VECTOR_B == WHOLE && ARITHMETIC != 1 ? BLOCKS : 1;
 constexpr int STAGE_A = TILE_M * DEPTH, STAGE = STAGE_A + TILE_N * DEPTH;  // in numbers
 constexpr int HELD = TILE_M * TILE_N / THREADS;                           // sums that a thread holds
 constexpr int WARP_M = TILE_M / WARPS_M, WARP_N = TILE_N / WARPS_N;

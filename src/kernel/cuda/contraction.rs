@@ -2,7 +2,7 @@
 
 use super::nine;
 use super::text::{Text, element, file};
-use super::waves::{self, Blocks};
+use super::waves::{Blocks, Stage};
 use super::{Argument, Arithmetic, CudaLaunch, CudaSource, NINE, Options, blocks};
 use crate::ir::{DType, Geometry};
 use crate::kernel::{ConvKernel, ConvKind};
@@ -17,16 +17,26 @@ pub(super) struct Tile {
     m: usize,
     n: usize,
     warps: [usize; 2],
-    /// What is reached of the tensor cores, in percent of the largest tile.
-    efficiency: usize,
+    /// Blocks that fit a multiprocessor at once by registers.
+    blocks: usize,
 }
 
-/// All tiles that are ever emitted; each is tested.
+/// All tiles that are ever emitted over operands in fp32; each is tested.
 pub(super) const TILES: [Tile; 4] = [
-    Tile { m: 128, n: 128, warps: [2, 4], efficiency: 100 },
-    Tile { m: 128, n: 64, warps: [4, 2], efficiency: 85 },
-    Tile { m: 64, n: 64, warps: [2, 2], efficiency: 70 },
-    Tile { m: 128, n: 32, warps: [4, 1], efficiency: 55 },
+    Tile { m: 128, n: 128, warps: [2, 4], blocks: 2 },
+    Tile { m: 128, n: 64, warps: [4, 2], blocks: 2 },
+    Tile { m: 64, n: 64, warps: [2, 2], blocks: 4 },
+    Tile { m: 128, n: 32, warps: [4, 1], blocks: 4 },
+];
+
+/// All over operands in bf16. Warps are as large as registers allow: a warp of 64x64 reads half of what two of 64x32 do,
+/// and reading shared memory is what limits the rest.
+pub(super) const TILES_BF16: [Tile; 5] = [
+    Tile { m: 256, n: 128, warps: [4, 2], blocks: 1 },
+    Tile { m: 128, n: 128, warps: [2, 2], blocks: 2 },
+    Tile { m: 128, n: 64, warps: [2, 1], blocks: 4 },
+    Tile { m: 64, n: 64, warps: [2, 2], blocks: 4 },
+    Tile { m: 128, n: 32, warps: [2, 1], blocks: 4 },
 ];
 
 impl Tile {
@@ -41,8 +51,25 @@ impl Tile {
 
     /// Blocks that fit a multiprocessor at once, by the smallest shared memory of the cards aimed at and by registers.
     fn resident(&self, bytes: usize) -> usize {
-        (164 * 1024 / (self.shared(bytes) + 1024)).min(512 / self.threads()).clamp(1, 4)
+        (164 * 1024 / (self.shared(bytes) + 1024)).clamp(1, self.blocks)
     }
+
+    /// What a stage takes of a multiprocessor. Of `again` stages only one finds the left operand's rows outside of the L1
+    /// cache.
+    fn stage(&self, bytes: usize, again: usize) -> Stage {
+        let [m, n] = self.warps;
+        let read = m * n * (self.m / m + self.n / n);
+        Stage {
+            products: self.m * self.n * DEPTH,
+            shared: (read + self.m + self.n) * DEPTH * bytes,
+            copied: (self.m / again + self.n) * DEPTH * bytes,
+        }
+    }
+}
+
+/// The tiles for operands of this type.
+fn tiles(reads: DType) -> &'static [Tile] {
+    if reads == DType::Bf16 { &TILES_BF16 } else { &TILES }
 }
 
 /// A matrix product to be tiled: `batches` of `m x n`, summed over `k`.
@@ -60,23 +87,24 @@ struct Extents {
 /// The tile, and into how many shares `k` is split, that are expected to be fastest; and cycles. Ties go to the earlier
 /// tile.
 fn choose(extents: &Extents, options: &Options) -> (Tile, usize, f64) {
-    if let Some(choice) = options.choice {
-        return (TILES[choice.tile], choice.split, 0.0);
-    }
     let Extents { m, n, k, batches, reads, again } = *extents;
-    let cost = |tile: Tile| {
-        let copied = (tile.m as f64 / again as f64 + tile.n as f64) * (DEPTH * bytes(reads)) as f64;
+    let tiles = tiles(reads);
+    if let Some(choice) = options.choice {
+        return (tiles[choice.tile], choice.split, 0.0);
+    }
+    let cost = |tile: &Tile| {
+        let resident = tile.resident(bytes(reads));
         let all = Blocks {
             count: m.div_ceil(tile.m) * n.div_ceil(tile.n) * batches,
             stages: k.div_ceil(DEPTH),
-            stage: waves::stage(reads, tile.m * tile.n * DEPTH, tile.efficiency, copied),
-            resident: tile.resident(bytes(reads)),
+            stage: tile.stage(bytes(reads), again).cycles(reads, resident),
+            resident,
             width: m * n * batches,
         };
         let (cycles, split) = all.fewest(options.processors);
-        (tile, split, cycles)
+        (*tile, split, cycles)
     };
-    let costs = TILES.into_iter().skip(options.first_tile).map(cost);
+    let costs = tiles.iter().skip(options.first_tile.min(tiles.len() - 1)).map(cost);
     costs.reduce(|best, it| if it.2 < best.2 { it } else { best }).expect("there are tiles")
 }
 
@@ -134,6 +162,7 @@ impl Product<'_> {
             ("TILE_N", tile.n),
             ("WARPS_M", tile.warps[0]),
             ("WARPS_N", tile.warps[1]),
+            ("BLOCKS", tile.blocks),
             ("ARITHMETIC", arithmetic(if self.reads == DType::Bf16 { Arithmetic::Bf16 } else { self.arithmetic })),
         ]);
         text.constant("bool", "A_ALONG_K", self.along_k[0]);
@@ -332,7 +361,7 @@ mod tests {
         for reads in [DType::Real, DType::Bf16] {
             let (_, split) = of(1152, 128, 131_072, reads);
             assert!(8 <= split, "a filter gradient of nine blocks is split {split} ways");
-            assert_eq!(of(131_072, 128, 1152, reads), (TILES[0], 1));
+            assert_eq!(of(131_072, 128, 1152, reads), (tiles(reads)[0], 1));
             assert!(of(128, 10, 256, reads).0.n <= 64);
         }
     }

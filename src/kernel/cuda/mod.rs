@@ -44,18 +44,21 @@ pub struct Options {
 /// How a contraction is shared out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Choice {
-    /// Which tile, below [`TILES`]; or [`NINE`].
+    /// Which tile, below [`TILES`] or [`TILES_BF16`]; or [`NINE`].
     pub tile: usize,
     /// Into how many shares the summed extent is split.
     pub split: usize,
 }
 
-/// How many tiles contractions choose from.
+/// How many tiles contractions over operands in fp32 choose from.
 pub const TILES: usize = contraction::TILES.len();
+
+/// How many over operands in bf16.
+pub const TILES_BF16: usize = contraction::TILES_BF16.len();
 
 /// Behind the tiles: all nine taps in a block, for the filter gradient of a 3x3 convolution of stride 1 over operands in
 /// bf16.
-pub const NINE: usize = TILES;
+pub const NINE: usize = TILES_BF16;
 
 impl Default for Options {
     fn default() -> Self {

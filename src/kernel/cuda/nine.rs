@@ -2,7 +2,7 @@
 
 use super::contraction::{shape, shares};
 use super::text::{element, file};
-use super::waves::{self, Blocks};
+use super::waves::{Blocks, Stage};
 use super::{CudaLaunch, CudaSource, Options, blocks};
 use crate::ir::DType;
 use crate::kernel::ConvKernel;
@@ -37,12 +37,13 @@ pub(super) fn choose(conv: &ConvKernel, options: &Options, split: Option<usize>)
     }
     let count = |[images, rows, columns]: [usize; 3]| n.div_ceil(images) * oh.div_ceil(rows) * ow.div_ceil(columns);
     let strip = STRIPS.into_iter().min_by_key(|&it| count(it)).expect("there are strips");
+    // Bytes of a strip; and its fragments: for each 16 pixels eight warps read 32 filters and nine times 16 channels.
     let copied = 2 * (PIXELS * FILTERS + lines(strip) * CHANNELS);
-    // Eleven reads of shared memory for 36 products, fewer than in any tile; but no other block computes while this one
-    // waits.
-    let stage = waves::stage(reads, 9 * CHANNELS * FILTERS * PIXELS, 95, copied as f64);
+    let read = 2 * PIXELS * 8 * (32 + 9 * 16);
+    let stage = Stage { products: 9 * CHANNELS * FILTERS * PIXELS, shared: read + copied, copied };
     let (count, stages) = (cin.div_ceil(CHANNELS) * cout.div_ceil(FILTERS), count(strip));
-    let (cycles, best) = Blocks { count, stages, stage, resident: 1, width: 9 * cin * cout }.fewest(options.processors);
+    let all = Blocks { count, stages, stage: stage.cycles(reads, 1), resident: 1, width: 9 * cin * cout };
+    let (cycles, best) = all.fewest(options.processors);
     Some(Nine { strip, split: split.unwrap_or(best), cycles })
 }
 

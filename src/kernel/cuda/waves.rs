@@ -4,6 +4,10 @@ use crate::ir::DType;
 
 /// Bytes per cycle that the L2 cache gives one of all multiprocessors: 5.5 TB/s over 132 at 1.75 GHz.
 const L2_BYTES: f64 = 24.0;
+/// Bytes per cycle of a multiprocessor's shared memory.
+const SHARED_BYTES: f64 = 128.0;
+/// Cycles that warps stand at the barrier of a stage, where no other block computes meanwhile: a guess.
+const BARRIER: f64 = 60.0;
 
 /// Shares of the summed extent that are tried.
 const SPLITS: [usize; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
@@ -23,13 +27,27 @@ pub(super) struct Blocks {
     pub(super) width: usize,
 }
 
-/// Cycles of a stage with this many `products` at `efficiency` percent. Operands in bf16 multiply fast enough for the
-/// `copied` bytes to take longer.
-pub(super) fn stage(reads: DType, products: usize, efficiency: usize, copied: f64) -> f64 {
-    // Products per cycle and multiprocessor of the tensor cores, in bf16 and tf32.
-    let rate = if reads == DType::Bf16 { 1024 } else { 512 };
-    let computing = (products * 100) as f64 / (rate * efficiency) as f64;
-    if reads == DType::Bf16 { computing.max(copied / L2_BYTES) } else { computing }
+/// What a stage of a block takes of its multiprocessor.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stage {
+    /// Multiply-adds.
+    pub(super) products: usize,
+    /// Bytes that pass between shared memory and registers or caches.
+    pub(super) shared: usize,
+    /// Bytes from the L2 cache.
+    pub(super) copied: usize,
+}
+
+impl Stage {
+    /// Cycles, if the block has its multiprocessor to itself: tensor cores, shared memory, and L2 cache work at the same
+    /// time, and the slowest tells.
+    pub(super) fn cycles(&self, reads: DType, resident: usize) -> f64 {
+        // Products per cycle of the tensor cores through `mma.sync`, in bf16 and tf32.
+        let rate = if reads == DType::Bf16 { 1400.0 } else { 512.0 };
+        let slowest =
+            (self.products as f64 / rate).max(self.shared as f64 / SHARED_BYTES).max(self.copied as f64 / L2_BYTES);
+        slowest + if resident == 1 { BARRIER } else { 0.0 }
+    }
 }
 
 impl Blocks {

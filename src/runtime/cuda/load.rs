@@ -2,7 +2,7 @@
 
 use super::{CudaBackend, KernelReport, PLAIN_SHARED, compiler::Compiler, driver_error};
 use crate::kernel::KernelSpec;
-use crate::kernel::cuda::{CudaLaunch, CudaSource, Options, TILES, generate};
+use crate::kernel::cuda::{CudaLaunch, CudaSource, Options, TILES_BF16, generate};
 use crate::runtime::RuntimeError;
 use cudarc::driver::sys::CUfunction_attribute;
 use cudarc::driver::{CudaContext, CudaFunction, DriverError};
@@ -61,7 +61,7 @@ pub(super) fn load(
             let functions = source.launches.iter().map(load).collect::<Result<Vec<_>, DriverError>>();
             let functions = functions.map_err(|it| failed("cannot load a kernel", it))?;
             let kernel = Loaded { source, functions };
-            if specs[at].is_contraction() && tiles[at] + 1 < TILES && kernel.spills() {
+            if specs[at].is_contraction() && tiles[at] + 1 < TILES_BF16 && kernel.spills() {
                 tiles[at] += 1;
             } else {
                 loaded[at] = Some(kernel);
