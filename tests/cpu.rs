@@ -20,12 +20,12 @@ fn numbers(count: usize, salt: u64) -> Vec<f64> {
 
 /// Bytes of a tensor as a plan's buffer holds them.
 fn bytes(values: &[f64], dtype: DType, precision: Precision) -> Vec<u8> {
-    match (dtype, precision) {
+    match (dtype, precision.is_double()) {
         (DType::U8, _) => values.iter().map(|it| *it as u8).collect(),
         (DType::Bf16, _) => panic!("no tensor of a graph has 16 bits"),
         (DType::Int, _) => values.iter().flat_map(|it| (*it as i64).to_ne_bytes()).collect(),
-        (DType::Real, Precision::F32) => values.iter().flat_map(|it| (*it as f32).to_ne_bytes()).collect(),
-        (DType::Real, Precision::F64) => values.iter().flat_map(|it| it.to_ne_bytes()).collect(),
+        (DType::Real, false) => values.iter().flat_map(|it| (*it as f32).to_ne_bytes()).collect(),
+        (DType::Real, true) => values.iter().flat_map(|it| it.to_ne_bytes()).collect(),
     }
 }
 

@@ -9,7 +9,7 @@ use sphc::ir::{DType, Phase};
 use sphc::plan::{BufferId, Config, Plan, Precision, plan};
 use sphc::runtime::cpu::CpuBackend;
 use sphc::runtime::{Backend, RuntimeError, Session};
-use sphc::verify::{Roundings, bind_noise, kernels};
+use sphc::verify::{bind_noise, kernels};
 use std::process::{Command, Output};
 use std::sync::Arc;
 
@@ -103,7 +103,6 @@ fn a_launch_that_gives_something_else_is_found() {
         training(typed("digits", &text, &sphc::lower::Settings { batch: Some(2), ..settings(&[("widths", "[2,3]")]) }));
     let config = Config { precision: Precision::F32, hash: String::new(), line: &|_| String::new() };
     let plan = Arc::new(plan(&fuse(graph), &config).spread());
-    let roundings = Roundings { unit: 2f64.powi(-24), conv: 0.0, matmul: 0.0, slope_floor: 1e-6 };
     let launches = &plan.phases[&Phase::Step].launches;
     for victim in (0..launches.len()).step_by(6) {
         let inner = CpuBackend::new(plan.clone(), Some(1)).unwrap();
@@ -111,7 +110,7 @@ fn a_launch_that_gives_something_else_is_found() {
         let broken = Broken { inner, plan: plan.clone(), phase: Phase::Step, victim: victim_buffer };
         let mut session = Session::new(plan.clone(), Box::new(broken)).unwrap();
         bind_noise(&mut session).unwrap();
-        let checks = kernels(&mut session, &roundings).unwrap();
+        let checks = kernels(&mut session).unwrap();
         let found = checks.iter().find(|it| it.phase == Phase::Step && it.launch == victim).unwrap();
         assert!(!found.passed(), "{found:?}\n{:?}", plan.kernels[launches[victim].kernel]);
     }

@@ -4,7 +4,6 @@ use super::failure::Failure;
 use clap::{Args, ValueEnum};
 use sphc::data::{self, DataError, Dataset, Manifest, Place};
 use sphc::ir::{ImageStep, Recipe};
-use sphc::kernel::cuda::Arithmetic;
 use sphc::lower::{DataInfo, Settings};
 use sphc::plan::Precision;
 
@@ -148,10 +147,12 @@ impl PrecisionArg {
         flag.or_else(named).unwrap_or_default()
     }
 
-    /// How a plan that is compiled already stores its reals.
+    /// What a plan was made for.
     pub(super) fn of_plan(precision: Precision) -> Self {
         match precision {
             Precision::F32 => Self::F32,
+            Precision::Tf32 => Self::Tf32,
+            Precision::Bf16 => Self::Bf16,
             Precision::F64 => Self::F64,
         }
     }
@@ -161,21 +162,12 @@ impl PrecisionArg {
         match self {
             PrecisionArg::F32 => Ok(Precision::F32),
             PrecisionArg::F64 => Ok(Precision::F64),
-            // Reals are 32-bit floats in memory; only products are formed in less.
-            PrecisionArg::Tf32 | PrecisionArg::Bf16 if cfg!(feature = "cuda") => Ok(Precision::F32),
+            PrecisionArg::Tf32 if cfg!(feature = "cuda") => Ok(Precision::Tf32),
+            PrecisionArg::Bf16 if cfg!(feature = "cuda") => Ok(Precision::Bf16),
             PrecisionArg::Tf32 | PrecisionArg::Bf16 => Err(Failure::new(
                 "the precisions tf32 and bf16 need a GPU, and this build has no CUDA backend",
                 "use `--precision f32`",
             )),
-        }
-    }
-
-    /// How contractions multiply on a GPU.
-    pub(super) fn arithmetic(self) -> Arithmetic {
-        match self {
-            PrecisionArg::F32 | PrecisionArg::F64 => Arithmetic::F32,
-            PrecisionArg::Tf32 => Arithmetic::Tf32,
-            PrecisionArg::Bf16 => Arithmetic::Bf16,
         }
     }
 }

@@ -50,7 +50,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     let data = noise(&training.data, training.image, training.classes, 4 * training.batch);
     settings.data = Some(DataInfo { name: training.data.clone(), ..args::info(&data) });
     let model = load::compile(&args.file, settings, precision)?;
-    let (mut session, device) = device::open(&args.device, model.precision, model.compiled.plan)?;
+    let (mut session, device) = device::open(&args.device, model.compiled.plan)?;
     train::bind(&mut session, data)?;
 
     // Pages are touched and caches filled by the first steps.

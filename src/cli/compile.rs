@@ -106,7 +106,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         Some(Stage::Grad) => write!(out, "{}", compiled.training.graph())?,
         Some(Stage::Fused) => write!(out, "{}", compiled.fused)?,
         Some(Stage::Kernels) if target == Target::Cuda => {
-            for (name, text) in cuda_texts(&compiled.plan, model.precision) {
+            for (name, text) in cuda_texts(&compiled.plan) {
                 write!(out, "// {name}\n{text}")?;
             }
         }
@@ -115,7 +115,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         Some(Stage::Ast | Stage::Ir) | None => {}
     }
     if let Some(directory) = &args.output {
-        let texts = if target == Target::Cuda { cuda_texts(&compiled.plan, model.precision) } else { Vec::new() };
+        let texts = if target == Target::Cuda { cuda_texts(&compiled.plan) } else { Vec::new() };
         let cubins = args.arch.as_ref().map(|it| cubins(&texts, it)).transpose()?.unwrap_or_default();
         let path = write_plan(directory, &compiled.plan)?;
         for (name, text) in &texts {
@@ -146,8 +146,8 @@ fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 }
 
 /// Names and texts of the CUDA files, as a device of 132 multiprocessors would get them.
-fn cuda_texts(plan: &Plan, precision: args::PrecisionArg) -> Vec<(String, String)> {
-    let options = cuda::Options { arithmetic: precision.arithmetic(), ..cuda::Options::default() };
+fn cuda_texts(plan: &Plan) -> Vec<(String, String)> {
+    let options = cuda::Options { arithmetic: plan.precision.arithmetic(), ..cuda::Options::default() };
     let text = |(at, kernel)| {
         let source = cuda::generate(kernel, &options);
         let entry = source.launches.first().map_or("nothing", |it| it.entry);

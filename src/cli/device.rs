@@ -3,7 +3,7 @@
 use super::args::PrecisionArg;
 use super::failure::Failure;
 use clap::Args;
-use sphc::plan::Plan;
+use sphc::plan::{Plan, Precision};
 use sphc::runtime::cpu::CpuBackend;
 use sphc::runtime::{Backend, Session};
 use std::sync::Arc;
@@ -42,33 +42,32 @@ fn parse_device(text: &str) -> Result<Device, String> {
 
 /// Fails early for a device or a `--precision` that this build or machine does not have.
 pub(super) fn check(args: &DeviceArgs) -> Result<(), Failure> {
-    check_with(args, args.precision.unwrap_or_default())
+    check_with(args, args.precision.unwrap_or_default().get()?)
 }
 
-fn check_with(args: &DeviceArgs, precision: PrecisionArg) -> Result<(), Failure> {
+fn check_with(args: &DeviceArgs, precision: Precision) -> Result<(), Failure> {
     if let Device::Cuda(number) = args.device {
         gpu::check(number)?;
     }
-    let gpu_only = matches!(precision, PrecisionArg::Tf32 | PrecisionArg::Bf16);
+    let gpu_only = matches!(precision, Precision::Tf32 | Precision::Bf16);
     if gpu_only && args.device == Device::Cpu {
         return Err(Failure::new("the precisions tf32 and bf16 need a GPU", "use `--precision f32`"));
     }
-    precision.get()?;
     Ok(())
 }
 
-/// A session on the device, and one line that says which and why. `precision` is what the plan was
-/// made for.
-pub(super) fn open(args: &DeviceArgs, precision: PrecisionArg, plan: Plan) -> Result<(Session, String), Failure> {
+/// A session on the device, and one line that says which and why.
+pub(super) fn open(args: &DeviceArgs, plan: Plan) -> Result<(Session, String), Failure> {
+    let precision = plan.precision;
     check_with(args, precision)?;
     let plan = Arc::new(plan);
     let (number, why) = match args.device {
         Device::Cpu => (None, String::new()),
         Device::Cuda(number) => (Some(number), String::new()),
-        Device::Auto if precision == PrecisionArg::F64 => (None, " (auto: f64 is for the CPU)".to_owned()),
+        Device::Auto if precision == Precision::F64 => (None, " (auto: f64 is for the CPU)".to_owned()),
         Device::Auto => match gpu::usable() {
             Ok(()) => (Some(0), " (auto: there is a GPU)".to_owned()),
-            Err(cause) if precision == PrecisionArg::F32 => (None, format!(" (auto: {cause})")),
+            Err(cause) if precision == Precision::F32 => (None, format!(" (auto: {cause})")),
             Err(cause) => {
                 let cause = format!("the precisions tf32 and bf16 need a GPU, and {cause}");
                 return Err(Failure::new(cause, "use `--precision f32`"));
@@ -76,7 +75,7 @@ pub(super) fn open(args: &DeviceArgs, precision: PrecisionArg, plan: Plan) -> Re
         },
     };
     let backend: Box<dyn Backend> = match number {
-        Some(number) => gpu::open(plan.clone(), number, precision.arithmetic())?,
+        Some(number) => gpu::open(plan.clone(), number)?,
         None => Box::new(CpuBackend::new(plan.clone(), args.threads.map(|it| it as usize))?),
     };
     let session = Session::new(plan, backend)?;
@@ -88,7 +87,6 @@ pub(super) fn open(args: &DeviceArgs, precision: PrecisionArg, plan: Plan) -> Re
 #[cfg(feature = "cuda")]
 mod gpu {
     use super::Failure;
-    use sphc::kernel::cuda::Arithmetic;
     use sphc::plan::Plan;
     use sphc::runtime::Backend;
     use sphc::runtime::cuda::{CudaBackend, CudaOptions, check_device, probe};
@@ -109,8 +107,8 @@ mod gpu {
         Ok(())
     }
 
-    pub(super) fn open(plan: Arc<Plan>, number: u32, arithmetic: Arithmetic) -> Result<Box<dyn Backend>, Failure> {
-        let options = CudaOptions { ordinal: number as usize, arithmetic };
+    pub(super) fn open(plan: Arc<Plan>, number: u32) -> Result<Box<dyn Backend>, Failure> {
+        let options = CudaOptions { ordinal: number as usize };
         Ok(Box::new(CudaBackend::new(plan, options)?))
     }
 }
@@ -119,7 +117,6 @@ mod gpu {
 #[cfg(not(feature = "cuda"))]
 mod gpu {
     use super::Failure;
-    use sphc::kernel::cuda::Arithmetic;
     use sphc::plan::Plan;
     use sphc::runtime::Backend;
     use std::sync::Arc;
@@ -134,7 +131,7 @@ mod gpu {
         Err(CAUSE.to_owned())
     }
 
-    pub(super) fn open(_: Arc<Plan>, number: u32, _: Arithmetic) -> Result<Box<dyn Backend>, Failure> {
+    pub(super) fn open(_: Arc<Plan>, number: u32) -> Result<Box<dyn Backend>, Failure> {
         check(number)?;
         Err(Failure::Reported)
     }

@@ -46,7 +46,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     train::check_data(&ready.plan, &ready.data)?;
     let count = recipe_of(&ready.plan)?.classes;
     let weights = train::fitting(&args.weights, &ready.plan, Need::Inference)?;
-    let (mut session, _) = device::open(&args.device, ready.precision, ready.plan)?;
+    let (mut session, _) = device::open(&args.device, ready.plan)?;
     weights.load(&mut session, Need::Inference)?;
     let labels = ready.data.test.labels.clone();
     let names = ready.data.classes.clone();

@@ -82,8 +82,6 @@ pub(super) struct Model {
     pub(super) checked: Checked,
     /// What the compiler made.
     pub(super) compiled: Compiled,
-    /// What it was made for.
-    pub(super) precision: PrecisionArg,
 }
 
 /// Compiles a file for the data set that `data` tells, or for what is usual for the one it names.
@@ -95,11 +93,10 @@ pub(super) fn compile(path: &Path, settings: Settings, precision: Option<Precisi
 
 fn finish(checked: Checked, settings: &Settings, flag: Option<PrecisionArg>) -> Result<Model, Failure> {
     let typed = checked.typed.clone().ok_or(Failure::Reported)?;
-    let precision = PrecisionArg::decide(flag, typed.recipe.as_ref());
-    let stored = precision.get()?;
-    let hash = pipeline::hash(&checked.sources, settings, stored);
-    let compiled = pipeline::compile(typed, &checked.sources, stored, hash);
-    Ok(Model { checked, compiled, precision })
+    let precision = PrecisionArg::decide(flag, typed.recipe.as_ref()).get()?;
+    let hash = pipeline::hash(&checked.sources, settings, precision);
+    let compiled = pipeline::compile(typed, &checked.sources, precision, hash);
+    Ok(Model { checked, compiled })
 }
 
 /// What the recipe does to the images of its data set.
@@ -116,8 +113,6 @@ pub(super) fn data_info(path: &Path, settings: &Settings, wanted: &str) -> Resul
 /// A plan with the data set it is for.
 pub(super) struct Ready {
     pub(super) plan: Plan,
-    /// What it was made for.
-    pub(super) precision: PrecisionArg,
     pub(super) data: Dataset,
     /// Where the data set was.
     pub(super) place: String,
@@ -161,9 +156,8 @@ pub(super) fn ready(
     let steps = image_steps(&first);
     let (data, place) = args::read_data(&wanted, &steps, fetch)?;
     settings.data = Some(args::info(&data));
-    let model = compile(path, settings, flag)?;
-    let Model { checked, compiled, precision } = model;
-    Ok(Ready { plan: compiled.plan, precision, data, place, sources: checked.sources })
+    let Model { checked, compiled } = compile(path, settings, flag)?;
+    Ok(Ready { plan: compiled.plan, data, place, sources: checked.sources })
 }
 
 fn ready_plan(
@@ -188,8 +182,7 @@ fn ready_plan(
     }
     let text = read_text(path)?;
     let mut plan = plan::from_yaml(&path.display().to_string(), &text).map_err(Failure::from_error)?;
-    let precision = flag.unwrap_or(PrecisionArg::of_plan(plan.precision));
-    if precision.get()? != plan.precision {
+    if flag.is_some_and(|it| it != PrecisionArg::of_plan(plan.precision)) {
         return Err(Failure::new(
             format!("the plan `{}` is compiled for another precision", path.display()),
             "give `--precision` to `sphc compile`",
@@ -204,5 +197,5 @@ fn ready_plan(
     training.checkpoint_every = recipe.checkpoint_every.unwrap_or(training.checkpoint_every);
     let wanted = recipe.data.clone().unwrap_or_else(|| training.data.clone());
     let (data, place) = args::read_data(&wanted, &training.images, fetch)?;
-    Ok(Ready { plan, precision, data, place, sources: Sources::new() })
+    Ok(Ready { plan, data, place, sources: Sources::new() })
 }

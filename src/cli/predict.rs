@@ -42,14 +42,14 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Outcome {
     device::check(&args.device)?;
-    let (plan, precision, names) = prepare(args)?;
+    let (plan, names) = prepare(args)?;
     let training = recipe_of(&plan)?.clone();
     let mut pixels = Vec::new();
     for path in &args.images {
         pixels.extend(fitting(path, &training.images, training.image, &training.data)?);
     }
     let weights = train::fitting(&args.weights, &plan, Need::Inference)?;
-    let (mut session, _) = device::open(&args.device, precision, plan)?;
+    let (mut session, _) = device::open(&args.device, plan)?;
     weights.load(&mut session, Need::Inference)?;
     let scores = train::predict(&mut session, &pixels)?;
 
@@ -84,15 +84,14 @@ pub(super) fn run(args: &Args) -> Outcome {
 }
 
 /// The plan for these images and the names of the classes. The data set itself need not be there.
-fn prepare(args: &Args) -> Result<(Plan, args::PrecisionArg, Vec<String>), Failure> {
+fn prepare(args: &Args) -> Result<(Plan, Vec<String>), Failure> {
     let most = 256.min(args.images.len());
     if load::is_plan(&args.file) {
         let text = load::read_text(&args.file)?;
         let plan = sphc::plan::from_yaml(&args.file.display().to_string(), &text).map_err(Failure::from_error)?;
         let training = recipe_of(&plan)?;
         let names = names(args.data.as_deref().unwrap_or(&training.data), Some(training.classes))?;
-        let precision = args.device.precision.unwrap_or(args::PrecisionArg::of_plan(plan.precision));
-        return Ok((plan, precision, names));
+        return Ok((plan, names));
     }
     let recipe = RecipeArgs { batch: Some(most as u64), ..RecipeArgs::default() };
     let mut settings = args::settings(&args.set, &recipe);
@@ -116,7 +115,7 @@ fn prepare(args: &Args) -> Result<(Plan, args::PrecisionArg, Vec<String>), Failu
         });
     }
     let model = load::compile(&args.file, settings, args.device.precision)?;
-    Ok((model.compiled.plan, model.precision, names))
+    Ok((model.compiled.plan, names))
 }
 
 /// Names of a data set's classes; numbers, if their count is all that is known.

@@ -25,9 +25,9 @@ pub(super) fn run(file: &Path, run: &Path, device: &DeviceArgs, format: Format) 
         ..RecipeArgs::default()
     };
     let precision = device.precision.unwrap_or(PrecisionArg::of_plan(started.precision));
-    let Ready { plan, precision, data, .. } = load::ready(file, &set, &recipe, Some(precision), false)?;
+    let Ready { plan, data, .. } = load::ready(file, &set, &recipe, Some(precision), false)?;
     train::check_data(&plan, &data)?;
-    let (mut session, _) = device::open(device, precision, plan)?;
+    let (mut session, _) = device::open(device, plan)?;
     train::bind(&mut session, data)?;
     let (step, found) = replay(&mut session, run)?;
     if format == Format::Json {

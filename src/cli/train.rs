@@ -61,7 +61,7 @@ pub(super) fn run(args: &Args) -> Outcome {
 pub(super) fn one(args: &Args, run: &Path) -> Result<(Manifest, Result<Report, TrainError>), Failure> {
     device::check(&args.device)?;
     let ready = load::ready(&args.file, &args.set, &args.recipe, args.device.precision, !args.offline)?;
-    let Ready { plan, precision, data, place, sources } = ready;
+    let Ready { plan, data, place, sources } = ready;
     let training = recipe_of(&plan)?.clone();
     sphc::train::check_data(&plan, &data)?;
     if args.format == Format::Human {
@@ -97,7 +97,7 @@ pub(super) fn one(args: &Args, run: &Path) -> Result<(Manifest, Result<Report, T
             .filter(|it| !it.path.starts_with('<'))
             .collect(),
     };
-    let (mut session, device) = device::open(&args.device, precision, plan)?;
+    let (mut session, device) = device::open(&args.device, plan)?;
     if args.format == Format::Human {
         let _ = writeln!(io::stderr(), "device: {device}");
     }

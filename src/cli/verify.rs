@@ -1,13 +1,12 @@
 //! `sphc verify`.
 
-use super::args::{self, Format, PrecisionArg, RecipeArgs, SetArgs, positive};
+use super::args::{self, Format, RecipeArgs, SetArgs, positive};
 use super::device::{self, DeviceArgs};
 use super::failure::Outcome;
 use super::{load, replay, table};
 use serde_json::json;
-use sphc::kernel::cuda::Arithmetic;
 use sphc::lower::DataInfo;
-use sphc::verify::{self, GradientCheck, Gradients, KernelCheck, Roundings};
+use sphc::verify::{self, GradientCheck, Gradients, KernelCheck};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -59,9 +58,9 @@ pub(super) fn run(args: &Args) -> Outcome {
     let threads = args.device.threads.map(|it| it as usize);
     let gradients = if args.kernels_only { None } else { Some(verify::gradients(&model.compiled.training, threads)?) };
     let gradients = gradients.as_ref();
-    let (mut session, device) = device::open(&args.device, model.precision, model.compiled.plan.spread())?;
+    let (mut session, device) = device::open(&args.device, model.compiled.plan.spread())?;
     verify::bind_noise(&mut session)?;
-    let kernels = verify::kernels(&mut session, &roundings(model.precision))?;
+    let kernels = verify::kernels(&mut session)?;
 
     let checks = gradients.map_or(&[][..], |it| it.checks());
     let passed = checks.iter().all(GradientCheck::passed) && kernels.iter().all(KernelCheck::passed);
@@ -71,18 +70,6 @@ pub(super) fn run(args: &Args) -> Outcome {
         write_tables(gradients, &kernels, &device)?;
     }
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// How a device rounds.
-fn roundings(precision: PrecisionArg) -> Roundings {
-    let half = |bits: i32| 2f64.powi(-bits);
-    let exact = Roundings { unit: half(24), conv: 0.0, matmul: 0.0, slope_floor: 1e-6 };
-    match (precision, precision.arithmetic()) {
-        (PrecisionArg::F64, _) => Roundings { unit: half(53), slope_floor: 1e-12, ..exact },
-        (_, Arithmetic::F32) => exact,
-        (_, Arithmetic::Tf32) => Roundings { conv: half(11), matmul: half(11), ..exact },
-        (_, Arithmetic::Bf16) => Roundings { conv: half(8), matmul: half(11), ..exact },
-    }
 }
 
 fn write_json(gradients: &[GradientCheck], kernels: &[KernelCheck], device: &str, passed: bool) -> io::Result<()> {

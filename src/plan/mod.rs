@@ -15,6 +15,7 @@ use crate::fuse::Fused;
 use crate::ir::op::Fill;
 use crate::ir::{DType, Extern, ImageStep, Init, Mode, OriginId, Phase, Recipe, Shape};
 use crate::kernel::KernelSpec;
+use crate::kernel::cuda::Arithmetic;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -30,6 +31,10 @@ pub enum Precision {
     /// 32-bit floats.
     #[default]
     F32,
+    /// 32-bit floats; products of contractions in TensorFloat-32 (GPU).
+    Tf32,
+    /// 32-bit floats; products of convolutions in bfloat16 (GPU).
+    Bf16,
     /// 64-bit floats (CPU).
     F64,
 }
@@ -41,8 +46,22 @@ impl Precision {
             (DType::U8, _) => 1,
             (DType::Int, _) => 8,
             (DType::Bf16, _) => 2,
-            (DType::Real, Precision::F32) => 4,
+            (DType::Real, Precision::F32 | Precision::Tf32 | Precision::Bf16) => 4,
             (DType::Real, Precision::F64) => 8,
+        }
+    }
+
+    /// Whether reals are 64-bit floats.
+    pub fn is_double(self) -> bool {
+        self == Precision::F64
+    }
+
+    /// How contractions multiply on a GPU.
+    pub fn arithmetic(self) -> Arithmetic {
+        match self {
+            Precision::F32 | Precision::F64 => Arithmetic::F32,
+            Precision::Tf32 => Arithmetic::Tf32,
+            Precision::Bf16 => Arithmetic::Bf16,
         }
     }
 }
@@ -161,6 +180,16 @@ pub struct Plan {
 
 /// Version of the plan's format.
 pub const FORMAT: u32 = 1;
+
+impl Plan {
+    /// The plan in the arithmetic that a CPU has, where its own is a GPU's.
+    pub fn for_cpu(mut self) -> Plan {
+        if matches!(self.precision, Precision::Tf32 | Precision::Bf16) {
+            self.precision = Precision::F32;
+        }
+        self
+    }
+}
 
 /// What a plan depends on besides the graph.
 pub struct Config<'a> {

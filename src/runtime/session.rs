@@ -173,9 +173,9 @@ fn initial(buffer: &Buffer, seed: u64, precision: Precision) -> Option<Vec<u8>> 
         BufferKind::Param(Init::Normal(deviation)) => {
             let stream = random::stream(&buffer.name);
             let number = |at| (deviation.0 * random::normal(seed, stream, at)) as f32;
-            Some(match precision {
-                Precision::F32 => each(len, |at| number(at).to_ne_bytes()),
-                Precision::F64 => each(len, |at| f64::from(number(at)).to_ne_bytes()),
+            Some(match precision.is_double() {
+                false => each(len, |at| number(at).to_ne_bytes()),
+                true => each(len, |at| f64::from(number(at)).to_ne_bytes()),
             })
         }
         BufferKind::State(value) => all(*value),
@@ -198,23 +198,23 @@ fn each<const N: usize>(len: usize, number: impl Fn(usize) -> [u8; N] + Sync) ->
 
 /// Numbers as the bytes of a buffer.
 pub(super) fn encode(values: &[f64], dtype: DType, precision: Precision) -> Vec<u8> {
-    match (dtype, precision) {
+    match (dtype, precision.is_double()) {
         (DType::U8, _) => values.iter().map(|&it| it as u8).collect(),
         (DType::Bf16, _) => values.iter().flat_map(|&it| bf16::from_f32(it as f32).to_ne_bytes()).collect(),
         (DType::Int, _) => values.iter().flat_map(|&it| (it.round() as i64).to_ne_bytes()).collect(),
-        (DType::Real, Precision::F32) => values.iter().flat_map(|&it| (it as f32).to_ne_bytes()).collect(),
-        (DType::Real, Precision::F64) => values.iter().flat_map(|&it| it.to_ne_bytes()).collect(),
+        (DType::Real, false) => values.iter().flat_map(|&it| (it as f32).to_ne_bytes()).collect(),
+        (DType::Real, true) => values.iter().flat_map(|&it| it.to_ne_bytes()).collect(),
     }
 }
 
 /// The numbers in a buffer's bytes.
 pub(super) fn decode(bytes: &[u8], dtype: DType, precision: Precision) -> Vec<f64> {
-    match (dtype, precision) {
+    match (dtype, precision.is_double()) {
         (DType::U8, _) => bytes.iter().map(|&it| f64::from(it)).collect(),
         (DType::Bf16, _) => words(bytes).map(|it| bf16::from_ne_bytes(it).to_f64()).collect(),
         (DType::Int, _) => words(bytes).map(|it| i64::from_ne_bytes(it) as f64).collect(),
-        (DType::Real, Precision::F32) => words(bytes).map(|it| f64::from(f32::from_ne_bytes(it))).collect(),
-        (DType::Real, Precision::F64) => words(bytes).map(f64::from_ne_bytes).collect(),
+        (DType::Real, false) => words(bytes).map(|it| f64::from(f32::from_ne_bytes(it))).collect(),
+        (DType::Real, true) => words(bytes).map(f64::from_ne_bytes).collect(),
     }
 }
 

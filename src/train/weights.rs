@@ -5,7 +5,7 @@
 //! time is copied, so that a checkpoint takes no memory to speak of.
 
 use crate::ir::DType;
-use crate::plan::{Buffer, BufferKind, Plan, Precision};
+use crate::plan::{Buffer, BufferKind, Plan};
 use crate::runtime::{RuntimeError, Session};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::{Map, Value, json};
@@ -180,9 +180,9 @@ pub fn write(session: &Session, step: u64, out: &mut dyn Write) -> io::Result<()
     for buffer in &buffers {
         let bytes = session.bytes(&buffer.name).map_err(io::Error::other)?;
         sum.update(&bytes);
-        let dtype = match (buffer.dtype, plan.precision) {
-            (DType::Real, Precision::F32) => "F32",
-            (DType::Real, Precision::F64) => "F64",
+        let dtype = match (buffer.dtype, plan.precision.is_double()) {
+            (DType::Real, false) => "F32",
+            (DType::Real, true) => "F64",
             (DType::Bf16, _) => "BF16",
             (DType::Int, _) => "I64",
             (DType::U8, _) => "U8",
@@ -216,9 +216,9 @@ pub fn write(session: &Session, step: u64, out: &mut dyn Write) -> io::Result<()
 pub(super) fn non_finite(session: &Session) -> Result<Option<String>, RuntimeError> {
     for buffer in kept(&session.plan) {
         let bytes = session.bytes(&buffer.name)?;
-        let is_finite = match (buffer.dtype, session.plan.precision) {
-            (DType::Real, Precision::F32) => bytes.as_chunks().0.iter().all(|it| f32::from_ne_bytes(*it).is_finite()),
-            (DType::Real, Precision::F64) => bytes.as_chunks().0.iter().all(|it| f64::from_ne_bytes(*it).is_finite()),
+        let is_finite = match (buffer.dtype, session.plan.precision.is_double()) {
+            (DType::Real, false) => bytes.as_chunks().0.iter().all(|it| f32::from_ne_bytes(*it).is_finite()),
+            (DType::Real, true) => bytes.as_chunks().0.iter().all(|it| f64::from_ne_bytes(*it).is_finite()),
             (DType::Bf16, _) => bytes.as_chunks().0.iter().all(|it| half::bf16::from_ne_bytes(*it).is_finite()),
             (DType::Int | DType::U8, _) => true,
         };

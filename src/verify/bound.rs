@@ -6,18 +6,33 @@
 use super::meaning::{execute, left_of, places};
 use crate::ir::{Binary, DType, ExprNode, Loss, Reduction, Unary, Window};
 use crate::kernel::{ConvKind, KernelSpec, MapInput, MapKernel, Store};
+use crate::plan::Precision;
 
 /// Roundings of a device.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Roundings {
+pub(super) struct Roundings {
     /// Half the distance of 1 to the next number: 2^-24 in f32.
-    pub unit: f64,
+    pub(super) unit: f64,
     /// The same of the factors of convolutions; 0 when they are not rounded.
-    pub conv: f64,
+    pub(super) conv: f64,
     /// The same of the factors of matrix products.
-    pub matmul: f64,
+    pub(super) matmul: f64,
     /// The smallest `1 - a^2` that the slope of `asin` sees.
-    pub slope_floor: f64,
+    pub(super) slope_floor: f64,
+}
+
+impl Roundings {
+    /// Of a plan's launches.
+    pub(super) fn of(precision: Precision) -> Self {
+        let half = |bits: i32| 2f64.powi(-bits);
+        let single = Self { unit: half(24), conv: 0.0, matmul: 0.0, slope_floor: 1e-6 };
+        match precision {
+            Precision::F32 => single,
+            Precision::Tf32 => Self { conv: half(11), matmul: half(11), ..single },
+            Precision::Bf16 => Self { conv: half(8), matmul: half(11), ..single },
+            Precision::F64 => Self { unit: half(53), slope_floor: 1e-12, ..single },
+        }
+    }
 }
 
 /// Numbers that a result should have, at the places that are compared.

@@ -45,8 +45,9 @@ fn share(error: f64, bound: f64) -> f64 {
 
 /// Runs every phase of a plan once and compares what each launch made of its operands with what the interpreter makes
 /// of them. The session's plan must keep all its buffers ([`Plan::spread`]) and have its data bound.
-pub fn kernels(session: &mut Session, roundings: &Roundings) -> Result<Vec<KernelCheck>, RuntimeError> {
+pub fn kernels(session: &mut Session) -> Result<Vec<KernelCheck>, RuntimeError> {
     let plan = session.plan.clone();
+    let roundings = Roundings::of(plan.precision);
     let mut checks = Vec::new();
     for (&phase, launches) in plan.phases.iter().map(|(phase, it)| (phase, &it.launches)) {
         let writes: BTreeSet<_> = launches.iter().flat_map(|it| &it.outputs).copied().collect();
@@ -65,7 +66,7 @@ pub fn kernels(session: &mut Session, roundings: &Roundings) -> Result<Vec<Kerne
             });
             let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
             let spec = &plan.kernels[launch.kernel];
-            let expected = expected(spec, &inputs, plan.seed, roundings);
+            let expected = expected(spec, &inputs, plan.seed, &roundings);
             let mut check = KernelCheck {
                 phase,
                 launch: number,

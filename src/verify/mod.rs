@@ -5,7 +5,6 @@ mod gradients;
 mod kernels;
 mod meaning;
 
-pub use bound::Roundings;
 pub use gradients::{GradientCheck, Gradients, gradients};
 pub use kernels::{KernelCheck, bind_noise, kernels};
 pub use meaning::execute;

@@ -220,6 +220,7 @@ fn kernels(plan: &Plan, isa: Isa) -> Result<Vec<Box<dyn Kernel>>, String> {
         let kernel = match plan.precision {
             Precision::F32 => load::<f32>(spec, isa),
             Precision::F64 => load::<f64>(spec, isa),
+            Precision::Tf32 | Precision::Bf16 => return Err("the precisions tf32 and bf16 need a GPU".to_owned()),
         };
         kernel.map_err(|cause| format!("kernel {at}: {cause}"))
     };

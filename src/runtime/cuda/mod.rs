@@ -17,7 +17,7 @@ pub use probe::{DeviceInfo, Driver, Probe, probe};
 use super::{Backend, Peaks, RuntimeError};
 use crate::ir::Phase;
 use crate::kernel::cuda::{Argument, Arithmetic, Options, generate};
-use crate::plan::{BufferId, BufferKind, Launch, Plan, Precision};
+use crate::plan::{BufferId, BufferKind, Launch, Plan};
 use cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
 use cudarc::driver::{
     CudaContext, CudaGraph, CudaSlice, CudaStream, DevicePtr, DriverError, LaunchConfig, PushKernelArg,
@@ -31,13 +31,11 @@ use std::sync::Arc;
 /// Shared memory that a kernel may use without being asked for.
 const PLAIN_SHARED: u32 = 48 * 1024;
 
-/// Which device, and how it multiplies.
+/// Which device.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CudaOptions {
     /// Number of the device.
     pub ordinal: usize,
-    /// How contractions multiply.
-    pub arithmetic: Arithmetic,
 }
 
 /// What the compiler made of a kernel, for `bench` and `doctor`.
@@ -75,7 +73,7 @@ impl CudaBackend {
             cause,
             remedy: remedy.to_owned(),
         };
-        if plan.precision == Precision::F64 {
+        if plan.precision.is_double() {
             return Err(unavailable(
                 "it computes in single precision".into(),
                 "use `--device cpu` for `--precision f64`",
@@ -85,7 +83,7 @@ impl CudaBackend {
         let compiler = Compiler::new().map_err(|it| unavailable(it.cause, &it.remedy))?;
 
         let generation =
-            Options { arithmetic: options.arithmetic, processors: device.processors, ..Options::default() };
+            Options { arithmetic: plan.precision.arithmetic(), processors: device.processors, ..Options::default() };
         let layout_of = |sources: &mut dyn Iterator<Item = usize>| {
             Layout::new(&plan, sources.max().unwrap_or(0)).map_err(|cause| RuntimeError::Plan { cause })
         };
@@ -264,7 +262,7 @@ impl Backend for CudaBackend {
     }
 
     fn peaks(&self) -> Option<Peaks> {
-        timing::peaks(&self.device, self.options.arithmetic)
+        timing::peaks(&self.device, self.plan.precision.arithmetic())
     }
 
     fn wait(&self) -> Result<(), RuntimeError> {
@@ -273,7 +271,7 @@ impl Backend for CudaBackend {
 
     fn describe(&self) -> String {
         let (major, minor) = self.device.capability;
-        let arithmetic = match self.options.arithmetic {
+        let arithmetic = match self.plan.precision.arithmetic() {
             Arithmetic::F32 => "fp32",
             Arithmetic::Tf32 => "tf32",
             Arithmetic::Bf16 => "bf16",
