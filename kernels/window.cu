@@ -7,6 +7,8 @@
 constexpr int KIND = 2;
 constexpr int IMAGES = 128, INPUT_H = 32, INPUT_W = 32, OUTPUT_H = 16, OUTPUT_W = 16, CHANNELS = 128;
 constexpr int KERNEL_H = 2, KERNEL_W = 2, STRIDE_H = 2, STRIDE_W = 2, BEFORE_H = 0, BEFORE_W = 0;
+using operand = float;  // in memory: what is read
+using stored = float;   // and what is written
 #define SPHC_GENERATED
 #include "device.cu"
 #endif
@@ -36,7 +38,7 @@ template <class Visit> __device__ __forceinline__ void each_window(int y, int x,
 }
 
 // Where window (oy, ox) has its first maximum, as y * INPUT_W + x.
-__device__ __forceinline__ int first_maximum(const float* x, int n, int oy, int ox, int c) {
+__device__ __forceinline__ int first_maximum(const operand* x, int n, int oy, int ox, int c) {
     int best = -1;
     float largest = 0.0f;
     each_position(oy, ox, [&](int py, int px) {
@@ -47,7 +49,7 @@ __device__ __forceinline__ int first_maximum(const float* x, int n, int oy, int 
 }
 
 // `first` is x, or for KIND 1 dy; `second` is dy for KIND 3, else unused.
-__device__ __forceinline__ void windows(const float* first, const float* second, float* result) {
+__device__ __forceinline__ void windows(const operand* first, const operand* second, stored* result) {
     constexpr bool FORWARD = KIND == 0 || KIND == 2;
     constexpr int HEIGHT = FORWARD ? OUTPUT_H : INPUT_H, WIDTH = FORWARD ? OUTPUT_W : INPUT_W;
     const int i = blockIdx.x * WINDOW_THREADS + threadIdx.x;
@@ -55,20 +57,20 @@ __device__ __forceinline__ void windows(const float* first, const float* second,
     const int c = i % CHANNELS, x = i / CHANNELS % WIDTH, y = i / CHANNELS / WIDTH % HEIGHT, n = i / CHANNELS / WIDTH / HEIGHT;
     float value = 0.0f;
     if constexpr (KIND == 0) {
-        each_position(y, x, [&](int py, int px) { value += first[input_at(n, py, px, c)]; });
+        each_position(y, x, [&](int py, int px) { value += (float)first[input_at(n, py, px, c)]; });
     } else if constexpr (KIND == 1) {
-        each_window(y, x, [&](int oy, int ox) { value += first[output_at(n, oy, ox, c)]; });
+        each_window(y, x, [&](int oy, int ox) { value += (float)first[output_at(n, oy, ox, c)]; });
     } else if constexpr (KIND == 2) {
         const int best = first_maximum(first, n, y, x, c);
-        value = best < 0 ? bits_as_float(0xff800000u) : first[input_at(n, best / INPUT_W, best % INPUT_W, c)];
+        value = best < 0 ? bits_as_float(0xff800000u) : (float)first[input_at(n, best / INPUT_W, best % INPUT_W, c)];
     } else {
         each_window(y, x, [&](int oy, int ox) {
-            if (first_maximum(first, n, oy, ox, c) == y * INPUT_W + x) value += second[output_at(n, oy, ox, c)];
+            if (first_maximum(first, n, oy, ox, c) == y * INPUT_W + x) value += (float)second[output_at(n, oy, ox, c)];
         });
     }
-    result[i] = value;
+    result[i] = (stored)value;
 }
 
-extern "C" __global__ void __launch_bounds__(WINDOW_THREADS) window(const float* first, const float* second, float* result) {
+extern "C" __global__ void __launch_bounds__(WINDOW_THREADS) window(const operand* first, const operand* second, stored* result) {
     windows(first, second, result);
 }

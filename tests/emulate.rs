@@ -285,7 +285,11 @@ fn maps_with_every_kind_of_reduction_give_the_interpreters_numbers() {
             make.reals([rows, 1], 0.5, 2.0),
             make.reals([], -0.1, 0.1),
         ];
-        check(&map(&format!("[{rows},{columns}]"), inputs, &several(), &results), &Options::default());
+        let case = map(&format!("[{rows},{columns}]"), inputs, &several(), &results);
+        check(&case, &Options::default());
+        if [37, 70, 40].contains(&rows) {
+            check(&case.moved_to_bf16(), &Options::default());
+        }
     }
 }
 
@@ -386,7 +390,9 @@ fn windows_and_their_adjoints_give_the_interpreters_numbers() {
     for geometry in geometries {
         for kind in [Window::Sum, Window::SumGrad { size: [7, 5] }, Window::Max, Window::MaxGrad] {
             for c in [1, 6] {
-                check(&case::window(kind, 2, [7, 5, c], geometry), &Options::default());
+                let case = case::window(kind, 2, [7, 5, c], geometry);
+                check(&case, &Options::default());
+                check(&case.moved_to_bf16(), &Options::default());
             }
         }
     }
@@ -400,7 +406,8 @@ fn data_movement_is_exact() {
     check(&case::transpose(&[7, 5], &[1, 0]), &Options::default());
     check(&case::transpose(&[3, 4, 2, 5], &[2, 0, 3, 1]), &Options::default());
     check(&case::transpose(&[6], &[0]), &Options::default());
-    for dtype in [DType::U8, DType::Int, DType::Real] {
+    check(&case::transpose(&[7, 5], &[1, 0]).moved_to_bf16(), &Options::default());
+    for dtype in [DType::U8, DType::Int, DType::Real, DType::Bf16] {
         check(&case::copy(300, dtype), &Options::default());
     }
     check(&case::gather(DType::Real, 9, &[10], false, 0), &Options::default());

@@ -248,6 +248,26 @@ fn a_layer_of_any_operator_moves_twelve_activations_a_step() {
     assert!(count(5) - count(4) <= 12);
 }
 
+/// In bf16 all twelve are of two bytes an element.
+#[test]
+fn a_layer_in_bf16_moves_twelve_activations_of_two_bytes() {
+    let elements = 4 * 32 * 32 * 16;
+    let bytes = |layers: usize, precision: Precision| -> usize {
+        let typed = crate::engines::typed("tower.sph", &equal_layers(layers, "cosine"), &crate::lower::settings(&[]));
+        let config = Config { precision, hash: String::new(), line: &|_| String::new() };
+        let plan = plan(&fuse(sphc::autodiff::training(typed)), &config);
+        let of = |launch: &sphc::plan::Launch| {
+            let reads: std::collections::BTreeSet<_> = launch.inputs.iter().collect();
+            let buffers = reads.into_iter().chain(&launch.outputs).map(|it| &plan.buffers[it.0 as usize]);
+            let large = buffers.filter(|it| elements <= it.shape.len());
+            large.map(|it| it.shape.len() * plan.precision.bytes(it.dtype)).sum::<usize>()
+        };
+        plan.phases[&Phase::Step].launches.iter().map(of).sum()
+    };
+    assert_eq!(bytes(5, Precision::F32) - bytes(4, Precision::F32), 12 * elements * 4);
+    assert_eq!(bytes(5, Precision::Bf16) - bytes(4, Precision::Bf16), 12 * elements * 2);
+}
+
 #[test]
 fn updates_happen_in_place() {
     let fused = fuse(tower(3, [2, 4, 4, 8], None));

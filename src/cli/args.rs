@@ -134,7 +134,7 @@ pub(super) enum PrecisionArg {
     F32,
     /// 32-bit floats, products in TensorFloat-32 (GPU)
     Tf32,
-    /// 32-bit floats, products in bfloat16 (GPU)
+    /// Activations, their gradients and filters in bfloat16, all else in 32-bit floats (GPU)
     Bf16,
     /// 64-bit floats (CPU)
     F64,

@@ -115,6 +115,18 @@ impl MapKernel {
         (0..self.outputs.len()).find(same)
     }
 
+    /// By node: whether it is stored in 16 bits, and so rounded where it is evaluated. All that is made of it is made of
+    /// the number as it is stored.
+    pub fn rounded(&self) -> Vec<bool> {
+        let mut rounded = vec![false; self.body.nodes.len()];
+        for (output, root) in self.outputs.iter().zip(&self.body.roots) {
+            if output.store == Store::Full && output.dtype == DType::Bf16 {
+                rounded[root.0 as usize] = true;
+            }
+        }
+        rounded
+    }
+
     /// The same without one result.
     pub fn without(mut self, output: usize) -> Self {
         self.outputs.remove(output);
@@ -165,6 +177,12 @@ pub enum KernelSpec {
         input: [usize; 3],
         /// Height and width of the forward output.
         output: [usize; 2],
+        /// Element type of the operands in memory: `Real` or `Bf16`.
+        #[serde(default = "real", skip_serializing_if = "is_real")]
+        reads: DType,
+        /// Element type of the result, likewise.
+        #[serde(default = "real", skip_serializing_if = "is_real")]
+        writes: DType,
     },
     /// Axes permuted.
     Transpose {
@@ -172,6 +190,9 @@ pub enum KernelSpec {
         shape: Shape,
         /// Output axis `i` is input axis `perm[i]`.
         perm: Vec<usize>,
+        /// Element type in memory: `Real` or `Bf16`.
+        #[serde(default = "real", skip_serializing_if = "is_real")]
+        dtype: DType,
     },
     /// Picks examples (see `ir::Op::Gather`).
     Gather {

@@ -41,10 +41,10 @@ impl Display for KernelSpec {
                 let mark = |it: &bool| if *it { "^T" } else { "" };
                 write!(f, "matmul a{} b{}, {m} x {n} x {k}", mark(transpose_a), mark(transpose_b))
             }
-            KernelSpec::Window { kind, geometry, n, input, output } => {
+            KernelSpec::Window { kind, geometry, n, input, output, .. } => {
                 write!(f, "window {kind:?}{geometry} {n} x {input:?} -> {output:?}")
             }
-            KernelSpec::Transpose { shape, perm } => write!(f, "transpose {shape} {perm:?}"),
+            KernelSpec::Transpose { shape, perm, .. } => write!(f, "transpose {shape} {perm:?}"),
             KernelSpec::Gather { dtype, n, item, flip, crop } => {
                 write!(f, "gather {n} x {dtype:?}{item} flip={flip} crop={crop}")
             }

@@ -63,7 +63,9 @@ pub fn bind(fused: &Fused, group: &Group) -> Bound {
             KernelSpec::MatMul { m: out[0], n: out[1], k, transpose_a: *transpose_a, transpose_b: *transpose_b }
         }
         Op::Window { kind, geometry } => window(graph, id, &of, *kind, *geometry),
-        Op::Transpose(perm) => KernelSpec::Transpose { shape: graph.shape(of[0]).clone(), perm: perm.clone() },
+        Op::Transpose(perm) => {
+            KernelSpec::Transpose { shape: graph.shape(of[0]).clone(), perm: perm.clone(), dtype: dtype(graph, id) }
+        }
         Op::Gather { flip, crop } => {
             let source = graph.shape(of[0]);
             KernelSpec::Gather {
@@ -122,5 +124,13 @@ fn window(graph: &Graph, id: NodeId, of: &[NodeId], kind: Window, geometry: crat
     };
     let output = image(graph, output);
     let n = graph.shape(input).0[0];
-    KernelSpec::Window { kind, geometry, n, input: image(graph, input), output: [output[0], output[1]] }
+    KernelSpec::Window {
+        kind,
+        geometry,
+        n,
+        input: image(graph, input),
+        output: [output[0], output[1]],
+        reads: DType::Real,
+        writes: DType::Real,
+    }
 }

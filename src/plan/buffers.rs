@@ -3,12 +3,12 @@
 
 use super::arena::{self, Slot};
 use super::schedule::{self, Place, Schedule, Step};
-use super::{Buffer, BufferId, BufferKind, Config, Launch, PhasePlan};
+use super::{Buffer, BufferId, BufferKind, Config, Launch, PhasePlan, Precision, storage};
 use crate::fuse::Fused;
 use crate::ir::op::Scalar64;
 use crate::ir::{DType, Fill, NodeId, Op, ParamId, Shape, StateId, Target};
 use crate::kernel::{KernelSpec, Store};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Buffers and kernels of a plan under construction.
 pub(super) struct Table<'a> {
@@ -17,6 +17,8 @@ pub(super) struct Table<'a> {
     pub(super) buffers: Vec<Buffer>,
     pub(super) kernels: Vec<KernelSpec>,
     pub(super) arena_bytes: usize,
+    /// What lies in the arena in 16 bits, in the phase at hand.
+    short: BTreeSet<Place>,
     known_kernels: HashMap<KernelSpec, usize>,
     leaves: HashMap<NodeId, BufferId>,
     consts: HashMap<(Fill, Shape), BufferId>,
@@ -46,6 +48,7 @@ impl<'a> Table<'a> {
             buffers: params.chain(states).collect(),
             kernels: Vec::new(),
             arena_bytes: 0,
+            short: BTreeSet::new(),
             known_kernels: HashMap::new(),
             leaves: HashMap::new(),
             consts: HashMap::new(),
@@ -115,7 +118,10 @@ impl<'a> Table<'a> {
     }
 
     /// Lays one phase out.
-    pub(super) fn phase(&mut self, schedule: Schedule) -> PhasePlan {
+    pub(super) fn phase(&mut self, mut schedule: Schedule) -> PhasePlan {
+        if self.config.precision == Precision::Bf16 {
+            self.short = storage::narrow(&mut schedule, self.fused.typed.graph());
+        }
         let lives = Lives::of(&schedule);
         let shared = self.shared_slots(&schedule, &lives);
         let mut slots: Vec<Slot> = Vec::new();
@@ -143,7 +149,7 @@ impl<'a> Table<'a> {
         let number = |table: &mut Self, place: Place| match place {
             Place::Leaf(id) => table.leaf(id),
             Place::Target(target) => table.target(target),
-            Place::Value(_) | Place::Old(_) => numbers[&place],
+            Place::Value(_) | Place::Old(_) | Place::Narrow(_) => numbers[&place],
         };
         let mut launches = Vec::with_capacity(schedule.steps.len());
         for Step { spec, inputs, outputs, node } in schedule.steps {
@@ -161,7 +167,7 @@ impl<'a> Table<'a> {
 
     fn node(place: Place) -> NodeId {
         match place {
-            Place::Leaf(id) | Place::Value(id) | Place::Old(id) => id,
+            Place::Leaf(id) | Place::Value(id) | Place::Old(id) | Place::Narrow(id) => id,
             Place::Target(_) => unreachable!("targets lie outside the arena"),
         }
     }
@@ -169,7 +175,14 @@ impl<'a> Table<'a> {
     fn bytes(&self, place: Place) -> usize {
         let graph = self.fused.typed.graph();
         let id = Self::node(place);
-        graph.shape(id).len() * self.config.precision.bytes(crate::kernel::dtype(graph, id))
+        graph.shape(id).len() * self.config.precision.bytes(self.dtype(place))
+    }
+
+    fn dtype(&self, place: Place) -> DType {
+        if self.short.contains(&place) {
+            return DType::Bf16;
+        }
+        crate::kernel::dtype(self.fused.typed.graph(), Self::node(place))
     }
 
     fn arena_buffer(&self, place: Place, offset: usize) -> Buffer {
@@ -177,6 +190,7 @@ impl<'a> Table<'a> {
         let id = Self::node(place);
         let what = match place {
             Place::Old(_) => "old value",
+            Place::Narrow(_) => "short copy",
             _ => crate::fuse::name(graph.op(id)),
         };
         let origin = graph.origin_id(id);
@@ -186,7 +200,7 @@ impl<'a> Table<'a> {
             name,
             kind: BufferKind::Arena { offset },
             shape: graph.shape(id).clone(),
-            dtype: crate::kernel::dtype(graph, id),
+            dtype: self.dtype(place),
             line: (self.config.line)(origin),
         }
     }
@@ -231,7 +245,7 @@ struct Lives {
 impl Lives {
     fn of(schedule: &Schedule) -> Lives {
         let mut span: BTreeMap<Place, (usize, usize)> = BTreeMap::new();
-        let in_arena = |it: &&Place| matches!(it, Place::Value(_) | Place::Old(_));
+        let in_arena = |it: &&Place| matches!(it, Place::Value(_) | Place::Old(_) | Place::Narrow(_));
         for (at, step) in schedule.steps.iter().enumerate() {
             for &place in step.inputs.iter().chain(&step.outputs).filter(in_arena) {
                 span.entry(place).or_insert((at, at)).1 = at;

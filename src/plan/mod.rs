@@ -6,6 +6,7 @@ mod arena;
 mod buffers;
 mod memory;
 mod schedule;
+mod storage;
 mod yaml;
 
 pub use memory::Memory;
@@ -33,7 +34,7 @@ pub enum Precision {
     F32,
     /// 32-bit floats; products of contractions in TensorFloat-32 (GPU).
     Tf32,
-    /// 32-bit floats; products of convolutions in bfloat16 (GPU).
+    /// Activations, their gradients and filters in bfloat16, sums and all that is kept in 32-bit floats (GPU).
     Bf16,
     /// 64-bit floats (CPU).
     F64,
@@ -56,7 +57,7 @@ impl Precision {
         self == Precision::F64
     }
 
-    /// How contractions multiply on a GPU.
+    /// How contractions of operands in 32 bits multiply on a GPU.
     pub fn arithmetic(self) -> Arithmetic {
         match self {
             Precision::F32 | Precision::F64 => Arithmetic::F32,
@@ -180,16 +181,6 @@ pub struct Plan {
 
 /// Version of the plan's format.
 pub const FORMAT: u32 = 1;
-
-impl Plan {
-    /// The plan in the arithmetic that a CPU has, where its own is a GPU's.
-    pub fn for_cpu(mut self) -> Plan {
-        if matches!(self.precision, Precision::Tf32 | Precision::Bf16) {
-            self.precision = Precision::F32;
-        }
-        self
-    }
-}
 
 /// What a plan depends on besides the graph.
 pub struct Config<'a> {

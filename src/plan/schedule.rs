@@ -21,6 +21,8 @@ pub(super) enum Place {
     Value(NodeId),
     /// A copy of what a parameter or state held before the phase.
     Old(NodeId),
+    /// A copy of a filter in 16 bits.
+    Narrow(NodeId),
 }
 
 /// One launch.

@@ -63,7 +63,7 @@ impl fmt::Display for Blame {
 /// is. `None` when every number is finite.
 pub fn blame(session: &Session) -> Result<Option<Blame>, RuntimeError> {
     let before = &session.plan;
-    let plan = Arc::new(Plan::clone(before).for_cpu().spread());
+    let plan = Arc::new(Plan::clone(before).widened().spread());
     let mut again = Session::new(plan.clone(), Box::new(CpuBackend::new(plan.clone(), None)?))?;
     let Some(phase) = plan.phases.get(&Phase::Step) else { return Ok(None) };
     let touched: BTreeSet<_> = phase.launches.iter().flat_map(|it| it.inputs.iter().chain(&it.outputs)).collect();

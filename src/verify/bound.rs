@@ -3,7 +3,7 @@
 //! Nothing here is a tolerance that was tried out. A contraction's bound comes from the size of its
 //! products, a scalar expression's from letting every number in it move as far as roundings move it.
 
-use super::meaning::{execute, left_of, places};
+use super::meaning::{execute, left_of, places, short, written};
 use crate::ir::{Binary, DType, ExprNode, Loss, Reduction, Unary, Window};
 use crate::kernel::{ConvKind, KernelSpec, MapInput, MapKernel, Store};
 use crate::plan::Precision;
@@ -48,6 +48,14 @@ impl Expected {
         Self { places: None, values, bounds }
     }
 
+    /// The numbers as 16 bits hold them.
+    fn shorten(&mut self) {
+        for (value, bound) in self.values.iter_mut().zip(&mut self.bounds) {
+            let Near { value: stored, off } = Near { value: *value, off: *bound }.shortened();
+            (*value, *bound) = (stored, off);
+        }
+    }
+
     fn exact(values: Vec<f64>) -> Self {
         Self { bounds: vec![0.0; values.len()], places: None, values }
     }
@@ -58,6 +66,15 @@ const LIBRARY: f64 = 8.0;
 
 /// The results of a kernel, with bounds.
 pub(super) fn expected(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64, roundings: &Roundings) -> Vec<Expected> {
+    let mut all = in_full(spec, inputs, seed, roundings);
+    if written(spec) == DType::Bf16 {
+        all.iter_mut().for_each(Expected::shorten);
+    }
+    all
+}
+
+/// The same before results are stored, but for those of maps.
+fn in_full(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64, roundings: &Roundings) -> Vec<Expected> {
     match spec {
         KernelSpec::Conv(_) | KernelSpec::MatMul { .. } => vec![contraction(spec, inputs, seed, roundings)],
         KernelSpec::Map(kernel) => map(kernel, inputs, None, roundings),
@@ -163,7 +180,12 @@ fn narrow(spec: &KernelSpec, inputs: &[Vec<f64>]) -> Narrow {
 /// squares covers them, and twice the result those of factors that are all alike. Adding up is off by the root of the
 /// number of terms, times four, of the sum of sizes.
 fn contraction(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64, roundings: &Roundings) -> Expected {
-    let factor = if matches!(spec, KernelSpec::Conv(_)) { roundings.conv } else { roundings.matmul };
+    let factor = match spec {
+        // What lies in memory in 16 bits is multiplied as it is.
+        KernelSpec::Conv(conv) if conv.reads == DType::Bf16 => 0.0,
+        KernelSpec::Conv(_) => roundings.conv,
+        _ => roundings.matmul,
+    };
     let Narrow { spec, inputs, places, terms } = narrow(spec, inputs);
     let values = execute(&spec, &inputs, seed).remove(0);
     let squares: Vec<Vec<f64>> = inputs.iter().map(|it| it.iter().map(|it| it * it).collect()).collect();
@@ -218,13 +240,13 @@ fn map(kernel: &MapKernel, inputs: &[Vec<f64>], first: Option<&[f64]>, roundings
     let all: Vec<Vec<usize>> = kernel.inputs.iter().map(|it| places(&kernel.dims, &it.strides)).collect();
     let len: usize = kernel.dims.iter().product();
     let mut near: Vec<Vec<Near>> = vec![Vec::with_capacity(len); kernel.outputs.len()];
-    let mut nodes = Vec::new();
+    let (rounded, mut nodes) = (kernel.rounded(), Vec::new());
     for at in 0..len {
         let input = |input: usize| {
             let off = if input == 0 { first.map_or(0.0, |it| it[at]) } else { 0.0 };
             Near { value: inputs[input][all[input][at]], off }
         };
-        follow(&kernel.body.nodes, input, roundings, &mut nodes);
+        follow(&kernel.body.nodes, &rounded, input, roundings, &mut nodes);
         for (to, root) in near.iter_mut().zip(&kernel.body.roots) {
             to.push(nodes[root.0 as usize]);
         }
@@ -233,7 +255,7 @@ fn map(kernel: &MapKernel, inputs: &[Vec<f64>], first: Option<&[f64]>, roundings
     let results = values.into_iter().zip(near).zip(&kernel.outputs);
     results
         .map(|((values, near), output)| {
-            if output.dtype != DType::Real {
+            if !matches!(output.dtype, DType::Real | DType::Bf16) {
                 return Expected::exact(values);
             }
             let bounds = match &output.store {
@@ -268,12 +290,24 @@ impl Near {
     fn ends(self) -> [f64; 2] {
         [self.value - self.off, self.value + self.off]
     }
+
+    /// As 16 bits hold it. Rounding never turns two numbers around, so the ends bound what becomes of the rest.
+    fn shortened(self) -> Near {
+        let value = short(self.value);
+        Near { value, off: self.ends().iter().fold(0.0, |off: f64, it| off.max((short(*it) - value).abs())) }
+    }
 }
 
 /// Evaluates all nodes, and lets their operands move as far as they may.
-fn follow(nodes: &[ExprNode], input: impl Fn(usize) -> Near, roundings: &Roundings, near: &mut Vec<Near>) {
+fn follow(
+    nodes: &[ExprNode],
+    rounded: &[bool],
+    input: impl Fn(usize) -> Near,
+    roundings: &Roundings,
+    near: &mut Vec<Near>,
+) {
     near.clear();
-    for node in nodes {
+    for (node, rounded) in nodes.iter().zip(rounded) {
         let at = |it: crate::ir::Scalar| near[it.0 as usize];
         let next = match *node {
             // Constants of a device have its precision.
@@ -289,7 +323,7 @@ fn follow(nodes: &[ExprNode], input: impl Fn(usize) -> Near, roundings: &Roundin
                 Near { value: taken.value, off }
             }
         };
-        near.push(next);
+        near.push(if *rounded { next.shortened() } else { next });
     }
 }
 
@@ -347,7 +381,7 @@ mod tests {
 
     fn off(f: &ScalarFn, args: &[f64]) -> f64 {
         let mut near = Vec::new();
-        follow(&f.nodes, |it| Near { value: args[it], off: 0.0 }, &F32, &mut near);
+        follow(&f.nodes, &vec![false; f.nodes.len()], |it| Near { value: args[it], off: 0.0 }, &F32, &mut near);
         near[f.root().0 as usize].off
     }
 

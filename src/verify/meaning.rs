@@ -1,7 +1,7 @@
 //! What a kernel means: its op, evaluated by the interpreter. Shares nothing with any backend.
 
 use crate::interp::{Env, Tensor, evaluate};
-use crate::ir::{DType, NodeId, Op, Reduction, ScalarFn, Shape, Window};
+use crate::ir::{DType, ExprNode, NodeId, Op, Reduction, Scalar, ScalarFn, Shape, Window};
 use crate::kernel::{ConvKernel, ConvKind, KernelSpec, MapKernel, Store};
 use crate::shape::Builder;
 
@@ -35,7 +35,7 @@ pub fn execute(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64) -> Vec<Vec<f64
             let op = Op::MatMul { transpose_a: *transpose_a, transpose_b: *transpose_b };
             one(op, vec![real(a), real(b)])
         }
-        KernelSpec::Window { kind, geometry, n, input, output } => {
+        KernelSpec::Window { kind, geometry, n, input, output, .. } => {
             let x = real([&[*n], &input[..]].concat());
             let y = real(vec![*n, output[0], output[1], input[2]]);
             let op = Op::Window { kind: *kind, geometry: *geometry };
@@ -45,7 +45,9 @@ pub fn execute(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64) -> Vec<Vec<f64
                 Window::MaxGrad => one(op, vec![x, y]),
             }
         }
-        KernelSpec::Transpose { shape, perm } => one(Op::Transpose(perm.clone()), vec![(shape.clone(), DType::Real)]),
+        KernelSpec::Transpose { shape, perm, .. } => {
+            one(Op::Transpose(perm.clone()), vec![(shape.clone(), DType::Real)])
+        }
         KernelSpec::Gather { dtype, n, item, flip, crop } => {
             let examples = inputs[0].len() / item.len();
             let source = Shape([&[examples], &item.0[..]].concat());
@@ -79,6 +81,19 @@ fn single(op: Op, shapes: &[(Shape, DType)], inputs: &[Vec<f64>], seed: u64) -> 
     evaluate(b.graph(), &env, &[root]).remove(0).data
 }
 
+/// The number that 16 bits hold for this one.
+pub(super) fn short(value: f64) -> f64 {
+    half::bf16::from_f64(value).to_f64()
+}
+
+/// The element type in which a kernel writes its first result; of maps, each result has its own.
+pub(super) fn written(spec: &KernelSpec) -> DType {
+    match spec {
+        KernelSpec::Conv(ConvKernel { writes, .. }) | KernelSpec::Window { writes, .. } => *writes,
+        _ => DType::Real,
+    }
+}
+
 /// For every element of a space, in row-major order, where an operand of these strides has its number.
 pub(super) fn places(dims: &[usize], strides: &[usize]) -> Vec<usize> {
     (0..dims.iter().product())
@@ -106,21 +121,31 @@ pub(super) fn left_of(dims: &[usize], over: &[bool]) -> (Vec<usize>, usize) {
 
 fn map(kernel: &MapKernel, inputs: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let space = Shape(kernel.dims.clone());
+    let mut body = kernel.body.clone();
     assert!(!kernel.dims.is_empty() && kernel.inputs.iter().all(|it| it.strides.last().is_some_and(|it| *it <= 1)));
-    let spread: Vec<Vec<f64>> = kernel
+    let mut spread: Vec<Vec<f64>> = kernel
         .inputs
         .iter()
         .zip(inputs)
         .map(|(input, values)| places(&kernel.dims, &input.strides).into_iter().map(|it| values[it]).collect())
         .collect();
-    let shapes: Vec<(Shape, DType)> = kernel.inputs.iter().map(|_| (space.clone(), DType::Real)).collect();
-    let evaluated = kernel.body.roots.iter().zip(&kernel.outputs).map(|(&root, output)| {
-        let body = ScalarFn { roots: vec![root], ..kernel.body.clone() };
-        let mut full = single(Op::Map { body, int: output.dtype == DType::Int }, &shapes, &spread, 0);
+    let evaluate = |body: &ScalarFn, root: Scalar, int: bool, spread: &[Vec<f64>]| {
+        let body = ScalarFn { roots: vec![root], ..body.clone() };
+        let shapes = vec![(space.clone(), DType::Real); spread.len()];
+        let full = single(Op::Map { body, int }, &shapes, spread, 0);
         // Without operands a Map is one number.
-        if shapes.is_empty() {
-            full = vec![full[0]; space.len()];
-        }
+        if spread.is_empty() { vec![full[0]; space.len()] } else { full }
+    };
+    // What is stored in 16 bits is an operand of all that is made of it.
+    for at in (0..body.nodes.len()).filter(|it| kernel.rounded()[*it]) {
+        let mut values = evaluate(&body, Scalar(at as u32), false, &spread);
+        values.iter_mut().for_each(|it| *it = short(*it));
+        body.nodes[at] = ExprNode::Input(spread.len() as u32);
+        body.arity += 1;
+        spread.push(values);
+    }
+    let evaluated = body.roots.iter().zip(&kernel.outputs).map(|(&root, output)| {
+        let full = evaluate(&body, root, output.dtype == DType::Int, &spread);
         match &output.store {
             Store::Full => full,
             Store::Reduce { kind, over } => {

@@ -3,9 +3,7 @@
 
 use crate::emulate::module::build;
 use cudarc::nvrtc::result;
-use sphc::ir::DType;
-use sphc::kernel::cuda::{Arithmetic, CudaSource, Options, generate};
-use sphc::kernel::{ConvKernel, ConvKind, KernelSpec, Store};
+use sphc::kernel::cuda::{CudaSource, Options, generate};
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
@@ -29,40 +27,19 @@ fn assembler() -> Option<PathBuf> {
     found
 }
 
-/// A convolution with its images in bf16, where its channels allow that.
-fn in_bf16(spec: &KernelSpec) -> Option<KernelSpec> {
-    let convert = |conv: &ConvKernel| {
-        let eights = conv.input[2].is_multiple_of(8) && conv.output[2].is_multiple_of(8);
-        let writes = if conv.kind == ConvKind::FilterGrad { DType::Real } else { DType::Bf16 };
-        eights.then_some(ConvKernel { reads: DType::Bf16, writes, ..*conv })
-    };
-    match spec {
-        KernelSpec::Conv(conv) => convert(conv).map(KernelSpec::Conv),
-        KernelSpec::ConvMap { conv, map } => {
-            let mut map = map.clone();
-            map.outputs.iter_mut().filter(|it| it.store == Store::Full).for_each(|it| it.dtype = DType::Bf16);
-            let images = map.inputs.iter_mut().filter(|it| it.strides.iter().all(|&step| 0 < step));
-            images.filter(|it| it.dtype == DType::Real).for_each(|it| it.dtype = DType::Bf16);
-            convert(conv).map(|conv| KernelSpec::ConvMap { conv, map })
-        }
-        _ => None,
-    }
-}
-
-/// The kernels of a model in one arithmetic; in bf16 those with images in bf16, too.
-fn kernels(model: &str, arithmetic: Arithmetic) -> Vec<CudaSource> {
+/// The kernels of a model in one precision.
+fn kernels(model: &str, precision: &str) -> Vec<CudaSource> {
     let folder = tempfile::tempdir().unwrap();
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_sphc")).args(["compile", model, "-o"]).arg(folder.path()).output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_sphc"))
+        .args(["compile", model, "--precision", precision, "-o"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{model}\n{}", String::from_utf8_lossy(&output.stderr));
     let text = std::fs::read_to_string(folder.path().join("plan.yaml")).unwrap();
     let plan = sphc::plan::from_yaml("plan.yaml", &text).unwrap();
-    let options = Options { arithmetic, ..Options::default() };
-    let mut specs = plan.kernels.clone();
-    if arithmetic == Arithmetic::Bf16 {
-        specs.extend(plan.kernels.iter().filter_map(in_bf16));
-    }
-    specs.iter().map(|it| generate(it, &options)).collect()
+    let options = Options { arithmetic: plan.precision.arithmetic(), ..Options::default() };
+    plan.kernels.iter().map(|it| generate(it, &options)).collect()
 }
 
 fn ptx(text: &str) -> Result<Vec<u8>, String> {
@@ -147,8 +124,8 @@ fn every_kernel_of_every_model_compiles_and_nothing_spills() {
     models.sort();
     let mut sources = BTreeMap::new();
     for model in &models {
-        for arithmetic in [Arithmetic::F32, Arithmetic::Tf32, Arithmetic::Bf16] {
-            for source in kernels(model.to_str().unwrap(), arithmetic) {
+        for precision in ["f32", "tf32", "bf16"] {
+            for source in kernels(model.to_str().unwrap(), precision) {
                 sources.insert(source.text.clone(), source);
             }
         }

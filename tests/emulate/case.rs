@@ -51,13 +51,11 @@ impl Case {
     pub(crate) fn in_bf16(mut self, writes: bool) -> Self {
         let kept = if writes { DType::Bf16 } else { DType::Real };
         let reads = |conv: &mut ConvKernel| (conv.reads, conv.writes) = (DType::Bf16, kept);
-        let mut whole = vec![true];
         match &mut self.spec {
             KernelSpec::Conv(conv) => reads(conv),
             KernelSpec::ConvMap { conv, map } => {
                 reads(conv);
-                whole = map.outputs.iter().map(|it| it.store == Store::Full).collect();
-                map.outputs.iter_mut().zip(&whole).filter(|it| *it.1).for_each(|it| it.0.dtype = kept);
+                map.outputs.iter_mut().filter(|it| it.store == Store::Full).for_each(|it| it.dtype = kept);
                 // The last operand is as large as the result.
                 map.inputs.last_mut().expect("there are operands").dtype = kept;
                 self.inputs.last_mut().expect("there are operands").dtype = kept;
@@ -66,10 +64,56 @@ impl Case {
         }
         self.inputs[..2].iter_mut().for_each(|it| it.dtype = DType::Bf16);
         if writes {
-            let outputs = self.outputs.into_iter().zip(whole);
-            self.outputs = outputs.map(|(it, whole)| if whole { rounded(it) } else { it }).collect();
+            self.store_in_bf16();
         }
         self.name += if writes { ", bf16 to bf16" } else { ", bf16 to fp32" };
+        self
+    }
+
+    /// What is expected of whole results that are stored in bf16, and of what is made of them as they are stored.
+    fn store_in_bf16(&mut self) {
+        let (spec, inputs) = (self.spec.clone(), self.inputs.iter().map(|it| it.data.clone()).collect::<Vec<_>>());
+        let (KernelSpec::Map(map) | KernelSpec::ConvMap { map, .. }) = &spec else {
+            self.outputs = self.outputs.drain(..).map(rounded).collect();
+            return;
+        };
+        let whole: Vec<bool> = map.outputs.iter().map(|it| it.store == Store::Full).collect();
+        let results = sphc::verify::execute(&spec, &inputs, SEED);
+        // How much sums may be off where a number lies about halfway between two.
+        let mut open = 0.0;
+        for at in (0..whole.len()).filter(|it| whole[*it]) {
+            let mut own = spec.clone();
+            if let KernelSpec::Map(map) | KernelSpec::ConvMap { map, .. } = &mut own {
+                map.outputs[at].dtype = DType::Real;
+            }
+            self.outputs[at].data = sphc::verify::execute(&own, &inputs, SEED).swap_remove(at);
+            self.outputs[at] = rounded(self.outputs[at].clone());
+            let each = self.outputs[at].data.iter().zip(&self.outputs[at].bound);
+            open += each.map(|(value, bound)| bound * (1.0 + 2.0 * value.abs())).sum::<f64>();
+        }
+        for (at, data) in results.into_iter().enumerate().filter(|it| !whole[it.0]) {
+            self.outputs[at].data = data;
+            self.outputs[at].bound.iter_mut().for_each(|it| *it += open);
+        }
+    }
+
+    /// A map, a window or a transpose with operands and whole results in bf16.
+    pub(crate) fn moved_to_bf16(mut self) -> Self {
+        match &mut self.spec {
+            KernelSpec::Map(map) => {
+                map.inputs.iter_mut().for_each(|it| it.dtype = DType::Bf16);
+                map.outputs.iter_mut().filter(|it| it.store == Store::Full).for_each(|it| it.dtype = DType::Bf16);
+            }
+            KernelSpec::Window { reads, writes, .. } => (*reads, *writes) = (DType::Bf16, DType::Bf16),
+            KernelSpec::Transpose { dtype, .. } => *dtype = DType::Bf16,
+            other => panic!("{other} is none of these"),
+        }
+        for input in &mut self.inputs {
+            input.dtype = DType::Bf16;
+            input.data.iter_mut().for_each(|it| *it = half::bf16::from_f64(*it).to_f64());
+        }
+        self.store_in_bf16();
+        self.name += ", in bf16";
         self
     }
 }
@@ -365,7 +409,15 @@ pub(crate) fn window(kind: Window, n: usize, [h, w, c]: [usize; 3], geometry: Ge
     };
     let data = of_op(&Op::Window { kind, geometry }, &inputs);
     let bound = data.iter().map(|it| 1e-5 * (1.0 + it.abs())).collect();
-    let spec = KernelSpec::Window { kind, geometry, n, input: [h, w, c], output: [oh, ow] };
+    let spec = KernelSpec::Window {
+        kind,
+        geometry,
+        n,
+        input: [h, w, c],
+        output: [oh, ow],
+        reads: DType::Real,
+        writes: DType::Real,
+    };
     let outputs = vec![Expected { dtype: DType::Real, data, bound }];
     Case { name: format!("{kind:?} {n} {h} {w} {c} {geometry:?}"), spec, inputs, outputs }
 }
@@ -375,7 +427,7 @@ pub(crate) fn transpose(shape: &[usize], perm: &[usize]) -> Case {
     let shape = Shape(shape.to_vec());
     let inputs = vec![Numbers::new(3).reals(shape.clone(), -1.0, 1.0)];
     let outputs = vec![exact(DType::Real, of_op(&Op::Transpose(perm.to_vec()), &inputs))];
-    let spec = KernelSpec::Transpose { shape: shape.clone(), perm: perm.to_vec() };
+    let spec = KernelSpec::Transpose { shape: shape.clone(), perm: perm.to_vec(), dtype: DType::Real };
     Case { name: format!("transpose {shape} {perm:?}"), spec, inputs, outputs }
 }
 

@@ -157,7 +157,7 @@ fn no_family_leaves_its_buffers_under_the_address_sanitizer() {
     let case = case::window(Window::Sum, 2, [7, 5, 3], Geometry::same([7, 5], [3, 3], [1, 1]));
     let mut wrong = generate(&case.spec, &Options::default());
     let planted =
-        wrong.text.replace("value += first[input_at(n, py, px, c)]", "value += first[input_at(n, py, px, c) - 1]");
+        wrong.text.replace("(float)first[input_at(n, py, px, c)]", "(float)first[input_at(n, py, px, c) - 1]");
     assert_ne!(planted, wrong.text);
     wrong.text = planted;
     let said = run(&case, &wrong);

@@ -131,7 +131,7 @@ fn finish(map: &MapKernel, whole: &[usize], sums: &[usize]) -> String {
     coordinates(&map.dims, "pixel", &(0..last).collect::<Vec<_>>(), &mut at);
     at[last] = "column".to_owned();
     let roots: Vec<Scalar> = whole.iter().chain(sums).map(|&it| map.body.roots[it]).collect();
-    let (code, values) = statements(&map.body, &roots, Number::Float, |input| match input {
+    let (code, values) = statements(&map.body, &map.rounded(), &roots, Number::Float, |input| match input {
         0 => "sum".to_owned(),
         _ => format!("(float)to.in{input}[{}]", offset(map, input as usize, &at)),
     });

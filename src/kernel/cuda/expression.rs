@@ -45,10 +45,11 @@ impl Number {
     }
 }
 
-/// The statements that compute `roots`, one local `v<node>` per node, and the names of the results. `input` says how to
-/// read an argument.
+/// The statements that compute `roots`, one local `v<node>` per node, and the names of the results. `rounded` marks nodes
+/// that are stored in 16 bits: what is made of them is made of the stored number. `input` says how to read an argument.
 pub(super) fn statements(
     body: &ScalarFn,
+    rounded: &[bool],
     roots: &[Scalar],
     number: Number,
     mut input: impl FnMut(u32) -> String,
@@ -63,6 +64,7 @@ pub(super) fn statements(
             ExprNode::Binary(op, a, b) => binary(op, a, b, &body.nodes),
             ExprNode::Select(c, a, b) => format!("sph_select(v{}, v{}, v{})", c.0, a.0, b.0),
         };
+        let value = if rounded[at] { format!("(float)(bf16)(float)({value})") } else { value };
         writeln!(text, "    const {} v{at} = {value};", number.name()).expect("a string takes all");
     }
     (text, roots.iter().map(|it| format!("v{}", it.0)).collect())

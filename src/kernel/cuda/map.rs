@@ -258,7 +258,7 @@ impl Writer<'_> {
     fn stored(&self, output: usize, value: &str) -> String {
         match self.spec.outputs[output].dtype {
             DType::Real => format!("(float){value}"),
-            DType::Bf16 => format!("(bf16){value}"),
+            DType::Bf16 => format!("(bf16)(float){value}"),
             DType::Int => format!("(i64)llround({value})"),
             DType::U8 => format!("(u8){value}"),
         }
@@ -272,7 +272,9 @@ impl Writer<'_> {
         coordinates(&self.spec.dims, "column", &(layout.outer..at.len()).collect::<Vec<_>>(), &mut at);
         let outputs: Vec<usize> = [&whole[..], rows, columns, alls].concat();
         let (code, values) =
-            statements(&self.spec.body, &self.roots(&outputs), self.number, |i| self.read(i as usize, &at));
+            statements(&self.spec.body, &self.spec.rounded(), &self.roots(&outputs), self.number, |i| {
+                self.read(i as usize, &at)
+            });
         let mut text = String::from(
             "__device__ __forceinline__ void element(const Arguments& args, whole row, int column,\n\
              \x20                                      float* rows, float* columns, float* all) {\n",
@@ -333,8 +335,9 @@ impl Writer<'_> {
         let mut at = vec![String::new(); spec.dims.len()];
         coordinates(&spec.dims, "kept", &kept, &mut at);
         coordinates(&spec.dims, "reduced", &gone, &mut at);
-        let (code, values) =
-            statements(&spec.body, &self.roots(&[output]), self.number, |i| self.read(i as usize, &at));
+        let (code, values) = statements(&spec.body, &spec.rounded(), &self.roots(&[output]), self.number, |i| {
+            self.read(i as usize, &at)
+        });
         text.code(format_args!(
             "__device__ __forceinline__ float value{number}(const Arguments& args, whole kept, whole reduced) {{\n{code}    return (float){};\n}}",
             values[0]

@@ -16,7 +16,8 @@ mod waves;
 
 use super::{ConvKind, KernelSpec};
 
-/// How products of contractions are formed. Sums are always fp32, and so are reals in memory.
+/// How products of contractions over operands in fp32 are formed; operands in bf16 are multiplied as they are. Sums are
+/// always fp32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Arithmetic {
     /// fp32 multiply-adds, without tensor cores.
@@ -117,8 +118,10 @@ pub fn generate(spec: &KernelSpec, options: &Options) -> CudaSource {
             contraction::matmul([*m, *n, *k], *transpose_a, *transpose_b, options)
         }
         KernelSpec::Map(map) => map::map(map),
-        KernelSpec::Window { kind, geometry, n, input, output } => simple::window(*kind, geometry, *n, *input, *output),
-        KernelSpec::Transpose { shape, perm } => simple::transpose(shape, perm),
+        KernelSpec::Window { kind, geometry, n, input, output, reads, writes } => {
+            simple::window(*kind, geometry, *n, *input, *output, [*reads, *writes])
+        }
+        KernelSpec::Transpose { shape, perm, dtype } => simple::transpose(shape, perm, *dtype),
         KernelSpec::Gather { dtype, n, item, flip, crop } => simple::gather(*dtype, *n, item, *flip, *crop),
         KernelSpec::Loss { kind, n, classes } => simple::loss(*kind, *n, *classes),
         KernelSpec::Random { kind, len, stream } => simple::random(*kind, *len, *stream),

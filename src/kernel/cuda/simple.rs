@@ -22,6 +22,7 @@ pub(super) fn window(
     n: usize,
     [h, w, c]: [usize; 3],
     [oh, ow]: [usize; 2],
+    [reads, writes]: [DType; 2],
 ) -> CudaSource {
     let (number, arguments, size) = match kind {
         Window::Sum => (0, [Argument::Input(0), Argument::Null], n * oh * ow * c),
@@ -36,13 +37,15 @@ pub(super) fn window(
     text.ints([("STRIDE_H", geometry.stride[0]), ("STRIDE_W", geometry.stride[1])]);
     text.ints([("BEFORE_H", geometry.before[0]), ("BEFORE_W", geometry.before[1])]);
     text.file(file!("device.cu"));
+    text.code(format_args!("using operand = {};", element(reads)));
+    text.code(format_args!("using stored = {};", element(writes)));
     text.file(file!("window.cu"));
     let [first, second] = arguments;
     single(text, "window", blocks(addressable(size), 256), 256, vec![first, second, Argument::Output(0)])
 }
 
 /// Axes permuted.
-pub(super) fn transpose(shape: &Shape, perm: &[usize]) -> CudaSource {
+pub(super) fn transpose(shape: &Shape, perm: &[usize], dtype: DType) -> CudaSource {
     let size = addressable(shape.len());
     // Elements to step in the input per axis of the input.
     let mut steps = vec![1; shape.rank()];
@@ -58,9 +61,9 @@ pub(super) fn transpose(shape: &Shape, perm: &[usize]) -> CudaSource {
     let sum = if terms.is_empty() { "i".into() } else { terms.join(" + ") };
     let mut text = Text::new();
     text.ints([("SIZE", size)]);
-    text.code("using element = float;");
-    text.code(format_args!("__device__ __forceinline__ int source_of(int i) {{ return {sum}; }}"));
     text.file(file!("device.cu"));
+    text.code(format_args!("using element = {};", element(dtype)));
+    text.code(format_args!("__device__ __forceinline__ int source_of(int i) {{ return {sum}; }}"));
     text.file(file!("transpose.cu"));
     single(text, "transpose", blocks(size, 256), 256, vec![Argument::Input(0), Argument::Output(0)])
 }

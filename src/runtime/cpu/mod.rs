@@ -235,10 +235,10 @@ fn load<R: Real>(spec: &KernelSpec, isa: Isa) -> Result<Box<dyn Kernel>, String>
             matmul::load::<R>([m, n, k], transpose_a, transpose_b)
         }
         KernelSpec::Map(kernel) => map::load::<R>(kernel),
-        KernelSpec::Window { kind, geometry, n, input, output } => {
+        KernelSpec::Window { kind, geometry, n, input, output, .. } => {
             window::load::<R>(*kind, geometry, *n, *input, *output)
         }
-        KernelSpec::Transpose { shape, perm } => movement::transpose::<R>(shape, perm),
+        KernelSpec::Transpose { shape, perm, .. } => movement::transpose::<R>(shape, perm),
         KernelSpec::Gather { dtype, n, item, flip, crop } => movement::gather::<R>(*dtype, *n, item, *flip, *crop),
         KernelSpec::Loss { kind, n, classes } => loss::load::<R>(*kind, *n, *classes),
         KernelSpec::Random { kind, len, stream } => random::load::<R>(*kind, *len, *stream),
