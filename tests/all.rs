@@ -36,6 +36,7 @@ mod operators;
 mod penalties;
 mod plans;
 mod runs;
+mod storage;
 mod suite;
 mod syntax;
 mod verify;

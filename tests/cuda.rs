@@ -331,6 +331,23 @@ fn a_resumed_run_on_the_stand_in_equals_an_undisturbed_one() {
 }
 
 #[test]
+fn more_examples_fit_in_16_bits() {
+    if !available() {
+        return;
+    }
+    let fits = |precision: &str| -> f64 {
+        let run = tempfile::tempdir().unwrap();
+        let run = run.path().join("run");
+        let mut arguments = vec!["train", "models/digits.sph", "--device", "cuda", "--run", run.to_str().unwrap()];
+        arguments.extend(["--iterations", "1", "--precision", precision]);
+        let said = text(&sphc(&arguments, &[("SPHC_STANDIN_MEGABYTES", "1")]));
+        let (_, rest) = said.split_once("enough for a batch of about ").unwrap_or_else(|| panic!("{said}"));
+        rest.split(|it: char| !it.is_ascii_digit()).next().unwrap().parse().unwrap()
+    };
+    assert!(1.4 * fits("f32") < fits("bf16"), "{} {}", fits("f32"), fits("bf16"));
+}
+
+#[test]
 fn what_is_missing_is_named_with_its_remedy() {
     if !available() {
         return;

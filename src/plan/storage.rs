@@ -78,9 +78,10 @@ fn candidates(schedule: &Schedule, graph: &Graph) -> BTreeSet<Place> {
     };
     let mut found = BTreeSet::new();
     for step in &schedule.steps {
-        for (_, place) in step.outputs.iter().enumerate().filter(|it| writes_whole(&step.spec, it.0)) {
+        for (at, place) in step.outputs.iter().enumerate() {
             let Place::Value(id) = *place else { continue };
-            if !results.contains(place) && (is_pixels(id) || filters.contains(place)) {
+            let wanted = !results.contains(place) && (is_pixels(id) || filters.contains(place));
+            if wanted && writes_short(&step.spec, at) {
                 found.insert(*place);
             }
         }
@@ -89,7 +90,7 @@ fn candidates(schedule: &Schedule, graph: &Graph) -> BTreeSet<Place> {
 }
 
 /// Whether a kernel can write a result in 16 bits.
-fn writes_whole(spec: &KernelSpec, output: usize) -> bool {
+fn writes_short(spec: &KernelSpec, output: usize) -> bool {
     match spec {
         KernelSpec::Conv(conv) => conv.kind != ConvKind::FilterGrad,
         KernelSpec::Map(map) | KernelSpec::ConvMap { map, .. } => {

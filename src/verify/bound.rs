@@ -376,6 +376,7 @@ fn binary(op: Binary, a: Near, b: Near, unit: f64) -> Near {
 mod tests {
     use super::*;
     use crate::ir::ScalarFn;
+    use crate::kernel::MapOutput;
 
     const F32: Roundings = Roundings { unit: 5.96e-8, conv: 0.0, matmul: 0.0, slope_floor: 1e-6 };
 
@@ -409,6 +410,47 @@ mod tests {
         });
         assert!(6.0 <= off(&f, &[3.0, 1.0, 1.0]));
         assert!(off(&f, &[3.0, 2.0, 1.0]) < 1e-6);
+    }
+
+    /// A third of each number, stored in 16 bits, and the sum of its squares over channels.
+    #[test]
+    fn what_is_made_of_a_short_number_is_made_of_it_as_it_is_stored() {
+        let mut body = ScalarFn::build(1, |pool, i| {
+            let third = pool.constant(1.0 / 3.0);
+            let scaled = pool.mul(i[0], third);
+            pool.mul(scaled, scaled)
+        });
+        let square = body.root();
+        let ExprNode::Binary(Binary::Mul, scaled, _) = body.nodes[square.0 as usize] else { panic!("a product") };
+        body.roots = vec![scaled, square];
+        let kernel = MapKernel {
+            dims: vec![5, 8],
+            inputs: vec![MapInput { strides: vec![8, 1], dtype: DType::Real }],
+            body,
+            outputs: vec![
+                MapOutput { store: Store::Full, dtype: DType::Bf16 },
+                MapOutput {
+                    store: Store::Reduce { kind: Reduction::Sum, over: vec![false, true] },
+                    dtype: DType::Real,
+                },
+            ],
+        };
+        let x: Vec<f64> = (0..40).map(|it| f64::from(it * it) / 7.0 - 20.0).collect();
+        let found = expected(&KernelSpec::Map(kernel), std::slice::from_ref(&x), 0, &F32);
+        let squares = |numbers: Vec<f64>| -> Vec<f64> {
+            numbers.chunks(8).map(|it| it.iter().map(|it| it * it).sum::<f64>()).collect()
+        };
+        let stored: Vec<f64> = x.iter().map(|it| short(it / 3.0)).collect();
+        assert_eq!(found[0].values, stored);
+        // The next number of 16 bits is wrong.
+        assert!(found[0].bounds.iter().all(|it| *it == 0.0));
+        let off = |other: Vec<f64>| -> Vec<bool> {
+            let all = found[1].values.iter().zip(&found[1].bounds).zip(other);
+            all.map(|((value, bound), other)| *bound < (value - other).abs()).collect()
+        };
+        assert_eq!(off(squares(stored)), [false; 5]);
+        // Sums of numbers before they are stored are wrong, too.
+        assert_eq!(off(squares(x.iter().map(|it| it / 3.0).collect())), [true; 5]);
     }
 
     #[test]
