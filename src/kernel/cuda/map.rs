@@ -225,9 +225,11 @@ impl Writer<'_> {
         let mut arguments = self.arguments.clone();
         arguments.push(Argument::Scratch(0));
         if axes.len() < spec.outputs.len() {
-            let body = if reduces { "map_reduce" } else { "map_elements" };
+            // Left to itself, the assembler may spill sums of columns rather than have fewer threads at once.
+            let (body, bounds) =
+                if reduces { ("map_reduce", "MAP_THREADS, 1") } else { ("map_elements", "MAP_THREADS") };
             text.code(format_args!(
-                "extern \"C\" __global__ void __launch_bounds__(MAP_THREADS)\nmap({}, float* partial) {{ {body}({{{}, partial}}); }}",
+                "extern \"C\" __global__ void __launch_bounds__({bounds})\nmap({}, float* partial) {{ {body}({{{}, partial}}); }}",
                 self.parameters, self.names
             ));
             let (grid, shared) = if reduces {
