@@ -210,6 +210,9 @@ fn maps_behind_operands_in_bf16_give_the_interpreters_numbers() {
         for (tile, stride, writes) in [(0, 1, true), (1, 1, false), (2, 2, true), (3, 1, true), (4, 2, true)] {
             let case = conv_map(kind, images, geometry(3, stride), tile != 1).in_bf16(writes);
             check(&case, &Options { choice: Some(Choice { tile, split: 1 }), ..Options::default() });
+            if tile == 3 {
+                check(&case, &Options { choice: Some(Choice { tile, split: 2 }), ..Options::default() });
+            }
         }
     }
 }
