@@ -1,6 +1,8 @@
 //! How long `sphc check` takes without its process: every model of `models/`, and generated networks of
 //! 1000 to 10 000 layers, written as a loop and line by line. `cargo bench --bench check`.
 
+#![allow(clippy::disallowed_methods, reason = "a benchmark looks at the clock")]
+
 use sphc::lower::{DataInfo, Settings};
 use sphc::pipeline::{self, Checked};
 use std::fs;

@@ -2,6 +2,8 @@
 //! `cargo bench --bench conv -- [threads]`. What counts is the processor time of the best of several
 //! runs, divided by the threads, since others may be using the machine.
 
+#![allow(clippy::disallowed_methods, reason = "a benchmark looks at the clock")]
+
 use sphc::ir::{DType, Extern, Geometry, Phase, Shape};
 use sphc::kernel::{ConvKernel, ConvKind, KernelSpec};
 use sphc::plan::{Buffer, BufferId, BufferKind, FORMAT, Launch, PhasePlan, Plan, Precision};
@@ -44,6 +46,7 @@ fn plan(kernel: ConvKernel) -> Plan {
         format: FORMAT,
         name: "bench".to_owned(),
         hash: String::new(),
+        source: String::new(),
         precision: Precision::F32,
         seed: 0,
         training: None,

@@ -35,8 +35,11 @@ pub mod kernel;
 pub mod plan;
 
 pub mod pipeline;
+#[allow(clippy::disallowed_methods, reason = "devices have files and clocks")]
 pub mod runtime;
 pub mod verify;
 
+#[allow(clippy::disallowed_methods, reason = "data sets are files")]
 pub mod data;
+#[allow(clippy::disallowed_methods, reason = "a run is a folder, and takes time")]
 pub mod train;

@@ -135,8 +135,9 @@ fn may_be_imported(it: &Diagnostic) -> bool {
     matches!(it.code, Code::E0101 | Code::E0102) && !it.helps.iter().any(|it| it.text.contains("did you mean"))
 }
 
-/// Differentiates, fuses and plans. `hash` identifies what the graph was made from.
-pub fn compile(typed: Typed, sources: &Sources, precision: Precision, hash: String) -> Compiled {
+/// Differentiates, fuses and plans. `identity` is of what the graph was made from.
+pub fn compile(typed: Typed, sources: &Sources, precision: Precision, identity: Identity) -> Compiled {
+    let Identity { hash, source } = identity;
     let mut timings = Vec::new();
     let training = timed("autodiff", &mut timings, || autodiff::training(typed));
     verified(&training, "autodiff");
@@ -144,7 +145,7 @@ pub fn compile(typed: Typed, sources: &Sources, precision: Precision, hash: Stri
     verified(&fused.typed, "fuse");
     let plan = timed("plan", &mut timings, || {
         let line = |origin: OriginId| line_of(training.graph(), sources, origin);
-        plan(&fused, &Config { precision, hash, line: &line })
+        plan(&fused, &Config { precision, hash, source, line: &line })
     });
     Compiled { training, fused, plan, timings }
 }
@@ -159,21 +160,33 @@ pub fn line_of(graph: &Graph, sources: &Sources, origin: OriginId) -> String {
     sources.line_of(span)
 }
 
-/// SHA-256 of everything that decides the numbers of a run: the texts and those settings that change
-/// the arithmetic. The number of iterations and the intervals are left out, so that a run can be
-/// resumed for longer; where the files lie does not matter.
-pub fn hash(sources: &Sources, settings: &Settings, precision: Precision) -> String {
+/// What a plan was made from.
+#[derive(Clone, Debug, Default)]
+pub struct Identity {
+    /// SHA-256 of everything that decides the numbers of a run: the texts and those settings that change
+    /// the arithmetic. The number of iterations and the intervals are left out, so that a run can be
+    /// resumed for longer; where the files lie does not matter.
+    pub hash: String,
+    /// SHA-256 of the texts and the values of parameters alone.
+    pub source: String,
+}
+
+/// Identifies texts and settings.
+pub fn identity(sources: &Sources, settings: &Settings, precision: Precision) -> Identity {
     let mut hash = Sha256::new();
     for (id, source) in sources.iter() {
         hash.update([u8::from(id == FileId(0))]);
         hash.update((source.text.len() as u64).to_le_bytes());
         hash.update(source.text.as_bytes());
     }
+    let hex = |hash: Sha256| hash.finalize().iter().map(|it| format!("{it:02x}")).collect();
     let Settings { set, batch, seed, no_shuffle, no_augment, data, .. } = settings;
+    let source = hex(hash.clone().chain_update(format!("{set:?}")));
     hash.update(format!("{set:?} {batch:?} {seed:?} {no_shuffle} {no_augment} {precision:?} {data:?}").as_bytes());
-    hash.finalize().iter().map(|it| format!("{it:02x}")).collect()
+    Identity { hash: hex(hash), source }
 }
 
+#[allow(clippy::disallowed_methods, reason = "`compile --timings` shows how long a pass takes; nothing depends on it")]
 fn timed<T>(pass: &'static str, timings: &mut Vec<Timing>, run: impl FnOnce() -> T) -> T {
     let start = Instant::now();
     let res = run();

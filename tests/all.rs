@@ -1,6 +1,7 @@
 //! The integration tests: one binary, one module per area.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop where it fails")]
+#![allow(clippy::disallowed_methods, reason = "tests read their cases and run the program")]
 
 mod acceptance;
 mod agreement;

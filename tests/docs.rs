@@ -34,7 +34,7 @@ fn compiles(name: &str, text: &str) {
     let checked = pipeline::check(name, text, &mut load, &settings(&[]));
     assert!(checked.diagnostics.is_empty(), "{}", render::render(&checked.diagnostics, &checked.sources, false));
     let typed = checked.typed.expect("a clean text has a model");
-    let compiled = pipeline::compile(typed, &checked.sources, Precision::F32, String::new());
+    let compiled = pipeline::compile(typed, &checked.sources, Precision::F32, pipeline::Identity::default());
     assert!(!compiled.plan.kernels.is_empty());
 }
 

@@ -33,7 +33,12 @@ fn every_stage_of_a_tiny_network_prints_as_before() {
     let typed = checked.typed.clone().expect("a clean text has a model");
     insta::assert_snapshot!("ir", checked.graph().expect("a model has a graph").to_string());
     insta::assert_snapshot!("typed", typed.graph().to_string());
-    let compiled = pipeline::compile(typed, &checked.sources, Precision::F32, "hash".to_owned());
+    let compiled = pipeline::compile(
+        typed,
+        &checked.sources,
+        Precision::F32,
+        pipeline::Identity { hash: "hash".to_owned(), ..Default::default() },
+    );
     insta::assert_snapshot!("grad", compiled.training.graph().to_string());
     insta::assert_snapshot!("fused", compiled.fused.to_string());
     insta::assert_snapshot!("kernels", kernel::dump(&compiled.fused));

@@ -79,7 +79,7 @@ impl Machine {
             Engine::CpuF32 => Precision::F32,
         };
         let fused = fuse(graph.clone());
-        let config = Config { precision, hash: String::new(), line: &|_| String::new() };
+        let config = Config { precision, hash: String::new(), source: String::new(), line: &|_| String::new() };
         let plan = plan(&fused, &config);
         if engine == Engine::SlowPlan {
             return Machine::Slow { machine: Box::new(Slow::new(plan)), results: BTreeMap::new() };

@@ -254,7 +254,7 @@ fn a_layer_in_bf16_moves_twelve_activations_of_two_bytes() {
     let elements = 4 * 32 * 32 * 16;
     let bytes = |layers: usize, precision: Precision| -> usize {
         let typed = crate::engines::typed("tower.sph", &equal_layers(layers, "cosine"), &crate::lower::settings(&[]));
-        let config = Config { precision, hash: String::new(), line: &|_| String::new() };
+        let config = Config { precision, hash: String::new(), source: String::new(), line: &|_| String::new() };
         let plan = plan(&fuse(sphc::autodiff::training(typed)), &config);
         let of = |launch: &sphc::plan::Launch| {
             let reads: std::collections::BTreeSet<_> = launch.inputs.iter().collect();
@@ -271,7 +271,8 @@ fn a_layer_in_bf16_moves_twelve_activations_of_two_bytes() {
 #[test]
 fn updates_happen_in_place() {
     let fused = fuse(tower(3, [2, 4, 4, 8], None));
-    let config = Config { precision: Precision::F32, hash: String::new(), line: &|_| String::new() };
+    let config =
+        Config { precision: Precision::F32, hash: String::new(), source: String::new(), line: &|_| String::new() };
     let plan = plan(&fused, &config);
     assert!(plan.kernels.iter().all(|it| !matches!(it, KernelSpec::Copy { .. })));
     insta::assert_snapshot!("fused_tower", fused.to_string());
@@ -284,7 +285,8 @@ fn a_thousand_layers_are_planned_in_a_moment() {
     let start = std::time::Instant::now();
     let fused = fuse(typed);
     let fusing = start.elapsed();
-    let config = Config { precision: Precision::F32, hash: String::new(), line: &|_| String::new() };
+    let config =
+        Config { precision: Precision::F32, hash: String::new(), source: String::new(), line: &|_| String::new() };
     let plan = plan(&fused, &config);
     println!("{} nodes: fuse {fusing:?}, fuse and plan {:?}", fused.typed.len(), start.elapsed());
     // Depth costs launches, not kernels; what dies makes room.

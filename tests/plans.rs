@@ -230,7 +230,8 @@ impl Random {
 
 pub(crate) fn compile(typed: Typed, precision: Precision) -> (Fused, Plan) {
     let fused = fuse(typed);
-    let config = Config { precision, hash: "00".to_owned(), line: &|_| "models/x.sph:1".to_owned() };
+    let config =
+        Config { precision, hash: "00".to_owned(), source: String::new(), line: &|_| "models/x.sph:1".to_owned() };
     let plan = plan(&fused, &config);
     (fused, plan)
 }

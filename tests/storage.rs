@@ -7,7 +7,7 @@ use sphc::plan::{Buffer, BufferId, BufferKind, Config, Launch, Plan, Precision, 
 
 fn compiled(text: &str, precision: Precision) -> Plan {
     let typed = crate::engines::typed("model.sph", text, &crate::lower::settings(&[]));
-    let config = Config { precision, hash: String::new(), line: &|_| String::new() };
+    let config = Config { precision, hash: String::new(), source: String::new(), line: &|_| String::new() };
     plan(&fuse(sphc::autodiff::training(typed)), &config)
 }
 

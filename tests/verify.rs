@@ -101,7 +101,8 @@ fn a_launch_that_gives_something_else_is_found() {
     let text = std::fs::read_to_string("models/digits.sph").unwrap();
     let graph =
         training(typed("digits", &text, &sphc::lower::Settings { batch: Some(2), ..settings(&[("widths", "[2,3]")]) }));
-    let config = Config { precision: Precision::F32, hash: String::new(), line: &|_| String::new() };
+    let config =
+        Config { precision: Precision::F32, hash: String::new(), source: String::new(), line: &|_| String::new() };
     let plan = Arc::new(plan(&fuse(graph), &config).spread());
     let launches = &plan.phases[&Phase::Step].launches;
     for victim in (0..launches.len()).step_by(6) {

@@ -159,6 +159,6 @@ fn totals(model: &Model) -> Facts {
         facts.push(("a step", flops(Phase::Step, 1.0)));
     }
     // Of the plan alone: the program's own differs from moment to moment.
-    facts.push(("memory", table::bytes(Memory { program: 0, ..show::memory(plan) }.total())));
+    facts.push(("memory", table::bytes(Memory { program: 0, ..show::memory(plan, None) }.total())));
     facts
 }

@@ -5,6 +5,7 @@ use super::device::{self, DeviceArgs};
 use super::failure::Outcome;
 use super::{load, stop, table};
 use serde_json::json;
+
 use sphc::train::weights::Need;
 use sphc::train::{self, recipe_of};
 use std::io::{self, Write};
@@ -45,7 +46,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     let ready = load::ready(&args.file, &args.set, &recipe, args.device.precision, false)?;
     train::check_data(&ready.plan, &ready.data)?;
     let count = recipe_of(&ready.plan)?.classes;
-    let weights = train::fitting(&args.weights, &ready.plan, Need::Inference)?;
+    let weights = load::weights(&args.weights, &ready.plan)?;
     let (mut session, _) = device::open(&args.device, ready.plan)?;
     weights.load(&mut session, Need::Inference)?;
     let labels = ready.data.test.labels.clone();

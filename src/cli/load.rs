@@ -8,6 +8,8 @@ use sphc::ir::ImageStep;
 use sphc::lower::{DataInfo, Settings};
 use sphc::pipeline::{self, Checked, Compiled};
 use sphc::plan::{self, Plan};
+use sphc::train;
+use sphc::train::weights::{Need, Weights};
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
@@ -94,8 +96,8 @@ pub(super) fn compile(path: &Path, settings: Settings, precision: Option<Precisi
 fn finish(checked: Checked, settings: &Settings, flag: Option<PrecisionArg>) -> Result<Model, Failure> {
     let typed = checked.typed.clone().ok_or(Failure::Reported)?;
     let precision = PrecisionArg::decide(flag, typed.recipe.as_ref()).get()?;
-    let hash = pipeline::hash(&checked.sources, settings, precision);
-    let compiled = pipeline::compile(typed, &checked.sources, precision, hash);
+    let identity = pipeline::identity(&checked.sources, settings, precision);
+    let compiled = pipeline::compile(typed, &checked.sources, precision, identity);
     Ok(Model { checked, compiled })
 }
 
@@ -108,6 +110,21 @@ fn image_steps(checked: &Checked) -> Vec<ImageStep> {
 pub(super) fn data_info(path: &Path, settings: &Settings, wanted: &str) -> Result<DataInfo, Failure> {
     let steps = image_steps(&check(path, settings)?);
     Ok(args::info(&args::read_data(wanted, &steps, false)?.0))
+}
+
+/// Weights to evaluate a plan with. Those of another text fit where only their names and extents are the same: that is
+/// said, for their results may mean nothing, but a comment that was changed is no reason to refuse them.
+pub(super) fn weights(path: &Path, plan: &Plan) -> Result<Weights, Failure> {
+    let weights = train::fitting(path, plan, Need::Inference)?;
+    if weights.strange_to(plan) {
+        let _ = writeln!(
+            io::stderr(),
+            "warning: `{}` was trained with another text or other `--set` values than given now; its results mean \
+             something only if the network is the same (the run's config.yaml tells what it was)",
+            path.display()
+        );
+    }
+    Ok(weights)
 }
 
 /// A plan with the data set it is for.

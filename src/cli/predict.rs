@@ -9,6 +9,7 @@ use sphc::data;
 use sphc::ir::{ImageStep, Mode};
 use sphc::lower::{DataInfo, images};
 use sphc::plan::Plan;
+
 use sphc::train::weights::Need;
 use sphc::train::{self, recipe_of};
 use std::io::{self, Write};
@@ -48,7 +49,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     for path in &args.images {
         pixels.extend(fitting(path, &training.images, training.image, &training.data)?);
     }
-    let weights = train::fitting(&args.weights, &plan, Need::Inference)?;
+    let weights = load::weights(&args.weights, &plan)?;
     let (mut session, _) = device::open(&args.device, plan)?;
     weights.load(&mut session, Need::Inference)?;
     let scores = train::predict(&mut session, &pixels)?;

@@ -163,6 +163,9 @@ pub struct Plan {
     pub name: String,
     /// SHA-256 of the sources and settings it was made from, in hex.
     pub hash: String,
+    /// SHA-256 of the sources and parameter values alone: what weights are weights of, on any data and device.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub source: String,
     /// Arithmetic.
     pub precision: Precision,
     /// Of initial values, shuffling and augmentation.
@@ -188,6 +191,8 @@ pub struct Config<'a> {
     pub precision: Precision,
     /// SHA-256 of the sources and settings, in hex.
     pub hash: String,
+    /// SHA-256 of the sources and parameter values, in hex.
+    pub source: String,
     /// Where an origin lies: `models/spherenet9.sph:20`.
     pub line: &'a dyn Fn(OriginId) -> String,
 }
@@ -203,6 +208,7 @@ pub fn plan(fused: &Fused, config: &Config<'_>) -> Plan {
         format: FORMAT,
         name: fused.typed.name.clone(),
         hash: config.hash.clone(),
+        source: config.source.clone(),
         precision: config.precision,
         seed: fused.typed.recipe.as_ref().map_or(0, |it| it.seed),
         training: fused.typed.recipe.as_ref().map(|it| training(fused, it)),

@@ -106,6 +106,12 @@ impl Weights {
         self.tensors.iter().map(|(name, it)| (name.as_str(), &it.shape[..])).collect()
     }
 
+    /// Whether these weights say that they are of another text, or of other parameter values, than a plan.
+    pub fn strange_to(&self, plan: &Plan) -> bool {
+        let of = self.metadata.get("source").filter(|it| !it.is_empty() && !plan.source.is_empty());
+        of.is_some_and(|it| *it != plan.source)
+    }
+
     /// Everything that keeps these weights from being used for `plan`, one line each.
     pub fn problems(&self, plan: &Plan, need: Need) -> Vec<String> {
         let mut res = Vec::new();
@@ -198,6 +204,7 @@ pub fn write(session: &Session, step: u64, out: &mut dyn Write) -> io::Result<()
         "sphc_version": env!("CARGO_PKG_VERSION"),
         "model": plan.name,
         "hash": plan.hash,
+        "source": plan.source,
         "step": step.to_string(),
         "sha256": hex(&sum.finalize()),
     });

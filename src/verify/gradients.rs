@@ -82,7 +82,8 @@ pub fn gradients(typed: &Typed, threads: Option<usize>) -> Result<Gradients, Run
     let named = found.into_iter().enumerate().map(|(at, it)| (at.to_string(), it));
     tables.results.entry(Phase::Step).or_default().extend(named);
     let graph = b.finish();
-    let config = Config { precision: Precision::F64, hash: String::new(), line: &|_| String::new() };
+    let config =
+        Config { precision: Precision::F64, hash: String::new(), source: String::new(), line: &|_| String::new() };
     let plan = Arc::new(plan(&fuse(graph), &config));
     let backend = CpuBackend::new(plan.clone(), threads)?;
     let mut session = Session::new(plan, Box::new(backend))?;
@@ -164,7 +165,8 @@ mod tests {
         assert!(matches!(found.checks(), [only] if only.passed()), "{found:?}");
 
         let graph = cubes(false);
-        let config = Config { precision: Precision::F64, hash: String::new(), line: &|_| String::new() };
+        let config =
+            Config { precision: Precision::F64, hash: String::new(), source: String::new(), line: &|_| String::new() };
         let mut b = Builder::new(graph);
         let loss = b.graph().results[&Phase::Step]["loss"];
         b.tables().results.entry(Phase::Evaluate).or_default().insert("loss".into(), loss);

@@ -1,5 +1,6 @@
 //! `sphc show`.
 
+mod diagram;
 mod docs;
 mod picture;
 
@@ -9,11 +10,10 @@ use super::load::{self, Model};
 use super::table;
 use clap::ValueEnum;
 use serde_json::{Value, json};
-use sphc::ir::{Graph, Layer, Phase};
+use sphc::ir::{Graph, Phase};
 use sphc::pipeline::line_of;
 use sphc::plan::{Memory, Plan};
 use sphc::runtime;
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -29,6 +29,9 @@ pub(super) struct Args {
     /// Arithmetic and storage; what the recipe says unless given, else f32
     #[arg(long, value_enum)]
     precision: Option<args::PrecisionArg>,
+    /// CPU threads that its memory is for; as many as there are cores unless given
+    #[arg(long, value_name = "N", value_parser = args::positive)]
+    threads: Option<u64>,
     #[command(flatten)]
     set: SetArgs,
     #[command(flatten)]
@@ -65,10 +68,10 @@ pub(super) fn run(args: &Args) -> Outcome {
     let model = load::compile(&args.file, settings, args.precision)?;
     let rows = rows(&model);
     let text = match args.format {
-        View::Table => docs::text(&model, &args.set.set) + &as_table(&model, &rows),
+        View::Table => docs::text(&model, &args.set.set) + &as_table(&model, &rows, args.threads),
         View::Dot => as_dot(model.compiled.training.graph(), &rows),
         View::Svg => picture::svg(model.compiled.training.graph(), &rows),
-        View::Json => format!("{}\n", as_json(&model, &rows)),
+        View::Json => format!("{}\n", as_json(&model, &rows, args.threads)),
     };
     io::stdout().write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)
@@ -101,7 +104,7 @@ pub(super) fn shape(dims: &[usize]) -> String {
     dims.iter().map(ToString::to_string).collect::<Vec<_>>().join("x")
 }
 
-fn as_table(model: &Model, rows: &[Row]) -> String {
+fn as_table(model: &Model, rows: &[Row], threads: Option<u64>) -> String {
     let plan = &model.compiled.plan;
     let graph = model.compiled.training.graph();
     let mut res = String::new();
@@ -135,7 +138,7 @@ fn as_table(model: &Model, rows: &[Row]) -> String {
             training.batch
         );
     }
-    let memory = memory(plan);
+    let memory = memory(plan, threads);
     let _ = writeln!(
         res,
         "memory       {} at most: {}",
@@ -152,9 +155,9 @@ fn as_table(model: &Model, rows: &[Row]) -> String {
     res
 }
 
-fn as_json(model: &Model, rows: &[Row]) -> Value {
+fn as_json(model: &Model, rows: &[Row], threads: Option<u64>) -> Value {
     let plan = &model.compiled.plan;
-    let memory = memory(plan);
+    let memory = memory(plan, threads);
     let layers: Vec<Value> = rows
         .iter()
         .map(|it| {
@@ -186,39 +189,17 @@ fn as_json(model: &Model, rows: &[Row]) -> Value {
     })
 }
 
-/// For each layer, those whose results it is made from through nodes of no other layer's end.
-fn sources(graph: &Graph) -> Vec<BTreeSet<usize>> {
-    let ends: Vec<_> = graph.layers.iter().map(|it| it.output).collect();
-    let of = |(at, layer): (usize, &Layer)| {
-        let mut todo = graph.operands(layer.output);
-        let mut seen = BTreeSet::new();
-        let mut sources = BTreeSet::new();
-        while let Some(id) = todo.pop() {
-            if !seen.insert(id) {
-                continue;
-            }
-            match ends.iter().position(|it| *it == id) {
-                Some(from) if from != at => {
-                    sources.insert(from);
-                }
-                _ => todo.extend(graph.operands(id)),
-            }
-        }
-        sources
-    };
-    graph.layers.iter().enumerate().map(of).collect()
-}
-
 /// Layers as boxes, for Graphviz.
 fn as_dot(graph: &Graph, rows: &[Row]) -> String {
     let mut res =
         format!("digraph \"{}\" {{\n  rankdir = TB;\n  node [shape = box, fontname = \"sans-serif\"];\n", graph.name);
-    for (at, row) in rows.iter().enumerate() {
-        let text = format!("{}\\n{}\\n{}", row.path, row.kind, shape(&row.shape)).replace('"', "'");
+    let boxes = diagram::boxes(graph, rows);
+    for (at, it) in boxes.iter().enumerate() {
+        let text = format!("{}\\n{}", it.title, it.facts.join("\\n")).replace('"', "'");
         let _ = writeln!(res, "  l{at} [label = \"{text}\"];");
     }
-    for (to, sources) in sources(graph).into_iter().enumerate() {
-        for from in sources {
+    for (to, it) in boxes.iter().enumerate() {
+        for from in &it.sources {
             let _ = writeln!(res, "  l{from} -> l{to};");
         }
     }
@@ -226,8 +207,9 @@ fn as_dot(graph: &Graph, rows: &[Row]) -> String {
 }
 
 /// What training with the plan on this machine's CPU takes, all of the process included.
-pub(super) fn memory(plan: &Plan) -> Memory {
-    Memory { workspace: runtime::cpu::workspace(plan, None), program: resident(), ..plan.memory() }
+pub(super) fn memory(plan: &Plan, threads: Option<u64>) -> Memory {
+    let threads = threads.map(|it| it as usize);
+    Memory { workspace: runtime::cpu::workspace(plan, threads), program: resident(), ..plan.memory() }
 }
 
 fn parts(memory: &Memory) -> [(&'static str, usize); 8] {

@@ -1,7 +1,7 @@
-//! `sphc show --format svg`: layers from top to bottom, what skips some of them as curves at the right.
+//! `sphc show --format svg`: boxes from top to bottom, what skips some of them as curves at the right.
 
-use super::{Row, shape, sources};
-use crate::cli::table;
+use super::Row;
+use super::diagram::boxes;
 use sphc::ir::Graph;
 use std::fmt::Write as _;
 
@@ -15,22 +15,24 @@ const LETTER: usize = 8;
 const LANE: usize = 14;
 
 pub(super) fn svg(graph: &Graph, rows: &[Row]) -> String {
-    let texts: Vec<[String; 2]> = rows.iter().map(text).collect();
+    let boxes = boxes(graph, rows);
+    let texts: Vec<[String; 2]> = boxes.iter().map(|it| [it.title.clone(), it.facts.join(", ")]).collect();
     let letters = texts.iter().flatten().map(|it| it.chars().count()).max().unwrap_or(0);
     let width = letters * LETTER + MARGIN;
-    let sources = sources(graph);
-    let skips: Vec<(usize, usize)> = sources
+    let skips: Vec<(usize, usize)> = boxes
         .iter()
         .enumerate()
-        .flat_map(|(to, from)| from.iter().map(move |from| (*from, to)))
+        .flat_map(|(to, it)| it.sources.iter().map(move |from| (*from, to)))
         .filter(|(from, to)| from + 1 != *to)
         .collect();
     let lanes = lanes(&skips);
     let most = lanes.iter().max().map_or(0, |it| it + 1);
-    let total = [2 * MARGIN + width + most * LANE + MARGIN, 3 * MARGIN + rows.len() * ROW];
+    let total = [2 * MARGIN + width + most * LANE + MARGIN, 3 * MARGIN + boxes.len() * ROW];
     let mut res = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} {1}\" \
          font-family=\"monospace\" font-size=\"12\">\n<title>{2}</title>\n\
+         <defs><marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" markerWidth=\"6\" markerHeight=\"6\" \
+         orient=\"auto\"><path d=\"M0 0 L8 4 L0 8 z\" fill=\"#5478a8\"/></marker></defs>\n\
          <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
          <text x=\"{MARGIN}\" y=\"{MARGIN}\" font-weight=\"bold\">{2}</text>\n",
         total[0],
@@ -38,10 +40,10 @@ pub(super) fn svg(graph: &Graph, rows: &[Row]) -> String {
         escaped(&graph.name),
     );
     let top = |at: usize| 2 * MARGIN + at * ROW;
-    for (to, from) in sources.iter().enumerate() {
-        if to != 0 && from.contains(&(to - 1)) {
+    for (to, it) in boxes.iter().enumerate() {
+        if to != 0 && it.sources.contains(&(to - 1)) {
             let x = MARGIN + width / 2;
-            let _ = writeln!(res, "{}", line(&format!("M{x} {} V{}", top(to - 1) + BOX, top(to))));
+            let _ = writeln!(res, "{}", arrow(&format!("M{x} {} V{}", top(to - 1) + BOX, top(to))));
         }
     }
     for ((from, to), lane) in skips.iter().zip(lanes) {
@@ -52,7 +54,7 @@ pub(super) fn svg(graph: &Graph, rows: &[Row]) -> String {
             out - LANE,
             end - LANE
         );
-        let _ = writeln!(res, "{}", line(&path));
+        let _ = writeln!(res, "{}", arrow(&path));
     }
     for (at, [name, facts]) in texts.iter().enumerate() {
         let (y, x) = (top(at), MARGIN + 8);
@@ -70,16 +72,8 @@ pub(super) fn svg(graph: &Graph, rows: &[Row]) -> String {
     res + "</svg>\n"
 }
 
-fn text(row: &Row) -> [String; 2] {
-    let mut facts = format!("{} -> {}", row.kind, shape(&row.shape));
-    if row.parameters != 0 {
-        let _ = write!(facts, ", {} parameters", table::grouped(row.parameters as u64));
-    }
-    [row.path.clone(), facts]
-}
-
-fn line(path: &str) -> String {
-    format!("<path d=\"{path}\" fill=\"none\" stroke=\"#5478a8\" stroke-width=\"1.5\"/>")
+fn arrow(path: &str) -> String {
+    format!("<path d=\"{path}\" fill=\"none\" stroke=\"#5478a8\" stroke-width=\"1.5\" marker-end=\"url(#tip)\"/>")
 }
 
 /// A lane for each skip, so that those side by side do not run over each other: the first one that is free.

@@ -276,7 +276,7 @@ impl<R: Real> Winograd<R> {
     }
 
     /// Row `y` of the products of some tiles, added to `sums` or put there.
-    #[allow(clippy::too_many_arguments)]
+    #[allow(clippy::too_many_arguments, reason = "a row, its operands and where its sums go")]
     fn row(&self, context: &Context<'_>, y: usize, tiles: Range<usize>, x: &[R], dy: &[R], sums: &mut [R], add: bool) {
         let [pitch_a, pitch_b] = self.pitches();
         let [rows, columns] = self.padded();
