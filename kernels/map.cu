@@ -7,6 +7,7 @@
 //     column_maximum(o), put_column()  of results reduced over rows: one number a column
 //     all_maximum(o), put_all()        of results reduced over both
 // Sums over columns end within a warp. Sums over rows end within a block, and `combine` adds the blocks' in order.
+// `block` counts the blocks of this map: several maps may share a grid.
 #ifndef SPHC_GENERATED
 using whole = int;                                 // counts elements: int, or i64 for huge spaces
 constexpr whole ROWS = 131072;
@@ -15,7 +16,7 @@ constexpr int LANES = 32;                          // threads side by side on a 
 constexpr int PER_THREAD = 4;                      // columns of a thread, LANES apart
 constexpr int BLOCK_ROWS = 256;                    // rows of a block
 constexpr int ROW_RESULTS = 1, COLUMN_RESULTS = 1, ALL_RESULTS = 0;
-constexpr bool ONE_BLOCK = false;                  // no second stage: sums over rows are results
+constexpr int ROW_BLOCKS = 512;                    // blocks that share out rows; with one there is no second stage
 struct Arguments { const float* in0; float *out0, *out1, *out2, *columns, *all; };
 #define SPHC_GENERATED
 #include "device.cu"
@@ -41,18 +42,19 @@ __device__ __forceinline__ float combined(bool maximum, float a, float b) {
 __device__ __forceinline__ float neutral(bool maximum) { return maximum ? bits_as_float(0xff800000u) : 0.0f; }
 
 // Without reductions: a thread per element.
-__device__ __forceinline__ void map_elements(const Arguments& at) {
-    const whole i = (whole)blockIdx.x * MAP_THREADS + threadIdx.x;
+__device__ __forceinline__ void map_elements(const Arguments& at, int block) {
+    const whole i = (whole)block * MAP_THREADS + threadIdx.x;
     if (i < ROWS * (whole)COLUMNS) element(at, i / COLUMNS, (int)(i % COLUMNS), nullptr, nullptr, nullptr);
 }
 
-// With reductions: blocks share out rows (x) and, where a row is long, columns (y).
-__device__ __forceinline__ void map_reduce(const Arguments& at) {
+// With reductions: blocks share out rows and, where a row is long, columns.
+__device__ __forceinline__ void map_reduce(const Arguments& at, int block) {
     SHARED_MEMORY(memory);
     float* shared = (float*)memory;
     constexpr int LINES = MAP_THREADS / LANES, WIDTH = LANES * PER_THREAD;  // rows at once; columns of a block
-    const int lane = threadIdx.x % LANES, line = threadIdx.x / LANES, column0 = blockIdx.y * WIDTH;
-    const whole row0 = (whole)blockIdx.x * BLOCK_ROWS;
+    const int lane = threadIdx.x % LANES, line = threadIdx.x / LANES;
+    const int row_block = block % ROW_BLOCKS, column0 = block / ROW_BLOCKS * WIDTH;
+    const whole row0 = (whole)row_block * BLOCK_ROWS;
 
     // Without sums over rows nothing is kept per column, and a row may be longer than registers hold.
     constexpr int KEPT = COLUMN_RESULTS ? PER_THREAD : 1;
@@ -92,7 +94,7 @@ __device__ __forceinline__ void map_reduce(const Arguments& at) {
         for (int i = threadIdx.x; i < WIDTH; i += MAP_THREADS) {
             float value = shared[i];
             for (int l = 1; l < LINES; l++) value = combined(column_maximum(o), value, shared[l * WIDTH + i]);
-            if (column0 + i < COLUMNS) put_column(at, o, (ONE_BLOCK ? 0 : (whole)blockIdx.x * COLUMNS) + column0 + i, value);
+            if (column0 + i < COLUMNS) put_column(at, o, (whole)row_block * COLUMNS + column0 + i, value);
         }
     }
 #pragma unroll
@@ -104,19 +106,19 @@ __device__ __forceinline__ void map_reduce(const Arguments& at) {
             if (threadIdx.x < half)
                 shared[threadIdx.x] = combined(all_maximum(o), shared[threadIdx.x], shared[threadIdx.x + half]);
         }
-        if (threadIdx.x == 0) put_all(at, o, blockIdx.y * gridDim.x + blockIdx.x, shared[0]);
+        if (threadIdx.x == 0) put_all(at, o, block, shared[0]);
     }
 }
 
 // A result reduced over axes that are neither the outer nor the inner ones: SHARED_BY threads per number.
 // `value(kept, reduced)` evaluates one element by its places among kept and reduced axes; `put(kept, value)` stores.
 template <int SHARED_BY, bool MAXIMUM, class Value, class Put>
-__device__ __forceinline__ void map_axes(whole kept, whole reduced, Value value, Put put) {
+__device__ __forceinline__ void map_axes(int block, whole kept, whole reduced, Value value, Put put) {
     SHARED_MEMORY(memory);
     float* shared = (float*)memory;
     constexpr int NUMBERS = MAP_THREADS / SHARED_BY;
     const int part = threadIdx.x % SHARED_BY;
-    const whole number = (whole)blockIdx.x * NUMBERS + threadIdx.x / SHARED_BY;
+    const whole number = (whole)block * NUMBERS + threadIdx.x / SHARED_BY;
     float sum = neutral(MAXIMUM);
     if (number < kept)
         for (whole i = part; i < reduced; i += SHARED_BY) sum = combined(MAXIMUM, sum, value(number, i));

@@ -296,6 +296,44 @@ fn maps_with_every_kind_of_reduction_give_the_interpreters_numbers() {
     }
 }
 
+/// Of several sizes and kinds, some alike, with and without a second stage, in integers and in bf16.
+#[test]
+fn maps_that_share_a_launch_give_the_interpreters_numbers() {
+    if !module::available() {
+        return;
+    }
+    let of = |seed: u64, [rows, columns]: [usize; 2], results: &[case::Result]| {
+        let mut make = Numbers::new(seed);
+        let inputs = vec![
+            make.reals([rows, columns], -1.0, 1.0),
+            make.reals([columns], -0.5, 0.5),
+            make.reals([rows, 1], 0.5, 2.0),
+            make.reals([], -0.1, 0.1),
+        ];
+        map(&format!("{seed} [{rows},{columns}]"), inputs, &several(), results)
+    };
+    let wholes = [whole(), whole(), whole()];
+    let sums = [whole(), reduced(Reduction::Sum, &[0]), reduced(Reduction::Max, &[0, 1])];
+    let rows = [reduced(Reduction::Sum, &[1]), whole()];
+    let mut make = Numbers::new(9);
+    let four = [make.reals([3, 5, 4, 6], -1.0, 1.0), make.reals([6], -0.5, 0.5), make.reals([4, 1], 0.5, 2.0)];
+    let inner = |seed: f64| {
+        let mut inputs = four.to_vec();
+        inputs[0].data.iter_mut().for_each(|it| *it *= seed);
+        inputs.push(four[1].clone());
+        map(&format!("{seed} over inner axes"), inputs, &several(), &[whole(), reduced(Reduction::Sum, &[1, 3])])
+    };
+    let cases = [
+        vec![of(1, [37, 10], &wholes), of(2, [37, 10], &wholes), of(3, [1, 3], &wholes), of(4, [37, 10], &wholes)],
+        vec![of(5, [9000, 5], &sums), of(6, [300, 10], &wholes), of(7, [9000, 5], &sums), of(8, [40, 700], &sums)],
+        vec![inner(1.0), case::copy(300, DType::Int), inner(0.5), of(9, [3, 2500], &rows), case::copy(7, DType::Int)],
+        vec![of(10, [70, 96], &wholes).moved_to_bf16(), of(11, [70, 96], &wholes), case::copy(300, DType::Bf16)],
+    ];
+    for each in cases {
+        check(&case::many(each), &Options::default());
+    }
+}
+
 #[test]
 fn maps_over_four_axes_reduce_over_any_of_them() {
     if !module::available() {

@@ -6,7 +6,7 @@ use sphc::ir::op::Scalar64;
 use sphc::ir::{
     Binary, DType, Init, NodeId, Op, Param, ParamRole, Phase, ScalarFn, Shape, State, Target, Unary, Window,
 };
-use sphc::kernel::KernelSpec;
+use sphc::kernel::{KernelSpec, MapKernel};
 use sphc::plan::{Config, Precision, plan};
 use sphc::shape::Builder;
 
@@ -274,8 +274,28 @@ fn updates_happen_in_place() {
     let config =
         Config { precision: Precision::F32, hash: String::new(), source: String::new(), line: &|_| String::new() };
     let plan = plan(&fused, &config);
-    assert!(plan.kernels.iter().all(|it| !matches!(it, KernelSpec::Copy { .. })));
+    let maps = |spec: &KernelSpec| match spec {
+        KernelSpec::Map(map) => vec![map.clone()],
+        KernelSpec::Maps(all) => all.clone(),
+        _ => Vec::new(),
+    };
+    let is_copy = |map: &MapKernel| *map == MapKernel::copy(map.dims[0], DType::Real, DType::Real);
+    assert!(!plan.kernels.iter().flat_map(maps).any(|it| is_copy(&it)));
     insta::assert_snapshot!("fused_tower", fused.to_string());
+}
+
+/// One more layer costs its convolution, what follows it, the patch norm and statistics, forward and backward: filter
+/// norms and updates of all layers share launches.
+#[test]
+fn launches_that_a_layer_adds() {
+    let launches = |layers: usize| {
+        let typed = crate::engines::typed("tower.sph", &equal_layers(layers, "cosine"), &crate::lower::settings(&[]));
+        let config =
+            Config { precision: Precision::F32, hash: String::new(), source: String::new(), line: &|_| String::new() };
+        let plan = plan(&fuse(sphc::autodiff::training(typed)), &config);
+        plan.phases[&Phase::Step].launches.len()
+    };
+    assert_eq!(launches(5) - launches(4), 9);
 }
 
 #[test]

@@ -55,7 +55,11 @@ fn said(spec: &KernelSpec, launch: &Launch) -> (Vec<DType>, Vec<DType>) {
         }
         KernelSpec::Map(map) => of_map(map),
         KernelSpec::Window { reads, writes, .. } => all(*reads, *writes),
-        KernelSpec::Transpose { dtype, .. } | KernelSpec::Copy { dtype, .. } => all(*dtype, *dtype),
+        KernelSpec::Maps(maps) => {
+            let all: Vec<_> = maps.iter().map(of_map).collect();
+            (all.iter().flat_map(|it| it.0.clone()).collect(), all.iter().flat_map(|it| it.1.clone()).collect())
+        }
+        KernelSpec::Transpose { dtype, .. } => all(*dtype, *dtype),
         _ => (Vec::new(), Vec::new()),
     }
 }

@@ -9,7 +9,7 @@ use super::view::{Class, View};
 use super::{Group, GroupKind, epilogue};
 use crate::ir::NodeId;
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, HashMap};
+use std::collections::{BTreeSet, BinaryHeap};
 
 /// How many of the latest readers of a tensor are looked at for company.
 const LOOK_BACK: usize = 8;
@@ -73,7 +73,6 @@ pub(super) fn merge(view: &View<'_>, kept: &Kept, needed: &[NodeId], roots: &[No
         drafts: Vec::new(),
         home: vec![None; view.class.len()],
         readers: vec![Vec::new(); view.class.len()],
-        latest: HashMap::new(),
     };
     for &id in needed {
         match view.class(id) {
@@ -100,7 +99,6 @@ struct Merger<'a, 'g> {
     home: Vec<Option<usize>>,
     /// By node: map drafts that read or write it.
     readers: Vec<Vec<usize>>,
-    latest: HashMap<(u32, bool), usize>,
 }
 
 impl Merger<'_, '_> {
@@ -140,7 +138,6 @@ impl Merger<'_, '_> {
         }
         self.home[id.0 as usize] = Some(at);
         self.readers[id.0 as usize].push(at);
-        self.latest.insert(key, at);
     }
 
     /// The legal group that saves most traffic.
@@ -157,11 +154,6 @@ impl Merger<'_, '_> {
                 let recent = self.readers[base.0 as usize].iter().rev().take(LOOK_BACK);
                 recent.for_each(|&at| consider(at, view.bytes(base)));
             }
-        }
-        if len <= policy::SMALL
-            && let Some(&at) = self.latest.get(&key)
-        {
-            consider(at, 0);
         }
         saved.retain(|it| self.may_join(it.0, key, needs));
         saved.into_iter().max_by_key(|it| (it.1, Reverse(it.0))).map(|it| it.0)

@@ -19,10 +19,6 @@ const RECOMPUTE: u32 = 96;
 /// rather than made by a kernel of its own.
 const STRETCH: u32 = 1;
 
-/// Spaces of at most this many elements share kernels even when they share no operand: their launch
-/// costs more than their work.
-pub(super) const SMALL: usize = 4096;
-
 /// Work of one element, in additions.
 pub(super) fn cost(op: &Op) -> u32 {
     match op {

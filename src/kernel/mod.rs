@@ -105,6 +105,16 @@ pub struct MapKernel {
 }
 
 impl MapKernel {
+    /// The same numbers at another place, perhaps in another type.
+    pub fn copy(len: usize, from: DType, to: DType) -> Self {
+        Self {
+            dims: vec![len],
+            inputs: vec![MapInput { strides: vec![usize::from(len != 1)], dtype: from }],
+            body: ScalarFn { arity: 1, nodes: vec![ExprNode::Input(0)], roots: vec![Scalar(0)] },
+            outputs: vec![MapOutput { store: Store::Full, dtype: to }],
+        }
+    }
+
     /// The result that is operand 0 as it is, if one is.
     pub fn passes_on(&self) -> Option<usize> {
         let same = |at: &usize| {
@@ -133,6 +143,19 @@ impl MapKernel {
         self.body.roots.remove(output);
         self
     }
+}
+
+/// Each map of [`KernelSpec::Maps`] with its own of the launch's operands; `count` says how many those are.
+pub(crate) fn each_with<'a, T>(
+    maps: &'a [MapKernel],
+    mut operands: &'a [T],
+    count: impl Fn(&MapKernel) -> usize + 'a,
+) -> impl Iterator<Item = (&'a MapKernel, &'a [T])> {
+    maps.iter().map(move |map| {
+        let (own, rest) = operands.split_at(count(map));
+        operands = rest;
+        (map, own)
+    })
 }
 
 /// A kernel.
@@ -165,6 +188,9 @@ pub enum KernelSpec {
     },
     /// Elementwise family, with reductions.
     Map(MapKernel),
+    /// Many maps in one launch, none of which touches what another writes. Operands: the inputs of each in turn; likewise
+    /// the results.
+    Maps(Vec<MapKernel>),
     /// Sliding windows; `input` is the forward window's input, for gradients too.
     Window {
         /// Which.
@@ -224,12 +250,5 @@ pub enum KernelSpec {
         len: usize,
         /// Stream under the plan's seed.
         stream: u64,
-    },
-    /// Copies `bytes` bytes (an update that could not be written in place).
-    Copy {
-        /// Elements.
-        len: usize,
-        /// Element type.
-        dtype: DType,
     },
 }

@@ -33,6 +33,7 @@ impl Display for KernelSpec {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             KernelSpec::Map(kernel) => write!(f, "{kernel}"),
+            KernelSpec::Maps(all) => all.iter().try_for_each(|it| write!(f, "{it}; ")),
             KernelSpec::Conv(it) => {
                 write!(f, "conv {:?}{} {} x {:?} -> {:?}", it.kind, it.geometry, it.n, it.input, it.output)
             }
@@ -50,7 +51,6 @@ impl Display for KernelSpec {
             }
             KernelSpec::Loss { kind, n, classes } => write!(f, "loss {kind:?} {n} x {classes}"),
             KernelSpec::Random { kind, len, stream } => write!(f, "random {kind:?} {len} stream={stream:016x}"),
-            KernelSpec::Copy { len, dtype } => write!(f, "copy {len} {dtype:?}"),
         }
     }
 }

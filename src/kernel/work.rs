@@ -19,15 +19,13 @@ impl KernelSpec {
                 let node = |it: &&ExprNode| !matches!(it, ExprNode::Const(_) | ExprNode::Input(_));
                 product(&it.dims) * it.body.nodes.iter().filter(node).count() as u64
             }
+            KernelSpec::Maps(all) => all.iter().map(|it| KernelSpec::Map(it.clone()).flops()).sum(),
             KernelSpec::Window { geometry, n, input, output, .. } => {
                 product(&geometry.kernel) * product(output) * (n * input[2]) as u64
             }
             // A few exponentials and logarithms for each logit.
             KernelSpec::Loss { n, classes, .. } => 4 * product(&[*n, *classes]),
-            KernelSpec::Transpose { .. }
-            | KernelSpec::Gather { .. }
-            | KernelSpec::Random { .. }
-            | KernelSpec::Copy { .. } => 0,
+            KernelSpec::Transpose { .. } | KernelSpec::Gather { .. } | KernelSpec::Random { .. } => 0,
         }
     }
 
@@ -48,12 +46,12 @@ impl KernelSpec {
             KernelSpec::ConvMap { .. } => "conv input grad + map",
             KernelSpec::MatMul { .. } => "matmul",
             KernelSpec::Map(_) => "map",
+            KernelSpec::Maps(_) => "many maps",
             KernelSpec::Window { .. } => "window",
             KernelSpec::Transpose { .. } => "transpose",
             KernelSpec::Gather { .. } => "gather",
             KernelSpec::Loss { .. } => "loss",
             KernelSpec::Random { .. } => "random",
-            KernelSpec::Copy { .. } => "copy",
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::arena::{self, Slot};
 use super::schedule::{self, Place, Schedule, Step};
-use super::{Buffer, BufferId, BufferKind, Config, Launch, PhasePlan, Precision, storage};
+use super::{Buffer, BufferId, BufferKind, Config, Launch, PhasePlan, Precision, many, storage};
 use crate::fuse::Fused;
 use crate::ir::op::Scalar64;
 use crate::ir::{DType, Fill, NodeId, Op, ParamId, Shape, StateId, Target};
@@ -122,6 +122,7 @@ impl<'a> Table<'a> {
         if self.config.precision == Precision::Bf16 {
             self.short = storage::narrow(&mut schedule, self.fused.typed.graph());
         }
+        many::join(&mut schedule, self.fused.typed.graph());
         let lives = Lives::of(&schedule);
         let shared = self.shared_slots(&schedule, &lives);
         let mut slots: Vec<Slot> = Vec::new();
@@ -152,10 +153,9 @@ impl<'a> Table<'a> {
             Place::Value(_) | Place::Old(_) | Place::Narrow(_) => numbers[&place],
         };
         let mut launches = Vec::with_capacity(schedule.steps.len());
-        for Step { spec, inputs, outputs, node } in schedule.steps {
-            let graph = self.fused.typed.graph();
+        for Step { spec, inputs, outputs, nodes } in schedule.steps {
             launches.push(Launch {
-                layer: graph.origin_of(graph.origin_id(node)).layer.clone(),
+                layer: self.layer(&nodes),
                 inputs: inputs.into_iter().map(|it| number(self, it)).collect(),
                 outputs: outputs.into_iter().map(|it| number(self, it)).collect(),
                 kernel: self.kernel(spec),
@@ -163,6 +163,14 @@ impl<'a> Table<'a> {
         }
         let results = schedule.results.into_iter().map(|(name, it)| (name, number(self, it))).collect();
         PhasePlan { launches, results }
+    }
+
+    /// The layer that all of these belong to, if there is one.
+    fn layer(&self, nodes: &[NodeId]) -> String {
+        let graph = self.fused.typed.graph();
+        let mut layers = nodes.iter().map(|it| &graph.origin_of(graph.origin_id(*it)).layer);
+        let first = layers.next().cloned().unwrap_or_default();
+        if layers.all(|it| *it == first) { first } else { String::new() }
     }
 
     fn node(place: Place) -> NodeId {

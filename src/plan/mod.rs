@@ -4,6 +4,7 @@
 
 mod arena;
 mod buffers;
+mod many;
 mod memory;
 mod schedule;
 mod storage;

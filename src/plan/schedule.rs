@@ -6,7 +6,7 @@
 
 use crate::fuse::{Fused, Storage};
 use crate::ir::{Graph, NodeId, Op, Phase, Target};
-use crate::kernel::{Bound, KernelSpec, Store, bind};
+use crate::kernel::{Bound, KernelSpec, MapKernel, Store, bind};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
@@ -30,8 +30,8 @@ pub(super) struct Step {
     pub(super) spec: KernelSpec,
     pub(super) inputs: Vec<Place>,
     pub(super) outputs: Vec<Place>,
-    /// The node it is named after.
-    pub(super) node: NodeId,
+    /// The nodes it is named after: one for each map.
+    pub(super) nodes: Vec<NodeId>,
 }
 
 /// One phase in order.
@@ -81,7 +81,7 @@ pub(super) fn schedule(fused: &Fused, phase: Phase) -> Schedule {
         };
         let inputs = inputs.iter().map(read).collect();
         let places: Vec<Place> = outputs.iter().map(read).collect();
-        steps.push(Step { spec: spec.clone(), inputs, outputs: places, node: named_after(graph, outputs) });
+        steps.push(Step { spec: spec.clone(), inputs, outputs: places, nodes: vec![named_after(graph, outputs)] });
     }
     steps.extend(copies);
     Schedule { steps, results }
@@ -100,11 +100,12 @@ fn number_node(fused: &Fused, id: NodeId) -> NodeId {
 }
 
 fn copy(graph: &Graph, from: Place, to: Place, node: NodeId) -> Step {
-    let spec = KernelSpec::Copy { len: graph.shape(node).len(), dtype: crate::kernel::dtype(graph, node) };
-    Step { spec, inputs: vec![from], outputs: vec![to], node }
+    let dtype = crate::kernel::dtype(graph, node);
+    let spec = KernelSpec::Map(MapKernel::copy(graph.shape(node).len(), dtype, dtype));
+    Step { spec, inputs: vec![from], outputs: vec![to], nodes: vec![node] }
 }
 
-fn target(graph: &Graph, leaf: NodeId) -> Option<Target> {
+pub(super) fn target(graph: &Graph, leaf: NodeId) -> Option<Target> {
     match graph.op(leaf) {
         Op::Param(id) => Some(Target::Param(*id)),
         Op::State(id) => Some(Target::State(*id)),

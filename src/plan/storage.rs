@@ -8,12 +8,13 @@
 
 use super::Plan;
 use super::schedule::{Place, Schedule, Step};
-use crate::ir::{DType, ExprNode, Graph, NodeId, Scalar, ScalarFn, Shape};
-use crate::kernel::{ConvKernel, ConvKind, KernelSpec, MapInput, MapKernel, MapOutput, Store};
+use crate::ir::{DType, Graph, NodeId, Shape};
+use crate::kernel::{ConvKernel, ConvKind, KernelSpec, MapKernel, Store};
 use std::collections::BTreeSet;
 
 /// Channels that a convolution in 16 bits takes a multiple of.
 const CHANNELS: usize = 8;
+const TYPES_COME_FIRST: &str = "maps share launches once the types of their operands are known";
 
 /// Rewrites the launches of a phase for the values that it returns, which lie in the arena in 16 bits.
 pub(super) fn narrow(schedule: &mut Schedule, graph: &Graph) -> BTreeSet<Place> {
@@ -97,11 +98,10 @@ fn writes_short(spec: &KernelSpec, output: usize) -> bool {
             map.outputs[output].store == Store::Full && map.outputs[output].dtype == DType::Real
         }
         KernelSpec::Window { .. } | KernelSpec::Transpose { .. } => true,
-        KernelSpec::MatMul { .. }
-        | KernelSpec::Gather { .. }
-        | KernelSpec::Loss { .. }
-        | KernelSpec::Random { .. }
-        | KernelSpec::Copy { .. } => false,
+        KernelSpec::MatMul { .. } | KernelSpec::Gather { .. } | KernelSpec::Loss { .. } | KernelSpec::Random { .. } => {
+            false
+        }
+        KernelSpec::Maps(_) => unreachable!("{TYPES_COME_FIRST}"),
     }
 }
 
@@ -127,24 +127,20 @@ fn drop_what_must_be_long(step: &Step, short: &mut BTreeSet<Place>) {
         }
         KernelSpec::Map(_) => {}
         KernelSpec::Window { .. } => keep_together(&mut step.inputs.iter()),
-        KernelSpec::Transpose { .. } | KernelSpec::Copy { .. } => {
+        KernelSpec::Transpose { .. } => {
             keep_together(&mut step.inputs.iter().chain(&step.outputs));
         }
         KernelSpec::MatMul { .. } | KernelSpec::Gather { .. } | KernelSpec::Loss { .. } | KernelSpec::Random { .. } => {
             step.inputs.iter().chain(&step.outputs).for_each(|it| _ = short.remove(it));
         }
+        KernelSpec::Maps(_) => unreachable!("{TYPES_COME_FIRST}"),
     }
 }
 
 /// A copy of a filter in 16 bits.
 fn narrowing(from: Place, to: Place, node: NodeId, graph: &Graph) -> Step {
-    let spec = KernelSpec::Map(MapKernel {
-        dims: vec![graph.shape(node).len()],
-        inputs: vec![MapInput { strides: vec![1], dtype: DType::Real }],
-        body: ScalarFn { arity: 1, nodes: vec![ExprNode::Input(0)], roots: vec![Scalar(0)] },
-        outputs: vec![MapOutput { store: Store::Full, dtype: DType::Bf16 }],
-    });
-    Step { spec, inputs: vec![from], outputs: vec![to], node }
+    let spec = KernelSpec::Map(MapKernel::copy(graph.shape(node).len(), DType::Real, DType::Bf16));
+    Step { spec, inputs: vec![from], outputs: vec![to], nodes: vec![node] }
 }
 
 /// Tells the kernel of a step what its operands are in memory.
@@ -173,9 +169,10 @@ fn apply(step: &mut Step, short: &BTreeSet<Place>) {
             mark(inputs[0], reads);
             mark(outputs[0], writes);
         }
-        KernelSpec::Transpose { dtype, .. } | KernelSpec::Copy { dtype, .. } => mark(inputs[0], dtype),
+        KernelSpec::Transpose { dtype, .. } => mark(inputs[0], dtype),
         KernelSpec::MatMul { .. } | KernelSpec::Gather { .. } | KernelSpec::Loss { .. } | KernelSpec::Random { .. } => {
         }
+        KernelSpec::Maps(_) => unreachable!("{TYPES_COME_FIRST}"),
     }
 }
 
@@ -204,8 +201,9 @@ impl Plan {
                     widen_map(map);
                 }
                 KernelSpec::Map(map) => widen_map(map),
+                KernelSpec::Maps(all) => all.iter_mut().for_each(widen_map),
                 KernelSpec::Window { reads, writes, .. } => [reads, writes].into_iter().for_each(widen),
-                KernelSpec::Transpose { dtype, .. } | KernelSpec::Copy { dtype, .. } => widen(dtype),
+                KernelSpec::Transpose { dtype, .. } => widen(dtype),
                 KernelSpec::MatMul { .. }
                 | KernelSpec::Gather { .. }
                 | KernelSpec::Loss { .. }

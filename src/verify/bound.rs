@@ -5,7 +5,7 @@
 
 use super::meaning::{execute, left_of, places, short, written};
 use crate::ir::{Binary, DType, ExprNode, Loss, Reduction, Unary, Window};
-use crate::kernel::{ConvKind, KernelSpec, MapInput, MapKernel, Store};
+use crate::kernel::{ConvKind, KernelSpec, MapInput, MapKernel, Store, each_with};
 use crate::plan::Precision;
 
 /// Roundings of a device.
@@ -78,12 +78,14 @@ fn in_full(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64, roundings: &Roundi
     match spec {
         KernelSpec::Conv(_) | KernelSpec::MatMul { .. } => vec![contraction(spec, inputs, seed, roundings)],
         KernelSpec::Map(kernel) => map(kernel, inputs, None, roundings),
+        KernelSpec::Maps(all) => each_with(all, inputs, |it| it.inputs.len())
+            .flat_map(|(kernel, inputs)| map(kernel, inputs, None, roundings))
+            .collect(),
         KernelSpec::ConvMap { conv, map } => conv_map(&KernelSpec::Conv(*conv), map, inputs, seed, roundings),
         KernelSpec::Window { kind: Window::Max, .. }
         | KernelSpec::Transpose { .. }
         | KernelSpec::Gather { .. }
         | KernelSpec::Random { .. }
-        | KernelSpec::Copy { .. }
         | KernelSpec::Loss { kind: Loss::Correct, .. } => {
             execute(spec, inputs, seed).into_iter().map(Expected::exact).collect()
         }

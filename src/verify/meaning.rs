@@ -2,7 +2,7 @@
 
 use crate::interp::{Env, Tensor, evaluate};
 use crate::ir::{DType, ExprNode, NodeId, Op, Reduction, Scalar, ScalarFn, Shape, Window};
-use crate::kernel::{ConvKernel, ConvKind, KernelSpec, MapKernel, Store};
+use crate::kernel::{ConvKernel, ConvKind, KernelSpec, MapKernel, Store, each_with};
 use crate::shape::Builder;
 
 /// The results of a kernel, in f64. Operands are row-major, in the order of the kernel's inputs.
@@ -11,13 +11,15 @@ pub fn execute(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64) -> Vec<Vec<f64
     let one = |op: Op, shapes: Vec<(Shape, DType)>| vec![single(op, &shapes, inputs, seed)];
     match spec {
         KernelSpec::Map(kernel) => map(kernel, inputs),
+        KernelSpec::Maps(all) => {
+            each_with(all, inputs, |it| it.inputs.len()).flat_map(|(kernel, inputs)| map(kernel, inputs)).collect()
+        }
         KernelSpec::ConvMap { conv, map: after } => {
             let (operands, others) = inputs.split_at(2);
             let mut read = execute(&KernelSpec::Conv(*conv), operands, seed);
             read.extend_from_slice(others);
             map(after, &read)
         }
-        KernelSpec::Copy { .. } => vec![inputs[0].clone()],
         KernelSpec::Conv(ConvKernel { kind, geometry, n, input, output, .. }) => {
             let x = real([&[*n], &input[..]].concat());
             let y = real([&[*n], &output[..]].concat());

@@ -474,7 +474,23 @@ pub(crate) fn random(kind: Random, len: usize, step: u64) -> Case {
 
 /// A copy.
 pub(crate) fn copy(len: usize, dtype: DType) -> Case {
-    let value = Numbers::new(5).below([len], dtype, 200);
+    let value = Numbers::new(len as u64).below([len], dtype, 200);
     let outputs = vec![exact(dtype, value.data.clone())];
-    Case { name: format!("copy {len} {dtype:?}"), spec: KernelSpec::Copy { len, dtype }, inputs: vec![value], outputs }
+    let spec = KernelSpec::Map(MapKernel::copy(len, dtype, dtype));
+    Case { name: format!("copy {len} {dtype:?}"), spec, inputs: vec![value], outputs }
+}
+
+/// Maps that share a launch.
+pub(crate) fn many(cases: Vec<Case>) -> Case {
+    let mut all = Case { name: "many".into(), spec: KernelSpec::Maps(Vec::new()), inputs: vec![], outputs: vec![] };
+    let mut maps = Vec::new();
+    for case in cases {
+        let KernelSpec::Map(map) = case.spec else { panic!("{} is no map", case.name) };
+        maps.push(map);
+        all.name += &format!(", {}", case.name);
+        all.inputs.extend(case.inputs);
+        all.outputs.extend(case.outputs);
+    }
+    all.spec = KernelSpec::Maps(maps);
+    all
 }

@@ -167,7 +167,7 @@ fn apart(product: &Product<'_>, map: &MapKernel, text: &mut Text) -> (Vec<CudaLa
         return (launches, used);
     }
     text.code("namespace epilogue {");
-    let (after, scratch) = append(&rest, text);
+    let (after, scratch) = append(std::slice::from_ref(&rest), text);
     text.code("}");
     let mut entries: Vec<&str> = after.iter().map(|it| it.entry).collect();
     entries.dedup();

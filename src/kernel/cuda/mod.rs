@@ -117,7 +117,8 @@ pub fn generate(spec: &KernelSpec, options: &Options) -> CudaSource {
         KernelSpec::MatMul { m, n, k, transpose_a, transpose_b } => {
             contraction::matmul([*m, *n, *k], *transpose_a, *transpose_b, options)
         }
-        KernelSpec::Map(map) => map::map(map),
+        KernelSpec::Map(map) => map::maps(std::slice::from_ref(map)),
+        KernelSpec::Maps(all) => map::maps(all),
         KernelSpec::Window { kind, geometry, n, input, output, reads, writes } => {
             simple::window(*kind, geometry, *n, *input, *output, [*reads, *writes])
         }
@@ -125,7 +126,6 @@ pub fn generate(spec: &KernelSpec, options: &Options) -> CudaSource {
         KernelSpec::Gather { dtype, n, item, flip, crop } => simple::gather(*dtype, *n, item, *flip, *crop),
         KernelSpec::Loss { kind, n, classes } => simple::loss(*kind, *n, *classes),
         KernelSpec::Random { kind, len, stream } => simple::random(*kind, *len, *stream),
-        KernelSpec::Copy { len, dtype } => simple::copy(*len, *dtype),
     }
 }
 

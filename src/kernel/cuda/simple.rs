@@ -122,13 +122,3 @@ pub(super) fn random(kind: Random, len: usize, stream: u64) -> CudaSource {
     let arguments = vec![Argument::Input(0), Argument::Seed, Argument::Output(0)];
     single(text, "random_numbers", blocks(len, 128), 128, arguments)
 }
-
-/// The same elements at another place.
-pub(super) fn copy(len: usize, dtype: DType) -> CudaSource {
-    let mut text = Text::new();
-    text.constant("long long", "SIZE", len);
-    text.file(file!("device.cu"));
-    text.code(format_args!("using element = {};", element(dtype)));
-    text.file(file!("copy.cu"));
-    single(text, "copy", blocks(len, 256), 256, vec![Argument::Input(0), Argument::Output(0)])
-}

@@ -66,7 +66,7 @@ fn specs() -> Vec<KernelSpec> {
         KernelSpec::Gather { dtype: DType::U8, n: 4, item: Shape(vec![32, 32, 3]), flip: true, crop: 4 },
         KernelSpec::Loss { kind: Loss::CrossEntropy { smoothing, floor }, n: 4, classes: 10 },
         KernelSpec::Random { kind: Random::Shuffle { examples: 50_000 }, len: 4, stream: 77 },
-        KernelSpec::Copy { len: 10, dtype: DType::Int },
+        KernelSpec::Map(MapKernel::copy(10, DType::Int, DType::Int)),
     ]
 }
 

@@ -62,7 +62,7 @@ impl Text {
 /// The files, by name.
 macro_rules! file {
     ($name:literal) => {
-        ($name, include_str!(concat!("../../../kernels/", $name)))
+        ($name, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/kernels/", $name)))
     };
 }
 pub(super) use file;

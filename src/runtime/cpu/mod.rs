@@ -9,6 +9,7 @@ mod conv;
 mod isa;
 mod kernel;
 mod loss;
+mod many;
 mod map;
 mod mapped;
 mod math;
@@ -235,6 +236,7 @@ fn load<R: Real>(spec: &KernelSpec, isa: Isa) -> Result<Box<dyn Kernel>, String>
             matmul::load::<R>([m, n, k], transpose_a, transpose_b)
         }
         KernelSpec::Map(kernel) => map::load::<R>(kernel),
+        KernelSpec::Maps(all) => many::load::<R>(all),
         KernelSpec::Window { kind, geometry, n, input, output, .. } => {
             window::load::<R>(*kind, geometry, *n, *input, *output)
         }
@@ -242,6 +244,5 @@ fn load<R: Real>(spec: &KernelSpec, isa: Isa) -> Result<Box<dyn Kernel>, String>
         KernelSpec::Gather { dtype, n, item, flip, crop } => movement::gather::<R>(*dtype, *n, item, *flip, *crop),
         KernelSpec::Loss { kind, n, classes } => loss::load::<R>(*kind, *n, *classes),
         KernelSpec::Random { kind, len, stream } => random::load::<R>(*kind, *len, *stream),
-        KernelSpec::Copy { len, dtype } => movement::copy::<R>(*len, *dtype),
     }
 }

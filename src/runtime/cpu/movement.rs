@@ -189,38 +189,3 @@ impl<R: Real> Kernel for Transpose<R> {
         });
     }
 }
-
-/// A copy.
-struct Copy<R> {
-    dtype: DType,
-    len: usize,
-    marker: PhantomData<R>,
-}
-
-/// Checks a copy.
-pub(super) fn copy<R: Real>(len: usize, dtype: DType) -> Result<Box<dyn Kernel>, String> {
-    product(&[len])?;
-    Ok(Box::new(Copy::<R> { dtype, len, marker: PhantomData }))
-}
-
-impl<R: Real> Kernel for Copy<R> {
-    fn inputs(&self) -> Vec<Operand> {
-        vec![Operand { dtype: self.dtype, len: self.len }]
-    }
-
-    fn outputs(&self) -> Vec<Operand> {
-        self.inputs()
-    }
-
-    unsafe fn run(&self, context: &Context<'_>, inputs: &[View], outputs: &[View]) {
-        let bytes = self.len * R::PRECISION.bytes(self.dtype);
-        let tasks = (bytes / GRAIN).max(1);
-        // SAFETY: operands as asked for; tasks write parts of their own.
-        let from = unsafe { inputs[0].slice::<u8>() };
-        context.tasks(tasks, |task| {
-            let range = share(bytes, tasks, task);
-            // SAFETY: as above.
-            unsafe { outputs[0].shared::<u8>().part(range.start, range.len()) }.copy_from_slice(&from[range]);
-        });
-    }
-}

@@ -5,7 +5,6 @@ use super::conv::transform::Transforms;
 use super::isa::Isa;
 use super::math;
 use super::memory::Element;
-use crate::plan::Precision;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 
 /// `f32` or `f64`.
@@ -21,8 +20,6 @@ pub(super) trait Real:
     + Neg<Output = Self>
     + AddAssign
 {
-    /// Which.
-    const PRECISION: Precision;
     /// 0.
     const ZERO: Self;
     /// 1.
@@ -79,7 +76,6 @@ macro_rules! through_math {
 }
 
 impl Real for f32 {
-    const PRECISION: Precision = Precision::F32;
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
     const SLOPE: Self = 1e-6;
@@ -131,7 +127,6 @@ macro_rules! through_std {
 }
 
 impl Real for f64 {
-    const PRECISION: Precision = Precision::F64;
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
     const SLOPE: Self = 1e-12;

@@ -1,0 +1,150 @@
+//! Maps with reductions: one, or many that share a launch.
+//!
+//! A result is written whole, or reduced over columns (a number per row), over rows (a number per column), or over all.
+//! Reductions over other axes get a launch of their own, which comes first: whole results may overwrite operands. The
+//! functions of each distinct map stand in a namespace; an entry gives each map its blocks of the grid.
+
+mod functions;
+mod layout;
+
+use super::combine::{Part, combine};
+use super::text::{Text, element, file};
+use super::{Argument, CudaLaunch, CudaSource};
+use crate::kernel::MapKernel;
+use functions::{Functions, write};
+pub(super) use functions::{coordinates, offset};
+use std::fmt::Write;
+
+const THREADS: usize = 256;
+
+/// Maps that do not depend on each other, in one translation unit.
+pub(super) fn maps(all: &[MapKernel]) -> CudaSource {
+    let mut text = Text::new();
+    text.file(file!("device.cu"));
+    text.file(file!("scalar.cu"));
+    let (launches, scratch) = append(all, &mut text);
+    CudaSource { text: text.finish(), launches, scratch }
+}
+
+/// Adds maps to a unit that has the scalar functions; their launches, and their scratch space in bytes.
+pub(super) fn append(all: &[MapKernel], text: &mut Text) -> (Vec<CudaLaunch>, usize) {
+    let mut unit = Unit::default();
+    for map in all {
+        unit.add(map, text);
+    }
+    (unit.launches(text), unit.scratch * 4)
+}
+
+/// Maps that are alike but for their operands.
+struct Kind<'a> {
+    map: &'a MapKernel,
+    functions: Functions,
+    /// Names of each one's operands, results and scratch space.
+    members: Vec<String>,
+}
+
+#[derive(Default)]
+struct Unit<'a> {
+    kinds: Vec<Kind<'a>>,
+    /// `const float* in0, ...`: parameters of the entries.
+    parameters: Vec<String>,
+    inputs: Vec<Argument>,
+    outputs: Vec<Argument>,
+    parts: Vec<Part>,
+    /// In numbers.
+    scratch: usize,
+}
+
+impl<'a> Unit<'a> {
+    fn add(&mut self, map: &'a MapKernel, text: &mut Text) {
+        let at = self.kinds.iter().position(|it| it.map == map).unwrap_or_else(|| {
+            text.code(format_args!("namespace map{} {{", self.kinds.len()));
+            let functions = write(map, text);
+            text.code("}");
+            self.kinds.push(Kind { map, functions, members: Vec::new() });
+            self.kinds.len() - 1
+        });
+        let mut names = Vec::new();
+        for it in &map.inputs {
+            let name = format!("in{}", self.inputs.len());
+            self.parameters.push(format!("const {}* {name}", element(it.dtype)));
+            self.inputs.push(Argument::Input(self.inputs.len()));
+            names.push(name);
+        }
+        let first = self.outputs.len();
+        for it in &map.outputs {
+            let name = format!("out{}", self.outputs.len());
+            self.parameters.push(format!("{}* {name}", element(it.dtype)));
+            self.outputs.push(Argument::Output(self.outputs.len()));
+            names.push(name);
+        }
+        names.push(if self.scratch == 0 { "partial".to_owned() } else { format!("partial + {}", self.scratch) });
+        let kind = &mut self.kinds[at];
+        let moved = |it: &Part| Part { output: first + it.output, from: self.scratch + it.from, ..*it };
+        self.parts.extend(kind.functions.parts.iter().map(moved));
+        self.scratch += kind.functions.scratch;
+        kind.members.push(names.join(", "));
+    }
+
+    fn launches(&self, text: &mut Text) -> Vec<CudaLaunch> {
+        let axes = self.entry(text, "map_axes", "axes", |it| it.axes_blocks);
+        let all = self.entry(text, "map", "all", |it| it.blocks);
+        let mut launches: Vec<CudaLaunch> = axes.into_iter().chain(all).collect();
+        if !self.parts.is_empty() {
+            launches.push(combine(text, "map_combine", &self.parts));
+        }
+        launches
+    }
+
+    /// An entry that gives `function` of every map its blocks; none where no map has any.
+    fn entry(
+        &self,
+        text: &mut Text,
+        entry: &'static str,
+        function: &str,
+        blocks: fn(&Functions) -> u32,
+    ) -> Option<CudaLaunch> {
+        let mut body = String::new();
+        let mut grid = 0;
+        let taking = self.kinds.iter().enumerate().filter(|it| blocks(&it.1.functions) != 0);
+        for (number, kind) in taking {
+            let each = blocks(&kind.functions);
+            let next = each * kind.members.len() as u32;
+            let mut line = |line: String| writeln!(body, "    {line}").expect("a string takes all");
+            if grid != 0 {
+                line("}".to_owned());
+            }
+            // Every branch returns: what follows belongs to later blocks.
+            line(format!("if (blockIdx.x < {}) {{", grid + next));
+            let place = if grid == 0 { "blockIdx.x".to_owned() } else { format!("(blockIdx.x - {grid})") };
+            match &kind.members[..] {
+                [one] => line(format!("    return map{number}::{function}({{{one}}}, {place});")),
+                many => {
+                    line(format!("    map{number}::Arguments args;"));
+                    line(format!("    switch ({place} / {each}) {{"));
+                    for (at, it) in many.iter().enumerate() {
+                        line(format!("        case {at}: args = {{{it}}}; break;"));
+                    }
+                    line("    }".to_owned());
+                    line(format!("    return map{number}::{function}(args, {place} % {each});"));
+                }
+            }
+            grid += next;
+        }
+        if grid == 0 {
+            return None;
+        }
+        let taking = || self.kinds.iter().map(|it| &it.functions).filter(|it| blocks(it) != 0);
+        // Left to itself, the assembler may spill sums of columns rather than have fewer threads at once.
+        let reduces = taking().any(|it| it.reduces);
+        let bounds = if reduces { "256, 1" } else { "256" };
+        text.code(format_args!(
+            "extern \"C\" __global__ void __launch_bounds__({bounds})\n{entry}({}, float* partial) {{\n{body}    }}\n}}",
+            self.parameters.join(", ")
+        ));
+        let mut arguments = [&self.inputs[..], &self.outputs[..]].concat();
+        arguments.push(Argument::Scratch(0));
+        let shared = taking().map(|it| it.shared).max().unwrap_or(0) as u32;
+        Some(CudaLaunch { entry, grid: [grid, 1, 1], block: THREADS as u32, shared, arguments })
+    }
+}

@@ -1,0 +1,157 @@
+//! Maps of parameters, and others that are small, wait for company and share a launch.
+//!
+//! What the passes over the images need waits until it is needed; then all that is ready, and that they will need at some
+//! time, goes with it. What only updates need comes at the end, level by level: matrix products of filters, the updates.
+
+use super::schedule::{Place, Schedule, Step, target};
+use crate::ir::Graph;
+use crate::kernel::KernelSpec;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Elements of a tensor that may wait although it is no parameter and has not the shape of one.
+const SMALL: usize = 1 << 16;
+/// Operands of a launch, at most: a CUDA kernel takes 4096 bytes of arguments, eight for each operand and for its scratch
+/// space.
+const MOST_OPERANDS: usize = 511;
+
+/// Joins launches of a phase.
+pub(super) fn join(schedule: &mut Schedule, graph: &Graph) {
+    let steps = std::mem::take(&mut schedule.steps);
+    let before = dependencies(&steps, graph);
+    let parameters = graph.params.iter().flat_map(|it| [it.shape.dims().to_vec(), matrix(it.shape.dims())]).collect();
+    let waits: Vec<bool> = steps.iter().map(|it| may_wait(it, graph, &parameters)).collect();
+    let mut queue = Queue {
+        wanted: wanted(&waits, &before),
+        waiting: (0..waits.len()).filter(|it| waits[*it]).collect(),
+        steps: steps.into_iter().map(Some).collect(),
+        before,
+        order: Vec::new(),
+    };
+    for at in (0..waits.len()).filter(|it| !waits[*it]) {
+        while !queue.is_ready(at) {
+            queue.release(false);
+        }
+        queue.order.extend(queue.steps[at].take());
+    }
+    while !queue.waiting.is_empty() {
+        queue.release(true);
+    }
+    schedule.steps = queue.order;
+}
+
+struct Queue {
+    /// Those that are not in order yet.
+    steps: Vec<Option<Step>>,
+    /// By step: those that must come before.
+    before: Vec<BTreeSet<usize>>,
+    /// By step: whether one that does not wait needs it, directly or not.
+    wanted: Vec<bool>,
+    waiting: BTreeSet<usize>,
+    order: Vec<Step>,
+}
+
+impl Queue {
+    fn is_ready(&self, at: usize) -> bool {
+        self.before[at].iter().all(|it| self.steps[*it].is_none())
+    }
+
+    /// Orders all that wait and are ready; those that nothing needs only at the end.
+    fn release(&mut self, at_the_end: bool) {
+        let goes = |at: &usize| (at_the_end || self.wanted[*at]) && self.is_ready(*at);
+        let ready: Vec<usize> = self.waiting.iter().copied().filter(goes).collect();
+        assert!(!ready.is_empty(), "launches wait for each other");
+        let mut together: Vec<Step> = Vec::new();
+        let mut operands = 0;
+        for at in ready {
+            self.waiting.remove(&at);
+            let Some(step) = self.steps[at].take() else { continue };
+            if !matches!(step.spec, KernelSpec::Map(_)) {
+                self.order.push(step);
+                continue;
+            }
+            let own = step.inputs.len() + step.outputs.len();
+            if MOST_OPERANDS < operands + own {
+                self.order.extend(joined(std::mem::take(&mut together)));
+                operands = 0;
+            }
+            operands += own;
+            together.push(step);
+        }
+        self.order.extend(joined(together));
+    }
+}
+
+/// One step that does what several do.
+fn joined(mut steps: Vec<Step>) -> Option<Step> {
+    if steps.len() <= 1 {
+        return steps.pop();
+    }
+    let mut maps = Vec::with_capacity(steps.len());
+    let mut all = Step { spec: KernelSpec::Maps(Vec::new()), inputs: vec![], outputs: vec![], nodes: vec![] };
+    for step in steps {
+        let KernelSpec::Map(map) = step.spec else { unreachable!("only maps wait") };
+        maps.push(map);
+        all.inputs.extend(step.inputs);
+        all.outputs.extend(step.outputs);
+        all.nodes.extend(step.nodes);
+    }
+    all.spec = KernelSpec::Maps(maps);
+    Some(all)
+}
+
+/// A filter as the matrix that penalties see.
+fn matrix(dims: &[usize]) -> Vec<usize> {
+    dims.split_last().map_or_else(Vec::new, |(&last, others)| vec![others.iter().product(), last])
+}
+
+/// Whether a step is a map or a matrix product whose operands are parameters, like them, or small.
+fn may_wait(step: &Step, graph: &Graph, parameters: &BTreeSet<Vec<usize>>) -> bool {
+    let fits = |place: &Place| match *place {
+        Place::Target(_) => true,
+        Place::Leaf(id) | Place::Value(id) | Place::Old(id) | Place::Narrow(id) => {
+            let shape = graph.shape(id);
+            shape.len() <= SMALL || parameters.contains(shape.dims())
+        }
+    };
+    matches!(step.spec, KernelSpec::Map(_) | KernelSpec::MatMul { .. })
+        && step.inputs.iter().chain(&step.outputs).all(fits)
+}
+
+/// By step: those before it that write what it reads or writes, or read what it writes.
+fn dependencies(steps: &[Step], graph: &Graph) -> Vec<BTreeSet<usize>> {
+    // A parameter is the same memory under both its names.
+    let memory = |place: &Place| match *place {
+        Place::Leaf(id) => target(graph, id).map_or(*place, Place::Target),
+        place => place,
+    };
+    let mut writer: BTreeMap<Place, usize> = BTreeMap::new();
+    let mut readers: BTreeMap<Place, Vec<usize>> = BTreeMap::new();
+    let mut all = Vec::with_capacity(steps.len());
+    for (at, step) in steps.iter().enumerate() {
+        let mut before = BTreeSet::new();
+        for place in step.inputs.iter().chain(&step.outputs).map(memory) {
+            before.extend(writer.get(&place));
+        }
+        for place in step.outputs.iter().map(memory) {
+            before.extend(readers.remove(&place).unwrap_or_default());
+            writer.insert(place, at);
+        }
+        for place in step.inputs.iter().map(memory) {
+            readers.entry(place).or_default().push(at);
+        }
+        before.remove(&at);
+        all.push(before);
+    }
+    all
+}
+
+/// By step: whether one that does not wait comes after it of necessity.
+fn wanted(waits: &[bool], before: &[BTreeSet<usize>]) -> Vec<bool> {
+    let mut wanted: Vec<bool> = waits.iter().map(|it| !it).collect();
+    for at in (0..before.len()).rev() {
+        if wanted[at] {
+            before[at].iter().for_each(|it| wanted[*it] = true);
+        }
+    }
+    wanted
+}
