@@ -2,7 +2,7 @@
 //! arena before every phase and refuses plans whose buffers are in each other's way.
 
 use sphc::ir::{DType, Extern, Fill, Geometry, Init, Phase};
-use sphc::kernel::{KernelSpec, Store};
+use sphc::kernel::{KernelSpec, MapKernel, Store};
 use sphc::plan::{BufferId, BufferKind, Launch, Plan, Precision};
 use sphc::verify::execute;
 use std::collections::{BTreeMap, BTreeSet};
@@ -168,6 +168,18 @@ fn meet(plan: &Plan, a: BufferId, b: BufferId) -> bool {
     }
 }
 
+/// The map of many that has both this input and this output, and their numbers there.
+fn member(all: &[MapKernel], mut input: usize, mut output: usize) -> (&MapKernel, usize, usize) {
+    for map in all {
+        if input < map.inputs.len() && output < map.outputs.len() {
+            return (map, input, output);
+        }
+        input = input.checked_sub(map.inputs.len()).expect("maps of a launch touch nothing of each other's results");
+        output = output.checked_sub(map.outputs.len()).expect("maps of a launch touch nothing of each other's results");
+    }
+    panic!("a launch with too many operands");
+}
+
 fn check_launch(plan: &Plan, launch: &Launch) {
     let spec = &plan.kernels[launch.kernel];
     let distinct: BTreeSet<BufferId> = launch.outputs.iter().copied().collect();
@@ -175,7 +187,11 @@ fn check_launch(plan: &Plan, launch: &Launch) {
     for (at, &output) in launch.outputs.iter().enumerate() {
         assert!(launch.outputs[..at].iter().all(|&it| !meet(plan, it, output)), "two results in one place");
         for (position, &input) in launch.inputs.iter().enumerate().filter(|it| meet(plan, *it.1, output)) {
-            let KernelSpec::Map(kernel) = spec else { panic!("{spec:?} works in place") };
+            let (kernel, position, at) = match spec {
+                KernelSpec::Map(kernel) => (kernel, position, at),
+                KernelSpec::Maps(all) => member(all, position, at),
+                _ => panic!("{spec:?} works in place"),
+            };
             let same = range(plan, input) == range(plan, output);
             let mut dense = vec![0; kernel.dims.len()];
             let mut step = 1;

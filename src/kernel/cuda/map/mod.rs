@@ -46,10 +46,9 @@ struct Kind<'a> {
 #[derive(Default)]
 struct Unit<'a> {
     kinds: Vec<Kind<'a>>,
-    /// `const float* in0, ...`: parameters of the entries.
-    parameters: Vec<String>,
-    inputs: Vec<Argument>,
-    outputs: Vec<Argument>,
+    /// Parameters of the entries: `const float* in0, ...`, then `float* out0, ...`.
+    inputs: Vec<String>,
+    outputs: Vec<String>,
     parts: Vec<Part>,
     /// In numbers.
     scratch: usize,
@@ -67,15 +66,13 @@ impl<'a> Unit<'a> {
         let mut names = Vec::new();
         for it in &map.inputs {
             let name = format!("in{}", self.inputs.len());
-            self.parameters.push(format!("const {}* {name}", element(it.dtype)));
-            self.inputs.push(Argument::Input(self.inputs.len()));
+            self.inputs.push(format!("const {}* {name}", element(it.dtype)));
             names.push(name);
         }
         let first = self.outputs.len();
         for it in &map.outputs {
             let name = format!("out{}", self.outputs.len());
-            self.parameters.push(format!("{}* {name}", element(it.dtype)));
-            self.outputs.push(Argument::Output(self.outputs.len()));
+            self.outputs.push(format!("{}* {name}", element(it.dtype)));
             names.push(name);
         }
         names.push(if self.scratch == 0 { "partial".to_owned() } else { format!("partial + {}", self.scratch) });
@@ -140,10 +137,11 @@ impl<'a> Unit<'a> {
         let bounds = if reduces { "256, 1" } else { "256" };
         text.code(format_args!(
             "extern \"C\" __global__ void __launch_bounds__({bounds})\n{entry}({}, float* partial) {{\n{body}    }}\n}}",
-            self.parameters.join(", ")
+            [&self.inputs[..], &self.outputs[..]].concat().join(", ")
         ));
-        let mut arguments = [&self.inputs[..], &self.outputs[..]].concat();
-        arguments.push(Argument::Scratch(0));
+        let inputs = (0..self.inputs.len()).map(Argument::Input);
+        let outputs = (0..self.outputs.len()).map(Argument::Output);
+        let arguments = inputs.chain(outputs).chain([Argument::Scratch(0)]).collect();
         let shared = taking().map(|it| it.shared).max().unwrap_or(0) as u32;
         Some(CudaLaunch { entry, grid: [grid, 1, 1], block: THREADS as u32, shared, arguments })
     }
