@@ -1,18 +1,18 @@
 //! Folds a map into the convolution whose result it reads, so that the result is used before it leaves the registers.
 //!
 //! Legal is a map over the same pixels and channels that reads the convolution element by element, stores whole tensors
-//! or sums over pixels, and waits for nothing that comes after the convolution. What else it reads must lie on a lower
-//! level, or on the same one if that is no convolution: with that, folding any number of maps leaves the graph of groups
-//! without a cycle.
+//! or sums over pixels, and waits for nothing that comes after the convolution. What else it reads must be less deep than
+//! the convolution, where the depth of a group is the largest number of contractions on a path that ends in it. A folded
+//! map leaves all depths as they are, and a contraction reads less deep groups only, so folding any number of maps leaves
+//! the graph of groups without a cycle.
 
 use super::view::{Class, View};
 use super::{Group, GroupKind};
 use crate::ir::{NodeId, Op, Reduction};
 use std::collections::BTreeSet;
 
-/// Folds maps into convolutions, at most one into each. `levels[i]` is the longest path of groups that leads to
-/// `groups[i]`.
-pub(super) fn fold(view: &View<'_>, groups: Vec<Group>, levels: &[u32], roots: &BTreeSet<NodeId>) -> Vec<Group> {
+/// Folds maps into convolutions, at most one into each. `order` has every group after those it reads from.
+pub(super) fn fold(view: &View<'_>, groups: Vec<Group>, order: &[usize], roots: &BTreeSet<NodeId>) -> Vec<Group> {
     let mut home: Vec<Option<usize>> = vec![None; view.class.len()];
     let mut readers: Vec<Vec<usize>> = vec![Vec::new(); view.class.len()];
     for (at, group) in groups.iter().enumerate() {
@@ -20,18 +20,19 @@ pub(super) fn fold(view: &View<'_>, groups: Vec<Group>, levels: &[u32], roots: &
         let distinct: BTreeSet<NodeId> = group.inputs.iter().copied().collect();
         distinct.iter().for_each(|it| readers[it.0 as usize].push(at));
     }
+    let mut depth = vec![0u32; groups.len()];
+    for &at in order {
+        let from = groups[at].inputs.iter().filter_map(|it| home[it.0 as usize]);
+        let deepest = from.map(|it| depth[it]).max().unwrap_or(0);
+        depth[at] = deepest + u32::from(groups[at].kind == GroupKind::Contraction);
+    }
     let mut groups: Vec<Option<Group>> = groups.into_iter().map(Some).collect();
     for at in 0..groups.len() {
         let Some(core) = groups[at].as_ref().and_then(|it| core(view, it)) else { continue };
         let fits = |&map: &usize| {
             let Some(map) = groups[map].as_ref() else { return false };
-            let early = |&input: &NodeId| {
-                input == core
-                    || home[input.0 as usize].is_none_or(|from| {
-                        let convolves = view.class(input) == Class::Heavy(GroupKind::Contraction);
-                        levels[from] < levels[at] || (levels[from] == levels[at] && !convolves)
-                    })
-            };
+            let early =
+                |&input: &NodeId| input == core || home[input.0 as usize].is_none_or(|from| depth[from] < depth[at]);
             may_follow(view, core, map) && map.inputs.iter().all(early)
         };
         // The map that is the only reader saves writing the result as well.

@@ -86,9 +86,10 @@ pub(super) fn merge(view: &View<'_>, kept: &Kept, needed: &[NodeId], roots: &[No
         }
     }
     let groups = merger.drafts.iter().map(|it| finish(view, kept, it)).collect();
-    let levels: Vec<u32> = merger.drafts.iter().map(|it| it.level).collect();
+    let mut order: Vec<usize> = (0..merger.drafts.len()).collect();
+    order.sort_by_key(|&it| merger.drafts[it].level);
     let roots = roots.iter().map(|&it| view.base(it)).collect();
-    in_order(view, epilogue::fold(view, groups, &levels, &roots))
+    in_order(view, epilogue::fold(view, groups, &order, &roots))
 }
 
 struct Merger<'a, 'g> {

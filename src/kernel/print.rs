@@ -1,4 +1,5 @@
-//! The `kernels` dump: every distinct kernel once, with how often each phase launches it.
+//! The `kernels` dump: every distinct kernel once, with how often each phase needs it. The plan joins launches of small
+//! maps.
 
 use super::{KernelSpec, MapKernel, Store, select};
 use crate::fuse::Fused;
