@@ -8,47 +8,51 @@ use super::real::Real;
 use crate::kernel::MapKernel;
 use std::ops::Range;
 
-/// The kernel: each map with its places among the operands and among the results.
-struct Many(Vec<(Box<dyn Kernel>, Range<usize>, Range<usize>)>);
+/// The kernel.
+struct Many(Vec<Member>);
+
+/// A map, and its places among the operands and among the results.
+struct Member {
+    map: Box<dyn Kernel>,
+    inputs: Range<usize>,
+    outputs: Range<usize>,
+}
 
 /// Checks a kernel.
 pub(super) fn load<R: Real>(maps: &[MapKernel]) -> Result<Box<dyn Kernel>, String> {
-    let (mut inputs, mut outputs) = (0, 0);
-    let mut next = |map: &MapKernel| {
-        let kernel = map::load::<R>(map)?;
-        let (read, written) = (inputs..inputs + kernel.inputs().len(), outputs..outputs + kernel.outputs().len());
-        (inputs, outputs) = (read.end, written.end);
-        Ok((kernel, read, written))
-    };
-    Ok(Box::new(Many(maps.iter().map(&mut next).collect::<Result<_, String>>()?)))
+    let mut members: Vec<Member> = Vec::with_capacity(maps.len());
+    for map in maps {
+        let map = map::load::<R>(map)?;
+        let (first_in, first_out) = members.last().map_or((0, 0), |it| (it.inputs.end, it.outputs.end));
+        let inputs = first_in..first_in + map.inputs().len();
+        let outputs = first_out..first_out + map.outputs().len();
+        members.push(Member { map, inputs, outputs });
+    }
+    Ok(Box::new(Many(members)))
 }
 
 impl Kernel for Many {
     fn inputs(&self) -> Vec<Operand> {
-        self.0.iter().flat_map(|it| it.0.inputs()).collect()
+        self.0.iter().flat_map(|it| it.map.inputs()).collect()
     }
 
     fn outputs(&self) -> Vec<Operand> {
-        self.0.iter().flat_map(|it| it.0.outputs()).collect()
+        self.0.iter().flat_map(|it| it.map.outputs()).collect()
     }
 
     fn scratch(&self) -> Scratch {
-        self.0.iter().map(|it| it.0.scratch()).fold(Scratch::default(), Scratch::max)
+        self.0.iter().map(|it| it.map.scratch()).fold(Scratch::default(), Scratch::max)
     }
 
     fn may_alias(&self, input: usize, output: usize) -> bool {
-        let own = |(map, inputs, outputs): &(Box<dyn Kernel>, Range<usize>, Range<usize>)| {
-            inputs.contains(&input)
-                && outputs.contains(&output)
-                && map.may_alias(input - inputs.start, output - outputs.start)
-        };
-        self.0.iter().any(own)
+        let own = self.0.iter().find(|it| it.inputs.contains(&input) && it.outputs.contains(&output));
+        own.is_some_and(|it| it.map.may_alias(input - it.inputs.start, output - it.outputs.start))
     }
 
     unsafe fn run(&self, context: &Context<'_>, inputs: &[View], outputs: &[View]) {
-        for (map, own, results) in &self.0 {
+        for it in &self.0 {
             // SAFETY: each map gets its operands, which are as the launch's check asks of this kernel's.
-            unsafe { map.run(context, &inputs[own.clone()], &outputs[results.clone()]) };
+            unsafe { it.map.run(context, &inputs[it.inputs.clone()], &outputs[it.outputs.clone()]) };
         }
     }
 }
