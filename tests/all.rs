@@ -33,6 +33,7 @@ mod kill;
 mod layers;
 mod lower;
 mod machine;
+mod near_one;
 mod operators;
 mod penalties;
 mod plans;

@@ -92,13 +92,13 @@ fn cifar(directory: &Path, train: &[u8], test: &[u8]) {
     fs::write(directory.join("test_batch.bin"), test).unwrap();
 }
 
-/// A safetensors file of f32 zeros.
-fn zeros(tensors: &[(&str, &[usize])]) -> Vec<u8> {
+/// A safetensors file of zeros, of a dtype with so many bytes.
+fn zeros(dtype: &str, bytes: usize, tensors: &[(&str, &[usize])]) -> Vec<u8> {
     let mut header = serde_json::Map::new();
     let mut at = 0;
     for (name, shape) in tensors {
-        let bytes = 4 * shape.iter().product::<usize>();
-        let entry = serde_json::json!({ "dtype": "F32", "shape": shape, "data_offsets": [at, at + bytes] });
+        let bytes = bytes * shape.iter().product::<usize>();
+        let entry = serde_json::json!({ "dtype": dtype, "shape": shape, "data_offsets": [at, at + bytes] });
         header.insert((*name).to_owned(), entry);
         at += bytes;
     }
@@ -121,9 +121,16 @@ fn bad_data_sets_are_told_with_path_and_remedy() {
     place.fails(&train("./empty"), &["`./empty` has no `data_batch_*.bin`"]);
 
     cifar(&place.path("cut"), &record[..3000], &record);
-    place.fails(&train("./cut"), &["./cut/data_batch_1.bin` is truncated", "3000 bytes", "multiple of 3073"]);
+    place.fails(&train("./cut"), &["./cut/data_batch_1.bin` is cut off", "3000 bytes", "multiple of 3073"]);
 
     cifar(&place.path("label"), &[record.clone(), wrong].concat(), &record);
+    cifar(&place.path("other"), &[0; 3074], &record);
+    place.fails(&train("./other"), &["./other/data_batch_1.bin` is cut off or of another layout", "of `cifar10`"]);
+
+    fs::create_dir_all(place.path("folder/data_batch_1.bin")).unwrap();
+    fs::write(place.path("folder/test_batch.bin"), &record).unwrap();
+    place.fails(&train("./folder"), &["./folder/data_batch_1.bin`", "it is a directory", "--data"]);
+
     place.fails(&train("./label"), &["./label/data_batch_1.bin", "record 1 (from 0, at byte 3073) has label 11"]);
 
     cifar(&place.path("none"), &record, &[]);
@@ -155,12 +162,9 @@ fn bad_weights_are_told_tensor_by_tensor() {
     fs::write(place.path("text.safetensors"), "these are no weights").unwrap();
     place.fails(&init("text.safetensors"), &["no safetensors file"]);
 
-    let wrong = zeros(&[
-        ("first/bn/beta", &[4]),
-        ("first/bn/gamma", &[5]),
-        ("score/filter", &[2, 2, 4, 10]),
-        ("second/filter", &[1]),
-    ]);
+    let tensors: [(&str, &[usize]); 4] =
+        [("first/bn/beta", &[4]), ("first/bn/gamma", &[5]), ("score/filter", &[2, 2, 4, 10]), ("second/filter", &[1])];
+    let wrong = zeros("F32", 4, &tensors);
     fs::write(place.path("wrong.safetensors"), wrong).unwrap();
     let expected = [
         "cannot use the weights in `wrong.safetensors`: 3 problems",
@@ -170,6 +174,10 @@ fn bad_weights_are_told_tensor_by_tensor() {
         "sphc show",
     ];
     place.fails(&init("wrong.safetensors"), &expected);
+
+    fs::write(place.path("whole.safetensors"), zeros("I64", 8, &tensors)).unwrap();
+    let expected = ["5 problems", "`score/filter` holds integers (I64), the model's is real"];
+    place.fails(&init("whole.safetensors"), &expected);
 }
 
 #[test]
@@ -364,6 +372,22 @@ fn weights_of_a_run_are_evaluated_and_trained_further() {
     let found: serde_json::Value = serde_json::from_str(&found).unwrap();
     assert_eq!(found["test_accuracy"], last["test_accuracy"]);
     assert_eq!(found["confusion"].as_array().unwrap().len(), 10);
+
+    // Of another text whose tensors fit: used, and said.
+    fs::write(place.path("other.sph"), MODEL.replace("operator: cosine", "operator: linear")).unwrap();
+    for command in ["eval", "predict"] {
+        let words = |model: &str| {
+            format!("{command} {model} {weights}{}", if command == "predict" { " digit.png" } else { "" })
+        };
+        image::GrayImage::new(8, 8).save(place.path("digit.png")).unwrap();
+        let said = |model: &str| {
+            let output = place.sphc(&words(model));
+            assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+            errors(&output)
+                .contains("warning: `first/checkpoints/step-00000012.safetensors` was trained with another text")
+        };
+        assert!(said("other.sph") && !said("tiny.sph"), "{command}");
+    }
 
     place.succeeds("train tiny.sph --run second --init first/checkpoints/step-00000012.safetensors --log-every 1");
     assert_eq!(metrics(&place.path("second")).iter().filter(|it| it.contains("fit")).count(), 12);

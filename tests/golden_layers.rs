@@ -55,7 +55,7 @@ fn text(case: &Case, operator: &str, definition: &str) -> String {
 }
 
 /// Adds results `output` and `grad/<name>` for the input `x` and every parameter.
-fn with_gradients(typed: Typed) -> Typed {
+pub(crate) fn with_gradients(typed: Typed) -> Typed {
     let (input, output) = (typed.inputs[&Mode::Train], typed.outputs[&Mode::Train]);
     let shape = typed.shape(output).clone();
     let paths: Vec<String> = typed.params.iter().map(|it| it.path.clone()).collect();

@@ -88,10 +88,15 @@ fn append(split: &mut Split, path: &Path, entry: &Manifest) -> Result<(), DataEr
     let label_bytes = if entry.format == Format::Cifar100 { 2 } else { 1 };
     let record_bytes = label_bytes + 3 * PLANE;
     let file = File::open(path).map_err(read_error)?;
-    let size = file.metadata().map_err(read_error)?.len() as usize;
+    let metadata = file.metadata().map_err(read_error)?;
+    if metadata.is_dir() {
+        return Err(DataError::Malformed { path: path.into(), cause: "it is a directory".into() });
+    }
+    let size = metadata.len() as usize;
     let (complete, over) = (size / record_bytes, size % record_bytes);
     if over != 0 {
-        return Err(DataError::Truncated { path: path.into(), size, record: record_bytes, complete, over });
+        let name = entry.name.clone();
+        return Err(DataError::Partial { name, path: path.into(), size, record: record_bytes, complete, over });
     }
     if complete == 0 {
         return Err(DataError::Empty { path: path.into() });
@@ -177,7 +182,11 @@ mod tests {
             (directory(&[("data_batch_1.bin", good.clone())], None), "no `test_batch.bin`"),
             (
                 directory(&[("data_batch_1.bin", cut)], Some(good.clone())),
-                "3173 bytes are 1 records of 3073 and 100 bytes of another",
+                "3173 bytes are 1 records of 3073 bytes and 100 more",
+            ),
+            (
+                directory(&[("data_batch_1.bin", vec![0; 3074])], Some(good.clone())),
+                "cut off or of another layout: 3074 bytes are 1 records of 3073 bytes and 1 more",
             ),
             (
                 directory(&[("data_batch_1.bin", wrong)], Some(good.clone())),
@@ -185,7 +194,9 @@ mod tests {
             ),
             (directory(&[("data_batch_1.bin", good.clone())], Some(Vec::new())), "test_batch.bin` is empty"),
         ];
-        for (dir, expected) in cases {
+        let folder = directory(&[], Some(good));
+        fs::create_dir(folder.path().join("data_batch_1.bin")).unwrap();
+        for (dir, expected) in cases.into_iter().chain([(folder, "it is a directory")]) {
             let message = cifar10(&dir).unwrap_err().to_string();
             assert!(message.contains(expected), "{message}");
             assert!(message.contains(&*dir.path().to_string_lossy()), "{message}");

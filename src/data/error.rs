@@ -36,13 +36,15 @@ pub enum DataError {
         /// Its reason.
         cause: std::io::Error,
     },
-    /// A file that ends within a record.
+    /// A file that is no whole number of records.
     #[error(
-        "`{}` is truncated: {size} bytes are {complete} records of {record} and {over} bytes of another, \
-         which should go on at byte {size}\n  fetch the file again; a complete one is a multiple of {record} bytes long",
+        "`{}` is cut off or of another layout: {size} bytes are {complete} records of {record} bytes and {over} more\n  \
+         fetch the file again, or write it in the layout of `{name}`, whose files are a multiple of {record} bytes long",
         path.display()
     )]
-    Truncated {
+    Partial {
+        /// Which data set.
+        name: String,
         /// Which file.
         path: PathBuf,
         /// Its size.
@@ -51,7 +53,7 @@ pub enum DataError {
         record: usize,
         /// Whole records in it.
         complete: usize,
-        /// Bytes of the last, cut one.
+        /// Bytes behind them.
         over: usize,
     },
     /// A label that no class has.

@@ -143,6 +143,11 @@ const LOSSES: [&str; 6] = ["fit", "reg", "orth", "loss", "accuracy", "rate"];
 /// Steps that the device may be ahead of the losses that were seen.
 const AHEAD: u64 = 8;
 
+/// The number with the fewest digits that rounds to this one: a rate as the recipe has it.
+fn shortest(value: f32) -> f64 {
+    value.to_string().parse().unwrap_or(value.into())
+}
+
 struct Trainer<'a> {
     config: &'a TrainConfig<'a>,
     session: &'a mut Session,
@@ -214,6 +219,7 @@ impl Trainer<'_> {
             };
             let seconds = self.seconds();
             let iteration = self.step - waiting;
+            let rate = if self.session.plan.precision.is_double() { rate } else { shortest(rate as f32) };
             let losses = Losses { iteration, fit, reg, orth, loss, accuracy, rate, seconds };
             let is_finite = losses.loss.is_finite();
             let last = iteration + 1 == self.training.iterations;

@@ -133,6 +133,11 @@ impl Weights {
                 res.push(format!("`{name}` has shape {:?}, the model's is {}", tensor.shape, buffer.shape));
                 continue;
             }
+            let whole = |it: Dtype| matches!(it, Dtype::I64 | Dtype::I32 | Dtype::U8);
+            if whole(tensor.dtype) && matches!(buffer.dtype, DType::Real | DType::Bf16) {
+                res.push(format!("`{name}` holds integers ({:?}), the model's is real", tensor.dtype));
+                continue;
+            }
             let values = self.values(name).unwrap_or_default();
             if let Some(at) = values.iter().position(|it| !it.is_finite()) {
                 res.push(format!("`{name}` holds {} at position {at}", values[at]));

@@ -158,31 +158,67 @@ fn asin_rest<const FMA: bool>(z: f32) -> f32 {
     z * poly::<FMA, 5>(z, [4.227_851_7e-2, 2.411_449e-2, 4.548_333_6e-2, 7.495_196e-2, 1.666_675_5e-1])
 }
 
+/// Whether `a`, from 0 to 1, is beyond 1/2, and `asin a`, or else half of `acos a`; `rest` is `1 - a`, which may be more
+/// exact than `a` is.
+#[inline(always)]
+fn arc<const FMA: bool>(a: f32, rest: f32) -> (bool, f32) {
+    let large = 0.5 < a;
+    // acos a = 2 asin(sqrt((1 - a) / 2))
+    let z = if large { 0.5 * rest } else { a * a };
+    let s = if large { z.sqrt() } else { a };
+    (large, fma::<FMA>(s, asin_rest::<FMA>(z), s))
+}
+
+#[inline(always)]
+fn asin_with<const FMA: bool>(x: f32, a: f32, rest: f32) -> f32 {
+    let (large, value) = arc::<FMA>(a, rest);
+    let value = if large { std::f32::consts::FRAC_PI_2 - 2.0 * value } else { value };
+    value.copysign(x)
+}
+
+#[inline(always)]
+fn acos_with<const FMA: bool>(x: f32, a: f32, rest: f32) -> f32 {
+    let (large, value) = arc::<FMA>(a, rest);
+    let signed = value.copysign(x);
+    // Near -1 the result is pi less a small angle, near 1 the small angle itself.
+    let near = if x < 0.0 { std::f32::consts::PI - 2.0 * value } else { 2.0 * value };
+    if large { near } else { std::f32::consts::FRAC_PI_2 - signed }
+}
+
 /// Arc sine of `x` clamped to [-1, 1].
 #[inline(always)]
 pub(super) fn asin<const FMA: bool>(x: f32) -> f32 {
     let a = clamp(x.abs(), 0.0, 1.0);
-    let large = 0.5 < a;
-    // asin a = pi/2 - 2 asin(sqrt((1 - a) / 2))
-    let z = if large { 0.5 * (1.0 - a) } else { a * a };
-    let s = if large { z.sqrt() } else { a };
-    let value = fma::<FMA>(s, asin_rest::<FMA>(z), s);
-    let value = if large { std::f32::consts::FRAC_PI_2 - 2.0 * value } else { value };
-    value.copysign(x)
+    asin_with::<FMA>(x, a, 1.0 - a)
 }
 
 /// Arc cosine of `x` clamped to [-1, 1].
 #[inline(always)]
 pub(super) fn acos<const FMA: bool>(x: f32) -> f32 {
     let a = clamp(x.abs(), 0.0, 1.0);
-    let large = 0.5 < a;
-    let z = if large { 0.5 * (1.0 - a) } else { a * a };
-    let s = if large { z.sqrt() } else { a };
-    let value = fma::<FMA>(s, asin_rest::<FMA>(z), s);
-    let signed = value.copysign(x);
-    // Near -1 the result is pi less a small angle, near 1 the small angle itself.
-    let near = if x < 0.0 { std::f32::consts::PI - 2.0 * value } else { 2.0 * value };
-    if large { near } else { std::f32::consts::FRAC_PI_2 - signed }
+    acos_with::<FMA>(x, a, 1.0 - a)
+}
+
+/// Size of `x`, at most 1, and what it lacks of 1.
+#[inline(always)]
+fn parts(x: f64) -> (f32, f32) {
+    let a = x.abs();
+    let a = if 1.0 < a { 1.0 } else { a };
+    (a as f32, (1.0 - a) as f32)
+}
+
+/// Arc sine of an `x` that f32 would round, which near the ends moves the angle by much more.
+#[inline(always)]
+pub(super) fn asin_of<const FMA: bool>(x: f64) -> f32 {
+    let (a, rest) = parts(x);
+    asin_with::<FMA>(x as f32, a, rest)
+}
+
+/// Arc cosine, likewise.
+#[inline(always)]
+pub(super) fn acos_of<const FMA: bool>(x: f64) -> f32 {
+    let (a, rest) = parts(x);
+    acos_with::<FMA>(x as f32, a, rest)
 }
 
 /// Arc tangent.
@@ -249,6 +285,22 @@ mod tests {
         }
         println!("{name} [{low}, {high}]: {} ulp at {}", found.0, found.1);
         assert!(found.0 <= bound, "{name}: {} ulp at {}", found.0, found.1);
+    }
+
+    #[test]
+    fn angles_are_exact_where_their_cosine_needs_more_than_f32() {
+        for at in 1..4000 {
+            let x = 1.0 - 1e-9 * f64::from(at * at);
+            for x in [x, -x] {
+                let found = [asin_of::<true>(x), asin_of::<false>(x), acos_of::<true>(x), acos_of::<false>(x)];
+                for (found, truth) in found.into_iter().zip([x.asin(), x.asin(), x.acos(), x.acos()]) {
+                    assert!(ulps(found, truth) <= 3.0, "{x}: {found} instead of {truth}");
+                }
+            }
+        }
+        assert_eq!(asin_of::<false>(7.0), std::f32::consts::FRAC_PI_2);
+        assert_eq!(acos_of::<false>(-7.0), std::f32::consts::PI);
+        assert!(asin_of::<false>(f64::NAN).is_nan() && acos_of::<false>(f64::NAN).is_nan());
     }
 
     fn each<const FMA: bool>() {

@@ -56,6 +56,10 @@ pub(super) trait Real:
     fn asin<const FMA: bool>(self) -> Self;
     /// Arc cosine of what is clamped to [-1, 1].
     fn acos<const FMA: bool>(self) -> Self;
+    /// Arc sine of a number that was not rounded before.
+    fn asin_of<const FMA: bool>(wide: f64) -> Self;
+    /// Arc cosine, likewise.
+    fn acos_of<const FMA: bool>(wide: f64) -> Self;
     /// Arc tangent.
     fn atan<const FMA: bool>(self) -> Self;
     /// Power.
@@ -105,6 +109,14 @@ impl Real for f32 {
         f32::floor(self)
     }
     through_math!(exp, expm1, log, log1p, sin, cos, tanh, asin, acos, atan);
+    #[inline(always)]
+    fn asin_of<const FMA: bool>(wide: f64) -> Self {
+        math::asin_of::<FMA>(wide)
+    }
+    #[inline(always)]
+    fn acos_of<const FMA: bool>(wide: f64) -> Self {
+        math::acos_of::<FMA>(wide)
+    }
     #[inline(always)]
     fn pow(self, exponent: Self) -> Self {
         f64::from(self).powf(f64::from(exponent)) as f32
@@ -163,6 +175,14 @@ impl Real for f64 {
     #[inline(always)]
     fn acos<const FMA: bool>(self) -> Self {
         self.clamp(-1.0, 1.0).acos()
+    }
+    #[inline(always)]
+    fn asin_of<const FMA: bool>(wide: f64) -> Self {
+        Real::asin::<FMA>(wide)
+    }
+    #[inline(always)]
+    fn acos_of<const FMA: bool>(wide: f64) -> Self {
+        Real::acos::<FMA>(wide)
     }
     #[inline(always)]
     fn pow(self, exponent: Self) -> Self {

@@ -3,6 +3,8 @@
 //! Few outputs and many pixels: the pixels are cut into a fixed number of chunks, each with an
 //! accumulator of its own, added in order at the end. Within a chunk, blocks of pixels are packed so
 //! that the micro-kernel reads both operands in a row.
+//!
+//! Of few channels the sums are taken in f64: what they cost is little, and why they are is told in [`super::short`].
 
 use super::source;
 use super::tile::Tile;
@@ -12,6 +14,7 @@ use crate::runtime::cpu::kernel::{Kernel, Operand, share};
 use crate::runtime::cpu::memory::View;
 use crate::runtime::cpu::pool::{Context, Scratch};
 use crate::runtime::cpu::real::Real;
+use std::marker::PhantomData;
 
 /// Pixels of a block.
 const BLOCK: usize = 256;
@@ -20,9 +23,9 @@ const CHUNKS: usize = 4;
 /// Fewer channels than this: all taps together are the rows of one product.
 const SHALLOW: usize = 8;
 
-/// The kernel.
-pub(super) struct Filter<R> {
-    tile: Tile<R>,
+/// The kernel over reals `R`, adding up in `C`.
+pub(super) struct Filter<R, C> {
+    tile: Tile<C>,
     images: usize,
     /// Pixels and channels of x.
     read: usize,
@@ -35,11 +38,20 @@ pub(super) struct Filter<R> {
     pairs: Vec<Vec<(u32, u32)>>,
     chunks: usize,
     shallow: bool,
+    marker: PhantomData<R>,
 }
 
-impl<R: Real> Filter<R> {
-    /// For a checked kernel.
-    pub(super) fn new(kernel: &ConvKernel, isa: Isa) -> Self {
+/// For a checked kernel.
+pub(super) fn load<R: Real>(kernel: &ConvKernel, isa: Isa) -> Box<dyn Kernel> {
+    if kernel.input[2] < SHALLOW {
+        Box::new(Filter::<R, f64>::new(kernel, isa))
+    } else {
+        Box::new(Filter::<R, R>::new(kernel, isa))
+    }
+}
+
+impl<R: Real, C: Real> Filter<R, C> {
+    fn new(kernel: &ConvKernel, isa: Isa) -> Self {
         let [kh, kw] = kernel.geometry.kernel;
         let [oh, ow, columns] = kernel.output;
         let shallow = kernel.input[2] < SHALLOW;
@@ -51,7 +63,7 @@ impl<R: Real> Filter<R> {
             .collect();
         let pixels = kernel.n * oh * ow;
         Self {
-            tile: R::tile(isa),
+            tile: C::tile(isa),
             images: kernel.n,
             read: kernel.input[0] * kernel.input[1],
             rows: kernel.input[2],
@@ -61,6 +73,7 @@ impl<R: Real> Filter<R> {
             pairs,
             chunks: (pixels / (4 * BLOCK)).clamp(1, CHUNKS).min(kernel.n.max(1)),
             shallow,
+            marker: PhantomData,
         }
     }
 
@@ -106,23 +119,23 @@ impl<R: Real> Filter<R> {
     }
 
     /// One tap (or all, when shallow) of one chunk.
-    fn product(&self, context: &Context<'_>, chunk: usize, tap: usize, x: &[R], dy: &[R], sums: &mut [R]) {
+    fn product(&self, context: &Context<'_>, chunk: usize, tap: usize, x: &[R], dy: &[R], sums: &mut [C]) {
         let (rows, tiles) = self.tiles();
         let padded = self.padded();
         let width = self.tile.columns;
         // SAFETY: scratch of this thread, as asked for.
         let (a, b) = unsafe {
-            let bytes = BLOCK * rows * size_of::<R>();
+            let bytes = BLOCK * rows * size_of::<C>();
             (
-                context.thread::<R>(0, BLOCK * rows).part(0, BLOCK * rows),
-                context.thread::<R>(bytes.next_multiple_of(64), BLOCK * padded).part(0, BLOCK * padded),
+                context.thread::<C>(0, BLOCK * rows).part(0, BLOCK * rows),
+                context.thread::<C>(bytes.next_multiple_of(64), BLOCK * padded).part(0, BLOCK * padded),
             )
         };
         let images = share(self.images, self.chunks, chunk);
         let per_image = if self.shallow { self.pixels } else { self.pairs[tap].len() };
         let total = images.len() * per_image;
         if total == 0 {
-            sums.fill(R::ZERO);
+            sums.fill(C::ZERO);
             return;
         }
         let mut lookup = Vec::new();
@@ -146,9 +159,9 @@ impl<R: Real> Filter<R> {
                     for &position in &lookup[at * self.taps..][..self.taps] {
                         for channel in 0..self.rows {
                             let value = if position == u32::MAX {
-                                R::ZERO
+                                C::ZERO
                             } else {
-                                image_x[position as usize * self.rows + channel]
+                                convert(image_x[position as usize * self.rows + channel])
                             };
                             self.put(a, &tiles, depth, k, row, value);
                             row += 1;
@@ -164,20 +177,20 @@ impl<R: Real> Filter<R> {
                         let count = height.min(self.rows - start);
                         // Constant sizes become plain moves.
                         match count {
-                            12 => to[..12].copy_from_slice(&from[start..start + 12]),
-                            8 => to[..8].copy_from_slice(&from[start..start + 8]),
-                            6 => to[..6].copy_from_slice(&from[start..start + 6]),
-                            4 => to[..4].copy_from_slice(&from[start..start + 4]),
-                            _ => to[..count].copy_from_slice(&from[start..start + count]),
+                            12 => copy(&mut to[..12], &from[start..start + 12]),
+                            8 => copy(&mut to[..8], &from[start..start + 8]),
+                            6 => copy(&mut to[..6], &from[start..start + 6]),
+                            4 => copy(&mut to[..4], &from[start..start + 4]),
+                            _ => copy(&mut to[..count], &from[start..start + count]),
                         }
-                        to[count..].fill(R::ZERO);
+                        to[count..].fill(C::ZERO);
                     }
                 }
                 let from = &dy[(image * self.pixels + pixel) * self.columns..][..self.columns];
                 for (panel, from) in from.chunks(width).enumerate() {
                     let to = &mut b[(panel * depth + k) * width..][..width];
-                    to[..from.len()].copy_from_slice(from);
-                    to[from.len()..].fill(R::ZERO);
+                    copy(&mut to[..from.len()], from);
+                    to[from.len()..].fill(C::ZERO);
                 }
             }
             if self.shallow && (first == 0 || depth < BLOCK) {
@@ -206,7 +219,7 @@ impl<R: Real> Filter<R> {
 
     /// Writes row `row` of step `k` of packed rows.
     #[inline]
-    fn put(&self, a: &mut [R], tiles: &[(usize, usize)], depth: usize, k: usize, row: usize, value: R) {
+    fn put(&self, a: &mut [C], tiles: &[(usize, usize)], depth: usize, k: usize, row: usize, value: C) {
         let high = self.tile.outer[0].0;
         let (start, kind) = tiles[(row / high).min(tiles.len() - 1)];
         // Tiles of full height come first, so the guess is right but for the last two.
@@ -219,18 +232,30 @@ impl<R: Real> Filter<R> {
     }
 
     /// Clears the rows that fill up the last tile, so that they are numbers.
-    fn blank(&self, a: &mut [R], tiles: &[(usize, usize)], depth: usize) {
+    fn blank(&self, a: &mut [C], tiles: &[(usize, usize)], depth: usize) {
         let rows = self.taps * self.rows;
         let padded = self.tiles().0;
         for k in 0..depth {
             for row in rows..padded {
-                self.put(a, tiles, depth, k, row, R::ZERO);
+                self.put(a, tiles, depth, k, row, C::ZERO);
             }
         }
     }
 }
 
-impl<R: Real> Kernel for Filter<R> {
+#[inline(always)]
+fn convert<A: Real, B: Real>(value: A) -> B {
+    B::of(value.f64())
+}
+
+#[inline(always)]
+fn copy<A: Real, B: Real>(to: &mut [B], from: &[A]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = convert(*from);
+    }
+}
+
+impl<R: Real, C: Real> Kernel for Filter<R, C> {
     fn inputs(&self) -> Vec<Operand> {
         vec![
             Operand::real(self.images * self.read * self.rows),
@@ -243,10 +268,10 @@ impl<R: Real> Kernel for Filter<R> {
     }
 
     fn scratch(&self) -> Scratch {
-        let rows = (BLOCK * self.tiles().0 * size_of::<R>()).next_multiple_of(64);
+        let rows = (BLOCK * self.tiles().0 * size_of::<C>()).next_multiple_of(64);
         Scratch {
-            shared: self.chunks * self.accumulator() * size_of::<R>(),
-            thread: rows + BLOCK * self.padded() * size_of::<R>(),
+            shared: self.chunks * self.accumulator() * size_of::<C>(),
+            thread: rows + BLOCK * self.padded() * size_of::<C>(),
         }
     }
 
@@ -254,7 +279,7 @@ impl<R: Real> Kernel for Filter<R> {
         // SAFETY: operands as asked for; nobody writes inputs.
         let (x, dy) = unsafe { (inputs[0].slice::<R>(), inputs[1].slice::<R>()) };
         let (parts, size) = (self.tasks_per_chunk(), self.accumulator());
-        let sums = context.shared::<R>(0, self.chunks * size);
+        let sums = context.shared::<C>(0, self.chunks * size);
         context.tasks(self.chunks * parts, |task| {
             let (chunk, tap) = (task / parts, task % parts);
             let part = size / parts;
@@ -272,11 +297,12 @@ impl<R: Real> Kernel for Filter<R> {
             let start = if self.shallow { tap * self.rows * padded } else { tap * part };
             for (row, dw) in dw.chunks_exact_mut(self.columns.max(1)).enumerate() {
                 let at = start + row * padded;
-                dw.copy_from_slice(&sums[at..][..self.columns]);
-                for chunk in 1..self.chunks {
-                    for (dw, sum) in dw.iter_mut().zip(&sums[chunk * size + at..]) {
-                        *dw += *sum;
+                for (column, dw) in dw.iter_mut().enumerate() {
+                    let mut sum = sums[at + column];
+                    for chunk in 1..self.chunks {
+                        sum += sums[chunk * size + at + column];
                     }
+                    *dw = convert(sum);
                 }
             }
         });

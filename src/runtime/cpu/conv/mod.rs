@@ -1,8 +1,10 @@
-//! The convolution family: Winograd's way where it pays, else implicit matrix products without copies of patches.
+//! The convolution family: Winograd's way where it pays, f64 where sums are short, else implicit matrix products without
+//! copies of patches.
 
 mod filter;
 mod lanes;
 mod pixels;
+mod short;
 pub(super) mod tile;
 pub(super) mod transform;
 mod winograd;
@@ -29,10 +31,77 @@ pub(super) fn load<R: Real>(kernel: &ConvKernel, isa: Isa) -> Result<Box<dyn Ker
     if winograd::fits::<R>(kernel, isa) {
         return Ok(Box::new(winograd::Winograd::<R>::new(kernel, isa)));
     }
+    if short::fits(kernel) {
+        return Ok(Box::new(short::Short::<R>::new(kernel, isa)));
+    }
     Ok(match kernel.kind {
         ConvKind::Forward | ConvKind::InputGrad => Box::new(pixels::Pixels::<R>::new(kernel, isa)),
-        ConvKind::FilterGrad => Box::new(filter::Filter::<R>::new(kernel, isa)),
+        ConvKind::FilterGrad => filter::load::<R>(kernel, isa),
     })
+}
+
+/// Of a forward convolution or an input gradient: for each pixel written, the position that each tap reads, within an
+/// image; `u32::MAX` for none.
+fn sources(kernel: &ConvKernel) -> Vec<u32> {
+    let forward = kernel.kind == ConvKind::Forward;
+    let [kh, kw] = kernel.geometry.kernel;
+    let taps = kh * kw;
+    let to = if forward { kernel.output } else { kernel.input };
+    let mut table = vec![u32::MAX; to[0] * to[1] * taps];
+    for y in 0..kernel.output[0] {
+        for x in 0..kernel.output[1] {
+            for tap in 0..taps {
+                if let Some(input) = source(kernel, [y, x], [tap / kw, tap % kw]) {
+                    let output = y * kernel.output[1] + x;
+                    let (pixel, read) = if forward { (output, input) } else { (input, output) };
+                    table[pixel * taps + tap] = read as u32;
+                }
+            }
+        }
+    }
+    table
+}
+
+/// Packs panel `at` of a filter, `width` columns of it: `[tap][depth][width]`.
+fn pack<R: Real, N: Real>(
+    kind: ConvKind,
+    [taps, depth, columns]: [usize; 3],
+    width: usize,
+    at: usize,
+    filter: &[R],
+    panel: &mut [N],
+) {
+    let first = at * width;
+    let count = width.min(columns - first);
+    let convert = |it: &R| N::of(it.f64());
+    for tap in 0..taps {
+        let matrix = &filter[tap * depth * columns..][..depth * columns];
+        let panel = &mut panel[tap * depth * width..][..depth * width];
+        match kind {
+            // The filter is `[tap][depth][columns]`.
+            ConvKind::Forward => {
+                for (to, from) in panel.chunks_exact_mut(width).zip(matrix.chunks_exact(columns)) {
+                    for (to, from) in to.iter_mut().zip(&from[first..first + count]) {
+                        *to = convert(from);
+                    }
+                    to[count..].fill(N::ZERO);
+                }
+            }
+            // The filter is `[tap][columns][depth]`.
+            ConvKind::InputGrad | ConvKind::FilterGrad => {
+                for column in 0..width {
+                    if column < count {
+                        let from = &matrix[(first + column) * depth..][..depth];
+                        for (to, from) in panel[column..].iter_mut().step_by(width).zip(from) {
+                            *to = convert(from);
+                        }
+                    } else {
+                        panel[column..].iter_mut().step_by(width).for_each(|it| *it = N::ZERO);
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// Position of the input that tap `(ky, kx)` of the window at `(y, x)` reads.

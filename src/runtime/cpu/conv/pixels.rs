@@ -6,8 +6,8 @@
 //! a group, tiles of pixels are row pointers into the images; the filter is packed once per launch
 //! into panels `[columns / width][tap][depth][width]`.
 
-use super::source;
 use super::tile::{MOST_ROWS, Tile};
+use super::{pack, sources};
 use crate::kernel::{ConvKernel, ConvKind};
 use crate::runtime::cpu::isa::Isa;
 use crate::runtime::cpu::kernel::{Kernel, Operand};
@@ -16,12 +16,8 @@ use crate::runtime::cpu::pool::{Context, Scratch};
 use crate::runtime::cpu::real::Real;
 use std::collections::BTreeMap;
 
-/// Fewer channels than this are gathered into patches, so that the summed axis is long enough.
-const SHALLOW: usize = 8;
-/// Terms of a partial sum: few where sums are short and there is little to lose, else so many that adding the parts up
-/// costs next to nothing.
-const SHORT: usize = 8;
-const LONG: usize = 128;
+/// Terms of a partial sum: so many that adding the parts up costs next to nothing.
+const PART: usize = 128;
 /// Tiles of a task, at most.
 const TILES: usize = 8;
 /// Tasks wanted.
@@ -33,7 +29,7 @@ struct Group {
     pixels: Vec<u32>,
     /// Taps, ascending.
     taps: Vec<u32>,
-    /// `[pixel][tap]`: the position read, within an image; `u32::MAX` for none (patches only).
+    /// `[pixel][tap]`: the position read, within an image.
     sources: Vec<u32>,
 }
 
@@ -60,8 +56,6 @@ pub(super) struct Pixels<R> {
     depth: usize,
     columns: usize,
     taps: usize,
-    /// Gather patches first.
-    patches: bool,
     tiles: usize,
 }
 
@@ -74,25 +68,11 @@ impl<R: Real> Pixels<R> {
         let (depth, columns, images) = (from[2], to[2], kernel.n);
         let [kh, kw] = kernel.geometry.kernel;
         let taps = kh * kw;
-        let patches = depth < SHALLOW && forward;
-
-        // Which position each tap of each pixel reads.
-        let mut table = vec![u32::MAX; to[0] * to[1] * taps];
-        for y in 0..kernel.output[0] {
-            for x in 0..kernel.output[1] {
-                for tap in 0..taps {
-                    if let Some(input) = source(kernel, [y, x], [tap / kw, tap % kw]) {
-                        let output = y * kernel.output[1] + x;
-                        let (pixel, read) = if forward { (output, input) } else { (input, output) };
-                        table[pixel * taps + tap] = read as u32;
-                    }
-                }
-            }
-        }
+        let table = sources(kernel);
         let mut found: BTreeMap<Vec<u32>, Group> = BTreeMap::new();
         for pixel in 0..to[0] * to[1] {
             let sources = &table[pixel * taps..][..taps];
-            let there = |tap: &u32| patches || sources[*tap as usize] != u32::MAX;
+            let there = |tap: &u32| sources[*tap as usize] != u32::MAX;
             let key: Vec<u32> = (0..taps as u32).filter(there).collect();
             let group = found.entry(key.clone()).or_insert_with(|| Group {
                 pixels: Vec::new(),
@@ -132,7 +112,6 @@ impl<R: Real> Pixels<R> {
             depth,
             columns,
             taps,
-            patches,
             tiles,
         }
     }
@@ -148,44 +127,6 @@ impl<R: Real> Pixels<R> {
     /// Pointers of a task: row tables.
     fn table_bytes(&self) -> usize {
         (self.tiles * self.taps * self.tile.height * size_of::<usize>()).next_multiple_of(64)
-    }
-
-    /// Patches of a task.
-    fn patch_len(&self) -> usize {
-        if self.patches { self.tiles * self.tile.height * self.taps * self.depth } else { 0 }
-    }
-
-    /// Packs panel `at` of the filter.
-    fn pack(&self, at: usize, filter: &[R], panel: &mut [R]) {
-        let width = self.tile.columns;
-        let first = at * width;
-        let count = width.min(self.columns - first);
-        for tap in 0..self.taps {
-            let matrix = &filter[tap * self.depth * self.columns..][..self.depth * self.columns];
-            let panel = &mut panel[tap * self.depth * width..][..self.depth * width];
-            match self.kind {
-                // The filter is `[tap][depth][columns]`.
-                ConvKind::Forward => {
-                    for (to, from) in panel.chunks_exact_mut(width).zip(matrix.chunks_exact(self.columns)) {
-                        to[..count].copy_from_slice(&from[first..first + count]);
-                        to[count..].fill(R::ZERO);
-                    }
-                }
-                // The filter is `[tap][columns][depth]`.
-                ConvKind::InputGrad | ConvKind::FilterGrad => {
-                    for column in 0..width {
-                        if column < count {
-                            let from = &matrix[(first + column) * self.depth..][..self.depth];
-                            for (to, from) in panel[column..].iter_mut().step_by(width).zip(from) {
-                                *to = *from;
-                            }
-                        } else {
-                            panel[column..].iter_mut().step_by(width).for_each(|it| *it = R::ZERO);
-                        }
-                    }
-                }
-            }
-        }
     }
 
     /// Computes a piece.
@@ -213,14 +154,8 @@ impl<R: Real> Pixels<R> {
             }
             return;
         }
-        let (steps, depth) = if self.patches { (1, taps * self.depth) } else { (taps, self.depth) };
         // SAFETY: scratch of this thread, as asked for.
-        let (table, patches) = unsafe {
-            (
-                context.thread::<*const R>(0, tiles * steps * height).part(0, tiles * steps * height),
-                context.thread::<R>(self.table_bytes(), self.patch_len()).part(0, self.patch_len()),
-            )
-        };
+        let table = unsafe { context.thread::<*const R>(0, tiles * taps * height).part(0, tiles * taps * height) };
         for tile in 0..tiles {
             for i in 0..height {
                 // Rows beyond the end repeat the last; their results are dropped.
@@ -228,24 +163,11 @@ impl<R: Real> Pixels<R> {
                 let (image, at) = (row / per_image, row % per_image);
                 let image = &x[image * self.read * self.depth..][..self.read * self.depth];
                 let sources = &group.sources[at * taps..][..taps];
-                if self.patches {
-                    let patch = &mut patches[(tile * height + i) * depth..][..depth];
-                    for (to, &source) in patch.chunks_exact_mut(self.depth).zip(sources) {
-                        if source == u32::MAX {
-                            to.fill(R::ZERO);
-                        } else {
-                            to.copy_from_slice(&image[source as usize * self.depth..][..self.depth]);
-                        }
-                    }
-                    table[tile * height + i] = patch.as_ptr();
-                } else {
-                    for (tap, &source) in sources.iter().enumerate() {
-                        table[(tile * taps + tap) * height + i] = image[source as usize * self.depth..].as_ptr();
-                    }
+                for (tap, &source) in sources.iter().enumerate() {
+                    table[(tile * taps + tap) * height + i] = image[source as usize * self.depth..].as_ptr();
                 }
             }
         }
-        let numbers: &[u32] = if self.patches { &[0] } else { &group.taps };
         let mut spare = [[R::ZERO; 64]; MOST_ROWS];
         for panel in piece.panels.clone() {
             let first = panel * width;
@@ -264,12 +186,12 @@ impl<R: Real> Pixels<R> {
                 // results go to this task's rows or to spare ones.
                 unsafe {
                     (self.tile.rows)(
-                        steps,
-                        depth,
-                        if self.patches { SHORT } else { LONG },
-                        table.as_ptr().add(tile * steps * height),
+                        taps,
+                        self.depth,
+                        PART,
+                        table.as_ptr().add(tile * taps * height),
                         panels.add(panel * self.panel_len()),
-                        numbers.as_ptr(),
+                        group.taps.as_ptr(),
                         out.as_ptr(),
                     );
                 }
@@ -296,10 +218,7 @@ impl<R: Real> Kernel for Pixels<R> {
     }
 
     fn scratch(&self) -> Scratch {
-        Scratch {
-            shared: self.panels() * self.panel_len() * size_of::<R>(),
-            thread: self.table_bytes() + self.patch_len() * size_of::<R>(),
-        }
+        Scratch { shared: self.panels() * self.panel_len() * size_of::<R>(), thread: self.table_bytes() }
     }
 
     unsafe fn run(&self, context: &Context<'_>, inputs: &[View], outputs: &[View]) {
@@ -309,7 +228,8 @@ impl<R: Real> Kernel for Pixels<R> {
         let panels = context.shared::<R>(0, self.panels() * self.panel_len());
         context.tasks(self.panels(), |at| {
             // SAFETY: each task packs its own panel.
-            self.pack(at, filter, unsafe { panels.part(at * self.panel_len(), self.panel_len()) });
+            let panel = unsafe { panels.part(at * self.panel_len(), self.panel_len()) };
+            pack(self.kind, [self.taps, self.depth, self.columns], self.tile.columns, at, filter, panel);
         });
         context.tasks(self.pieces.len(), |at| {
             // SAFETY: pieces are disjoint parts of the result; the panels are only read now.

@@ -1,6 +1,6 @@
 //! Running a task of a map: load a block, run the tape, store or accumulate.
 
-use super::lanes::Registers;
+use super::lanes::{self, Registers};
 use super::tape::{Arg, Instr, LANES};
 use super::{Input, Map, Output, Reduced};
 use crate::ir::{DType, Reduction};
@@ -17,6 +17,8 @@ pub(super) struct Task<'a, R, C> {
     pub(super) outputs: &'a [View],
     pub(super) accumulators: Shared<f64>,
     pub(super) registers: Registers<'a, C>,
+    /// Of elements in f64.
+    pub(super) wide: Registers<'a, f64>,
     /// Of values that vary with the rows, and of those that vary with the columns, which are there already.
     pub(super) rows: Registers<'a, f64>,
     pub(super) columns: Registers<'a, f64>,
@@ -74,7 +76,7 @@ impl<R: Real, C: Real> Job for Task<'_, R, C> {
         // Of a row that is cut into pieces there are no columns.
         let most = space.rows_per_block * space.inner.min(LANES);
         self.registers.execute::<FMA>(&tape.prologue, most, |instr| {
-            self.fetch(instr, &[], space.rows_per_block, 0, space.inner);
+            self.fetch(&self.registers, instr, &[], space.rows_per_block, 0, space.inner);
         });
         let mut offsets = vec![0; self.inputs.len() * space.rows_per_block];
         let mut position = from;
@@ -93,8 +95,16 @@ impl<R: Real, C: Real> Job for Task<'_, R, C> {
                     load(self.map, self.inputs, input, offsets, (0, 1), self.rows.write(to, count));
                 }
             });
-            self.registers.execute::<FMA>(&tape.body.instrs, count * inner, |instr| {
-                self.fetch(instr, &offsets, count, first, inner);
+            let lanes = count * inner;
+            self.wide.execute::<FMA>(&tape.wide.instrs, lanes, |instr| {
+                self.fetch(&self.wide, instr, &offsets, count, first, inner);
+            });
+            self.registers.execute::<FMA>(&tape.body.instrs, lanes, |instr| match instr {
+                Instr::Narrow { op, from, to } => {
+                    let to = self.registers.write(to, lanes);
+                    lanes::narrow::<C, FMA>(op, to, self.wide.read(from, lanes), self.registers.slope);
+                }
+                _ => self.fetch(&self.registers, instr, &offsets, count, first, inner),
             });
             for at in 0..self.outputs.len() {
                 self.store(at, row, count, first, inner);
@@ -129,25 +139,33 @@ impl<R: Real, C: Real> Task<'_, R, C> {
 
     /// Brings numbers into registers of elements.
     #[inline(always)]
-    fn fetch(&self, instr: Instr, offsets: &[usize], count: usize, first: usize, inner: usize) {
+    fn fetch<N: Real>(
+        &self,
+        registers: &Registers<'_, N>,
+        instr: Instr,
+        offsets: &[usize],
+        count: usize,
+        first: usize,
+        inner: usize,
+    ) {
         match instr {
             Instr::Load { input, to } => {
-                let to = self.registers.write(to, count * inner);
+                let to = registers.write(to, count * inner);
                 load(self.map, self.inputs, input, &offsets[input * count..][..count], (first, inner), to);
             }
             Instr::Column { from, to } => {
                 let from = self.columns.read(from, inner);
-                for to in self.registers.write(to, count * inner).chunks_exact_mut(inner) {
+                for to in registers.write(to, count * inner).chunks_exact_mut(inner) {
                     for (to, from) in to.iter_mut().zip(from) {
-                        *to = C::of(*from);
+                        *to = N::of(*from);
                     }
                 }
             }
             Instr::Row { from, to } => {
                 let from = self.rows.read(from, count);
-                let to = self.registers.write(to, count * inner);
+                let to = registers.write(to, count * inner);
                 for (to, from) in to.chunks_exact_mut(inner).zip(from) {
-                    to.fill(C::of(*from));
+                    to.fill(N::of(*from));
                 }
             }
             _ => unreachable!("it works on registers alone"),

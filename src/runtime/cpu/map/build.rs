@@ -1,7 +1,10 @@
 //! From a scalar function to a tape: levels, registers, folded products.
 
 use super::tape::{Arg, Code, Instr, Level, Step, Tape};
-use crate::ir::expr::{Binary, ExprNode, Scalar, ScalarFn};
+use crate::ir::expr::{Binary, ExprNode, Scalar, ScalarFn, Unary};
+
+/// Most values in f64: an argument that takes more is computed like all else.
+const WIDE: usize = 12;
 
 /// A tape in the making.
 pub(super) struct Build<'a> {
@@ -9,6 +12,10 @@ pub(super) struct Build<'a> {
     level: Vec<Level>,
     /// Users among the elements that are still to come; results count as one that never is.
     uses: Vec<usize>,
+    /// Elements that are computed in f64: arguments of steep functions, and what they are made of.
+    exact: Vec<bool>,
+    /// Their registers.
+    wide: Vec<Option<usize>>,
     /// Products that only one sum reads, computed there.
     folded: Vec<bool>,
     /// Uniform number of a node.
@@ -25,19 +32,21 @@ pub(super) struct Build<'a> {
 
 impl<'a> Build<'a> {
     /// See [`Tape::new`].
-    pub(super) fn new(f: &'a ScalarFn, inputs: &[Level]) -> Build<'a> {
+    pub(super) fn new(f: &'a ScalarFn, inputs: &[Level], short: bool) -> Build<'a> {
         let count = f.nodes.len();
         let mut level: Vec<Level> = Vec::with_capacity(count);
-        let mut uses = vec![0; count];
         for node in &f.nodes {
             let here = match *node {
                 ExprNode::Input(at) => inputs[at as usize],
                 _ => operands(node).fold(Level::Uniform, |it, operand| it.join(level[operand])),
             };
-            if here == Level::Element {
-                operands(node).for_each(|it| uses[it] += 1);
-            }
             level.push(here);
+        }
+        let exact = if short { exact(f, &level) } else { vec![false; count] };
+        let mut uses = vec![0; count];
+        for (at, node) in f.nodes.iter().enumerate().filter(|(at, _)| level[*at] == Level::Element) {
+            let elsewhere = exact[at] || steep(node).is_some_and(|it| exact[it]);
+            operands(node).filter(|_| !elsewhere).for_each(|it| uses[it] += 1);
         }
         for root in &f.roots {
             uses[root.0 as usize] += 1;
@@ -46,6 +55,8 @@ impl<'a> Build<'a> {
             f,
             level,
             uses,
+            exact,
+            wide: vec![None; count],
             folded: vec![false; count],
             uniform: vec![None; count],
             own: vec![None; count],
@@ -72,11 +83,12 @@ impl<'a> Build<'a> {
         }
         let columns = self.narrow(Level::Column);
         let rows = self.narrow(Level::Row);
+        let wide = self.wide();
         self.elements();
         let f = self.f;
         let roots = f.roots.iter().map(|it| self.operand(it.0 as usize)).collect();
         let Build { steps, prologue, body, .. } = self;
-        Tape { steps, columns, rows, prologue, body, roots }
+        Tape { steps, columns, rows, wide, prologue, body, roots }
     }
 
     /// For a sum in which one term is a product nobody else reads: that product, and the other term.
@@ -85,10 +97,11 @@ impl<'a> Build<'a> {
         let fits = |it: Scalar| {
             let it = it.0 as usize;
             self.uses[it] == 1
+                && !self.exact[it]
                 && self.level[it] == Level::Element
                 && matches!(self.f.nodes[it], ExprNode::Binary(Binary::Mul, _, _))
         };
-        if a == b || self.level[at] != Level::Element {
+        if a == b || self.level[at] != Level::Element || self.exact[at] {
             None
         } else if fits(a) {
             Some((a.0 as usize, b.0 as usize))
@@ -147,6 +160,39 @@ impl<'a> Build<'a> {
         code
     }
 
+    /// The code of elements in f64. There is little of it, too.
+    fn wide(&mut self) -> Code {
+        let mut code = Code::default();
+        for at in (0..self.f.nodes.len()).filter(|&at| self.exact[at]) {
+            for operand in operands(&self.f.nodes[at]) {
+                if let (Some(from), None) = (self.own[operand], self.wide[operand]) {
+                    let to = code.fresh();
+                    code.instrs.push(match self.level[operand] {
+                        Level::Column => Instr::Column { from, to },
+                        _ => Instr::Row { from, to },
+                    });
+                    self.wide[operand] = Some(to);
+                }
+            }
+            let arg = |it: Scalar| match self.uniform[it.0 as usize] {
+                Some(it) => Arg::Uniform(it),
+                None => Arg::Lane(self.wide[it.0 as usize].expect("operands come first")),
+            };
+            let instr = match self.f.nodes[at] {
+                ExprNode::Input(input) => Instr::Load { input: input as usize, to: code.fresh() },
+                ExprNode::Unary(op, a) => {
+                    let Arg::Lane(a) = arg(a) else { unreachable!("an element is made of an element") };
+                    Instr::Unary { op, a, to: code.fresh() }
+                }
+                ExprNode::Binary(op, a, b) => Instr::Binary { op, a: arg(a), b: arg(b), to: code.fresh() },
+                ExprNode::Const(_) | ExprNode::Select(..) => unreachable!("{at} is not exact"),
+            };
+            self.wide[at] = Some(code.registers - 1);
+            code.instrs.push(instr);
+        }
+        code
+    }
+
     fn take(&mut self) -> usize {
         self.free.pop().unwrap_or_else(|| self.body.fresh())
     }
@@ -188,7 +234,12 @@ impl<'a> Build<'a> {
                 self.body.instrs.push(Instr::Load { input: *input as usize, to });
                 to
             }
-            _ => unreachable!("scheduled before its users"),
+            _ => {
+                let from = self.wide[at].expect("scheduled before its users");
+                let to = self.take();
+                self.body.instrs.push(Instr::Narrow { op: Unary::Stop, from, to });
+                to
+            }
         };
         self.register[at] = Some(to);
         Arg::Lane(to)
@@ -209,7 +260,16 @@ impl<'a> Build<'a> {
 
     fn elements(&mut self) {
         for at in 0..self.f.nodes.len() {
-            if self.level[at] != Level::Element || self.folded[at] {
+            if self.level[at] != Level::Element || self.folded[at] || self.exact[at] {
+                continue;
+            }
+            if let (Some(a), ExprNode::Unary(op, _)) = (steep(&self.f.nodes[at]), &self.f.nodes[at])
+                && self.exact[a]
+            {
+                let from = self.wide[a].expect("done before");
+                let to = self.take();
+                self.body.instrs.push(Instr::Narrow { op: *op, from, to });
+                self.register[at] = Some(to);
                 continue;
             }
             let instr = match self.f.nodes[at] {
@@ -258,6 +318,47 @@ impl<'a> Build<'a> {
             None
         }
     }
+}
+
+/// The argument of a function whose slope has no bound.
+fn steep(node: &ExprNode) -> Option<usize> {
+    match node {
+        ExprNode::Unary(Unary::Asin | Unary::Acos | Unary::AsinSlope, a) => Some(a.0 as usize),
+        _ => None,
+    }
+}
+
+/// By node, whether it is an element to be computed in f64.
+fn exact(f: &ScalarFn, level: &[Level]) -> Vec<bool> {
+    let is_element = |it: &usize| level[*it] == Level::Element;
+    // Made of inputs by arithmetic alone, which costs little in f64.
+    let mut cheap = vec![false; f.nodes.len()];
+    for (at, node) in f.nodes.iter().enumerate() {
+        let fits = match node {
+            ExprNode::Const(_) | ExprNode::Input(_) => true,
+            ExprNode::Unary(op, _) => matches!(op, Unary::Neg | Unary::Abs),
+            ExprNode::Binary(op, ..) => {
+                matches!(op, Binary::Add | Binary::Sub | Binary::Mul | Binary::Div | Binary::Min | Binary::Max)
+            }
+            ExprNode::Select(..) => false,
+        };
+        cheap[at] = !is_element(&at) || fits && operands(node).all(|it| cheap[it]);
+    }
+    let mut exact = vec![false; f.nodes.len()];
+    for a in f.nodes.iter().filter_map(steep).filter(is_element) {
+        // An input has no more digits than it has.
+        exact[a] = cheap[a] && !matches!(f.nodes[a], ExprNode::Input(_));
+    }
+    // Operands come before their users.
+    for at in (0..f.nodes.len()).rev() {
+        for operand in operands(&f.nodes[at]).filter(is_element) {
+            exact[operand] |= exact[at];
+        }
+    }
+    if WIDE < exact.iter().filter(|it| **it).count() {
+        exact.fill(false);
+    }
+    exact
 }
 
 fn operands(node: &ExprNode) -> impl Iterator<Item = usize> + use<> {

@@ -47,7 +47,7 @@ impl<'a, C: Real> Registers<'a, C> {
         let lanes = if lanes <= 8 { lanes } else { lanes.next_multiple_of(WHOLE) };
         for instr in code {
             match *instr {
-                Instr::Load { .. } | Instr::Column { .. } | Instr::Row { .. } => fetch(*instr),
+                Instr::Load { .. } | Instr::Column { .. } | Instr::Row { .. } | Instr::Narrow { .. } => fetch(*instr),
                 Instr::Fill { from, to } => self.write(to, lanes).fill(self.uniforms[from]),
                 Instr::Unary { op, to, a } => {
                     unary::<C, FMA>(op, self.write(to, lanes), self.read(a, lanes), self.slope);
@@ -117,6 +117,21 @@ pub(super) fn unary<C: Real, const FMA: bool>(op: Unary, to: &mut [C], a: &[C], 
         Unary::Atan => lanes!(to, a, |x| x.atan::<FMA>()),
         Unary::Floor => lanes!(to, a, |x| x.floor()),
         Unary::Stop => to.copy_from_slice(a),
+    }
+}
+
+/// One operand in f64 over all lanes, for the functions that need it so.
+#[inline(always)]
+pub(super) fn narrow<C: Real, const FMA: bool>(op: Unary, to: &mut [C], a: &[f64], slope: C) {
+    match op {
+        Unary::Asin => lanes!(to, a, |x| C::asin_of::<FMA>(x)),
+        Unary::Acos => lanes!(to, a, |x| C::acos_of::<FMA>(x)),
+        Unary::AsinSlope => lanes!(to, a, |x| {
+            let rest = C::of((1.0 - x) * (1.0 + x));
+            C::ONE / (if rest < slope { slope } else { rest }).sqrt()
+        }),
+        Unary::Stop => lanes!(to, a, |x| C::of(x)),
+        _ => unreachable!("its slope is bounded"),
     }
 }
 

@@ -268,7 +268,7 @@ impl<R: Real, C: Real> Map<R, C> {
                 }
             })
             .collect();
-        let tape = Tape::new(&kernel.body, &levels);
+        let tape = Tape::new(&kernel.body, &levels, size_of::<C>() < size_of::<f64>());
         let space = Space { outer, rows, inner, rows_per_block, pieces, tasks, unit: unit.max(1) };
         Ok(Self { space, inputs, outputs, tape, accumulators, elements, marker: PhantomData })
     }
@@ -317,7 +317,7 @@ impl<R: Real, C: Real> Kernel for Map<R, C> {
         let registers = (self.tape.body.registers + 1) * LANES * size_of::<C>();
         Scratch {
             shared: (self.accumulators + self.tape.columns.registers * self.columns_pitch()) * 8,
-            thread: registers + self.tape.rows.registers * self.rows_pitch() * 8,
+            thread: registers + (self.tape.rows.registers * self.rows_pitch() + self.tape.wide.registers * LANES) * 8,
         }
     }
 
@@ -360,9 +360,12 @@ impl<R: Real, C: Real> Kernel for Map<R, C> {
             let pitch = self.rows_pitch();
             let memory = context.thread::<f64>(len * size_of::<C>(), self.tape.rows.registers * pitch);
             let rows = Registers { memory, pitch, ..columns };
+            let before = len * size_of::<C>() + rows.pitch * self.tape.rows.registers * 8;
+            let memory = context.thread::<f64>(before, self.tape.wide.registers * LANES);
+            let wide = Registers { memory, pitch: LANES, ..columns };
             // SAFETY: `load` checked the sizes, tasks hold disjoint ranges, and registers belong to the
             // thread.
-            context.isa.run(Task { map: self, task, inputs, outputs, accumulators, registers, rows, columns });
+            context.isa.run(Task { map: self, task, inputs, outputs, accumulators, registers, wide, rows, columns });
         });
         for (output, view) in self.outputs.iter().zip(outputs) {
             let Output::Reduced(it) = output else { continue };

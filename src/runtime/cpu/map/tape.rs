@@ -3,6 +3,8 @@
 //! Every node has a level: what it varies with. What is the same for all elements, for a column or for a row is computed
 //! once for all of them, in f64 whatever the precision, and rounded where it meets the elements: norms and statistics
 //! cost nothing there, and their rounding would be that of everything they scale.
+//!
+//! So are arguments of functions whose slope has no bound: near its end `acos` makes hundreds of roundings out of one.
 
 use super::build::Build;
 use super::lanes::{self, Operand};
@@ -53,6 +55,8 @@ pub(super) enum Instr {
     Column { from: usize, to: usize },
     /// Register of elements from a register of rows.
     Row { from: usize, to: usize },
+    /// Register of elements from a register of elements in f64; [`Unary::Stop`] only rounds.
+    Narrow { op: Unary, from: usize, to: usize },
     /// Register of one number.
     Fill { from: usize, to: usize },
     /// One operand.
@@ -98,6 +102,8 @@ pub(super) struct Tape {
     pub(super) columns: Code,
     /// In f64, once per block.
     pub(super) rows: Code,
+    /// In f64, once per block: what [`Instr::Narrow`] takes from.
+    pub(super) wide: Code,
     /// Fills registers of `body` that stay as they are; once per task.
     pub(super) prologue: Vec<Instr>,
     /// Once per block.
@@ -107,10 +113,10 @@ pub(super) struct Tape {
 }
 
 impl Tape {
-    /// Compiles a function whose input `i` varies as `levels[i]` says. Operands must come before
-    /// their users and inputs be in range.
-    pub(super) fn new(f: &ScalarFn, levels: &[Level]) -> Tape {
-        Build::new(f, levels).finish()
+    /// Compiles a function whose input `i` varies as `levels[i]` says, for elements in f32 if they are `short`. Operands
+    /// must come before their users and inputs be in range.
+    pub(super) fn new(f: &ScalarFn, levels: &[Level], short: bool) -> Tape {
+        Build::new(f, levels, short).finish()
     }
 
     /// The uniform numbers, given a reader of uniform inputs. `slope` is the smallest `1 - a^2` that the slope of
