@@ -229,6 +229,21 @@ fn bad_files_and_flags_have_their_exit_statuses() {
     {
         assert_eq!(place.sphc(words).status.code(), Some(2), "{words}");
     }
+    for flag in ["--seed -1", "--batch -1", "--evaluate-every -1", "--seed x"] {
+        let output = place.sphc(&format!("train tiny.sph {flag}"));
+        let said = errors(&output);
+        assert_eq!(output.status.code(), Some(2), "{flag}");
+        assert!(said.contains("invalid value") && said.contains("expected a whole number"), "{flag}: {said}");
+    }
+}
+
+#[test]
+fn a_batch_of_more_images_than_there_are_is_told() {
+    let place = Place::new();
+    let said = |batch: usize| errors(&place.sphc(&format!("train tiny.sph --iterations 1 --batch {batch}")));
+    let warning = "warning: a batch of 1500 images is more than the 1437 there are to train on";
+    assert!(said(1500).contains(warning), "{}", said(1500));
+    assert!(!said(16).contains("warning"), "{}", said(16));
 }
 
 #[test]
@@ -371,6 +386,7 @@ fn weights_of_a_run_are_evaluated_and_trained_further() {
     let found = place.succeeds(&format!("eval tiny.sph {weights} --format json --per-class"));
     let found: serde_json::Value = serde_json::from_str(&found).unwrap();
     assert_eq!(found["test_accuracy"], last["test_accuracy"]);
+    assert!(text.lines().next().unwrap().contains(r#""rate":0.01,"#), "{text}");
     assert_eq!(found["confusion"].as_array().unwrap().len(), 10);
 
     // Of another text whose tensors fit: used, and said.

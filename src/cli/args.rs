@@ -45,7 +45,7 @@ pub(super) struct RecipeArgs {
     #[arg(long, value_name = "N", value_parser = positive)]
     pub(super) iterations: Option<u64>,
     /// Seed of initial values, shuffling and augmentation
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole)]
     pub(super) seed: Option<u64>,
     /// Take batches in the order of the files
     #[arg(long)]
@@ -54,18 +54,22 @@ pub(super) struct RecipeArgs {
     #[arg(long)]
     pub(super) no_augment: bool,
     /// Evaluate on the test set every N steps; 0 is only at the end
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole)]
     pub(super) evaluate_every: Option<u64>,
     /// Write a checkpoint every N steps; 0 is only at the end
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole)]
     pub(super) checkpoint_every: Option<u64>,
+}
+
+pub(super) fn whole(text: &str) -> Result<u64, String> {
+    text.replace('_', "").parse().map_err(|_| "expected a whole number, 0 or more".into())
 }
 
 pub(super) fn positive(text: &str) -> Result<u64, String> {
     match text.replace('_', "").parse() {
         Ok(0) => Err("must be at least 1".into()),
         Ok(it) => Ok(it),
-        Err(_) => Err("expected a whole number".into()),
+        Err(_) => Err("expected a whole number, 1 or more".into()),
     }
 }
 

@@ -28,7 +28,7 @@ mod table;
 mod train;
 mod verify;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::process::ExitCode;
 
 /// Compiles declarative model descriptions (.sph) and trains them.
@@ -71,9 +71,19 @@ enum Command {
     Doctor(doctor::Args),
 }
 
+/// The words of the command line. A negative number is a wrong value, not an unknown flag.
+fn parse() -> Cli {
+    let numbers = |it: clap::Arg| {
+        let takes_values = it.get_action().takes_values();
+        it.allow_negative_numbers(takes_values)
+    };
+    let command = Cli::command().mut_subcommands(|it| it.mut_args(numbers));
+    Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+}
+
 /// Runs the command and turns what went wrong into a message and an exit status.
 pub(crate) fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let outcome = match parse().command {
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Fmt(args) => fmt::run(&args),

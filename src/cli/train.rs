@@ -64,6 +64,15 @@ pub(super) fn one(args: &Args, run: &Path) -> Result<(Manifest, Result<Report, T
     let Ready { plan, data, place, sources } = ready;
     let training = recipe_of(&plan)?.clone();
     sphc::train::check_data(&plan, &data)?;
+    if training.train_examples < training.batch {
+        let _ = writeln!(
+            io::stderr(),
+            "warning: a batch of {} images is more than the {} there are to train on, so images repeat within it \
+             (`--batch N` makes it smaller)",
+            training.batch,
+            training.train_examples
+        );
+    }
     if args.format == Format::Human {
         let what = format!(
             "{}: {} {} iterations of {} images, {} ({} training and {} test images)",
