@@ -33,6 +33,8 @@ mod kill;
 mod layers;
 mod lower;
 mod machine;
+#[cfg(target_os = "linux")]
+mod memory;
 mod near_one;
 mod operators;
 mod penalties;

@@ -70,7 +70,8 @@ fn a_second_signal_stops_at_once() {
     let training = long(&place, "--batch 1437 --log-every 1 --threads 1");
     ["-STOP", "-INT", "-TERM", "-CONT"].into_iter().for_each(|it| send(it, &training));
     let output = training.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(143), "{}", errors(&output));
+    // Which of two signals that wait is taken first is the system's choice; the second gives the status.
+    assert!(matches!(output.status.code(), Some(130 | 143)), "{:?} {}", output.status, errors(&output));
     assert_eq!(count(&place.path("long/checkpoints")), 0);
 }
 

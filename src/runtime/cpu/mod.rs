@@ -207,13 +207,15 @@ fn available() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-/// Bytes of working memory that running a plan takes, besides its buffers; 0 for a plan that cannot
-/// be run.
+/// Bytes that a thread comes to touch of its stack and of what the allocator keeps for it, as measured.
+const THREAD: usize = 256 << 10;
+
+/// Bytes that running a plan takes, besides its buffers: working memory and threads; 0 for a plan that cannot be run.
 pub fn workspace(plan: &Plan, threads: Option<usize>) -> usize {
     let threads = threads.filter(|it| 0 < *it).unwrap_or_else(available);
     let Ok(kernels) = kernels(plan, Isa::detect()) else { return 0 };
     let scratch = kernels.iter().map(|it| it.scratch()).fold(Scratch::default(), Scratch::max);
-    scratch.shared + scratch.thread * threads
+    scratch.shared + (scratch.thread + THREAD) * threads
 }
 
 fn kernels(plan: &Plan, isa: Isa) -> Result<Vec<Box<dyn Kernel>>, String> {

@@ -63,7 +63,10 @@ where
     let tested = curves.iter().flat_map(|it| &it.tested).map(|it| it.iteration as f64);
     let trained = curves.iter().flat_map(|it| &it.losses).map(|it| it.0);
     let end = tested.chain(trained).fold(1.0, f64::max);
-    if curves.iter().any(|it| 1 < it.losses.len()) {
+    let has_losses = curves.iter().any(|it| 1 < it.losses.len());
+    if has_losses && !curves.iter().any(|it| is_tested(it)) {
+        loss(area, curves, end)?;
+    } else if has_losses {
         let (upper, lower) = area.split_vertically(UPPER);
         accuracy(&upper, curves, end)?;
         loss(&lower, curves, end)?;
@@ -72,6 +75,11 @@ where
     }
     area.present()?;
     Ok(())
+}
+
+/// Whether there is an accuracy to draw.
+fn is_tested(curve: &Curve) -> bool {
+    !curve.tested.is_empty() || curve.best.is_some()
 }
 
 /// From the least to the greatest of sorted values, with room around.
@@ -118,6 +126,8 @@ where
         .bold_line_style(BLACK.mix(0.12))
         .x_desc("iterations")
         .y_desc(y_title)
+        // No more marks than iterations.
+        .x_labels((end as usize + 1).min(11))
         .x_label_formatter(&|it| format!("{it:.0}"))
         .y_label_formatter(&|it| format!("{it:.digits$}"))
         .label_style(("sans-serif", 15))
@@ -162,7 +172,7 @@ where
     let marks = curves.iter().filter_map(|it| it.best).flat_map(|it| ends(&it.1));
     let values = sorted(tested.chain(marks));
     let mut chart = chart(area, "accuracy on the test set", "accuracy in %", end, range(&values, 0.0, 100.5))?;
-    for (at, curve) in curves.iter().enumerate() {
+    for (at, curve) in curves.iter().enumerate().filter(|(_, it)| is_tested(it)) {
         let colour = COLOURS[at % COLOURS.len()];
         let published = curve.runs == 0;
         let width = if published { 1 } else { 2 };
@@ -198,7 +208,7 @@ where
             chart.draw_series([Circle::new(percent(last), 4, colour.filled())])?;
         }
     }
-    legend(&mut chart, SeriesLabelPosition::LowerRight, curves.len())
+    legend(&mut chart, SeriesLabelPosition::LowerRight, curves.iter().filter(|it| is_tested(it)).count())
 }
 
 fn loss<B: DrawingBackend>(area: &Area<B>, curves: &[&Curve], end: f64) -> Painted

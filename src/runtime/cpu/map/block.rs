@@ -1,6 +1,6 @@
 //! Running a task of a map: load a block, run the tape, store or accumulate.
 
-use super::lanes::{self, Registers};
+use super::lanes::Registers;
 use super::tape::{Arg, Instr, LANES};
 use super::{Input, Map, Output, Reduced};
 use crate::ir::{DType, Reduction};
@@ -75,7 +75,7 @@ impl<R: Real, C: Real> Job for Task<'_, R, C> {
         let tape = &self.map.tape;
         // Of a row that is cut into pieces there are no columns.
         let most = space.rows_per_block * space.inner.min(LANES);
-        self.registers.execute::<FMA>(&tape.prologue, most, |instr| {
+        self.registers.execute::<FMA>(&tape.prologue, most, None, |instr| {
             self.fetch(&self.registers, instr, &[], space.rows_per_block, 0, space.inner);
         });
         let mut offsets = vec![0; self.inputs.len() * space.rows_per_block];
@@ -89,22 +89,18 @@ impl<R: Real, C: Real> Job for Task<'_, R, C> {
                 rows.seek(row);
             }
             self.offsets(&mut rows, count, &mut offsets);
-            self.rows.execute::<FMA>(&tape.rows.instrs, count, |instr| {
+            self.rows.execute::<FMA>(&tape.rows.instrs, count, None, |instr| {
                 if let Instr::Load { input, to } = instr {
                     let offsets = &offsets[input * count..][..count];
                     load(self.map, self.inputs, input, offsets, (0, 1), self.rows.write(to, count));
                 }
             });
             let lanes = count * inner;
-            self.wide.execute::<FMA>(&tape.wide.instrs, lanes, |instr| {
+            self.wide.execute::<FMA>(&tape.wide.instrs, lanes, None, |instr| {
                 self.fetch(&self.wide, instr, &offsets, count, first, inner);
             });
-            self.registers.execute::<FMA>(&tape.body.instrs, lanes, |instr| match instr {
-                Instr::Narrow { op, from, to } => {
-                    let to = self.registers.write(to, lanes);
-                    lanes::narrow::<C, FMA>(op, to, self.wide.read(from, lanes), self.registers.slope);
-                }
-                _ => self.fetch(&self.registers, instr, &offsets, count, first, inner),
+            self.registers.execute::<FMA>(&tape.body.instrs, lanes, Some(self.wide), |instr| {
+                self.fetch(&self.registers, instr, &offsets, count, first, inner);
             });
             for at in 0..self.outputs.len() {
                 self.store(at, row, count, first, inner);

@@ -41,13 +41,23 @@ impl<'a, C: Real> Registers<'a, C> {
         }
     }
 
-    /// Runs code on so many lanes; `fetch` does what brings numbers in from elsewhere.
+    /// Runs code on so many lanes; `fetch` does what brings numbers in from elsewhere, `wide` has those in f64.
     #[inline(always)]
-    pub(super) fn execute<const FMA: bool>(&self, code: &[Instr], lanes: usize, mut fetch: impl FnMut(Instr)) {
+    pub(super) fn execute<const FMA: bool>(
+        &self,
+        code: &[Instr],
+        lanes: usize,
+        wide: Option<Registers<'_, f64>>,
+        mut fetch: impl FnMut(Instr),
+    ) {
         let lanes = if lanes <= 8 { lanes } else { lanes.next_multiple_of(WHOLE) };
         for instr in code {
             match *instr {
-                Instr::Load { .. } | Instr::Column { .. } | Instr::Row { .. } | Instr::Narrow { .. } => fetch(*instr),
+                Instr::Load { .. } | Instr::Column { .. } | Instr::Row { .. } => fetch(*instr),
+                Instr::Narrow { op, from, to } => {
+                    let wide = wide.expect("only elements are narrowed");
+                    narrow::<C, FMA>(op, self.write(to, lanes), wide.read(from, lanes), self.slope);
+                }
                 Instr::Fill { from, to } => self.write(to, lanes).fill(self.uniforms[from]),
                 Instr::Unary { op, to, a } => {
                     unary::<C, FMA>(op, self.write(to, lanes), self.read(a, lanes), self.slope);

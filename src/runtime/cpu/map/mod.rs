@@ -290,7 +290,7 @@ impl<R: Real, C: Real> Map<R, C> {
         let memory = context.shared::<f64>(self.accumulators * 8, code.registers * pitch);
         let registers = Registers { memory, pitch, uniforms, slope: C::SLOPE.f64() };
         let inner = self.space.inner;
-        registers.execute::<false>(&code.instrs, inner, |instr| {
+        registers.execute::<false>(&code.instrs, inner, None, |instr| {
             if let Instr::Load { input, to } = instr {
                 block::load(self, inputs, input, &[0], (0, inner), registers.write(to, inner));
             }
