@@ -299,6 +299,17 @@ mod tests {
         lines
     }
 
+    #[test]
+    fn what_was_not_tested_is_in_no_chart_of_accuracies() {
+        let untested: Vec<Line> = run(0).into_iter().filter(|it| matches!(it, Line::Losses(_))).collect();
+        let untested = Curve::of_run("untested", &untested);
+        let alone = svg(std::slice::from_ref(&untested)).unwrap();
+        assert!(!alone.contains("accuracy on the test set") && alone.contains("untested: "), "{alone}");
+        let both = svg(&[untested, Curve::of_run("digits", &run(1))]).unwrap();
+        assert!(both.contains("accuracy on the test set") && both.contains("digits: best"), "{both}");
+        assert_eq!(both.matches("untested").count(), 1, "{both}");
+    }
+
     /// One run, a group, and a published result.
     fn curves() -> Vec<Curve> {
         vec![
