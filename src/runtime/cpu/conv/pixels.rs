@@ -16,8 +16,9 @@ use crate::runtime::cpu::pool::{Context, Scratch};
 use crate::runtime::cpu::real::Real;
 use std::collections::BTreeMap;
 
-/// Terms of a partial sum: so many that adding the parts up costs next to nothing.
-const PART: usize = 128;
+/// Terms of a partial sum. Adding the parts up costs one addition in so many; longer parts lose more: with 128, angles
+/// near 0 of 16 to 31 channels are off by more than twice as much.
+const PART: usize = 32;
 /// Tiles of a task, at most.
 const TILES: usize = 8;
 /// Tasks wanted.
