@@ -70,6 +70,12 @@ pub(super) trait Real:
     fn transforms(isa: Isa) -> Transforms<Self>;
 }
 
+/// A real in another precision; between equal precisions it is nothing.
+#[inline(always)]
+pub(super) fn convert<A: Real, B: Real>(value: A) -> B {
+    B::of(value.f64())
+}
+
 macro_rules! through_math {
     ($($name:ident),*) => {$(
         #[inline(always)]

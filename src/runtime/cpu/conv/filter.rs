@@ -13,7 +13,7 @@ use crate::runtime::cpu::isa::Isa;
 use crate::runtime::cpu::kernel::{Kernel, Operand, share};
 use crate::runtime::cpu::memory::View;
 use crate::runtime::cpu::pool::{Context, Scratch};
-use crate::runtime::cpu::real::Real;
+use crate::runtime::cpu::real::{Real, convert};
 use std::marker::PhantomData;
 
 /// Pixels of a block.
@@ -241,11 +241,6 @@ impl<R: Real, C: Real> Filter<R, C> {
             }
         }
     }
-}
-
-#[inline(always)]
-fn convert<A: Real, B: Real>(value: A) -> B {
-    B::of(value.f64())
 }
 
 #[inline(always)]

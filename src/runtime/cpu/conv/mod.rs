@@ -11,7 +11,7 @@ mod winograd;
 
 use super::isa::Isa;
 use super::kernel::{Kernel, product};
-use super::real::Real;
+use super::real::{Real, convert};
 use crate::kernel::{ConvKernel, ConvKind};
 
 /// Checks a kernel and picks the way to run it.
@@ -73,7 +73,6 @@ fn pack<R: Real, N: Real>(
 ) {
     let first = at * width;
     let count = width.min(columns - first);
-    let convert = |it: &R| N::of(it.f64());
     for tap in 0..taps {
         let matrix = &filter[tap * depth * columns..][..depth * columns];
         let panel = &mut panel[tap * depth * width..][..depth * width];
@@ -82,7 +81,7 @@ fn pack<R: Real, N: Real>(
             ConvKind::Forward => {
                 for (to, from) in panel.chunks_exact_mut(width).zip(matrix.chunks_exact(columns)) {
                     for (to, from) in to.iter_mut().zip(&from[first..first + count]) {
-                        *to = convert(from);
+                        *to = convert(*from);
                     }
                     to[count..].fill(N::ZERO);
                 }
@@ -93,7 +92,7 @@ fn pack<R: Real, N: Real>(
                     if column < count {
                         let from = &matrix[(first + column) * depth..][..depth];
                         for (to, from) in panel[column..].iter_mut().step_by(width).zip(from) {
-                            *to = convert(from);
+                            *to = convert(*from);
                         }
                     } else {
                         panel[column..].iter_mut().step_by(width).for_each(|it| *it = N::ZERO);

@@ -7,7 +7,7 @@ use crate::ir::{DType, Reduction};
 use crate::runtime::cpu::isa::Job;
 use crate::runtime::cpu::kernel::share;
 use crate::runtime::cpu::memory::{Element, Shared, View};
-use crate::runtime::cpu::real::Real;
+use crate::runtime::cpu::real::{Real, convert};
 
 /// One task of a launch.
 pub(super) struct Task<'a, R, C> {
@@ -321,12 +321,6 @@ pub(super) fn load<R: Real, C, N: Real>(
         DType::Int => load_rows(view, input, offsets, columns, to, |it: i64| N::of(it as f64)),
         DType::Bf16 => unreachable!("refused when the kernel was loaded"),
     }
-}
-
-/// A real in another precision; between equal precisions it is nothing.
-#[inline(always)]
-fn convert<A: Real, B: Real>(value: A) -> B {
-    B::of(value.f64())
 }
 
 #[inline(always)]
