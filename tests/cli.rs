@@ -238,6 +238,51 @@ fn bad_files_and_flags_have_their_exit_statuses() {
 }
 
 #[test]
+fn what_is_no_model_is_told() {
+    let place = Place::new();
+    place.succeeds("compile tiny.sph -o plan");
+    for command in ["check", "show", "verify", "fmt", "bench"] {
+        place.fails(&format!("{command} plan/plan.yaml"), &["`plan/plan.yaml` is a plan", "give the `.sph` file"]);
+    }
+    place.fails("train plan --run run", &["it is a directory", "it holds a plan: give `plan/plan.yaml`"]);
+}
+
+#[test]
+fn a_warning_is_said_once() {
+    let place = Place::new();
+    let penalty = "l2(5e-4) on filters\n    penalty    orthogonality(2e-4) on filters";
+    let model = MODEL.replace("sphere_conv(4", "sphere_conv(16").replace("l2(5e-4) on filters", penalty);
+    fs::write(place.path("tiny.sph"), model).unwrap();
+    for command in ["verify tiny.sph --kernels-only --device cpu", "train tiny.sph --iterations 1 --seeds 2 --run r"] {
+        let output = place.sphc(command);
+        assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+        assert_eq!(errors(&output).matches("warning[W0303]").count(), 1, "{}", errors(&output));
+    }
+}
+
+#[test]
+fn more_than_a_machine_has_is_refused() {
+    let place = Place::new();
+    place.fails("train tiny.sph --run run --batch 100000000000", &["activations and gradients", "--batch"]);
+    let output = place.sphc("train tiny.sph --threads 20000");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(errors(&output).contains("must be at most 1024"), "{}", errors(&output));
+}
+
+#[test]
+fn a_run_beyond_the_iterations_asked_for_is_told() {
+    let place = Place::new();
+    place.succeeds("train tiny.sph --run long");
+    let output = place.sphc("train tiny.sph --run long --resume --iterations 5");
+    assert_eq!(output.status.code(), Some(1));
+    let said = errors(&output);
+    assert!(
+        said.contains("it is at iteration 12 already, and 5 are asked for") && said.contains("--iterations"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_batch_of_more_images_than_there_are_is_told() {
     let place = Place::new();
     let said = |batch: usize| errors(&place.sphc(&format!("train tiny.sph --iterations 1 --batch {batch}")));

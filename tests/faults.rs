@@ -163,6 +163,8 @@ fn a_loss_that_is_no_number_is_traced_to_its_layer_and_line() {
     for it in ["iteration", "arose first", "tiny.sph:", " from ", "holds the state before iteration"] {
         assert!(text.contains(it), "{it}: {text}");
     }
+    // Of the maps that share the launch only one is told, with its own operands.
+    assert!(!text.contains("many maps") && text.matches(" from ").count() <= 3, "{text}");
     let kept = text.split('`').find(|it| it.starts_with("r/checkpoints/step-")).unwrap();
     assert!(place.path(kept).is_file(), "{kept}");
     let again = place.sphc("verify tiny.sph --replay r");

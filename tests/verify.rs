@@ -40,6 +40,31 @@ fn models_pass_on_the_cpu_in_both_precisions() {
     }
 }
 
+/// Patches of padding alone, a shift of 0, and a ReLU: initial values lie where the slope jumps.
+#[test]
+fn gradients_are_compared_beside_kinks() {
+    let model = r#"
+model Padded {
+    input image: u8[8, 8, 1]
+    x = sphere_conv((image - 8)/8, 8, kernel: 3, pad: 3, operator: sphere_norm) |> relu as "first"
+    output conv(x, classes, kernel: 12, pad: valid) as "score"
+}
+train {
+    data       digits
+    batch      16
+    iterations 1
+    loss       softmax_cross_entropy()
+    optimizer  adam(rate: 1e-2)
+}
+"#;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("padded.sph");
+    std::fs::write(&file, model).unwrap();
+    let output = sphc(&[file.to_str().unwrap(), "--device", "cpu"]);
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(text(&output).contains("first/shift"), "{}", text(&output));
+}
+
 #[test]
 fn every_check_is_a_line_of_json() {
     let flags = ["--device", "cpu", "--set", "widths=[2,2]", "--format", "json", "--kernels-only"];

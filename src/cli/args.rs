@@ -65,6 +65,11 @@ pub(super) fn whole(text: &str) -> Result<u64, String> {
     text.replace('_', "").parse().map_err(|_| "expected a whole number, 0 or more".into())
 }
 
+/// A number of threads. More than any machine has would only take forever to start.
+pub(super) fn threads(text: &str) -> Result<u64, String> {
+    positive(text).and_then(|it| if it <= 1024 { Ok(it) } else { Err("must be at most 1024".into()) })
+}
+
 pub(super) fn positive(text: &str) -> Result<u64, String> {
     match text.replace('_', "").parse() {
         Ok(0) => Err("must be at least 1".into()),

@@ -18,7 +18,7 @@ pub(super) struct DeviceArgs {
     #[arg(long, value_enum)]
     pub(super) precision: Option<PrecisionArg>,
     /// CPU threads; as many as there are cores unless given
-    #[arg(long, value_name = "N", value_parser = super::args::positive)]
+    #[arg(long, value_name = "N", value_parser = super::args::threads)]
     pub(super) threads: Option<u64>,
 }
 

@@ -35,7 +35,7 @@ pub(super) fn run(args: &Args) -> Outcome {
 
 /// Lays one file out; with `check`, only says whether it is.
 fn one(file: &Path, check: bool) -> Result<bool, Failure> {
-    let text = load::read_text(file)?;
+    let text = load::read_model(file)?;
     let Some(laid_out) = syntax::format(&text) else {
         let mut sources = Sources::new();
         let mut sink = Sink::new();

@@ -10,13 +10,20 @@ use sphc::pipeline::{self, Checked, Compiled};
 use sphc::plan::{self, Plan};
 use sphc::train;
 use sphc::train::weights::{Need, Weights};
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
+use std::sync::Mutex;
 
 /// Reads a text, or says why not and what to do.
 pub(super) fn read_text(path: &Path) -> Result<String, Failure> {
     let shown = path.display();
     if path.is_dir() {
+        let plan = path.join("plan.yaml");
+        if plan.is_file() {
+            let remedy = format!("it holds a plan: give `{}`", plan.display());
+            return Err(Failure::new(format!("cannot read `{shown}`: it is a directory"), remedy));
+        }
         return Err(Failure::new(format!("cannot read `{shown}`: it is a directory"), "give a file in it"));
     }
     let bytes = std::fs::read(path).map_err(|it| match it.kind() {
@@ -31,6 +38,15 @@ pub(super) fn read_text(path: &Path) -> Result<String, Failure> {
     })
 }
 
+/// Reads the text of a model.
+pub(super) fn read_model(path: &Path) -> Result<String, Failure> {
+    if is_plan(path) && path.is_file() {
+        let cause = format!("`{}` is a plan, or some other YAML file, and no model", path.display());
+        return Err(Failure::new(cause, "give the `.sph` file; `train`, `eval` and `predict` take plans, too"));
+    }
+    read_text(path)
+}
+
 /// Whether diagnostics on standard error may have colours.
 pub(super) fn colour() -> bool {
     io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty())
@@ -38,7 +54,7 @@ pub(super) fn colour() -> bool {
 
 /// Parses and checks a file; its mistakes are in the result.
 pub(super) fn check(path: &Path, settings: &Settings) -> Result<Checked, Failure> {
-    let text = read_text(path)?;
+    let text = read_model(path)?;
     let mut load = |path: &str| std::fs::read_to_string(path).map_err(|it| why_not(Path::new(path), &it));
     Ok(pipeline::check(&path.display().to_string(), &text, &mut load, settings))
 }
@@ -64,7 +80,11 @@ fn why_not(path: &Path, error: &io::Error) -> String {
 /// Shows diagnostics of a file that is to be worked on; fails when there are errors.
 pub(super) fn demand(checked: &Checked) -> Result<(), Failure> {
     let text = diag::render::render(&checked.diagnostics, &checked.sources, colour());
-    let _ = io::stderr().write_all(text.as_bytes());
+    // Warnings are said once, however often a command compiles the file.
+    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    if SAID.lock().is_ok_and(|mut it| it.insert(text.clone())) {
+        let _ = io::stderr().write_all(text.as_bytes());
+    }
     if checked.typed.is_some() {
         return Ok(());
     }

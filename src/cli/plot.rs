@@ -48,7 +48,10 @@ pub(super) fn write(path: &Path, curves: &[Curve]) -> Result<(), Failure> {
         }
     };
     let Some(picture) = picture else {
-        return Err(Failure::new("these runs have nothing to draw yet", "wait for their first lines"));
+        return Err(Failure::new(
+            "these runs have nothing to draw: it takes an evaluation, or two logged losses",
+            "train longer, or log more often with `--log-every`",
+        ));
     };
     std::fs::write(path, picture)
         .map_err(|it| Failure::new(format!("cannot write `{shown}`: {it}"), "give another file with `-o`"))

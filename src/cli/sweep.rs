@@ -183,7 +183,9 @@ fn finish(args: &train::Args, root: &Path, seeds: &[u64], found: &[Group]) -> Ou
     let curves: Vec<Curve> = found.iter().map(|it| Curve::of_group(&name(it.point), &it.runs)).collect();
     let picture = root.join("curves.svg");
     let diverged: usize = found.iter().map(|it| it.diverged).sum();
-    if found.iter().any(|it| !it.runs.is_empty()) {
+    // Runs of a few iterations may leave nothing to draw, and are no less done.
+    let drawn = curves.iter().any(|it| !it.is_empty());
+    if drawn {
         plot::write(&picture, &curves)?;
     }
     let code = if diverged == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) };
@@ -206,7 +208,8 @@ fn finish(args: &train::Args, root: &Path, seeds: &[u64], found: &[Group]) -> Ou
     if 1 < seeds.len() {
         writeln!(out, "test accuracy: mean over the seeds and its 95 % interval")?;
     }
-    writeln!(out, "run           {}: a directory for each run, curves.svg", root.display())?;
+    let picture = if drawn { ", curves.svg" } else { "" };
+    writeln!(out, "run           {}: a directory for each run{picture}", root.display())?;
     Ok(code)
 }
 

@@ -1,7 +1,8 @@
-//! How much a kernel has to do: arithmetic operations, and bytes that must pass at least once.
+//! How much a kernel has to do: arithmetic operations, and bytes that must pass at least once; and what it is called.
 
 use super::{ConvKind, KernelSpec};
 use crate::ir::ExprNode;
+use std::ops::Range;
 
 impl KernelSpec {
     /// Arithmetic operations of one launch; a multiply and add are two.
@@ -53,6 +54,20 @@ impl KernelSpec {
             KernelSpec::Loss { .. } => "loss",
             KernelSpec::Random { .. } => "random",
         }
+    }
+
+    /// What makes a result, and from which of so many operands: of maps that share a launch, one.
+    pub fn maker(&self, result: usize, operands: usize) -> (&'static str, Range<usize>) {
+        let KernelSpec::Maps(maps) = self else { return (self.family(), 0..operands) };
+        let (mut first, mut results) = (0, 0);
+        for map in maps {
+            results += map.outputs.len();
+            if result < results {
+                return ("map", first..first + map.inputs.len());
+            }
+            first += map.inputs.len();
+        }
+        unreachable!("a launch has the results of its maps")
     }
 }
 

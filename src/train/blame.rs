@@ -91,7 +91,9 @@ pub fn blame(session: &Session) -> Result<Option<Blame>, RuntimeError> {
             written.extend(&launch.outputs);
             continue;
         };
-        let operands = launch.inputs.iter().map(|id| {
+        let at = launch.outputs.iter().position(|it| *it == id).expect("found among them");
+        let (kernel, inputs) = plan.kernels[launch.kernel].maker(at, launch.inputs.len());
+        let operands = launch.inputs[inputs].iter().map(|id| {
             let operand = &plan.buffers[id.0 as usize];
             let kept = matches!(operand.kind, BufferKind::Param(_) | BufferKind::State(_));
             let from = if kept && !written.contains(id) { session } else { &again };
@@ -101,7 +103,7 @@ pub fn blame(session: &Session) -> Result<Option<Blame>, RuntimeError> {
         return Ok(Some(Blame {
             layer: launch.layer.clone(),
             line: buffer.line.clone(),
-            kernel: plan.kernels[launch.kernel].family(),
+            kernel,
             result: buffer.name.clone(),
             found,
             count,

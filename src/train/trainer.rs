@@ -110,6 +110,14 @@ fn resumed(config: &TrainConfig, plan: &Plan) -> Result<Start, TrainError> {
         Some((earlier, _)) => format!("remove the file to go on from the previous checkpoint, of iteration {earlier}"),
         None => "there is no earlier checkpoint: start anew without `--resume`".into(),
     };
+    let iterations = recipe_of(plan)?.iterations;
+    if iterations < *step {
+        return Err(TrainError::RunDirectory {
+            path: run.clone(),
+            cause: format!("it is at iteration {step} already, and {iterations} are asked for"),
+            remedy: "ask for more with `--iterations`".into(),
+        });
+    }
     let weights = Weights::read(path).map_err(|it| fail(it, fall_back.clone()))?;
     let said = |key: &str| weights.metadata.get(key).map(String::as_str);
     if said("step") != Some(&step.to_string()) {

@@ -32,6 +32,9 @@ impl GradientCheck {
     }
 }
 
+/// How far parameters are moved before, as a share of their size.
+const NUDGE: f64 = 0.05;
+
 /// Of the size that a slope along a random direction has.
 const TOLERANCE: f64 = 1e-5;
 
@@ -88,11 +91,30 @@ pub fn gradients(typed: &Typed, threads: Option<usize>) -> Result<Gradients, Run
     let backend = CpuBackend::new(plan.clone(), threads)?;
     let mut session = Session::new(plan, Box::new(backend))?;
     bind_noise(&mut session)?;
+    for param in &typed.params {
+        leave_kinks(&mut session, &param.path)?;
+    }
     session.run(Phase::Step)?;
     let gradients: Vec<Vec<f64>> =
         (0..typed.params.len()).map(|it| session.result(Phase::Step, &it.to_string())).collect();
     let checks = typed.params.iter().zip(&gradients).map(|(it, gradient)| check(&mut session, &it.path, gradient));
     Ok(Gradients::Compared(checks.collect::<Result<_, _>>()?))
+}
+
+/// Moves a parameter a little: initial values may lie where a slope jumps, such as a shift of 0 in front of a ReLU whose
+/// patch is empty, and a central difference would see half of both slopes.
+fn leave_kinks(session: &mut Session, path: &str) -> Result<(), RuntimeError> {
+    let values = session.read(path).unwrap_or_default();
+    let scale = NUDGE * scale_of(&values);
+    let stream = crate::ir::random::stream(path);
+    let moved = values.iter().enumerate().map(|(at, it)| it + scale * crate::ir::random::normal(2, stream, at));
+    session.write(path, &moved.collect::<Vec<f64>>())
+}
+
+/// Root of the mean square; 1 for zeros.
+fn scale_of(values: &[f64]) -> f64 {
+    let mean = values.iter().map(|it| it * it).sum::<f64>() / values.len().max(1) as f64;
+    if mean == 0.0 { 1.0 } else { mean.sqrt() }
 }
 
 fn is_stop(node: &ExprNode) -> bool {
@@ -101,8 +123,7 @@ fn is_stop(node: &ExprNode) -> bool {
 
 fn check(session: &mut Session, path: &str, gradient: &[f64]) -> Result<GradientCheck, RuntimeError> {
     let values = session.read(path).unwrap_or_default();
-    let mean = values.iter().map(|it| it * it).sum::<f64>() / values.len().max(1) as f64;
-    let scale = if mean == 0.0 { 1.0 } else { mean.sqrt() };
+    let scale = scale_of(&values);
     let stream = crate::ir::random::stream(path);
     let direction: Vec<f64> =
         (0..values.len()).map(|at| scale * crate::ir::random::normal(1, stream, at).signum()).collect();

@@ -30,7 +30,7 @@ pub(super) struct Args {
     #[arg(long, value_enum)]
     precision: Option<args::PrecisionArg>,
     /// CPU threads that its memory is for; as many as there are cores unless given
-    #[arg(long, value_name = "N", value_parser = args::positive)]
+    #[arg(long, value_name = "N", value_parser = args::threads)]
     threads: Option<u64>,
     #[command(flatten)]
     set: SetArgs,

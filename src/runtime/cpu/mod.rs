@@ -73,6 +73,8 @@ impl CpuBackend {
         let threads = threads.filter(|it| 0 < *it).unwrap_or_else(available);
         let bad = |cause: String| RuntimeError::Plan { cause };
         let sizes = check::buffers(&plan).map_err(bad)?;
+        // First what a batch is likely too large for: tables of kernels grow with it, too.
+        let arena = Block::new(plan.arena_bytes, "activations and gradients")?;
         let kernels = kernels(&plan, isa).map_err(bad)?;
         for launch in plan.phases.values().flat_map(|it| &it.launches) {
             let Some(kernel) = kernels.get(launch.kernel) else {
@@ -95,7 +97,6 @@ impl CpuBackend {
                 })
             })
             .collect::<Result<Vec<Place>, RuntimeError>>()?;
-        let arena = Block::new(plan.arena_bytes, "activations and gradients")?;
         let pool = Pool::new(threads, isa, scratch)?;
         Ok(CpuBackend { plan, sizes, places, arena, kernels, pool, isa, scratch })
     }

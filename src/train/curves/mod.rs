@@ -89,7 +89,7 @@ impl Curve {
     }
 
     /// Whether there is nothing to be seen.
-    fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.tested.is_empty() && self.losses.len() < 2 && self.best.is_none()
     }
 }

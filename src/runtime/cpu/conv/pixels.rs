@@ -21,8 +21,9 @@ use std::collections::BTreeMap;
 const PART: usize = 32;
 /// Tiles of a task, at most.
 const TILES: usize = 8;
-/// Tasks wanted.
+/// Tasks wanted, and not to be exceeded however large a batch is.
 const TASKS: usize = 48;
+const MOST: usize = 1 << 20;
 
 /// Pixels with the same taps.
 struct Group {
@@ -87,7 +88,7 @@ impl<R: Real> Pixels<R> {
 
         let panels = columns.div_ceil(tile.columns);
         let rows: usize = groups.iter().map(|it| it.pixels.len() * images).sum();
-        let tiles = (rows / tile.height / TASKS).clamp(1, TILES);
+        let tiles = (rows / tile.height / TASKS).clamp(1, TILES).max(rows / tile.height / MOST);
         let mut pieces = Vec::new();
         for (at, group) in groups.iter().enumerate() {
             let rows = group.pixels.len() * images;
