@@ -26,20 +26,20 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) matmul(const ope
             fill<A_ALONG_K, TILE_M, VECTOR_A, false>(tile, a, [&](int, int row, int k) -> const operand* {
                 const int m = row0 + row, at = stage * DEPTH + k;
                 if (m >= M || at >= K) return nullptr;
-                return TRANSPOSE_A ? a + at * M + m : a + m * K + at;
+                return TRANSPOSE_A ? a + (i64)at * M + m : a + (i64)m * K + at;
             });
         },
         [&](operand* tile, int stage) {
             fill<B_ALONG_K, TILE_N, VECTOR_B, false>(tile, b, [&](int, int column, int k) -> const operand* {
                 const int n = column0 + column, at = stage * DEPTH + k;
                 if (n >= N || at >= K) return nullptr;
-                return TRANSPOSE_B ? b + n * K + at : b + at * N + n;
+                return TRANSPOSE_B ? b + (i64)n * K + at : b + (i64)at * N + n;
             });
         });
 
     c += (i64)share * M * N;
     each_sum(sums, [&](int row, int column, int, const float* sum) {
         row += row0, column += column0;
-        if (row < M && column < N) store_side<N>(c + row * N + column, sum, N - column);
+        if (row < M && column < N) store_side<N>(c + (i64)row * N + column, sum, N - column);
     });
 }

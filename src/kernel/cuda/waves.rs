@@ -9,8 +9,8 @@ const SHARED_BYTES: f64 = 128.0;
 /// Cycles that warps stand at the barrier of a stage, where no other block computes meanwhile: a guess.
 const BARRIER: f64 = 60.0;
 
-/// Shares of the summed extent that are tried.
-const SPLITS: [usize; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
+/// Shares of the summed extent that are tried: close enough to each other that some fill whole waves.
+const SPLITS: [usize; 24] = [1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 14, 16, 20, 22, 24, 28, 32, 40, 44, 56, 64, 88, 128];
 
 /// A contraction as its blocks see it.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,6 @@
 //! A plan's kernels on a device: generated, compiled, loaded. What would spill gets a smaller tile.
 
-use super::{CudaBackend, KernelReport, PLAIN_SHARED, compiler::Compiler, driver_error};
+use super::{CudaBackend, KernelReport, compiler::Compiler, driver_error};
 use crate::kernel::KernelSpec;
 use crate::kernel::cuda::{CudaLaunch, CudaSource, Options, TILES_BF16, generate};
 use crate::runtime::RuntimeError;
@@ -52,7 +52,8 @@ pub(super) fn load(
             let module = module.map_err(|it| failed("the driver refuses what NVRTC compiled", it))?;
             let load = |launch: &CudaLaunch| {
                 let function = module.load_function(launch.entry)?;
-                if PLAIN_SHARED < launch.shared {
+                // Above 48 KiB it is refused else, and what the driver keeps of that for itself is its own affair.
+                if 0 < launch.shared {
                     let attribute = CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
                     function.set_attribute(attribute, launch.shared as i32)?;
                 }

@@ -28,9 +28,6 @@ use readback::ReadBack;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Shared memory that a kernel may use without being asked for.
-const PLAIN_SHARED: u32 = 48 * 1024;
-
 /// Which device.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CudaOptions {
