@@ -26,15 +26,17 @@ fn peak(mut command: Command) -> usize {
 #[test]
 fn show_tells_what_a_training_takes_within_a_tenth() {
     let directory = tempfile::tempdir().unwrap();
-    for flags in ["--threads 1", "--threads 4", "--threads 2 --batch 512", "--threads 2 --batch 256 --precision f64"] {
+    for flags in ["--threads 1", "--threads 4", "--threads 2 --batch 4096", "--threads 2 --batch 1024 --precision f64"]
+    {
         let model = format!("{}/models/digits.sph {flags}", env!("CARGO_MANIFEST_DIR"));
         let output = sphc(&format!("show {model} --format json")).output().unwrap();
         let shown: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         let said = shown["memory"]["total"].as_u64().unwrap() as f64;
         let run = directory.path().join(flags.replace(' ', ""));
-        let found = peak(sphc(&format!("train {model} --device cpu --iterations 20 --run {}", run.display()))) as f64;
-        let ratio = found / said;
-        println!("{flags}: show {said}, process {found}, ratio {ratio:.3}");
-        assert!((0.9..1.1).contains(&ratio), "{flags}: show says {said}, the process took {found}");
+        let found = peak(sphc(&format!("train {model} --device cpu --iterations 3 --run {}", run.display()))) as f64;
+        println!("{flags}: show {said}, process {found}, ratio {:.3}", found / said);
+        // One huge page that the system gives to a small process unasked is more than a tenth of it.
+        let room = (0.1 * said).max(2.5e6);
+        assert!((found - said).abs() <= room, "{flags}: show says {said}, the process took {found}");
     }
 }
