@@ -176,7 +176,7 @@ fn bad_weights_are_told_tensor_by_tensor() {
     place.fails(&init("wrong.safetensors"), &expected);
 
     fs::write(place.path("whole.safetensors"), zeros("I64", 8, &tensors)).unwrap();
-    let expected = ["5 problems", "`score/filter` holds integers (I64), the model's is real"];
+    let expected = ["5 problems", "`score/filter` holds integers (I64), the model's numbers are real"];
     place.fails(&init("whole.safetensors"), &expected);
 }
 
@@ -267,6 +267,16 @@ fn more_than_a_machine_has_is_refused() {
     let output = place.sphc("train tiny.sph --threads 20000");
     assert_eq!(output.status.code(), Some(2));
     assert!(errors(&output).contains("must be at most 1024"), "{}", errors(&output));
+}
+
+#[test]
+fn a_plot_of_other_files_is_refused() {
+    let place = Place::new();
+    fs::create_dir(place.path("odd")).unwrap();
+    fs::write(place.path("odd/metrics.jsonl"), "no metrics\n").unwrap();
+    place.fails("plot odd -o a.svg", &["`odd/metrics.jsonl`: its first line is no line of metrics", "sphc train"]);
+    fs::write(place.path("odd/metrics.jsonl"), "").unwrap();
+    place.fails("plot odd -o a.svg", &["nothing to draw", "--log-every"]);
 }
 
 #[test]

@@ -135,7 +135,7 @@ impl Weights {
             }
             let whole = |it: Dtype| matches!(it, Dtype::I64 | Dtype::I32 | Dtype::U8);
             if whole(tensor.dtype) && matches!(buffer.dtype, DType::Real | DType::Bf16) {
-                res.push(format!("`{name}` holds integers ({:?}), the model's is real", tensor.dtype));
+                res.push(format!("`{name}` holds integers ({:?}), the model's numbers are real", tensor.dtype));
                 continue;
             }
             let values = self.values(name).unwrap_or_default();

@@ -4,10 +4,11 @@
 //! accumulator of its own, added in order at the end. Within a chunk, blocks of pixels are packed so
 //! that the micro-kernel reads both operands in a row.
 //!
-//! Of few channels the sums are taken in f64: what they cost is little, and why they are is told in [`super::short`].
+//! Of few channels all taps together are the rows of one product, and sums are taken in f64, for the reason that
+//! [`super::short`] tells.
 
-use super::source;
 use super::tile::Tile;
+use super::{SHALLOW, source};
 use crate::kernel::ConvKernel;
 use crate::runtime::cpu::isa::Isa;
 use crate::runtime::cpu::kernel::{Kernel, Operand, share};
@@ -20,8 +21,6 @@ use std::marker::PhantomData;
 const BLOCK: usize = 256;
 /// Most chunks.
 const CHUNKS: usize = 4;
-/// Fewer channels than this: all taps together are the rows of one product.
-const SHALLOW: usize = 8;
 
 /// The kernel over reals `R`, adding up in `C`.
 pub(super) struct Filter<R, C> {

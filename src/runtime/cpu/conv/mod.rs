@@ -10,7 +10,7 @@ pub(super) mod transform;
 mod winograd;
 
 use super::isa::Isa;
-use super::kernel::{Kernel, product};
+use super::kernel::{Kernel, Operand, product};
 use super::real::{Real, convert};
 use crate::kernel::{ConvKernel, ConvKind};
 
@@ -40,6 +40,86 @@ pub(super) fn load<R: Real>(kernel: &ConvKernel, isa: Isa) -> Result<Box<dyn Ker
     })
 }
 
+/// Fewer channels than this are an image's own: its first layer has few terms to add, whatever the kernel.
+const SHALLOW: usize = 8;
+/// Tiles of a task over pixels, at most.
+const TILES: usize = 8;
+/// Such tasks wanted.
+const TASKS: usize = 48;
+
+/// Sizes of a forward convolution or an input gradient, as what it reads and what it writes.
+struct Sizes {
+    kind: ConvKind,
+    images: usize,
+    /// Pixels of an image that is read, and of one that is written.
+    read: usize,
+    written: usize,
+    /// Channels read and written.
+    depth: usize,
+    columns: usize,
+    taps: usize,
+}
+
+impl Sizes {
+    fn of(kernel: &ConvKernel) -> Sizes {
+        let forward = kernel.kind == ConvKind::Forward;
+        let (from, to) = if forward { (kernel.input, kernel.output) } else { (kernel.output, kernel.input) };
+        Sizes {
+            kind: kernel.kind,
+            images: kernel.n,
+            read: from[0] * from[1],
+            written: to[0] * to[1],
+            depth: from[2],
+            columns: to[2],
+            taps: kernel.geometry.kernel[0] * kernel.geometry.kernel[1],
+        }
+    }
+
+    fn inputs(&self) -> Vec<Operand> {
+        let filter = self.taps * self.depth * self.columns;
+        vec![Operand::real(self.images * self.read * self.depth), Operand::real(filter)]
+    }
+
+    fn outputs(&self) -> Vec<Operand> {
+        vec![Operand::real(self.images * self.written * self.columns)]
+    }
+
+    /// Packs panel `at` of the filter, `width` columns of it: `[tap][depth][width]`.
+    fn pack<R: Real, N: Real>(&self, width: usize, at: usize, filter: &[R], panel: &mut [N]) {
+        let (taps, depth, columns) = (self.taps, self.depth, self.columns);
+        let first = at * width;
+        let count = width.min(columns - first);
+        for tap in 0..taps {
+            let matrix = &filter[tap * depth * columns..][..depth * columns];
+            let panel = &mut panel[tap * depth * width..][..depth * width];
+            match self.kind {
+                // The filter is `[tap][depth][columns]`.
+                ConvKind::Forward => {
+                    for (to, from) in panel.chunks_exact_mut(width).zip(matrix.chunks_exact(columns)) {
+                        for (to, from) in to.iter_mut().zip(&from[first..first + count]) {
+                            *to = convert(*from);
+                        }
+                        to[count..].fill(N::ZERO);
+                    }
+                }
+                // The filter is `[tap][columns][depth]`.
+                ConvKind::InputGrad | ConvKind::FilterGrad => {
+                    for column in 0..width {
+                        if column < count {
+                            let from = &matrix[(first + column) * depth..][..depth];
+                            for (to, from) in panel[column..].iter_mut().step_by(width).zip(from) {
+                                *to = convert(*from);
+                            }
+                        } else {
+                            panel[column..].iter_mut().step_by(width).for_each(|it| *it = N::ZERO);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// Of a forward convolution or an input gradient: for each pixel written, the position that each tap reads, within an
 /// image; `u32::MAX` for none.
 fn sources(kernel: &ConvKernel) -> Vec<u32> {
@@ -60,47 +140,6 @@ fn sources(kernel: &ConvKernel) -> Vec<u32> {
         }
     }
     table
-}
-
-/// Packs panel `at` of a filter, `width` columns of it: `[tap][depth][width]`.
-fn pack<R: Real, N: Real>(
-    kind: ConvKind,
-    [taps, depth, columns]: [usize; 3],
-    width: usize,
-    at: usize,
-    filter: &[R],
-    panel: &mut [N],
-) {
-    let first = at * width;
-    let count = width.min(columns - first);
-    for tap in 0..taps {
-        let matrix = &filter[tap * depth * columns..][..depth * columns];
-        let panel = &mut panel[tap * depth * width..][..depth * width];
-        match kind {
-            // The filter is `[tap][depth][columns]`.
-            ConvKind::Forward => {
-                for (to, from) in panel.chunks_exact_mut(width).zip(matrix.chunks_exact(columns)) {
-                    for (to, from) in to.iter_mut().zip(&from[first..first + count]) {
-                        *to = convert(*from);
-                    }
-                    to[count..].fill(N::ZERO);
-                }
-            }
-            // The filter is `[tap][columns][depth]`.
-            ConvKind::InputGrad | ConvKind::FilterGrad => {
-                for column in 0..width {
-                    if column < count {
-                        let from = &matrix[(first + column) * depth..][..depth];
-                        for (to, from) in panel[column..].iter_mut().step_by(width).zip(from) {
-                            *to = convert(*from);
-                        }
-                    } else {
-                        panel[column..].iter_mut().step_by(width).for_each(|it| *it = N::ZERO);
-                    }
-                }
-            }
-        }
-    }
 }
 
 /// Position of the input that tap `(ky, kx)` of the window at `(y, x)` reads.

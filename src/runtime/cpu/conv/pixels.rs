@@ -7,8 +7,8 @@
 //! into panels `[columns / width][tap][depth][width]`.
 
 use super::tile::{MOST_ROWS, Tile};
-use super::{pack, sources};
-use crate::kernel::{ConvKernel, ConvKind};
+use super::{Sizes, TASKS, TILES, sources};
+use crate::kernel::ConvKernel;
 use crate::runtime::cpu::isa::Isa;
 use crate::runtime::cpu::kernel::{Kernel, Operand};
 use crate::runtime::cpu::memory::View;
@@ -19,10 +19,7 @@ use std::collections::BTreeMap;
 /// Terms of a partial sum. Adding the parts up costs one addition in so many; longer parts lose more: with 128, angles
 /// near 0 of 16 to 31 channels are off by more than twice as much.
 const PART: usize = 32;
-/// Tiles of a task, at most.
-const TILES: usize = 8;
-/// Tasks wanted, and not to be exceeded however large a batch is.
-const TASKS: usize = 48;
+/// Tiles are put together so that there are no more tasks than about this, however large a batch is.
 const MOST: usize = 1 << 20;
 
 /// Pixels with the same taps.
@@ -46,18 +43,11 @@ struct Piece {
 
 /// The kernel.
 pub(super) struct Pixels<R> {
-    kind: ConvKind,
+    sizes: Sizes,
     tile: Tile<R>,
     groups: Vec<Group>,
     pieces: Vec<Piece>,
-    /// Pixels of an image that is read, and of one that is written.
-    read: usize,
-    written: usize,
-    images: usize,
-    /// Channels read and written.
-    depth: usize,
-    columns: usize,
-    taps: usize,
+    /// Of a task.
     tiles: usize,
 }
 
@@ -65,14 +55,11 @@ impl<R: Real> Pixels<R> {
     /// For a checked kernel.
     pub(super) fn new(kernel: &ConvKernel, isa: Isa) -> Self {
         let tile = R::tile(isa);
-        let forward = kernel.kind == ConvKind::Forward;
-        let (from, to) = if forward { (kernel.input, kernel.output) } else { (kernel.output, kernel.input) };
-        let (depth, columns, images) = (from[2], to[2], kernel.n);
-        let [kh, kw] = kernel.geometry.kernel;
-        let taps = kh * kw;
+        let sizes = Sizes::of(kernel);
+        let (taps, images) = (sizes.taps, sizes.images);
         let table = sources(kernel);
         let mut found: BTreeMap<Vec<u32>, Group> = BTreeMap::new();
-        for pixel in 0..to[0] * to[1] {
+        for pixel in 0..sizes.written {
             let sources = &table[pixel * taps..][..taps];
             let there = |tap: &u32| sources[*tap as usize] != u32::MAX;
             let key: Vec<u32> = (0..taps as u32).filter(there).collect();
@@ -86,7 +73,7 @@ impl<R: Real> Pixels<R> {
         }
         let groups: Vec<Group> = found.into_values().collect();
 
-        let panels = columns.div_ceil(tile.columns);
+        let panels = sizes.columns.div_ceil(tile.columns);
         let rows: usize = groups.iter().map(|it| it.pixels.len() * images).sum();
         let tiles = (rows / tile.height / TASKS).clamp(1, TILES).max(rows / tile.height / MOST);
         let mut pieces = Vec::new();
@@ -103,32 +90,20 @@ impl<R: Real> Pixels<R> {
         }
         // Long pieces first: the last ones even out the threads.
         pieces.sort_by_key(|it| std::cmp::Reverse((it.end - it.first) * groups[it.group].taps.len() * it.panels.len()));
-        Self {
-            kind: kernel.kind,
-            tile,
-            groups,
-            pieces,
-            read: from[0] * from[1],
-            written: to[0] * to[1],
-            images,
-            depth,
-            columns,
-            taps,
-            tiles,
-        }
+        Self { sizes, tile, groups, pieces, tiles }
     }
 
     fn panels(&self) -> usize {
-        self.columns.div_ceil(self.tile.columns)
+        self.sizes.columns.div_ceil(self.tile.columns)
     }
 
     fn panel_len(&self) -> usize {
-        self.taps * self.depth * self.tile.columns
+        self.sizes.taps * self.sizes.depth * self.tile.columns
     }
 
     /// Pointers of a task: row tables.
     fn table_bytes(&self) -> usize {
-        (self.tiles * self.taps * self.tile.height * size_of::<usize>()).next_multiple_of(64)
+        (self.tiles * self.sizes.taps * self.tile.height * size_of::<usize>()).next_multiple_of(64)
     }
 
     /// Computes a piece.
@@ -144,12 +119,12 @@ impl<R: Real> Pixels<R> {
         let taps = group.taps.len();
         let write = |row: usize| {
             let (image, at) = (row / per_image, row % per_image);
-            (image * self.written + group.pixels[at] as usize) * self.columns
+            (image * self.sizes.written + group.pixels[at] as usize) * self.sizes.columns
         };
         if taps == 0 {
             for row in piece.first..piece.end {
                 for panel in piece.panels.clone() {
-                    let count = width.min(self.columns - panel * width);
+                    let count = width.min(self.sizes.columns - panel * width);
                     // SAFETY: this task's part of `y`.
                     unsafe { std::slice::from_raw_parts_mut(y.add(write(row) + panel * width), count) }.fill(R::ZERO);
                 }
@@ -163,17 +138,17 @@ impl<R: Real> Pixels<R> {
                 // Rows beyond the end repeat the last; their results are dropped.
                 let row = (piece.first + tile * height + i).min(piece.end - 1);
                 let (image, at) = (row / per_image, row % per_image);
-                let image = &x[image * self.read * self.depth..][..self.read * self.depth];
+                let image = &x[image * self.sizes.read * self.sizes.depth..][..self.sizes.read * self.sizes.depth];
                 let sources = &group.sources[at * taps..][..taps];
                 for (tap, &source) in sources.iter().enumerate() {
-                    table[(tile * taps + tap) * height + i] = image[source as usize * self.depth..].as_ptr();
+                    table[(tile * taps + tap) * height + i] = image[source as usize * self.sizes.depth..].as_ptr();
                 }
             }
         }
         let mut spare = [[R::ZERO; 64]; MOST_ROWS];
         for panel in piece.panels.clone() {
             let first = panel * width;
-            let count = width.min(self.columns - first);
+            let count = width.min(self.sizes.columns - first);
             for tile in 0..tiles {
                 let mut out = [std::ptr::null_mut::<R>(); MOST_ROWS];
                 let valid = height.min(rows - tile * height);
@@ -189,7 +164,7 @@ impl<R: Real> Pixels<R> {
                 unsafe {
                     (self.tile.rows)(
                         taps,
-                        self.depth,
+                        self.sizes.depth,
                         PART,
                         table.as_ptr().add(tile * taps * height),
                         panels.add(panel * self.panel_len()),
@@ -211,12 +186,11 @@ impl<R: Real> Pixels<R> {
 
 impl<R: Real> Kernel for Pixels<R> {
     fn inputs(&self) -> Vec<Operand> {
-        let filter = self.taps * self.depth * self.columns;
-        vec![Operand::real(self.images * self.read * self.depth), Operand::real(filter)]
+        self.sizes.inputs()
     }
 
     fn outputs(&self) -> Vec<Operand> {
-        vec![Operand::real(self.images * self.written * self.columns)]
+        self.sizes.outputs()
     }
 
     fn scratch(&self) -> Scratch {
@@ -231,7 +205,7 @@ impl<R: Real> Kernel for Pixels<R> {
         context.tasks(self.panels(), |at| {
             // SAFETY: each task packs its own panel.
             let panel = unsafe { panels.part(at * self.panel_len(), self.panel_len()) };
-            pack(self.kind, [self.taps, self.depth, self.columns], self.tile.columns, at, filter, panel);
+            self.sizes.pack(self.tile.columns, at, filter, panel);
         });
         context.tasks(self.pieces.len(), |at| {
             // SAFETY: pieces are disjoint parts of the result; the panels are only read now.

@@ -5,7 +5,7 @@
 //! along them, and near an angle of 0 the slope of `acos` makes hundreds of roundings out of one.
 
 use super::tile::{MOST_ROWS, Tile};
-use super::{pack, sources};
+use super::{SHALLOW, Sizes, TASKS, TILES, sources};
 use crate::kernel::{ConvKernel, ConvKind};
 use crate::runtime::cpu::isa::Isa;
 use crate::runtime::cpu::kernel::{Kernel, Operand};
@@ -14,29 +14,15 @@ use crate::runtime::cpu::pool::{Context, Scratch};
 use crate::runtime::cpu::real::Real;
 use std::marker::PhantomData;
 
-/// Fewer channels than this are read forward by an image's first layer, whatever its kernel.
-const SHALLOW: usize = 8;
-/// Most terms of a sum, else.
+/// Most terms of a sum, but for an image's own channels.
 const TERMS: usize = 128;
-/// Tiles of a task, at most.
-const TILES: usize = 8;
-/// Tasks wanted.
-const TASKS: usize = 48;
 
 /// The kernel.
 pub(super) struct Short<R> {
-    kind: ConvKind,
+    sizes: Sizes,
     tile: Tile<f64>,
     /// `[pixel written][tap]`: the position read, within an image; `u32::MAX` for none.
     sources: Vec<u32>,
-    /// Pixels of an image that is read, and of one that is written.
-    read: usize,
-    written: usize,
-    images: usize,
-    /// Channels read and written.
-    depth: usize,
-    columns: usize,
-    taps: usize,
     /// Of a task.
     tiles: usize,
     marker: PhantomData<R>,
@@ -55,31 +41,17 @@ pub(super) fn fits(kernel: &ConvKernel) -> bool {
 impl<R: Real> Short<R> {
     /// For a checked kernel that fits.
     pub(super) fn new(kernel: &ConvKernel, isa: Isa) -> Self {
-        let tile = f64::tile(isa);
-        let forward = kernel.kind == ConvKind::Forward;
-        let (from, to) = if forward { (kernel.input, kernel.output) } else { (kernel.output, kernel.input) };
-        let written = to[0] * to[1];
-        Self {
-            kind: kernel.kind,
-            tile,
-            sources: sources(kernel),
-            read: from[0] * from[1],
-            written,
-            images: kernel.n,
-            depth: from[2],
-            columns: to[2],
-            taps: kernel.geometry.kernel[0] * kernel.geometry.kernel[1],
-            tiles: (written * kernel.n / tile.height / TASKS).clamp(1, TILES),
-            marker: PhantomData,
-        }
+        let (sizes, tile) = (Sizes::of(kernel), f64::tile(isa));
+        let tiles = (sizes.written * sizes.images / tile.height / TASKS).clamp(1, TILES);
+        Self { sizes, tile, sources: sources(kernel), tiles, marker: PhantomData }
     }
 
     fn panels(&self) -> usize {
-        self.columns.div_ceil(self.tile.columns)
+        self.sizes.columns.div_ceil(self.tile.columns)
     }
 
     fn terms(&self) -> usize {
-        self.taps * self.depth
+        self.sizes.taps * self.sizes.depth
     }
 
     /// Rows of a task.
@@ -89,15 +61,15 @@ impl<R: Real> Short<R> {
 
     /// Reads the patch of a row.
     fn gather(&self, x: &[R], row: usize, patch: &mut [f64]) {
-        let (image, pixel) = (row / self.written, row % self.written);
-        let image = &x[image * self.read * self.depth..][..self.read * self.depth];
-        let sources = &self.sources[pixel * self.taps..][..self.taps];
-        for (to, &source) in patch.chunks_exact_mut(self.depth).zip(sources) {
+        let (image, pixel) = (row / self.sizes.written, row % self.sizes.written);
+        let image = &x[image * self.sizes.read * self.sizes.depth..][..self.sizes.read * self.sizes.depth];
+        let sources = &self.sources[pixel * self.sizes.taps..][..self.sizes.taps];
+        for (to, &source) in patch.chunks_exact_mut(self.sizes.depth).zip(sources) {
             if source == u32::MAX {
                 to.fill(0.0);
                 continue;
             }
-            for (to, from) in to.iter_mut().zip(&image[source as usize * self.depth..]) {
+            for (to, from) in to.iter_mut().zip(&image[source as usize * self.sizes.depth..]) {
                 *to = from.f64();
             }
         }
@@ -106,12 +78,11 @@ impl<R: Real> Short<R> {
 
 impl<R: Real> Kernel for Short<R> {
     fn inputs(&self) -> Vec<Operand> {
-        let x = self.images * self.read * self.depth;
-        vec![Operand::real(x), Operand::real(self.terms() * self.columns)]
+        self.sizes.inputs()
     }
 
     fn outputs(&self) -> Vec<Operand> {
-        vec![Operand::real(self.images * self.written * self.columns)]
+        self.sizes.outputs()
     }
 
     fn scratch(&self) -> Scratch {
@@ -125,11 +96,11 @@ impl<R: Real> Kernel for Short<R> {
         // SAFETY: operands as asked for; nobody writes inputs.
         let (x, filter) = unsafe { (inputs[0].slice::<R>(), inputs[1].slice::<R>()) };
         let y = outputs[0].shared::<R>();
-        let rows = self.images * self.written;
+        let rows = self.sizes.images * self.sizes.written;
         let (terms, width) = (self.terms(), self.tile.columns);
-        if terms == 0 || self.columns == 0 {
+        if terms == 0 || self.sizes.columns == 0 {
             // SAFETY: the output is ours, and there are no tasks.
-            unsafe { y.part(0, rows * self.columns) }.fill(R::ZERO);
+            unsafe { y.part(0, rows * self.sizes.columns) }.fill(R::ZERO);
             return;
         }
         let panel_len = terms * width;
@@ -137,7 +108,7 @@ impl<R: Real> Kernel for Short<R> {
         for at in 0..self.panels() {
             // SAFETY: no task runs yet.
             let panel = unsafe { panels.part(at * panel_len, panel_len) };
-            pack(self.kind, [self.taps, self.depth, self.columns], width, at, filter, panel);
+            self.sizes.pack(width, at, filter, panel);
         }
         context.tasks(rows.div_ceil(self.rows()), |task| {
             let first = task * self.rows();
@@ -145,14 +116,14 @@ impl<R: Real> Kernel for Short<R> {
             // SAFETY: scratch of this thread, as asked for; each task writes rows of its own.
             let (patches, y) = unsafe {
                 let patches = context.thread::<f64>(0, self.rows() * terms).part(0, count * terms);
-                (patches, y.part(first * self.columns, count * self.columns))
+                (patches, y.part(first * self.sizes.columns, count * self.sizes.columns))
             };
             for (row, patch) in patches.chunks_exact_mut(terms).enumerate() {
                 self.gather(x, first + row, patch);
             }
             let mut sums = [[0.0f64; 64]; MOST_ROWS];
             for (patches, y) in
-                patches.chunks(self.tile.height * terms).zip(y.chunks_mut(self.tile.height * self.columns))
+                patches.chunks(self.tile.height * terms).zip(y.chunks_mut(self.tile.height * self.sizes.columns))
             {
                 let valid = patches.len() / terms;
                 // Rows beyond the end repeat the last; their results are dropped.
@@ -160,13 +131,13 @@ impl<R: Real> Kernel for Short<R> {
                     std::array::from_fn(|it| patches[it.min(valid - 1) * terms..].as_ptr());
                 let out = sums.each_mut().map(|it| it.as_mut_ptr());
                 for at in 0..self.panels() {
-                    let columns = at * width..((at + 1) * width).min(self.columns);
+                    let columns = at * width..((at + 1) * width).min(self.sizes.columns);
                     // SAFETY: every row has `terms` elements, the panel as many times `width`, and `sums` a tile.
                     unsafe {
                         let panel = panels.at(at * panel_len);
                         (self.tile.rows)(1, terms, terms, table.as_ptr(), panel, [0].as_ptr(), out.as_ptr());
                     }
-                    for (y, sums) in y.chunks_exact_mut(self.columns).zip(&sums) {
+                    for (y, sums) in y.chunks_exact_mut(self.sizes.columns).zip(&sums) {
                         for (y, sum) in y[columns.clone()].iter_mut().zip(sums) {
                             *y = R::of(*sum);
                         }
