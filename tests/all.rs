@@ -5,6 +5,7 @@
 
 mod acceptance;
 mod agreement;
+mod blocks;
 mod checkpoints;
 mod cli;
 mod codes;

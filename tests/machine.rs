@@ -29,6 +29,11 @@ impl Machine {
             let len = buffer.shape.len();
             let values: Vec<f64> = match buffer.kind {
                 BufferKind::Param(Init::Constant(it)) => vec![f64::from(it.0 as f32); len],
+                BufferKind::Param(Init::Uniform(bound)) => {
+                    let stream = sphc::ir::random::stream(&buffer.name);
+                    let uniform = |it| sphc::ir::random::uniform_start(res.plan.seed, stream, it) * bound.0;
+                    (0..len).map(|it| f64::from(uniform(it) as f32)).collect()
+                }
                 BufferKind::Param(Init::Normal(deviation)) => {
                     let stream = sphc::ir::random::stream(&buffer.name);
                     let normal = |it| sphc::ir::random::normal(res.plan.seed, stream, it) * deviation.0;

@@ -83,6 +83,7 @@ impl Env {
                     .map(|at| match param.init {
                         Init::Constant(value) => value.0,
                         Init::Normal(deviation) => crate::ir::random::normal(seed, stream, at) * deviation.0,
+                        Init::Uniform(bound) => crate::ir::random::uniform_start(seed, stream, at) * bound.0,
                     })
                     .map(|value| f64::from(value as f32))
                     .collect();

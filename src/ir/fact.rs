@@ -34,6 +34,11 @@ impl Shape {
         self.0.iter().product()
     }
 
+    /// Number of elements; `None` where it does not fit.
+    pub fn checked_len(&self) -> Option<usize> {
+        self.0.iter().try_fold(1usize, |all, it| all.checked_mul(*it))
+    }
+
     /// Whether some extent is zero.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

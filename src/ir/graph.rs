@@ -73,6 +73,8 @@ pub enum Init {
     Constant(Scalar64),
     /// Unbounded normal with this standard deviation.
     Normal(Scalar64),
+    /// Uniform between minus this bound and it.
+    Uniform(Scalar64),
 }
 
 /// What a parameter is for; selectors of penalties and projections ask for it.
@@ -80,12 +82,30 @@ pub enum Init {
 pub enum ParamRole {
     /// A convolution's filter.
     Filter,
-    /// Scale of a batch normalisation.
+    /// Scale of a normalisation.
     Gamma,
-    /// Shift of a batch normalisation.
+    /// Shift of a normalisation.
     Beta,
-    /// An operator's learnable parameter.
+    /// Added to each filter's answer.
+    Bias,
+    /// Anything else that is learned: an operator's numbers, a block's.
     Learned,
+}
+
+impl ParamRole {
+    /// Roles by name.
+    pub const NAMES: &'static [(&'static str, ParamRole)] = &[
+        ("filter", ParamRole::Filter),
+        ("gamma", ParamRole::Gamma),
+        ("beta", ParamRole::Beta),
+        ("bias", ParamRole::Bias),
+        ("learned", ParamRole::Learned),
+    ];
+
+    /// The role of this name.
+    pub fn of(name: &str) -> Option<ParamRole> {
+        Self::NAMES.iter().find(|it| it.0 == name).map(|it| it.1)
+    }
 }
 
 /// A trained tensor.
@@ -178,6 +198,26 @@ impl Graph {
     /// An empty graph.
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), origins: vec![Origin::default()], ..Self::default() }
+    }
+
+    /// The tables without any node; what they say of nodes is for the caller to tell again.
+    pub fn without_nodes(&self) -> Self {
+        Self {
+            nodes: StableDiGraph::default(),
+            known: HashMap::default(),
+            origins: self.origins.clone(),
+            name: self.name.clone(),
+            params: self.params.clone(),
+            states: self.states.clone(),
+            layers: Vec::new(),
+            inputs: BTreeMap::new(),
+            labels: BTreeMap::new(),
+            outputs: BTreeMap::new(),
+            effects: BTreeMap::new(),
+            results: BTreeMap::new(),
+            images: self.images.clone(),
+            recipe: self.recipe.clone(),
+        }
     }
 
     /// Remembers an origin.

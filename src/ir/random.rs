@@ -33,6 +33,11 @@ pub fn uniform(seed: u64, stream: u64, step: u64, at: usize) -> f32 {
     (word >> 8) as f32 * (1.0 / 16_777_216.0)
 }
 
+/// Number `at` of a stream of uniform numbers in [-1, 1), for what starts at random.
+pub fn uniform_start(seed: u64, stream: u64, at: usize) -> f64 {
+    2.0 * f64::from(uniform(seed, stream, u64::MAX, at)) - 1.0
+}
+
 /// Number `at` of a stream of standard normal numbers (Box and Muller, in f64).
 pub fn normal(seed: u64, stream: u64, at: usize) -> f64 {
     let w = words(seed, stream, u64::MAX, at as u64 / 2);

@@ -338,6 +338,7 @@ impl Lowering<'_> {
         let pool = std::mem::replace(&mut self.pool, outer);
         let (Value::Scalar(root), Some(pool)) = (&result, pool) else { return result };
         let body = pool.finish(tensors.len() as u32, &[*root]).simplify();
+        let tensors = self.aligned(tensors, span);
         let operands: Vec<&Tensor> = tensors.iter().collect();
         Value::Tensor(self.node(Op::Map { body, int: false }, &operands, span))
     }

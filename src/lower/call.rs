@@ -2,6 +2,7 @@
 //! arguments.
 
 use super::Lowering;
+use super::blocks::{AXES, PRIMITIVES, is_reduction};
 use super::eval::Scope;
 use super::items::Def;
 use super::signature::{self, FUNCTIONS, LAYERS, Signature};
@@ -46,7 +47,7 @@ impl Lowering<'_> {
             return self.call_value(call, value, span);
         }
         match self.items.get(name).map(|it| it.def.clone()) {
-            Some(Def::Block(it)) => self.call_block(call, &it, span),
+            Some(Def::Block(it)) => self.call_block(call, &it),
             Some(Def::Fn(it)) => self.call_fn(call, &it, span),
             Some(Def::Operator(it)) => self.bind_operator(call, OperatorRef::new(it)),
             Some(Def::Param(_)) => {
@@ -54,6 +55,8 @@ impl Lowering<'_> {
                 self.call_value(call, value, span)
             }
             None if LAYERS.contains(&name) => self.call_layer(call),
+            None if is_reduction(call) => self.reduction(call),
+            None if PRIMITIVES.contains(&name) => self.call_primitive(call),
             None => match FUNCTIONS.iter().find(|it| it.0 == name) {
                 Some((name, _)) => self.call_builtin(call, name),
                 None => self.query(call),
@@ -129,7 +132,22 @@ impl Lowering<'_> {
                 return if known { Value::Str(name.clone()) } else { Value::Error };
             }
         }
-        self.expr(expr)
+        match ty {
+            Ty::Axes => self.axis_words(expr),
+            _ => self.expr(expr),
+        }
+    }
+
+    /// Names of axes are words; what else stands there is a value.
+    fn axis_words(&mut self, expr: &ast::Expr) -> Value {
+        match &expr.kind {
+            ast::ExprKind::Name(name) if AXES.contains(&name.as_str()) => Value::Str(name.clone()),
+            ast::ExprKind::List(list) => {
+                let values: Vec<Value> = list.iter().map(|it| self.axis_words(it)).collect();
+                if values.iter().any(Value::is_error) { Value::Error } else { Value::List(values) }
+            }
+            _ => self.expr(expr),
+        }
     }
 
     /// The parameters of a definition, bound: arguments are evaluated here, defaults where they are
@@ -159,11 +177,11 @@ impl Lowering<'_> {
         self.coerce(value, &ty, default.span, &format!("the default of `{name}`"), None)
     }
 
-    fn call_block(&mut self, call: &ast::Call, block: &Rc<ast::Function>, _span: Span) -> Value {
+    fn call_block(&mut self, call: &ast::Call, block: &Rc<ast::Function>) -> Value {
         if self.endless.contains(&block.name.name) || DEEPEST < self.frames.len() || self.pool.is_some() {
             return Value::Error;
         }
-        let (scope, wrong) = self.bound(&types::signature("block", block), block, call);
+        let (scope, wrong) = self.bound(&self.items.block_signature(block), block, call);
         if wrong {
             return Value::Error;
         }
@@ -173,7 +191,14 @@ impl Lowering<'_> {
             .map(|(name, value)| format!("{name} = {value}"))
             .collect();
         let text = if shown.is_empty() { "called here".to_owned() } else { format!("with {}", shown.join(", ")) };
-        self.enter_block(block, scope, Frame { span: call.span, text })
+        // What the prelude does in a call has no place of its own.
+        if block.header.file == self.items.prelude {
+            self.calls.push(call.span);
+            let value = self.enter_block(block, scope, call.span, None);
+            self.calls.pop();
+            return value;
+        }
+        self.enter_block(block, scope, call.span, Some(Frame { span: call.span, text }))
     }
 
     fn call_fn(&mut self, call: &ast::Call, function: &Rc<ast::Function>, span: Span) -> Value {
@@ -266,19 +291,43 @@ impl Lowering<'_> {
                 );
                 Value::Error
             }
-            (axis, Value::Tensor(tensor)) => {
+            (what, Value::Tensor(tensor)) => {
+                let batch = usize::from(self.has_batch(tensor));
                 let Some(shape) = self.graph.fact(tensor.train).shape() else { return Value::Error };
-                let dims = shape.dims();
-                let extent = match (axis, dims.len()) {
-                    ("channels", 1..) => dims.last(),
-                    ("height", 4) => dims.get(1),
-                    ("width", 4) => dims.get(2),
-                    _ => None,
-                };
-                extent.map_or(Value::Error, |it| Value::Int(*it as i64))
+                let dims = &shape.dims()[batch..];
+                let int = |it: usize| Value::Int(it as i64);
+                match (what, dims) {
+                    ("size", _) => int(dims.iter().product()),
+                    ("shape", _) => Value::List(dims.iter().map(|it| int(*it)).collect()),
+                    ("channels", [.., channels]) => int(*channels),
+                    ("height", [height, _, _]) => int(*height),
+                    ("width", [_, width, _]) => int(*width),
+                    _ => self.no_axis(call, dims.len(), span),
+                }
             }
             _ => Value::Error,
         }
+    }
+
+    fn no_axis(&mut self, call: &ast::Call, rank: usize, span: Span) -> Value {
+        let name = &call.callee.name;
+        let plural = if rank == 1 { "axis" } else { "axes" };
+        let report = self
+            .at(Code::E0303, call.span, format!("a tensor of {rank} {plural} has no {name}"))
+            .label("only [height, width, channels] has them all")
+            .also(span, "this tensor")
+            .help("`shape(x)` is the list of its extents");
+        self.report(report);
+        Value::Error
+    }
+
+    fn call_primitive(&mut self, call: &ast::Call) -> Value {
+        let Some(signature) = signature::builtin(&call.callee.name) else { return Value::Error };
+        if self.pool.is_some() {
+            return Value::Error;
+        }
+        let args = self.arguments(&signature, call);
+        self.primitive(&args)
     }
 
     fn call_layer(&mut self, call: &ast::Call) -> Value {
@@ -306,6 +355,8 @@ impl Lowering<'_> {
             | (Ty::Pair | Ty::Words(_), Value::Int(_)) => true,
             (Ty::Pair, Value::List(items)) => matches!(items.as_slice(), [Value::Int(_), Value::Int(_)]),
             (Ty::Words(words), Value::Str(it)) => words.contains(&it.as_str()),
+            (Ty::Axes, Value::List(items)) => items.iter().all(|it| self.is_axis(it)),
+            (Ty::Axes, it) => self.is_axis(it),
             (Ty::List(item), Value::List(items)) => {
                 let item = (**item).clone();
                 let mut all = Vec::with_capacity(items.len());
@@ -365,6 +416,14 @@ impl Lowering<'_> {
         Value::Error
     }
 
+    fn is_axis(&self, value: &Value) -> bool {
+        match value {
+            Value::Int(_) => true,
+            Value::Str(it) => AXES.contains(&it.as_str()),
+            _ => false,
+        }
+    }
+
     /// The place of an element of a list, where the list is written out.
     fn element(&self, list: Span, at: usize) -> Span {
         let text = self.sources.slice(list);
@@ -388,6 +447,10 @@ impl Lowering<'_> {
 fn article(ty: &Ty) -> String {
     match ty {
         Ty::Int | Ty::Operator => format!("an {ty}"),
+        Ty::Axes => {
+            let words: Vec<String> = AXES.iter().map(|it| format!("`{it}`")).collect();
+            format!("{}, an int, or a list of them", words.join(", "))
+        }
         Ty::Pair | Ty::Words(_) | Ty::Any => format!("{ty}"),
         Ty::List(item) => format!("a list of {item}"),
         Ty::Float | Ty::Bool | Ty::Str | Ty::Fn | Ty::Tensor => format!("a {ty}"),

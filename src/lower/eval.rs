@@ -1,11 +1,12 @@
 //! The dynamic half: unfolds bodies into nodes. Names and arguments were checked by `resolve`; what is
 //! not found here was reported there.
 
+use super::blocks::training;
 use super::items::Def;
-use super::naming::{count, count_body};
+use super::naming::count;
 use super::resolve::{CONSTANTS, GEOMETRY};
 use super::types;
-use super::value::{FnRef, OperatorRef, Tensor, Ty, Value};
+use super::value::{FnRef, OperatorRef, Ty, Value};
 use super::{Lowering, signature};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::{Frame, Layer};
@@ -80,12 +81,23 @@ impl Lowering<'_> {
                 }
                 self.set_output(found, value.span, stmt.span);
             }
-            StmtKind::Learn { name, scope, init } => {
-                let value = self.learn(name, scope, init);
+            StmtKind::Learn { name, role, scope, init } => {
+                let value = match scope {
+                    // Where each is allowed, `resolve` says.
+                    ast::Extents::Each(scope) if self.building.is_some() => self.learn(name, scope, init),
+                    ast::Extents::Shape(dims, span) if self.building.is_none() && self.floor != 0 => {
+                        self.learn_tensor(name, role.as_ref(), (dims, *span), init)
+                    }
+                    ast::Extents::Each(_) | ast::Extents::Shape(..) => Value::Error,
+                };
                 self.bind(&name.name, value);
             }
-            StmtKind::Stat { name, value } => {
-                let found = self.stat(name, value);
+            StmtKind::Stat { name, dims, value } => {
+                let found = match (self.building.is_some(), self.floor) {
+                    (true, _) => self.stat(name, value),
+                    (false, 0) => Value::Error,
+                    (false, _) => self.running(name, dims.as_deref(), value),
+                };
                 self.bind(&name.name, found);
             }
             StmtKind::Expr(value) => return self.expr(value),
@@ -247,6 +259,11 @@ impl Lowering<'_> {
     }
 
     fn choose(&mut self, cond: &ast::Expr, then: &ast::Body, otherwise: Option<&ast::Body>, span: Span) -> Value {
+        if let Some(it) = training(cond)
+            && !self.scopes[self.floor..].iter().any(|it| it.contains_key("training"))
+        {
+            return self.by_mode(it, then, otherwise, span);
+        }
         let cond_value = self.expr(cond);
         match self.response(cond_value) {
             Value::Bool(true) => self.body(then),
@@ -464,18 +481,29 @@ impl Lowering<'_> {
     }
 
     /// The scope of a block's call.
-    pub(super) fn enter_block(&mut self, block: &ast::Function, scope: Scope, frame: Frame) -> Value {
-        let count = count_body(self.items, &block.body);
-        let report = self.names.enter_block(&block.name.name, count, frame.span);
+    pub(super) fn enter_block(
+        &mut self,
+        block: &ast::Function,
+        scope: Scope,
+        span: Span,
+        frame: Option<Frame>,
+    ) -> Value {
+        // What is called on the result of a layer may belong beside it.
+        let owner = block.params.iter().find_map(|it| match scope.get(&it.name.name) {
+            Some(Value::Tensor(it)) => Some(it.owner.clone()),
+            _ => None,
+        });
+        let owner = owner.flatten();
+        let report = self.names.enter_block(self.items, block, owner.as_deref(), span);
         self.report_all(report);
-        self.frames.push(frame);
+        let path = self.names.path().to_owned();
+        let framed = frame.is_some();
+        self.frames.extend(frame);
         let value = self.enter(scope, &block.body);
-        self.frames.pop();
-        self.names.leave();
-        match value {
-            // A parameter handed through is no longer the unchanged result of one layer.
-            Value::Tensor(it) => Value::Tensor(Tensor { ..it }),
-            other => other,
+        if framed {
+            self.frames.pop();
         }
+        self.names.leave();
+        self.finish_block(block, (&path, owner), value, span)
     }
 }

@@ -8,14 +8,17 @@
 //! 4. `recipe` reads what the model must know of the recipe: data (with `images`), batch, classes;
 //! 5. `eval` unfolds the model once into nodes for training and evaluation at the same time: a tensor
 //!    value holds both, which are one node until a layer tells them apart;
-//! 6. `recipe` reads the rest, `penalty` and `selector` what is said of the parameters that are there now.
+//! 6. `recipe` reads the rest, `penalty` and `selector` what is said of the parameters that are there now;
+//! 7. `compose` makes one map of arithmetic that was written with infix signs.
 //!
 //! After a mistake a value is `Error`, and everything that depends on it is silent: one mistake, one
 //! report. How layers are named is described in `naming`.
 
 mod arith;
+mod blocks;
 mod call;
 mod choices;
+mod compose;
 mod eval;
 mod foreign;
 mod hazard;
@@ -77,7 +80,7 @@ pub fn lower(
     if let Some(basis) = basis {
         lowering.finish_recipe(basis);
     }
-    Some(lowering.graph)
+    Some(compose::compose(lowering.graph))
 }
 
 /// Everything that unfolding a model carries along.
@@ -123,6 +126,10 @@ struct Lowering<'a> {
     simplified: HashMap<ScalarFn, ScalarFn>,
     forms: HashMap<ScalarFn, operator::Form>,
     unnamed: usize,
+    /// By node of training: whether its first axis is the batch.
+    batched: Vec<bool>,
+    /// The `if training` around what is unfolded.
+    modes: Vec<Span>,
     reported: BTreeSet<(Code, Span)>,
     model_span: Span,
     /// What the recipe gives the model as its input, to be used by `input`.
@@ -181,6 +188,8 @@ impl<'a> Lowering<'a> {
             simplified: HashMap::new(),
             forms: HashMap::new(),
             unnamed: 0,
+            batched: Vec::new(),
+            modes: Vec::new(),
             reported: BTreeSet::new(),
             model_span: Span::default(),
             feed: None,
@@ -282,6 +291,7 @@ impl<'a> Lowering<'a> {
 
     /// Where nodes made by `span` come from.
     fn origin(&mut self, span: Span) -> OriginId {
+        let span = self.users_place(span);
         let layer = if self.layer_path.is_empty() { self.names.path().to_owned() } else { self.layer_path.clone() };
         let origin = Origin { span, frames: self.frames.clone(), layer };
         if let Some(&known) = self.origins.get(&origin) {
@@ -381,6 +391,14 @@ impl<'a> Lowering<'a> {
         }
         self.output_span = Some(statement);
         match value {
+            Value::Tensor(tensor) if self.loses_the_batch(&tensor) => {
+                self.output = Output::Lost;
+                let report = self
+                    .at(Code::E0303, place, "the output is the same for every example")
+                    .label("has no batch")
+                    .note("what is learned or kept has none, and a reduction over `batch` takes it away");
+                self.report(report);
+            }
             Value::Tensor(tensor) => {
                 self.output = Output::Found(statement);
                 self.graph.outputs.insert(Mode::Train, tensor.train);

@@ -12,15 +12,20 @@
 //! 4. A `batch_norm` that follows a layer with a filter directly is `bn` below it: `conv1_0/bn`. A name
 //!    of its own (`batch_norm() as "norm"`, where rule 2 counts nothing else) goes first.
 //! 5. Layers without parameters follow rules 2 and 3 among themselves, in scopes without a filter.
+//! 6. What a definition is, its text says (`blocks::Nature`): a block that learns a filter is a layer with a
+//!    filter, `beside "ln"` follows rule 4, `beside ""` keeps what it learns at the path of its caller, `layer`
+//!    in place of `block` follows rule 5.
 //!
 //! "Written" is meant literally: the text decides, so values of params do not rename anything. The
 //! branches of an `if` count as alternatives, the body of a `for` as more than one.
 //!
 //! Nothing depends on line numbers, nor on layers in other scopes or of other kinds.
 
+use super::blocks::{Nature, role};
 use super::items::{Def, Items};
 use super::signature::{FILTER_LAYERS, LAYERS};
 use crate::diag::{Code, Diagnostic, Span};
+use crate::ir::ParamRole;
 use crate::syntax::ast::{self, ExprKind, StmtKind};
 use std::collections::BTreeMap;
 
@@ -101,6 +106,10 @@ pub(super) fn count_body(items: &Items, body: &ast::Body) -> Count {
             StmtKind::For { list, body, .. } => count(items, list).both(count_body(items, body).many()),
             StmtKind::If { cond, then, otherwise } => count(items, cond).both(branches(items, then, otherwise)),
             StmtKind::Output(value) | StmtKind::Expr(value) => count(items, value),
+            // A filter of its own takes the path of the scope.
+            StmtKind::Learn { name, role: written, .. } if role(name, written.as_ref()) == ParamRole::Filter => {
+                Count { filters: 1, ..Count::default() }
+            }
             StmtKind::Input { .. } | StmtKind::Assert { .. } | StmtKind::Learn { .. } | StmtKind::Stat { .. } => {
                 Count::default()
             }
@@ -134,7 +143,12 @@ pub(super) fn count(items: &Items, expr: &ast::Expr) -> Count {
             }
             let name = call.callee.name.as_str();
             match items.get(name).map(|it| &it.def) {
-                Some(Def::Block(_)) => all.filters += 1,
+                Some(Def::Block(it)) => match Nature::of(it) {
+                    Nature::Filter | Nature::Plain => all.filters += 1,
+                    Nature::Beside(_) => all.norms += 1,
+                    Nature::Other => all.others += 1,
+                    Nature::Caller => {}
+                },
                 Some(_) => {}
                 None if FILTER_LAYERS.contains(&name) => all.filters += 1,
                 None if name == "batch_norm" => all.norms += 1,
@@ -171,10 +185,26 @@ impl Names {
         report
     }
 
-    /// Opens the scope of a block's call.
-    pub(super) fn enter_block(&mut self, block: &str, count: Count, span: Span) -> Option<Diagnostic> {
-        let (path, explicit, report) = self.place(block, Role::Filter, span);
-        self.open.push(Scope { path, count, explicit, span });
+    /// Opens the scope of a block's call on the result of the layer `owner`.
+    pub(super) fn enter_block(
+        &mut self,
+        items: &Items,
+        block: &ast::Function,
+        owner: Option<&str>,
+        span: Span,
+    ) -> Option<Diagnostic> {
+        let name = block.name.name.as_str();
+        let (path, explicit, report) = match Nature::of(block) {
+            Nature::Filter | Nature::Plain => self.place(name, Role::Filter, span),
+            Nature::Other => self.place(name, Role::Other, span),
+            Nature::Caller if !self.path().is_empty() => (self.path().to_owned(), false, None),
+            Nature::Caller => self.place(name, Role::Other, span),
+            Nature::Beside(below) => {
+                let (path, report) = self.beside(name, below, owner, span);
+                (path, false, report)
+            }
+        };
+        self.open.push(Scope { path, count: count_body(items, &block.body), explicit, span });
         report
     }
 
@@ -189,12 +219,18 @@ impl Names {
         (path, report)
     }
 
-    /// The path of a batch normalisation of the result of the layer `owner`.
-    pub(super) fn norm(&mut self, owner: Option<&str>, span: Span) -> (String, Option<Diagnostic>) {
+    /// The path of a `kind` of the result of the layer `owner`: a normalisation is `bn` below it.
+    pub(super) fn beside(
+        &mut self,
+        kind: &str,
+        below: &str,
+        owner: Option<&str>,
+        span: Span,
+    ) -> (String, Option<Diagnostic>) {
         let named = self.open.last().is_some_and(|it| it.explicit && it.count.sole(Role::Norm));
-        match owner.map(|it| format!("{it}/bn")) {
+        match owner.map(|it| format!("{it}/{below}")) {
             Some(path) if !named && !self.taken.contains_key(&path) => self.claim(path, span),
-            _ => self.layer("batch_norm", Role::Norm, span),
+            _ => self.layer(kind, Role::Norm, span),
         }
     }
 
@@ -253,14 +289,21 @@ mod tests {
         Count { filters, norms, others: 0 }
     }
 
+    fn unit() -> ast::Function {
+        let text = "block unit(x) = x |> sphere_conv(4) |> batch_norm\n";
+        let file = crate::syntax::parse(crate::diag::FileId(0), text, &mut crate::diag::Sink::new());
+        let Some(ast::Item::Block(it)) = file.items.into_iter().next() else { panic!("a block") };
+        it
+    }
+
     #[test]
     fn the_only_convolution_of_a_scope_takes_its_path_and_norms_follow() {
         let mut names = Names::default();
         names.enter_model(span(0));
         assert!(names.enter_named("conv1_0", count(1, 0), span(1)).is_none());
-        assert!(names.enter_block("unit", count(1, 1), span(2)).is_none());
+        assert!(names.enter_block(&Items::default(), &unit(), None, span(2)).is_none());
         assert_eq!(names.layer("sphere_conv", Role::Filter, span(3)).0, "conv1_0");
-        assert_eq!(names.norm(Some("conv1_0"), span(4)).0, "conv1_0/bn");
+        assert_eq!(names.beside("batch_norm", "bn", Some("conv1_0"), span(4)).0, "conv1_0/bn");
         names.leave();
         names.leave();
         assert_eq!(names.layer("conv", Role::Filter, span(5)).0, "conv_0");
@@ -272,7 +315,7 @@ mod tests {
         let mut names = Names::default();
         names.enter_model(span(0));
         names.enter_named("norm", count(0, 1), span(1));
-        assert_eq!(names.norm(Some("conv_0"), span(2)).0, "norm");
+        assert_eq!(names.beside("batch_norm", "bn", Some("conv_0"), span(2)).0, "norm");
     }
 
     #[test]

@@ -14,15 +14,40 @@ use crate::diag::{Code, Diagnostic};
 use crate::ir::{Fact, Mode, ParamId, ParamRole};
 use crate::syntax::ast::{self, BinaryOp, ExprKind, StmtKind, TextPart, UnaryOp};
 
-const ROLES: &[(&str, ParamRole)] = &[
-    ("filter", ParamRole::Filter),
-    ("gamma", ParamRole::Gamma),
-    ("beta", ParamRole::Beta),
-    ("learned", ParamRole::Learned),
+/// What can stand after `on`, besides names of what is learned.
+const GROUPS: &[(&str, Option<ParamRole>)] = &[
+    ("filters", Some(ParamRole::Filter)),
+    ("gamma", Some(ParamRole::Gamma)),
+    ("beta", Some(ParamRole::Beta)),
+    ("biases", Some(ParamRole::Bias)),
+    ("learned", Some(ParamRole::Learned)),
+    ("all", None),
 ];
 
-/// What can stand after `on`, besides the names that operators learn.
-const GROUPS: &[&str] = &["filters", "gamma", "beta", "learned"];
+/// What a name after `on` selects.
+enum On<'a> {
+    Role(ParamRole),
+    All,
+    Named(&'a str),
+}
+
+impl<'a> On<'a> {
+    fn of(name: &'a str) -> Self {
+        match GROUPS.iter().find(|it| it.0 == name) {
+            Some((_, Some(role))) => On::Role(*role),
+            Some((_, None)) => On::All,
+            None => On::Named(name),
+        }
+    }
+
+    fn takes(&self, role: ParamRole, path: &str) -> bool {
+        match self {
+            On::Role(it) => *it == role,
+            On::All => true,
+            On::Named(it) => path.rsplit('/').next() == Some(*it),
+        }
+    }
+}
 
 /// What can be asked of a parameter.
 const SUBJECTS: &[&str] = &["operator", "layer", "role"];
@@ -50,10 +75,10 @@ impl Lowering<'_> {
             );
         }
         for name in &entry.on {
-            let known = GROUPS.contains(&name.name.as_str()) || learned.contains(&name.name);
+            let known = !matches!(On::of(&name.name), On::Named(_)) || learned.contains(&name.name);
             if !known {
                 sound = false;
-                let mut all: Vec<&str> = GROUPS.to_vec();
+                let mut all: Vec<&str> = GROUPS.iter().map(|it| it.0).collect();
                 all.extend(learned.iter().map(String::as_str));
                 let report =
                     Diagnostic::new(Code::E0204, name.span, format!("no parameters are called `{}`", name.name))
@@ -75,14 +100,7 @@ impl Lowering<'_> {
         let mut found = Vec::new();
         for at in 0..self.graph.params.len() {
             let param = &self.graph.params[at];
-            let last = param.path.rsplit('/').next().unwrap_or("").to_owned();
-            let on = entry.on.iter().any(|it| match it.name.as_str() {
-                "filters" => param.role == ParamRole::Filter,
-                "gamma" => param.role == ParamRole::Gamma,
-                "beta" => param.role == ParamRole::Beta,
-                "learned" => param.role == ParamRole::Learned,
-                name => param.role == ParamRole::Learned && last == name,
-            });
+            let on = entry.on.iter().any(|it| On::of(&it.name).takes(param.role, &param.path));
             let subject = Subject { layer: param.layer.clone(), operator: param.operator.clone(), role: param.role };
             // The condition is evaluated for every parameter, so that its mistakes show.
             let holds = match &entry.filter {
@@ -262,10 +280,10 @@ impl Lowering<'_> {
                 found => found.to_string(),
             },
         };
-        match ROLES.iter().find(|it| it.0 == name) {
-            Some((_, role)) => Some(*role == subject.role),
+        match ParamRole::of(&name) {
+            Some(role) => Some(role == subject.role),
             None => {
-                let names: Vec<&str> = ROLES.iter().map(|it| it.0).collect();
+                let names: Vec<&str> = ParamRole::NAMES.iter().map(|it| it.0).collect();
                 let report = Diagnostic::new(Code::E0204, other.span, format!("no parameter has the role `{name}`"))
                     .label(format!("expected one of {}", names.join(", ")));
                 self.report(suggest(report, other.span, &name, names));
@@ -274,20 +292,18 @@ impl Lowering<'_> {
         }
     }
 
-    /// Names that any operator learns, whether it is in use or not.
+    /// Names that any operator or block learns, whether it is in use or not; what has a role's name is found by it.
     fn learned_names(&self) -> Vec<String> {
         let mut found: Vec<String> = Vec::new();
         for (_, item) in self.items.iter() {
-            let Def::Operator(operator) = &item.def else { continue };
-            for stmt in &operator.body.stmts {
-                if let StmtKind::Learn { name, .. } = &stmt.kind
-                    && !found.contains(&name.name)
-                {
-                    found.push(name.name.clone());
-                }
+            match &item.def {
+                Def::Operator(it) | Def::Block(it) => learned_in(&it.body, &mut found),
+                Def::Fn(_) | Def::Param(_) => {}
             }
         }
+        found.retain(|it| ParamRole::of(it).is_none());
         found.sort();
+        found.dedup();
         found
     }
 
@@ -322,6 +338,26 @@ impl Lowering<'_> {
             if let Def::Block(it) = &item.def {
                 walk_body(&it.body, f);
             }
+        }
+    }
+}
+
+fn learned_in(body: &ast::Body, found: &mut Vec<String>) {
+    for stmt in &body.stmts {
+        match &stmt.kind {
+            StmtKind::Learn { name, .. } => found.push(name.name.clone()),
+            StmtKind::For { body, .. } => learned_in(body, found),
+            StmtKind::If { then, otherwise, .. } => {
+                learned_in(then, found);
+                otherwise.iter().for_each(|it| learned_in(it, found));
+            }
+            StmtKind::Input { .. }
+            | StmtKind::Let { .. }
+            | StmtKind::Assign { .. }
+            | StmtKind::Assert { .. }
+            | StmtKind::Output(_)
+            | StmtKind::Stat { .. }
+            | StmtKind::Expr(_) => {}
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What can be called and with which arguments: the built-in layers and functions, and the matching
 //! of a call's arguments with the parameters of its callee.
 
+use super::blocks::REDUCTIONS;
 use super::items::suggest;
 use super::value::Ty;
 use crate::diag::{Code, Diagnostic, Span};
@@ -62,7 +63,7 @@ pub(super) const FUNCTIONS: &[(&str, usize)] = &[
 ];
 
 /// Functions of values known when the file is unfolded.
-pub(super) const QUERIES: &[&str] = &["len", "channels", "height", "width"];
+pub(super) const QUERIES: &[&str] = &["len", "channels", "height", "width", "size", "shape"];
 
 /// What a `stat` can keep of each batch.
 pub(super) const STATISTICS: &[&str] = &["mean", "max"];
@@ -104,13 +105,54 @@ pub(super) fn builtin(name: &str) -> Option<Signature> {
         ),
         "global_avg_pool" | "flatten" => make("layer", vec![x()]),
         "len" => make("function", vec![slot("list", Ty::Any, None)]),
-        "channels" | "height" | "width" => make("function", vec![x()]),
+        "channels" | "height" | "width" | "size" | "shape" => make("function", vec![x()]),
+        "reshape" => make("function", vec![x(), slot("to", Ty::List(Box::new(Ty::Int)), None)]),
+        "transpose" => make("function", vec![x(), slot("order", Ty::List(Box::new(Ty::Int)), None)]),
+        "convolve" => make(
+            "function",
+            vec![x(), slot("w", Ty::Tensor, None), stride(), same(), slot("operator", Ty::Operator, Some("none"))],
+        ),
         _ => {
             let (_, arity) = FUNCTIONS.iter().find(|it| it.0 == name)?;
             let names = ["x", "y"];
             make("function", names[..*arity].iter().map(|it| slot(it, Ty::Any, None)).collect())
         }
     }
+}
+
+/// The signature of a reduction.
+pub(super) fn reduction(name: &str) -> Option<Signature> {
+    REDUCTIONS.contains(&name).then(|| Signature {
+        what: "function",
+        name: name.to_owned(),
+        slots: vec![slot("x", Ty::Tensor, None), slot("over", Ty::Axes, None)],
+        header: None,
+    })
+}
+
+/// The signature of a block's statistic.
+pub(super) fn running(name: &str) -> Option<Signature> {
+    (name == "running").then(|| Signature {
+        what: "statistic",
+        name: name.to_owned(),
+        slots: vec![
+            slot("of", Ty::Tensor, None),
+            slot("decay", Ty::Float, Some("0.9")),
+            slot("start", Ty::Float, Some("0")),
+        ],
+        header: None,
+    })
+}
+
+/// The signature of a start that is not a number.
+pub(super) fn init(name: &str) -> Option<Signature> {
+    let slots = match name {
+        "he" | "glorot" => Vec::new(),
+        "normal" => vec![slot("std", Ty::Float, None)],
+        "uniform" => vec![slot("bound", Ty::Float, None)],
+        _ => return None,
+    };
+    Some(Signature { what: "start", name: name.to_owned(), slots, header: None })
 }
 
 /// The signature of a running statistic.

@@ -194,6 +194,8 @@ pub(super) enum Ty {
     Pair,
     /// An int or one of these words.
     Words(&'static [&'static str]),
+    /// Names or numbers of axes.
+    Axes,
     List(Box<Ty>),
 }
 
@@ -213,6 +215,7 @@ impl fmt::Display for Ty {
                 let list: Vec<String> = words.iter().map(|it| format!("`{it}`")).collect();
                 write!(f, "{} or an int", list.join(", "))
             }
+            Ty::Axes => write!(f, "axes"),
             Ty::List(item) => write!(f, "[{item}]"),
         }
     }

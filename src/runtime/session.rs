@@ -170,9 +170,13 @@ fn initial(buffer: &Buffer, seed: u64, precision: Precision) -> Option<Vec<u8>> 
     let all = |value: f64| Some(encode(&[value], buffer.dtype, precision).repeat(len));
     match &buffer.kind {
         BufferKind::Param(Init::Constant(value)) => all(f64::from(value.0 as f32)),
-        BufferKind::Param(Init::Normal(deviation)) => {
+        BufferKind::Param(init @ (Init::Normal(_) | Init::Uniform(_))) => {
             let stream = random::stream(&buffer.name);
-            let number = |at| (deviation.0 * random::normal(seed, stream, at)) as f32;
+            let number = |at| match init {
+                Init::Constant(value) => value.0 as f32,
+                Init::Normal(deviation) => (deviation.0 * random::normal(seed, stream, at)) as f32,
+                Init::Uniform(bound) => (bound.0 * random::uniform_start(seed, stream, at)) as f32,
+            };
             Some(match precision.is_double() {
                 false => each(len, |at| number(at).to_ne_bytes()),
                 true => each(len, |at| f64::from(number(at)).to_ne_bytes()),

@@ -87,11 +87,15 @@ pub enum TypeKind {
     Shape(Vec<Expr>),
 }
 
-/// An operator, a pointwise function or a block.
+/// An operator, a pointwise function, a block or a layer.
 #[derive(Clone, Debug)]
 pub struct Function {
     /// `///` lines.
     pub docs: Vec<String>,
+    /// Whether it was written `layer`: it counts as a part without a filter where names are given.
+    pub layer: bool,
+    /// `beside "bn"`: what it keeps lies beside what it is called on.
+    pub beside: Option<Ident>,
     /// Name.
     pub name: Ident,
     /// Parameters.
@@ -204,24 +208,37 @@ pub enum StmtKind {
     },
     /// `output expr`.
     Output(Expr),
-    /// `learn k: filter = 0.7`, in operators.
+    /// `learn k: filter = 0.7` in operators, `learn gamma: [channels(x)] = 1` in blocks.
     Learn {
         /// Name.
         name: Ident,
-        /// `filter` or `layer`.
-        scope: Ident,
+        /// `filter` in `learn query as filter: [n, n] = he`.
+        role: Option<Ident>,
+        /// What there is one number for.
+        scope: Extents,
         /// Start value.
         init: Expr,
     },
-    /// `stat mu = mean(x_norm, decay: 0.999)`, in operators.
+    /// `stat mu = mean(x_norm, decay: 0.999)` in operators, `stat mu: [channels(x)] = running(mean)` in blocks.
     Stat {
         /// Name.
         name: Ident,
+        /// Its shape, in blocks.
+        dims: Option<Vec<Expr>>,
         /// The statistic as a call.
         value: Expr,
     },
     /// An expression; as the last statement of a body it is the body's value.
     Expr(Expr),
+}
+
+/// How many numbers are learned.
+#[derive(Clone, Debug)]
+pub enum Extents {
+    /// One for each `filter`, or for the `layer`: in operators.
+    Each(Ident),
+    /// A tensor of this shape: in blocks.
+    Shape(Vec<Expr>, Span),
 }
 
 /// An expression.

@@ -118,7 +118,7 @@ fn is_head(text: &str, tokens: &[Token], at: usize) -> bool {
     let heads = match &text[head.start..head.end] {
         "import" => matches!(next, Some(TokenKind::String | TokenKind::OpenString)),
         "train" => next == Some(TokenKind::Open('{')),
-        "param" | "operator" | "fn" | "block" => next == Some(TokenKind::Word),
+        "param" | "operator" | "fn" | "block" | "layer" => next == Some(TokenKind::Word),
         "model" => matches!(next, Some(TokenKind::Word | TokenKind::Open('{'))),
         _ => false,
     };

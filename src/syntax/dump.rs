@@ -41,7 +41,7 @@ impl Dump<'_> {
             }
             Item::Operator(it) => self.function("operator", it),
             Item::Fn(it) => self.function("fn", it),
-            Item::Block(it) => self.function("block", it),
+            Item::Block(it) => self.function(if it.layer { "layer" } else { "block" }, it),
             Item::Model(it) => {
                 self.docs(&it.docs);
                 self.line(&format!("model {}", it.name.name));
@@ -68,7 +68,8 @@ impl Dump<'_> {
                 format!("{}{}{default}", it.name.name, annotation(it.ty.as_ref()))
             })
             .collect();
-        self.line(&format!("{keyword} {} ({})", it.name.name, params.join(", ")));
+        let beside = it.beside.as_ref().map(|it| format!(" beside {:?}", it.name)).unwrap_or_default();
+        self.line(&format!("{keyword} {} ({}){beside}", it.name.name, params.join(", ")));
         self.body(&it.body);
     }
 
@@ -115,8 +116,18 @@ fn head(stmt: &Stmt) -> String {
             format!("assert {}{message}", expr(cond))
         }
         StmtKind::Output(it) => format!("output {}", expr(it)),
-        StmtKind::Learn { name, scope, init } => format!("learn {}: {} = {}", name.name, scope.name, expr(init)),
-        StmtKind::Stat { name, value } => format!("stat {} = {}", name.name, expr(value)),
+        StmtKind::Learn { name, role, scope, init } => {
+            let role = role.as_ref().map(|it| format!(" as {}", it.name)).unwrap_or_default();
+            let scope = match scope {
+                Extents::Each(it) => it.name.clone(),
+                Extents::Shape(dims, _) => format!("[{}]", list(dims)),
+            };
+            format!("learn {}{role}: {scope} = {}", name.name, expr(init))
+        }
+        StmtKind::Stat { name, dims, value } => {
+            let dims = dims.as_ref().map(|it| format!(": [{}]", list(it))).unwrap_or_default();
+            format!("stat {}{dims} = {}", name.name, expr(value))
+        }
         StmtKind::Expr(it) => expr(it),
     }
 }

@@ -1,6 +1,6 @@
 //! Finding an expression in a tree.
 
-use super::ast::{Body, Expr, ExprKind, Stmt, StmtKind, TextPart};
+use super::ast::{Body, Expr, ExprKind, Extents, Stmt, StmtKind, TextPart};
 
 impl Body {
     /// The first expression that `wanted` accepts, outer ones first.
@@ -16,9 +16,14 @@ impl Stmt {
             StmtKind::Let { value, .. }
             | StmtKind::Assign { value, .. }
             | StmtKind::Output(value)
-            | StmtKind::Learn { init: value, .. }
-            | StmtKind::Stat { value, .. }
             | StmtKind::Expr(value) => value.find(wanted),
+            StmtKind::Learn { scope, init, .. } => {
+                let dims = if let Extents::Shape(dims, _) = scope { dims.as_slice() } else { &[] };
+                dims.iter().find_map(|it| it.find(wanted)).or_else(|| init.find(wanted))
+            }
+            StmtKind::Stat { dims, value, .. } => {
+                dims.iter().flatten().find_map(|it| it.find(wanted)).or_else(|| value.find(wanted))
+            }
             StmtKind::For { list, body, .. } => list.find(wanted).or_else(|| body.find(wanted)),
             StmtKind::If { cond, then, otherwise } => cond
                 .find(wanted)

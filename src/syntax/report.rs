@@ -225,7 +225,7 @@ fn sign(rule: Rule) -> Option<&'static str> {
         Rule::close_paren => ")",
         Rule::close_bracket => "]",
         Rule::open_paren | Rule::args | Rule::fn_params => "(",
-        Rule::open_bracket | Rule::dims | Rule::index => "[",
+        Rule::open_bracket | Rule::dims | Rule::extents | Rule::index => "[",
         Rule::open_brace | Rule::body | Rule::entries => "{",
         Rule::kw_in => "in",
         _ => return None,
@@ -259,6 +259,7 @@ fn words(rules: &[Rule]) -> Vec<String> {
             | Rule::operator
             | Rule::function
             | Rule::block
+            | Rule::kw_layer
             | Rule::model
             | Rule::train
             | Rule::strict_item => "`import`, `param`, `operator`, `fn`, `block`, `model` or `train`".to_string(),

@@ -22,7 +22,7 @@ pub(super) enum Pad {
 }
 
 impl Pad {
-    fn geometry(self, size: [usize; 2], kernel: [usize; 2], stride: [usize; 2]) -> Geometry {
+    pub(super) fn geometry(self, size: [usize; 2], kernel: [usize; 2], stride: [usize; 2]) -> Geometry {
         match self {
             Pad::Same => Geometry::same(size, kernel, stride),
             Pad::Valid => Geometry::valid(kernel, stride),
@@ -71,7 +71,7 @@ impl Lowering<'_> {
     }
 
     /// Height and width of a window: one int for both, or two.
-    fn pair(&mut self, args: &Args, name: &str, default: [usize; 2]) -> Option<[usize; 2]> {
+    pub(super) fn pair(&mut self, args: &Args, name: &str, default: [usize; 2]) -> Option<[usize; 2]> {
         let Some((value, span)) = args.get(name) else { return Some(default) };
         let both = match value {
             Value::Int(it) => [*it; 2],
@@ -89,7 +89,7 @@ impl Lowering<'_> {
         Some(both.map(|it| it as usize))
     }
 
-    fn pad(&mut self, args: &Args, default: Pad) -> Option<Pad> {
+    pub(super) fn pad(&mut self, args: &Args, default: Pad) -> Option<Pad> {
         match args.get("pad") {
             None => Some(default),
             Some((Value::Str(it), _)) => Some(if it == "same" { Pad::Same } else { Pad::Valid }),
@@ -140,7 +140,7 @@ impl Lowering<'_> {
 }
 
 /// The result of a layer, from which a batch normalisation takes its name.
-fn owned(tensor: Tensor, path: &str) -> Value {
+pub(super) fn owned(tensor: Tensor, path: &str) -> Value {
     Value::Tensor(Tensor { owner: Some(Rc::from(path)), ..tensor })
 }
 

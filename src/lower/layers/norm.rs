@@ -77,7 +77,7 @@ impl Lowering<'_> {
             Some((Value::Tensor(it), _)) => it.owner.clone(),
             _ => None,
         };
-        let (path, report) = self.names.norm(owner.as_deref(), span);
+        let (path, report) = self.names.beside("batch_norm", "bn", owner.as_deref(), span);
         self.report_all(report);
         let decay = self.float(args, "decay", 0.999, |it| (0.0..=1.0).contains(&it), "between 0 and 1");
         let epsilon = self.float(args, "epsilon", 1e-3, |it| 0.0 < it, "above 0");

@@ -2,6 +2,7 @@
 //! used. The dynamic half (`eval`) then keeps silent about all of these.
 
 mod cycles;
+mod kept;
 mod names;
 
 use crate::diag::{Code, Diagnostic, Sink, Span};
@@ -354,13 +355,7 @@ impl<'a> Resolver<'a> {
                 self.stmts(body);
                 self.close();
             }
-            StmtKind::If { cond, then, otherwise } => {
-                self.expr(cond);
-                self.nested(then);
-                if let Some(it) = otherwise {
-                    self.nested(it);
-                }
-            }
+            StmtKind::If { cond, then, otherwise } => self.choice(cond, then, otherwise.as_ref(), stmt.span),
             StmtKind::Assert { cond, message } => {
                 self.expr(cond);
                 if let Some(it) = message {
@@ -373,35 +368,8 @@ impl<'a> Resolver<'a> {
                 }
                 self.expr(value);
             }
-            StmtKind::Learn { name, scope, init } => {
-                if self.context != Context::Operator {
-                    self.misplaced(stmt.span, "learn", "an operator");
-                }
-                if !["filter", "layer"].contains(&scope.name.as_str()) {
-                    let report =
-                        Diagnostic::new(Code::E0104, scope.span, format!("`{}` is not what can learn", scope.name))
-                            .label("expected `filter` (a number for each filter) or `layer` (one number)");
-                    let report = suggest(report, scope.span, &scope.name, ["filter", "layer"]);
-                    self.sink.push(report);
-                }
-                self.expr(init);
-                self.bind(name, Some("learnable"));
-            }
-            StmtKind::Stat { name, value } => {
-                if self.context != Context::Operator {
-                    self.misplaced(stmt.span, "stat", "an operator");
-                }
-                // The statistic is a word of its own, not a function.
-                match &value.kind {
-                    ExprKind::Call(call) => self.statistic(call),
-                    _ => self.sink.push(
-                        Diagnostic::new(Code::E0104, value.span, "expected a statistic")
-                            .label("expected `mean(...)` or `max(...)`")
-                            .help("write `stat mu = mean(x_norm, decay: 0.999)`"),
-                    ),
-                }
-                self.bind(name, Some("statistic"));
-            }
+            StmtKind::Learn { name, role, scope, init } => self.learn(stmt.span, name, role.as_ref(), scope, init),
+            StmtKind::Stat { name, dims, value } => self.stat(stmt.span, name, dims.as_deref(), value),
             StmtKind::Expr(value) => self.expr(value),
         }
     }
@@ -428,13 +396,7 @@ impl<'a> Resolver<'a> {
             }
             ExprKind::Unary(_, a) => self.expr(a),
             ExprKind::Call(call) => self.call(call),
-            ExprKind::If(cond, then, otherwise) => {
-                self.expr(cond);
-                self.nested(then);
-                if let Some(it) = otherwise {
-                    self.nested(it);
-                }
-            }
+            ExprKind::If(cond, then, otherwise) => self.choice(cond, then, otherwise.as_ref(), expr.span),
             ExprKind::Named(inner, text) => {
                 self.expr(inner);
                 self.text(text);

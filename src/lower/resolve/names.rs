@@ -2,8 +2,9 @@
 
 use super::{CONSTANTS, Context, GEOMETRY, Resolver};
 use crate::diag::{Code, Diagnostic, Label, Span};
+use crate::lower::blocks::{AXES, PRIMITIVES, REDUCTIONS, is_reduction};
 use crate::lower::items::{Def, Home, Item, suggest};
-use crate::lower::signature::{FUNCTIONS, LAYERS, QUERIES, STATISTICS, Signature, builtin, statistic};
+use crate::lower::signature::{FUNCTIONS, LAYERS, QUERIES, STATISTICS, Signature, builtin, reduction, statistic};
 use crate::lower::types;
 use crate::lower::value::Ty;
 use crate::syntax::ast::{self, ExprKind};
@@ -67,6 +68,14 @@ impl Resolver<'_> {
 
     fn undefined(&mut self, name: &str, span: Span) {
         self.confused = true;
+        if name == "training" {
+            self.sink.push(
+                Diagnostic::new(Code::E0104, span, "`training` is not a value")
+                    .label("only the condition of an `if`")
+                    .help("write `if training { a } else { b }`, with tensors of one shape"),
+            );
+            return;
+        }
         if self.known_unknown(Code::E0102, name, span) {
             return;
         }
@@ -157,7 +166,13 @@ impl Resolver<'_> {
         // The arguments of something unknown may follow rules of its own.
         let unknown = signature_unknown;
         self.strangers += usize::from(unknown);
-        for value in call.piped.as_deref().into_iter().chain(call.args.iter().map(|it| &it.value)) {
+        let reduces = self.reduces(call);
+        let values = call.piped.as_deref().map(|it| (None, it)).into_iter();
+        for (name, value) in values.chain(call.args.iter().map(|it| (it.name.as_ref(), &it.value))) {
+            if reduces && name.is_some_and(|it| it.name == "over") {
+                self.axis_words(value);
+                continue;
+            }
             let word = words.iter().flatten().find(|it| std::ptr::eq(it.0, value));
             match (&value.kind, word) {
                 (ExprKind::Name(name), Some((_, list, slot))) if self.local(name).is_none() => {
@@ -183,6 +198,26 @@ impl Resolver<'_> {
             }
         }
         self.strangers -= usize::from(unknown);
+    }
+
+    /// Whether a call is a reduction of a tensor, and not something else of that name.
+    fn reduces(&self, call: &ast::Call) -> bool {
+        is_reduction(call) && self.items.get(&call.callee.name).is_none()
+    }
+
+    /// Names of axes are words.
+    fn axis_words(&mut self, value: &ast::Expr) {
+        match &value.kind {
+            ExprKind::Name(name) if AXES.contains(&name.as_str()) => {}
+            ExprKind::Name(name) if self.local(name).is_none() && self.items.get(name).is_none() => {
+                let list: Vec<String> = AXES.iter().map(|it| format!("`{it}`")).collect();
+                let report = Diagnostic::new(Code::E0104, value.span, format!("`{name}` is not an axis"))
+                    .label(format!("expected {}, or an int", list.join(", ")));
+                self.sink.push(suggest(report, value.span, name, AXES.iter().copied()));
+            }
+            ExprKind::List(list) => list.iter().for_each(|it| self.axis_words(it)),
+            _ => self.expr(value),
+        }
     }
 
     /// A statistic is a word of its own, not a function.
@@ -215,7 +250,7 @@ impl Resolver<'_> {
                 if !layers {
                     self.forbidden(span, "block", name);
                 }
-                return Some(types::signature("block", it));
+                return Some(self.items.block_signature(it));
             }
             Some(Def::Fn(it)) => {
                 self.calls.entry(self.current.clone()).or_default().push((name.to_owned(), call.span));
@@ -248,13 +283,19 @@ impl Resolver<'_> {
         if LAYERS.contains(&name) && !layers {
             self.forbidden(span, "layer", name);
         }
-        let known = builtin(name);
+        let tensors = is_reduction(call) || PRIMITIVES.contains(&name);
+        if tensors && !layers {
+            self.forbidden(span, "function", name);
+        }
+        let known = if is_reduction(call) { reduction(name) } else { builtin(name) };
         self.confused |= known.is_none();
         if known.is_none() && !self.known_unknown(Code::E0101, name, span) {
             let mut names: Vec<&str> = self.items.iter().map(|it| it.0.as_str()).collect();
             names.extend(LAYERS);
             names.extend(QUERIES);
             names.extend(FUNCTIONS.iter().map(|it| it.0));
+            names.extend(PRIMITIVES);
+            names.extend(REDUCTIONS);
             let report = Diagnostic::new(Code::E0101, span, format!("unknown layer, block or function `{name}`"))
                 .label("not a layer, a block or a function");
             self.meant.extend(crate::diag::did_you_mean(name, names.iter().copied()).map(str::to_owned));
@@ -271,8 +312,13 @@ impl Resolver<'_> {
             _ => "a value",
         };
         self.sink.push(
-            Diagnostic::new(Code::E0101, span, format!("the {what} `{name}` cannot be used in {place}"))
-                .label("only a model or a block can hold layers"),
+            Diagnostic::new(Code::E0101, span, format!("the {what} `{name}` cannot be used in {place}")).label(
+                if what == "function" {
+                    "works on whole tensors, in a model or a block"
+                } else {
+                    "only a model or a block can hold layers"
+                },
+            ),
         );
     }
 }

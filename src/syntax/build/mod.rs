@@ -43,7 +43,7 @@ impl<'t> Builder<'t> {
                 let string = child(pair, Rule::string);
                 let path_span = self.span(&string);
                 let text = self.string(string, 0);
-                Item::Import(Import { path: self.plain(text), path_span, span })
+                Item::Import(Import { path: self.plain(text, "the path of an import"), path_span, span })
             }
             Rule::param => self.param(pair, docs, span),
             Rule::operator => Item::Operator(self.function(pair, docs, span)),
@@ -85,9 +85,17 @@ impl<'t> Builder<'t> {
         let mut params = Vec::new();
         let mut body = None;
         let mut header = span;
+        let (mut layer, mut beside) = (false, None);
         for part in pair.into_inner() {
             match part.as_rule() {
                 Rule::ident => name = Some(self.ident(part)),
+                Rule::kw_layer => layer = true,
+                Rule::beside => {
+                    let span = self.span(&part);
+                    header.end = span.end;
+                    let text = self.string(child(part, Rule::string), 0);
+                    beside = Some(Ident { name: self.plain(text, "a name after `beside`"), span });
+                }
                 Rule::fn_params => {
                     header.end = self.span(&part).end;
                     params = part
@@ -105,7 +113,8 @@ impl<'t> Builder<'t> {
                 _ => {}
             }
         }
-        Function { docs, name: name.expect(GRAMMAR), params, body: body.expect(GRAMMAR), header, span }
+        let (name, body) = (name.expect(GRAMMAR), body.expect(GRAMMAR));
+        Function { docs, layer, beside, name, params, body, header, span }
     }
 
     fn fn_param(&mut self, pair: Pair<'_>) -> FnParam {
@@ -140,14 +149,14 @@ impl<'t> Builder<'t> {
     }
 
     /// The literal text of a string that may not have holes.
-    fn plain(&mut self, text: Text) -> String {
+    fn plain(&mut self, text: Text, what: &str) -> String {
         let mut out = String::new();
         for part in text.parts {
             match part {
                 TextPart::Literal(it) => out.push_str(&it),
                 TextPart::Hole(it) => self.sink.push(
-                    Diagnostic::new(Code::E0001, it.span, "the path of an import is fixed, found a `{...}` hole")
-                        .help("write the path out; `{{` is a brace"),
+                    Diagnostic::new(Code::E0001, it.span, format!("{what} is fixed, found a `{{...}}` hole"))
+                        .help("write it out; `{{` is a brace"),
                 ),
             }
         }
@@ -204,7 +213,7 @@ impl<'t> Builder<'t> {
         let keyword = report::first_word(self.text, place.start);
         let inside_rule = match keyword {
             "train" => Rule::entries,
-            "operator" | "fn" | "block" | "model" | "for" | "if" => Rule::body,
+            "operator" | "fn" | "block" | "layer" | "model" | "for" | "if" => Rule::body,
             _ => return,
         };
         for braces in pair.into_inner().filter(|it| it.as_rule() == Rule::braces) {

@@ -26,6 +26,7 @@ impl Builder<'_> {
         let mut ty = None;
         let mut body = None;
         let mut message = None;
+        let (mut role, mut extents) = (None, None);
         for part in pair.into_inner() {
             match part.as_rule() {
                 Rule::ident => idents.push(self.ident(part)),
@@ -33,6 +34,11 @@ impl Builder<'_> {
                 Rule::dims => dims = self.dims(part, depth),
                 Rule::let_type => ty = Some(self.let_type(part, depth)),
                 Rule::body => body = Some(self.body(part, depth)),
+                Rule::role => role = Some(self.ident(child(part, Rule::ident))),
+                Rule::extents => {
+                    let span = self.span(&part);
+                    extents = Some((self.dims(part, depth), span));
+                }
                 Rule::string => message = Some(self.string(part, depth)),
                 _ => {}
             }
@@ -54,8 +60,15 @@ impl Builder<'_> {
             }
             Rule::assert_stmt => StmtKind::Assert { cond: value(), message },
             Rule::output => StmtKind::Output(value()),
-            Rule::learn => StmtKind::Learn { name: ident(), scope: ident(), init: value() },
-            Rule::stat => StmtKind::Stat { name: ident(), value: value() },
+            Rule::learn => {
+                let name = ident();
+                let scope = match extents {
+                    Some((dims, span)) => Extents::Shape(dims, span),
+                    None => Extents::Each(ident()),
+                };
+                StmtKind::Learn { name, role, scope, init: value() }
+            }
+            Rule::stat => StmtKind::Stat { name: ident(), dims: extents.map(|it| it.0), value: value() },
             Rule::assign => StmtKind::Assign { name: ident(), value: value() },
             Rule::expr_stmt => match value() {
                 Expr { kind: ExprKind::If(cond, then, otherwise), .. } => StmtKind::If { cond: *cond, then, otherwise },

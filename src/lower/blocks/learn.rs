@@ -1,0 +1,176 @@
+//! What a block keeps between steps: `learn gamma: [channels(x)] = 1`, and
+//! `stat mean: [channels(x)] = running(mu, decay: 0.9, start: 0)`.
+
+use crate::diag::{Code, Span};
+use crate::ir::{Init, Op, ParamRole, Phase, Shape, Target, op::Scalar64};
+use crate::lower::Lowering;
+use crate::lower::layers::{rate, towards};
+use crate::lower::signature::{self, Signature};
+use crate::lower::value::{Tensor, Ty, Value};
+use crate::syntax::ast::{self, ExprKind};
+
+/// How a learned tensor can start, besides at a number.
+pub(in crate::lower) const INITS: &[&str] = &["he", "glorot", "normal", "uniform"];
+
+/// Most numbers of one tensor.
+const MOST_NUMBERS: usize = 1 << 31;
+
+/// What a learned tensor is for: as written, else by its name.
+pub(in crate::lower) fn role(name: &ast::Ident, written: Option<&ast::Ident>) -> ParamRole {
+    ParamRole::of(&written.unwrap_or(name).name).unwrap_or(ParamRole::Learned)
+}
+
+impl Lowering<'_> {
+    /// `learn gamma: [channels(x)] = 1`.
+    pub(in crate::lower) fn learn_tensor(
+        &mut self,
+        name: &ast::Ident,
+        written: Option<&ast::Ident>,
+        (dims, shape_span): (&[ast::Expr], Span),
+        init: &ast::Expr,
+    ) -> Value {
+        let extents = self.extents(dims);
+        let Some(shape) = extents.and_then(|it| self.bounded(Shape(it), &name.name, shape_span)) else {
+            return Value::Error;
+        };
+        let Some(init) = self.init(init, &shape, &name.name) else { return Value::Error };
+        let Some(path) = self.keeps(name) else { return Value::Error };
+        let role = role(name, written);
+        // A filter without an operator answers as the plain product does; `convolve` says otherwise.
+        let operator = if role == ParamRole::Filter { "none" } else { "" };
+        let span = self.users_place(name.span);
+        Value::Tensor(self.param(&path, &name.name, shape, init, role, operator, span))
+    }
+
+    /// `stat mean: [channels(x)] = running(mu, decay: 0.9)`: a state that moves towards `mu`. In training it is read
+    /// after this step's move, in evaluation as it was kept; neither has a gradient.
+    pub(in crate::lower) fn running(
+        &mut self,
+        name: &ast::Ident,
+        dims: Option<&[ast::Expr]>,
+        value: &ast::Expr,
+    ) -> Value {
+        let ExprKind::Call(call) = &value.kind else { return Value::Error };
+        let Some(signature) = signature::running(&call.callee.name) else { return Value::Error };
+        let args = self.arguments(&signature, call);
+        let decay = self.float(&args, "decay", 0.9, |it| (0.0..=1.0).contains(&it), "between 0 and 1");
+        let start = self.float(&args, "start", 0.0, f64::is_finite, "a number");
+        let extents = dims.map(|it| self.extents(it));
+        let (false, Some(decay), Some(start)) = (args.wrong(), decay, start) else { return Value::Error };
+        let Some((Value::Tensor(of), span)) = args.get("of").cloned() else { return Value::Error };
+        let Some(found) = self.graph.fact(of.train).shape().cloned() else { return Value::Error };
+        let shape = match extents {
+            Some(Some(it)) => Shape(it),
+            Some(None) => return Value::Error,
+            None => found.clone(),
+        };
+        if shape.checked_len() != Some(found.len()) {
+            self.report(
+                self.at(Code::E0303, span, format!("`{}` is {shape}, what it follows is {found}", name.name))
+                    .label(format!("{} numbers, not {}", found.len(), shape.checked_len().map_or("too many".to_owned(), |it| it.to_string())))
+                    .help("reduce it over the batch and what else is not in the shape: `mean(x, over: [batch, positions])`"),
+            );
+            return Value::Error;
+        }
+        let Some(path) = self.keeps(name) else { return Value::Error };
+        let place = self.users_place(name.span);
+        let (id, state) = self.state(&path, &name.name, shape.clone(), start, place);
+        let of = self.node(Op::Reshape(shape), &[&of], place);
+        let next = self.node(towards(rate(decay)), &[&state, &of], place);
+        let update = self.node(Op::Update(Target::State(id)), &[&next], place);
+        self.effect(Phase::Step, update.train);
+        // `towards` stops the gradient, and a state has none.
+        Value::Tensor(Tensor { train: next.train, evaluate: state.evaluate, owner: None })
+    }
+
+    /// The layer that keeps `name`; `None` after a report.
+    fn keeps(&mut self, name: &ast::Ident) -> Option<String> {
+        let path = self.names.path().to_owned();
+        let span = self.users_place(name.span);
+        if let Some(&branch) = self.modes.last() {
+            let report = self
+                .at(Code::E0201, span, format!("`{}` would be kept in one mode only", name.name))
+                .label("kept between steps")
+                .also(branch, "inside of this `if training`")
+                .help("learn it before the `if`, and use it inside");
+            self.report(report);
+            return None;
+        }
+        if self.is_taken(&format!("{path}/{}", name.name)) {
+            let report = self
+                .at(Code::E0103, span, format!("`{path}/{}` is kept twice", name.name))
+                .label("a second one of this name in one layer")
+                .note("what is learned or counted has its own key in checkpoints")
+                .help("give one of the calls a name of its own: `... as \"second\"`");
+            self.report(report);
+            return None;
+        }
+        Some(path)
+    }
+
+    fn bounded(&mut self, shape: Shape, name: &str, span: Span) -> Option<Shape> {
+        if shape.checked_len().is_some_and(|it| it <= MOST_NUMBERS) {
+            return Some(shape);
+        }
+        self.report(
+            self.at(Code::E0108, span, format!("`{name}` of {shape} numbers is too large"))
+                .label("more than 2^31 numbers"),
+        );
+        None
+    }
+
+    /// A number, or one of [`INITS`].
+    fn init(&mut self, expr: &ast::Expr, shape: &Shape, name: &str) -> Option<Init> {
+        let word = match &expr.kind {
+            ExprKind::Name(it) => it.as_str(),
+            ExprKind::Call(it) => it.callee.name.as_str(),
+            _ => "",
+        };
+        let Some(signature) = signature::init(word) else {
+            let value = self.expr(expr);
+            let what = format!("the start of `{name}`");
+            return match self.coerce(value, &Ty::Float, expr.span, &what, None) {
+                Value::Float(it) => Some(Init::Constant(Scalar64(it))),
+                _ => None,
+            };
+        };
+        let alone;
+        let call = match &expr.kind {
+            ExprKind::Call(it) => it,
+            _ => {
+                let callee = ast::Ident { name: word.to_owned(), span: expr.span };
+                alone = ast::Call { callee, piped: None, args: Vec::new(), span: expr.span };
+                &alone
+            }
+        };
+        self.start(&signature, call, shape)
+    }
+
+    fn start(&mut self, signature: &Signature, call: &ast::Call, shape: &Shape) -> Option<Init> {
+        let args = self.arguments(signature, call);
+        if args.wrong() {
+            return None;
+        }
+        let [fan_in, fan_out] = fans(shape);
+        match signature.name.as_str() {
+            "he" => Some(Init::Normal(Scalar64((2.0 / fan_in).sqrt()))),
+            "glorot" => Some(Init::Uniform(Scalar64((6.0 / (fan_in + fan_out)).sqrt()))),
+            "normal" => {
+                let deviation = self.float(&args, "std", 1.0, |it| it.is_finite() && 0.0 <= it, "0 or above")?;
+                Some(Init::Normal(Scalar64(deviation)))
+            }
+            _ => {
+                let bound = self.float(&args, "bound", 1.0, |it| it.is_finite() && 0.0 <= it, "0 or above")?;
+                Some(Init::Uniform(Scalar64(bound)))
+            }
+        }
+    }
+}
+
+/// How many numbers go into one of the last axis, and how many of the last axis one number goes into.
+fn fans(shape: &Shape) -> [f64; 2] {
+    let without = |from_last: usize| -> f64 {
+        shape.dims().iter().rev().enumerate().filter(|it| it.0 != from_last).map(|it| *it.1 as f64).product()
+    };
+    [without(0), without(1)]
+}

@@ -1,0 +1,75 @@
+//! `if training { a } else { b }`: one tensor in training, another one in evaluation.
+
+use crate::diag::{Code, Diagnostic, Span};
+use crate::ir::Op;
+use crate::lower::Lowering;
+use crate::lower::value::{Tensor, Value};
+use crate::syntax::ast::{self, ExprKind, UnaryOp};
+use std::cmp::Ordering;
+
+/// Whether a condition is `training` (`true`) or `not training` (`false`).
+pub(in crate::lower) fn training(cond: &ast::Expr) -> Option<bool> {
+    match &cond.kind {
+        ExprKind::Name(name) if name == "training" => Some(true),
+        ExprKind::Unary(UnaryOp::Not, inner) => training(inner).map(|it| !it),
+        _ => None,
+    }
+}
+
+impl Lowering<'_> {
+    /// Both branches are unfolded; each mode takes its own.
+    pub(in crate::lower) fn by_mode(
+        &mut self,
+        then_trains: bool,
+        then: &ast::Body,
+        otherwise: Option<&ast::Body>,
+        span: Span,
+    ) -> Value {
+        self.modes.push(span);
+        let a = self.body(then);
+        let b = otherwise.map_or(Value::Nothing, |it| self.body(it));
+        self.modes.pop();
+        let (trains, evaluates) = if then_trains { (a, b) } else { (b, a) };
+        let (train, evaluate) = match (trains, evaluates) {
+            (Value::Error, _) | (_, Value::Error) => return Value::Error,
+            (Value::Tensor(train), Value::Tensor(evaluate)) => (train, evaluate),
+            (a, b) => {
+                let wrong = if matches!(a, Value::Tensor(_)) { b } else { a };
+                self.report(
+                    Diagnostic::new(
+                        Code::E0104,
+                        span,
+                        format!("a branch of `if training` gives {}, not a tensor", wrong.describe()),
+                    )
+                    .label("each branch must end with a tensor")
+                    .note("training and evaluation are both compiled; `if training` chooses between two tensors"),
+                );
+                return Value::Error;
+            }
+        };
+        let (a, b) = (self.graph.fact(train.train).shape(), self.graph.fact(evaluate.evaluate).shape());
+        let (Some(a), Some(b)) = (a.cloned(), b.cloned()) else { return Value::Error };
+        let (one, other) = (without_ones(a.dims()), without_ones(b.dims()));
+        if one != other {
+            let text = format!("the tensor of training is {a}, that of evaluation {b}");
+            let report = self
+                .at(Code::E0303, span, text)
+                .label("the branches of `if training` must have one shape")
+                .note("shapes are told with the batch as their first extent where they have one");
+            self.report(report);
+            return Value::Error;
+        }
+        // What is kept has no batch: `[n]` meets a reduced `[1, 1, 1, n]`.
+        let (train, evaluate) = match a.rank().cmp(&b.rank()) {
+            Ordering::Equal => (train, evaluate),
+            Ordering::Less => (self.node(Op::Reshape(b), &[&train], span), evaluate),
+            Ordering::Greater => (train, self.node(Op::Reshape(a), &[&evaluate], span)),
+        };
+        Value::Tensor(Tensor { train: train.train, evaluate: evaluate.evaluate, owner: None })
+    }
+}
+
+/// Extents without leading ones.
+fn without_ones(dims: &[usize]) -> &[usize] {
+    &dims[dims.iter().take_while(|it| **it == 1).count()..]
+}

@@ -1,0 +1,165 @@
+//! What moves numbers without changing them, and the contraction.
+
+use crate::diag::{Code, Span};
+use crate::ir::{Op, ParamId, ParamRole, Shape};
+use crate::lower::Lowering;
+use crate::lower::call::Args;
+use crate::lower::layers::Pad;
+use crate::lower::operator::Patch;
+use crate::lower::value::{OperatorRef, Tensor, Value};
+
+/// Functions of tensors that are not taken element by element.
+pub(in crate::lower) const PRIMITIVES: &[&str] = &["reshape", "transpose", "convolve"];
+
+impl Lowering<'_> {
+    /// Operands of one map: shapes are compared from the last axis on, and the batch meets no other axis.
+    pub(in crate::lower) fn aligned(&mut self, tensors: Vec<Tensor>, span: Span) -> Vec<Tensor> {
+        let mut ranks = Vec::new();
+        for tensor in &tensors {
+            let Some(rank) = self.graph.fact(tensor.train).shape().map(Shape::rank) else { return tensors };
+            ranks.push((rank, self.has_batch(tensor)));
+        }
+        let most = ranks.iter().map(|it| it.0 - usize::from(it.1)).max().unwrap_or(0);
+        let mut aligned = Vec::new();
+        for (tensor, (rank, batch)) in tensors.into_iter().zip(ranks) {
+            if !batch || rank == most + 1 {
+                aligned.push(tensor);
+                continue;
+            }
+            let dims = self.dims(&tensor);
+            let ones = vec![1; most + 1 - rank];
+            let shape = Shape([&dims[..1], &ones, &dims[1..]].concat());
+            aligned.push(self.node(Op::Reshape(shape), &[&tensor], span));
+        }
+        aligned
+    }
+
+    pub(in crate::lower) fn primitive(&mut self, args: &Args) -> Value {
+        if args.wrong() {
+            return Value::Error;
+        }
+        match args.name.as_str() {
+            "reshape" => self.reshape(args),
+            "transpose" => self.transpose(args),
+            _ => self.convolve(args),
+        }
+    }
+
+    /// `reshape(x, [height, width, n])`: the same numbers in the same order.
+    fn reshape(&mut self, args: &Args) -> Value {
+        let Some((Value::Tensor(x), span)) = args.get("x").cloned() else { return Value::Error };
+        let Some((Value::List(wanted), place)) = args.get("to").cloned() else { return Value::Error };
+        let Some(from) = self.graph.fact(x.train).shape().cloned() else { return Value::Error };
+        let batch = usize::from(self.has_batch(&x));
+        let mut dims = from.dims()[..batch].to_vec();
+        for it in &wanted {
+            match it {
+                Value::Int(it) if 1 <= *it => dims.push(*it as usize),
+                other => {
+                    self.out_of_range(place, "an extent of `reshape`", &other.to_string(), "at least 1");
+                    return Value::Error;
+                }
+            }
+        }
+        let to = Shape(dims);
+        if to == from {
+            return Value::Tensor(x);
+        }
+        if to.checked_len() != Some(from.len()) {
+            let text = |dims: &[usize]| dims.iter().map(usize::to_string).collect::<Vec<_>>();
+            let (found, asked) = (text(&from.dims()[batch..]), text(&to.dims()[batch..]));
+            let report = self
+                .at(Code::E0303, place, format!("[{}] cannot become [{}]", found.join(", "), asked.join(", ")))
+                .label(format!("{} numbers are there", from.dims()[batch..].iter().product::<usize>()))
+                .also(span, "of this tensor")
+                .help("the extents' product must stay the same");
+            self.report(report);
+            return Value::Error;
+        }
+        let place = self.users_place(args.span);
+        Value::Tensor(self.node(Op::Reshape(to), &[&x], place))
+    }
+
+    /// `transpose(x, [2, 0, 1])`: axis `i` of the result is axis `order[i]` of `x`.
+    fn transpose(&mut self, args: &Args) -> Value {
+        let Some((Value::Tensor(x), _)) = args.get("x").cloned() else { return Value::Error };
+        let Some((Value::List(order), place)) = args.get("order").cloned() else { return Value::Error };
+        let Some(from) = self.graph.fact(x.train).shape().cloned() else { return Value::Error };
+        let batch = usize::from(self.has_batch(&x));
+        let rest = from.rank() - batch;
+        let mut perm: Vec<usize> = (0..batch).collect();
+        for it in &order {
+            if let Value::Int(it) = it
+                && let Ok(axis) = usize::try_from(*it)
+            {
+                perm.push(axis.saturating_add(batch));
+            }
+        }
+        let mut sorted = perm.clone();
+        sorted.sort_unstable();
+        if sorted != (0..from.rank()).collect::<Vec<_>>() {
+            let list: Vec<String> = order.iter().map(Value::to_string).collect();
+            let report = self
+                .at(Code::E0108, place, format!("[{}] is not an order of {rest} axes", list.join(", ")))
+                .label(format!("each of the axes from 0 to {} once", rest.saturating_sub(1)))
+                .note("axes are counted without the batch");
+            self.report(report);
+            return Value::Error;
+        }
+        let place = self.users_place(args.span);
+        Value::Tensor(self.node(Op::Transpose(perm), &[&x], place))
+    }
+
+    /// `convolve(x, w, stride: 1, pad: same, operator: none)`: the answer of each filter at each position.
+    fn convolve(&mut self, args: &Args) -> Value {
+        let (Some((Value::Tensor(x), x_span)), Some((Value::Tensor(filter), w_span))) =
+            (args.get("x").cloned(), args.get("w").cloned())
+        else {
+            return Value::Error;
+        };
+        let stride = self.pair(args, "stride", [1, 1]);
+        let pad = self.pad(args, Pad::Same);
+        let operator = match args.get("operator") {
+            Some((Value::Operator(it), _)) => Some(it.clone()),
+            Some(_) => None,
+            None => self.items.operator("none").map(|it| OperatorRef::new(it.clone())),
+        };
+        let (Some(stride), Some(pad), Some(operator)) = (stride, pad, operator) else { return Value::Error };
+        let (image, kernel) = (self.dims(&x), self.dims(&filter));
+        let (&[_, height, width, _], true) = (image.as_slice(), self.has_batch(&x)) else {
+            return self.wrong_rank(&x, x_span, "what is convolved", "[height, width, channels] for each example");
+        };
+        let (&[high, wide, _, filters], false) = (kernel.as_slice(), self.has_batch(&filter)) else {
+            let wanted = "[height, width, channels, filters] without a batch";
+            return self.wrong_rank(&filter, w_span, "the filter", wanted);
+        };
+        let place = self.users_place(args.span);
+        if let Op::Param(id) = self.graph.op(filter.train) {
+            self.answers_by(*id, operator.name());
+        }
+        let geometry = pad.geometry([height, width], [high, wide], stride);
+        let path = self.names.path().to_owned();
+        let patch = Patch { x, filter, filters, geometry, path, span: place };
+        self.operator(&operator, &patch).map_or(Value::Error, Value::Tensor)
+    }
+
+    /// The operator that selectors find a filter by.
+    fn answers_by(&mut self, id: ParamId, operator: &str) {
+        let param = &mut self.graph.params[id.0 as usize];
+        if param.role == ParamRole::Filter {
+            param.operator = operator.to_owned();
+        }
+    }
+
+    fn wrong_rank(&mut self, tensor: &Tensor, span: Span, what: &str, wanted: &str) -> Value {
+        let Some(shape) = self.graph.fact(tensor.train).shape().cloned() else { return Value::Error };
+        let batch = usize::from(self.has_batch(tensor));
+        let list: Vec<String> = shape.dims()[batch..].iter().map(usize::to_string).collect();
+        let with = if batch == 1 { "for each example" } else { "without a batch" };
+        let report = self
+            .at(Code::E0303, span, format!("{what} is [{}] {with}", list.join(", ")))
+            .label(format!("expected {wanted}"));
+        self.report(report);
+        Value::Error
+    }
+}

@@ -1,0 +1,226 @@
+//! Arithmetic on tensors costs nothing for being written with infix signs, or on several lines: maps that only lead to one
+//! other map become part of it, in the written order, also where they are repeated along axes. So a function and its text
+//! written out give one graph, before anything is differentiated.
+//!
+//! Results of layers stay what they are: messages, `show` and the memory of a training step speak of them.
+
+use crate::ir::{Binary, ExprNode, Fact, Graph, Mode, NodeId, Op, Phase, ScalarFn, Unary};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Most operations and most operands of what is put together here. What follows puts more together, by its own measure.
+const MOST_NODES: usize = 192;
+const MOST_OPERANDS: usize = 12;
+
+/// The graph with maps put together; unchanged where something in it is unknown, which is reported as it was written.
+pub(super) fn compose(graph: Graph) -> Graph {
+    if graph.ids().any(|it| *graph.fact(it) == Fact::Unknown) {
+        return graph;
+    }
+    let parts = parts(&graph);
+    if parts.is_empty() {
+        return graph;
+    }
+    let mut composer =
+        Composer { old: &graph, new: graph.without_nodes(), parts, moved: BTreeMap::new(), open: BTreeMap::new() };
+    for id in graph.ids() {
+        composer.take(id);
+    }
+    composer.finish()
+}
+
+/// Maps that become part of what reads them: all that reads one ends, in each mode, in one map, its home. Results of
+/// layers and of the model are of interest for themselves.
+fn parts(graph: &Graph) -> BTreeSet<NodeId> {
+    let mut fixed: BTreeSet<NodeId> = graph.layers.iter().map(|it| it.output).collect();
+    for table in [&graph.inputs, &graph.labels, &graph.outputs] {
+        fixed.extend(table.values());
+    }
+    fixed.extend(graph.effects.values().flatten());
+    fixed.extend(graph.results.values().flat_map(|it| it.values()));
+    let mut parts = BTreeSet::new();
+    // By node and mode.
+    let mut homes: [Vec<NodeId>; 2] = std::array::from_fn(|_| graph.ids().collect());
+    let modes = [(Mode::Train, Phase::Step), (Mode::Evaluate, Phase::Evaluate)];
+    let needed = modes.map(|(mode, phase)| {
+        let roots = graph.outputs.get(&mode).copied().into_iter().chain(graph.phase_roots(phase));
+        let mut needed = vec![false; graph.len()];
+        graph.needed(roots).into_iter().for_each(|it| needed[it.0 as usize] = true);
+        needed
+    });
+    for id in graph.ids().rev() {
+        if map(graph, id).is_none() || fixed.contains(&id) {
+            continue;
+        }
+        let users = graph.users(id);
+        if users.is_empty() || !users.iter().all(|it| map(graph, *it).is_some()) {
+            continue;
+        }
+        let own = [0, 1].map(|mode| {
+            let mut own: Vec<NodeId> =
+                users.iter().filter(|it| needed[mode][it.0 as usize]).map(|it| homes[mode][it.0 as usize]).collect();
+            own.dedup();
+            own
+        });
+        if own.iter().all(|it| it.len() <= 1) && own.iter().flatten().all(|home| fits(graph, id, *home)) {
+            parts.insert(id);
+            for (homes, own) in homes.iter_mut().zip(own) {
+                if let [home] = own[..] {
+                    homes[id.0 as usize] = home;
+                }
+            }
+        }
+    }
+    parts
+}
+
+/// The body of a map of reals.
+fn map(graph: &Graph, id: NodeId) -> Option<&ScalarFn> {
+    match graph.op(id) {
+        Op::Map { body, int: false } => Some(body),
+        _ => None,
+    }
+}
+
+/// Whether a map may be computed in `home`: a dear one is not computed again for each element of a larger tensor.
+fn fits(graph: &Graph, id: NodeId, home: NodeId) -> bool {
+    let repeated = graph.shape(id).len() < graph.shape(home).len();
+    !repeated || map(graph, id).is_some_and(|it| it.nodes.iter().all(|it| !is_dear(it)))
+}
+
+fn is_dear(node: &ExprNode) -> bool {
+    match node {
+        ExprNode::Const(_) | ExprNode::Input(_) | ExprNode::Select(..) => false,
+        ExprNode::Unary(op, _) => match op {
+            Unary::Neg | Unary::Abs | Unary::Sign | Unary::Sqrt | Unary::Rsqrt | Unary::Floor | Unary::Stop => false,
+            Unary::Exp
+            | Unary::Expm1
+            | Unary::Log
+            | Unary::Log1p
+            | Unary::Sin
+            | Unary::Cos
+            | Unary::Tanh
+            | Unary::Logistic
+            | Unary::Asin
+            | Unary::Acos
+            | Unary::AsinSlope
+            | Unary::Atan => true,
+        },
+        ExprNode::Binary(op, ..) => *op == Binary::Pow,
+    }
+}
+
+/// A map that is not a node yet, over nodes of the new graph.
+#[derive(Clone, Debug)]
+struct Open {
+    body: ScalarFn,
+    operands: Vec<NodeId>,
+}
+
+struct Composer<'a> {
+    old: &'a Graph,
+    new: Graph,
+    parts: BTreeSet<NodeId>,
+    /// From the old graph to the new one.
+    moved: BTreeMap<NodeId, NodeId>,
+    /// Parts by their old node.
+    open: BTreeMap<NodeId, Open>,
+}
+
+impl Composer<'_> {
+    fn take(&mut self, id: NodeId) {
+        let operands = self.old.operands(id);
+        let Some(body) = map(self.old, id) else {
+            let operands: Vec<NodeId> = operands.iter().map(|it| self.node(*it)).collect();
+            let (node, _) = self.new.add(self.old.op(id).clone(), &operands, self.old.origin_id(id));
+            self.moved.insert(id, node);
+            return;
+        };
+        let open = self.put_together(body, &operands);
+        self.open.insert(id, open);
+        if !self.parts.contains(&id) {
+            self.node(id);
+        }
+    }
+
+    /// The node of the new graph; a part that was not one becomes one.
+    fn node(&mut self, id: NodeId) -> NodeId {
+        if let Some(&it) = self.moved.get(&id) {
+            return it;
+        }
+        let Open { body, operands } = self.open[&id].clone();
+        let (node, _) = self.new.add(Op::Map { body, int: false }, &operands, self.old.origin_id(id));
+        self.moved.insert(id, node);
+        node
+    }
+
+    fn is_part(&self, id: NodeId) -> bool {
+        self.parts.contains(&id) && !self.moved.contains_key(&id)
+    }
+
+    /// The body with those of its operands that are parts put in their places.
+    fn put_together(&mut self, body: &ScalarFn, operands: &[NodeId]) -> Open {
+        if !operands.iter().any(|it| self.is_part(*it)) {
+            let operands = operands.iter().map(|it| self.node(*it)).collect();
+            return Open { body: body.clone(), operands };
+        }
+        let mut distinct: Vec<NodeId> = Vec::new();
+        let mut size = body.nodes.len();
+        let mut inside: Vec<Open> = Vec::new();
+        for (at, &operand) in operands.iter().enumerate() {
+            let part = if self.is_part(operand) { self.open.get(&operand).cloned() } else { None };
+            let left = operands.len() - at - 1;
+            let part = part.filter(|it| {
+                let fresh = it.operands.iter().filter(|it| !distinct.contains(it)).count();
+                size + it.body.nodes.len() <= MOST_NODES && distinct.len() + fresh + left <= MOST_OPERANDS
+            });
+            let part = match part {
+                Some(it) => it,
+                None => Open { body: ScalarFn::build(1, |_, it| it[0]), operands: vec![self.node(operand)] },
+            };
+            size += part.body.nodes.len();
+            for it in &part.operands {
+                if !distinct.contains(it) {
+                    distinct.push(*it);
+                }
+            }
+            inside.push(part);
+        }
+        let whole = ScalarFn::build(distinct.len() as u32, |pool, inputs| {
+            let mut arguments = Vec::new();
+            for part in &inside {
+                let own: Vec<_> = part
+                    .operands
+                    .iter()
+                    .map(|it| inputs[distinct.iter().position(|known| known == it).unwrap_or(0)])
+                    .collect();
+                arguments.push(pool.inline(&part.body, &own)[0]);
+            }
+            pool.inline(body, &arguments)[0]
+        });
+        let whole = whole.simplify();
+        // An operand that fell away still decides the shape.
+        Open { body: whole, operands: distinct }
+    }
+
+    fn finish(mut self) -> Graph {
+        let old = self.old;
+        let all =
+            |this: &mut Self, table: &BTreeMap<Mode, NodeId>| table.iter().map(|(k, v)| (*k, this.node(*v))).collect();
+        self.new.inputs = all(&mut self, &old.inputs);
+        self.new.labels = all(&mut self, &old.labels);
+        self.new.outputs = all(&mut self, &old.outputs);
+        for (phase, nodes) in &old.effects {
+            let nodes = nodes.iter().map(|it| self.node(*it)).collect();
+            self.new.effects.insert(*phase, nodes);
+        }
+        for (phase, table) in &old.results {
+            let table = table.iter().map(|(name, it)| (name.clone(), self.node(*it))).collect();
+            self.new.results.insert(*phase, table);
+        }
+        for layer in &old.layers {
+            let output = self.node(layer.output);
+            self.new.layers.push(crate::ir::Layer { output, ..layer.clone() });
+        }
+        self.new
+    }
+}

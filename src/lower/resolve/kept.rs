@@ -1,0 +1,170 @@
+//! What is kept between steps, and what differs between training and evaluation.
+
+use super::{Context, Resolver};
+use crate::diag::{Code, Diagnostic, Span};
+use crate::ir::ParamRole;
+use crate::lower::blocks::{INITS, training};
+use crate::lower::items::suggest;
+use crate::lower::signature;
+use crate::syntax::ast::{self, ExprKind, Extents, StmtKind};
+
+impl Resolver<'_> {
+    pub(super) fn learn(
+        &mut self,
+        span: Span,
+        name: &ast::Ident,
+        role: Option<&ast::Ident>,
+        scope: &Extents,
+        init: &ast::Expr,
+    ) {
+        match (self.context, scope) {
+            (Context::Operator, Extents::Each(scope)) => {
+                if !["filter", "layer"].contains(&scope.name.as_str()) {
+                    let report =
+                        Diagnostic::new(Code::E0104, scope.span, format!("`{}` is not what can learn", scope.name))
+                            .label("expected `filter` (a number for each filter) or `layer` (one number)");
+                    let report = suggest(report, scope.span, &scope.name, ["filter", "layer"]);
+                    self.sink.push(report);
+                }
+                if let Some(role) = role {
+                    self.sink.push(
+                        Diagnostic::new(Code::E0201, role.span, "an operator's numbers have no role")
+                            .label("not allowed here")
+                            .note("what operators learn is selected by name, or all of it as `learned`"),
+                    );
+                }
+                self.expr(init);
+            }
+            (Context::Operator, Extents::Shape(_, shape)) => self.sink.push(
+                Diagnostic::new(Code::E0104, *shape, format!("`{}` of an operator cannot be a tensor", name.name))
+                    .label("expected `filter` (a number for each filter) or `layer` (one number)")
+                    .help("a tensor is learned in a `block`"),
+            ),
+            (Context::Block, Extents::Shape(dims, _)) => {
+                dims.iter().for_each(|it| self.expr(it));
+                if let Some(role) = role
+                    && ParamRole::of(&role.name).is_none()
+                {
+                    let names = ParamRole::NAMES.iter().map(|it| it.0);
+                    let list: Vec<&str> = names.clone().collect();
+                    let report = Diagnostic::new(Code::E0104, role.span, format!("unknown role `{}`", role.name))
+                        .label(format!("expected one of {}", list.join(", ")));
+                    self.sink.push(suggest(report, role.span, &role.name, names));
+                }
+                self.start(init);
+            }
+            (Context::Block, Extents::Each(scope)) => self.sink.push(
+                Diagnostic::new(Code::E0104, scope.span, format!("`{}` of a block needs a shape", name.name))
+                    .label("only an operator learns a number for each filter")
+                    .help(format!("write how many numbers it has: `learn {}: [channels(x)] = 1`", name.name)),
+            ),
+            (Context::Model | Context::Fn | Context::Value, _) => {
+                self.misplaced(span, "learn", "an operator or a block");
+            }
+        }
+        self.bind(name, Some("learnable"));
+    }
+
+    /// How a learned tensor starts: a number, or a word of its own.
+    fn start(&mut self, init: &ast::Expr) {
+        match &init.kind {
+            ExprKind::Name(it) if INITS.contains(&it.as_str()) && self.local(it).is_none() => {
+                if let Some(signature) = signature::init(it)
+                    && signature.slots.iter().any(|it| it.default.is_none())
+                {
+                    self.sink.push(
+                        Diagnostic::new(Code::E0105, init.span, format!("the start `{it}` needs a number"))
+                            .label("missing its argument")
+                            .note(format!("signature: {}", signature.text())),
+                    );
+                }
+            }
+            ExprKind::Call(call) if INITS.contains(&call.callee.name.as_str()) => {
+                if let Some(signature) = signature::init(&call.callee.name) {
+                    signature.matched(call).1.into_iter().for_each(|it| self.sink.push(it));
+                }
+                call.args.iter().for_each(|it| self.expr(&it.value));
+            }
+            _ => self.expr(init),
+        }
+    }
+
+    pub(super) fn stat(&mut self, span: Span, name: &ast::Ident, dims: Option<&[ast::Expr]>, value: &ast::Expr) {
+        let in_block = self.context == Context::Block;
+        if !in_block && self.context != Context::Operator {
+            self.misplaced(span, "stat", "an operator or a block");
+        }
+        dims.iter().copied().flatten().for_each(|it| self.expr(it));
+        let (expected, help) = match in_block {
+            true => ("expected `running(...)`", "write `stat mean: [channels(x)] = running(mu, decay: 0.9)`"),
+            false => ("expected `mean(...)` or `max(...)`", "write `stat mu = mean(x_norm, decay: 0.999)`"),
+        };
+        // The statistic is a word of its own, not a function.
+        match &value.kind {
+            ExprKind::Call(call) if in_block && call.callee.name == "running" => {
+                if let Some(signature) = signature::running("running") {
+                    signature.matched(call).1.into_iter().for_each(|it| self.sink.push(it));
+                }
+                call.piped.iter().for_each(|it| self.expr(it));
+                call.args.iter().for_each(|it| self.expr(&it.value));
+            }
+            ExprKind::Call(call) if !in_block => self.statistic(call),
+            _ => self
+                .sink
+                .push(Diagnostic::new(Code::E0104, value.span, "expected a statistic").label(expected).help(help)),
+        }
+        if let (false, Some(first)) = (in_block, dims.and_then(<[ast::Expr]>::first)) {
+            self.sink.push(
+                Diagnostic::new(Code::E0201, first.span, "a statistic of an operator has no shape of its own")
+                    .label("not allowed here")
+                    .help("there is one for each filter if the filters differ in it, else one"),
+            );
+        }
+        self.bind(name, Some("statistic"));
+    }
+
+    /// `if cond { then } else { otherwise }`.
+    pub(super) fn choice(&mut self, cond: &ast::Expr, then: &ast::Body, otherwise: Option<&ast::Body>, span: Span) {
+        let by_mode = training(cond).is_some() && self.local("training").is_none();
+        if !by_mode {
+            self.expr(cond);
+            self.nested(then);
+            if let Some(it) = otherwise {
+                self.nested(it);
+            }
+            return;
+        }
+        if !matches!(self.context, Context::Model | Context::Block) {
+            self.misplaced(cond.span, "training", "a model or a block");
+        }
+        if otherwise.is_none() {
+            self.sink.push(
+                Diagnostic::new(Code::E0201, span, "`if training` needs an `else`")
+                    .label("says nothing of evaluation")
+                    .help("write `if training { a } else { b }`"),
+            );
+        }
+        for body in [Some(then), otherwise].into_iter().flatten() {
+            self.open();
+            for stmt in &body.stmts {
+                match &stmt.kind {
+                    StmtKind::Assign { name, .. } if self.local(&name.name).is_some() => self.sink.push(
+                        Diagnostic::new(Code::E0201, stmt.span, format!("`{}` is bound again in one mode", name.name))
+                            .label("would hold in both")
+                            .help(format!("write `{0} = if training {{ ... }} else {{ {0} }}`", name.name)),
+                    ),
+                    StmtKind::Learn { .. } | StmtKind::Stat { .. } | StmtKind::Output(_) | StmtKind::Input { .. } => {
+                        self.sink.push(
+                            Diagnostic::new(Code::E0201, stmt.span, "a branch of `if training` only computes")
+                                .label("would be there in one mode only")
+                                .help("write it before the `if`"),
+                        );
+                    }
+                    _ => {}
+                }
+                self.stmt(stmt);
+            }
+            self.close();
+        }
+    }
+}
