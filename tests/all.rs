@@ -40,6 +40,7 @@ mod near_one;
 mod operators;
 mod penalties;
 mod plans;
+mod random;
 mod runs;
 mod storage;
 mod suite;

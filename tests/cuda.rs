@@ -169,8 +169,17 @@ fn kernels_on_the_stand_in_are_verified_against_the_interpreter() {
     }
 }
 
-/// What the stand-in says of a short training: how often the host waited, and the shared memory of convolutions.
-fn report(file: &str, iterations: &str, settings: &[&str], variables: &[(&str, &str)]) -> (u32, Vec<u32>) {
+/// What the stand-in says of a short training.
+struct Report {
+    /// How often the host waited.
+    waits: u32,
+    /// Allocations from a memory pool.
+    pooled: u32,
+    /// The shared memory of convolutions.
+    shared: Vec<u32>,
+}
+
+fn report(file: &str, iterations: &str, settings: &[&str], variables: &[(&str, &str)]) -> Report {
     let folder = tempfile::tempdir().unwrap();
     let (run, path) = (folder.path().join("run"), folder.path().join("report"));
     let mut arguments = vec!["train", file, "--device", "cuda", "--run", run.to_str().unwrap()];
@@ -184,7 +193,23 @@ fn report(file: &str, iterations: &str, settings: &[&str], variables: &[(&str, &
     let report = std::fs::read_to_string(path).unwrap();
     let last = |line: &str, at: usize| line.split(' ').nth(at).unwrap().parse().unwrap();
     let of = |start: &'static str| report.lines().filter(move |it| it.starts_with(start));
-    (last(of("waits ").next().unwrap(), 1), of("launched conv ").map(|it| last(it, 2)).collect())
+    let one = |start: &'static str| last(of(start).next().unwrap(), 1);
+    let shared = of("launched conv ").map(|it| last(it, 2)).collect();
+    Report { waits: one("waits "), pooled: one("pooled "), shared }
+}
+
+/// Real devices have memory pools; what has none still trains.
+#[test]
+fn memory_comes_from_a_pool_where_the_device_has_one() {
+    if !available() {
+        return;
+    }
+    let of = |pools: &str| {
+        let settings = ["--set", "widths=[4,6]", "--batch", "4"];
+        report("models/digits.sph", "2", &settings, &[("SPHC_STANDIN_POOLS", pools)]).pooled
+    };
+    assert!(0 < of("1"));
+    assert_eq!(of("0"), 0);
 }
 
 #[test]
@@ -192,8 +217,9 @@ fn the_host_does_not_wait_for_the_steps_it_logs() {
     if !available() {
         return;
     }
-    let waits =
-        |iterations: &str| report("models/digits.sph", iterations, &["--set", "widths=[4,6]", "--batch", "4"], &[]).0;
+    let waits = |iterations: &str| {
+        report("models/digits.sph", iterations, &["--set", "widths=[4,6]", "--batch", "4"], &[]).waits
+    };
     assert_eq!(waits("4"), waits("40"));
 }
 
@@ -223,8 +249,10 @@ fn a_tile_that_spills_gives_way_to_a_smaller_one() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("wide.sph");
     std::fs::write(&path, WIDE).unwrap();
-    let shared = |variables: &[(&str, &str)]| report(path.to_str().unwrap(), "1", &[], variables).1;
-    let (usual, smaller) = (shared(&[]), shared(&[("SPHC_STANDIN_SPILL", "1")]));
+    let shared = |variables: &[(&str, &str)]| report(path.to_str().unwrap(), "1", &[], variables).shared;
+    // What was said of a text is kept, so a cache of its own. All entries have a stack frame, which is no spill.
+    let cache = ("SPHC_CACHE", folder.path().to_str().unwrap());
+    let (usual, smaller) = (shared(&[]), shared(&[("SPHC_STANDIN_SPILL", "constexpr int TILE_N = 128;"), cache]));
     assert!(usual.iter().any(|it| 96 * 1024 <= *it), "no large tile in {usual:?}");
     assert!(smaller.iter().all(|it| *it < 96 * 1024), "{smaller:?}");
 }

@@ -20,7 +20,7 @@ use sphc::kernel::cuda::{
 };
 
 /// Bytes as the runtime lays elements out.
-fn bytes(dtype: DType, data: &[f64]) -> Vec<u8> {
+pub(crate) fn bytes(dtype: DType, data: &[f64]) -> Vec<u8> {
     match dtype {
         DType::Real => data.iter().flat_map(|it| (*it as f32).to_ne_bytes()).collect(),
         DType::Bf16 => data.iter().flat_map(|it| half::bf16::from_f32(*it as f32).to_ne_bytes()).collect(),
@@ -29,7 +29,7 @@ fn bytes(dtype: DType, data: &[f64]) -> Vec<u8> {
     }
 }
 
-fn numbers(dtype: DType, bytes: &[u8]) -> Vec<f64> {
+pub(crate) fn numbers(dtype: DType, bytes: &[u8]) -> Vec<f64> {
     match dtype {
         DType::Real => bytes.chunks(4).map(|it| f64::from(f32::from_ne_bytes(it.try_into().unwrap()))).collect(),
         DType::Bf16 => bytes.chunks(2).map(|it| half::bf16::from_ne_bytes(it.try_into().unwrap()).to_f64()).collect(),

@@ -6,7 +6,7 @@ use sphc::ir::op::Scalar64;
 use sphc::ir::{
     Binary, DType, Init, NodeId, Op, Param, ParamRole, Phase, ScalarFn, Shape, State, Target, Unary, Window,
 };
-use sphc::kernel::{ConvKind, KernelSpec, MapKernel};
+use sphc::kernel::{ConvKind, KernelSpec, MapKernel, Store};
 use sphc::plan::{Config, Precision, plan};
 use sphc::shape::Builder;
 
@@ -341,4 +341,43 @@ fn every_spherical_convolution_of_the_papers_networks_takes_a_map_along() {
         // The score, forward and backward; the input gradients of plain shortcuts.
         assert_eq!(plan.phases[&Phase::Step].launches.iter().filter(convolves).count(), alone, "{file}");
     }
+}
+
+/// What follows a convolution sums over pixels alone, wherever extents of 1 stand: behind a tensor of one channel, one
+/// pixel, one image or one class lie the same numbers under another shape.
+#[test]
+fn what_follows_a_convolution_sums_over_pixels_alone() {
+    let columns = ["[6, 8], stride: [2, 1]", "[8, 6], stride: [1, 2]", "[7, 7]", "8", "[8, 1], stride: [1, 8]"];
+    let mut followed = 0;
+    for kernel in columns {
+        for (filters, batch, units) in [(1, 4, "classes"), (1, 1, "classes"), (2, 1, "1"), (3, 4, "1"), (1, 4, "1")] {
+            let text = format!(
+                "model M {{\n    input image: u8[8, 8, 1]\n    x = (image - 8) / 8\n    \
+                 x = conv(x, {filters}, kernel: {kernel}, pad: valid) |> batch_norm |> relu\n    \
+                 x = dense(x, {units}) |> batch_norm |> relu\n    output dense(x, classes) as \"score\"\n}}\n\
+                 train {{\n    data digits\n    batch {batch}\n    iterations 3\n    \
+                 loss softmax_cross_entropy\n    optimizer sgd(rate: 0.01)\n}}\n"
+            );
+            let graph = sphc::autodiff::training(crate::engines::typed("m", &text, &crate::lower::settings(&[])));
+            let config = Config {
+                precision: Precision::F32,
+                hash: String::new(),
+                source: String::new(),
+                line: &|_| String::new(),
+            };
+            for kernel in &plan(&fuse(graph), &config).kernels {
+                let KernelSpec::ConvMap { conv, map } = kernel else { continue };
+                followed += 1;
+                let channels = if conv.kind == ConvKind::Forward { conv.output[2] } else { conv.input[2] };
+                assert_eq!(map.dims.last(), Some(&channels), "{text}");
+                for output in &map.outputs {
+                    if let Store::Reduce { over, .. } = &output.store {
+                        let (last, pixels) = over.split_last().unwrap();
+                        assert!(!last && pixels.iter().all(|it| *it), "{over:?} of {:?}\n{text}", map.dims);
+                    }
+                }
+            }
+        }
+    }
+    assert!(10 < followed, "{followed}");
 }

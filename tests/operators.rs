@@ -327,7 +327,7 @@ const PRELUDE: [&str; 7] = ["none", "cosine", "linear", "sigmoid", "lr_sigmoid",
 
 /// A number as bfloat16 holds it.
 fn bf16(value: f64) -> f64 {
-    half::bf16::from_f64(value).to_f64()
+    half::bf16::from_f32(value as f32).to_f64()
 }
 
 /// 4x4 images under a 4x4 filter again: the statistics of six patches and five filters.

@@ -65,6 +65,75 @@ train {
     assert!(text(&output).contains("first/shift"), "{}", text(&output));
 }
 
+/// A plain ResNet of a hundred thousand ReLUs, jumps, max pools of equal numbers, and what `stop` holds back: right
+/// gradients, with kinks within any step.
+#[test]
+fn kinks_jumps_and_stops_are_no_mistakes() {
+    let models = [
+        (
+            "resnet",
+            r#"
+block unit(x, filters: int, stride: int = 1) {
+    y = conv(x, filters, stride: stride) as "first" |> batch_norm |> relu
+    y = conv(y, filters) as "second" |> batch_norm
+    shortcut = if channels(x) == filters { x } else { conv(x, filters, kernel: 1, stride: stride) as "shortcut" }
+    relu(y + shortcut)
+}
+model ResNet {
+    input image: u8[32, 32, 3]
+    x = (image - 127.5) / 128
+    x = relu(batch_norm(conv(x, 16) as "conv0"))
+    for stage, filters in [16, 32, 64] {
+        for i in 0..2 {
+            x = unit(x, filters, stride: if i == 0 and 0 < stage { 2 } else { 1 }) as "stage{stage}_{i}"
+        }
+    }
+    output dense(global_avg_pool(x), classes) as "score"
+}
+"#,
+            "cifar10",
+        ),
+        (
+            "jumps",
+            r#"
+fn step(x) = if x < 0.1 { 0.2 * x } else { 3 * x + 1 }
+fn stairs(x) = floor(4 * x) / 4 + 0.1 * x
+model Jumps {
+    input image: u8[8, 8, 1]
+    x = step(conv((image - 8)/8, 8) as "a")
+    x = clamp(stairs(conv(x, 8) as "b"), -2, 2)
+    x = max_pool(relu(x), 3, stride: 2)
+    x = stop(abs(x)) * x
+    output dense(x, classes) as "score"
+}
+"#,
+            "digits",
+        ),
+    ];
+    for (name, model, data) in models {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join(format!("{name}.sph"));
+        let recipe = format!(
+            "train {{\n    data {data}\n    batch 16\n    iterations 1\n    loss softmax_cross_entropy()\n    optimizer adam\n}}\n"
+        );
+        std::fs::write(&file, format!("{model}{recipe}")).unwrap();
+        let output = sphc(&[file.to_str().unwrap(), "--device", "cpu", "--precision", "f64"]);
+        let text = text(&output);
+        assert!(output.status.success() && text.contains("gradients: all right;"), "{name}\n{text}");
+    }
+}
+
+/// Nothing that could be compared is no success.
+#[test]
+fn no_gradients_are_not_all_right() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("none.sph");
+    let model = "model M {\n    input image: float[8, 8, 1]\n    output dense(image, 10) as \"score\"\n}\n";
+    std::fs::write(&file, model).unwrap();
+    let text = text(&sphc(&[file.to_str().unwrap(), "--device", "cpu"]));
+    assert!(text.contains("no gradients to compare") && !text.contains("gradients: all right"), "{text}");
+}
+
 #[test]
 fn every_check_is_a_line_of_json() {
     let flags = ["--device", "cpu", "--set", "widths=[2,2]", "--format", "json", "--kernels-only"];

@@ -6,7 +6,7 @@
 //! map leaves all depths as they are, and a contraction reads less deep groups only, so folding any number of maps leaves
 //! the graph of groups without a cycle.
 
-use super::view::{Class, View};
+use super::view::{Class, View, reduced};
 use super::{Group, GroupKind};
 use crate::ir::{NodeId, Op, Reduction};
 use std::collections::BTreeSet;
@@ -64,11 +64,9 @@ fn may_follow(view: &View<'_>, core: NodeId, map: &Group) -> bool {
     let same_space = map.kind == GroupKind::Map && view.space(map.outputs[0]) == space;
     let stores = |&id: &NodeId| match view.graph.op(id) {
         Op::Reduce { kind, axes } => {
-            // Over all pixels, and whole pixels.
-            let shape = view.graph.shape(view.operands(id)[0]);
-            let wide = (0..shape.rank()).filter(|&it| shape.0[it] != 1);
-            let last = shape.rank() - 1;
-            *kind == Reduction::Sum && wide.clone().all(|it| axes.contains(&it) == (it != last))
+            // Over all pixels and no channels, which are the last axis of the space.
+            let over = reduced(view.graph.shape(view.operands(id)[0]), axes);
+            *kind == Reduction::Sum && over.split_last().is_some_and(|(last, pixels)| !last && !pixels.contains(&false))
         }
         _ => view.class(id) == Class::Real,
     };

@@ -10,7 +10,7 @@ mod work;
 
 pub(crate) use print::name;
 pub use view::Storage;
-pub(crate) use view::squeeze;
+pub(crate) use view::{reduced, squeeze};
 
 use crate::ir::{NodeId, Phase};
 use crate::shape::Typed;

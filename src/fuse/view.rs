@@ -68,6 +68,12 @@ pub(crate) fn squeeze(shape: &Shape) -> Vec<usize> {
     shape.dims().iter().copied().filter(|&it| it != 1).collect()
 }
 
+/// Which axes of the squeezed shape a reduction over `axes` takes. The axes of an iteration space are these, and no others:
+/// a tensor of the same space may have its extents of 1 elsewhere.
+pub(crate) fn reduced(shape: &Shape, axes: &[usize]) -> Vec<bool> {
+    (0..shape.rank()).filter(|&it| shape.0[it] != 1).map(|it| axes.contains(&it)).collect()
+}
+
 /// What fusion may do with a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {

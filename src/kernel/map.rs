@@ -5,7 +5,7 @@
 
 use super::select::dtype;
 use super::{MapInput, MapKernel, MapOutput, Store};
-use crate::fuse::{Fused, Group, GroupKind, squeeze};
+use crate::fuse::{Fused, Group, GroupKind, reduced, squeeze};
 use crate::ir::expr::Pool;
 use crate::ir::{Graph, NodeId, Op, Scalar, Shape};
 use std::collections::{BTreeSet, HashMap};
@@ -74,10 +74,7 @@ impl Body<'_> {
             Op::Reduce { kind, axes } => {
                 let operand = self.graph.operands(id)[0];
                 let along = whole(self.graph.shape(operand));
-                let mut over = vec![false; self.rank];
-                for axis in axes.iter().filter_map(|&it| along[it]) {
-                    over[axis] = true;
-                }
+                let over = reduced(self.graph.shape(operand), axes);
                 (self.read(operand, &along), Store::Reduce { kind: *kind, over })
             }
             _ => {

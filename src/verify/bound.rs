@@ -3,9 +3,10 @@
 //! Nothing here is a tolerance that was tried out. A contraction's bound comes from the size of its
 //! products, a scalar expression's from letting every number in it move as far as roundings move it.
 
+use super::contraction::{Factors, contraction};
 use super::meaning::{execute, left_of, places, short, written};
 use crate::ir::{Binary, DType, ExprNode, Loss, Reduction, Unary, Window};
-use crate::kernel::{ConvKind, KernelSpec, MapInput, MapKernel, Store, each_with};
+use crate::kernel::{KernelSpec, MapInput, MapKernel, Store, each_with};
 use crate::plan::Precision;
 
 /// Roundings of a device.
@@ -13,10 +14,10 @@ use crate::plan::Precision;
 pub(super) struct Roundings {
     /// Half the distance of 1 to the next number: 2^-24 in f32.
     pub(super) unit: f64,
-    /// The same of the factors of convolutions; 0 when they are not rounded.
-    pub(super) conv: f64,
-    /// The same of the factors of matrix products.
-    pub(super) matmul: f64,
+    /// What becomes of the factors of convolutions.
+    pub(super) conv: Factors,
+    /// What becomes of the factors of matrix products.
+    pub(super) matmul: Factors,
     /// The smallest `1 - a^2` that the slope of `asin` sees.
     pub(super) slope_floor: f64,
 }
@@ -25,11 +26,11 @@ impl Roundings {
     /// Of a plan's launches.
     pub(super) fn of(precision: Precision) -> Self {
         let half = |bits: i32| 2f64.powi(-bits);
-        let single = Self { unit: half(24), conv: 0.0, matmul: 0.0, slope_floor: 1e-6 };
+        let single = Self { unit: half(24), conv: Factors::Whole, matmul: Factors::Whole, slope_floor: 1e-6 };
         match precision {
             Precision::F32 => single,
-            Precision::Tf32 => Self { conv: half(11), matmul: half(11), ..single },
-            Precision::Bf16 => Self { conv: half(8), matmul: half(11), ..single },
+            Precision::Tf32 => Self { conv: Factors::Tf32, matmul: Factors::Tf32, ..single },
+            Precision::Bf16 => Self { conv: Factors::Bf16, matmul: Factors::Tf32, ..single },
             Precision::F64 => Self { unit: half(53), slope_floor: 1e-12, ..single },
         }
     }
@@ -97,7 +98,7 @@ fn in_full(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64, roundings: &Roundi
             debug_assert!(*kind != Window::Max);
             let terms = (geometry.kernel[0] * geometry.kernel[1]) as f64;
             let sums = execute(spec, &sizes, seed).remove(0);
-            let bounds = sums.into_iter().map(|it| it * terms * roundings.unit).collect();
+            let bounds = sums.into_iter().map(|it| share(it, terms * roundings.unit)).collect();
             vec![Expected::all(execute(spec, inputs, seed).remove(0), bounds)]
         }
         KernelSpec::Loss { .. } => {
@@ -108,97 +109,6 @@ fn in_full(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64, roundings: &Roundi
             vec![Expected::all(values, bounds)]
         }
     }
-}
-
-/// At most this many channels of a contraction are computed the slow way.
-const CHANNELS: usize = 8;
-
-/// Evenly spread numbers below `extent`, the first and the last among them.
-fn picks(extent: usize) -> Vec<usize> {
-    let count = extent.min(CHANNELS);
-    (0..count).map(|it| if count == 1 { 0 } else { it * (extent - 1) / (count - 1) }).collect()
-}
-
-/// What is left of a tensor `[.., extent, inner]` when only some of `extent` are kept.
-fn keep(values: &[f64], extent: usize, inner: usize, picked: &[usize]) -> Vec<f64> {
-    let blocks = values.chunks_exact(extent * inner);
-    blocks.flat_map(|block| picked.iter().flat_map(|&it| &block[it * inner..][..inner])).copied().collect()
-}
-
-/// Some channels of a contraction, as a smaller contraction.
-struct Narrow {
-    spec: KernelSpec,
-    inputs: Vec<Vec<f64>>,
-    places: Vec<usize>,
-    /// Products added up for each element.
-    terms: usize,
-}
-
-fn narrow(spec: &KernelSpec, inputs: &[Vec<f64>]) -> Narrow {
-    match spec {
-        KernelSpec::Conv(conv) => {
-            let (mut small, [cin, cout]) = (*conv, [conv.input[2], conv.output[2]]);
-            let taps = conv.geometry.kernel[0] * conv.geometry.kernel[1];
-            let (inputs, rows, extent, picked, terms) = match conv.kind {
-                ConvKind::Forward => {
-                    let picked = picks(cout);
-                    small.output[2] = picked.len();
-                    let filter = keep(&inputs[1], cout, 1, &picked);
-                    let rows: Vec<usize> = (0..conv.n * conv.output[0] * conv.output[1]).collect();
-                    (vec![inputs[0].clone(), filter], rows, cout, picked, taps * cin)
-                }
-                ConvKind::InputGrad => {
-                    let picked = picks(cin);
-                    small.input[2] = picked.len();
-                    let filter = keep(&inputs[1], cin, cout, &picked);
-                    let rows: Vec<usize> = (0..conv.n * conv.input[0] * conv.input[1]).collect();
-                    (vec![inputs[0].clone(), filter], rows, cin, picked, taps * cout)
-                }
-                ConvKind::FilterGrad => {
-                    let (of_x, of_dy) = (picks(cin), picks(cout));
-                    small.input[2] = of_x.len();
-                    small.output[2] = of_dy.len();
-                    let given = vec![keep(&inputs[0], cin, 1, &of_x), keep(&inputs[1], cout, 1, &of_dy)];
-                    let rows = (0..taps).flat_map(|tap| of_x.iter().map(move |c| tap * cin + c)).collect();
-                    (given, rows, cout, of_dy, conv.n * conv.output[0] * conv.output[1])
-                }
-            };
-            let places = rows.into_iter().flat_map(|row| picked.iter().map(move |it| row * extent + it)).collect();
-            Narrow { spec: KernelSpec::Conv(small), inputs, places, terms }
-        }
-        KernelSpec::MatMul { m, n, k, transpose_a, transpose_b } => {
-            let picked = picks(*n);
-            let b = if *transpose_b { keep(&inputs[1], *n, *k, &picked) } else { keep(&inputs[1], *n, 1, &picked) };
-            let places = (0..*m).flat_map(|row| picked.iter().map(move |it| row * n + it)).collect();
-            let (transpose_a, transpose_b) = (*transpose_a, *transpose_b);
-            let spec = KernelSpec::MatMul { m: *m, n: picked.len(), k: *k, transpose_a, transpose_b };
-            Narrow { spec, inputs: vec![inputs[0].clone(), b], places, terms: *k }
-        }
-        _ => unreachable!("only contractions are narrowed"),
-    }
-}
-
-/// Sums of products. Roundings of many factors are like steps to either side: six times the root of the sum of
-/// squares covers them, and twice the result those of factors that are all alike. Adding up is off by the root of the
-/// number of terms, times four, of the sum of sizes.
-fn contraction(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64, roundings: &Roundings) -> Expected {
-    let factor = match spec {
-        // What lies in memory in 16 bits is multiplied as it is.
-        KernelSpec::Conv(conv) if conv.reads == DType::Bf16 => 0.0,
-        KernelSpec::Conv(_) => roundings.conv,
-        _ => roundings.matmul,
-    };
-    let Narrow { spec, inputs, places, terms } = narrow(spec, inputs);
-    let values = execute(&spec, &inputs, seed).remove(0);
-    let squares: Vec<Vec<f64>> = inputs.iter().map(|it| it.iter().map(|it| it * it).collect()).collect();
-    let squares = execute(&spec, &squares, seed).remove(0);
-    let root = (terms as f64).sqrt();
-    let adding = roundings.unit * (8.0 + 4.0 * root) * root;
-    let bounds = squares
-        .iter()
-        .zip(&values)
-        .map(|(square, value)| square.sqrt() * (6.0 * 2f64.sqrt() * factor + adding) + 2.0 * factor * value.abs());
-    Expected { places: Some(places), bounds: bounds.collect(), values }
 }
 
 /// A contraction and the map of its result, for some channels.
@@ -331,8 +241,16 @@ fn follow(
 
 fn rounding(value: f64, unit: f64) -> f64 {
     let exact = if unit < 1e-12 { true } else { f64::from(value as f32) == value };
-    if exact { 0.0 } else { value.abs() * unit }
+    if exact { 0.0 } else { share(value, unit) }
 }
+
+/// Roundings of a number; at least the smallest number, where only 0 is without.
+fn share(value: f64, roundings: f64) -> f64 {
+    if value == 0.0 || roundings == 0.0 { 0.0 } else { (value.abs() * roundings).max(SMALLEST) }
+}
+
+/// The smallest number in f64. In f32, and wherever a device takes smaller ones for 0, `compare` allows more.
+const SMALLEST: f64 = f64::from_bits(1);
 
 fn unary(op: Unary, a: Near, roundings: &Roundings) -> Near {
     let unit = roundings.unit;
@@ -352,7 +270,9 @@ fn unary(op: Unary, a: Near, roundings: &Roundings) -> Near {
         let cut = 1.0 / (1.0 - a.value * a.value).max(roundings.slope_floor).sqrt();
         off = off.max((cut - value).abs());
     }
-    Near { value, off: off + outside * unit * value.abs() }
+    // A function that is never 0 has become too small.
+    let lost = value == 0.0 && matches!(op, Unary::Exp | Unary::Logistic);
+    Near { value, off: off + if lost { SMALLEST } else { share(value, outside * unit) } }
 }
 
 fn binary(op: Binary, a: Near, b: Near, unit: f64) -> Near {
@@ -371,7 +291,13 @@ fn binary(op: Binary, a: Near, b: Near, unit: f64) -> Near {
         Binary::Pow => LIBRARY,
         Binary::Min | Binary::Max | Binary::Lt | Binary::Le | Binary::Eq => 0.0,
     };
-    Near { value, off: off + outside * unit * value.abs() }
+    let lost = value == 0.0
+        && match op {
+            Binary::Mul => a.value != 0.0 && b.value != 0.0,
+            Binary::Div | Binary::Pow => a.value != 0.0,
+            Binary::Add | Binary::Sub | Binary::Min | Binary::Max | Binary::Lt | Binary::Le | Binary::Eq => false,
+        };
+    Near { value, off: off + if lost { SMALLEST } else { share(value, outside * unit) } }
 }
 
 #[cfg(test)]
@@ -380,7 +306,7 @@ mod tests {
     use crate::ir::ScalarFn;
     use crate::kernel::MapOutput;
 
-    const F32: Roundings = Roundings { unit: 5.96e-8, conv: 0.0, matmul: 0.0, slope_floor: 1e-6 };
+    const F32: Roundings = Roundings { unit: 5.96e-8, conv: Factors::Whole, matmul: Factors::Whole, slope_floor: 1e-6 };
 
     fn off(f: &ScalarFn, args: &[f64]) -> f64 {
         let mut near = Vec::new();
@@ -456,12 +382,14 @@ mod tests {
     }
 
     #[test]
-    fn picks_hold_both_ends() {
-        assert_eq!(picks(1), [0]);
-        assert_eq!(picks(3), [0, 1, 2]);
-        let many = picks(100);
-        assert_eq!((many.len(), many[0], many[CHANNELS - 1]), (CHANNELS, 0, 99));
-        assert_eq!(keep(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 3, 1, &[0, 2]), [1.0, 3.0, 4.0, 6.0]);
-        assert_eq!(keep(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 3, 2, &[2]), [5.0, 6.0]);
+    fn what_falls_below_the_smallest_number_may_be_it() {
+        let product = ScalarFn::build(2, |pool, i| pool.mul(i[0], i[1]));
+        assert!(0.0 < off(&product, &[1e-200, 1e-200]) && off(&product, &[1e-200, 1e-200]) < 1e-300);
+        assert!(0.0 < off(&product, &[1e-160, 1e-160]));
+        assert_eq!(off(&product, &[0.0, 1e-200]), 0.0);
+        let tiny = [vec![1e-160; 3], vec![1e-160; 3]];
+        let spec = KernelSpec::MatMul { m: 1, n: 1, k: 3, transpose_a: false, transpose_b: false };
+        let found = &expected(&spec, &tiny, 0, &Roundings::of(Precision::F64))[0];
+        assert!(1e-323 < found.bounds[0] && found.bounds[0] < 1e-150);
     }
 }

@@ -2,7 +2,8 @@
 
 use super::bound::{Expected, Roundings, expected};
 use crate::ir::{DType, Phase};
-use crate::plan::{BufferKind, Plan};
+use crate::kernel::KernelSpec;
+use crate::plan::{BufferKind, Plan, Precision};
 use crate::runtime::{RuntimeError, Session};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,11 +44,43 @@ fn share(error: f64, bound: f64) -> f64 {
     if error == 0.0 { 0.0 } else { error / bound }
 }
 
+/// What comparing results with the interpreter's came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Comparison {
+    /// Numbers that were compared.
+    pub compared: usize,
+    /// How far the number that comes nearest to its bound is off.
+    pub error: f64,
+    /// How far it may be off.
+    pub bound: f64,
+}
+
+impl Comparison {
+    /// Whether all numbers are within their bounds.
+    pub fn passed(&self) -> bool {
+        share(self.error, self.bound) <= 1.0
+    }
+}
+
+/// Compares what a device made of a kernel's operands with what the interpreter makes of them.
+pub fn launch(
+    spec: &KernelSpec,
+    inputs: &[Vec<f64>],
+    found: &[Vec<f64>],
+    seed: u64,
+    precision: Precision,
+) -> Comparison {
+    let mut comparison = Comparison::default();
+    for (found, expected) in found.iter().zip(&expected(spec, inputs, seed, &Roundings::of(precision))) {
+        compare(found, expected, &mut comparison);
+    }
+    comparison
+}
+
 /// Runs every phase of a plan once and compares what each launch made of its operands with what the interpreter makes
 /// of them. The session's plan must keep all its buffers ([`Plan::spread`]) and have its data bound.
 pub fn kernels(session: &mut Session) -> Result<Vec<KernelCheck>, RuntimeError> {
     let plan = session.plan.clone();
-    let roundings = Roundings::of(plan.precision);
     let mut checks = Vec::new();
     for (&phase, launches) in plan.phases.iter().map(|(phase, it)| (phase, &it.launches)) {
         let writes: BTreeSet<_> = launches.iter().flat_map(|it| &it.outputs).copied().collect();
@@ -66,23 +99,20 @@ pub fn kernels(session: &mut Session) -> Result<Vec<KernelCheck>, RuntimeError> 
             });
             let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
             let spec = &plan.kernels[launch.kernel];
-            let expected = expected(spec, &inputs, plan.seed, &roundings);
-            let mut check = KernelCheck {
+            let found = launch.outputs.iter().map(|id| session.values(*id)).collect::<Result<Vec<_>, _>>()?;
+            let Comparison { compared, error, bound } = self::launch(spec, &inputs, &found, plan.seed, plan.precision);
+            checks.push(KernelCheck {
                 phase,
                 launch: number,
                 layer: launch.layer.clone(),
                 kernel: spec.family(),
                 line: launch.outputs.first().map_or(String::new(), |it| plan.buffers[it.0 as usize].line.clone()),
-                compared: 0,
-                error: 0.0,
-                bound: 0.0,
-            };
-            for (id, expected) in launch.outputs.iter().zip(&expected) {
-                compare(&session.values(*id)?, expected, &mut check);
-                // Who comes later reads what was written.
-                kept.remove(id);
-            }
-            checks.push(check);
+                compared,
+                error,
+                bound,
+            });
+            // Who comes later reads what was written.
+            launch.outputs.iter().for_each(|id| _ = kept.remove(id));
         }
     }
     Ok(checks)
@@ -91,7 +121,7 @@ pub fn kernels(session: &mut Session) -> Result<Vec<KernelCheck>, RuntimeError> 
 /// What flushing to zero may cost.
 const TINY: f64 = 1e-37;
 
-fn compare(found: &[f64], expected: &Expected, check: &mut KernelCheck) {
+fn compare(found: &[f64], expected: &Expected, check: &mut Comparison) {
     let Expected { places, values, bounds } = expected;
     for (at, (&value, &bound)) in values.iter().zip(bounds).enumerate() {
         let found = found[places.as_ref().map_or(at, |it| it[at])];
@@ -100,7 +130,8 @@ fn compare(found: &[f64], expected: &Expected, check: &mut KernelCheck) {
         // A number beside what is none.
         let error = if error.is_nan() { f64::INFINITY } else { error };
         let bound = if bound == 0.0 { 0.0 } else { bound + TINY };
-        if check.share() < share(error, bound) || (check.error == 0.0 && error == 0.0 && check.bound < bound) {
+        let worse = share(check.error, check.bound) < share(error, bound);
+        if worse || (check.error == 0.0 && error == 0.0 && check.bound < bound) {
             (check.error, check.bound) = (error, bound);
         }
         check.compared += 1;

@@ -38,7 +38,7 @@ pub(crate) struct Case {
 /// A result that is stored in bf16: what is expected, rounded, and how far anything within the bound may be from that. The
 /// bound stays zero unless a number lies about halfway between two.
 fn rounded(it: Expected) -> Expected {
-    let round = |it: f64| half::bf16::from_f64(it).to_f64();
+    let round = |it: f64| half::bf16::from_f32(it as f32).to_f64();
     let bound = it.data.iter().zip(&it.bound).map(|(data, bound)| {
         let off = |it: f64| (round(it) - round(*data)).abs();
         off(data - bound).max(off(data + bound))
@@ -110,7 +110,7 @@ impl Case {
         }
         for input in &mut self.inputs {
             input.dtype = DType::Bf16;
-            input.data.iter_mut().for_each(|it| *it = half::bf16::from_f64(*it).to_f64());
+            input.data.iter_mut().for_each(|it| *it = half::bf16::from_f32(*it as f32).to_f64());
         }
         self.store_in_bf16();
         self.name += ", in bf16";

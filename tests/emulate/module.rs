@@ -152,6 +152,18 @@ impl Memory {
         unsafe { std::slice::from_raw_parts(self.address, self.bytes) }
     }
 
+    /// Whether the bytes between this and the pages that nobody may touch are as they were.
+    fn is_intact(&self) -> bool {
+        let before = self.address as usize % 4096;
+        let after = self.bytes.next_multiple_of(16) - self.bytes;
+        // SAFETY: the allocation is of whole pages and ends at a multiple of 16 bytes; all of it was written once.
+        let around = unsafe {
+            let from = self.address.sub(before);
+            [std::slice::from_raw_parts(from, before), std::slice::from_raw_parts(self.address.add(self.bytes), after)]
+        };
+        around.iter().all(|it| it.iter().all(|it| *it == 0xff))
+    }
+
     fn bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: as above, and borrowed exclusively.
         unsafe { std::slice::from_raw_parts_mut(self.address, self.bytes) }
@@ -191,8 +203,20 @@ impl Module {
 
     /// Runs all launches.
     pub(crate) fn run(&self, inputs: &[&Memory], outputs: &[&Memory], seed: u64, stress: Stress) -> Result<(), String> {
-        let scratch = Memory::new(self.source.scratch);
-        for launch in &self.source.launches {
+        self.run_part(&self.source, inputs, outputs, seed, stress)
+    }
+
+    /// Runs the launches of one of several sources whose texts are together in this one.
+    pub(crate) fn run_part(
+        &self,
+        source: &CudaSource,
+        inputs: &[&Memory],
+        outputs: &[&Memory],
+        seed: u64,
+        stress: Stress,
+    ) -> Result<(), String> {
+        let scratch = Memory::new(source.scratch);
+        for launch in &source.launches {
             let arguments: Vec<u64> = launch
                 .arguments
                 .iter()
@@ -228,6 +252,9 @@ impl Module {
             };
             if let Some(error) = error {
                 return Err(format!("{}: {error}", launch.entry));
+            }
+            if !inputs.iter().chain(outputs).chain([&&scratch]).all(|it| it.is_intact()) {
+                return Err(format!("{} writes beside a buffer", launch.entry));
             }
         }
         Ok(())

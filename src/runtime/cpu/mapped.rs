@@ -6,7 +6,8 @@ use super::memory::{ALIGN, View};
 use super::pool::{Context, Scratch};
 use super::real::Real;
 use super::{conv, map};
-use crate::kernel::{ConvKernel, ConvKind, MapKernel};
+use crate::ir::Reduction;
+use crate::kernel::{ConvKernel, ConvKind, MapKernel, Store};
 
 /// The kernel.
 struct Mapped {
@@ -27,6 +28,15 @@ pub(super) fn load<R: Real>(conv: &ConvKernel, map: &MapKernel, isa: Isa) -> Res
     let len = product(&[conv.n, h, w, c])?;
     if product(&map.dims)? != len || map.dims.last() != Some(&c) || map.inputs.is_empty() {
         return Err(format!("a map over {:?} cannot follow a convolution with results of {h}x{w}x{c}", map.dims));
+    }
+    let over_pixels = |it: &Store| match it {
+        Store::Full => true,
+        Store::Reduce { kind, over } => {
+            *kind == Reduction::Sum && over.split_last().is_some_and(|(last, pixels)| !last && !pixels.contains(&false))
+        }
+    };
+    if !map.outputs.iter().all(|it| over_pixels(&it.store)) {
+        return Err("what follows a convolution sums over all pixels, and over no channels".to_owned());
     }
     if map.outputs.len() != map.body.roots.len() {
         return Err("a map has as many results as expressions".to_owned());

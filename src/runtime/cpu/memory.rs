@@ -9,6 +9,11 @@ pub(super) const ALIGN: usize = 64;
 /// From this size on, blocks are aligned for huge pages and ask for them.
 const HUGE: usize = 2 << 20;
 
+/// Bytes on either side of a block that nobody may touch, in debug builds; large blocks have none, whose pages nothing
+/// should take before it needs them.
+const FENCE: usize = if cfg!(debug_assertions) { ALIGN } else { 0 };
+const FENCED: u8 = 0xa5;
+
 /// Zeroed memory that lives as long as this value.
 pub(super) struct Block {
     /// As it was allocated.
@@ -16,6 +21,9 @@ pub(super) struct Block {
     layout: Layout,
     /// The first aligned byte.
     start: NonNull<u8>,
+    bytes: usize,
+    /// Of what lies on either side.
+    fence: usize,
 }
 
 // SAFETY: a block owns its memory; who may touch which part when is decided by the launches.
@@ -27,19 +35,38 @@ impl Block {
     /// Allocates `bytes` bytes (at least one) for `what`.
     pub(super) fn new(bytes: usize, what: &str) -> Result<Block, RuntimeError> {
         let failed = |cause: &str| RuntimeError::Memory { bytes, what: what.to_owned(), cause: cause.to_owned() };
-        let align = if HUGE <= bytes { HUGE } else { ALIGN };
+        let (align, fence) = if HUGE <= bytes { (HUGE, 0) } else { (ALIGN, FENCE) };
         // Aligned by hand: an allocator asked for both zeros and a large alignment writes the zeros,
         // which takes the memory before anything needs it.
-        let size = bytes.max(1).checked_add(align).ok_or_else(|| failed("the size is out of range"))?;
+        let size = bytes.max(1).checked_add(align + 2 * fence).ok_or_else(|| failed("the size is out of range"))?;
         let layout = Layout::from_size_align(size, 1).map_err(|_| failed("the size is out of range"))?;
         // SAFETY: the layout's size is not zero.
         let allocated = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or_else(|| failed("the system refused"))?;
-        // SAFETY: at most `align` bytes on, so within the allocation, with `bytes` bytes behind it.
-        let start = unsafe { allocated.add(allocated.align_offset(align)) };
+        // SAFETY: at most `align + fence` bytes on, so within the allocation, with `bytes + fence` bytes behind it.
+        let start = unsafe {
+            let body = allocated.add(fence);
+            body.add(body.align_offset(align))
+        };
         if HUGE <= bytes {
             advise_huge_pages(start, bytes);
         }
-        Ok(Block { allocated, layout, start })
+        let block = Block { allocated, layout, start, bytes, fence };
+        for side in block.fences() {
+            // SAFETY: a fence is part of the allocation, and of no buffer.
+            unsafe { side.write_bytes(FENCED, fence) };
+        }
+        Ok(block)
+    }
+
+    /// Where the fences start.
+    fn fences(&self) -> [*mut u8; 2] {
+        [self.start().wrapping_sub(self.fence), self.start().wrapping_add(self.bytes)]
+    }
+
+    fn is_intact(&self) -> bool {
+        // SAFETY: as in `new`; nobody else uses the block any more.
+        let fence = |at: *mut u8| unsafe { std::slice::from_raw_parts(at, self.fence) };
+        self.fences().into_iter().all(|it| fence(it).iter().all(|it| *it == FENCED))
     }
 
     /// The first byte.
@@ -50,8 +77,10 @@ impl Block {
 
 impl Drop for Block {
     fn drop(&mut self) {
+        let intact = self.is_intact();
         // SAFETY: allocated in `new` with this layout.
         unsafe { dealloc(self.allocated.as_ptr(), self.layout) }
+        assert!(intact || std::thread::panicking(), "a kernel wrote beside a block of {} bytes", self.bytes);
     }
 }
 
@@ -156,5 +185,24 @@ impl<T> Shared<T> {
     pub(super) fn at(self, at: usize) -> *mut T {
         debug_assert!(at <= self.len);
         self.start.wrapping_add(at)
+    }
+}
+
+#[cfg(all(test, debug_assertions))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_beside_a_block_is_found() {
+        for (bytes, at) in [(0, 0isize), (1, 1), (100, 100), (100, 163), (100, -1), (64, -64)] {
+            let block = Block::new(bytes, "a test").unwrap();
+            assert!(block.is_intact() && block.start().align_offset(ALIGN) == 0);
+            // SAFETY: within the allocation: a block's fence.
+            unsafe { *block.start().wrapping_offset(at) = 0 };
+            assert!(!block.is_intact(), "{bytes} {at}");
+            // SAFETY: as above.
+            unsafe { *block.start().wrapping_offset(at) = FENCED };
+            assert!(block.is_intact());
+        }
     }
 }

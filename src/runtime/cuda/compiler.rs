@@ -3,6 +3,7 @@
 use super::probe::{Missing, quietly};
 use cudarc::nvrtc::{result, sys};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::io::Write;
 use std::panic::catch_unwind;
@@ -17,6 +18,49 @@ pub struct Image {
     pub bytes: Vec<u8>,
     /// Whether it was on disk already.
     pub cached: bool,
+    /// What it says of its registers.
+    pub spills: Spills,
+}
+
+/// Bytes that a thread of each entry stores and loads because registers do not suffice. A stack frame is none of them: sine
+/// and cosine have one, for arguments that hardly occur. Empty where the compiler says nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Spills(BTreeMap<String, u32>);
+
+impl Spills {
+    /// Of what the assembler says, one entry after the other.
+    fn of_log(log: &str) -> Self {
+        let mut all = BTreeMap::new();
+        let mut entry = None;
+        for line in log.lines() {
+            if let Some((_, rest)) = line.split_once("Compiling entry function '") {
+                entry = rest.split('\'').next().map(str::to_owned);
+            }
+            let before = |words: &str| line.split_once(words)?.0.rsplit(' ').next()?.parse::<u32>().ok();
+            if let (Some(stores), Some(loads)) = (before(" bytes spill stores"), before(" bytes spill loads")) {
+                all.extend(entry.take().map(|it| (it, stores.saturating_add(loads))));
+            }
+        }
+        Self(all)
+    }
+
+    /// As they are kept on disk.
+    fn of_text(text: &str) -> Option<Self> {
+        let line = |it: &str| {
+            let (entry, bytes) = it.split_once(' ')?;
+            Some((entry.to_owned(), bytes.parse().ok()?))
+        };
+        text.lines().map(line).collect::<Option<_>>().map(Self)
+    }
+
+    fn to_text(&self) -> String {
+        self.0.iter().map(|(entry, bytes)| format!("{entry} {bytes}\n")).collect()
+    }
+
+    /// Of one entry, if that is known.
+    pub fn of(&self, entry: &str) -> Option<u32> {
+        self.0.get(entry).copied()
+    }
 }
 
 /// A loaded NVRTC.
@@ -27,6 +71,8 @@ pub struct Compiler {
 
 /// What a text is compiled with, besides its architecture.
 const OPTIONS: [&str; 1] = ["--std=c++17"];
+/// Makes the assembler speak. Old versions do not know it.
+const TELL: &str = "--ptxas-options=-v";
 
 impl Compiler {
     /// Finds NVRTC: where the system looks, in `SPHC_CUDA_LIB`, in a virtual environment's wheel, in a toolkit.
@@ -81,18 +127,21 @@ impl Compiler {
     fn compile_cached(&self, text: &str, architecture: &str, folder: Option<&Path>) -> Result<Image, Missing> {
         let key = self.key(text, architecture);
         let path = folder.map(|it| it.join(format!("{key}.cubin")));
+        let beside = |path: &Path| path.with_extension("spills");
         if let Some(path) = &path
             && let Ok(bytes) = std::fs::read(path)
+            && let Ok(text) = std::fs::read_to_string(beside(path))
+            && let Some(spills) = Spills::of_text(&text)
             && !bytes.is_empty()
         {
-            return Ok(Image { bytes, cached: true });
+            return Ok(Image { bytes, cached: true, spills });
         }
-        let bytes = compile(text, architecture)?;
+        let (bytes, spills) = compile(text, architecture)?;
         if let Some(path) = &path {
             // A cache that cannot be written costs time, not correctness.
-            let _ = keep(path, &bytes);
+            let _ = keep(&beside(path), spills.to_text().as_bytes()).and_then(|()| keep(path, &bytes));
         }
-        Ok(Image { bytes, cached: false })
+        Ok(Image { bytes, cached: false, spills })
     }
 
     /// Everything that decides what comes out.
@@ -116,7 +165,7 @@ fn keep(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 /// Compiles one text.
-fn compile(text: &str, architecture: &str) -> Result<Vec<u8>, Missing> {
+fn compile(text: &str, architecture: &str) -> Result<(Vec<u8>, Spills), Missing> {
     let bug = |cause: String| Missing { cause, remedy: "please report this with the model's file".to_owned() };
     let compiled = catch_unwind(|| {
         let text = CString::new(text).map_err(|it| it.to_string())?;
@@ -133,15 +182,23 @@ fn compile(text: &str, architecture: &str) -> Result<Vec<u8>, Missing> {
     }
 }
 
-fn image_of(program: sys::nvrtcProgram, architecture: &str) -> Result<Vec<u8>, String> {
+fn image_of(program: sys::nvrtcProgram, architecture: &str) -> Result<(Vec<u8>, Spills), String> {
     let mut options = vec![format!("--gpu-architecture={architecture}")];
     options.extend(OPTIONS.map(str::to_owned));
+    options.push(TELL.to_owned());
     // SAFETY: `program` is alive for the whole function.
-    if let Err(error) = unsafe { result::compile_program(program, &options) } {
+    let mut compiled = unsafe { result::compile_program(program, &options) };
+    if compiled.as_ref().is_err_and(|it| it.0 == sys::nvrtcResult::NVRTC_ERROR_INVALID_OPTION) {
+        options.pop();
         // SAFETY: as above.
-        let log = unsafe { result::get_program_log(program) }.unwrap_or_default();
-        let log: Vec<u8> = log.iter().map(|it| *it as u8).take_while(|it| *it != 0).collect();
-        return Err(format!("{error}\n{}", String::from_utf8_lossy(&log)));
+        compiled = unsafe { result::compile_program(program, &options) };
+    }
+    // SAFETY: as above.
+    let log = unsafe { result::get_program_log(program) }.unwrap_or_default();
+    let log: Vec<u8> = log.iter().map(|it| *it as u8).take_while(|it| *it != 0).collect();
+    let log = String::from_utf8_lossy(&log);
+    if let Err(error) = compiled {
+        return Err(format!("{error}\n{log}"));
     }
     let mut size = 0;
     // SAFETY: writes one size.
@@ -149,7 +206,7 @@ fn image_of(program: sys::nvrtcProgram, architecture: &str) -> Result<Vec<u8>, S
     let mut image = vec![0u8; size];
     // SAFETY: `image` has the size that was asked for.
     unsafe { sys::nvrtcGetCUBIN(program, image.as_mut_ptr().cast()) }.result().map_err(|it| it.to_string())?;
-    Ok(image)
+    Ok((image, Spills::of_log(&log)))
 }
 
 /// Where compiled kernels are kept: `SPHC_CACHE`, or the user's cache folder.
@@ -223,4 +280,25 @@ fn open_all(folder: &Path) -> bool {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stack_frame_is_no_spill() {
+        let log = "ptxas info    : 24 bytes gmem, 8 bytes cmem[4]\n\
+                   ptxas info    : Compiling entry function 'conv' for 'sm_80'\n\
+                   ptxas info    : Function properties for conv\n\
+                   ptxas         .     640 bytes stack frame, 1272 bytes spill stores, 1324 bytes spill loads\n\
+                   ptxas info    : Used 32 registers, used 1 barriers, 640 bytes cumulative stack size\n\
+                   ptxas info    : Compiling entry function 'combine' for 'sm_80'\n\
+                   ptxas         .     32 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads\n";
+        let found = Spills::of_log(log);
+        assert_eq!(["conv", "combine", "other"].map(|it| found.of(it)), [Some(2596), Some(0), None]);
+        assert_eq!(Spills::of_text(&found.to_text()), Some(found));
+        assert_eq!(Spills::of_text("conv"), None);
+        assert_eq!(Spills::of_log("nothing of the kind"), Spills::default());
+    }
 }

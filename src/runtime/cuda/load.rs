@@ -1,6 +1,7 @@
 //! A plan's kernels on a device: generated, compiled, loaded. What would spill gets a smaller tile.
 
-use super::{CudaBackend, KernelReport, compiler::Compiler, driver_error};
+use super::compiler::{Compiler, Spills};
+use super::{CudaBackend, KernelReport, driver_error};
 use crate::kernel::KernelSpec;
 use crate::kernel::cuda::{CudaLaunch, CudaSource, Options, TILES_BF16, generate};
 use crate::runtime::RuntimeError;
@@ -14,12 +15,26 @@ pub(super) struct Loaded {
     pub(super) source: CudaSource,
     /// By launch.
     pub(super) functions: Vec<CudaFunction>,
+    spills: Spills,
 }
 
 impl Loaded {
     /// Whether threads keep something in memory that should be in registers.
     fn spills(&self) -> bool {
-        self.functions.iter().any(|it| it.local_size_bytes().is_ok_and(|bytes| 0 < bytes))
+        self.reports().any(|it| 0 < it.spilled)
+    }
+
+    /// By launch.
+    fn reports(&self) -> impl Iterator<Item = KernelReport> {
+        self.source.launches.iter().zip(&self.functions).map(|(launch, function)| {
+            // A compiler that says nothing leaves the stack frame to go by, in which there may be other things.
+            let frame = || function.local_size_bytes().ok().and_then(|it| u32::try_from(it).ok());
+            KernelReport {
+                entry: launch.entry,
+                registers: function.num_regs().unwrap_or(0),
+                spilled: self.spills.of(launch.entry).or_else(frame).unwrap_or(0),
+            }
+        })
     }
 }
 
@@ -61,7 +76,7 @@ pub(super) fn load(
             };
             let functions = source.launches.iter().map(load).collect::<Result<Vec<_>, DriverError>>();
             let functions = functions.map_err(|it| failed("cannot load a kernel", it))?;
-            let kernel = Loaded { source, functions };
+            let kernel = Loaded { source, functions, spills: image.spills };
             if specs[at].is_contraction() && tiles[at] + 1 < TILES_BF16 && kernel.spills() {
                 tiles[at] += 1;
             } else {
@@ -74,11 +89,6 @@ pub(super) fn load(
 impl CudaBackend {
     /// Registers and spills of every kernel.
     pub fn kernels(&self) -> Vec<KernelReport> {
-        let report = |(launch, function): (&CudaLaunch, &CudaFunction)| KernelReport {
-            entry: launch.entry,
-            registers: function.num_regs().unwrap_or(0),
-            spilled: function.local_size_bytes().unwrap_or(0),
-        };
-        self.kernels.iter().flat_map(|it| it.source.launches.iter().zip(&it.functions).map(report)).collect()
+        self.kernels.iter().flat_map(Loaded::reports).collect()
     }
 }

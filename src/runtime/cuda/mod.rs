@@ -11,7 +11,7 @@ mod probe;
 mod readback;
 mod timing;
 
-pub use compiler::{Compiler, Image};
+pub use compiler::{Compiler, Image, Spills};
 pub use probe::{DeviceInfo, Driver, Probe, probe};
 
 use super::{Backend, Peaks, RuntimeError};
@@ -42,8 +42,8 @@ pub struct KernelReport {
     pub entry: &'static str,
     /// Registers of a thread.
     pub registers: i32,
-    /// Bytes of a thread that spilled to memory.
-    pub spilled: i32,
+    /// Bytes that a thread stores and loads because registers do not suffice.
+    pub spilled: u32,
 }
 
 /// Runs a plan on an NVIDIA GPU.
@@ -145,7 +145,7 @@ impl CudaBackend {
         let of = |ids: &[BufferId], at: usize| address(self.layout.buffers[ids[at].0 as usize].start);
         for step in self.launches(phase) {
             before()?;
-            let Loaded { source, functions } = &self.kernels[step.kernel];
+            let Loaded { source, functions, .. } = &self.kernels[step.kernel];
             for (launch, function) in source.launches.iter().zip(functions) {
                 let arguments: Vec<u64> = launch
                     .arguments
