@@ -1,5 +1,5 @@
 // The scalar functions of expressions (`ir::expr`), for float and double. What is singular is made safe here exactly as
-// the interpreter does it: arguments clamped, NaN passed on, so that a broken number shows.
+// the interpreter does it: arguments of arcs clamped, NaN passed on, so that a broken number shows.
 
 constexpr float SLOPE_FLOOR = 1e-6f;
 
@@ -8,12 +8,12 @@ constexpr float SLOPE_FLOOR = 1e-6f;
 SCALAR at_least(T a, T low) { return a < low ? low : a; }
 SCALAR clamped(T a) { return a < T(-1) ? T(-1) : T(1) < a ? T(1) : a; }
 SCALAR sph_sign(T a) { return a < T(0) ? T(-1) : T(0) < a ? T(1) : a; }
-SCALAR sph_abs(T a) { return a < T(0) ? -a : a; }
-SCALAR sph_min(T a, T b) { return a < b ? a : b; }
-SCALAR sph_max(T a, T b) { return b < a ? a : b; }
+SCALAR sph_min(T a, T b) { return a < b || a != a ? a : b; }
+SCALAR sph_max(T a, T b) { return b < a || a != a ? a : b; }
 SCALAR sph_select(T condition, T a, T b) { return condition != T(0) ? a : b; }
 
-__device__ __forceinline__ float sph_sqrt(float a) { return sqrtf(at_least(a, 0.0f)); }
+__device__ __forceinline__ float sph_abs(float a) { return fabsf(a); }
+__device__ __forceinline__ float sph_sqrt(float a) { return sqrtf(a); }
 __device__ __forceinline__ float sph_rsqrt(float a) { return rsqrtf(a); }
 __device__ __forceinline__ float sph_exp(float a) { return expf(a); }
 __device__ __forceinline__ float sph_expm1(float a) { return expm1f(a); }
@@ -22,15 +22,19 @@ __device__ __forceinline__ float sph_log1p(float a) { return log1pf(a); }
 __device__ __forceinline__ float sph_sin(float a) { return sinf(a); }
 __device__ __forceinline__ float sph_cos(float a) { return cosf(a); }
 __device__ __forceinline__ float sph_tanh(float a) { return tanhf(a); }
-__device__ __forceinline__ float sph_logistic(float a) { return 1.0f / (1.0f + expf(-a)); }
+__device__ __forceinline__ float sph_logistic(float a) {
+    const float e = expf(-fabsf(a));  // never infinite
+    return (a < 0.0f ? e : 1.0f) / (1.0f + e);
+}
 __device__ __forceinline__ float sph_asin(float a) { return asinf(clamped(a)); }
 __device__ __forceinline__ float sph_acos(float a) { return acosf(clamped(a)); }
-__device__ __forceinline__ float sph_asin_slope(float a) { return rsqrtf(at_least(1.0f - a * a, SLOPE_FLOOR)); }
+__device__ __forceinline__ float sph_asin_slope(float a) { return rsqrtf(at_least((1.0f - a) * (1.0f + a), SLOPE_FLOOR)); }
 __device__ __forceinline__ float sph_atan(float a) { return atanf(a); }
 __device__ __forceinline__ float sph_floor(float a) { return floorf(a); }
 __device__ __forceinline__ float sph_pow(float a, float b) { return powf(a, b); }
 
-__device__ __forceinline__ double sph_sqrt(double a) { return sqrt(at_least(a, 0.0)); }
+__device__ __forceinline__ double sph_abs(double a) { return fabs(a); }
+__device__ __forceinline__ double sph_sqrt(double a) { return sqrt(a); }
 __device__ __forceinline__ double sph_rsqrt(double a) { return 1.0 / sqrt(a); }
 __device__ __forceinline__ double sph_exp(double a) { return exp(a); }
 __device__ __forceinline__ double sph_expm1(double a) { return expm1(a); }
@@ -39,10 +43,13 @@ __device__ __forceinline__ double sph_log1p(double a) { return log1p(a); }
 __device__ __forceinline__ double sph_sin(double a) { return sin(a); }
 __device__ __forceinline__ double sph_cos(double a) { return cos(a); }
 __device__ __forceinline__ double sph_tanh(double a) { return tanh(a); }
-__device__ __forceinline__ double sph_logistic(double a) { return 1.0 / (1.0 + exp(-a)); }
+__device__ __forceinline__ double sph_logistic(double a) {
+    const double e = exp(-fabs(a));
+    return (a < 0.0 ? e : 1.0) / (1.0 + e);
+}
 __device__ __forceinline__ double sph_asin(double a) { return asin(clamped(a)); }
 __device__ __forceinline__ double sph_acos(double a) { return acos(clamped(a)); }
-__device__ __forceinline__ double sph_asin_slope(double a) { return 1.0 / sqrt(at_least(1.0 - a * a, 1e-12)); }
+__device__ __forceinline__ double sph_asin_slope(double a) { return 1.0 / sqrt(at_least((1.0 - a) * (1.0 + a), 1e-12)); }
 __device__ __forceinline__ double sph_atan(double a) { return atan(a); }
 __device__ __forceinline__ double sph_floor(double a) { return floor(a); }
 __device__ __forceinline__ double sph_pow(double a, double b) { return pow(a, b); }

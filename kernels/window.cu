@@ -43,7 +43,8 @@ __device__ __forceinline__ int first_maximum(const operand* x, int n, int oy, in
     float largest = 0.0f;
     each_position(oy, ox, [&](int py, int px) {
         const float value = x[input_at(n, py, px, c)];
-        if (best < 0 || largest < value) best = py * INPUT_W + px, largest = value;
+        // NaN is the largest of all.
+        if (best < 0 || largest < value || (value != value && largest == largest)) best = py * INPUT_W + px, largest = value;
     });
     return best;
 }

@@ -6,6 +6,7 @@
 mod acceptance;
 mod agreement;
 mod blocks;
+mod broken;
 mod checkpoints;
 mod cli;
 mod codes;
@@ -17,6 +18,7 @@ mod dumps;
 mod emulate;
 mod engines;
 mod events;
+mod exact;
 #[cfg(unix)]
 mod faults;
 mod fetch;

@@ -8,6 +8,7 @@ mod device;
 pub(crate) mod module;
 #[cfg(feature = "cuda")]
 mod sanitize;
+mod special;
 
 use case::{Case, Images, Numbers, conv, conv_map, map, matmul, reduced, whole};
 use module::{Memory, Module, Stress};

@@ -229,3 +229,34 @@ train {
         }
     }
 }
+
+#[test]
+fn projections_reach_filters_of_any_size() {
+    let text = "model Case {
+    input image: u8[8, 8, 1]
+    output dense(flatten(image / 16), classes) as \"score\"
+}
+train {
+    data digits
+    batch 2
+    iterations 20
+    loss softmax_cross_entropy()
+    project normalize filters every 1
+    optimizer sgd(rate: 0.01)
+}
+";
+    let graph = training(typed("case.sph", text, &settings(&[])));
+    let sizes = [1.0, 1e-18, 1e-22, 1e-30, 1e-37, 1e12, 1e18, 1e25, 1e37, 0.0];
+    let start: Vec<f64> = (0..640).map(|at| sizes[at % 10] * random::normal(3, 1, at)).collect();
+    for engine in Engine::ALL {
+        let mut machine = Machine::new(engine, graph.clone());
+        machine.write("score/filter", &start);
+        machine.run(Phase::Project);
+        let filter = machine.read("score/filter");
+        for (column, size) in sizes.iter().enumerate() {
+            let norm = filter.iter().skip(column).step_by(10).map(|it| it * it).sum::<f64>().sqrt();
+            let wanted = if *size == 0.0 { 0.0 } else { 1.0 };
+            assert!((norm - wanted).abs() < 1e-6, "{engine:?}: a filter of numbers of {size:e} has norm {norm}");
+        }
+    }
+}

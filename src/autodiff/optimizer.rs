@@ -69,13 +69,14 @@ fn rate(b: &mut Builder, recipe: &Recipe, step: NodeId) -> NodeId {
             current
         }
         Schedule::Cosine => {
-            let angle = pool.constant(std::f64::consts::PI / recipe.iterations.max(1) as f64);
-            let angle = pool.mul(inputs[0], angle);
-            let cos = pool.unary(Unary::Cos, angle);
-            let one = pool.constant(1.0);
-            let raised = pool.add(one, cos);
-            let half = pool.constant(rate / 2.0);
-            pool.mul(half, raised)
+            // `(1 + cos(pi t / n)) / 2`, as the square of a sine of what is left: near the end the sum would cancel.
+            let (iterations, rate) = (recipe.iterations.max(1) as f64, pool.constant(rate));
+            let (all, share) = (pool.constant(iterations), pool.constant(std::f64::consts::FRAC_PI_2 / iterations));
+            let left = pool.sub(all, inputs[0]);
+            let angle = pool.mul(left, share);
+            let sin = pool.unary(Unary::Sin, angle);
+            let square = pool.mul(sin, sin);
+            pool.mul(rate, square)
         }
     });
     if body.used_inputs().is_empty() { b.constant(rate, Shape::scalar()) } else { b.map(body, &[step]) }

@@ -1,7 +1,7 @@
 //! The phases beside the step: evaluation of a batch, and projections.
 
 use super::objective::cross_entropy;
-use crate::ir::{Binary, Loss, Mode, NodeId, Op, ParamId, Phase, Recipe, ScalarFn, Target, Unary};
+use crate::ir::{Binary, Loss, Mode, NodeId, Op, ParamId, Phase, Recipe, Reduction, ScalarFn, Target, Unary};
 use crate::shape::Builder;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,16 +44,24 @@ pub(super) fn projection(b: &mut Builder, recipe: &Recipe) {
     for (id, every) in intervals {
         b.origin = b.graph().param(id).origin;
         let filter = b.add(Op::Param(id), &[]);
-        let squares = b.map(ScalarFn::build(1, |pool, i| pool.mul(i[0], i[0])), &[filter]);
         let axes: Vec<usize> = (0..b.graph().shape(filter).rank().saturating_sub(1)).collect();
+        // Divided by its largest number first, so that no square leaves the range of numbers.
+        let sizes = b.map(ScalarFn::build(1, |pool, i| pool.unary(Unary::Abs, i[0])), &[filter]);
+        let largest = b.add(Op::Reduce { kind: Reduction::Max, axes: axes.clone() }, &[sizes]);
+        let square = ScalarFn::build(2, |pool, i| {
+            let share = pool.div(i[0], i[1]);
+            pool.mul(share, share)
+        });
+        let squares = b.map(square, &[filter, largest]);
         let sum = b.sum(squares, &axes);
         // A filter of zeros stays as it is.
-        let body = ScalarFn::build(2, |pool, i| {
-            let scale = pool.unary(Unary::Rsqrt, i[1]);
-            let unit = pool.mul(i[0], scale);
+        let body = ScalarFn::build(3, |pool, i| {
+            let scale = pool.unary(Unary::Rsqrt, i[2]);
+            let share = pool.div(i[0], i[1]);
+            let unit = pool.mul(share, scale);
             pool.select(i[1], unit, i[0])
         });
-        let mut unit = b.map(body, &[filter, sum]);
+        let mut unit = b.map(body, &[filter, largest, sum]);
         if !every.contains(&always) {
             let due = due(b, &every);
             let body = ScalarFn::build(3, |pool, i| pool.select(i[0], i[1], i[2]));

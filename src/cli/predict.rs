@@ -58,6 +58,11 @@ pub(super) fn run(args: &Args) -> Outcome {
     let mut rows = Vec::new();
     for (path, scores) in args.images.iter().zip(&scores) {
         let chances = softmax(scores);
+        if !chances.iter().all(|it| it.is_finite()) {
+            let numbers: Vec<String> = scores.iter().map(f64::to_string).collect();
+            let cause = format!("the scores of `{}` have no probabilities: {}", path.display(), numbers.join(", "));
+            return Err(Failure::new(cause, "`sphc eval` with these weights says where NaN or infinite numbers arise"));
+        }
         let mut order: Vec<usize> = (0..chances.len()).collect();
         order.sort_by(|a, b| chances[*b].total_cmp(&chances[*a]));
         order.truncate(args.top as usize);

@@ -45,7 +45,7 @@ pub(super) fn run(args: &train::Args) -> Outcome {
             one.run = Some(directory.clone());
             match train::one(&one, &directory)?.1 {
                 // A setting that does not train is a result as well.
-                Err(it @ TrainError::NonFinite { .. }) => {
+                Err(it @ (TrainError::NonFinite { .. } | TrainError::TestNonFinite { .. })) => {
                     group.diverged += 1;
                     report_diverged(args, &it);
                 }

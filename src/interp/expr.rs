@@ -38,7 +38,7 @@ pub(super) fn unary(op: Unary, a: f64) -> f64 {
                 a.signum()
             }
         }
-        Unary::Sqrt => at_least(a, 0.0).sqrt(),
+        Unary::Sqrt => a.sqrt(),
         Unary::Rsqrt => 1.0 / a.sqrt(),
         Unary::Exp => a.exp(),
         Unary::Expm1 => a.exp_m1(),
@@ -47,10 +47,11 @@ pub(super) fn unary(op: Unary, a: f64) -> f64 {
         Unary::Sin => a.sin(),
         Unary::Cos => a.cos(),
         Unary::Tanh => a.tanh(),
-        Unary::Logistic => 1.0 / (1.0 + (-a).exp()),
+        // Both ends are exact: as `tanh` it would lose what is left near 0.
+        Unary::Logistic => (-softplus(-a)).exp(),
         Unary::Asin => a.clamp(-1.0, 1.0).asin(),
         Unary::Acos => a.clamp(-1.0, 1.0).acos(),
-        Unary::AsinSlope => 1.0 / at_least(1.0 - a * a, ASIN_SLOPE_FLOOR).sqrt(),
+        Unary::AsinSlope => 1.0 / at_least((1.0 - a) * (1.0 + a), ASIN_SLOPE_FLOOR).sqrt(),
         Unary::Atan => a.atan(),
         Unary::Floor => a.floor(),
         Unary::Stop => a,
@@ -66,24 +67,18 @@ pub(super) fn binary(op: Binary, a: f64, b: f64) -> f64 {
         Binary::Mul => a * b,
         Binary::Div => a / b,
         Binary::Pow => a.powf(b),
-        Binary::Min => {
-            if a < b {
-                a
-            } else {
-                b
-            }
-        }
-        Binary::Max => {
-            if b < a {
-                a
-            } else {
-                b
-            }
-        }
+        Binary::Min | Binary::Max if a.is_nan() || b.is_nan() => f64::NAN,
+        Binary::Min => a.min(b),
+        Binary::Max => a.max(b),
         Binary::Lt => truth(a < b),
         Binary::Le => truth(a <= b),
         Binary::Eq => truth(a == b),
     }
+}
+
+/// `log(1 + e^a)`.
+fn softplus(a: f64) -> f64 {
+    if 0.0 < a { a + (-a).exp().ln_1p() } else { a.exp().ln_1p() }
 }
 
 /// The larger of the two, but NaN stays NaN, so that a broken number shows.
@@ -103,7 +98,7 @@ mod tests {
         assert_eq!(unary(Unary::AsinSlope, 1.0), 1e6);
         assert_eq!(unary(Unary::AsinSlope, -3.0), 1e6);
         assert_eq!(unary(Unary::AsinSlope, 0.6), 1.25);
-        assert_eq!(unary(Unary::Sqrt, -1.0), 0.0);
+        assert!(unary(Unary::Sqrt, -1.0).is_nan());
         assert!(unary(Unary::Sqrt, f64::NAN).is_nan());
         assert!(unary(Unary::Asin, f64::NAN).is_nan());
     }

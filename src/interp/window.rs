@@ -54,11 +54,11 @@ fn first_maxima(x: &Tensor, geometry: &Geometry) -> Vec<Option<usize>> {
     let [n, height, width, c] = x.dims::<4>();
     let [oh, ow] = geometry.output([height, width]).expect("the shape rule holds");
     let mut best: Vec<Option<usize>> = vec![None; n * oh * ow * c];
-    // Taps come in row-major order, so only something strictly larger replaces what is there.
+    // Taps come in row-major order, so only something strictly larger replaces what is there; NaN is the largest.
     taps(geometry, n, [height, width], [oh, ow], |out, pixel, _| {
         for it in 0..c {
             let (best, here) = (&mut best[out * c + it], pixel * c + it);
-            if best.is_none_or(|best| x.data[best] < x.data[here]) {
+            if best.is_none_or(|best| x.data[best] < x.data[here] || x.data[here].is_nan() && !x.data[best].is_nan()) {
                 *best = Some(here);
             }
         }

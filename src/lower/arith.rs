@@ -180,7 +180,9 @@ impl Lowering<'_> {
                 BinaryOp::Div if x.checked_rem(y) == Some(0) => x.checked_div(y),
                 BinaryOp::Div => return Value::Float(x as f64 / y as f64),
                 BinaryOp::Rem => x.checked_rem_euclid(y),
-                BinaryOp::Pow if y < 0 => return Value::Float((x as f64).powf(y as f64)),
+                BinaryOp::Pow if y < 0 => {
+                    return self.finite((x as f64).powf(y as f64), span, || format!("{x} ^ {y}"));
+                }
                 BinaryOp::Pow => u32::try_from(y).ok().and_then(|it| x.checked_pow(it)),
                 _ => None,
             };
@@ -265,9 +267,7 @@ impl Lowering<'_> {
         let numbers: Option<Vec<f64>> = args.iter().map(Value::number).collect();
         match (function, numbers.as_deref()) {
             (Function::One(op), Some([a])) => {
-                // At run time what rounding left below 0 counts as 0; a number that was written is meant.
-                let value = if op == Unary::Sqrt && *a < 0.0 { f64::NAN } else { op.apply(*a) };
-                return self.finite(value, span, || format!("{name}({a})"));
+                return self.finite(op.apply(*a), span, || format!("{name}({a})"));
             }
             (Function::Two(Binary::Min), Some([a, b])) => return Value::Float(a.min(*b)),
             (Function::Two(Binary::Max), Some([a, b])) => return Value::Float(a.max(*b)),

@@ -1,4 +1,4 @@
-//! Where the first number that is none arose: a step, launch by launch.
+//! Where the first number that is none arose: a step or an evaluation, launch by launch.
 
 use super::weights::Need;
 use super::{TrainError, checkpoints, fitting};
@@ -59,14 +59,14 @@ impl fmt::Display for Blame {
     }
 }
 
-/// Repeats the step that comes next in `session` on the CPU, with all that it makes kept apart. `session` is left as it
+/// Repeats the phase that comes next in `session` on the CPU, with all that it makes kept apart. `session` is left as it
 /// is. `None` when every number is finite.
-pub fn blame(session: &Session) -> Result<Option<Blame>, RuntimeError> {
+pub fn blame(session: &Session, phase: Phase) -> Result<Option<Blame>, RuntimeError> {
     let before = &session.plan;
     let plan = Arc::new(Plan::clone(before).widened().spread());
     let mut again = Session::new(plan.clone(), Box::new(CpuBackend::new(plan.clone(), None)?))?;
-    let Some(phase) = plan.phases.get(&Phase::Step) else { return Ok(None) };
-    let touched: BTreeSet<_> = phase.launches.iter().flat_map(|it| it.inputs.iter().chain(&it.outputs)).collect();
+    let Some(launches) = plan.phases.get(&phase).map(|it| &it.launches) else { return Ok(None) };
+    let touched: BTreeSet<_> = launches.iter().flat_map(|it| it.inputs.iter().chain(&it.outputs)).collect();
     for &id in touched {
         match plan.buffers[id.0 as usize].kind {
             BufferKind::Extern(_) => again.backend.share(id, Arc::new(session.backend.read(id)?))?,
@@ -74,11 +74,11 @@ pub fn blame(session: &Session) -> Result<Option<Blame>, RuntimeError> {
             BufferKind::Const(_) | BufferKind::Arena { .. } => {}
         }
     }
-    again.run(Phase::Step)?;
+    again.run(phase)?;
 
     // Until a launch writes it, a parameter or state is what it was before the step.
     let mut written: BTreeSet<BufferId> = BTreeSet::new();
-    for launch in &phase.launches {
+    for launch in launches {
         let mut found = None;
         for &id in &launch.outputs {
             let values = again.values(id)?;
@@ -133,5 +133,5 @@ pub fn replay(session: &mut Session, run: &Path) -> Result<(u64, Option<Blame>),
         });
     };
     fitting(path, &session.plan, Need::Resume)?.load(session, Need::Resume)?;
-    Ok((*step, blame(session)?))
+    Ok((*step, blame(session, Phase::Step)?))
 }

@@ -61,6 +61,19 @@ pub enum TrainError {
         /// Updates done.
         step: u64,
     },
+    /// A loss of the test set that is no number.
+    #[error(
+        "the loss of image {example} of the test set is {loss}\n  {cause}\n  bound that value in the model, or use weights \
+         of an earlier iteration"
+    )]
+    TestNonFinite {
+        /// The first of them, counted from 0.
+        example: usize,
+        /// Infinite or NaN.
+        loss: f64,
+        /// Where it arose.
+        cause: String,
+    },
     /// A loss or a parameter that is no number.
     #[error(
         "{what}\n  {cause}\n  lower the optimizer's rate or bound that value in the model; \

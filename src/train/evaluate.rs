@@ -1,6 +1,7 @@
 //! The test set, batch by batch.
 
 use super::TrainError;
+use super::blame::blame;
 use crate::ir::{Extern, Phase};
 use crate::runtime::Session;
 use std::sync::Arc;
@@ -36,7 +37,12 @@ pub fn evaluate(
         }
         session.run(Phase::Evaluate)?;
         let valid = batch.min(examples - start);
-        loss += session.result(Phase::Evaluate, "losses")[..valid].iter().sum::<f64>();
+        let losses = &session.result(Phase::Evaluate, "losses")[..valid];
+        if let Some(at) = losses.iter().position(|it| !it.is_finite()) {
+            let found = losses[at];
+            return Err(broken(session, start, start + at, found));
+        }
+        loss += losses.iter().sum::<f64>();
         correct += session.result(Phase::Evaluate, "correct")[..valid].iter().sum::<f64>();
         let scores = session.result(Phase::Evaluate, "scores");
         for (at, scores) in scores.chunks_exact(training.classes).take(valid).enumerate() {
@@ -47,6 +53,26 @@ pub fn evaluate(
     session.write("evaluate_start", &[0.0])?;
     let n = examples as f64;
     Ok(completed.then_some(Evaluation { loss: loss / n, accuracy: correct / n, examples }))
+}
+
+/// Why an example of the test set has no loss: the batch from `start` on is evaluated once more.
+fn broken(session: &mut Session, start: usize, example: usize, loss: f64) -> TrainError {
+    let again = session.write("evaluate_start", &[start as f64]);
+    let found = again.and_then(|()| blame(session, Phase::Evaluate)).and_then(|found| {
+        session.write("evaluate_start", &[0.0])?;
+        Ok(found)
+    });
+    match found {
+        Ok(found) => TrainError::TestNonFinite {
+            example,
+            loss,
+            cause: match found {
+                Some(it) => it.to_string(),
+                None => "repeating it on the CPU gives finite numbers: it is this device's arithmetic".into(),
+            },
+        },
+        Err(error) => error.into(),
+    }
 }
 
 /// The class scores of images that are no part of a data set, one after the other as the model takes them.

@@ -289,10 +289,10 @@ impl Trainer<'_> {
         while self.step < early {
             self.update(false)?;
         }
-        let mut found = blame(self.session)?;
+        let mut found = blame(self.session, Phase::Step)?;
         if found.is_none() && self.step < iteration {
             self.update(false)?;
-            found = blame(self.session)?;
+            found = blame(self.session, Phase::Step)?;
         }
         self.save()?;
         Ok((self.step, found))
@@ -314,8 +314,16 @@ impl Trainer<'_> {
         }
         self.take_losses(true)?;
         let begun = Instant::now();
-        let found = evaluate(self.session, self.config.stop, &mut |_, _| {})?;
+        let found = evaluate(self.session, self.config.stop, &mut |_, _| {});
         self.times.tests += begun.elapsed().as_secs_f64();
+        let found = match found {
+            // What was tested is kept, so that it can be looked at.
+            Err(error @ TrainError::TestNonFinite { .. }) => {
+                self.write_checkpoint()?;
+                return Err(error);
+            }
+            found => found?,
+        };
         if let Some(found) = found {
             let tested = Tested { iteration: step, test_loss: found.loss, test_accuracy: found.accuracy };
             self.push(Line::Tested(tested))?;

@@ -4,6 +4,7 @@
 //! products, a scalar expression's from letting every number in it move as far as roundings move it.
 
 use super::contraction::{Factors, contraction};
+use super::loss;
 use super::meaning::{execute, left_of, places, short, written};
 use crate::ir::{Binary, DType, ExprNode, Loss, Reduction, Unary, Window};
 use crate::kernel::{KernelSpec, MapInput, MapKernel, Store, each_with};
@@ -63,7 +64,7 @@ impl Expected {
 }
 
 /// Functions of a device's library are right to a few roundings.
-const LIBRARY: f64 = 8.0;
+pub(super) const LIBRARY: f64 = 8.0;
 
 /// The results of a kernel, with bounds.
 pub(super) fn expected(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64, roundings: &Roundings) -> Vec<Expected> {
@@ -101,11 +102,9 @@ fn in_full(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64, roundings: &Roundi
             let bounds = sums.into_iter().map(|it| share(it, terms * roundings.unit)).collect();
             vec![Expected::all(execute(spec, inputs, seed).remove(0), bounds)]
         }
-        KernelSpec::Loss { .. } => {
-            // Softmax and logarithm: a handful of library functions on numbers of the size of 1.
-            let scale = inputs.get(2).map_or(1.0, |it| it.iter().fold(0.0f64, |a, b| a.max(b.abs())));
+        KernelSpec::Loss { kind, classes, .. } => {
             let values = execute(spec, inputs, seed).remove(0);
-            let bounds = values.iter().map(|it| 8.0 * LIBRARY * roundings.unit * (scale + it.abs())).collect();
+            let bounds = loss::bounds(*kind, *classes, inputs, &values, roundings.unit);
             vec![Expected::all(values, bounds)]
         }
     }
@@ -252,6 +251,15 @@ fn share(value: f64, roundings: f64) -> f64 {
 /// The smallest number in f64. In f32, and wherever a device takes smaller ones for 0, `compare` allows more.
 const SMALLEST: f64 = f64::from_bits(1);
 
+/// How far a number is from what it should be; nothing is known where roundings take an argument out of the domain.
+fn gap(it: f64, from: f64) -> f64 {
+    match it.is_nan() {
+        _ if it == from || from.is_nan() => 0.0,
+        true => f64::INFINITY,
+        false => (it - from).abs(),
+    }
+}
+
 fn unary(op: Unary, a: Near, roundings: &Roundings) -> Near {
     let unit = roundings.unit;
     // Functions of a library round inside as if their argument were another.
@@ -264,10 +272,10 @@ fn unary(op: Unary, a: Near, roundings: &Roundings) -> Near {
     };
     let value = op.apply(a.value);
     let reach = Near { off: a.off + inside * unit * a.value.abs(), ..a };
-    let mut off = reach.ends().iter().fold(0.0f64, |off, &it| off.max((op.apply(it) - value).abs()));
+    let mut off = reach.ends().iter().fold(0.0f64, |off, &it| off.max(gap(op.apply(it), value)));
     if op == Unary::AsinSlope {
         // The pole is cut where the device's precision ends.
-        let cut = 1.0 / (1.0 - a.value * a.value).max(roundings.slope_floor).sqrt();
+        let cut = 1.0 / ((1.0 - a.value) * (1.0 + a.value)).max(roundings.slope_floor).sqrt();
         off = off.max((cut - value).abs());
     }
     // A function that is never 0 has become too small.
@@ -281,7 +289,7 @@ fn binary(op: Binary, a: Near, b: Near, unit: f64) -> Near {
     if 0.0 < a.off || 0.0 < b.off {
         for x in a.ends() {
             for y in b.ends() {
-                off = off.max((op.apply(x, y) - value).abs());
+                off = off.max(gap(op.apply(x, y), value));
             }
         }
     }

@@ -41,7 +41,8 @@ impl KernelCheck {
 }
 
 fn share(error: f64, bound: f64) -> f64 {
-    if error == 0.0 { 0.0 } else { error / bound }
+    // Where nothing is known of the number there is nothing to be off from.
+    if error == 0.0 || bound.is_infinite() { 0.0 } else { error / bound }
 }
 
 /// What comparing results with the interpreter's came to.

@@ -157,7 +157,11 @@ fn map(kernel: &MapKernel, inputs: &[Vec<f64>]) -> Vec<Vec<f64>> {
                 let mut reduced = vec![start; len];
                 for (place, value) in places(&kernel.dims, &strides).into_iter().zip(full) {
                     let to = &mut reduced[place];
-                    *to = if *kind == Reduction::Sum { *to + value } else { to.max(value) };
+                    *to = match kind {
+                        Reduction::Sum => *to + value,
+                        Reduction::Max if to.is_nan() || value.is_nan() => f64::NAN,
+                        Reduction::Max => to.max(value),
+                    };
                 }
                 reduced
             }

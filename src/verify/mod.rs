@@ -5,6 +5,7 @@ mod contraction;
 mod frozen;
 mod gradients;
 mod kernels;
+mod loss;
 mod meaning;
 
 pub use gradients::{GradientCheck, Gradients, gradients};

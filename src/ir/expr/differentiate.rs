@@ -1,23 +1,23 @@
 //! Symbolic derivatives, forward through the DAG: one visit a node, so the result is as shared as
 //! the function and of linear size. It is simplified while it is built.
 
-use super::simplify::Simplifier;
+use super::simplify::{Known, Simplifier};
 use super::{Binary, ExprNode, Scalar, ScalarFn, Unary};
 
 impl ScalarFn {
     /// The derivative in argument `input`: one result per result, of the same arity.
     ///
-    /// Where a function has a corner or a pole, the derivative is finite: that of `Sqrt` is 0 for
-    /// `a <= 0`, ties of `Max` and `Min` go to `b`, `Sign`, `Floor`, `Stop` and comparisons have
-    /// derivative 0, and `Asin` has `AsinSlope`.
+    /// Where a function has a corner or a pole, the derivative is finite: that of `Sqrt` is 0 at 0, ties of
+    /// `Max` and `Min` go to `b`, `Sign`, `Floor`, `Stop` and comparisons have derivative 0, and `Asin` has
+    /// `AsinSlope`. Where a function is NaN, so is its derivative, or what it is multiplied by passes.
     pub fn differentiate(&self, input: u32) -> ScalarFn {
-        self.differentiate_with(input, &[])
+        self.differentiate_with(input, Known::default())
     }
 
-    /// The same, where the arguments numbered in `positive` are known to be above 0.
-    pub fn differentiate_with(&self, input: u32, positive: &[u32]) -> ScalarFn {
-        let mut s = Simplifier::new(positive);
-        let simple = self.simplify_with(positive);
+    /// The same, where something is known of the arguments.
+    pub fn differentiate_with(&self, input: u32, given: Known<'_>) -> ScalarFn {
+        let mut s = Simplifier::new(given);
+        let simple = self.simplify_with(given);
         let (values, _) = s.copy(&simple);
         let zero = s.constant(0.0);
         let mut slopes: Vec<Scalar> = Vec::with_capacity(simple.nodes.len());
@@ -38,12 +38,12 @@ impl ScalarFn {
             slopes.push(slope);
         }
         let roots: Vec<Scalar> = simple.roots.iter().map(|it| slopes[it.0 as usize]).collect();
-        s.pool.finish(self.arity, &roots).simplify_with(positive)
+        s.pool.finish(self.arity, &roots).simplify_with(given)
     }
 }
 
 /// Slope of `y = op(a)` times `da`.
-fn unary(s: &mut Simplifier, op: Unary, a: Scalar, y: Scalar, da: Scalar) -> Scalar {
+fn unary(s: &mut Simplifier<'_>, op: Unary, a: Scalar, y: Scalar, da: Scalar) -> Scalar {
     let slope = match op {
         Unary::Neg => return s.neg(da),
         Unary::Abs => s.unary(Unary::Sign, a),
@@ -54,8 +54,8 @@ fn unary(s: &mut Simplifier, op: Unary, a: Scalar, y: Scalar, da: Scalar) -> Sca
             if s.is_positive(a) {
                 slope
             } else {
-                let inside = s.binary(Binary::Lt, zero, a);
-                s.select(inside, slope, zero)
+                let pole = s.binary(Binary::Eq, a, zero);
+                s.select(pole, zero, slope)
             }
         }
         Unary::Rsqrt => {
@@ -78,16 +78,14 @@ fn unary(s: &mut Simplifier, op: Unary, a: Scalar, y: Scalar, da: Scalar) -> Sca
             let sin = s.unary(Unary::Sin, a);
             s.neg(sin)
         }
+        // Not `1 - y^2`, which is 0 long before the slope is.
         Unary::Tanh => {
-            let one = s.constant(1.0);
-            let square = s.mul(y, y);
-            s.sub(one, square)
+            let four = s.constant(4.0);
+            let slope = bell(s, a, 2.0);
+            s.mul(slope, four)
         }
-        Unary::Logistic => {
-            let one = s.constant(1.0);
-            let rest = s.sub(one, y);
-            s.mul(y, rest)
-        }
+        // Not `y (1 - y)`, likewise.
+        Unary::Logistic => bell(s, a, 1.0),
         Unary::Asin => s.unary(Unary::AsinSlope, a),
         Unary::Acos => {
             let slope = s.unary(Unary::AsinSlope, a);
@@ -109,8 +107,19 @@ fn unary(s: &mut Simplifier, op: Unary, a: Scalar, y: Scalar, da: Scalar) -> Sca
     s.mul(slope, da)
 }
 
+/// `u / (1 + u)^2` with `u = e^-|by a|`: the slope of the logistic function, exact in both tails.
+fn bell(s: &mut Simplifier<'_>, a: Scalar, by: f64) -> Scalar {
+    let (one, by) = (s.constant(1.0), s.constant(-by));
+    let size = s.unary(Unary::Abs, a);
+    let exponent = s.mul(size, by);
+    let u = s.unary(Unary::Exp, exponent);
+    let sum = s.add(one, u);
+    let square = s.mul(sum, sum);
+    s.div(u, square)
+}
+
 /// Total derivative of `y = op(a, b)`.
-fn binary(s: &mut Simplifier, op: Binary, [a, b]: [Scalar; 2], y: Scalar, [da, db]: [Scalar; 2]) -> Scalar {
+fn binary(s: &mut Simplifier<'_>, op: Binary, [a, b]: [Scalar; 2], y: Scalar, [da, db]: [Scalar; 2]) -> Scalar {
     match op {
         Binary::Add => s.add(da, db),
         Binary::Sub => s.sub(da, db),
@@ -119,14 +128,21 @@ fn binary(s: &mut Simplifier, op: Binary, [a, b]: [Scalar; 2], y: Scalar, [da, d
             let slope = s.mul(a, da);
             s.mul(slope, two)
         }
+        // What does not depend on the argument has no part in it, whatever it is.
+        Binary::Mul if s.is_zero(db) => s.mul(da, b),
+        Binary::Mul if s.is_zero(da) => s.mul(a, db),
         Binary::Mul => {
             let (left, right) = (s.mul(da, b), s.mul(a, db));
             s.add(left, right)
         }
+        Binary::Div if s.is_zero(db) => s.div(da, b),
         Binary::Div => {
-            let left = s.div(da, b);
             let right = s.div(db, b);
             let right = s.mul(y, right);
+            if s.is_zero(da) {
+                return s.neg(right);
+            }
+            let left = s.div(da, b);
             s.sub(left, right)
         }
         Binary::Pow => {
@@ -143,21 +159,22 @@ fn binary(s: &mut Simplifier, op: Binary, [a, b]: [Scalar; 2], y: Scalar, [da, d
                 db
             } else {
                 let zero = s.constant(0.0);
-                let inside = s.binary(Binary::Lt, zero, a);
+                let pole = s.binary(Binary::Eq, a, zero);
                 let log = s.unary(Unary::Log, a);
-                let log = s.select(inside, log, zero);
+                let log = s.select(pole, zero, log);
                 let slope = s.mul(y, log);
                 s.mul(slope, db)
             };
             s.add(by_base, by_exponent)
         }
+        // Asked this way around, NaN is followed to `a`: no gradient is lost behind it.
         Binary::Min => {
-            let left = s.binary(Binary::Lt, a, b);
-            s.select(left, da, db)
+            let right = s.binary(Binary::Le, b, a);
+            s.select(right, db, da)
         }
         Binary::Max => {
-            let left = s.binary(Binary::Lt, b, a);
-            s.select(left, da, db)
+            let right = s.binary(Binary::Le, a, b);
+            s.select(right, db, da)
         }
         Binary::Lt | Binary::Le | Binary::Eq => s.constant(0.0),
     }
@@ -242,7 +259,7 @@ mod tests {
     fn corners_and_poles_have_finite_derivatives() {
         let at = |op: Unary, x: f64| ScalarFn::build(1, |p, i| p.unary(op, i[0])).differentiate(0).eval(&[x])[0];
         assert_eq!(at(Unary::Sqrt, 0.0), 0.0);
-        assert_eq!(at(Unary::Sqrt, -1.0), 0.0);
+        assert!(at(Unary::Sqrt, -1.0).is_nan() && at(Unary::Sqrt, f64::NAN).is_nan());
         assert_eq!(at(Unary::Abs, 0.0), 0.0);
         assert_eq!(at(Unary::Stop, 3.0), 0.0);
         assert!(at(Unary::Asin, 1.0).is_finite() && at(Unary::Acos, -1.0).is_finite());
@@ -252,7 +269,8 @@ mod tests {
         });
         let slope = relu.differentiate(0);
         assert_eq!([slope.eval(&[-1.0]), slope.eval(&[0.0]), slope.eval(&[2.0])], [[0.0], [0.0], [1.0]]);
-        assert_eq!(slope.to_string(), "0 < a0");
+        assert_eq!(slope.to_string(), "1 - (a0 <= 0)");
+        assert_eq!(slope.eval(&[f64::NAN]), [1.0]);
         let power = ScalarFn::build(2, |p, i| p.binary(Binary::Pow, i[0], i[1]));
         assert_eq!(power.differentiate(0).eval(&[0.0, 2.0]), [0.0]);
         assert_eq!(power.differentiate(1).eval(&[0.0, 2.0]), [0.0]);

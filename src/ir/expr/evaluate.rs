@@ -13,9 +13,7 @@ impl Unary {
             Unary::Abs => a.abs(),
             Unary::Sign if 0.0 < a => 1.0,
             Unary::Sign if a < 0.0 => -1.0,
-            Unary::Sign => 0.0,
-            // Not `max`, which would turn a NaN into 0.
-            Unary::Sqrt if a < 0.0 => 0.0,
+            Unary::Sign => a,
             Unary::Sqrt => a.sqrt(),
             Unary::Rsqrt => 1.0 / a.sqrt(),
             Unary::Exp => a.exp(),
@@ -25,12 +23,13 @@ impl Unary {
             Unary::Sin => a.sin(),
             Unary::Cos => a.cos(),
             Unary::Tanh => a.tanh(),
+            Unary::Logistic if a < 0.0 => a.exp() / (1.0 + a.exp()),
             Unary::Logistic => 1.0 / (1.0 + (-a).exp()),
             Unary::Asin => a.clamp(-1.0, 1.0).asin(),
             Unary::Acos => a.clamp(-1.0, 1.0).acos(),
             Unary::AsinSlope => {
-                let square = 1.0 - a * a;
-                1.0 / if square < SLOPE_FLOOR { SLOPE_FLOOR } else { square }.sqrt()
+                let rest = (1.0 - a) * (1.0 + a);
+                1.0 / if rest < SLOPE_FLOOR { SLOPE_FLOOR } else { rest }.sqrt()
             }
             Unary::Atan => a.atan(),
             Unary::Floor => a.floor(),
@@ -49,21 +48,10 @@ impl Binary {
             Binary::Mul => a * b,
             Binary::Div => a / b,
             Binary::Pow => a.powf(b),
-            // A NaN on the left stays, so that `max(x, 0)` shows it.
-            Binary::Min => {
-                if b <= a {
-                    b
-                } else {
-                    a
-                }
-            }
-            Binary::Max => {
-                if a <= b {
-                    b
-                } else {
-                    a
-                }
-            }
+            Binary::Min if a.is_nan() || a < b => a,
+            Binary::Min => b,
+            Binary::Max if a.is_nan() || b < a => a,
+            Binary::Max => b,
             Binary::Lt => truth(a < b),
             Binary::Le => truth(a <= b),
             Binary::Eq => truth(a == b),
@@ -177,13 +165,15 @@ mod tests {
 
     #[test]
     fn what_is_singular_is_made_safe() {
-        assert_eq!(Unary::Sqrt.apply(-1.0), 0.0);
+        assert!(Unary::Sqrt.apply(-1.0).is_nan());
         assert_eq!(Unary::Acos.apply(1.5), 0.0);
         assert_eq!(Unary::Asin.apply(-2.0), -std::f64::consts::FRAC_PI_2);
         assert!((Unary::AsinSlope.apply(1.0) - 1e6).abs() < 1e-3);
         assert_eq!(Unary::AsinSlope.apply(0.0), 1.0);
         assert!(Unary::Sqrt.apply(f64::NAN).is_nan() && Unary::AsinSlope.apply(f64::NAN).is_nan());
-        assert!(Binary::Max.apply(f64::NAN, 0.0).is_nan());
+        for op in [Binary::Max, Binary::Min] {
+            assert!(op.apply(f64::NAN, 0.0).is_nan() && op.apply(0.0, f64::NAN).is_nan());
+        }
         assert_eq!(Unary::Logistic.apply(-1000.0), 0.0);
     }
 

@@ -16,6 +16,7 @@ mod text;
 pub use build::Pool;
 pub use hazard::{Hazard, HazardKind, Jump};
 pub use range::Interval;
+pub use simplify::Known;
 
 use super::op::Scalar64;
 use serde::{Deserialize, Serialize};
@@ -28,9 +29,9 @@ pub enum Unary {
     Neg,
     /// `|a|`, derivative `sign(a)`.
     Abs,
-    /// -1, 0 or 1; derivative 0.
+    /// -1, 0 or 1, and NaN of NaN; derivative 0.
     Sign,
-    /// Root of `max(a, 0)`.
+    /// Root; NaN below 0.
     Sqrt,
     /// `1 / sqrt(a)`.
     Rsqrt,
@@ -50,7 +51,7 @@ pub enum Unary {
     Tanh,
     /// `1 / (1 + e^-a)`.
     Logistic,
-    /// Arc sine of `a` clamped to [-1, 1].
+    /// Arc sine of `a` clamped to [-1, 1]; NaN is not clamped.
     Asin,
     /// Arc cosine of `a` clamped to [-1, 1].
     Acos,
@@ -78,9 +79,10 @@ pub enum Binary {
     Div,
     /// `a ^ b`.
     Pow,
-    /// The smaller.
+    /// The smaller; NaN when either is NaN, as IEEE 754's `minimum`. Which of two zeros it is, is not told.
     Min,
-    /// The larger; the derivative of a tie goes to `b`, so that relu'(0) = 0 for `max(x, 0)`.
+    /// The larger; NaN when either is NaN, as IEEE 754's `maximum`. The derivative of a tie goes to `b`, so that
+    /// relu'(0) = 0 for `max(x, 0)`.
     Max,
     /// 1 if `a < b`, else 0.
     Lt,

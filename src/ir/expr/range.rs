@@ -119,7 +119,9 @@ fn unary(op: Unary, a: Interval) -> Interval {
         }
         Unary::Sign => Interval { low: op.apply(a.low), high: op.apply(a.high) },
         Unary::Floor => Interval { low: a.low.floor(), high: a.high.floor() },
-        Unary::Sqrt | Unary::Exp => ends().within(0.0, f64::INFINITY),
+        Unary::Exp => ends().within(0.0, f64::INFINITY),
+        Unary::Sqrt if a.high < 0.0 => Interval::ALL,
+        Unary::Sqrt => Interval::around(&[a.low.max(0.0).sqrt(), a.high.sqrt()]).within(0.0, f64::INFINITY),
         Unary::Logistic => ends().within(0.0, 1.0),
         Unary::Tanh => ends().within(-1.0, 1.0),
         Unary::Expm1 => ends().within(-1.0, f64::INFINITY),

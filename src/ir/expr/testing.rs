@@ -9,6 +9,25 @@ const NUMBERS: [f64; 16] =
 
 /// A random function of `arity` arguments whose roots and logarithms stay inside their domains.
 pub(crate) fn expression(arity: u32) -> impl Strategy<Value = ScalarFn> {
+    random(arity, step)
+}
+
+/// A random function of `arity` arguments that may be NaN.
+pub(crate) fn wild_expression(arity: u32) -> impl Strategy<Value = ScalarFn> {
+    random(arity, |pool, op, a, b, c| match op % 4 {
+        0 => pool.unary(Unary::ALL[op as usize / 4 % Unary::ALL.len()], a),
+        1 => pool.binary(Binary::ALL[op as usize / 4 % Binary::ALL.len()], a, b),
+        2 => {
+            let exponent = pool.constant([0.5, 2.0, -1.0, -0.5, 1.5, 0.0, 3.0][op as usize / 4 % 7]);
+            pool.binary(Binary::Pow, a, exponent)
+        }
+        _ => step(pool, op, a, b, c),
+    })
+}
+
+type Step = fn(&mut Pool, u32, Scalar, Scalar, Scalar) -> Scalar;
+
+fn random(arity: u32, step: Step) -> impl Strategy<Value = ScalarFn> {
     // Each number pair makes a node of those before it, the later ones more often.
     prop::collection::vec((0u32..1000, 0u32..10_000, 0u32..10_000, 0u32..10_000), 1..14).prop_map(move |steps| {
         let mut pool = Pool::new();

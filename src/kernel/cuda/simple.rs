@@ -97,7 +97,8 @@ pub(super) fn loss(kind: Loss, n: usize, classes: usize) -> CudaSource {
     text.ints([("KIND", number), ("EXAMPLES", n), ("CLASSES", classes)]);
     addressable(n * classes);
     text.constant("float", "SMOOTHING", Number::Float.literal(smoothing));
-    text.constant("float", "FLOOR", Number::Float.literal(floor));
+    text.constant("bool", "FLOORED", floor != 0.0);
+    text.constant("float", "LOG_FLOOR", Number::Float.literal(if floor == 0.0 { 0.0 } else { floor.ln() }));
     text.file(file!("device.cu"));
     text.file(file!("loss.cu"));
     let arguments = vec![Argument::Input(0), Argument::Input(1), g, Argument::Output(0)];

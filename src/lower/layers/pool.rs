@@ -1,6 +1,7 @@
 //! Pools, and `flatten`.
 
 use super::{Pad, extents};
+use crate::diag::Code;
 use crate::ir::{Binary, Op, Reduction, ScalarFn, Shape, Window};
 use crate::lower::Lowering;
 use crate::lower::call::Args;
@@ -29,7 +30,7 @@ impl Lowering<'_> {
         let (Some(x), Some(kernel), Some(stride), Some(pad)) = (self.tensor(args), kernel, stride, pad) else {
             return Value::Error;
         };
-        if args.wrong() {
+        if args.wrong() || !self.every_window_sees_the_image(args, kernel, pad) {
             return Value::Error;
         }
         let outer = self.enter_layer(&path);
@@ -56,6 +57,24 @@ impl Lowering<'_> {
         }
         self.list(&path, kind, &result, span);
         Value::Tensor(result)
+    }
+
+    /// Whether no window lies in the padding alone: such a one has neither a maximum nor a mean.
+    fn every_window_sees_the_image(&mut self, args: &Args, kernel: [usize; 2], pad: Pad) -> bool {
+        let (Pad::By(pad), Some((_, span))) = (pad, args.get("pad")) else { return true };
+        let (span, least) = (*span, kernel[0].min(kernel[1]));
+        if pad < least {
+            return true;
+        }
+        let most = least - 1;
+        let message = format!("`pad` of `{}` is {pad}, as large as its window or larger", args.name);
+        let report = self
+            .at(Code::E0108, span, message)
+            .label(format!("must be below {least}: the window is {}", extents(kernel)))
+            .note("a window that lies in the padding alone has no positions to pool")
+            .fix(format!("write `{most}`"), span, most.to_string());
+        self.report(report);
+        false
     }
 
     /// The mean over all positions: `[n, 1, 1, c]`.

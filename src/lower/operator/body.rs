@@ -6,7 +6,7 @@
 //! being the constant by which it was given. Each such constant learns for itself.
 
 use super::Patch;
-use super::monomial::{COS, FIRST_FREE, W_NORM, X_NORM};
+use super::monomial::{COS, FIRST_FREE, GEOMETRY, W_NORM, X_NORM};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::expr::Pool;
 use crate::ir::{Scalar, ScalarFn, Unary};
@@ -109,7 +109,7 @@ impl Lowering<'_> {
         let function = match self.simplified.get(&function) {
             Some(it) => it.clone(),
             None => {
-                let it = function.simplify_with(&[X_NORM, W_NORM]);
+                let it = function.simplify_with(GEOMETRY);
                 self.simplified.insert(function, it.clone());
                 it
             }

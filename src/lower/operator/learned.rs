@@ -3,7 +3,7 @@
 //! A statistic (`stat mu = mean(x_norm, decay: d)`) starts at 1 unless told otherwise. In training it is
 //! first moved by this batch, then used, as a number without a derivative; evaluation uses it as it stands.
 
-use super::monomial::{COS, FIRST_FREE, W_NORM, X_NORM};
+use super::monomial::{COS, FIRST_FREE, GEOMETRY, W_NORM, X_NORM};
 use super::{Patch, map};
 use crate::diag::{Code, Diagnostic};
 use crate::ir::{Init, Op, ParamRole, Phase, Reduction, ScalarFn, Shape, Target, op::Scalar64};
@@ -54,7 +54,7 @@ impl Lowering<'_> {
             Value::Scalar(root) => pool.finish(self.arguments_so_far(), &[root]),
             _ => ScalarFn::build(0, |pool, _| pool.constant(0.0)),
         };
-        let body = body.simplify_with(&[X_NORM, W_NORM]);
+        let body = body.simplify_with(GEOMETRY);
         if body.used_inputs().is_empty() {
             self.report(
                 Diagnostic::new(Code::E0104, span, format!("a statistic of what never changes: {}", of.describe()))

@@ -8,7 +8,7 @@
 //!   that the filter's norm costs nothing per pixel;
 //! - what remains of `X` scales the rows of the result, what remains of `W` its channels.
 
-use crate::ir::expr::Pool;
+use crate::ir::expr::{Known, Pool};
 use crate::ir::op::Scalar64;
 use crate::ir::{Binary, ExprNode, Scalar, ScalarFn, Unary};
 use std::collections::{BTreeMap, HashMap};
@@ -21,6 +21,9 @@ pub(in crate::lower) const X_NORM: u32 = 1;
 pub(in crate::lower) const W_NORM: u32 = 2;
 /// Learnables and statistics.
 pub(in crate::lower) const FIRST_FREE: u32 = 3;
+
+/// What is known of the arguments of a body.
+pub(in crate::lower) const GEOMETRY: Known<'static> = Known { positive: &[X_NORM, W_NORM], cosines: &[COS] };
 
 /// An operator's body over what is really computed.
 #[derive(Clone, Debug)]
@@ -284,7 +287,7 @@ pub(super) fn choose(body: &ScalarFn) -> Form {
     let common = terms.common_power(root);
     let mut writer = Writer { terms: &terms, pool: Pool::new(), done: BTreeMap::new(), absorbed: common.is_some() };
     let root = writer.term(root);
-    let written = writer.pool.finish(body.arity, &[root]).simplify_with(&[X_NORM, W_NORM]);
+    let written = writer.pool.finish(body.arity, &[root]).simplify_with(Known { cosines: &[], ..GEOMETRY });
     Form { body: written, filter_power: common.unwrap_or(0) - 1 }
 }
 

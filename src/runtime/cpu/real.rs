@@ -34,6 +34,13 @@ pub(super) trait Real:
     fn fma<const FMA: bool>(self, a: Self, b: Self) -> Self;
     /// Magnitude.
     fn abs(self) -> Self;
+    /// Whether it is NaN.
+    fn is_nan(self) -> bool;
+    /// The larger; NaN when either is NaN, as IEEE 754's `maximum`.
+    #[inline(always)]
+    fn larger(self, other: Self) -> Self {
+        if other < self || self.is_nan() { self } else { other }
+    }
     /// Root.
     fn sqrt(self) -> Self;
     /// Largest integer not above.
@@ -107,6 +114,10 @@ impl Real for f32 {
         f32::abs(self)
     }
     #[inline(always)]
+    fn is_nan(self) -> bool {
+        f32::is_nan(self)
+    }
+    #[inline(always)]
     fn sqrt(self) -> Self {
         f32::sqrt(self)
     }
@@ -164,6 +175,10 @@ impl Real for f64 {
     #[inline(always)]
     fn abs(self) -> Self {
         f64::abs(self)
+    }
+    #[inline(always)]
+    fn is_nan(self) -> bool {
+        f64::is_nan(self)
     }
     #[inline(always)]
     fn sqrt(self) -> Self {

@@ -103,7 +103,7 @@ impl<R: Real> Job for Image<'_, R> {
                     to.fill(R::of(f64::NEG_INFINITY));
                     for &pixel in window {
                         for (to, &x) in to.iter_mut().zip(&self.x[pixel as usize * c..][..c]) {
-                            *to = if *to < x { x } else { *to };
+                            *to = to.larger(x);
                         }
                     }
                 }
@@ -118,7 +118,8 @@ impl<R: Real> Job for Image<'_, R> {
                     for (tap, &pixel) in window.iter().enumerate() {
                         let x = &self.x[pixel as usize * c..][..c];
                         for ((best, taps), x) in best.iter_mut().zip(taps.iter_mut()).zip(x) {
-                            let larger = *best < x.f64();
+                            // The first NaN is the largest of all.
+                            let larger = *best < x.f64() || x.is_nan() && !best.is_nan();
                             *best = if larger { x.f64() } else { *best };
                             *taps = if larger { tap as u32 } else { *taps };
                         }

@@ -5,14 +5,19 @@
 //! of powers, but they are only regrouped where something cancels or merges: regrouping alone gains
 //! nothing, loses sharing, and could cancel digits that the written form keeps.
 //!
-//! What is assumed: arguments of `Sqrt`, `Rsqrt` and `Log` lie in the domain (the norms carry
-//! `+ 1e-4`, so that they do), `cos(acos c)` is taken with `c` in [-1, 1], and no operand is infinite
-//! or NaN (`x * 0` is 0, `x - x` is 0). `Stop` is a wall: nothing is cancelled through it.
+//! No rewrite leaves the domain: roots, logarithms and quotients go away only where what is known of signs
+//! says that they are numbers, and no argument goes away altogether (`x - x`, `x * 0`, `x / x`), so that a
+//! NaN stays one. Of arguments that are told to be positive it is assumed that they are finite. What
+//! remains assumed is that sums and products are those of reals: what overflows on the way may come out
+//! finite. `Stop` is a wall: nothing is cancelled through it.
 
+mod known;
 mod product;
 mod sum;
 
 use super::{Binary, ExprNode, Pool, Scalar, ScalarFn, Unary};
+pub use known::Known;
+use known::{Reach, Sign};
 use product::Product;
 use std::f64::consts::FRAC_PI_2;
 use std::rc::Rc;
@@ -21,42 +26,35 @@ use sum::Sum;
 /// Longest list of terms or powers that is kept for a node; beyond it counts as one piece.
 const LONGEST: usize = 16;
 
-/// What is known of a value's sign.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Sign {
-    Any,
-    NotNegative,
-    Positive,
-}
-
 /// What is known of a node, beside the node.
 #[derive(Clone, Debug)]
 struct Info {
     sign: Sign,
+    reach: Reach,
     product: Rc<Product>,
     sum: Rc<Sum>,
 }
 
 /// Builds nodes in their simplest form. Every node has gone through here.
 #[derive(Debug)]
-pub(super) struct Simplifier {
+pub(super) struct Simplifier<'a> {
     pub(super) pool: Pool,
     infos: Vec<Info>,
-    positive: Vec<u32>,
+    given: Known<'a>,
 }
 
 impl ScalarFn {
     /// The same function in a simpler form. Idempotent and deterministic.
     pub fn simplify(&self) -> ScalarFn {
-        self.simplify_with(&[])
+        self.simplify_with(Known::default())
     }
 
-    /// The same, where the arguments numbered in `positive` are known to be above 0.
-    pub fn simplify_with(&self, positive: &[u32]) -> ScalarFn {
+    /// The same, where something is known of the arguments.
+    pub fn simplify_with(&self, given: Known<'_>) -> ScalarFn {
         let mut current = self.clone();
         // One pass nearly always reaches the fixed point; a rewrite can enable one that was passed by.
         for _ in 0..8 {
-            let mut into = Simplifier::new(positive);
+            let mut into = Simplifier::new(given);
             let roots = into.copy(&current).1;
             let next = into.pool.finish(self.arity, &roots);
             if next == current {
@@ -68,9 +66,9 @@ impl ScalarFn {
     }
 }
 
-impl Simplifier {
-    pub(super) fn new(positive: &[u32]) -> Self {
-        Self { pool: Pool::new(), infos: Vec::new(), positive: positive.to_vec() }
+impl<'a> Simplifier<'a> {
+    pub(super) fn new(given: Known<'a>) -> Self {
+        Self { pool: Pool::new(), infos: Vec::new(), given }
     }
 
     /// Copies a function, simplified; gives where each of its nodes went, and its roots.
@@ -101,6 +99,7 @@ impl Simplifier {
         if at.0 as usize == self.infos.len() {
             let info = Info {
                 sign: self.sign_of(&node),
+                reach: self.reach_of(&node),
                 product: Rc::new(self.product_of(at, &node)),
                 sum: Rc::new(self.sum_of(at, &node)),
             };
@@ -120,53 +119,6 @@ impl Simplifier {
 
     pub(super) fn is_zero(&self, at: Scalar) -> bool {
         self.value(at) == Some(0.0)
-    }
-
-    fn sign(&self, at: Scalar) -> Sign {
-        self.infos[at.0 as usize].sign
-    }
-
-    pub(super) fn is_positive(&self, at: Scalar) -> bool {
-        self.sign(at) == Sign::Positive
-    }
-
-    fn sign_of(&self, node: &ExprNode) -> Sign {
-        match *node {
-            ExprNode::Const(value) if 0.0 < value.0 => Sign::Positive,
-            ExprNode::Const(value) if value.0 == 0.0 => Sign::NotNegative,
-            ExprNode::Const(_) => Sign::Any,
-            ExprNode::Input(i) if self.positive.contains(&i) => Sign::Positive,
-            ExprNode::Input(_) => Sign::Any,
-            ExprNode::Unary(op, a) => match op {
-                Unary::Exp | Unary::Logistic | Unary::Rsqrt | Unary::AsinSlope => Sign::Positive,
-                Unary::Abs | Unary::Sqrt => self.sign(a).max(Sign::NotNegative),
-                Unary::Acos => Sign::NotNegative,
-                Unary::Sign | Unary::Stop | Unary::Tanh | Unary::Atan | Unary::Asin => self.sign(a),
-                Unary::Expm1 | Unary::Log1p => self.sign(a),
-                Unary::Floor => self.sign(a).min(Sign::NotNegative),
-                Unary::Neg | Unary::Log | Unary::Sin | Unary::Cos => Sign::Any,
-            },
-            ExprNode::Binary(op, a, b) => {
-                let (a_sign, b_sign) = (self.sign(a), self.sign(b));
-                match op {
-                    Binary::Add if Sign::Any < a_sign && Sign::Any < b_sign => a_sign.max(b_sign),
-                    Binary::Mul if a == b => a_sign.max(Sign::NotNegative),
-                    Binary::Mul | Binary::Div => a_sign.min(b_sign),
-                    Binary::Pow if a_sign == Sign::Positive => Sign::Positive,
-                    Binary::Pow => a_sign,
-                    Binary::Min => a_sign.min(b_sign),
-                    Binary::Max => a_sign.max(b_sign),
-                    Binary::Lt | Binary::Le | Binary::Eq => Sign::NotNegative,
-                    Binary::Add | Binary::Sub => Sign::Any,
-                }
-            }
-            ExprNode::Select(_, a, b) => self.sign(a).min(self.sign(b)),
-        }
-    }
-
-    /// Whether the value is 0 or 1.
-    fn is_truth(&self, at: Scalar) -> bool {
-        matches!(self.pool.get(at), ExprNode::Binary(Binary::Lt | Binary::Le | Binary::Eq, ..))
     }
 
     fn inner(&self, op: Unary, at: Scalar) -> Option<Scalar> {
@@ -199,7 +151,7 @@ impl Simplifier {
             }
             Unary::Sign => {
                 let (factor, rest) = self.split(a);
-                if self.is_positive(rest) {
+                if self.is_positive(rest) && self.may_vanish(rest) {
                     self.constant(factor.signum())
                 } else if factor != 1.0 {
                     let rest = self.unary(Unary::Sign, rest);
@@ -210,11 +162,20 @@ impl Simplifier {
             }
             Unary::Sqrt => match self.pool.get(a) {
                 ExprNode::Binary(Binary::Mul, x, y) if x == y => self.unary(Unary::Abs, x),
+                _ => {
+                    let a = self.root_argument(a);
+                    self.raw(ExprNode::Unary(op, a))
+                }
+            },
+            Unary::Exp => match self.inner(Unary::Log, a) {
+                Some(x) if Sign::Any < self.sign(x) => x,
                 _ => plain(self),
             },
-            Unary::Exp => self.inner(Unary::Log, a).unwrap_or_else(|| plain(self)),
             Unary::Log => self.inner(Unary::Exp, a).unwrap_or_else(|| plain(self)),
-            Unary::Expm1 => self.inner(Unary::Log1p, a).unwrap_or_else(|| plain(self)),
+            Unary::Expm1 => match self.inner(Unary::Log1p, a) {
+                Some(x) if Sign::Any < self.sign(x) => x,
+                _ => plain(self),
+            },
             Unary::Log1p => self.inner(Unary::Expm1, a).unwrap_or_else(|| plain(self)),
             Unary::Sin | Unary::Cos => self.circular(op, a),
             Unary::Tanh | Unary::Asin | Unary::Atan => match self.negated(a) {
@@ -251,13 +212,22 @@ impl Simplifier {
             return if op == Unary::Sin { self.neg(value) } else { value };
         }
         match (op, self.pool.get(a)) {
-            (Unary::Cos, ExprNode::Unary(Unary::Acos, c)) | (Unary::Sin, ExprNode::Unary(Unary::Asin, c)) => c,
+            (Unary::Cos, ExprNode::Unary(Unary::Acos, c)) | (Unary::Sin, ExprNode::Unary(Unary::Asin, c)) => {
+                if self.is_cosine(c) {
+                    return c;
+                }
+                let (low, high) = (self.constant(-1.0), self.constant(1.0));
+                let raised = self.binary(Binary::Max, c, low);
+                self.binary(Binary::Min, raised, high)
+            }
             (_, ExprNode::Unary(Unary::Acos | Unary::Asin, c)) => {
-                // Not `1 - c*c`, which loses what is left of `c` near 1.
-                let one = self.constant(1.0);
+                // Not `1 - c*c`, which loses what is left of `c` near 1. An arc is clamped, and rounding takes even a
+                // cosine beyond 1.
+                let (zero, one) = (self.constant(0.0), self.constant(1.0));
                 let below = self.sub(one, c);
                 let above = self.add(one, c);
                 let square = self.mul(below, above);
+                let square = self.binary(Binary::Max, square, zero);
                 self.unary(Unary::Sqrt, square)
             }
             _ => self.raw(ExprNode::Unary(op, a)),
@@ -279,7 +249,7 @@ impl Simplifier {
             Binary::Pow => self.pow(a, b),
             Binary::Min | Binary::Max => self.extremum(op, a, b),
             Binary::Lt if a == b => self.constant(0.0),
-            Binary::Le | Binary::Eq if a == b => self.constant(1.0),
+            Binary::Le | Binary::Eq if a == b && self.may_vanish(a) => self.constant(1.0),
             Binary::Lt | Binary::Le | Binary::Eq => self.raw(ExprNode::Binary(op, a, b)),
         }
     }
@@ -290,7 +260,11 @@ impl Simplifier {
         }
         if let Some(limit) = self.value(b) {
             if limit == 0.0 && Sign::Any < self.sign(a) {
-                return if op == Binary::Max { a } else { b };
+                match op {
+                    Binary::Max => return a,
+                    _ if self.may_vanish(a) => return b,
+                    _ => {}
+                }
             }
             if let ExprNode::Binary(inner, x, y) = self.pool.get(a)
                 && inner == op
@@ -310,8 +284,13 @@ impl Simplifier {
         if a == b || self.is_positive(c) {
             return a;
         }
-        if self.value(a) == Some(1.0) && self.is_zero(b) && self.is_truth(c) {
-            return c;
+        if self.is_truth(c) {
+            if self.value(a) == Some(1.0) && self.is_zero(b) {
+                return c;
+            }
+            if self.is_zero(a) && self.value(b) == Some(1.0) {
+                return self.sub(b, c);
+            }
         }
         self.raw(ExprNode::Select(c, a, b))
     }

@@ -1,6 +1,6 @@
 //! Products as lists of powers; exponents are counted in halves, so that roots take part.
 
-use super::{LONGEST, Simplifier};
+use super::{Known, LONGEST, Sign, Simplifier};
 use crate::ir::expr::{Binary, ExprNode, Scalar, ScalarFn, Unary};
 
 /// `factor * product of base^(halves/2)`.
@@ -38,7 +38,28 @@ impl Product {
     }
 }
 
-impl Simplifier {
+impl Simplifier<'_> {
+    /// The product, if it means the same as both beside each other: powers cancel where their base is not 0, roots
+    /// become whole where it is not negative, and what is gone leaves no trace that matters.
+    fn times(&self, left: &Product, right: &Product) -> Option<Product> {
+        for (base, e) in &right.powers {
+            let Some((_, f)) = left.powers.iter().find(|it| it.0 == *base) else { continue };
+            let enough = match (e.signum() == f.signum(), e & f & 1 == 1) {
+                (false, _) => Sign::Positive,
+                (true, true) => Sign::NotNegative,
+                (true, false) => Sign::Any,
+            };
+            if self.sign(*base) < enough {
+                return None;
+            }
+        }
+        let product = left.times(right);
+        let stays = |base: &Scalar| product.powers.iter().any(|it| it.0 == *base);
+        let mut gone = left.powers.iter().map(|it| it.0).filter(|it| !stays(it));
+        let rest = || product.powers.iter().map(|it| it.0);
+        gone.all(|it| self.may_vanish_beside(it, rest())).then_some(product)
+    }
+
     pub(super) fn product_of(&self, at: Scalar, node: &ExprNode) -> Product {
         let of = |it: Scalar| self.infos[it.0 as usize].product.as_ref();
         let whole = Product { factor: 1.0, powers: vec![(at, 2)] };
@@ -51,8 +72,14 @@ impl Simplifier {
             }
             ExprNode::Unary(Unary::Sqrt, a) => Product { factor: 1.0, powers: vec![(a, 1)] },
             ExprNode::Unary(Unary::Rsqrt, a) => Product { factor: 1.0, powers: vec![(a, -1)] },
-            ExprNode::Binary(Binary::Mul, a, b) => of(a).times(of(b)),
-            ExprNode::Binary(Binary::Div, a, b) => of(a).times(&of(b).inverse()),
+            ExprNode::Binary(Binary::Mul, a, b) => match self.times(of(a), of(b)) {
+                Some(product) => product,
+                None => return whole,
+            },
+            ExprNode::Binary(Binary::Div, a, b) => match self.times(of(a), &of(b).inverse()) {
+                Some(product) => product,
+                None => return whole,
+            },
             _ => return whole,
         };
         let tame = product.powers.len() <= LONGEST && product.factor.is_finite() && product.factor != 0.0;
@@ -67,7 +94,9 @@ impl Simplifier {
                 let (factor, rest) = self.split(a);
                 (-factor, rest)
             }
-            ExprNode::Binary(Binary::Mul, a, b) => self.value(b).map_or((1.0, at), |factor| (factor, a)),
+            ExprNode::Binary(Binary::Mul, a, b) => {
+                self.value(b).filter(|it| *it != 0.0).map_or((1.0, at), |factor| (factor, a))
+            }
             ExprNode::Binary(Binary::Div, a, _) if self.value(a).is_some_and(|it| it < 0.0) => (-1.0, self.neg(at)),
             _ => (1.0, at),
         }
@@ -76,7 +105,8 @@ impl Simplifier {
     /// `a` times a number.
     pub(super) fn scaled(&mut self, a: Scalar, by: f64) -> Scalar {
         if by == 0.0 {
-            return self.constant(0.0);
+            let zero = self.constant(0.0);
+            return if self.may_vanish(a) { zero } else { self.raw(ExprNode::Binary(Binary::Mul, a, zero)) };
         }
         if by == 1.0 {
             return a;
@@ -115,7 +145,7 @@ impl Simplifier {
         let ((ka, left), (kb, right)) = (self.split(a), self.split(b));
         let factor = ka * kb;
         if ka == 0.0 || kb == 0.0 {
-            return self.constant(0.0);
+            return self.scaled(if ka == 0.0 { b } else { a }, 0.0);
         }
         if !factor.is_normal() {
             return self.raw(ExprNode::Binary(Binary::Mul, a, b));
@@ -149,15 +179,15 @@ impl Simplifier {
         let (left, right) = (self.infos[a.0 as usize].product.clone(), self.infos[b.0 as usize].product.clone());
         let inverse =
             |s: &Self, it| matches!(s.pool.get(it), ExprNode::Binary(Binary::Div, k, _) if s.value(k).is_some());
-        if left.meets(&right) || inverse(self, a) || inverse(self, b) {
-            return self.build_product(&left.times(&right));
+        match self.times(&left, &right) {
+            Some(product) if left.meets(&right) || inverse(self, a) || inverse(self, b) => self.build_product(&product),
+            _ => self.raw(ExprNode::Binary(Binary::Mul, a, b)),
         }
-        self.raw(ExprNode::Binary(Binary::Mul, a, b))
     }
 
     pub(in crate::ir::expr) fn div(&mut self, a: Scalar, b: Scalar) -> Scalar {
         let plain = |s: &mut Self| s.raw(ExprNode::Binary(Binary::Div, a, b));
-        if self.is_zero(a) && !self.is_zero(b) {
+        if self.is_zero(a) && self.is_positive(b) && self.may_vanish(b) {
             return a;
         }
         let ((ka, top), (kb, bottom)) = (self.split(a), self.split(b));
@@ -165,7 +195,7 @@ impl Simplifier {
         if !factor.is_normal() {
             return plain(self);
         }
-        if top == bottom {
+        if top == bottom && self.is_positive(top) && self.may_vanish(top) {
             return self.constant(factor);
         }
         if self.value(bottom).is_some() {
@@ -173,8 +203,9 @@ impl Simplifier {
         }
         let (left, right) =
             (self.infos[top.0 as usize].product.clone(), self.infos[bottom.0 as usize].product.inverse());
-        let quotient = if left.meets(&right) {
-            self.build_product(&left.times(&right))
+        let met = if left.meets(&right) { self.times(&left, &right) } else { None };
+        let quotient = if let Some(product) = met {
+            self.build_product(&product)
         } else if right.powers.iter().any(|it| 0 < it.1 || it.1 & 1 == 1) {
             // A root below becomes a factor above; what was divided twice is multiplied.
             let inverse = self.build_product(&right);
@@ -240,6 +271,7 @@ impl Simplifier {
         };
         let halves = exponent * 2.0;
         if halves.fract() != 0.0 || 8.0 < halves.abs() {
+            let a = if exponent.fract() == 0.0 { a } else { self.root_argument(a) };
             return self.raw(ExprNode::Binary(Binary::Pow, a, b));
         }
         let halves = halves as i32;
@@ -264,7 +296,7 @@ impl ScalarFn {
     /// The only result as a product: factors that need nothing but the arguments marked in `outer`,
     /// times the rest. Both keep the arity.
     pub fn split_product(&self, outer: &[bool]) -> (ScalarFn, ScalarFn) {
-        let mut s = Simplifier::new(&[]);
+        let mut s = Simplifier::new(Known::default());
         let root = s.copy(self).1[0];
         let product = s.infos[root.0 as usize].product.clone();
         let pulled = |s: &Simplifier, base: Scalar| {

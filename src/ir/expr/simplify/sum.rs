@@ -52,7 +52,7 @@ fn cancels(a: f64, b: f64) -> bool {
     a != 0.0 && (a + b).abs() <= 4.0 * f64::EPSILON * a.abs()
 }
 
-impl Simplifier {
+impl Simplifier<'_> {
     pub(super) fn sum_of(&self, at: Scalar, node: &ExprNode) -> Sum {
         let of = |it: Scalar| self.infos[it.0 as usize].sum.as_ref();
         let sum = match *node {
@@ -60,12 +60,16 @@ impl Simplifier {
             ExprNode::Unary(Unary::Neg, a) => of(a).scaled(-1.0),
             ExprNode::Binary(Binary::Add, a, b) => of(a).plus(of(b)),
             ExprNode::Binary(Binary::Sub, a, b) => of(a).plus(&of(b).scaled(-1.0)),
-            ExprNode::Binary(Binary::Mul, a, b) if self.value(b).is_some() => {
+            ExprNode::Binary(Binary::Mul, a, b) if self.value(b).is_some_and(|it| it != 0.0) => {
                 Sum { constant: 0.0, terms: vec![(a, self.value(b).unwrap_or(1.0))] }
             }
             _ => Sum { constant: 0.0, terms: vec![(at, 1.0)] },
         };
-        if LONGEST < sum.terms.len() || !sum.is_finite() { Sum { constant: 0.0, terms: vec![(at, 1.0)] } } else { sum }
+        let lost = sum.terms.iter().any(|it| it.1 == 0.0);
+        if lost || LONGEST < sum.terms.len() || !sum.is_finite() {
+            return Sum { constant: 0.0, terms: vec![(at, 1.0)] };
+        }
+        sum
     }
 
     pub(in crate::ir::expr) fn add(&mut self, a: Scalar, b: Scalar) -> Scalar {
@@ -137,9 +141,11 @@ impl Simplifier {
                 return None;
             }
         }
-        sum.terms.retain(|it| it.1 != 0.0);
         useful |= self.cancel_inner(&mut sum);
-        (useful && sum.is_finite()).then_some(sum)
+        let (rest, gone): (Vec<_>, Vec<_>) = sum.terms.into_iter().partition(|it| it.1 != 0.0);
+        let leaves_a_trace = gone.iter().any(|it| !self.may_vanish_beside(it.0, rest.iter().map(|it| it.0)));
+        let sum = Sum { terms: rest, ..sum };
+        (useful && !leaves_a_trace && sum.is_finite()).then_some(sum)
     }
 
     /// Opens one multiple of a sum whose constant takes the whole's away: in `1 - 2/pi * (pi/2 - x)`.

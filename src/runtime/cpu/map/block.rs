@@ -288,7 +288,7 @@ impl<R: Real, C: Real> Task<'_, R, C> {
                     }
                     Reduction::Max => {
                         for (sum, value) in sums.iter_mut().zip(values) {
-                            *sum = if *sum < value.f64() { value.f64() } else { *sum };
+                            *sum = sum.larger(value.f64());
                         }
                     }
                 }
@@ -368,13 +368,7 @@ fn load_rows<T: Element, C: Real>(
 fn combine(kind: Reduction, a: f64, b: f64) -> f64 {
     match kind {
         Reduction::Sum => a + b,
-        Reduction::Max => {
-            if a < b {
-                b
-            } else {
-                a
-            }
-        }
+        Reduction::Max => a.larger(b),
     }
 }
 
@@ -405,6 +399,6 @@ fn whole<C: Real>(kind: Reduction, values: &[C]) -> f64 {
             }
             sums[0]
         }
-        Reduction::Max => values.iter().fold(f64::NEG_INFINITY, |a, b| if a < b.f64() { b.f64() } else { a }),
+        Reduction::Max => values.iter().fold(f64::NEG_INFINITY, |a, b| a.larger(b.f64())),
     }
 }

@@ -107,16 +107,26 @@ pub(super) fn unary<C: Real, const FMA: bool>(op: Unary, to: &mut [C], a: &[C], 
         } else {
             x
         }),
-        Unary::Sqrt => lanes!(to, a, |x| (if x < zero { zero } else { x }).sqrt()),
+        Unary::Sqrt => lanes!(to, a, |x| x.sqrt()),
         Unary::Rsqrt => lanes!(to, a, |x| one / x.sqrt()),
         Unary::Exp => lanes!(to, a, |x| x.exp::<FMA>()),
         Unary::Expm1 => lanes!(to, a, |x| x.expm1::<FMA>()),
         Unary::Log => lanes!(to, a, |x| x.log::<FMA>()),
         Unary::Log1p => lanes!(to, a, |x| x.log1p::<FMA>()),
-        Unary::Sin => lanes!(to, a, |x| x.sin::<FMA>()),
-        Unary::Cos => lanes!(to, a, |x| x.cos::<FMA>()),
+        Unary::Sin => {
+            lanes!(to, a, |x| x.sin::<FMA>());
+            far(to, a, f64::sin);
+        }
+        Unary::Cos => {
+            lanes!(to, a, |x| x.cos::<FMA>());
+            far(to, a, f64::cos);
+        }
         Unary::Tanh => lanes!(to, a, |x| x.tanh::<FMA>()),
-        Unary::Logistic => lanes!(to, a, |x| one / (one + (-x).exp::<FMA>())),
+        Unary::Logistic => lanes!(to, a, |x| {
+            // Never infinite.
+            let e = (-x.abs()).exp::<FMA>();
+            (if x < zero { e } else { one }) / (one + e)
+        }),
         Unary::Asin => lanes!(to, a, |x| x.asin::<FMA>()),
         Unary::Acos => lanes!(to, a, |x| x.acos::<FMA>()),
         Unary::AsinSlope => lanes!(to, a, |x| {
@@ -127,6 +137,17 @@ pub(super) fn unary<C: Real, const FMA: bool>(op: Unary, to: &mut [C], a: &[C], 
         Unary::Atan => lanes!(to, a, |x| x.atan::<FMA>()),
         Unary::Floor => lanes!(to, a, |x| x.floor()),
         Unary::Stop => to.copy_from_slice(a),
+    }
+}
+
+/// Angles of so many turns that their fast reduction fails: few or none.
+#[inline(always)]
+fn far<C: Real>(to: &mut [C], a: &[C], exact: fn(f64) -> f64) {
+    let limit = C::of(1e8);
+    if a.iter().fold(false, |any, x| any | (limit < x.abs())) {
+        for (to, x) in to.iter_mut().zip(a).filter(|it| limit < it.1.abs()) {
+            *to = C::of(exact(x.f64()));
+        }
     }
 }
 
@@ -187,8 +208,8 @@ pub(super) fn binary<C: Real>(op: Binary, to: &mut [C], a: Operand<'_, C>, b: Op
         Binary::Mul => pairs!(to, a, b, |x, y| x * y),
         Binary::Div => pairs!(to, a, b, |x, y| x / y),
         Binary::Pow => pairs!(to, a, b, |x, y| x.pow(y)),
-        Binary::Min => pairs!(to, a, b, |x, y| if x < y { x } else { y }),
-        Binary::Max => pairs!(to, a, b, |x, y| if y < x { x } else { y }),
+        Binary::Min => pairs!(to, a, b, |x, y| if x < y || x.is_nan() { x } else { y }),
+        Binary::Max => pairs!(to, a, b, |x, y| x.larger(y)),
         Binary::Lt => pairs!(to, a, b, |x, y| if x < y { one } else { zero }),
         Binary::Le => pairs!(to, a, b, |x, y| if x <= y { one } else { zero }),
         Binary::Eq => pairs!(to, a, b, |x, y| if x == y { one } else { zero }),

@@ -379,7 +379,7 @@ impl<R: Real, C: Real> Kernel for Map<R, C> {
                 let parts = (0..self.space.tasks).map(|task| parts[task * it.len + at]);
                 *result = R::of(match it.kind {
                     Reduction::Sum => parts.sum(),
-                    Reduction::Max => parts.fold(f64::NEG_INFINITY, |a, b| if a < b { b } else { a }),
+                    Reduction::Max => parts.fold(f64::NEG_INFINITY, Real::larger),
                 });
             }
         }
