@@ -47,5 +47,6 @@ mod runs;
 mod storage;
 mod suite;
 mod syntax;
+mod updates;
 mod verify;
 mod views;

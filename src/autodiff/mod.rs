@@ -5,6 +5,7 @@ mod objective;
 mod optimizer;
 mod phases;
 mod rules;
+mod update;
 
 use crate::ir::{DType, NodeId};
 use crate::shape::{Builder, Typed};

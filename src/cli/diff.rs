@@ -6,7 +6,7 @@ use super::load::{self, Model};
 use super::show::{self, Row};
 use super::table;
 use sphc::diag::Span;
-use sphc::ir::{Optimizer, ParamId, Phase, Recipe, Schedule};
+use sphc::ir::{ParamId, Phase, Recipe, Schedule};
 use sphc::plan::Memory;
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -101,7 +101,7 @@ fn recipe(model: &Model) -> Facts {
         ("batch", it.batch.to_string()),
         ("iterations", it.iterations.to_string()),
         ("loss", format!("smoothing {}, floor {}", it.smoothing, it.floor)),
-        ("optimizer", optimizer(it.optimizer)),
+        ("optimizer", it.optimizer.text.clone()),
         ("schedule", schedule(&it.schedule)),
         ("evaluate", every(it.evaluate_every)),
         ("checkpoint", every(it.checkpoint_every)),
@@ -125,15 +125,6 @@ fn augment(recipe: &Recipe) -> String {
     let crop = (0 < recipe.augment.crop).then(|| format!("crop(pad: {})", recipe.augment.crop));
     let parts: Vec<String> = flip.into_iter().chain(crop).collect();
     if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
-}
-
-fn optimizer(optimizer: Optimizer) -> String {
-    match optimizer {
-        Optimizer::Adam { rate, beta1, beta2, epsilon } => {
-            format!("adam(rate: {rate}, beta1: {beta1}, beta2: {beta2}, epsilon: {epsilon:e})")
-        }
-        Optimizer::Sgd { rate, momentum } => format!("sgd(rate: {rate}, momentum: {momentum})"),
-    }
 }
 
 fn schedule(schedule: &Schedule) -> String {

@@ -1,6 +1,7 @@
 //! The recipe of an experiment, resolved: selectors are lists of parameters.
 
 use super::ParamId;
+use super::ScalarFn;
 use crate::diag::Span;
 use serde::{Deserialize, Serialize};
 
@@ -90,28 +91,18 @@ pub struct Projection {
     pub span: Span,
 }
 
-/// How parameters move.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Optimizer {
-    /// Adam as TensorFlow 1 has it: `epsilon` outside the bias correction.
-    Adam {
-        /// Learning rate before the schedule.
-        rate: f64,
-        /// Decay of the first moment.
-        beta1: f64,
-        /// Decay of the second moment.
-        beta2: f64,
-        /// Added to the root of the second moment.
-        epsilon: f64,
-    },
-    /// `v = momentum v + g`, `p -= rate v`.
-    Sgd {
-        /// Learning rate before the schedule.
-        rate: f64,
-        /// Decay of the velocity; 0 keeps none.
-        momentum: f64,
-    },
+/// How parameters move: the definition in use, as a function of single numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Optimizer {
+    /// As it would be written with all its numbers: `sgd(rate: 0.1, momentum: 0.9)`.
+    pub text: String,
+    /// Learning rate before the schedule.
+    pub rate: f64,
+    /// What is kept beside each number of a parameter: name and start.
+    pub keeps: Vec<(String, f64)>,
+    /// Arguments: the number, its gradient, the scheduled rate, the updates done, and what is kept. Results: the new
+    /// number, and what is kept of it.
+    pub body: ScalarFn,
 }
 
 /// Multiplies the learning rate over time.

@@ -152,7 +152,7 @@ impl Lowering<'_> {
 
     /// The parameters of a definition, bound: arguments are evaluated here, defaults where they are
     /// written.
-    fn bound(&mut self, signature: &Signature, function: &ast::Function, call: &ast::Call) -> (Scope, bool) {
+    pub(super) fn bound(&mut self, signature: &Signature, function: &ast::Function, call: &ast::Call) -> (Scope, bool) {
         let args = self.arguments(signature, call);
         let wrong = args.values.iter().any(|it| it.0.is_empty());
         let mut scope = Scope::new();

@@ -2,7 +2,7 @@
 
 use super::Lowering;
 use super::call::Args;
-use super::items::suggest;
+use super::items::{Items, suggest};
 use super::signature::{Signature, Slot};
 use super::value::Ty;
 use crate::diag::{Code, Diagnostic};
@@ -30,8 +30,9 @@ fn choices(key: &'static str, list: &[(&str, &[Argument<'_>])]) -> Vec<Signature
 }
 
 /// What can stand after a key.
-pub(super) fn options(key: &str) -> Vec<Signature> {
+pub(super) fn options(key: &str, items: &Items) -> Vec<Signature> {
     match key {
+        "optimizer" => items.optimizer_signatures(),
         "data" => choices(
             "step",
             &[
@@ -61,21 +62,6 @@ pub(super) fn options(key: &str) -> Vec<Signature> {
             ],
         ),
         "project" => choices("projection", &[("normalize", &[])]),
-        "optimizer" => choices(
-            "optimizer",
-            &[
-                (
-                    "adam",
-                    &[
-                        ("rate", Ty::Float, Some("1e-3")),
-                        ("beta1", Ty::Float, Some("0.9")),
-                        ("beta2", Ty::Float, Some("0.999")),
-                        ("epsilon", Ty::Float, Some("1e-8")),
-                    ],
-                ),
-                ("sgd", &[("rate", Ty::Float, None), ("momentum", Ty::Float, Some("0"))]),
-            ],
-        ),
         _ => choices(
             "schedule",
             &[
@@ -87,38 +73,49 @@ pub(super) fn options(key: &str) -> Vec<Signature> {
     }
 }
 
+/// A few options with all they take, more of them by name.
+fn listed(options: &[Signature]) -> String {
+    let few = options.len() <= 3;
+    let list: Vec<String> =
+        options.iter().map(|it| format!("`{}`", if few { it.text() } else { it.name.clone() })).collect();
+    list.join(" or ")
+}
+
 impl Lowering<'_> {
     /// One of the things that can stand after a key, with its arguments.
     pub(super) fn choice(&mut self, key: &str, expr: &ast::Expr) -> Option<Args> {
-        let options = options(key);
-        let bare;
+        self.choice_and_call(key, expr).map(|it| it.0)
+    }
+
+    /// The same, and the call: a name alone is a call without arguments.
+    pub(super) fn choice_and_call(&mut self, key: &str, expr: &ast::Expr) -> Option<(Args, ast::Call)> {
+        let options = options(key, self.items);
         let call = match &expr.kind {
-            ExprKind::Call(call) if call.piped.is_none() => call,
+            ExprKind::Call(call) if call.piped.is_none() => call.clone(),
             ExprKind::Name(name) => {
                 let callee = ast::Ident { name: name.clone(), span: expr.span };
-                bare = ast::Call { callee, piped: None, args: Vec::new(), span: expr.span };
-                &bare
+                ast::Call { callee, piped: None, args: Vec::new(), span: expr.span }
             }
             _ => {
-                let list: Vec<String> = options.iter().map(|it| format!("`{}`", it.text())).collect();
+                let list = listed(&options);
                 self.report(
                     Diagnostic::new(Code::E0203, expr.span, format!("this is no value for `{key}`"))
-                        .label(format!("expected {}", list.join(" or "))),
+                        .label(format!("expected {list}")),
                 );
                 return None;
             }
         };
-        self.chosen(&options, call)
+        self.chosen(&options, &call).map(|it| (it, call))
     }
 
     /// The one that a call names.
     pub(super) fn chosen(&mut self, options: &[Signature], call: &ast::Call) -> Option<Args> {
         let name = call.callee.name.as_str();
         let Some(signature) = options.iter().find(|it| it.name == name) else {
-            let list: Vec<String> = options.iter().map(|it| format!("`{}`", it.text())).collect();
+            let list = listed(options);
             let report =
                 Diagnostic::new(Code::E0203, call.callee.span, format!("unknown {} `{name}`", options[0].what))
-                    .label(format!("expected {}", list.join(" or ")));
+                    .label(format!("expected {list}"));
             let report = suggest(report, call.callee.span, name, options.iter().map(|it| it.name.as_str()));
             self.report(report);
             return None;

@@ -92,6 +92,7 @@ impl Lowering<'_> {
                 };
                 self.bind(&name.name, value);
             }
+            StmtKind::Keep { name, init } => self.keep_for_update(name, init),
             StmtKind::Stat { name, dims, value } => {
                 let found = match (self.building.is_some(), self.floor) {
                     (true, _) => self.stat(name, value),

@@ -30,7 +30,6 @@ const NAMES: &[(&str, &str)] = &[
     ("padding", "pad"),
     ("strides", "stride"),
     // The recipe.
-    ("adamw", "adam"),
     ("batchsize", "batch"),
     ("crossentropy", "softmax_cross_entropy"),
     ("crossentropyloss", "softmax_cross_entropy"),

@@ -27,7 +27,7 @@ impl Lowering<'_> {
     }
 
     fn image_step(&mut self, call: &ast::Call) -> Option<ImageStep> {
-        let args = self.chosen(&options("data"), call)?;
+        let args = self.chosen(&options("data", self.items), call)?;
         match args.name.as_str() {
             "resize" => {
                 let (height, width) = (self.whole(&args, "height", 1), self.whole(&args, "width", 1));

@@ -39,6 +39,8 @@ pub(super) struct Item {
 pub(super) struct Items {
     pub(super) prelude: FileId,
     table: BTreeMap<String, Item>,
+    /// Optimizers have names of their own: only a recipe names them.
+    optimizers: BTreeMap<String, (Rc<ast::Function>, Home)>,
     /// Names in the order of their definitions: params may use those before them.
     pub(super) order: Vec<String>,
     pub(super) models: Vec<Rc<ast::Model>>,
@@ -79,9 +81,35 @@ impl Items {
         }
     }
 
+    /// Optimizers, those of the file first.
+    pub(super) fn optimizers(&self) -> Vec<(&Rc<ast::Function>, Home)> {
+        let mut all: Vec<(&Rc<ast::Function>, Home)> = self.optimizers.values().map(|it| (&it.0, it.1)).collect();
+        all.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.name.name.cmp(&b.0.name.name)));
+        all
+    }
+
+    fn define_optimizer(&mut self, def: &ast::Function, home: Home, sink: &mut Sink) {
+        let name = &def.name;
+        if let Some((old, first)) = self.optimizers.get(&name.name)
+            && home != Home::Prelude
+            && *first != Home::Prelude
+        {
+            let elsewhere = if old.name.span.file == name.span.file { "" } else { " in another file" };
+            sink.push(
+                Diagnostic::new(Code::E0103, name.span, format!("`{}` is defined twice", name.name))
+                    .label("an optimizer of this name again")
+                    .also(old.name.span, format!("first defined here{elsewhere}"))
+                    .help("give one of them another name"),
+            );
+            return;
+        }
+        self.optimizers.insert(name.name.clone(), (Rc::new(def.clone()), home));
+    }
+
     /// Whether the file is there to be imported: it defines things, but neither a model nor a recipe.
     pub(super) fn is_library(&self) -> bool {
-        let defines = self.table.values().any(|it| it.home == Home::Main);
+        let defines = self.table.values().any(|it| it.home == Home::Main)
+            || self.optimizers.values().any(|it| it.1 == Home::Main);
         defines && self.models.is_empty() && self.trains.is_empty()
     }
 
@@ -159,6 +187,7 @@ impl<'a> Collector<'a> {
                 ast::Item::Operator(it) => self.items.define(Def::Operator(Rc::new(it.clone())), home, self.sink),
                 ast::Item::Fn(it) => self.items.define(Def::Fn(Rc::new(it.clone())), home, self.sink),
                 ast::Item::Block(it) => self.items.define(Def::Block(Rc::new(it.clone())), home, self.sink),
+                ast::Item::Optimizer(it) => self.items.define_optimizer(it, home, self.sink),
                 ast::Item::Model(it) if home == Home::Main => self.items.models.push(Rc::new(it.clone())),
                 ast::Item::Train(it) if home == Home::Main => self.items.trains.push(Rc::new(it.clone())),
                 ast::Item::Model(_) | ast::Item::Train(_) => {}

@@ -36,6 +36,7 @@ mod selector;
 pub mod settings;
 mod signature;
 mod types;
+mod update;
 mod value;
 
 pub use settings::{DataInfo, Settings};
@@ -126,6 +127,8 @@ struct Lowering<'a> {
     simplified: HashMap<ScalarFn, ScalarFn>,
     forms: HashMap<ScalarFn, operator::Form>,
     unnamed: usize,
+    /// While the body of an optimizer is unfolded.
+    update: Option<update::Update>,
     /// By node of training: whether its first axis is the batch.
     batched: Vec<bool>,
     /// The `if training` around what is unfolded.
@@ -188,6 +191,7 @@ impl<'a> Lowering<'a> {
             simplified: HashMap::new(),
             forms: HashMap::new(),
             unnamed: 0,
+            update: None,
             batched: Vec::new(),
             modes: Vec::new(),
             reported: BTreeSet::new(),

@@ -110,9 +110,11 @@ pub(super) fn count_body(items: &Items, body: &ast::Body) -> Count {
             StmtKind::Learn { name, role: written, .. } if role(name, written.as_ref()) == ParamRole::Filter => {
                 Count { filters: 1, ..Count::default() }
             }
-            StmtKind::Input { .. } | StmtKind::Assert { .. } | StmtKind::Learn { .. } | StmtKind::Stat { .. } => {
-                Count::default()
-            }
+            StmtKind::Input { .. }
+            | StmtKind::Assert { .. }
+            | StmtKind::Learn { .. }
+            | StmtKind::Keep { .. }
+            | StmtKind::Stat { .. } => Count::default(),
         });
     }
     all

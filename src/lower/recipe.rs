@@ -8,7 +8,7 @@ use super::items::suggest;
 use super::value::{Ty, Value};
 use super::{DataInfo, Lowering, Output};
 use crate::diag::{Code, Diagnostic, Span};
-use crate::ir::{Augment, Mode, Op, Optimizer, Recipe, Schedule, Shape};
+use crate::ir::{Augment, Mode, Op, Recipe, Schedule, Shape};
 use crate::syntax::ast::{self, ExprKind};
 use std::rc::Rc;
 
@@ -276,7 +276,6 @@ impl Lowering<'_> {
     pub(super) fn finish_recipe(&mut self, basis: Basis) {
         let train = basis.train.clone();
         let entry = |key: &str| train.entries.iter().find(|it| it.key.name == key);
-        let positive = |it: f64| 0.0 < it;
         let share = |it: f64| (0.0..1.0).contains(&it);
 
         let iterations = entry("iterations").and_then(|it| self.whole_entry(it, 1));
@@ -288,18 +287,8 @@ impl Lowering<'_> {
             let floor = self.float(&args, "floor", 0.0, |it| 0.0 <= it, "at least 0");
             Some((smoothing?, floor?))
         });
-        let optimizer = entry("optimizer").and_then(|it| self.choice("optimizer", it.values.first()?));
-        let optimizer = optimizer.and_then(|args| {
-            let rate = self.float(&args, "rate", 1e-3, positive, "above 0");
-            if args.name == "sgd" {
-                let momentum = self.float(&args, "momentum", 0.0, share, "at least 0 and below 1");
-                return Some(Optimizer::Sgd { rate: rate?, momentum: momentum? });
-            }
-            let beta1 = self.float(&args, "beta1", 0.9, share, "at least 0 and below 1");
-            let beta2 = self.float(&args, "beta2", 0.999, share, "at least 0 and below 1");
-            let epsilon = self.float(&args, "epsilon", 1e-8, positive, "above 0");
-            Some(Optimizer::Adam { rate: rate?, beta1: beta1?, beta2: beta2?, epsilon: epsilon? })
-        });
+        let all = self.settings.iterations.or(iterations.map(|it| it as u64));
+        let optimizer = entry("optimizer").and_then(|it| self.optimizer(it.values.first()?, all));
         let schedule = match entry("schedule") {
             Some(it) => it.values.first().and_then(|it| self.choice("schedule", it)).and_then(|it| self.schedule(&it)),
             None => Some(Schedule::Constant),
@@ -358,7 +347,7 @@ impl Lowering<'_> {
         else {
             return;
         };
-        let Some(iterations) = self.settings.iterations.or(iterations.map(|it| it as u64)) else { return };
+        let Some(iterations) = all else { return };
         self.graph.recipe = Some(Recipe {
             data: data.name,
             data_span: basis.data_span,

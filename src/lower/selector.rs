@@ -356,6 +356,7 @@ fn learned_in(body: &ast::Body, found: &mut Vec<String>) {
             | StmtKind::Assign { .. }
             | StmtKind::Assert { .. }
             | StmtKind::Output(_)
+            | StmtKind::Keep { .. }
             | StmtKind::Stat { .. }
             | StmtKind::Expr(_) => {}
         }
@@ -388,7 +389,11 @@ fn walk_body(body: &ast::Body, f: &mut dyn FnMut(&ast::Expr)) {
                 walk_body(then, f);
                 otherwise.iter().for_each(|it| walk_body(it, f));
             }
-            StmtKind::Input { .. } | StmtKind::Assert { .. } | StmtKind::Learn { .. } | StmtKind::Stat { .. } => {}
+            StmtKind::Input { .. }
+            | StmtKind::Assert { .. }
+            | StmtKind::Learn { .. }
+            | StmtKind::Keep { .. }
+            | StmtKind::Stat { .. } => {}
         }
     }
 }

@@ -76,10 +76,15 @@ pub(super) fn constant(param: &ast::FnParam, default: &Value) -> Ty {
 fn literal(expr: &ast::Expr) -> String {
     match &expr.kind {
         ExprKind::Int(it) => it.to_string(),
-        ExprKind::Float(it) => it.to_string(),
+        ExprKind::Float(it) => shortest(*it),
         ExprKind::Bool(it) => it.to_string(),
         ExprKind::Name(it) => it.clone(),
         ExprKind::List(list) => format!("[{}]", list.iter().map(literal).collect::<Vec<_>>().join(", ")),
         _ => "...".to_owned(),
     }
+}
+
+/// A number as it would be written: `0.999`, `1e-8`.
+pub(super) fn shortest(value: f64) -> String {
+    if value != 0.0 && value.abs() < 0.01 { format!("{value:e}") } else { value.to_string() }
 }

@@ -35,6 +35,8 @@ pub enum Item {
     Fn(Function),
     /// `block unit(x, filters: int) { ... }`.
     Block(Function),
+    /// `optimizer lion(rate, beta = 0.9) { ... }`.
+    Optimizer(Function),
     /// `model Name { ... }`.
     Model(Model),
     /// `train { ... }`.
@@ -216,6 +218,13 @@ pub enum StmtKind {
         role: Option<Ident>,
         /// What there is one number for.
         scope: Extents,
+        /// Start value.
+        init: Expr,
+    },
+    /// `keep velocity = 0`, in optimizers.
+    Keep {
+        /// Name.
+        name: Ident,
         /// Start value.
         init: Expr,
     },

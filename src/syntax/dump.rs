@@ -42,6 +42,7 @@ impl Dump<'_> {
             Item::Operator(it) => self.function("operator", it),
             Item::Fn(it) => self.function("fn", it),
             Item::Block(it) => self.function(if it.layer { "layer" } else { "block" }, it),
+            Item::Optimizer(it) => self.function("optimizer", it),
             Item::Model(it) => {
                 self.docs(&it.docs);
                 self.line(&format!("model {}", it.name.name));
@@ -124,6 +125,7 @@ fn head(stmt: &Stmt) -> String {
             };
             format!("learn {}{role}: {scope} = {}", name.name, expr(init))
         }
+        StmtKind::Keep { name, init } => format!("keep {} = {}", name.name, expr(init)),
         StmtKind::Stat { name, dims, value } => {
             let dims = dims.as_ref().map(|it| format!(": [{}]", list(it))).unwrap_or_default();
             format!("stat {}{dims} = {}", name.name, expr(value))

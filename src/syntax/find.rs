@@ -16,6 +16,7 @@ impl Stmt {
             StmtKind::Let { value, .. }
             | StmtKind::Assign { value, .. }
             | StmtKind::Output(value)
+            | StmtKind::Keep { init: value, .. }
             | StmtKind::Expr(value) => value.find(wanted),
             StmtKind::Learn { scope, init, .. } => {
                 let dims = if let Extents::Shape(dims, _) = scope { dims.as_slice() } else { &[] };

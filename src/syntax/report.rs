@@ -260,6 +260,8 @@ fn words(rules: &[Rule]) -> Vec<String> {
             | Rule::function
             | Rule::block
             | Rule::kw_layer
+            | Rule::optimizer
+            | Rule::kw_optimizer
             | Rule::model
             | Rule::train
             | Rule::strict_item => "`import`, `param`, `operator`, `fn`, `block`, `model` or `train`".to_string(),
@@ -270,6 +272,7 @@ fn words(rules: &[Rule]) -> Vec<String> {
             | Rule::assert_stmt
             | Rule::output
             | Rule::learn
+            | Rule::keep
             | Rule::stat
             | Rule::assign
             | Rule::expr_stmt => "a statement".to_string(),

@@ -63,6 +63,7 @@ fn learns_filter(body: &ast::Body) -> bool {
         | StmtKind::Assign { .. }
         | StmtKind::Assert { .. }
         | StmtKind::Output(_)
+        | StmtKind::Keep { .. }
         | StmtKind::Stat { .. }
         | StmtKind::Expr(_) => false,
     })

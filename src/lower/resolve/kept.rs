@@ -58,7 +58,7 @@ impl Resolver<'_> {
                     .label("only an operator learns a number for each filter")
                     .help(format!("write how many numbers it has: `learn {}: [channels(x)] = 1`", name.name)),
             ),
-            (Context::Model | Context::Fn | Context::Value, _) => {
+            (Context::Model | Context::Fn | Context::Optimizer | Context::Value, _) => {
                 self.misplaced(span, "learn", "an operator or a block");
             }
         }
@@ -153,7 +153,11 @@ impl Resolver<'_> {
                             .label("would hold in both")
                             .help(format!("write `{0} = if training {{ ... }} else {{ {0} }}`", name.name)),
                     ),
-                    StmtKind::Learn { .. } | StmtKind::Stat { .. } | StmtKind::Output(_) | StmtKind::Input { .. } => {
+                    StmtKind::Learn { .. }
+                    | StmtKind::Keep { .. }
+                    | StmtKind::Stat { .. }
+                    | StmtKind::Output(_)
+                    | StmtKind::Input { .. } => {
                         self.sink.push(
                             Diagnostic::new(Code::E0201, stmt.span, "a branch of `if training` only computes")
                                 .label("would be there in one mode only")

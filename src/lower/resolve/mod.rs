@@ -4,6 +4,7 @@
 mod cycles;
 mod kept;
 mod names;
+mod updates;
 
 use crate::diag::{Code, Diagnostic, Sink, Span};
 use crate::lower::items::{Def, Home, Items, suggest};
@@ -24,6 +25,7 @@ pub(super) enum Context {
     Block,
     Fn,
     Operator,
+    Optimizer,
     /// Params and the recipe: values only.
     Value,
 }
@@ -106,6 +108,7 @@ impl<'a> Resolver<'a> {
                 Def::Block(it) => self.function(it, Context::Block),
             }
         }
+        self.optimizers();
         self.current.clear();
         self.main = true;
         for model in &self.items.models {
@@ -369,6 +372,7 @@ impl<'a> Resolver<'a> {
                 self.expr(value);
             }
             StmtKind::Learn { name, role, scope, init } => self.learn(stmt.span, name, role.as_ref(), scope, init),
+            StmtKind::Keep { name, init } => self.keep(stmt.span, name, init),
             StmtKind::Stat { name, dims, value } => self.stat(stmt.span, name, dims.as_deref(), value),
             StmtKind::Expr(value) => self.expr(value),
         }

@@ -309,6 +309,7 @@ impl Resolver<'_> {
         let place = match self.context {
             Context::Fn => "a `fn`, which works on single numbers",
             Context::Operator => "an operator, which works on single numbers",
+            Context::Optimizer => "an optimizer, which works on single numbers",
             _ => "a value",
         };
         self.sink.push(

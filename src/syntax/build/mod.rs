@@ -49,6 +49,7 @@ impl<'t> Builder<'t> {
             Rule::operator => Item::Operator(self.function(pair, docs, span)),
             Rule::function => Item::Fn(self.function(pair, docs, span)),
             Rule::block => Item::Block(self.function(pair, docs, span)),
+            Rule::optimizer => Item::Optimizer(self.function(pair, docs, span)),
             Rule::model => {
                 let mut parts = pair.into_inner().skip(1);
                 let name = self.ident(next(&mut parts));
@@ -213,7 +214,7 @@ impl<'t> Builder<'t> {
         let keyword = report::first_word(self.text, place.start);
         let inside_rule = match keyword {
             "train" => Rule::entries,
-            "operator" | "fn" | "block" | "layer" | "model" | "for" | "if" => Rule::body,
+            "operator" | "fn" | "block" | "layer" | "optimizer" | "model" | "for" | "if" => Rule::body,
             _ => return,
         };
         for braces in pair.into_inner().filter(|it| it.as_rule() == Rule::braces) {

@@ -68,6 +68,7 @@ impl Builder<'_> {
                 };
                 StmtKind::Learn { name, role, scope, init: value() }
             }
+            Rule::keep => StmtKind::Keep { name: ident(), init: value() },
             Rule::stat => StmtKind::Stat { name: ident(), dims: extents.map(|it| it.0), value: value() },
             Rule::assign => StmtKind::Assign { name: ident(), value: value() },
             Rule::expr_stmt => match value() {

@@ -1,0 +1,216 @@
+//! An optimizer's body as nodes. What depends on the step and the rate alone is computed once a step, for all parameters;
+//! what is kept is a value of its own, which the rest reads.
+
+use crate::ir::expr::Pool;
+use crate::ir::{DType, ExprNode, NodeId, Op, Optimizer, ParamId, Scalar, ScalarFn, Shape, State, Target};
+use crate::shape::Builder;
+use std::collections::BTreeMap;
+
+/// Arguments of an optimizer's body; what is kept follows.
+const VALUE: u32 = 0;
+const GRADIENT: u32 = 1;
+const RATE: u32 = 2;
+const STEP: u32 = 3;
+const KEPT: u32 = 4;
+
+/// The body, cut into maps.
+pub(super) struct Update<'a> {
+    optimizer: &'a Optimizer,
+    /// Nodes of what is the same for all parameters.
+    shared: Vec<NodeId>,
+    /// New values of what is kept, in an order in which they can be computed: position and function.
+    keeps: Vec<(usize, ScalarFn)>,
+    value: ScalarFn,
+}
+
+/// Operands of the maps: the parameter, what is kept before and after, the gradient, what is shared.
+struct Places {
+    keeps: usize,
+}
+
+impl Places {
+    fn old(&self, at: usize) -> usize {
+        1 + at
+    }
+
+    fn new(&self, at: usize) -> usize {
+        1 + self.keeps + at
+    }
+
+    fn gradient(&self) -> usize {
+        1 + 2 * self.keeps
+    }
+
+    fn shared(&self, at: usize) -> usize {
+        2 + 2 * self.keeps + at
+    }
+}
+
+impl<'a> Update<'a> {
+    pub(super) fn new(b: &mut Builder, optimizer: &'a Optimizer, rate: NodeId, step: NodeId) -> Self {
+        let body = &optimizer.body;
+        let places = Places { keeps: optimizer.keeps.len() };
+        let own = own(body);
+        let mut cuts: BTreeMap<u32, usize> = BTreeMap::new();
+        let mut shared = Vec::new();
+        for at in common(body, &own) {
+            let function = body_of(body, at, &BTreeMap::new(), |input| if input == RATE { 0 } else { 1 }, 2);
+            let (function, used) = function.prune();
+            let operands: Vec<NodeId> = used.iter().map(|it| [rate, step][*it as usize]).collect();
+            let node = if function.is_identity() { operands[0] } else { b.map(function, &operands) };
+            cuts.insert(at.0, places.shared(shared.len()));
+            shared.push(node);
+        }
+        let argument = |input: u32| match input {
+            VALUE => 0,
+            GRADIENT => places.gradient(),
+            // The rate and the step are shared, hence cut.
+            RATE | STEP => unreachable!("argument {input} is the same for all parameters"),
+            kept => places.old((kept - KEPT) as usize),
+        };
+        let arity = places.shared(shared.len());
+        // Operands come before what they are used in: a kept value may be made of another one's new value.
+        let mut order: Vec<usize> = (0..places.keeps).collect();
+        order.sort_by_key(|it| body.roots[1 + it]);
+        let mut keeps = Vec::new();
+        for at in order {
+            let root = body.roots[1 + at];
+            keeps.push((at, body_of(body, root, &cuts, argument, arity)));
+            if own[root.0 as usize] && !matches!(body.nodes[root.0 as usize], ExprNode::Input(_)) {
+                cuts.entry(root.0).or_insert(places.new(at));
+            }
+        }
+        let value = body_of(body, body.roots[0], &cuts, argument, arity);
+        Self { optimizer, shared, keeps, value }
+    }
+
+    /// The updates of one parameter.
+    pub(super) fn apply(&self, b: &mut Builder, id: ParamId, param: NodeId, gradient: NodeId) -> Vec<NodeId> {
+        let places = Places { keeps: self.keeps.len() };
+        let kept: Vec<(Target, NodeId)> =
+            self.optimizer.keeps.iter().map(|(name, start)| state(b, id, name, *start)).collect();
+        let mut operands = vec![param; places.shared(0)];
+        for (at, (_, node)) in kept.iter().enumerate() {
+            operands[places.old(at)] = *node;
+        }
+        operands[places.gradient()] = gradient;
+        operands.extend(&self.shared);
+        let shape = b.graph().shape(param).clone();
+        let mut moved = Vec::new();
+        for (at, function) in &self.keeps {
+            let node = apply(b, function, &operands, &shape);
+            operands[places.new(*at)] = node;
+            moved.push((*at, node));
+        }
+        moved.sort_unstable();
+        let mut updates: Vec<NodeId> =
+            moved.into_iter().map(|(at, node)| b.add(Op::Update(kept[at].0), &[node])).collect();
+        let node = apply(b, &self.value, &operands, &shape);
+        updates.push(b.add(Op::Update(Target::Param(id)), &[node]));
+        updates
+    }
+}
+
+/// Which nodes depend on a number of a parameter, and not on step and rate alone.
+fn own(body: &ScalarFn) -> Vec<bool> {
+    let mut own: Vec<bool> = Vec::with_capacity(body.nodes.len());
+    for node in &body.nodes {
+        let of = |it: &Scalar| own[it.0 as usize];
+        own.push(match node {
+            ExprNode::Const(_) => false,
+            ExprNode::Input(it) => !matches!(*it, RATE | STEP),
+            ExprNode::Unary(_, a) => of(a),
+            ExprNode::Binary(_, a, b) => of(a) || of(b),
+            ExprNode::Select(c, a, b) => of(c) || of(a) || of(b),
+        });
+    }
+    own
+}
+
+/// The largest parts that depend on step or rate, and on nothing else.
+fn common(body: &ScalarFn, own: &[bool]) -> Vec<Scalar> {
+    let mut varies = Vec::with_capacity(body.nodes.len());
+    let mut found: Vec<Scalar> = Vec::new();
+    for (at, node) in body.nodes.iter().enumerate() {
+        let operands: Vec<Scalar> = match *node {
+            ExprNode::Const(_) | ExprNode::Input(_) => Vec::new(),
+            ExprNode::Unary(_, a) => vec![a],
+            ExprNode::Binary(_, a, b) => vec![a, b],
+            ExprNode::Select(c, a, b) => vec![c, a, b],
+        };
+        let moves = matches!(node, ExprNode::Input(RATE | STEP)) || operands.iter().any(|it| varies[it.0 as usize]);
+        varies.push(moves);
+        if own[at] {
+            found.extend(operands.into_iter().filter(|it| !own[it.0 as usize] && varies[it.0 as usize]));
+        }
+    }
+    found.extend(body.roots.iter().filter(|it| !own[it.0 as usize] && varies[it.0 as usize]));
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// The function that computes one node, over `arity` arguments: an argument of the body goes where `argument` says, a cut
+/// node is an argument itself.
+fn body_of(
+    body: &ScalarFn,
+    root: Scalar,
+    cuts: &BTreeMap<u32, usize>,
+    argument: impl Fn(u32) -> usize,
+    arity: usize,
+) -> ScalarFn {
+    let mut needed = vec![false; body.nodes.len()];
+    needed[root.0 as usize] = true;
+    for at in (0..body.nodes.len()).rev() {
+        if !needed[at] || cuts.contains_key(&(at as u32)) {
+            continue;
+        }
+        match body.nodes[at] {
+            ExprNode::Const(_) | ExprNode::Input(_) => {}
+            ExprNode::Unary(_, a) => needed[a.0 as usize] = true,
+            ExprNode::Binary(_, a, b) => [a, b].iter().for_each(|it| needed[it.0 as usize] = true),
+            ExprNode::Select(c, a, b) => [c, a, b].iter().for_each(|it| needed[it.0 as usize] = true),
+        }
+    }
+    let mut pool = Pool::new();
+    let mut to: BTreeMap<u32, Scalar> = BTreeMap::new();
+    for (at, node) in body.nodes.iter().enumerate().filter(|it| needed[it.0]) {
+        let at = at as u32;
+        let here = |it: Scalar| to[&it.0];
+        let copy = match (cuts.get(&at), *node) {
+            (Some(place), _) => pool.input(*place as u32),
+            (None, ExprNode::Const(_)) => pool.node(*node),
+            (None, ExprNode::Input(it)) => pool.input(argument(it) as u32),
+            (None, ExprNode::Unary(op, a)) => pool.unary(op, here(a)),
+            (None, ExprNode::Binary(op, a, b)) => pool.binary(op, here(a), here(b)),
+            (None, ExprNode::Select(c, a, b)) => pool.select(here(c), here(a), here(b)),
+        };
+        to.insert(at, copy);
+    }
+    pool.finish(arity as u32, &[to[&root.0]])
+}
+
+/// The map of a function over those operands that it needs.
+fn apply(b: &mut Builder, function: &ScalarFn, operands: &[NodeId], shape: &Shape) -> NodeId {
+    let (function, used) = function.prune();
+    if let Some(value) = function.as_constant() {
+        return b.constant(value, shape.clone());
+    }
+    let operands: Vec<NodeId> = used.iter().map(|it| operands[*it as usize]).collect();
+    let node = if function.is_identity() { operands[0] } else { b.map(function, &operands) };
+    b.broadcast(node, shape.clone())
+}
+
+/// What is kept beside a parameter.
+fn state(b: &mut Builder, id: ParamId, name: &str, start: f64) -> (Target, NodeId) {
+    let param = b.graph().param(id);
+    let state = State {
+        path: format!("{}/{name}", param.path),
+        shape: param.shape.clone(),
+        dtype: DType::Real,
+        init: start,
+        origin: param.origin,
+    };
+    let state = b.tables().add_state(state);
+    (Target::State(state), b.add(Op::State(state), &[]))
+}
