@@ -13,6 +13,8 @@ mod codes;
 mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
+mod damage;
+mod data;
 mod docs;
 mod dumps;
 mod emulate;

@@ -18,6 +18,7 @@ use sphc::pipeline::{Compiled, Identity, check, compile};
 use sphc::plan::{Plan, Precision};
 use sphc::runtime::Session;
 use sphc::runtime::cpu::CpuBackend;
+use sphc::train::Meaning;
 use sphc::train::weights::{Need, Weights, kept, write};
 use sphc::verify::{self, bind_noise};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -88,7 +89,8 @@ fn trained(plan: &Plan, threads: usize, within_fences: bool, killed: bool) -> Re
         }
         if killed && step == KILLED_AFTER {
             let file = tempfile::NamedTempFile::new().map_err(|it| it.to_string())?;
-            write(&session, step, &mut file.as_file()).map_err(|it| it.to_string())?;
+            let meaning = Meaning { classes: Vec::new(), image: training.image, steps: Vec::new(), range: [0, 255] };
+            write(&session, step, &meaning, &mut file.as_file()).map_err(|it| it.to_string())?;
             session = open()?;
             let weights = Weights::read(file.path())?;
             let problems = weights.problems(&plan, Need::Resume);

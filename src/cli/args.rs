@@ -6,6 +6,9 @@ use sphc::data::{self, DataError, Dataset, Manifest, Place};
 use sphc::ir::{ImageStep, Recipe};
 use sphc::lower::{DataInfo, Settings};
 use sphc::plan::Precision;
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::sync::Mutex;
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -116,7 +119,18 @@ pub(super) fn info(data: &Dataset) -> DataInfo {
     }
 }
 
-/// Reads the data set that `--data` or a model names, does the recipe's steps to its images, and says where it was.
+/// Warnings on standard error, each once, however often a command reads what they are about.
+pub(super) fn warn(warnings: &[String]) {
+    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    for it in warnings {
+        if SAID.lock().is_ok_and(|mut said| said.insert(it.clone())) {
+            let _ = writeln!(io::stderr(), "warning: {it}");
+        }
+    }
+}
+
+/// Reads the data set that `--data` or a model names, does the recipe's steps to its images, and says where it was, and
+/// on standard error what a user should know of it.
 /// With `fetch` one that is not there is fetched.
 pub(super) fn read_data(wanted: &str, steps: &[ImageStep], fetch: bool) -> Result<(Dataset, String), Failure> {
     let manifest = data::describe(wanted)?;
@@ -128,6 +142,8 @@ pub(super) fn read_data(wanted: &str, steps: &[ImageStep], fetch: bool) -> Resul
         it => it?,
     };
     let dataset = data::read(&manifest, &place, steps)?;
+    let known: Vec<String> = dataset.warnings.iter().map(|it| format!("data set `{}`: {it}", dataset.name)).collect();
+    warn(&known);
     let place = match place {
         Place::Embedded => "embedded".into(),
         Place::At(it) => it.display().to_string(),

@@ -279,5 +279,12 @@ fn noise(name: &str, image: [usize; 3], classes: usize, examples: usize) -> Data
         labels: (0..examples).map(|it| (it % classes) as i64).collect(),
     };
     let (train, test) = (split(), split());
-    Dataset { name: name.into(), image, classes: (0..classes).map(|it| it.to_string()).collect(), train, test }
+    Dataset {
+        name: name.into(),
+        image,
+        classes: (0..classes).map(|it| it.to_string()).collect(),
+        train,
+        test,
+        warnings: Vec::new(),
+    }
 }

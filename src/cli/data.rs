@@ -92,9 +92,16 @@ fn list(format: Format) -> Outcome {
 fn verify(wanted: &str) -> Outcome {
     let (data, place) = args::read_data(wanted, &[], false)?;
     let [height, width, channels] = data.image;
+    let problems = match data.warnings.len() {
+        0 => "no problems".to_owned(),
+        1 => "1 warning".to_owned(),
+        many => format!("{many} warnings"),
+    };
+    let [least, most] = data.range();
     writeln!(
         io::stdout(),
-        "{} ({place}): {} training and {} test images of {height}x{width}x{channels} in {} classes, no problems",
+        "{} ({place}): {} training and {} test images of {height}x{width}x{channels}, values {least} to {most}, in {} \
+         classes, {problems}",
         data.name,
         data.train.len(),
         data.test.len(),

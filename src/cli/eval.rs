@@ -1,13 +1,13 @@
 //! `sphc eval`.
 
-use super::args::{Format, RecipeArgs, SetArgs, positive};
+use super::args::{Format, RecipeArgs, SetArgs, positive, warn};
 use super::device::{self, DeviceArgs};
 use super::failure::Outcome;
 use super::{load, stop, table};
 use serde_json::json;
 
 use sphc::train::weights::Need;
-use sphc::train::{self, recipe_of};
+use sphc::train::{self, Meaning, recipe_of};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -45,8 +45,14 @@ pub(super) fn run(args: &Args) -> Outcome {
     let recipe = RecipeArgs { data: args.data.clone(), batch: args.batch, ..RecipeArgs::default() };
     let ready = load::ready(&args.file, &args.set, &recipe, args.device.precision, false)?;
     train::check_data(&ready.plan, &ready.data)?;
-    let count = recipe_of(&ready.plan)?.classes;
-    let weights = load::weights(&args.weights, &ready.plan)?;
+    let training = recipe_of(&ready.plan)?.clone();
+    let count = training.classes;
+    let weights = train::read_weights(&args.weights)?;
+    let known = load::meaning(&args.weights, &weights, Some(&ready.data.classes))?;
+    let weights = load::fitting(weights, &args.weights, &ready.plan)?;
+    if let Some(known) = known {
+        warn(&known.doubts(&Meaning::of(&ready.data, &training)));
+    }
     let (mut session, _) = device::open(&args.device, ready.plan)?;
     weights.load(&mut session, Need::Inference)?;
     let labels = ready.data.test.labels.clone();

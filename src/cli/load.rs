@@ -8,8 +8,8 @@ use sphc::ir::ImageStep;
 use sphc::lower::{DataInfo, Settings};
 use sphc::pipeline::{self, Checked, Compiled};
 use sphc::plan::{self, Plan};
-use sphc::train;
 use sphc::train::weights::{Need, Weights};
+use sphc::train::{self, Meaning, TrainError};
 use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
@@ -132,10 +132,24 @@ pub(super) fn data_info(path: &Path, settings: &Settings, wanted: &str) -> Resul
     Ok(args::info(&args::read_data(wanted, &steps, false)?.0))
 }
 
+/// What the weights in a file were trained on, as far as they say. Other classes than those at hand are an error.
+pub(super) fn meaning(path: &Path, weights: &Weights, classes: Option<&[String]>) -> Result<Option<Meaning>, Failure> {
+    let fail = |cause: String, remedy: &str| {
+        Failure::from_error(TrainError::Weights { path: path.into(), cause, remedy: remedy.into() })
+    };
+    let found = Meaning::read(weights).map_err(|it| fail(it, "give a file that `sphc train` wrote"))?;
+    if let (Some(meaning), Some(classes)) = (&found, classes)
+        && let Some(cause) = meaning.conflict(classes)
+    {
+        return Err(fail(cause, "give the data set that the weights were trained on, or one with the same classes"));
+    }
+    Ok(found)
+}
+
 /// Weights to evaluate a plan with. Those of another text fit where only their names and extents are the same: that is
 /// said, for their results may mean nothing, but a comment that was changed is no reason to refuse them.
-pub(super) fn weights(path: &Path, plan: &Plan) -> Result<Weights, Failure> {
-    let weights = train::fitting(path, plan, Need::Inference)?;
+pub(super) fn fitting(weights: Weights, path: &Path, plan: &Plan) -> Result<Weights, Failure> {
+    let weights = train::fit(weights, path, plan, Need::Inference)?;
     if weights.strange_to(plan) {
         let _ = writeln!(
             io::stderr(),

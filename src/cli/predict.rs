@@ -5,13 +5,13 @@ use super::device::{self, DeviceArgs};
 use super::failure::{Failure, Outcome};
 use super::{load, table};
 use serde_json::json;
-use sphc::data;
-use sphc::ir::{ImageStep, Mode};
+use sphc::data::{self, Change, Picture};
+use sphc::ir::Mode;
 use sphc::lower::{DataInfo, images};
-use sphc::plan::Plan;
-
-use sphc::train::weights::Need;
-use sphc::train::{self, recipe_of};
+use sphc::plan::{Plan, Training};
+use sphc::train::weights::{Need, Weights};
+use sphc::train::{self, Meaning, recipe_of};
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -43,13 +43,22 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Outcome {
     device::check(&args.device)?;
-    let (plan, names) = prepare(args)?;
+    let weights = train::read_weights(&args.weights)?;
+    let meaning = load::meaning(&args.weights, &weights, None)?;
+    let (plan, names) = prepare(args, &weights, meaning.as_ref())?;
     let training = recipe_of(&plan)?.clone();
     let mut pixels = Vec::new();
+    let mut changes = BTreeMap::new();
     for path in &args.images {
-        pixels.extend(fitting(path, &training.images, training.image, &training.data)?);
+        pixels.extend(fitting(path, &training, &mut changes)?);
     }
-    let weights = load::weights(&args.weights, &plan)?;
+    args::warn(&data::remarks(&changes));
+    let weights = load::fitting(weights, &args.weights, &plan)?;
+    if let Some(known) = meaning {
+        let range = [0, pixels.iter().copied().max().unwrap_or(0).max(known.range[1])];
+        let classes = known.classes.clone();
+        args::warn(&known.doubts(&Meaning { classes, image: training.image, steps: training.images, range }));
+    }
     let (mut session, _) = device::open(&args.device, plan)?;
     weights.load(&mut session, Need::Inference)?;
     let scores = train::predict(&mut session, &pixels)?;
@@ -89,14 +98,23 @@ pub(super) fn run(args: &Args) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The plan for these images and the names of the classes. The data set itself need not be there.
-fn prepare(args: &Args) -> Result<(Plan, Vec<String>), Failure> {
+/// The plan for these images and the names of the classes: the weights know them, or else the data set, which need not be
+/// there otherwise.
+fn prepare(args: &Args, weights: &Weights, meaning: Option<&Meaning>) -> Result<(Plan, Vec<String>), Failure> {
+    if let Some(wanted) = args.data.as_deref().filter(|_| meaning.is_some()) {
+        let given = names(wanted, None)?;
+        load::meaning(&args.weights, weights, Some(&given))?;
+    }
     let most = 256.min(args.images.len());
     if load::is_plan(&args.file) {
         let text = load::read_text(&args.file)?;
         let plan = sphc::plan::from_yaml(&args.file.display().to_string(), &text).map_err(Failure::from_error)?;
         let training = recipe_of(&plan)?;
-        let names = names(args.data.as_deref().unwrap_or(&training.data), Some(training.classes))?;
+        let wanted = args.data.as_deref().unwrap_or(&training.data);
+        let names = match meaning {
+            Some(it) if it.classes.len() == training.classes => it.classes.clone(),
+            _ => names(wanted, Some(training.classes))?,
+        };
         return Ok((plan, names));
     }
     let recipe = RecipeArgs { batch: Some(most as u64), ..RecipeArgs::default() };
@@ -108,12 +126,15 @@ fn prepare(args: &Args) -> Result<(Plan, Vec<String>), Failure> {
         let cause = format!("`{}` has no recipe, so its classes have no names", args.file.display());
         return Err(Failure::new(cause, "add a `train { ... }` section to the file"));
     };
-    let names = names(&wanted, None)?;
+    let names = match meaning {
+        Some(it) => it.classes.clone(),
+        None => names(&wanted, None)?,
+    };
     // The images are made for the model, whatever those of the data set are like.
     let input = first.graph().and_then(|it| it.fact(*it.inputs.get(&Mode::Evaluate)?).shape().cloned());
     if let Some(&[_, height, width, channels]) = input.as_ref().map(|it| it.dims()) {
         settings.data = Some(DataInfo {
-            name: data::describe(&wanted)?.name,
+            name: data::describe(&wanted).map_or(wanted, |it| it.name),
             image: [height, width, channels],
             classes: names.len(),
             train_examples: most,
@@ -136,8 +157,13 @@ fn names(wanted: &str, count: Option<usize>) -> Result<Vec<String>, Failure> {
 }
 
 /// The pixels of a file, after the recipe's steps; they must be what the model takes.
-fn fitting(path: &Path, steps: &[ImageStep], expected: [usize; 3], data: &str) -> Result<Vec<u8>, Failure> {
-    let (pixels, size) = data::decode(path)?;
+fn fitting(path: &Path, training: &Training, changes: &mut BTreeMap<Change, Vec<String>>) -> Result<Vec<u8>, Failure> {
+    let Training { images: steps, image, data, .. } = training;
+    let (steps, expected) = (&steps[..], *image);
+    let Picture { pixels, size, changes: found } = data::decode(path)?;
+    for change in found {
+        changes.entry(change).or_default().push(path.display().to_string());
+    }
     let shown = path.display();
     let describe = |[height, width, channels]: [usize; 3]| {
         format!("{height}x{width} with {channels} channel{}", if channels == 1 { "" } else { "s" })

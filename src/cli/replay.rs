@@ -19,6 +19,8 @@ pub(super) fn run(file: &Path, run: &Path, device: &DeviceArgs, format: Format) 
     let recipe = RecipeArgs {
         data: Some(if embedded { started.training.data.clone() } else { started.data.clone() }),
         batch: Some(started.training.batch as u64),
+        // A schedule may depend on it.
+        iterations: Some(started.training.iterations),
         seed: Some(started.seed),
         no_shuffle: started.no_shuffle,
         no_augment: started.no_augment,

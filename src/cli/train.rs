@@ -1,13 +1,13 @@
 //! `sphc train`.
 
-use super::args::{Format, RecipeArgs, SetArgs, positive};
+use super::args::{self, Format, RecipeArgs, SetArgs, positive};
 use super::device::{self, DeviceArgs};
 use super::failure::{Failure, Outcome};
 use super::load::{self, Ready};
 use super::progress::Progress;
 use super::{stop, sweep};
 use serde_json::json;
-use sphc::train::{Manifest, Report, SourceText, TrainConfig, TrainError, recipe_of, train};
+use sphc::train::{Manifest, Meaning, Report, SourceText, TrainConfig, TrainError, recipe_of, train};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -73,6 +73,10 @@ pub(super) fn one(args: &Args, run: &Path) -> Result<(Manifest, Result<Report, T
             training.train_examples
         );
     }
+    if let Some(path) = &args.init {
+        let known = load::meaning(path, &sphc::train::read_weights(path)?, None)?;
+        args::warn(&known.map_or_else(Vec::new, |it| other_start(&it, &Meaning::of(&data, &training))));
+    }
     if args.format == Format::Human {
         let what = format!(
             "{}: {} {} iterations of {} images, {} ({} training and {} test images)",
@@ -125,6 +129,12 @@ pub(super) fn one(args: &Args, run: &Path) -> Result<(Manifest, Result<Report, T
     let report = train(&config, &mut session, data, &mut |event| progress.see(event));
     progress.finish();
     Ok((config.manifest, report))
+}
+
+/// What to say of weights to start from that were trained on something else, which may well be meant.
+fn other_start(known: &Meaning, now: &Meaning) -> Vec<String> {
+    let conflict = known.conflict(&now.classes).map(|it| format!("the weights of `--init` bring other outputs: {it}"));
+    conflict.into_iter().chain(known.doubts(now)).collect()
 }
 
 fn finish(args: &Args, run: &Path, manifest: &Manifest, report: &Report) -> Outcome {

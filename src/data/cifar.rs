@@ -1,9 +1,11 @@
 //! The official binary layout of CIFAR-10 and CIFAR-100: records of label bytes, then the red,
 //! green and blue planes of a 32x32 image.
 
-use super::manifest::{Format, Manifest};
+use super::bound::{Room, open, text};
+use super::error::few;
+use super::manifest::{Format, Manifest, find};
 use super::{DataError, Dataset, Split};
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -12,88 +14,162 @@ const PLANE: usize = SIDE * SIDE;
 /// Bytes that are read at once.
 const BUFFER: usize = 1 << 20;
 
+/// How one of the two data sets is stored.
+struct Layout {
+    /// Its name in the catalog, which knows its classes.
+    name: &'static str,
+    /// What its files for training are called, for messages.
+    train: &'static str,
+    test: &'static str,
+    /// Where its files tell the names of the classes.
+    names: &'static str,
+    /// Bytes before the image, of which the last is the label.
+    label_bytes: usize,
+}
+
+const TEN: Layout = Layout {
+    name: "cifar10",
+    train: "data_batch_*.bin",
+    test: "test_batch.bin",
+    names: "batches.meta.txt",
+    label_bytes: 1,
+};
+const HUNDRED: Layout =
+    Layout { name: "cifar100", train: "train.bin", test: "test.bin", names: "fine_label_names.txt", label_bytes: 2 };
+
+fn layout(format: Format) -> &'static Layout {
+    if format == Format::Cifar100 { &HUNDRED } else { &TEN }
+}
+
 /// Whether `directory` holds training files of this layout.
 pub(super) fn is_layout(directory: &Path, format: Format) -> bool {
-    training_files(directory, format).is_ok_and(|it| !it.is_empty())
+    files(directory, layout(format)).is_ok_and(|it| !it.train.is_empty())
+}
+
+/// What lies in a directory.
+#[derive(Default)]
+struct Files {
+    /// In order of names, with the number of a batch.
+    train: Vec<(PathBuf, u64)>,
+    /// Other files of this ending.
+    others: Vec<String>,
+}
+
+fn files(directory: &Path, layout: &Layout) -> Result<Files, DataError> {
+    let read_error = |cause| DataError::Read { path: directory.into(), cause };
+    let mut res = Files::default();
+    for file in fs::read_dir(directory).map_err(read_error)? {
+        let file = file.map_err(read_error)?;
+        let name = file.file_name().to_string_lossy().into_owned();
+        let number = match layout.train.split_once('*') {
+            Some((before, after)) => name.strip_prefix(before).and_then(|it| it.strip_suffix(after)?.parse().ok()),
+            None => (name == layout.train).then_some(1),
+        };
+        match number {
+            Some(number) => res.train.push((file.path(), number)),
+            None if name.ends_with(".bin") && name != layout.test => res.others.push(name),
+            None => {}
+        }
+    }
+    res.train.sort();
+    res.others.sort();
+    Ok(res)
 }
 
 /// Reads both parts.
-pub(super) fn read(directory: &Path, entry: &Manifest) -> Result<Dataset, DataError> {
+pub(super) fn read(directory: &Path, entry: &Manifest, room: &mut Room) -> Result<Dataset, DataError> {
     let missing =
         |cause: String| DataError::Missing { name: entry.name.clone(), cause, remedy: entry.remedy(&entry.name) };
     if !directory.exists() {
         return Err(missing(format!("`{}` does not exist", directory.display())));
     }
     if !directory.is_dir() {
-        return Err(missing(format!("`{}` is no directory", directory.display())));
+        return Err(missing(format!("`{}` is not a directory", directory.display())));
     }
-    let (train_pattern, test_name) = match entry.format {
-        Format::Cifar100 => ("train.bin", "test.bin"),
-        _ => ("data_batch_*.bin", "test_batch.bin"),
-    };
-    let files = training_files(directory, entry.format)?;
-    if files.is_empty() {
-        return Err(missing(format!("`{}` has no `{train_pattern}`", directory.display())));
+    let layout = layout(entry.format);
+    let found = files(directory, layout)?;
+    if found.train.is_empty() {
+        return Err(missing(format!("`{}` has no `{}`", directory.display(), layout.train)));
     }
-    let test = directory.join(test_name);
-    if !test.is_file() {
-        return Err(missing(format!("`{}` has no `{test_name}`", directory.display())));
+    let test = directory.join(layout.test);
+    if !test.exists() {
+        return Err(missing(format!("`{}` has no `{}`", directory.display(), layout.test)));
     }
-    // Of images by class in the same layout the file beside them knows better.
-    let named = fs::read_to_string(directory.join("batches.meta.txt")).ok().and_then(|it| class_names(&it, entry));
-    Ok(Dataset {
-        name: entry.name.clone(),
-        image: [SIDE, SIDE, 3],
-        classes: named.unwrap_or_else(|| entry.classes.clone()),
-        train: read_files(&files, entry)?,
-        test: read_files(&[test], entry)?,
-    })
+    let mut warnings = Vec::new();
+    if !found.others.is_empty() {
+        warnings.push(format!("not read, as they are not called `{}`: {}", layout.train, few(&found.others)));
+    }
+    let lost = lost(&found, entry);
+    if !lost.is_empty() {
+        warnings.push(format!("batches are missing: {}", few(&lost)));
+    }
+    let classes = classes(directory, layout, entry, &mut warnings)?;
+    let mut train = Split::default();
+    for (path, _) in &found.train {
+        append(&mut train, path, layout, entry, classes.len(), room)?;
+    }
+    let mut tested = Split::default();
+    append(&mut tested, &test, layout, entry, classes.len(), room)?;
+    Ok(Dataset { name: entry.name.clone(), image: [SIDE, SIDE, 3], classes, train, test: tested, warnings })
 }
 
-fn class_names(text: &str, entry: &Manifest) -> Option<Vec<String>> {
-    let names: Vec<String> = text.lines().map(|it| it.trim().to_owned()).filter(|it| !it.is_empty()).collect();
-    (names.len() == entry.classes.len()).then_some(names)
-}
-
-fn training_files(directory: &Path, format: Format) -> Result<Vec<PathBuf>, DataError> {
-    let read_error = |cause| DataError::Read { path: directory.into(), cause };
-    let mut files = Vec::new();
-    for file in fs::read_dir(directory).map_err(read_error)? {
-        let file = file.map_err(read_error)?;
-        let name = file.file_name();
-        let name = name.to_string_lossy();
-        let wanted = match format {
-            Format::Cifar100 => name == "train.bin",
-            _ => name.starts_with("data_batch_") && name.ends_with(".bin"),
-        };
-        if wanted {
-            files.push(file.path());
+/// Names of training files that there ought to be: those of the official set, or those below the last one.
+fn lost(found: &Files, entry: &Manifest) -> Vec<String> {
+    let is_there = |it: &String| found.train.iter().any(|(path, _)| path.file_name().is_some_and(|name| name == &**it));
+    let official = entry.files.iter().flat_map(|it| &it.members).filter(|it| it.starts_with("data_batch_"));
+    let mut res: Vec<String> = official.filter(|it| !is_there(it)).cloned().collect();
+    let numbers: Vec<u64> = found.train.iter().map(|it| it.1).collect();
+    let last = numbers.iter().copied().max().unwrap_or(0).min(1000);
+    for number in (1..last).filter(|it| !numbers.contains(it)) {
+        let name = format!("data_batch_{number}.bin");
+        if !res.contains(&name) {
+            res.push(name);
         }
     }
-    files.sort();
-    Ok(files)
+    res
 }
 
-fn read_files(paths: &[PathBuf], entry: &Manifest) -> Result<Split, DataError> {
-    let mut split = Split::default();
-    for path in paths {
-        append(&mut split, path, entry)?;
+/// Names of the classes: of a manifest of the user's own, else of the file beside the images, else the official ones.
+fn classes(
+    directory: &Path,
+    layout: &Layout,
+    entry: &Manifest,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<String>, DataError> {
+    let official = find(layout.name).map(|it| it.classes.clone()).unwrap_or_default();
+    let known = if entry.classes.is_empty() { official.clone() } else { entry.classes.clone() };
+    let path = directory.join(layout.names);
+    if !path.exists() {
+        return Ok(known);
     }
-    Ok(split)
+    let text = text(&path)?;
+    let names: Vec<String> = text.lines().map(|it| it.trim().to_owned()).filter(|it| !it.is_empty()).collect();
+    let own = known != official;
+    if names.len() != known.len() {
+        let found = names.len();
+        warnings.push(format!("`{}` is not read: it names {found} classes, not {}", layout.names, known.len()));
+    } else if own && names != known {
+        warnings.push(format!("`{}` is not read, as the manifest names the classes", layout.names));
+    } else if !own {
+        return Ok(names);
+    }
+    Ok(known)
 }
 
 /// Reads a file record by record, so that its bytes are not in memory beside the images.
-fn append(split: &mut Split, path: &Path, entry: &Manifest) -> Result<(), DataError> {
+fn append(
+    split: &mut Split,
+    path: &Path,
+    layout: &Layout,
+    entry: &Manifest,
+    classes: usize,
+    room: &mut Room,
+) -> Result<(), DataError> {
     let read_error = |cause| DataError::Read { path: path.into(), cause };
-    let label_bytes = if entry.format == Format::Cifar100 { 2 } else { 1 };
+    let label_bytes = layout.label_bytes;
     let record_bytes = label_bytes + 3 * PLANE;
-    let file = File::open(path).map_err(read_error)?;
-    let metadata = file.metadata().map_err(read_error)?;
-    if metadata.is_dir() {
-        return Err(DataError::Malformed { path: path.into(), cause: "it is a directory".into() });
-    }
-    let size = metadata.len() as usize;
-    let (complete, over) = (size / record_bytes, size % record_bytes);
+    let (file, size) = open(path)?;
+    let (complete, over) = (size / record_bytes as u64, size % record_bytes as u64);
     if over != 0 {
         let name = entry.name.clone();
         return Err(DataError::Partial { name, path: path.into(), size, record: record_bytes, complete, over });
@@ -101,22 +177,22 @@ fn append(split: &mut Split, path: &Path, entry: &Manifest) -> Result<(), DataEr
     if complete == 0 {
         return Err(DataError::Empty { path: path.into() });
     }
+    room.reserve(path, &mut split.images, complete * 3 * PLANE as u64)?;
+    room.reserve(path, &mut split.labels, complete)?;
     let mut file = BufReader::with_capacity(BUFFER, file);
     let mut record = vec![0; record_bytes];
-    split.images.reserve_exact(complete * 3 * PLANE);
-    split.labels.reserve_exact(complete);
     for at in 0..complete {
         file.read_exact(&mut record).map_err(read_error)?;
         // The last label byte is the fine one.
         let label = record[label_bytes - 1];
-        if usize::from(label) >= entry.classes.len() {
+        if usize::from(label) >= classes {
             return Err(DataError::Label {
                 path: path.into(),
                 record: at,
-                offset: at * record_bytes + label_bytes - 1,
+                offset: at * record_bytes as u64 + label_bytes as u64 - 1,
                 label: label.into(),
                 name: entry.name.clone(),
-                classes: entry.classes.len(),
+                classes,
             });
         }
         split.labels.push(i64::from(label));
@@ -155,7 +231,7 @@ mod tests {
     }
 
     fn cifar10(directory: &tempfile::TempDir) -> Result<Dataset, DataError> {
-        read(directory.path(), find("cifar10").unwrap())
+        read(directory.path(), find("cifar10").unwrap(), &mut Room::of(1 << 30))
     }
 
     #[test]
@@ -200,6 +276,58 @@ mod tests {
             let message = cifar10(&dir).unwrap_err().to_string();
             assert!(message.contains(expected), "{message}");
             assert!(message.contains(&*dir.path().to_string_lossy()), "{message}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_or_not_read_is_told() {
+        let dir = directory(
+            &[("data_batch_2.bin", record(7)), ("data_batch_1.bin", record(3)), ("data_batch_2 (copy).bin", record(3))],
+            Some(record(9)),
+        );
+        fs::write(dir.path().join("batches.meta.txt"), "a\nb\n").unwrap();
+        let data = cifar10(&dir).unwrap();
+        assert_eq!((data.train.labels, data.classes[3].as_str()), (vec![3, 7], "cat"));
+        let said = data.warnings.join("\n");
+        for it in [
+            "`data_batch_2 (copy).bin`",
+            "missing: `data_batch_3.bin`, `data_batch_4.bin`, `data_batch_5.bin`",
+            "names 2 classes, not 10",
+        ] {
+            assert!(said.contains(it), "{it}: {said}");
+        }
+        // A set of one's own has no official files, but no gaps either.
+        let own = Manifest::bare("own".into(), Format::Cifar10);
+        fs::rename(dir.path().join("data_batch_2.bin"), dir.path().join("data_batch_4.bin")).unwrap();
+        let data = read(dir.path(), &own, &mut Room::of(1 << 30)).unwrap();
+        assert!(
+            data.warnings.join("\n").contains("missing: `data_batch_2.bin`, `data_batch_3.bin`"),
+            "{:?}",
+            data.warnings
+        );
+        assert_eq!(data.classes.len(), 10, "a manifest need not name them");
+    }
+
+    #[test]
+    fn names_of_classes_come_from_the_manifest_or_the_file_beside() {
+        let dir = directory(&[("data_batch_1.bin", record(1))], Some(record(1)));
+        let names: Vec<String> = (0..10).map(|it| format!("c{it}")).collect();
+        fs::write(dir.path().join("batches.meta.txt"), names.join("\n")).unwrap();
+        assert_eq!(cifar10(&dir).unwrap().classes, names);
+        let own = Manifest { classes: vec!["x".into(), "y".into()], ..Manifest::bare("own".into(), Format::Cifar10) };
+        let data = read(dir.path(), &own, &mut Room::of(1 << 30)).unwrap();
+        assert_eq!(data.classes, ["x", "y"]);
+        assert!(data.warnings.join("\n").contains("names 10 classes, not 2"));
+    }
+
+    #[test]
+    fn a_file_with_a_hole_of_terabytes_is_not_read() {
+        let dir = directory(&[("data_batch_1.bin", record(1))], Some(record(1)));
+        let file = fs::OpenOptions::new().write(true).open(dir.path().join("data_batch_1.bin")).unwrap();
+        // Not every file system has files so long.
+        if file.set_len(3073 << 30).is_ok() {
+            let message = cifar10(&dir).unwrap_err().to_string();
+            assert!(message.contains("GB of memory"), "{message}");
         }
     }
 }

@@ -33,6 +33,7 @@ pub(super) fn digits() -> Dataset {
         classes: (0..10).map(|it: usize| it.to_string()).collect(),
         train,
         test,
+        warnings: Vec::new(),
     }
 }
 

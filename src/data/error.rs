@@ -2,6 +2,35 @@
 
 use std::path::PathBuf;
 
+/// Some names: the first few, and how many more there are. Signs that a terminal would obey are shown by their number.
+pub fn few<T: AsRef<str>>(names: &[T]) -> String {
+    const SHOWN: usize = 5;
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|it| format!("`{}`", plain(it.as_ref()))).collect();
+    let more = names.len().saturating_sub(SHOWN);
+    shown.join(", ") + &if more == 0 { String::new() } else { format!(" and {more} more") }
+}
+
+/// A text of somebody else's, without signs that a terminal would obey.
+pub(super) fn plain(text: &str) -> String {
+    let each = |it: char| if it.is_control() { it.escape_default().to_string() } else { it.to_string() };
+    text.chars().map(each).collect()
+}
+
+/// `1 file` or `3 files`.
+pub(super) fn count(number: usize, word: &str) -> String {
+    format!("{number} {word}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Bytes in the unit that suits their number.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..10_000 => format!("{bytes} bytes"),
+        10_000..10_000_000 => format!("{} kB", bytes / 1000),
+        10_000_000..10_000_000_000 => format!("{} MB", bytes / 1_000_000),
+        _ => format!("{} GB", bytes / 1_000_000_000),
+    }
+}
+
 /// `32x32 with 3 channels`.
 pub(super) fn extents([height, width, channels]: [usize; 3]) -> String {
     format!("{height}x{width} with {channels} channel{}", if channels == 1 { "" } else { "s" })
@@ -36,7 +65,49 @@ pub enum DataError {
         /// Its reason.
         cause: std::io::Error,
     },
-    /// A file that is no whole number of records.
+    /// More examples than there is memory for.
+    #[error(
+        "`{}` takes {} of memory, and {} of the {} that are free are left\n  \
+         give a smaller data set, or make its images smaller before they are stored",
+        path.display(), size(*bytes), size(*free), size(*all)
+    )]
+    Memory {
+        /// Which file.
+        path: PathBuf,
+        /// What it takes.
+        bytes: u64,
+        /// What is left.
+        free: u64,
+        /// What was free before the first file.
+        all: u64,
+    },
+    /// A packed file that becomes suspiciously much.
+    #[error(
+        "`{}` has {} and unpacks to {}, more than {most} times its size: that is taken for an attack, not for data\n  \
+         if it is meant, store it uncompressed (`np.savez` in place of `np.savez_compressed`)",
+        path.display(), size(*packed), size(*bytes)
+    )]
+    Unpacks {
+        /// Which file.
+        path: PathBuf,
+        /// Its size.
+        packed: u64,
+        /// What it becomes.
+        bytes: u64,
+        /// How many times its size it may become.
+        most: u64,
+    },
+    /// A sound file of the user's own that holds something else than is needed.
+    #[error("`{}` cannot be used as it is: {cause}\n  {remedy}", path.display())]
+    Unfit {
+        /// Which file.
+        path: PathBuf,
+        /// What is otherwise.
+        cause: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// A file whose length is not a whole number of records.
     #[error(
         "`{}` is cut off or of another layout: {size} bytes are {complete} records of {record} bytes and {over} more\n  \
          fetch the file again, or write it in the layout of `{name}`, whose files are a multiple of {record} bytes long",
@@ -48,27 +119,28 @@ pub enum DataError {
         /// Which file.
         path: PathBuf,
         /// Its size.
-        size: usize,
+        size: u64,
         /// Size of a record.
         record: usize,
         /// Whole records in it.
-        complete: usize,
+        complete: u64,
         /// Bytes behind them.
-        over: usize,
+        over: u64,
     },
     /// A label that no class has.
     #[error(
         "`{}`: record {record} (from 0, at byte {offset}) has label {label}, but `{name}` has classes 0 to {}\n  \
-         the file is damaged or of another layout; fetch it again or point `--data` elsewhere",
-        path.display(), classes - 1
+         name the classes in a manifest (`classes: [...]`, see docs/training.md) if the file is meant; if it is not, give \
+         another with `--data`",
+        path.display(), classes.saturating_sub(1)
     )]
     Label {
         /// Which file.
         path: PathBuf,
         /// Which record.
-        record: usize,
+        record: u64,
         /// Where its label stands.
-        offset: usize,
+        offset: u64,
         /// The label.
         label: i64,
         /// Which data set.
@@ -77,21 +149,21 @@ pub enum DataError {
         classes: usize,
     },
     /// A file without records.
-    #[error("`{}` is empty\n  fetch the file again, or give another directory with `--data`", path.display())]
+    #[error("`{}` is empty: there is nothing to train on\n  write the file again, or give another with `--data`", path.display())]
     Empty {
         /// Which file.
         path: PathBuf,
     },
     /// A manifest that says what cannot be.
-    #[error("`{}` is no manifest of a data set: {cause}\n  docs/training.md tells what it may hold", path.display())]
+    #[error("`{}` is not a manifest of a data set: {cause}\n  docs/training.md tells what it may hold", path.display())]
     Manifest {
         /// Which file.
         path: PathBuf,
         /// What is wrong.
         cause: String,
     },
-    /// A file that is not what its format asks for.
-    #[error("`{}` is damaged or of another format: {cause}\n  fetch it again, or give another with `--data`", path.display())]
+    /// A file whose bytes are not what its format asks for.
+    #[error("`{}` is damaged or of another format: {cause}\n  write or fetch it again, or give another with `--data`", path.display())]
     Malformed {
         /// Which file.
         path: PathBuf,

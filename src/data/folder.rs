@@ -1,94 +1,231 @@
 //! Image files by class: `train/<class>/*.png`, `test/<class>/*.jpg`.
+//!
+//! The folders are listed first, so that all that lies in them is either read or told.
 
-use super::error::extents;
+use super::bound::Room;
+use super::error::{count, extents, few, plain};
 use super::manifest::Manifest;
+use super::picture::{Change, decoded, remarks};
 use super::{DataError, Dataset, Split, steps};
 use crate::ir::ImageStep;
-use image::{ColorType, ImageReader};
+use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
+
+/// The parts of a data set, which are folders.
+const PARTS: [&str; 2] = ["train", "test"];
 
 /// Whether `directory` has classes to train on.
 pub(super) fn is_layout(directory: &Path) -> bool {
     class_names(directory).is_ok_and(|it| !it.is_empty())
 }
 
-/// What is in a directory, in order of names; hidden files are not.
-fn entries(directory: &Path) -> Result<Vec<PathBuf>, DataError> {
+/// Why something in a data set is not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Unread {
+    Ending,
+    Hidden,
+    Deeper,
+    Loose,
+    Beside,
+    Dead,
+    Special,
+}
+
+impl Unread {
+    /// What things of this kind are, and why they are not read.
+    fn said(self) -> (&'static str, &'static str) {
+        match self {
+            Unread::Ending => ("file", "neither .png, .jpg nor .jpeg"),
+            Unread::Hidden => ("hidden file", "their names begin with a dot"),
+            Unread::Deeper => ("folder", "inside of classes; pictures lie in the folder of their class itself"),
+            Unread::Loose => ("file", "beside the folders of the classes, not in them"),
+            Unread::Beside => ("item", "beside the folders `train` and `test`"),
+            Unread::Dead => ("link", "they lead nowhere"),
+            Unread::Special => ("item", "neither a file nor a folder"),
+        }
+    }
+}
+
+/// What lies in the folders of a data set.
+#[derive(Debug, Default)]
+struct Listing {
+    classes: Vec<String>,
+    /// Pictures and their classes, in order.
+    parts: [Vec<(PathBuf, usize)>; 2],
+    unread: BTreeMap<Unread, Vec<String>>,
+}
+
+enum Entry {
+    Folder,
+    File,
+    Not(Unread),
+}
+
+/// What is in a directory, in order of names.
+fn entries(directory: &Path) -> Result<Vec<(PathBuf, Entry)>, DataError> {
     let fail = |cause| DataError::Read { path: directory.into(), cause };
     let mut res = Vec::new();
     for entry in fs::read_dir(directory).map_err(fail)? {
-        let entry = entry.map_err(fail)?;
-        if !entry.file_name().to_string_lossy().starts_with('.') {
-            res.push(entry.path());
-        }
+        let path = entry.map_err(fail)?.path();
+        let hidden = path.file_name().is_some_and(|it| it.as_encoded_bytes().starts_with(b"."));
+        let kind = match fs::metadata(&path) {
+            _ if hidden => Entry::Not(Unread::Hidden),
+            Ok(it) if it.is_dir() => Entry::Folder,
+            Ok(it) if it.is_file() => Entry::File,
+            Ok(_) => Entry::Not(Unread::Special),
+            // Links to nothing, and those that go round in a circle.
+            Err(it) if path.is_symlink() && it.kind() != io::ErrorKind::PermissionDenied => Entry::Not(Unread::Dead),
+            Err(cause) => return Err(DataError::Read { path, cause }),
+        };
+        res.push((path, kind));
     }
-    res.sort();
+    res.sort_by(|a, b| a.0.cmp(&b.0));
     Ok(res)
 }
 
-fn name(path: &Path) -> String {
-    path.file_name().map_or_else(String::new, |it| it.to_string_lossy().into_owned())
+/// The name of a class.
+fn name(path: &Path) -> Result<String, DataError> {
+    let name = path.file_name().unwrap_or_default();
+    name.to_str().map(str::to_owned).ok_or_else(|| DataError::Unfit {
+        path: path.into(),
+        cause: "the name of a class must be UTF-8".into(),
+        remedy: "rename the folder".into(),
+    })
 }
 
 /// The classes: the folders in `train`.
 pub(super) fn class_names(directory: &Path) -> Result<Vec<String>, DataError> {
-    Ok(entries(&directory.join("train"))?.iter().filter(|it| it.is_dir()).map(|it| name(it)).collect())
+    let folders = entries(&directory.join(PARTS[0]))?.into_iter().filter(|it| matches!(it.1, Entry::Folder));
+    folders.map(|it| name(&it.0)).collect()
 }
 
-/// Decodes a PNG or JPEG file: its pixels, and height, width and channels (1 of a grey picture, else 3).
-/// Transparency is left out.
-pub fn decode(path: &Path) -> Result<(Vec<u8>, [usize; 3]), DataError> {
-    let fail = |cause| DataError::Read { path: path.into(), cause };
-    let reader = ImageReader::open(path).map_err(fail)?.with_guessed_format().map_err(fail)?;
-    let image = reader.decode().map_err(|it| DataError::Image { path: path.into(), cause: it.to_string() })?;
-    let (height, width) = (image.height() as usize, image.width() as usize);
-    Ok(match image.color() {
-        ColorType::L8 | ColorType::La8 | ColorType::L16 | ColorType::La16 => {
-            (image.into_luma8().into_raw(), [height, width, 1])
+impl Listing {
+    fn of(directory: &Path) -> Result<Listing, DataError> {
+        let mut res = Listing { classes: class_names(directory)?, ..Listing::default() };
+        for (path, kind) in entries(directory)? {
+            let part = PARTS.iter().any(|it| path.file_name().is_some_and(|name| name == *it));
+            match kind {
+                Entry::Folder if !part => res.skip(directory, &path, Unread::Beside),
+                Entry::File if is_image(&path) => res.skip(directory, &path, Unread::Beside),
+                // Notes and licences beside the parts are in nobody's way.
+                Entry::Folder | Entry::File | Entry::Not(_) => {}
+            }
         }
-        _ => (image.into_rgb8().into_raw(), [height, width, 3]),
-    })
+        for (at, part) in PARTS.iter().enumerate() {
+            for (path, kind) in entries(&directory.join(part))? {
+                match kind {
+                    Entry::Folder => res.list_class(directory, at, &path)?,
+                    Entry::File => res.skip(directory, &path, Unread::Loose),
+                    Entry::Not(why) => res.skip(directory, &path, why),
+                }
+            }
+        }
+        Ok(res)
+    }
+
+    fn list_class(&mut self, directory: &Path, part: usize, folder: &Path) -> Result<(), DataError> {
+        let class = name(folder)?;
+        let Some(label) = self.classes.iter().position(|it| *it == class) else {
+            let near = self.classes.iter().find(|it| it.to_lowercase() == class.to_lowercase());
+            let remedy = match near {
+                Some(near) => format!("`train` has `{}`: give both folders the same name", plain(near)),
+                None => "add the folder to `train`, or remove it here".into(),
+            };
+            let cause = format!("`{}` is not a class, as `train` has no such folder", plain(&class));
+            return Err(DataError::Unfit { path: folder.into(), cause, remedy });
+        };
+        for (path, kind) in entries(folder)? {
+            match kind {
+                Entry::File if is_image(&path) => self.parts[part].push((path, label)),
+                Entry::File => self.skip(directory, &path, Unread::Ending),
+                Entry::Folder => self.skip(directory, &path, Unread::Deeper),
+                Entry::Not(why) => self.skip(directory, &path, why),
+            }
+        }
+        Ok(())
+    }
+
+    fn skip(&mut self, directory: &Path, path: &Path, why: Unread) {
+        self.unread.entry(why).or_default().push(below(directory, path));
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let mut res = Vec::new();
+        for (why, names) in &self.unread {
+            let (what, why) = why.said();
+            res.push(format!("{} not read ({why}): {}", count(names.len(), what), few(names)));
+        }
+        let mut seen = BTreeMap::<String, Vec<&String>>::new();
+        for class in &self.classes {
+            seen.entry(class.to_lowercase()).or_default().push(class);
+        }
+        for alike in seen.values().filter(|it| 1 < it.len()) {
+            res.push(format!("the classes {} differ in nothing but capital letters", few(alike)));
+        }
+        res
+    }
+}
+
+/// A path as it is seen from the data set.
+fn below(directory: &Path, path: &Path) -> String {
+    path.strip_prefix(directory).unwrap_or(path).display().to_string()
 }
 
 /// Reads both parts and does the steps to every image; all must be equal in size then.
-pub(super) fn read(directory: &Path, manifest: &Manifest, steps: &[ImageStep]) -> Result<Dataset, DataError> {
-    let classes = class_names(directory)?;
-    let mut image = None;
-    let mut part = |which: &str| -> Result<Split, DataError> {
-        let mut split = Split::default();
-        let folder = directory.join(which);
-        for class in entries(&folder)?.iter().filter(|it| it.is_dir()) {
-            let Some(label) = classes.iter().position(|it| *it == name(class)) else {
-                let cause = format!("`{}` is no class: `train` has no such folder", name(class));
-                return Err(DataError::Malformed { path: class.clone(), cause });
-            };
-            for path in entries(class)?.iter().filter(|it| is_image(it)) {
-                let (pixels, size) = decode(path)?;
-                let (pixels, size) = steps::apply(pixels, size, steps)
-                    .map_err(|cause| DataError::Image { path: path.clone(), cause })?;
-                let (first, expected): &(PathBuf, [usize; 3]) = image.get_or_insert_with(|| (path.clone(), size));
-                if size != *expected {
-                    let cause = format!("{}, but `{}` is {}", extents(size), first.display(), extents(*expected));
-                    let steps = differing(size, *expected);
-                    return Err(DataError::Sizes { path: path.clone(), cause, steps });
-                }
-                split.images.extend(pixels);
-                split.labels.push(label as i64);
-            }
-        }
-        if split.is_empty() {
-            return Err(DataError::Missing {
-                name: manifest.name.clone(),
-                cause: format!("`{}` has no folder with .png or .jpg files", folder.display()),
-                remedy: "a data set of images has the folders `train/<class>` and `test/<class>`".into(),
-            });
-        }
-        Ok(split)
+pub(super) fn read(
+    directory: &Path,
+    manifest: &Manifest,
+    steps: &[ImageStep],
+    room: &mut Room,
+) -> Result<Dataset, DataError> {
+    let missing = |cause: String| DataError::Missing {
+        name: manifest.name.clone(),
+        cause,
+        remedy: "a data set of images has the folders `train/<class>` and `test/<class>`".into(),
     };
-    let (train, test) = (part("train")?, part("test")?);
+    if let Some(part) = PARTS.iter().find(|it| !directory.join(it).is_dir()) {
+        return Err(missing(format!("`{}` has no folder `{part}`", directory.display())));
+    }
+    let listing = Listing::of(directory)?;
+    let unfit = |cause| DataError::Unfit { path: directory.into(), cause, remedy: "change the manifest".into() };
+    manifest.check_folders(&listing.classes).map_err(unfit)?;
+    let mut warnings = listing.warnings();
+    let mut changes = BTreeMap::<Change, Vec<String>>::new();
+    let mut image = None;
+    let mut splits = [Split::default(), Split::default()];
+    for (split, (part, files)) in splits.iter_mut().zip(PARTS.iter().zip(&listing.parts)) {
+        if files.is_empty() {
+            let folder = directory.join(part);
+            return Err(missing(format!("`{}` has no folder with .png or .jpg files", folder.display())));
+        }
+        for (path, label) in files {
+            let picture = decoded(path, *room)?;
+            for change in picture.changes {
+                changes.entry(change).or_default().push(below(directory, path));
+            }
+            let (pixels, size) = steps::apply(picture.pixels, picture.size, steps)
+                .map_err(|cause| DataError::Image { path: path.clone(), cause })?;
+            let (first, expected): &(PathBuf, [usize; 3]) = image.get_or_insert_with(|| (path.clone(), size));
+            if size != *expected {
+                let cause = format!("{}, but `{}` is {}", extents(size), first.display(), extents(*expected));
+                let steps = differing(size, *expected);
+                return Err(DataError::Sizes { path: path.clone(), cause, steps });
+            }
+            if split.is_empty() {
+                let count = files.len() as u64;
+                room.reserve(path, &mut split.images, (pixels.len() as u64).saturating_mul(count))?;
+                room.reserve(path, &mut split.labels, count)?;
+            }
+            split.images.extend(pixels);
+            split.labels.push(*label as i64);
+        }
+    }
+    warnings.extend(remarks(&changes));
     let (_, image) = image.expect("empty parts are errors");
-    Ok(Dataset { name: manifest.name.clone(), image, classes, train, test })
+    let [train, test] = splits;
+    Ok(Dataset { name: manifest.name.clone(), image, classes: listing.classes, train, test, warnings })
 }
 
 /// The steps that make two sizes equal.
@@ -103,9 +240,10 @@ fn differing(size: [usize; 3], expected: [usize; 3]) -> String {
     res
 }
 
+/// Whether a file is read as a picture, by the ending of its name.
 fn is_image(path: &Path) -> bool {
     let extension = path.extension().map(|it| it.to_string_lossy().to_lowercase());
-    path.is_file() && extension.is_some_and(|it| matches!(&*it, "png" | "jpg" | "jpeg"))
+    extension.is_some_and(|it| matches!(&*it, "png" | "jpg" | "jpeg"))
 }
 
 #[cfg(test)]
@@ -130,7 +268,7 @@ mod tests {
     }
 
     fn found(dir: &tempfile::TempDir, steps: &[ImageStep]) -> Result<Dataset, DataError> {
-        read(dir.path(), &Manifest::bare("pets".into(), Format::Images), steps)
+        read(dir.path(), &Manifest::bare("pets".into(), Format::Images), steps, &mut Room::of(1 << 20))
     }
 
     #[test]
@@ -160,9 +298,65 @@ mod tests {
         assert!(found(&dir, &[]).unwrap_err().to_string().contains("x.png"));
         let dir = directory();
         grey(&dir.path().join("test/cow/c.png"), 3, 2, 30);
-        assert!(found(&dir, &[]).unwrap_err().to_string().contains("`cow` is no class"));
+        assert!(found(&dir, &[]).unwrap_err().to_string().contains("`cow` is not a class"));
+        let dir = directory();
+        grey(&dir.path().join("test/Dog/c.png"), 3, 2, 30);
+        assert!(found(&dir, &[]).unwrap_err().to_string().contains("`train` has `dog`"));
         let dir = directory();
         fs::remove_dir_all(dir.path().join("test/dog")).unwrap();
         assert!(found(&dir, &[]).unwrap_err().to_string().contains("test` has no folder"));
+    }
+
+    #[test]
+    fn all_that_is_not_read_is_told() {
+        let dir = directory();
+        let at = |it: &str| dir.path().join(it);
+        let put = |it: &str| {
+            fs::create_dir_all(at(it).parent().unwrap()).unwrap();
+            fs::write(at(it), "x").unwrap();
+        };
+        for it in ["train/cat/a.webp", "train/cat/b.gif", "train/dog/.c.png", "train/cat/more/d.png", "test/e.png"] {
+            put(it);
+        }
+        put("val/cat/f.png");
+        put("README");
+        fs::rename(at("train/dog/b.png"), at("train/dog/b.PNG")).unwrap();
+        grey(&at("train/Dog/g.png"), 3, 2, 1);
+        let data = found(&dir, &[]).unwrap();
+        assert_eq!((data.classes.len(), data.train.labels), (3, vec![0, 1, 2]), "endings in capitals are read");
+        for it in [
+            "3 files not read (neither .png, .jpg nor .jpeg): `train/cat/a.webp`, `train/cat/b.gif`, `train/cat/notes.txt`",
+            "1 hidden file not read",
+            "`train/cat/more`",
+            "`test/e.png`",
+            "`val`",
+            "the classes `Dog`, `dog` differ in nothing but capital letters",
+        ] {
+            assert!(data.warnings.iter().any(|said| said.contains(it)), "{it}: {:?}", data.warnings);
+        }
+        assert_eq!(data.warnings.len(), 6, "{:?}", data.warnings);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_that_lead_nowhere_are_told() {
+        use std::os::unix::fs::symlink;
+        let dir = directory();
+        let at = |it: &str| dir.path().join(it);
+        symlink("nowhere.png", at("train/cat/dead.png")).unwrap();
+        symlink("circle.png", at("train/cat/circle.png")).unwrap();
+        symlink(at("train/cat/a.png"), at("train/cat/live.png")).unwrap();
+        let data = found(&dir, &[]).unwrap();
+        assert_eq!(data.train.labels, [0, 0, 1]);
+        let expected = "2 links not read (they lead nowhere): `train/cat/circle.png`, `train/cat/dead.png`";
+        assert!(data.warnings.iter().any(|it| it == expected), "{:?}", data.warnings);
+    }
+
+    #[test]
+    fn more_than_there_is_memory_for_is_refused() {
+        let dir = directory();
+        let manifest = Manifest::bare("pets".into(), Format::Images);
+        let message = read(dir.path(), &manifest, &[], &mut Room::of(30)).unwrap_err().to_string();
+        assert!(message.contains("of memory"), "{message}");
     }
 }

@@ -1,7 +1,10 @@
 //! What is known of a data set before it is read: a small YAML file, built in or a user's own.
 
 use super::DataError;
+use super::bound::text;
+use super::error::few;
 use super::fetch::name_of;
+use super::unpack::is_archive;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -51,19 +54,19 @@ pub struct Manifest {
     pub title: String,
     /// Storage.
     pub format: Format,
-    /// Height, width, channels of an image; not needed of a data set that is there.
+    /// Height, width, channels of an image; those of the files must be the same.
     #[serde(default)]
     pub image: Option<[usize; 3]>,
-    /// Names of the classes; not needed of images by class.
+    /// Names of the classes; of images by class they are those of the folders.
     #[serde(default)]
     pub classes: Vec<String>,
-    /// Examples of its usual training set.
+    /// Examples of its usual training set; other numbers are told.
     #[serde(default)]
     pub train_examples: usize,
     /// Examples of its usual test set.
     #[serde(default)]
     pub test_examples: usize,
-    /// Name of the directory that its official archive unpacks to.
+    /// Name of the directory that its official archive unpacks to, looked for beside `name`.
     #[serde(default)]
     pub directory: Option<String>,
     /// Of a user's own: where it is, seen from the manifest.
@@ -103,37 +106,103 @@ pub(super) fn names() -> String {
 
 /// Reads a user's manifest.
 pub(super) fn read(path: &Path) -> Result<Manifest, DataError> {
-    let text = std::fs::read_to_string(path).map_err(|cause| DataError::Read { path: path.into(), cause })?;
+    let text = text(path)?;
     let fail = |cause: String| DataError::Manifest { path: path.into(), cause };
-    let mut manifest: Manifest = serde_yaml::from_str(&text).map_err(|it| fail(it.to_string()))?;
-    let plain = |it: &str| !it.is_empty() && !it.starts_with('.') && !it.contains(['/', '\\']);
-    if !plain(&manifest.name) {
-        return Err(fail(format!("`{}` cannot be the name of a data set: it names a folder", manifest.name)));
-    }
-    if manifest.format == Format::Embedded {
-        return Err(fail("only the program's own data set is embedded".into()));
-    }
-    for (at, file) in manifest.files.iter().enumerate() {
-        if manifest.files[..at].iter().any(|it| name_of(it) == name_of(file)) {
-            return Err(fail(format!("two of its files would be called `{}`", name_of(file))));
-        }
-        if file.sha256.len() != 64 || !file.sha256.bytes().all(|it| it.is_ascii_hexdigit()) {
-            return Err(fail(format!("the sha256 of `{}` is not 64 hexadecimal digits", file.url)));
-        }
-        if let Some(wrong) = file.members.iter().find(|it| !plain(it)) {
-            return Err(fail(format!("`{wrong}` is not the plain name of a file")));
-        }
-    }
-    let is_file = manifest.path.as_ref().is_some_and(|it| it.extension().is_some_and(|it| it == "npz"));
-    if is_file && !manifest.files.is_empty() {
-        return Err(fail("`path` must be a folder, for `files` to be put into it".into()));
-    }
+    let manifest: Manifest = serde_yaml::from_str(&text).map_err(|it| fail(it.to_string()))?;
+    manifest.check().map_err(fail)?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    manifest.path = manifest.path.map(|it| folder.join(it));
-    Ok(manifest)
+    Ok(Manifest { path: manifest.path.as_ref().map(|it| folder.join(it)), ..manifest })
+}
+
+/// Whether a text can be the name of one file or folder.
+fn plain(name: &str) -> bool {
+    !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\']) && !name.contains(char::is_control)
+}
+
+impl Remote {
+    /// The server it is on.
+    fn host(&self) -> Option<&str> {
+        let rest = self.url.strip_prefix("https://").or_else(|| self.url.strip_prefix("http://"))?;
+        rest.split(['/', '?', '#']).next().filter(|it| !it.is_empty())
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.host().is_none() {
+            return Err(format!("the url `{}` is not an address that begins with http:// or https://", self.url));
+        }
+        if self.sha256.len() != 64 || !self.sha256.bytes().all(|it| it.is_ascii_hexdigit()) {
+            return Err(format!("the sha256 of `{}` is not 64 hexadecimal digits", self.url));
+        }
+        if self.size == Some(0) {
+            return Err(format!("the size of `{}` is 0 bytes", self.url));
+        }
+        if let Some(wrong) = self.members.iter().find(|it| !plain(it)) {
+            return Err(format!("`{wrong}` is not the plain name of a file"));
+        }
+        if !self.members.is_empty() && !is_archive(&name_of(self)) {
+            return Err(format!(
+                "`members` of `{}` have no effect: it is not an archive (.tar, .tar.gz, .tgz, .zip)",
+                self.url
+            ));
+        }
+        Ok(())
+    }
 }
 
 impl Manifest {
+    /// That what a user's manifest says can be, and that nothing is said in vain.
+    fn check(&self) -> Result<(), String> {
+        if !plain(&self.name) {
+            return Err(format!("`{}` cannot be the name of a data set: it names a folder", self.name.escape_debug()));
+        }
+        if self.format == Format::Embedded {
+            return Err("only the program's own data set is embedded".into());
+        }
+        if self.image.is_some_and(|it| it.contains(&0)) {
+            return Err("`image` has an extent of 0".into());
+        }
+        for (at, class) in self.classes.iter().enumerate() {
+            if class.is_empty() {
+                return Err(format!("class {at} has an empty name"));
+            }
+            if self.classes[..at].contains(class) {
+                return Err(format!("two classes are called `{}`", class.escape_debug()));
+            }
+        }
+        if self.directory.is_some() && self.path.is_some() {
+            return Err("`directory` has no effect beside `path`".into());
+        }
+        for (at, file) in self.files.iter().enumerate() {
+            file.check()?;
+            if self.files[..at].iter().any(|it| name_of(it) == name_of(file)) {
+                return Err(format!("two of its files would be called `{}`", name_of(file)));
+            }
+            if self.format == Format::Images && !file.members.is_empty() {
+                return Err("`members` of images by class lie in no folders: leave them out to take all".into());
+            }
+        }
+        let is_file = self.path.as_ref().is_some_and(|it| it.extension().is_some_and(|it| it == "npz"));
+        if is_file && !self.files.is_empty() {
+            return Err("`path` must be a folder, for `files` to be put into it".into());
+        }
+        Ok(())
+    }
+
+    /// That names of classes are those of the folders, which decide them.
+    pub(super) fn check_folders(&self, classes: &[String]) -> Result<(), String> {
+        if self.classes.is_empty() || self.classes == classes {
+            return Ok(());
+        }
+        let mut sorted = self.classes.clone();
+        sorted.sort();
+        let found = if sorted == classes { "in another order than" } else { "others than" };
+        Err(format!(
+            "its `classes` are {found} the folders of `train`, which are the classes of images, in order of their names: {}; \
+             leave `classes` out",
+            few(classes)
+        ))
+    }
+
     /// Of a directory or file that has none.
     pub(super) fn bare(name: String, format: Format) -> Manifest {
         Manifest {
@@ -155,8 +224,8 @@ impl Manifest {
         if self.files.is_empty() {
             return "nothing tells where it can be fetched; give its directory with `--data DIR`".into();
         }
-        let hosts: Vec<&str> = self.files.iter().filter_map(|it| it.url.split('/').nth(2)).collect();
-        format!("`sphc data fetch {argument}` gets it from {}, or give its directory with `--data DIR`", hosts[0])
+        let host = self.files.iter().find_map(Remote::host).unwrap_or("its server");
+        format!("`sphc data fetch {argument}` gets it from {host}, or give its directory with `--data DIR`")
     }
 }
 
@@ -195,5 +264,66 @@ mod tests {
         let twice = format!("  - url: http://z/y.npz\n    sha256: \"{sum}\"\n");
         assert!(said(&format!("{remote}\"{sum}\"\n{twice}")).contains("would be called `y.npz`"));
         assert!(said(&format!("{remote}\"{sum}\"\n    members: [../../etc/passwd]\n")).contains("plain name"));
+    }
+
+    #[test]
+    fn nothing_in_a_manifest_is_in_vain() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("my.yaml");
+        let said = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            read(&path).map_or_else(|it| it.to_string(), |it| format!("{it:?}"))
+        };
+        let sum = "0".repeat(64);
+        let file = |url: &str, more: &str| format!("files: [{{url: \"{url}\", sha256: \"{sum}\"{more}}}]\n");
+        let npz = "name: my\nformat: npz\n";
+        let cases = [
+            (file("", ""), "the url `` is not an address"),
+            (file("ftp://x/y.npz", ""), "begins with http:// or https://"),
+            (file("http://", ""), "not an address"),
+            (file("http:///y.npz", ""), "not an address"),
+            (file("http://x/y.npz", ", members: [a]"), "`members` of `http://x/y.npz` have no effect"),
+            (file("http://x/y.npz", ", size: 0"), "0 bytes"),
+            (file("http://x/y.npz", ", size: -1"), "my.yaml"),
+            (file("http://x/y.npz", ", size: 1e30"), "my.yaml"),
+            ("path: a\ndirectory: b\n".into(), "`directory` has no effect beside `path`"),
+            ("classes: [a, b, a]\n".into(), "two classes are called `a`"),
+            ("classes: [a, '']\n".into(), "class 1 has an empty name"),
+            ("classes: 7\n".into(), "my.yaml"),
+            ("classes: {a: b}\n".into(), "my.yaml"),
+            ("image: [8, 8]\n".into(), "my.yaml"),
+            ("image: [8, 8, 0]\n".into(), "extent of 0"),
+            ("image: [99999999999999999999, 8, 1]\n".into(), "my.yaml"),
+            ("name: again\n".into(), "my.yaml"),
+            ("train_examples: many\n".into(), "my.yaml"),
+        ];
+        for (text, expected) in cases {
+            let found = said(&format!("{npz}{text}"));
+            assert!(found.contains(expected) && !found.starts_with("Manifest {"), "{text}: {found}");
+        }
+        let images = format!("name: my\nformat: images\n{}", file("http://x/y.zip", ", members: [a.png]"));
+        assert!(said(&images).contains("lie in no folders"));
+        // An address without a path is one.
+        assert!(said(&format!("{npz}{}", file("http://x", ""))).starts_with("Manifest {"));
+    }
+
+    #[test]
+    fn manifests_that_blow_up_are_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("my.yaml");
+        let mut text = "name: my\nformat: npz\nclasses:\n- &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for at in 1..12 {
+            let row = vec![format!("*a{}", at - 1); 10].join(", ");
+            text += &format!("- &a{at} [{row}]\n");
+        }
+        std::fs::write(&path, text).unwrap();
+        assert!(read(&path).is_err());
+        std::fs::write(&path, "[".repeat(100_000)).unwrap();
+        assert!(read(&path).is_err());
+        std::fs::write(&path, " ".repeat(2 << 20)).unwrap();
+        assert!(read(&path).unwrap_err().to_string().contains("too many"));
+        std::fs::write(&path, [0xff, 0xfe]).unwrap();
+        assert!(read(&path).is_err());
+        assert!(read(directory.path()).is_err());
     }
 }

@@ -4,23 +4,30 @@
 //! that reads it. `digits` (8x8, 1797 images; E. Alpaydin and C. Kaynak, 1998, CC BY 4.0) is part of the
 //! program.
 
+mod arrays;
+mod bound;
 mod cifar;
 mod digits;
 mod error;
 pub mod fetch;
 mod folder;
 mod idx;
+mod judge;
 mod manifest;
+mod mend;
+mod npy;
 mod npz;
+mod picture;
 mod steps;
 mod unpack;
 
-pub use error::{DataError, FetchError};
-pub use folder::decode;
+pub use error::{DataError, FetchError, few};
 pub use manifest::{Format, Manifest, Remote, catalog, find};
+pub use picture::{Change, Picture, decode, remarks};
 pub use steps::apply;
 
 use crate::ir::ImageStep;
+use bound::Room;
 use std::path::{Path, PathBuf};
 
 /// Examples with their labels.
@@ -57,6 +64,16 @@ pub struct Dataset {
     pub train: Split,
     /// For testing.
     pub test: Split,
+    /// What a reader should know, a sentence each: files that were not read, pictures that were changed, classes without
+    /// images.
+    pub warnings: Vec<String>,
+}
+
+impl Dataset {
+    /// The darkest and the brightest value of the training images.
+    pub fn range(&self) -> [u8; 2] {
+        judge::range(&self.train.images).into()
+    }
 }
 
 /// Where a data set is.
@@ -113,7 +130,7 @@ fn format_of(directory: &Path) -> Result<Format, DataError> {
         return Err(missing(format!("`{}` does not exist", directory.display())));
     }
     if !directory.is_dir() {
-        return Err(missing(format!("`{}` is no directory", directory.display())));
+        return Err(missing(format!("`{}` is not a directory", directory.display())));
     }
     let formats = [Format::Cifar10, Format::Cifar100, Format::Idx, Format::Images];
     formats.into_iter().find(|it| holds(directory, *it)).ok_or_else(|| {
@@ -188,20 +205,26 @@ pub fn locate(wanted: &str) -> Result<(Manifest, Place), DataError> {
 
 /// Reads a data set that was located, and does the steps to each of its images.
 pub fn read(manifest: &Manifest, place: &Place, steps: &[ImageStep]) -> Result<Dataset, DataError> {
-    let data = match (place, manifest.format) {
-        (Place::Embedded, _) => digits::digits(),
+    read_within(manifest, place, steps, Room::here())
+}
+
+fn read_within(manifest: &Manifest, place: &Place, steps: &[ImageStep], mut room: Room) -> Result<Dataset, DataError> {
+    let mut data = match (place, manifest.format) {
+        (Place::Embedded, _) | (Place::At(_), Format::Embedded) => digits::digits(),
         // Images of different sizes may be equal after the steps only.
-        (Place::At(path), Format::Images) => return folder::read(path, manifest, steps),
-        (Place::At(path), Format::Idx) => idx::read(path, manifest)?,
-        (Place::At(path), Format::Npz) => npz::read(path, manifest)?,
-        (Place::At(path), _) => cifar::read(path, manifest)?,
+        (Place::At(path), Format::Images) => folder::read(path, manifest, steps, &mut room)?,
+        (Place::At(path), Format::Idx) => idx::read(path, manifest, &mut room)?,
+        (Place::At(path), Format::Npz) => npz::read(path, manifest, &mut room)?,
+        (Place::At(path), Format::Cifar10 | Format::Cifar100) => cifar::read(path, manifest, &mut room)?,
     };
-    steps::fitted(data, steps)
+    let images = manifest.format == Format::Images;
+    judge::judge(&mut data, manifest, images && !steps.is_empty())?;
+    if images { Ok(data) } else { steps::fitted(data, steps, &mut room) }
 }
 
 /// Names of the classes, without reading the images where that can be avoided.
 pub fn class_names(manifest: &Manifest, wanted: &str) -> Result<Vec<String>, DataError> {
-    if !manifest.classes.is_empty() {
+    if !manifest.classes.is_empty() && manifest.format != Format::Images {
         return Ok(manifest.classes.clone());
     }
     let place = place_of(manifest, wanted)?;

@@ -1,16 +1,25 @@
 //! NumPy's `.npz`: the arrays `x_train`, `y_train`, `x_test`, `y_test`, as Keras names them, or
 //! `train_images`, `train_labels`, `test_images`, `test_labels`.
+//!
+//! Every array is judged by its header before any number is read; what is not as it must be is said together, with the
+//! line of Python that mends all of it.
 
+use super::arrays::{Faults, channels_first, image_extents};
+use super::bound::{Room, ends, open, unpacks, volume};
+use super::error::few;
 use super::manifest::Manifest;
+use super::npy::Header;
 use super::{DataError, Dataset, Split, numbered};
-use npyz::{Deserialize, NpyFile, Order};
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read};
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use zip::ZipArchive;
 
-/// More bytes than any array that fits in memory beside a training.
-const MOST_BYTES: u64 = 8 << 30;
+/// Names of an array of images or labels, the first choice first.
+type Names = [&'static str; 2];
+
+const IMAGES: [Names; 2] = [["x_train", "train_images"], ["x_test", "test_images"]];
+const LABELS: [Names; 2] = [["y_train", "train_labels"], ["y_test", "test_labels"]];
 
 /// The archive: the place itself, or the only one in it.
 pub(super) fn file(place: &Path) -> Option<PathBuf> {
@@ -24,120 +33,146 @@ pub(super) fn file(place: &Path) -> Option<PathBuf> {
 }
 
 /// Reads both parts.
-pub(super) fn read(place: &Path, manifest: &Manifest) -> Result<Dataset, DataError> {
+pub(super) fn read(place: &Path, manifest: &Manifest, room: &mut Room) -> Result<Dataset, DataError> {
     let path = file(place).ok_or_else(|| DataError::Missing {
         name: manifest.name.clone(),
-        cause: format!("`{}` is no .npz file, and does not hold exactly one", place.display()),
+        cause: format!("`{}` is not an .npz file, and does not hold exactly one", place.display()),
         remedy: manifest.remedy(&manifest.name),
     })?;
-    let fail = |cause| DataError::Read { path: path.clone(), cause };
-    let malformed = |cause: String| DataError::Malformed { path: path.clone(), cause };
-    let open = File::open(&path).map_err(fail)?;
-    let mut archive = ZipArchive::new(BufReader::new(open)).map_err(|it| malformed(it.to_string()))?;
-    let (image, train) =
-        split(&mut archive, ["x_train", "train_images"], ["y_train", "train_labels"], manifest).map_err(malformed)?;
-    let (other, test) =
-        split(&mut archive, ["x_test", "test_images"], ["y_test", "test_labels"], manifest).map_err(malformed)?;
-    if other != image {
-        return Err(malformed(format!("images for training have extents {image:?}, those for testing {other:?}")));
+    let mut archive = Archive::open(&path)?;
+    let mut array = |names: Names| archive.array(names);
+    let images = [array(IMAGES[0])?, array(IMAGES[1])?];
+    let labels = [array(LABELS[0])?, array(LABELS[1])?];
+    let mut faults = Faults::default();
+    archive.judge_images(&images, &mut faults)?;
+    let numbers = archive.labels(&images, &labels, manifest, room, &mut faults)?;
+    faults.end(&path)?;
+
+    let extents = |at: usize| image_extents(&images[at].header.shape).unwrap_or_default();
+    let image = extents(0);
+    if image != extents(1) {
+        let cause = format!("images for training have extents {image:?}, those for testing {:?}", extents(1));
+        return Err(DataError::Unfit { path, cause, remedy: "store both in one size".into() });
     }
+    if images.iter().any(|it| it.header.shape.contains(&0)) {
+        return Err(DataError::Empty { path });
+    }
+    let mut warnings = archive.unread(&images, &labels);
+    warnings.extend(channels_first(&path, &images));
+    let pixels = [archive.bytes(&images[0], room)?, archive.bytes(&images[1], room)?];
+    let [train, test] = pixels.map(|images| Split { images, labels: Vec::new() });
+    let [train_labels, test_labels] = numbers;
+    let (train, test) = (Split { labels: train_labels, ..train }, Split { labels: test_labels, ..test });
     let classes = match manifest.classes.is_empty() {
         true => numbered(&[&train.labels, &test.labels]),
         false => manifest.classes.clone(),
     };
-    Ok(Dataset { name: manifest.name.clone(), image, classes, train, test })
+    Ok(Dataset { name: manifest.name.clone(), image, classes, train, test, warnings })
 }
 
-type Archive = ZipArchive<BufReader<File>>;
+/// An array that is there.
+pub(super) struct Array {
+    pub(super) name: &'static str,
+    pub(super) header: Header,
+    /// Numbers that its header claims.
+    pub(super) count: u64,
+}
 
-fn split(
-    archive: &mut Archive,
-    images: [&'static str; 2],
-    labels: [&'static str; 2],
-    manifest: &Manifest,
-) -> Result<([usize; 3], Split), String> {
-    let (name, extents, images) = array(archive, images, |file| match read_as::<u8>(file) {
-        Ok(it) => it.map_err(|it| it.to_string()),
-        Err(file) => Err(format!("has dtype {}; images are bytes (uint8)", file.dtype().descr())),
-    })?;
-    let (count, image) = match extents[..] {
-        [n, height, width] => (n, [height, width, 1]),
-        [n, height, width, channels] => (n, [height, width, channels]),
-        _ => {
-            return Err(format!(
-                "`{name}` has extents {extents:?}, not [n, height, width] or [n, height, width, channels]"
-            ));
+pub(super) struct Archive {
+    pub(super) path: PathBuf,
+    length: u64,
+    zip: ZipArchive<BufReader<File>>,
+}
+
+impl Archive {
+    fn open(path: &Path) -> Result<Archive, DataError> {
+        let (file, length) = open(path)?;
+        let malformed = |cause: String| DataError::Malformed { path: path.into(), cause };
+        let zip = ZipArchive::new(BufReader::new(file)).map_err(|it| malformed(it.to_string()))?;
+        if zip.has_duplicate_names() {
+            return Err(malformed("two of its arrays have the same name".into()));
         }
-    };
-    let (name, extents, labels) = array(archive, labels, whole)?;
-    if extents.iter().product::<usize>() != count || extents.first() != Some(&count) {
-        return Err(format!("`{name}` has extents {extents:?}, one label for each of {count} images is [{count}]"));
+        Ok(Archive { path: path.into(), length, zip })
     }
-    if count == 0 {
-        return Err(format!("`{name}` is empty"));
-    }
-    let classes = if manifest.classes.is_empty() { 10_000 } else { manifest.classes.len() as i64 };
-    if let Some(at) = labels.iter().position(|it| !(0..classes).contains(it)) {
-        return Err(format!("`{name}` has label {} at {at}; classes are 0 to {}", labels[at], classes - 1));
-    }
-    Ok((image, Split { images, labels }))
-}
 
-/// Any integer type.
-fn whole(file: Numbers<'_>) -> Result<Vec<i64>, String> {
-    fn wide<T: Into<i64>>(values: io::Result<Vec<T>>) -> Result<Vec<i64>, String> {
-        Ok(values.map_err(|it| it.to_string())?.into_iter().map(Into::into).collect())
+    fn malformed(&self, cause: String) -> DataError {
+        DataError::Malformed { path: self.path.clone(), cause }
     }
-    macro_rules! first_of {
-        ($file:ident, $($type:ty),*) => {$(
-            let $file = match read_as::<$type>($file) {
-                Ok(it) => return wide(it),
-                Err(it) => it,
-            };
-        )*};
-    }
-    first_of!(file, u8, i64, i32, u16, i16, i8, u32);
-    match read_as::<u64>(file) {
-        Ok(it) => Ok(it.map_err(|it| it.to_string())?.into_iter().map(|it| it as i64).collect()),
-        Err(file) => Err(format!("has dtype {}; labels are integers", file.dtype().descr())),
-    }
-}
 
-type Numbers<'a> = NpyFile<Box<dyn Read + 'a>>;
+    /// The numbers of an array, behind its header.
+    fn entry(&mut self, name: &str) -> Result<(Header, impl Read + use<'_>), DataError> {
+        let path = self.path.clone();
+        let fail = |cause: String| DataError::Malformed { path: path.clone(), cause };
+        let entry = self.zip.by_name(&format!("{name}.npy"));
+        let mut entry = BufReader::new(entry.map_err(|it| fail(format!("`{name}` cannot be read: {it}")))?);
+        let header = Header::read(&mut entry).map_err(|it| fail(format!("`{name}` is not an array: {it}")))?;
+        Ok((header, entry))
+    }
 
-/// The numbers, if they are of this type. Memory grows as they come, whatever the header claims.
-fn read_as<T: Deserialize>(file: Numbers<'_>) -> Result<io::Result<Vec<T>>, Numbers<'_>> {
-    let reader = file.try_data::<T>()?;
-    let mut res = Vec::new();
-    for it in reader {
-        match it {
-            Ok(it) => res.push(it),
-            Err(it) => return Ok(Err(it)),
+    /// The first of two names that is there; its header claims no more than a file of this size can honestly hold.
+    fn array(&mut self, names: Names) -> Result<Array, DataError> {
+        let found = names.into_iter().find(|it| self.zip.index_for_name(&format!("{it}.npy")).is_some());
+        let Some(name) = found else {
+            let remedy = "a data set has `x_train`, `y_train`, `x_test` and `y_test`: \
+                          `np.savez('set.npz', x_train=..., y_train=..., x_test=..., y_test=...)`";
+            let cause = format!("it has no array `{}` and no `{}`", names[0], names[1]);
+            return Err(DataError::Unfit { path: self.path.clone(), cause, remedy: remedy.into() });
+        };
+        let header = self.entry(name)?.0;
+        let sizes = || Some((volume(&header.shape)?, header.dtype.bytes().max(1) as u64));
+        let claims = sizes().and_then(|(count, bytes)| Some((count, count.checked_mul(bytes)?)));
+        let Some((count, bytes)) = claims else {
+            return Err(self.malformed(format!("`{name}` claims extents {:?}", header.shape)));
+        };
+        unpacks(&self.path, self.length, bytes)?;
+        Ok(Array { name, header, count })
+    }
+
+    /// Shows every number of an array. Behind the last one the array's checksum is compared.
+    pub(super) fn each(&mut self, array: &Array, see: impl FnMut(f64)) -> Result<(), DataError> {
+        let name = array.name;
+        let path = self.path.clone();
+        let (header, mut entry) = self.entry(name)?;
+        let fail = |cause: String| DataError::Malformed { path: path.clone(), cause };
+        let cut = |it| fail(format!("`{name}` cannot be read to its end: {it}"));
+        header.dtype.each(&mut entry, array.count, see).map_err(cut)?;
+        match ends(&mut entry).map_err(cut)? {
+            true => Ok(()),
+            false => Err(fail(format!("`{name}` holds more than the numbers of its extents {:?}", header.shape))),
         }
     }
-    Ok(Ok(res))
-}
 
-/// The first of two names that is there, its extents and numbers.
-fn array<T>(
-    archive: &mut Archive,
-    names: [&'static str; 2],
-    numbers: impl Fn(Numbers<'_>) -> Result<Vec<T>, String>,
-) -> Result<(&'static str, Vec<usize>, Vec<T>), String> {
-    let found = names.into_iter().find(|it| archive.index_for_name(&format!("{it}.npy")).is_some());
-    let name = found.ok_or_else(|| format!("it has no array `{}` and no `{}`", names[0], names[1]))?;
-    let entry = archive.by_name(&format!("{name}.npy")).map_err(|it| format!("`{name}` cannot be read: {it}"))?;
-    let reader: Box<dyn Read + '_> = Box::new(BufReader::new(entry.take(MOST_BYTES)));
-    let file = NpyFile::new(reader).map_err(|it| format!("`{name}` is no array: {it}"))?;
-    if file.order() != Order::C {
-        return Err(format!("`{name}` is in Fortran's order; save it with `numpy.ascontiguousarray`"));
+    /// The bytes of an array of bytes.
+    fn bytes(&mut self, array: &Array, room: &mut Room) -> Result<Vec<u8>, DataError> {
+        let mut res = Vec::new();
+        room.reserve(&self.path, &mut res, array.count)?;
+        let (name, path) = (array.name, self.path.clone());
+        let mut entry = self.entry(name)?.1;
+        let fail = |cause: String| DataError::Malformed { path: path.clone(), cause };
+        let cut = |it| fail(format!("`{name}` cannot be read to its end: {it}"));
+        (&mut entry).take(array.count).read_to_end(&mut res).map_err(cut)?;
+        let shape = &array.header.shape;
+        if res.len() as u64 != array.count {
+            return Err(fail(format!("`{name}` ends after {} numbers of extents {shape:?}", res.len())));
+        }
+        match ends(&mut entry).map_err(cut)? {
+            true => Ok(res),
+            false => Err(fail(format!("`{name}` holds more than the numbers of its extents {shape:?}"))),
+        }
     }
-    let extents: Vec<usize> = file.shape().iter().map(|it| *it as usize).collect();
-    let values = numbers(file).map_err(|it| format!("`{name}` {it}"))?;
-    if extents.iter().try_fold(1usize, |all, it| all.checked_mul(*it)) != Some(values.len()) {
-        return Err(format!("`{name}` ends after {} numbers of extents {extents:?}", values.len()));
+
+    /// What to say of entries that nothing reads.
+    fn unread(&self, images: &[Array; 2], labels: &[Array; 2]) -> Vec<String> {
+        let read = |name: &str| images.iter().chain(labels).any(|it| name.strip_suffix(".npy") == Some(it.name));
+        let names = self.zip.file_names().map(|it| it.map_or_else(|_| "?".to_owned(), |it| it.into_owned()));
+        let names = names.filter(|it| !read(it)).map(|it| it.strip_suffix(".npy").unwrap_or(&it).to_owned());
+        let names: Vec<String> = names.collect();
+        match names.len() {
+            0 => Vec::new(),
+            1 => vec![format!("the array {} of `{}` is not read", few(&names), self.path.display())],
+            count => vec![format!("{count} arrays of `{}` are not read: {}", self.path.display(), few(&names))],
+        }
     }
-    Ok((name, extents, values))
 }
 
 #[cfg(test)]
@@ -178,7 +213,7 @@ mod tests {
     }
 
     fn found(dir: &tempfile::TempDir) -> Result<Dataset, DataError> {
-        read(dir.path(), &Manifest::bare("set".into(), Format::Npz))
+        read(dir.path(), &Manifest::bare("set".into(), Format::Npz), &mut Room::of(1 << 20))
     }
 
     #[test]

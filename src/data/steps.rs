@@ -1,14 +1,19 @@
 //! Steps that make images fit a model: as the recipe's `data` entry says, never of their own accord.
 
+use super::bound::{Room, volume};
 use super::{DataError, Dataset, Split};
 use crate::ir::ImageStep;
 use image::imageops::{FilterType, resize};
 use image::{ImageBuffer, Luma, Rgb};
+use std::path::Path;
+
+/// Bytes of the largest image that a step may make.
+const MOST_BYTES: u64 = 1 << 30;
 
 /// Does the steps to one image, rows of pixels of `size[2]` bytes; or says what cannot be done.
 pub fn apply(mut pixels: Vec<u8>, mut size: [usize; 3], steps: &[ImageStep]) -> Result<(Vec<u8>, [usize; 3]), String> {
     for step in steps {
-        let after = step.shape(size)?;
+        let after = bounded(step.shape(size)?)?;
         pixels = match *step {
             ImageStep::Resize { .. } => scaled(pixels, size, after),
             ImageStep::Pad(by) => padded(&pixels, size, by),
@@ -19,6 +24,15 @@ pub fn apply(mut pixels: Vec<u8>, mut size: [usize; 3], steps: &[ImageStep]) -> 
         size = after;
     }
     Ok((pixels, size))
+}
+
+/// The extents of an image that a step makes, unless no machine should have to hold it.
+fn bounded(size: [usize; 3]) -> Result<[usize; 3], String> {
+    let [height, width, channels] = size;
+    match volume(&size.map(|it| it as u64)) {
+        Some(bytes) if bytes <= MOST_BYTES && u32::try_from(height.max(width)).is_ok() => Ok(size),
+        _ => Err(format!("it would be {height}x{width}x{channels}, more than {MOST_BYTES} bytes")),
+    }
 }
 
 /// The brightness that the eye sees (ITU-R BT.601), rounded.
@@ -49,18 +63,20 @@ fn padded(pixels: &[u8], [height, width, channels]: [usize; 3], by: usize) -> Ve
 }
 
 /// Does the steps to every image of a data set.
-pub(super) fn fitted(data: Dataset, steps: &[ImageStep]) -> Result<Dataset, DataError> {
+pub(super) fn fitted(data: Dataset, steps: &[ImageStep], room: &mut Room) -> Result<Dataset, DataError> {
     if steps.is_empty() {
         return Ok(data);
     }
     let fail = |cause: String| DataError::Step { name: data.name.clone(), cause };
     let mut image = data.image;
     for step in steps {
-        image = step.shape(image).map_err(fail)?;
+        image = step.shape(image).and_then(bounded).map_err(fail)?;
     }
     let bytes: usize = data.image.iter().product();
-    let each = |split: &Split| -> Result<Split, DataError> {
-        let mut images = Vec::with_capacity(split.len() * image.iter().product::<usize>());
+    let size = image.iter().product::<usize>() as u64;
+    let mut each = |split: &Split| -> Result<Split, DataError> {
+        let mut images = Vec::new();
+        room.reserve(Path::new(&data.name), &mut images, size.saturating_mul(split.len() as u64))?;
         for it in split.images.chunks_exact(bytes) {
             images.extend(apply(it.to_vec(), data.image, steps).map_err(fail)?.0);
         }

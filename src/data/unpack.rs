@@ -1,15 +1,11 @@
 //! Takes files out of an archive that may be hostile: only names that were asked for or that stay below
 //! the folder, only plain files, and no more bytes than an archive of its size can honestly hold.
 
-use flate2::read::GzDecoder;
+use super::bound::unpacked;
+use flate2::read::MultiGzDecoder;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
-
-/// Decompressed bytes for each byte of the archive.
-const MOST_RATIO: u64 = 100;
-/// Small archives may hold this much all the same.
-const FREE_BYTES: u64 = 64 << 20;
 
 /// Whether a file is an archive, by its name.
 pub(super) fn is_archive(name: &str) -> bool {
@@ -21,7 +17,7 @@ pub(super) fn is_archive(name: &str) -> bool {
 pub(super) fn unpack(archive: &Path, members: &[String], into: &Path) -> Result<(), String> {
     let name = archive.file_name().map_or_else(String::new, |it| it.to_string_lossy().into_owned());
     let open = || File::open(archive).map_err(|it| it.to_string());
-    let most = open()?.metadata().map_or(0, |it| it.len()).saturating_mul(MOST_RATIO).max(FREE_BYTES);
+    let most = unpacked(open()?.metadata().map_or(0, |it| it.len()));
     let mut taker = Taker { members, into, found: 0 };
     if name.ends_with(".zip") {
         let mut zip = zip::ZipArchive::new(open()?).map_err(|it| it.to_string())?;
@@ -38,7 +34,7 @@ pub(super) fn unpack(archive: &Path, members: &[String], into: &Path) -> Result<
     } else if name.ends_with(".tar") {
         tar_entries(open()?.take(most), &mut taker, most)?;
     } else {
-        tar_entries(GzDecoder::new(open()?).take(most), &mut taker, most)?;
+        tar_entries(MultiGzDecoder::new(open()?).take(most), &mut taker, most)?;
     }
     match members.iter().find(|it| !into.join(it).is_file()) {
         Some(missing) => Err(format!("there is no `{missing}` in it")),
@@ -49,7 +45,7 @@ pub(super) fn unpack(archive: &Path, members: &[String], into: &Path) -> Result<
 
 fn bounded(left: u64, most: u64) -> Result<(), String> {
     if left == 0 {
-        return Err(format!("it unpacks to more than {most} bytes, {MOST_RATIO} times its size"));
+        return Err(format!("it unpacks to more than {most} bytes, which is taken for an attack, not for data"));
     }
     Ok(())
 }
@@ -112,6 +108,7 @@ impl Taker<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::bound::FREE_BYTES;
     use flate2::write::GzEncoder;
     use std::io::Write;
 
@@ -165,7 +162,7 @@ mod tests {
     #[test]
     fn a_bomb_is_put_out_and_damage_is_said() {
         let bytes = archive(&[("train/a", &vec![0; (FREE_BYTES + (1 << 20)) as usize])]);
-        assert!((bytes.len() as u64) < FREE_BYTES / MOST_RATIO, "{} bytes", bytes.len());
+        assert_eq!(unpacked(bytes.len() as u64), FREE_BYTES, "{} bytes", bytes.len());
         let (res, place) = found(&bytes, &[]);
         assert!(res.unwrap_err().contains("unpacks to more than"));
         let written = fs::metadata(place.path().join("in/to/train/a")).unwrap().len();
@@ -177,5 +174,33 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         fs::write(place.path().join("a.zip"), zip.finish().unwrap().into_inner()).unwrap();
         assert!(unpack(&place.path().join("a.zip"), &[], place.path()).unwrap_err().contains("leads out"));
+    }
+
+    #[test]
+    fn damaged_archives_write_nothing_beside_their_folder() {
+        let mut zip = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+        for name in ["train/a/1.png", "test/a/2.png"] {
+            zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+            zip.write_all(b"pixels").unwrap();
+        }
+        let packed = [
+            ("a.tar.gz", archive(&[("train/a/1.png", b"pixels"), ("test/a/2.png", b"pixels")])),
+            ("a.zip", zip.finish().unwrap().into_inner()),
+        ];
+        let place = tempfile::tempdir().unwrap();
+        let into = place.path().join("in/to");
+        for (name, bytes) in packed {
+            for (at, bit) in (0..bytes.len()).map(|it| (it, it % 8)) {
+                let mut damaged = bytes.clone();
+                damaged[at] ^= 1 << bit;
+                fs::write(place.path().join(name), damaged).unwrap();
+                fs::create_dir_all(&into).unwrap();
+                let _ = unpack(&place.path().join(name), &[], &into);
+                assert_eq!(fs::read_dir(place.path().join("in")).unwrap().count(), 1, "{name}: byte {at}");
+                fs::remove_dir_all(&into).unwrap();
+            }
+            fs::remove_file(place.path().join(name)).unwrap();
+        }
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
     }
 }

@@ -4,6 +4,7 @@ use super::ParamId;
 use super::ScalarFn;
 use crate::diag::Span;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Augmentation of training images.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,11 +32,25 @@ pub enum ImageStep {
     Channels(usize),
 }
 
+impl fmt::Display for ImageStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ImageStep::Resize { height, width } => write!(f, "resize({height}, {width})"),
+            ImageStep::Pad(by) => write!(f, "pad({by})"),
+            ImageStep::Channels(count) => write!(f, "channels({count})"),
+        }
+    }
+}
+
 impl ImageStep {
     /// Height, width and channels after the step; or why it cannot be done.
     pub fn shape(self, [height, width, channels]: [usize; 3]) -> Result<[usize; 3], String> {
         match self {
-            ImageStep::Pad(by) => Ok([height + 2 * by, width + 2 * by, channels]),
+            ImageStep::Pad(by) => {
+                let wider = |it: usize| it.checked_add(by.checked_mul(2)?);
+                let padded = wider(height).zip(wider(width));
+                padded.map(|(height, width)| [height, width, channels]).ok_or_else(|| format!("no image is {by} wider"))
+            }
             ImageStep::Resize { height, width } if matches!(channels, 1 | 3) => Ok([height, width, channels]),
             ImageStep::Resize { .. } => Err(format!("images of {channels} channels cannot be scaled; 1 or 3 can")),
             ImageStep::Channels(it) if it == channels || matches!((channels, it), (1, 3) | (3, 1)) => {

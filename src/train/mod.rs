@@ -6,6 +6,7 @@ pub mod curves;
 mod error;
 mod evaluate;
 mod events;
+mod meaning;
 pub mod metrics;
 mod run_dir;
 mod trainer;
@@ -14,8 +15,9 @@ pub mod weights;
 pub use blame::{Blame, Operand, blame, replay};
 pub use error::TrainError;
 pub use evaluate::{Evaluation, evaluate, predict};
+pub use meaning::Meaning;
 pub use run_dir::{Manifest, SourceText, Started, checkpoints};
-pub use trainer::{fitting, train};
+pub use trainer::{fit, fitting, read_weights, train};
 
 use crate::data::{DataError, Dataset};
 use crate::ir::Extern;

@@ -5,13 +5,13 @@ use super::metrics::{self, Line, Log, Losses, Tested};
 use super::run_dir::{RunDir, checkpoint_name};
 use super::weights::{self, Need, Weights};
 use super::{
-    Event, Report, Times, TrainConfig, TrainError, bind, check_data, checkpoints, curves, evaluate, recipe_of,
+    Event, Meaning, Report, Times, TrainConfig, TrainError, bind, check_data, checkpoints, curves, evaluate, recipe_of,
 };
 use crate::data::Dataset;
 use crate::ir::Phase;
 use crate::plan::{Plan, Training};
 use crate::runtime::Session;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Trains to the end of the recipe, or until `config.stop`. Data, weights and checkpoints are judged
@@ -25,7 +25,8 @@ pub fn train(
     let plan = session.plan.clone();
     let training = recipe_of(&plan)?.clone();
     check_data(&plan, &data)?;
-    let start = start(config, &plan)?;
+    let meaning = Meaning::of(&data, &training);
+    let start = start(config, &plan, &meaning)?;
 
     let run = RunDir::open(&config.run, config.resume)?;
     run.write_manifest(&config.manifest, config.resume)?;
@@ -54,6 +55,7 @@ pub fn train(
         seconds_before: seconds.unwrap_or(0.0),
         checkpoint: start.checkpoint,
         times: Times::default(),
+        meaning,
     }
     .run()
 }
@@ -66,9 +68,9 @@ struct Start {
     checkpoint: Option<(u64, PathBuf)>,
 }
 
-fn start(config: &TrainConfig, plan: &Plan) -> Result<Start, TrainError> {
+fn start(config: &TrainConfig, plan: &Plan, meaning: &Meaning) -> Result<Start, TrainError> {
     if config.resume {
-        return resumed(config, plan);
+        return resumed(config, plan, meaning);
     }
     let mut res = Start { step: 0, weights: None, lines: Vec::new(), checkpoint: None };
     if let Some(path) = &config.init {
@@ -78,11 +80,22 @@ fn start(config: &TrainConfig, plan: &Plan) -> Result<Start, TrainError> {
 }
 
 /// Reads weights that fit a plan.
-pub fn fitting(path: &std::path::Path, plan: &Plan, need: Need) -> Result<Weights, TrainError> {
+pub fn fitting(path: &Path, plan: &Plan, need: Need) -> Result<Weights, TrainError> {
+    fit(read_weights(path)?, path, plan, need)
+}
+
+/// Reads weights of whatever model.
+pub fn read_weights(path: &Path) -> Result<Weights, TrainError> {
+    Weights::read(path).map_err(|cause| TrainError::Weights {
+        path: path.into(),
+        cause,
+        remedy: "give a safetensors file with one tensor per parameter, such as a checkpoint of this model".into(),
+    })
+}
+
+/// Weights, if they fit a plan.
+pub fn fit(weights: Weights, path: &Path, plan: &Plan, need: Need) -> Result<Weights, TrainError> {
     let fail = |cause: String, remedy: String| TrainError::Weights { path: path.into(), cause, remedy };
-    let weights = Weights::read(path).map_err(|it| {
-        fail(it, "give a safetensors file with one tensor per parameter, such as a checkpoint of this model".into())
-    })?;
     let problems = weights.problems(plan, need);
     if problems.is_empty() {
         return Ok(weights);
@@ -95,7 +108,7 @@ pub fn fitting(path: &std::path::Path, plan: &Plan, need: Need) -> Result<Weight
     Err(fail(weights::summary(&problems), remedy))
 }
 
-fn resumed(config: &TrainConfig, plan: &Plan) -> Result<Start, TrainError> {
+fn resumed(config: &TrainConfig, plan: &Plan, meaning: &Meaning) -> Result<Start, TrainError> {
     let run = &config.run;
     let all = checkpoints(run);
     let Some((step, path)) = all.first() else {
@@ -121,7 +134,15 @@ fn resumed(config: &TrainConfig, plan: &Plan) -> Result<Start, TrainError> {
     let weights = Weights::read(path).map_err(|it| fail(it, fall_back.clone()))?;
     let said = |key: &str| weights.metadata.get(key).map(String::as_str);
     if said("step") != Some(&step.to_string()) {
-        return Err(fail("it is no checkpoint of a training".into(), fall_back));
+        return Err(fail("it is not a checkpoint of a training".into(), fall_back));
+    }
+    let other_classes =
+        Meaning::read(&weights).map_err(|it| fail(it, fall_back))?.and_then(|it| it.conflict(&meaning.classes));
+    if let Some(cause) = other_classes {
+        return Err(fail(
+            cause,
+            "resume with the data set that the run was started with (config.yaml tells it)".into(),
+        ));
     }
     let problems = weights.problems(plan, Need::Resume);
     if !problems.is_empty() {
@@ -169,6 +190,7 @@ struct Trainer<'a> {
     seconds_before: f64,
     checkpoint: Option<(u64, PathBuf)>,
     times: Times,
+    meaning: Meaning,
 }
 
 impl Trainer<'_> {
@@ -356,7 +378,7 @@ impl Trainer<'_> {
         // Metrics first: whatever a checkpoint covers is also on the disk.
         self.log.sync().map_err(|it| TrainError::write(&self.run.path, &self.run.metrics(), it))?;
         let path = self.run.checkpoints().join(checkpoint_name(self.step));
-        self.run.write_checkpoint(&path, |out| weights::write(self.session, self.step, out))?;
+        self.run.write_checkpoint(&path, |out| weights::write(self.session, self.step, &self.meaning, out))?;
         (self.see)(Event::Checkpoint { step: self.step, path: &path });
         self.checkpoint = Some((self.step, path));
         Ok(())

@@ -4,6 +4,7 @@
 //! same weights are the same bytes, whatever machine or number of threads made them. One tensor at a
 //! time is copied, so that a checkpoint takes no memory to speak of.
 
+use super::meaning::{self, Meaning};
 use crate::ir::DType;
 use crate::plan::{Buffer, BufferKind, Plan};
 use crate::runtime::{RuntimeError, Session};
@@ -178,7 +179,7 @@ pub fn summary(problems: &[String]) -> String {
 
 /// Writes a file with all parameters and states of a session. They are read twice, once for the
 /// checksum in the header, so that only one tensor at a time is in memory.
-pub fn write(session: &Session, step: u64, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(session: &Session, step: u64, meaning: &Meaning, out: &mut dyn Write) -> io::Result<()> {
     let plan = &session.plan;
     let mut buffers: Vec<&Buffer> = kept(plan).collect();
     // Widest first keeps every tensor aligned; the sort is stable.
@@ -212,6 +213,7 @@ pub fn write(session: &Session, step: u64, out: &mut dyn Write) -> io::Result<()
         "source": plan.source,
         "step": step.to_string(),
         "sha256": hex(&sum.finalize()),
+        meaning::KEY: meaning.text(),
     });
     let mut text = Value::Object(header).to_string();
     // Spaces after the header keep the data aligned to 8 bytes.
