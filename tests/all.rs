@@ -15,6 +15,8 @@ mod cpu;
 mod cuda;
 mod damage;
 mod data;
+#[cfg(unix)]
+mod directories;
 mod docs;
 mod dumps;
 mod emulate;
@@ -43,6 +45,7 @@ mod memory;
 mod near_one;
 mod operators;
 mod penalties;
+mod plan_files;
 mod plans;
 mod random;
 mod runs;

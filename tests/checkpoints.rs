@@ -2,6 +2,7 @@
 
 use crate::cli::{Place, errors};
 use crate::events::python;
+use sha2::{Digest, Sha256};
 use sphc::train::weights::Weights;
 use std::collections::BTreeMap;
 use std::fs;
@@ -68,4 +69,161 @@ fn the_loader_of_safetensors_reads_what_is_written() {
             assert_eq!(found[name].1, expected.values(name).unwrap(), "{name}");
         }
     }
+}
+
+/// Changes the bytes of one tensor of a checkpoint, and its checksum with them.
+fn edit(path: &Path, tensor: &str, change: impl FnOnce(&mut [u8])) {
+    let mut bytes = fs::read(path).unwrap();
+    let data = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let header: serde_json::Value = serde_json::from_slice(&bytes[8..data]).unwrap();
+    let range = header[tensor]["data_offsets"].as_array().unwrap();
+    let at = |it: usize| data + range[it].as_u64().unwrap() as usize;
+    change(&mut bytes[at(0)..at(1)]);
+    let old = header["__metadata__"]["sha256"].as_str().unwrap();
+    let new = sphc::train::weights::hex(&Sha256::digest(&bytes[data..]));
+    let place = bytes.windows(old.len()).position(|it| it == old.as_bytes()).unwrap();
+    bytes[place..place + new.len()].copy_from_slice(new.as_bytes());
+    fs::write(path, bytes).unwrap();
+}
+
+const NAMED: &str = r#"
+operator learned(cos) {
+    learn NAME: filter = 1
+    NAME * cos
+}
+
+operator measured(cos, x_norm) {
+    stat NAME = mean(x_norm, decay: 0.9, start: 5)
+    tanh(x_norm / NAME) * cos
+}
+
+param kind: operator = learned
+
+model M {
+    input image: u8[8, 8, 1]
+    x = (image - 8) / 8
+    x = sphere_conv(x, 4, operator: kind) as "LAYER" |> relu
+    output dense(x, classes) as "score"
+}
+
+train {
+    data       digits
+    batch      16
+    iterations 30
+    loss       softmax_cross_entropy()
+    optimizer  OPTIMIZER
+}
+"#;
+
+fn named(name: &str, layer: &str, optimizer: &str) -> String {
+    NAMED.replace("NAME", name).replace("LAYER", layer).replace("OPTIMIZER", optimizer)
+}
+
+/// What the optimizer keeps is told by a property: a learned number or a statistic may have the name of such a thing, and
+/// is saved and loaded like any other.
+#[test]
+fn no_name_makes_a_tensor_the_optimizers() {
+    let place = Place::new();
+    for name in ["velocity", "adam_m", "adam_v", "step", "evaluate_start"] {
+        for kind in ["learned", "measured"] {
+            for optimizer in ["adam(rate: 5e-2)", "sgd(rate: 0.1, momentum: 0.9)"] {
+                fs::write(place.path("m.sph"), named(name, "a", optimizer)).unwrap();
+                let run = format!("{name}-{kind}-{}", &optimizer[..3]);
+                place.succeeds(&format!("train m.sph --set kind={kind} --run {run}"));
+                let metrics = fs::read_to_string(place.path(&run).join("metrics.jsonl")).unwrap();
+                let trained: serde_json::Value = serde_json::from_str(metrics.lines().last().unwrap()).unwrap();
+                let weights = format!("--weights {run}/checkpoints/step-00000030.safetensors");
+                let found = place.succeeds(&format!("eval m.sph --set kind={kind} {weights} --format json"));
+                let found: serde_json::Value = serde_json::from_str(&found).unwrap();
+                assert_eq!(found["test_loss"], trained["test_loss"], "{run}");
+                assert_eq!(found["test_accuracy"], trained["test_accuracy"], "{run}");
+
+                // The header says what each state is for.
+                let file = place.path(&run).join("checkpoints/step-00000030.safetensors");
+                let weights = Weights::read(&file).unwrap();
+                let states: BTreeMap<String, String> = serde_json::from_str(&weights.metadata["states"]).unwrap();
+                let role = states.get(&format!("a/{name}")).map(String::as_str);
+                assert_eq!(role, (kind == "measured").then_some("running"), "{run}");
+                assert_eq!(states["step"], "step");
+                let kept = if optimizer.starts_with("adam") { "adam_v" } else { "velocity" };
+                assert_eq!(states[&format!("score/filter/{kept}")], "optimizer", "{run}");
+            }
+        }
+    }
+
+    // Weights whose tensor of this path was the optimizer's are not those of a learned number.
+    fs::write(place.path("other.sph"), named("velocity", "b", "sgd(rate: 0.1, momentum: 0.9)")).unwrap();
+    place.succeeds("train other.sph --run other");
+    let learned = named("velocity", "b/filter", "adam(rate: 1e-2)");
+    fs::write(place.path("m.sph"), learned).unwrap();
+    let output = place.sphc("eval m.sph --weights other/checkpoints/step-00000030.safetensors");
+    let expected = "`b/filter/velocity` is the optimizer's in the file, and a parameter in the model";
+    assert!(errors(&output).contains(expected), "{}", errors(&output));
+}
+
+/// Two tensors of one path would make a checkpoint that nothing can read.
+#[test]
+fn paths_that_the_optimizer_needs_are_told_by_check() {
+    let place = Place::new();
+    let twice = |name: &str, optimizer: &str| {
+        let model = named(name, "a/filter", optimizer);
+        model.replace(
+            "    x = sphere_conv(x, 4,",
+            "    x = sphere_conv(x, 4) as \"a\" |> relu\n    x = sphere_conv(x, 4,",
+        )
+    };
+    for (name, optimizer, clashes) in [
+        ("adam_m", "adam(rate: 1e-2)", true),
+        ("adam_v", "adam(rate: 1e-2)", true),
+        ("velocity", "sgd(rate: 0.1, momentum: 0.5)", true),
+        ("velocity", "sgd(rate: 0.1)", false),
+        ("adam_m", "sgd(rate: 0.1, momentum: 0.5)", false),
+        ("velocity", "adam(rate: 1e-2)", false),
+    ] {
+        for kind in ["learned", "measured"] {
+            fs::write(place.path("m.sph"), twice(name, optimizer)).unwrap();
+            let output = place.sphc(&format!("check m.sph --set kind={kind}"));
+            let said = [output.stdout.clone(), output.stderr.clone()].concat();
+            let said = String::from_utf8(said).unwrap();
+            assert_eq!(output.status.success(), !clashes, "{name} {optimizer} {kind}\n{said}");
+            if clashes {
+                let path = format!("`a/filter/{name}` is what the optimizer keeps of `a/filter`");
+                assert!(said.contains("E0103") && said.contains(&path), "{said}");
+            } else {
+                place.succeeds(&format!("train m.sph --set kind={kind} --run {name}-{kind}-{}", optimizer.len()));
+            }
+        }
+    }
+    fs::write(place.path("m.sph"), named("filter", "a", "adam(rate: 1e-2)")).unwrap();
+    let output = place.sphc("check m.sph");
+    assert!(!output.status.success(), "`a/filter` twice");
+}
+
+/// A right checksum is no reason to go on from numbers that cannot be.
+#[test]
+fn checkpoints_that_contradict_themselves_are_refused() {
+    let place = Place::new();
+    place.succeeds("train tiny.sph --run r --iterations 7");
+    let file = place.path("r/checkpoints/step-00000007.safetensors");
+    let whole = fs::read(&file).unwrap();
+    let first = |value: f32| move |bytes: &mut [u8]| bytes[..4].copy_from_slice(&value.to_le_bytes());
+    let refused = |expected: &str| {
+        let output = place.sphc("train tiny.sph --run r --resume");
+        let text = errors(&output);
+        assert_eq!(output.status.code(), Some(1), "{expected}: {text}");
+        assert!(text.contains(expected), "{expected}: {text}");
+        fs::write(&file, &whole).unwrap();
+    };
+    edit(&file, "step", |bytes| bytes.copy_from_slice(&5i64.to_le_bytes()));
+    refused("`step` is 5, and the file's header says 7");
+    edit(&file, "first/filter/adam_v", first(-1e-3));
+    refused("`first/filter/adam_v` holds -0.001");
+    edit(&file, "first/bn/ema_var", first(-0.5));
+    refused("`first/bn/ema_var` holds -0.5 at position 0, and can never be negative");
+    edit(&file, "score/filter/adam_m", first(f32::NAN));
+    refused("`score/filter/adam_m` holds NaN at position 0");
+    edit(&file, "evaluate_start", |bytes| bytes.copy_from_slice(&(-1i64).to_le_bytes()));
+    refused("`evaluate_start` holds -1");
+    edit(&file, "first/filter/adam_m", first(-1e-3));
+    place.succeeds("train tiny.sph --run r --resume");
 }

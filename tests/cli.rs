@@ -160,7 +160,7 @@ fn bad_weights_are_told_tensor_by_tensor() {
     let init = |file: &str| format!("train tiny.sph --run run --init {file}");
     place.fails(&init("none.safetensors"), &["`none.safetensors`", "No such file"]);
     fs::write(place.path("text.safetensors"), "these are no weights").unwrap();
-    place.fails(&init("text.safetensors"), &["no safetensors file"]);
+    place.fails(&init("text.safetensors"), &["not a safetensors file"]);
 
     let tensors: [(&str, &[usize]); 4] =
         [("first/bn/beta", &[4]), ("first/bn/gamma", &[5]), ("score/filter", &[2, 2, 4, 10]), ("second/filter", &[1])];
@@ -263,7 +263,8 @@ fn a_warning_is_said_once() {
 #[test]
 fn more_than_a_machine_has_is_refused() {
     let place = Place::new();
-    place.fails("train tiny.sph --run run --batch 100000000000", &["activations and gradients", "--batch"]);
+    place
+        .fails("train tiny.sph --run run --batch 100000000000", &["of memory with a batch of 100000000000", "--batch"]);
     let output = place.sphc("train tiny.sph --threads 20000");
     assert_eq!(output.status.code(), Some(2));
     assert!(errors(&output).contains("must be at most 1024"), "{}", errors(&output));

@@ -139,6 +139,12 @@ fn two_trainings_do_not_share_a_directory() {
     let place = Place::new();
     let first = long(&place, "--checkpoint-every 5");
     wait_for(|| fs::read_dir(place.path("long/checkpoints")).is_ok_and(|it| 0 < it.count()));
+    // What a training holds a directory by cannot be removed from it.
+    for file in fs::read_dir(place.path("long")).unwrap().flatten() {
+        if file.file_name().to_string_lossy().starts_with('.') {
+            fs::remove_file(file.path()).unwrap();
+        }
+    }
     let words = "train tiny.sph --run long --iterations 1000000 --evaluate-every 0";
     let second = place.sphc(&format!("{words} --resume"));
     assert_eq!(second.status.code(), Some(1));

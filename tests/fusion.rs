@@ -4,7 +4,7 @@ use crate::machine::same;
 use sphc::fuse::fuse;
 use sphc::ir::op::Scalar64;
 use sphc::ir::{
-    Binary, DType, Init, NodeId, Op, Param, ParamRole, Phase, ScalarFn, Shape, State, Target, Unary, Window,
+    Binary, DType, Init, NodeId, Op, Param, ParamRole, Phase, ScalarFn, Shape, State, StateRole, Target, Unary, Window,
 };
 use sphc::kernel::{ConvKind, KernelSpec, MapKernel, Store};
 use sphc::plan::{Config, Precision, plan};
@@ -29,6 +29,8 @@ fn state(b: &mut Builder, path: &str, shape: impl Into<Shape>) -> (NodeId, Targe
         shape: shape.into(),
         dtype: DType::Real,
         init: 0.0,
+        role: StateRole::Running,
+        never_negative: false,
         origin: Default::default(),
     });
     (b.add(Op::State(id), &[]), Target::State(id))

@@ -39,7 +39,7 @@ impl Machine {
                     let normal = |it| sphc::ir::random::normal(res.plan.seed, stream, it) * deviation.0;
                     (0..len).map(|it| f64::from(normal(it) as f32)).collect()
                 }
-                BufferKind::State(it) => vec![it; len],
+                BufferKind::State(it) => vec![it.start; len],
                 BufferKind::Const(Fill::Value(it)) => vec![it.0; len],
                 BufferKind::Const(Fill::Eye) => {
                     let n = buffer.shape.0[0];

@@ -7,8 +7,8 @@ use sphc::fuse::{Fused, fuse};
 use sphc::interp::{Env, Tensor, run};
 use sphc::ir::op::Scalar64;
 use sphc::ir::{
-    Binary, DType, Extern, Init, NodeId, Op, Param, ParamRole, Phase, Reduction, ScalarFn, Shape, State, Target, Unary,
-    Window,
+    Binary, DType, Extern, Init, NodeId, Op, Param, ParamRole, Phase, Reduction, ScalarFn, Shape, State, StateRole,
+    Target, Unary, Window,
 };
 use sphc::plan::{Config, Plan, Precision, from_yaml, plan, to_yaml};
 use sphc::shape::{Builder, Typed};
@@ -51,6 +51,8 @@ impl Random {
                 shape: shape.clone(),
                 dtype: DType::Real,
                 init: 0.25,
+                role: StateRole::Running,
+                never_negative: false,
                 origin: Default::default(),
             });
             res.nodes.push(res.b.add(Op::State(id), &[]));
@@ -61,6 +63,8 @@ impl Random {
             shape: Shape::scalar(),
             dtype: DType::Int,
             init: 3.0,
+            role: StateRole::Step,
+            never_negative: false,
             origin: Default::default(),
         });
         let count = res.b.add(Op::State(step), &[]);
@@ -312,6 +316,8 @@ fn a_classifier_on_bytes_trains_as_the_interpreter_says() {
         shape: Shape::scalar(),
         dtype: DType::Int,
         init: 0.0,
+        role: StateRole::Step,
+        never_negative: false,
         origin: Default::default(),
     });
     let w = b.tables().add_param(Param {

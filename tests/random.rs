@@ -98,7 +98,7 @@ fn trained(plan: &Plan, threads: usize, within_fences: bool, killed: bool) -> Re
             if !problems.is_empty() && trace_is_finite(&trace) {
                 return Err(format!("the checkpoint has {problems:?}"));
             }
-            weights.load(&mut session, Need::Resume).map_err(error)?;
+            weights.load(&mut session, Need::Resume).map_err(|it| it.to_string())?;
         }
     }
     session.write("evaluate_start", &[0.0]).map_err(error)?;
@@ -152,7 +152,7 @@ fn judged(program: &Program) -> Result<Outcome, String> {
             }
         }
         if precision == Precision::F64 {
-            let found = verify::gradients(&training, Some(2)).map_err(|it| it.to_string())?;
+            let found = verify::gradients(&training, Some(2), false).map_err(|it| it.to_string())?;
             gradients += found.checks().iter().filter(|it| it.compared).count();
             if let Some(it) = found.checks().iter().find(|it| !it.passed()) {
                 return Err(format!("a gradient: {it:?}"));

@@ -2,7 +2,7 @@
 
 use super::objective::Objective;
 use super::update::Update;
-use crate::ir::{Binary, NodeId, Op, ParamId, Phase, Recipe, ScalarFn, Schedule, Shape, Target, Unary};
+use crate::ir::{Binary, NodeId, Op, ParamId, Phase, Recipe, ScalarFn, Schedule, Shape, StateRole, Target, Unary};
 use crate::shape::Builder;
 
 /// Adds gradients and updates of every parameter, and the step counter's.
@@ -12,7 +12,7 @@ pub(super) fn optimizer(b: &mut Builder, recipe: &Recipe, objective: &Objective)
     let one = b.constant(1.0, Shape::scalar());
     let gradients = super::gradients(b, objective.loss, one, &params);
 
-    let step_id = b.graph().find_state("step").expect("a model with a recipe counts its steps");
+    let step_id = b.graph().state_of(StateRole::Step).expect("a model with a recipe counts its steps");
     let step = b.add(Op::State(step_id), &[]);
     let rate = rate(b, recipe, step);
     let update = Update::new(b, &recipe.optimizer, rate, step);

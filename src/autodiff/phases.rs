@@ -1,7 +1,9 @@
 //! The phases beside the step: evaluation of a batch, and projections.
 
 use super::objective::cross_entropy;
-use crate::ir::{Binary, Loss, Mode, NodeId, Op, ParamId, Phase, Recipe, Reduction, ScalarFn, Target, Unary};
+use crate::ir::{
+    Binary, Loss, Mode, NodeId, Op, ParamId, Phase, Recipe, Reduction, ScalarFn, StateRole, Target, Unary,
+};
 use crate::shape::Builder;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +12,7 @@ pub(super) fn evaluation(b: &mut Builder, recipe: &Recipe) {
     let (logits, labels) = (b.graph().outputs[&Mode::Evaluate], b.graph().labels[&Mode::Evaluate]);
     let losses = cross_entropy(b, recipe, logits, labels);
     let correct = b.add(Op::Loss(Loss::Correct), &[logits, labels]);
-    let start_id = b.graph().find_state("evaluate_start").expect("a model with a recipe can be evaluated");
+    let start_id = b.graph().state_of(StateRole::EvaluateStart).expect("a model with a recipe can be evaluated");
     let start = b.add(Op::State(start_id), &[]);
     let body = ScalarFn::build(1, |pool, i| {
         let batch = pool.constant(recipe.batch as f64);
@@ -75,7 +77,7 @@ pub(super) fn projection(b: &mut Builder, recipe: &Recipe) {
 
 /// 1 where the steps done are a multiple of one of `every`, else 0. An int, whose arithmetic is exact.
 fn due(b: &mut Builder, every: &BTreeSet<u64>) -> NodeId {
-    let step = b.graph().find_state("step").expect("a model with a recipe counts its steps");
+    let step = b.graph().state_of(StateRole::Step).expect("a model with a recipe counts its steps");
     let step = b.add(Op::State(step), &[]);
     let body = ScalarFn::build(1, |pool, i| {
         every.iter().fold(pool.constant(0.0), |any, &every| {

@@ -2,7 +2,7 @@
 //! what is kept is a value of its own, which the rest reads.
 
 use crate::ir::expr::Pool;
-use crate::ir::{DType, ExprNode, NodeId, Op, Optimizer, ParamId, Scalar, ScalarFn, Shape, State, Target};
+use crate::ir::{DType, ExprNode, NodeId, Op, Optimizer, ParamId, Scalar, ScalarFn, Shape, State, StateRole, Target};
 use crate::shape::Builder;
 use std::collections::BTreeMap;
 
@@ -88,7 +88,7 @@ impl<'a> Update<'a> {
     pub(super) fn apply(&self, b: &mut Builder, id: ParamId, param: NodeId, gradient: NodeId) -> Vec<NodeId> {
         let places = Places { keeps: self.keeps.len() };
         let kept: Vec<(Target, NodeId)> =
-            self.optimizer.keeps.iter().map(|(name, start)| state(b, id, name, *start)).collect();
+            (0..self.optimizer.keeps.len()).map(|at| state(b, id, self.optimizer, at)).collect();
         let mut operands = vec![param; places.shared(0)];
         for (at, (_, node)) in kept.iter().enumerate() {
             operands[places.old(at)] = *node;
@@ -202,13 +202,16 @@ fn apply(b: &mut Builder, function: &ScalarFn, operands: &[NodeId], shape: &Shap
 }
 
 /// What is kept beside a parameter.
-fn state(b: &mut Builder, id: ParamId, name: &str, start: f64) -> (Target, NodeId) {
+fn state(b: &mut Builder, id: ParamId, optimizer: &Optimizer, at: usize) -> (Target, NodeId) {
+    let (name, start) = &optimizer.keeps[at];
     let param = b.graph().param(id);
     let state = State {
-        path: format!("{}/{name}", param.path),
+        path: Optimizer::path(&param.path, name),
         shape: param.shape.clone(),
         dtype: DType::Real,
-        init: start,
+        init: *start,
+        role: StateRole::Optimizer,
+        never_negative: 0.0 <= *start && optimizer.keeps_squares(at),
         origin: param.origin,
     };
     let state = b.tables().add_state(state);

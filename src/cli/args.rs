@@ -1,13 +1,14 @@
 //! Flags that several commands share.
 
 use super::failure::Failure;
+use super::say;
 use clap::{Args, ValueEnum};
 use sphc::data::{self, DataError, Dataset, Manifest, Place};
 use sphc::ir::{ImageStep, Recipe};
 use sphc::lower::{DataInfo, Settings};
 use sphc::plan::Precision;
 use std::collections::BTreeSet;
-use std::io::{self, Write};
+use std::io::Write;
 use std::sync::Mutex;
 
 /// How results are printed.
@@ -124,7 +125,7 @@ pub(super) fn warn(warnings: &[String]) {
     static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     for it in warnings {
         if SAID.lock().is_ok_and(|mut said| said.insert(it.clone())) {
-            let _ = writeln!(io::stderr(), "warning: {it}");
+            let _ = writeln!(say::err(), "warning: {it}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::args::{self, Format, RecipeArgs, SetArgs, positive};
 use super::device::{self, DeviceArgs};
 use super::failure::{Failure, Outcome};
-use super::{load, table};
+use super::{load, say, table};
 use serde_json::json;
 use sphc::data::{Dataset, Split};
 use sphc::ir::Phase;
@@ -49,8 +49,11 @@ pub(super) fn run(args: &Args) -> Outcome {
     // Noise does for timing; a few batches of it spare the memory of a whole data set.
     let data = noise(&training.data, training.image, training.classes, 4 * training.batch);
     settings.data = Some(DataInfo { name: training.data.clone(), ..args::info(&data) });
-    let model = load::compile(&args.file, settings, precision)?;
-    let (mut session, device) = device::open(&args.device, model.compiled.plan)?;
+    let model = load::compile(&args.file, settings.clone(), precision)?;
+    let (mut session, device) = {
+        let again = load::Again::new(&args.file, &settings, precision);
+        device::open(&args.device, model.compiled.plan, &|batch| again.plan(batch))?
+    };
     train::bind(&mut session, data)?;
 
     // Pages are touched and caches filled by the first steps.
@@ -68,7 +71,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     times.sort_by(f64::total_cmp);
     let launches = measure(&mut session, args.steps.min(10))?;
     let report = Report { device, batch: training.batch, times, launches, peaks: session.backend.peaks() };
-    let mut out = io::stdout();
+    let mut out = say::out();
     if args.format == Format::Json {
         report.write_json(&mut out)?
     } else {

@@ -2,7 +2,7 @@
 
 use super::args::{Format, RecipeArgs, SetArgs, settings};
 use super::failure::Outcome;
-use super::load;
+use super::{load, say};
 use sphc::diag::{self, Severity};
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -42,7 +42,7 @@ pub(super) fn run(args: &Args) -> Outcome {
                 write!(io::stdout(), "{}", diag::render::render_json(found, &checked.sources))?;
             }
             Format::Human => {
-                let text = diag::render::render(found, &checked.sources, load::colour());
+                let text = diag::render::render(found, &checked.sources, say::colour());
                 let _ = io::stderr().write_all(text.as_bytes());
             }
         }
@@ -57,9 +57,9 @@ pub(super) fn run(args: &Args) -> Outcome {
     };
     if args.format == Format::Human {
         if errors == 0 {
-            writeln!(io::stdout(), "{summary}")?;
+            writeln!(say::out(), "{summary}")?;
         } else {
-            let _ = writeln!(io::stderr(), "{summary}; `sphc explain CODE` tells more");
+            let _ = writeln!(say::err(), "{summary}; `sphc explain CODE` tells more");
         }
     }
     Ok(ExitCode::from(u8::from(errors != 0)))

@@ -2,7 +2,7 @@
 
 use super::args::{self, RecipeArgs, SetArgs};
 use super::failure::{Failure, Outcome};
-use super::{load, table};
+use super::{load, say, table};
 use clap::ValueEnum;
 use sphc::kernel::cuda;
 use sphc::plan::{self, Plan};
@@ -98,7 +98,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     if args.timings {
         let timings = model.checked.timings.iter().chain(&compiled.timings);
         for it in timings {
-            let _ = writeln!(io::stderr(), "{:>10} {:9.3} ms", it.pass, it.time.as_secs_f64() * 1e3);
+            let _ = writeln!(say::err(), "{:>10} {:9.3} ms", it.pass, it.time.as_secs_f64() * 1e3);
         }
     }
     match args.emit {
@@ -124,7 +124,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         for ((name, _), cubin) in texts.iter().zip(&cubins) {
             write_file(&directory.join(name).with_extension("cubin"), cubin)?;
         }
-        let _ = writeln!(io::stderr(), "wrote {}", path.display());
+        let _ = writeln!(say::err(), "wrote {}", path.display());
     } else if args.emit.is_none() {
         write!(out, "{}", summary(&compiled.plan))?;
     }

@@ -2,13 +2,13 @@
 
 use super::args::{self, Format};
 use super::failure::{Failure, Outcome};
-use super::table;
+use super::{say, table};
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use sphc::data::fetch::{Event, Patience};
 use sphc::data::{self, Manifest, Place};
-use std::io::{self, IsTerminal, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -70,7 +70,7 @@ fn list(format: Format) -> Outcome {
                 "title": manifest.title,
                 "place": place,
             });
-            writeln!(io::stdout(), "{object}")?;
+            writeln!(say::out(), "{object}")?;
         }
         let count = |it: usize| table::grouped(it as u64);
         rows.push(vec![
@@ -84,7 +84,7 @@ fn list(format: Format) -> Outcome {
     }
     if format == Format::Human {
         let header = ["name", ">image", ">classes", ">training", ">test", "where"];
-        write!(io::stdout(), "{}", table::render(&header, &rows))?;
+        write!(say::out(), "{}", table::render(&header, &rows))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -99,7 +99,7 @@ fn verify(wanted: &str) -> Outcome {
     };
     let [least, most] = data.range();
     writeln!(
-        io::stdout(),
+        say::out(),
         "{} ({place}): {} training and {} test images of {height}x{width}x{channels}, values {least} to {most}, in {} \
          classes, {problems}",
         data.name,
@@ -112,7 +112,7 @@ fn verify(wanted: &str) -> Outcome {
 
 /// Fetches a data set, with a bar on a terminal and a line for each file elsewhere.
 pub(super) fn fetch(manifest: &Manifest, wanted: &str) -> Result<PathBuf, Failure> {
-    let bar = if io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };
+    let bar = if say::is_capable() { ProgressBar::new(0) } else { ProgressBar::hidden() };
     let style = ProgressStyle::with_template(
         "{wide_bar} {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left",
     );
@@ -123,7 +123,7 @@ pub(super) fn fetch(manifest: &Manifest, wanted: &str) -> Result<PathBuf, Failur
             let size = size.map_or_else(String::new, |it| format!(" ({})", table::bytes(it as usize)));
             let from = if have == 0 { String::new() } else { format!(", from byte {have} on") };
             bar.suspend(|| {
-                let _ = writeln!(io::stderr(), "fetching {url}{size}{from}");
+                let _ = writeln!(say::err(), "fetching {url}{size}{from}");
             });
             bar.reset();
             bar.set_length(length);

@@ -2,10 +2,11 @@
 
 use super::args::PrecisionArg;
 use super::failure::Failure;
+use super::table;
 use clap::Args;
 use sphc::plan::{Plan, Precision};
-use sphc::runtime::cpu::CpuBackend;
-use sphc::runtime::{Backend, Session};
+use sphc::runtime::cpu::{self, CpuBackend};
+use sphc::runtime::{Backend, Free, Session, free_memory};
 use std::sync::Arc;
 
 /// `--device`, `--precision`, `--threads`.
@@ -20,6 +21,9 @@ pub(super) struct DeviceArgs {
     /// CPU threads; as many as there are cores unless given
     #[arg(long, value_name = "N", value_parser = super::args::threads)]
     pub(super) threads: Option<u64>,
+    /// Start although it needs more memory than seems to be free
+    #[arg(long)]
+    pub(super) ignore_memory: bool,
 }
 
 /// A device as it was asked for.
@@ -56,8 +60,13 @@ fn check_with(args: &DeviceArgs, precision: Precision) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A session on the device, and one line that says which and why.
-pub(super) fn open(args: &DeviceArgs, plan: Plan) -> Result<(Session, String), Failure> {
+/// A session on the device, and one line that says which and why. A plan that needs more memory than is free is refused;
+/// `again` compiles it with another batch, to find the largest that fits.
+pub(super) fn open(
+    args: &DeviceArgs,
+    plan: Plan,
+    again: &dyn Fn(usize) -> Option<Plan>,
+) -> Result<(Session, String), Failure> {
     let precision = plan.precision;
     check_with(args, precision)?;
     let plan = Arc::new(plan);
@@ -74,6 +83,23 @@ pub(super) fn open(args: &DeviceArgs, plan: Plan) -> Result<(Session, String), F
             }
         },
     };
+    if !args.ignore_memory {
+        let threads = args.threads.map(|it| it as usize);
+        let free = match number {
+            Some(number) => gpu::free(number),
+            None => free_memory(),
+        };
+        let needed = |plan: &Plan, free: usize| match number {
+            Some(number) => gpu::too_much(plan, number, free),
+            None => cpu::too_much(plan, threads, free).map(|it| it.total()),
+        };
+        if let Some(free) = free
+            && let Some(bytes) = needed(&plan, free.bytes)
+        {
+            let fits = |plan: &Plan| needed(plan, free.bytes).is_none();
+            return Err(refused(&plan, bytes, &free, &|batch| Some(fits(&again(batch)?))));
+        }
+    }
     let backend: Box<dyn Backend> = match number {
         Some(number) => gpu::open(plan.clone(), number)?,
         None => Box::new(CpuBackend::new(plan.clone(), args.threads.map(|it| it as usize))?),
@@ -83,13 +109,56 @@ pub(super) fn open(args: &DeviceArgs, plan: Plan) -> Result<(Session, String), F
     Ok((session, format!("{what}{why}")))
 }
 
+/// Why a plan is not begun with, and which batch would be: `fits` compiles a batch and tries, where it can.
+fn refused(plan: &Plan, needed: usize, free: &Free, fits: &dyn Fn(usize) -> Option<bool>) -> Failure {
+    let batch = plan.training.as_ref().map_or(1, |it| it.batch);
+    let cause = format!(
+        "`{}` needs {} of memory with a batch of {batch}, and {} are {}",
+        plan.name,
+        table::bytes(needed),
+        table::bytes(free.bytes),
+        free.bound
+    );
+    let remedy = match largest(batch, free.bytes as f64 / needed as f64, fits) {
+        Some(0) => "even a batch of 1 does not fit: make the model smaller".to_owned(),
+        Some(it) => format!("the largest batch that fits is {it}: `--batch {it}`"),
+        None => "use a smaller batch".to_owned(),
+    };
+    Failure::new(cause, format!("{remedy} (`--ignore-memory` starts anyway)"))
+}
+
+/// The largest batch that fits, below one that does not; 0 if none does, nothing if it cannot be found out. Memory grows
+/// about evenly with the batch, so the search starts where `share` of it would be taken.
+fn largest(batch: usize, share: f64, fits: &dyn Fn(usize) -> Option<bool>) -> Option<usize> {
+    let (mut fit, mut not) = (0, batch);
+    let mut guess = (batch as f64 * share) as usize;
+    let mut step = 1;
+    while fit + 1 < not {
+        let at = guess.clamp(fit + 1, not - 1);
+        if fits(at)? {
+            fit = at;
+            guess = at.saturating_add(step);
+        } else {
+            not = at;
+            guess = at.saturating_sub(step);
+        }
+        step *= 2;
+        // Near the place both bounds are close; otherwise halve what is between them.
+        if not - fit <= step {
+            guess = fit + (not - fit) / 2;
+        }
+    }
+    // A batch of one was never asked for.
+    if batch <= 1 { fits(1).map(|_| 0) } else { Some(fit) }
+}
+
 /// NVIDIA's.
 #[cfg(feature = "cuda")]
 mod gpu {
     use super::Failure;
     use sphc::plan::Plan;
-    use sphc::runtime::Backend;
-    use sphc::runtime::cuda::{CudaBackend, CudaOptions, check_device, probe};
+    use sphc::runtime::cuda::{CudaBackend, CudaOptions, check_device, free_bytes, needed_bytes, probe};
+    use sphc::runtime::{Backend, Free};
     use std::sync::Arc;
 
     pub(super) fn check(number: u32) -> Result<(), Failure> {
@@ -107,6 +176,16 @@ mod gpu {
         Ok(())
     }
 
+    /// Memory of the device, and what a plan takes of it if that is more.
+    pub(super) fn free(number: u32) -> Option<Free> {
+        let bytes = free_bytes(number as usize)?;
+        Some(Free { bytes, bound: format!("free on cuda:{number}") })
+    }
+
+    pub(super) fn too_much(plan: &Plan, number: u32, free: usize) -> Option<usize> {
+        needed_bytes(plan, number as usize).filter(|it| free < *it)
+    }
+
     pub(super) fn open(plan: Arc<Plan>, number: u32) -> Result<Box<dyn Backend>, Failure> {
         let options = CudaOptions { ordinal: number as usize };
         Ok(Box::new(CudaBackend::new(plan, options)?))
@@ -118,7 +197,7 @@ mod gpu {
 mod gpu {
     use super::Failure;
     use sphc::plan::Plan;
-    use sphc::runtime::Backend;
+    use sphc::runtime::{Backend, Free};
     use std::sync::Arc;
 
     const CAUSE: &str = "this build has no CUDA backend";
@@ -131,8 +210,42 @@ mod gpu {
         Err(CAUSE.to_owned())
     }
 
+    pub(super) fn free(_: u32) -> Option<Free> {
+        None
+    }
+
+    pub(super) fn too_much(_: &Plan, _: u32, _: usize) -> Option<usize> {
+        None
+    }
+
     pub(super) fn open(_: Arc<Plan>, number: u32) -> Result<Box<dyn Backend>, Failure> {
         check(number)?;
         Err(Failure::Reported)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    #[test]
+    fn the_largest_batch_is_found_in_few_tries() {
+        for batch in [2, 3, 64, 1000, 4096, 1 << 20] {
+            for limit in [0, 1, 2, 26, 63, 500, 999, 4000, 1 << 19] {
+                for share in [0.0, 0.4, limit as f64 / batch as f64, 0.99] {
+                    let tries = Cell::new(0);
+                    let fits = |it: usize| {
+                        tries.set(tries.get() + 1);
+                        Some(it <= limit)
+                    };
+                    let found = largest(batch, share, &fits);
+                    assert_eq!(found, Some(limit.min(batch - 1)), "{batch} {limit} {share}");
+                    assert!(tries.get() <= 45, "{} tries for {limit} of {batch}", tries.get());
+                }
+            }
+        }
+        assert_eq!(largest(64, 0.5, &|_| None), None);
+        assert_eq!(largest(1, 0.5, &|_| Some(false)), Some(0));
     }
 }

@@ -3,13 +3,14 @@
 use super::args::{self, RecipeArgs, SetArgs};
 use super::failure::Outcome;
 use super::load::{self, Model};
+use super::say;
 use super::show::{self, Row};
 use super::table;
 use sphc::diag::Span;
 use sphc::ir::{ParamId, Phase, Recipe, Schedule};
 use sphc::plan::Memory;
 use std::fmt::Write as _;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -35,7 +36,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         load::compile(path, args::settings(&set, &RecipeArgs::default()), None)
     };
     let (a, b) = (load(&args.a, &args.set_a)?, load(&args.b, &args.set_b)?);
-    io::stdout().write_all(text(&a, &b).as_bytes())?;
+    say::out().write_all(text(&a, &b).as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,16 +1,16 @@
 //! `sphc doctor`: one line each, with the remedy where something is missing.
 
 use super::failure::Outcome;
-use super::table;
+use super::{say, table};
 use sphc::data::{self, Place};
-use std::io::{self, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {}
 
 pub(super) fn run(_: &Args) -> Outcome {
-    let mut out = io::stdout();
+    let mut out = say::out();
     writeln!(out, "sphc        {} for {}-{}", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH, std::env::consts::OS)?;
     writeln!(out, "cpu         {}", cpu())?;
     let threads = std::thread::available_parallelism().map_or(1, |it| it.get());

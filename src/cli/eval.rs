@@ -3,12 +3,12 @@
 use super::args::{Format, RecipeArgs, SetArgs, positive, warn};
 use super::device::{self, DeviceArgs};
 use super::failure::Outcome;
-use super::{load, stop, table};
+use super::{load, say, stop, table};
 use serde_json::json;
 
 use sphc::train::weights::Need;
 use sphc::train::{self, Meaning, recipe_of};
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -53,21 +53,25 @@ pub(super) fn run(args: &Args) -> Outcome {
     if let Some(known) = known {
         warn(&known.doubts(&Meaning::of(&ready.data, &training)));
     }
-    let (mut session, _) = device::open(&args.device, ready.plan)?;
+    let (mut session, _) = device::open(&args.device, ready.plan, &|batch| ready.again.as_ref()?.plan(batch))?;
     weights.load(&mut session, Need::Inference)?;
     let labels = ready.data.test.labels.clone();
     let names = ready.data.classes.clone();
     train::bind(&mut session, ready.data)?;
 
     stop::listen();
-    let mut confusion = vec![vec![0u64; count]; count];
+    // Many classes have a large matrix, which few ask for.
+    let wanted = args.per_class || args.confusion;
+    let mut confusion = if wanted { vec![vec![0u64; count]; count] } else { Vec::new() };
     let found = train::evaluate(&mut session, &stop::asked, &mut |at, scores| {
-        confusion[labels[at] as usize][largest(scores)] += 1;
+        if wanted {
+            confusion[labels[at] as usize][largest(scores)] += 1;
+        }
     })?;
     let Some(found) = found else {
         return Ok(stop::status());
     };
-    let mut out = io::stdout();
+    let mut out = say::out();
     if args.format == Format::Json {
         let mut object = json!({
             "test_loss": found.loss,

@@ -1,5 +1,6 @@
 //! What a command says and exits with when it cannot do its work.
 
+use super::say;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -38,7 +39,7 @@ impl Failure {
             Failure::Output(it) => format!("cannot write to standard output: {it}"),
         };
         // With standard error gone there is no one left to tell.
-        let _ = writeln!(io::stderr(), "error: {text}");
+        let _ = writeln!(say::err(), "error: {text}");
         ExitCode::from(1)
     }
 }

@@ -1,7 +1,7 @@
 //! `sphc fmt`.
 
 use super::failure::{Failure, Outcome};
-use super::load;
+use super::{load, say};
 use sphc::diag::{self, Sink, Sources};
 use sphc::syntax;
 use std::io::{self, Write};
@@ -41,7 +41,7 @@ fn one(file: &Path, check: bool) -> Result<bool, Failure> {
         let mut sink = Sink::new();
         let id = sources.add(file.display().to_string(), text.clone());
         syntax::parse(id, &text, &mut sink);
-        let found = diag::render::render(&sink.finish(), &sources, load::colour());
+        let found = diag::render::render(&sink.finish(), &sources, say::colour());
         let _ = io::stderr().write_all(found.as_bytes());
         return Err(Failure::new(
             format!("`{}` is left as it is: it does not parse", file.display()),
@@ -52,7 +52,7 @@ fn one(file: &Path, check: bool) -> Result<bool, Failure> {
         return Ok(true);
     }
     if check {
-        writeln!(io::stdout(), "{}", file.display())?;
+        writeln!(say::out(), "{}", file.display())?;
         return Ok(false);
     }
     replace(file, &laid_out).map_err(|cause| {

@@ -2,6 +2,7 @@
 
 use super::args::{self, PrecisionArg, RecipeArgs, SetArgs};
 use super::failure::Failure;
+use super::say;
 use sphc::data::Dataset;
 use sphc::diag::{self, FileId, Sources};
 use sphc::ir::ImageStep;
@@ -11,8 +12,8 @@ use sphc::plan::{self, Plan};
 use sphc::train::weights::{Need, Weights};
 use sphc::train::{self, Meaning, TrainError};
 use std::collections::BTreeSet;
-use std::io::{self, IsTerminal, Write};
-use std::path::Path;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 /// Reads a text, or says why not and what to do.
@@ -47,11 +48,6 @@ pub(super) fn read_model(path: &Path) -> Result<String, Failure> {
     read_text(path)
 }
 
-/// Whether diagnostics on standard error may have colours.
-pub(super) fn colour() -> bool {
-    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty())
-}
-
 /// Parses and checks a file; its mistakes are in the result.
 pub(super) fn check(path: &Path, settings: &Settings) -> Result<Checked, Failure> {
     let text = read_model(path)?;
@@ -79,7 +75,7 @@ fn why_not(path: &Path, error: &io::Error) -> String {
 
 /// Shows diagnostics of a file that is to be worked on; fails when there are errors.
 pub(super) fn demand(checked: &Checked) -> Result<(), Failure> {
-    let text = diag::render::render(&checked.diagnostics, &checked.sources, colour());
+    let text = diag::render::render(&checked.diagnostics, &checked.sources, say::colour());
     // Warnings are said once, however often a command compiles the file.
     static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     if SAID.lock().is_ok_and(|mut it| it.insert(text.clone())) {
@@ -94,7 +90,7 @@ pub(super) fn demand(checked: &Checked) -> Result<(), Failure> {
             "name a file with a `model`",
         ));
     }
-    let _ = writeln!(io::stderr(), "error: {} in the model", diag::render::count(&checked.diagnostics));
+    let _ = writeln!(say::err(), "error: {} in the model", diag::render::count(&checked.diagnostics));
     Err(Failure::Reported)
 }
 
@@ -152,13 +148,34 @@ pub(super) fn fitting(weights: Weights, path: &Path, plan: &Plan) -> Result<Weig
     let weights = train::fit(weights, path, plan, Need::Inference)?;
     if weights.strange_to(plan) {
         let _ = writeln!(
-            io::stderr(),
+            say::err(),
             "warning: `{}` was trained with another text or other `--set` values than given now; its results mean \
              something only if the network is the same (the run's config.yaml tells what it was)",
             path.display()
         );
     }
     Ok(weights)
+}
+
+/// Compiles a file again with another batch, without a word.
+pub(super) struct Again {
+    path: PathBuf,
+    settings: Settings,
+    precision: Option<PrecisionArg>,
+}
+
+impl Again {
+    pub(super) fn new(path: &Path, settings: &Settings, precision: Option<PrecisionArg>) -> Again {
+        Again { path: path.into(), settings: settings.clone(), precision }
+    }
+
+    /// The plan of a batch.
+    pub(super) fn plan(&self, batch: usize) -> Option<Plan> {
+        let settings = Settings { batch: Some(batch), ..self.settings.clone() };
+        let checked = check(&self.path, &settings).ok()?;
+        checked.typed.as_ref()?;
+        Some(finish(checked, &settings, self.precision).ok()?.compiled.plan)
+    }
 }
 
 /// A plan with the data set it is for.
@@ -169,6 +186,8 @@ pub(super) struct Ready {
     pub(super) place: String,
     /// Empty when the plan was made before.
     pub(super) sources: Sources,
+    /// Where the plan comes from; nothing when it was made before.
+    pub(super) again: Option<Again>,
 }
 
 /// Whether a path names a plan rather than a model.
@@ -207,8 +226,9 @@ pub(super) fn ready(
     let steps = image_steps(&first);
     let (data, place) = args::read_data(&wanted, &steps, fetch)?;
     settings.data = Some(args::info(&data));
+    let again = Some(Again::new(path, &settings, flag));
     let Model { checked, compiled } = compile(path, settings, flag)?;
-    Ok(Ready { plan: compiled.plan, data, place, sources: checked.sources })
+    Ok(Ready { plan: compiled.plan, data, place, sources: checked.sources, again })
 }
 
 fn ready_plan(
@@ -244,9 +264,17 @@ fn ready_plan(
         return Err(Failure::from_error(sphc::train::TrainError::NoRecipe { model: name }));
     };
     training.iterations = recipe.iterations.unwrap_or(training.iterations);
+    if let Some(all) = training.schedule_iterations.filter(|it| *it != training.iterations) {
+        return Err(Failure::new(
+            format!(
+                "the learning rate of the plan follows a schedule over {all} iterations, which are compiled into it"
+            ),
+            "give `--iterations` to `sphc compile`, or train the `.sph` file",
+        ));
+    }
     training.evaluate_every = recipe.evaluate_every.unwrap_or(training.evaluate_every);
     training.checkpoint_every = recipe.checkpoint_every.unwrap_or(training.checkpoint_every);
     let wanted = recipe.data.clone().unwrap_or_else(|| training.data.clone());
     let (data, place) = args::read_data(&wanted, &training.images, fetch)?;
-    Ok(Ready { plan, data, place, sources: Sources::new() })
+    Ok(Ready { plan, data, place, sources: Sources::new(), again: None })
 }

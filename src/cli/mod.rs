@@ -21,6 +21,7 @@ mod plot;
 mod predict;
 mod progress;
 mod replay;
+mod say;
 mod show;
 mod stop;
 mod sweep;

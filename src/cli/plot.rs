@@ -1,9 +1,10 @@
 //! `sphc plot`.
 
 use super::failure::{Failure, Outcome};
+use super::say;
 use sphc::train::curves::{self, Curve, reference};
 use sphc::train::metrics::{self, Line};
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -32,7 +33,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         })?);
     }
     write(&args.output, &curves)?;
-    writeln!(io::stdout(), "wrote {}", args.output.display())?;
+    writeln!(say::out(), "wrote {}", args.output.display())?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -3,7 +3,7 @@
 use super::args::{self, Format, RecipeArgs, SetArgs};
 use super::device::{self, DeviceArgs};
 use super::failure::{Failure, Outcome};
-use super::{load, table};
+use super::{load, say, table};
 use serde_json::json;
 use sphc::data::{self, Change, Picture};
 use sphc::ir::Mode;
@@ -12,7 +12,7 @@ use sphc::plan::{Plan, Training};
 use sphc::train::weights::{Need, Weights};
 use sphc::train::{self, Meaning, recipe_of};
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -59,11 +59,11 @@ pub(super) fn run(args: &Args) -> Outcome {
         let classes = known.classes.clone();
         args::warn(&known.doubts(&Meaning { classes, image: training.image, steps: training.images, range }));
     }
-    let (mut session, _) = device::open(&args.device, plan)?;
+    let (mut session, _) = device::open(&args.device, plan, &|_| None)?;
     weights.load(&mut session, Need::Inference)?;
     let scores = train::predict(&mut session, &pixels)?;
 
-    let mut out = io::stdout();
+    let mut out = say::out();
     let mut rows = Vec::new();
     for (path, scores) in args.images.iter().zip(&scores) {
         let chances = softmax(scores);
@@ -80,7 +80,7 @@ pub(super) fn run(args: &Args) -> Outcome {
                 order.iter().map(|it| json!({ "class": names[*it], "probability": chances[*it] })).collect();
             let first = order[0];
             let object = json!({
-                "image": path,
+                "image": path.to_string_lossy(),
                 "class": names[first],
                 "probability": chances[first],
                 "classes": classes,

@@ -1,10 +1,11 @@
 //! How a training is watched: a bar, plain lines, or JSON events.
 
 use super::args::Format;
+use super::say;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use sphc::train::Event;
-use std::io::{self, IsTerminal, Write};
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 /// Plain lines are this far apart at least.
@@ -33,7 +34,7 @@ impl Progress {
     pub(super) fn new(format: Format) -> Progress {
         let view = match format {
             Format::Json => View::Json,
-            Format::Human if io::stderr().is_terminal() => View::Bar(ProgressBar::hidden()),
+            Format::Human if say::is_capable() => View::Bar(ProgressBar::hidden()),
             Format::Human => View::Lines { last: None },
         };
         let now = Instant::now();
@@ -63,7 +64,7 @@ impl Progress {
                 self.accuracy += share * (losses.accuracy - self.accuracy);
             }
             Event::Tested(it) => self.tested = Some(it.test_accuracy),
-            Event::Searching { .. } | Event::Checkpoint { .. } => {}
+            Event::Anew | Event::Hole { .. } | Event::Searching { .. } | Event::Checkpoint { .. } => {}
         }
         self.show(event);
     }
@@ -73,7 +74,7 @@ impl Progress {
         match &mut self.view {
             View::Json => {
                 if let Some(text) = as_json(event) {
-                    let _ = writeln!(io::stdout(), "{text}");
+                    let _ = writeln!(say::out(), "{text}");
                 }
             }
             View::Bar(bar) => match event {
@@ -82,6 +83,8 @@ impl Progress {
                     bar.set_message(status);
                 }
                 Event::Tested(_) => bar.set_message(status),
+                Event::Anew => bar.println(ANEW),
+                Event::Hole { from, to } => bar.println(hole(from, to)),
                 Event::Searching { from, to } => bar.println(searching(from, to)),
                 Event::Started { .. } | Event::Checkpoint { .. } => {}
             },
@@ -102,13 +105,15 @@ impl Progress {
                         100.0 * it.test_accuracy,
                         it.test_loss
                     ),
+                    Event::Anew => ANEW.to_owned(),
+                    Event::Hole { from, to } => hole(from, to),
                     Event::Searching { from, to } => searching(from, to),
                     Event::Checkpoint { step, path } => {
                         format!("iteration {step:>6}/{}  checkpoint {}", self.iterations, path.display())
                     }
                 };
                 *last = Some(Instant::now());
-                let _ = writeln!(io::stderr(), "{line}");
+                let _ = writeln!(say::err(), "{line}");
             }
         }
     }
@@ -134,6 +139,12 @@ impl Progress {
     }
 }
 
+const ANEW: &str = "the run has no checkpoint to go on from, so it starts anew";
+
+fn hole(from: u64, to: u64) -> String {
+    format!("warning: `metrics.jsonl` has lost its lines of iterations {from} to {to}; the curves have a hole there")
+}
+
 fn searching(from: u64, to: u64) -> String {
     format!("a number is no longer finite: repeating iterations {from} to {to} to find out where that began")
 }
@@ -144,8 +155,12 @@ fn as_json(event: Event) -> Option<String> {
         Event::Step { logged: false, .. } => return None,
         Event::Step { losses, logged: true } => ("step", json!(losses)),
         Event::Tested(it) => ("tested", json!(it)),
+        Event::Anew => ("anew", json!({})),
+        Event::Hole { from, to } => ("metrics_lost", json!({ "from": from, "to": to })),
         Event::Searching { from, to } => ("searching", json!({ "from": from, "to": to })),
-        Event::Checkpoint { step, path } => ("checkpoint", json!({ "iteration": step, "path": path })),
+        Event::Checkpoint { step, path } => {
+            ("checkpoint", json!({ "iteration": step, "path": path.to_string_lossy() }))
+        }
     };
     let mut object = json!({ "event": name });
     if let (Some(object), serde_json::Value::Object(body)) = (object.as_object_mut(), body) {

@@ -4,9 +4,10 @@ use super::args::{Format, PrecisionArg, RecipeArgs, SetArgs};
 use super::device::{self, DeviceArgs};
 use super::failure::Outcome;
 use super::load::{self, Ready};
+use super::say;
 use serde_json::json;
 use sphc::train::{self, Started, replay};
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -27,22 +28,22 @@ pub(super) fn run(file: &Path, run: &Path, device: &DeviceArgs, format: Format) 
         ..RecipeArgs::default()
     };
     let precision = device.precision.unwrap_or(PrecisionArg::of_plan(started.precision));
-    let Ready { plan, data, .. } = load::ready(file, &set, &recipe, Some(precision), false)?;
+    let Ready { plan, data, again, .. } = load::ready(file, &set, &recipe, Some(precision), false)?;
     train::check_data(&plan, &data)?;
-    let (mut session, _) = device::open(device, plan)?;
+    let (mut session, _) = device::open(device, plan, &|batch| again.as_ref()?.plan(batch))?;
     train::bind(&mut session, data)?;
     let (step, found) = replay(&mut session, run)?;
     if format == Format::Json {
         let cause = found.as_ref().map(ToString::to_string);
         writeln!(
-            io::stdout(),
+            say::out(),
             "{}",
             json!({ "check": "replay", "iteration": step, "passed": found.is_none(), "cause": cause })
         )?;
     } else {
         match &found {
-            Some(it) => writeln!(io::stdout(), "iteration {step}: {it}")?,
-            None => writeln!(io::stdout(), "iteration {step}: all numbers are finite")?,
+            Some(it) => writeln!(say::out(), "iteration {step}: {it}")?,
+            None => writeln!(say::out(), "iteration {step}: all numbers are finite")?,
         }
     }
     Ok(if found.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

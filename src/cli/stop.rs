@@ -1,6 +1,7 @@
 //! Ctrl-C, and the termination signal of schedulers: the first asks to finish the step, the second ends
 //! the process at once.
 
+use super::say;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -13,7 +14,7 @@ static SIGNAL: AtomicI32 = AtomicI32::new(0);
 pub(super) fn listen() {
     // Without a handler a signal ends the process as ever.
     if let Err(cause) = handle() {
-        let _ = writeln!(io::stderr(), "warning: Ctrl-C will stop without a checkpoint: {cause}");
+        let _ = writeln!(say::err(), "warning: Ctrl-C will stop without a checkpoint: {cause}");
     }
 }
 
@@ -39,7 +40,7 @@ fn take(signal: i32) {
     if SIGNAL.swap(signal, Ordering::SeqCst) != 0 {
         std::process::exit(code(signal));
     }
-    let _ = writeln!(io::stderr(), "\nstopping after this step; once more stops at once");
+    let _ = writeln!(say::err(), "\nstopping after this step; once more stops at once");
 }
 
 /// As shells have it: 130 after Ctrl-C, 143 after the termination signal.

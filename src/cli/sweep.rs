@@ -2,12 +2,13 @@
 
 use super::args::Format;
 use super::failure::{Failure, Outcome};
-use super::{args, load, plot, stop, table, train};
+use super::{args, load, plot, say, stop, table, train};
 use serde_json::json;
 use sphc::train::TrainError;
 use sphc::train::curves::{self, Curve, Estimate};
 use sphc::train::metrics::{self, Line, Tested};
-use std::io::{self, Write};
+use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -28,7 +29,9 @@ pub(super) fn is_wanted(args: &train::Args) -> bool {
 pub(super) fn run(args: &train::Args) -> Outcome {
     let points = grid(&args.set.set);
     let seeds = seeds(args, &points)?;
-    let root = args.run.clone().unwrap_or_else(|| train::new_run(&args.file));
+    check_directories(&points)?;
+    let claimed = if args.run.is_none() { Some(train::Claimed::new(&args.file)?) } else { None };
+    let root = args.run.clone().or(claimed.as_ref().map(|it| it.path.clone())).unwrap_or_default();
     let all = points.len() * seeds.len();
     let mut found = Vec::new();
     let mut number = 0;
@@ -36,14 +39,17 @@ pub(super) fn run(args: &train::Args) -> Outcome {
         let mut group = Group { point, runs: Vec::new(), diverged: 0 };
         for seed in &seeds {
             number += 1;
+            if stop::asked() {
+                return Ok(stopped(&root, number, all));
+            }
             let directory = directory(&root, point, *seed);
             say(args, number, all, point, *seed, &directory);
             let mut one = args.clone();
             one.set.set = point.set.clone();
             one.recipe.seed = Some(*seed);
-            one.resume = args.resume && can_resume(&directory)?;
-            one.run = Some(directory.clone());
-            match train::one(&one, &directory)?.1 {
+            // One that was not begun with yet begins now.
+            one.resume = args.resume && directory.exists();
+            match train::one(&one, Some(&directory))?.report {
                 // A setting that does not train is a result as well.
                 Err(it @ (TrainError::NonFinite { .. } | TrainError::TestNonFinite { .. })) => {
                     group.diverged += 1;
@@ -51,9 +57,7 @@ pub(super) fn run(args: &train::Args) -> Outcome {
                 }
                 Err(it) => return Err(it.into()),
                 Ok(report) if report.interrupted => {
-                    let command = train::resume_command(&root);
-                    let _ = writeln!(io::stderr(), "stopped in run {number} of {all}; go on with\n  {command}");
-                    return Ok(stop::status());
+                    return Ok(stopped(&root, number, all));
                 }
                 Ok(_) => group.runs.push(read(&directory)?),
             }
@@ -61,6 +65,12 @@ pub(super) fn run(args: &train::Args) -> Outcome {
         found.push(group);
     }
     finish(args, &root, &seeds, &found)
+}
+
+fn stopped(root: &Path, number: usize, all: usize) -> ExitCode {
+    let command = train::resume_command(root);
+    let _ = writeln!(say::err(), "stopped in run {number} of {all}; go on with\n  {command}");
+    stop::status()
 }
 
 /// The runs of a setting.
@@ -73,9 +83,9 @@ struct Group<'a> {
 
 fn report_diverged(args: &train::Args, error: &TrainError) {
     if args.format == Format::Json {
-        let _ = writeln!(io::stdout(), "{}", json!({ "event": "diverged", "error": error.to_string() }));
+        let _ = writeln!(say::out(), "{}", json!({ "event": "diverged", "error": error.to_string() }));
     } else {
-        let _ = writeln!(io::stderr(), "error: {error}\n  the other runs go on");
+        let _ = writeln!(say::err(), "error: {error}\n  the other runs go on");
     }
 }
 
@@ -137,28 +147,50 @@ fn seeds(args: &train::Args, points: &[Point]) -> Result<Vec<u64>, Failure> {
         let recipe = checked.graph().and_then(|it| it.recipe.as_ref());
         first = first.or(recipe.map(|it| it.seed));
     }
-    let first = first.unwrap_or(0);
-    Ok((first..first + args.seeds.unwrap_or(1)).collect())
+    let (first, count) = (first.unwrap_or(0), args.seeds.unwrap_or(1));
+    match first.checked_add(count - 1) {
+        Some(last) => Ok((first..=last).collect()),
+        None => Err(Failure::new(
+            format!("{count} seeds from {first} on go beyond the largest, {}", u64::MAX),
+            "give a smaller `--seed`",
+        )),
+    }
+}
+
+/// Runs of two settings must not share a directory; on some systems names that differ in case are one.
+fn check_directories(points: &[Point]) -> Result<(), Failure> {
+    let mut known: BTreeMap<String, &Point> = BTreeMap::new();
+    for point in points {
+        let folder = folder(point);
+        if 255 < folder.len() {
+            return Err(Failure::new(
+                format!("the settings `{}` are too long for the name of a directory", point.name),
+                "sweep params with shorter values, or train each setting by itself with `--run DIR`",
+            ));
+        }
+        if let Some(other) = known.insert(folder.to_lowercase(), point) {
+            let cause = if other.name == point.name {
+                format!("`--set` gives `{}` twice", point.name)
+            } else {
+                format!("the runs of `{}` and of `{}` would share the directory `{folder}`", other.name, point.name)
+            };
+            return Err(Failure::new(cause, "give each value once, or train one of them by itself with `--run DIR`"));
+        }
+    }
+    Ok(())
 }
 
 /// `<root>/norm=linear/seed-0`.
 fn directory(root: &Path, point: &Point, seed: u64) -> PathBuf {
-    let name: String = point.name.chars().map(|it| if matches!(it, '/' | '\\' | ' ') { '_' } else { it }).collect();
+    let name = folder(point);
     let below = if name.is_empty() { root.to_path_buf() } else { root.join(name) };
     below.join(format!("seed-{seed}"))
 }
 
-/// Whether a run has a checkpoint to go on from; one that was killed before its first starts anew.
-fn can_resume(directory: &Path) -> Result<bool, Failure> {
-    if !sphc::train::checkpoints(directory).is_empty() {
-        return Ok(true);
-    }
-    let metrics = directory.join("metrics.jsonl");
-    if metrics.exists() {
-        let fail = |it| Failure::new(format!("cannot remove `{}`: {it}", metrics.display()), "remove it by hand");
-        std::fs::remove_file(&metrics).map_err(fail)?;
-    }
-    Ok(false)
+/// `norm=linear`: the name of a setting's directory.
+fn folder(point: &Point) -> String {
+    let odd = |it: char| matches!(it, '/' | '\\' | ' ') || it.is_control();
+    point.name.chars().map(|it| if odd(it) { '_' } else { it }).collect()
 }
 
 fn read(directory: &Path) -> Result<Vec<Line>, Failure> {
@@ -170,11 +202,11 @@ fn read(directory: &Path) -> Result<Vec<Line>, Failure> {
 fn say(args: &train::Args, number: usize, all: usize, point: &Point, seed: u64, directory: &Path) {
     if args.format == Format::Json {
         let set: serde_json::Map<_, _> = point.set.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
-        let object = json!({ "event": "run", "number": number, "of": all, "set": set, "seed": seed, "run": directory });
-        let _ = writeln!(io::stdout(), "{object}");
+        let object = json!({ "event": "run", "number": number, "of": all, "set": set, "seed": seed, "run": directory.to_string_lossy() });
+        let _ = writeln!(say::out(), "{object}");
     } else {
         let name = if point.name.is_empty() { String::new() } else { format!("{}, ", point.name) };
-        let _ = writeln!(io::stderr(), "\nrun {number} of {all}: {name}seed {seed}");
+        let _ = writeln!(say::err(), "\nrun {number} of {all}: {name}seed {seed}");
     }
 }
 
@@ -189,10 +221,14 @@ fn finish(args: &train::Args, root: &Path, seeds: &[u64], found: &[Group]) -> Ou
         plot::write(&picture, &curves)?;
     }
     let code = if diverged == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) };
-    let mut out = io::stdout();
+    let mut out = say::out();
     if args.format == Format::Json {
         let points: Vec<_> = found.iter().zip(&curves).map(|(group, curve)| as_json(group, curve)).collect();
-        writeln!(out, "{}", json!({ "event": "sweep", "run": root, "seeds": seeds, "points": points }))?;
+        writeln!(
+            out,
+            "{}",
+            json!({ "event": "sweep", "run": root.to_string_lossy(), "seeds": seeds, "points": points })
+        )?;
         return Ok(code);
     }
     let percent = |it: Option<Estimate>| it.map_or_else(|| "-".into(), |it| it.percent());

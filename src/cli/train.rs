@@ -5,10 +5,13 @@ use super::device::{self, DeviceArgs};
 use super::failure::{Failure, Outcome};
 use super::load::{self, Ready};
 use super::progress::Progress;
-use super::{stop, sweep};
+use super::say::quoted;
+use super::{say, stop, sweep};
 use serde_json::json;
 use sphc::train::{Manifest, Meaning, Report, SourceText, TrainConfig, TrainError, recipe_of, train};
-use std::io::{self, Write};
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Once;
@@ -52,21 +55,27 @@ pub(super) fn run(args: &Args) -> Outcome {
     if sweep::is_wanted(args) {
         return sweep::run(args);
     }
-    let run = args.run.clone().unwrap_or_else(|| new_run(&args.file));
-    let (manifest, report) = one(args, &run)?;
+    let Done { run, manifest, report, .. } = one(args, args.run.as_deref())?;
     finish(args, &run, &manifest, &report?)
 }
 
-/// One training, in its run directory, and what it came to.
-pub(super) fn one(args: &Args, run: &Path) -> Result<(Manifest, Result<Report, TrainError>), Failure> {
+/// A training that came to an end.
+pub(super) struct Done {
+    run: PathBuf,
+    manifest: Manifest,
+    pub(super) report: Result<Report, TrainError>,
+}
+
+/// One training, in its run directory or in a new one.
+pub(super) fn one(args: &Args, run: Option<&Path>) -> Result<Done, Failure> {
     device::check(&args.device)?;
     let ready = load::ready(&args.file, &args.set, &args.recipe, args.device.precision, !args.offline)?;
-    let Ready { plan, data, place, sources } = ready;
+    let Ready { plan, data, place, sources, again } = ready;
     let training = recipe_of(&plan)?.clone();
     sphc::train::check_data(&plan, &data)?;
     if training.train_examples < training.batch {
         let _ = writeln!(
-            io::stderr(),
+            say::err(),
             "warning: a batch of {} images is more than the {} there are to train on, so images repeat within it \
              (`--batch N` makes it smaller)",
             training.batch,
@@ -88,11 +97,11 @@ pub(super) fn one(args: &Args, run: &Path) -> Result<(Manifest, Result<Report, T
             training.train_examples,
             training.test_examples,
         );
-        let _ = writeln!(io::stderr(), "{what}");
+        let _ = writeln!(say::err(), "{what}");
     }
     let mut manifest = Manifest {
         sphc: env!("CARGO_PKG_VERSION").into(),
-        command: std::env::args().collect(),
+        command: std::env::args_os().map(|it| it.to_string_lossy().into_owned()).collect(),
         model: plan.name.clone(),
         hash: plan.hash.clone(),
         seed: plan.seed,
@@ -102,7 +111,8 @@ pub(super) fn one(args: &Args, run: &Path) -> Result<(Manifest, Result<Report, T
         no_shuffle: args.recipe.no_shuffle,
         no_augment: args.recipe.no_augment,
         data: place,
-        init: args.init.clone(),
+        init: args.init.as_ref().map(|it| it.display().to_string()),
+        log_every: args.log_every,
         training,
         sources: sources
             .iter()
@@ -110,15 +120,17 @@ pub(super) fn one(args: &Args, run: &Path) -> Result<(Manifest, Result<Report, T
             .filter(|it| !it.path.starts_with('<'))
             .collect(),
     };
-    let (mut session, device) = device::open(&args.device, plan)?;
+    let (mut session, device) = device::open(&args.device, plan, &|batch| again.as_ref()?.plan(batch))?;
     if args.format == Format::Human {
-        let _ = writeln!(io::stderr(), "device: {device}");
+        let _ = writeln!(say::err(), "device: {device}");
     }
     manifest.device = device;
     static LISTENING: Once = Once::new();
     LISTENING.call_once(stop::listen);
+    let claimed = if run.is_none() { Some(Claimed::new(&args.file)?) } else { None };
+    let run = run.or(claimed.as_ref().map(|it| it.path.as_path())).unwrap_or(Path::new("")).to_path_buf();
     let config = TrainConfig {
-        run: run.into(),
+        run: run.clone(),
         resume: args.resume,
         init: args.init.clone(),
         log_every: args.log_every,
@@ -128,7 +140,7 @@ pub(super) fn one(args: &Args, run: &Path) -> Result<(Manifest, Result<Report, T
     let mut progress = Progress::new(args.format);
     let report = train(&config, &mut session, data, &mut |event| progress.see(event));
     progress.finish();
-    Ok((config.manifest, report))
+    Ok(Done { run, manifest: config.manifest, report })
 }
 
 /// What to say of weights to start from that were trained on something else, which may well be meant.
@@ -147,20 +159,20 @@ fn finish(args: &Args, run: &Path, manifest: &Manifest, report: &Report) -> Outc
             "seconds": report.seconds,
             "times": report.times,
             "waiting": report.times.waiting(),
-            "run": run,
-            "checkpoint": report.checkpoint,
+            "run": run.to_string_lossy(),
+            "checkpoint": report.checkpoint.as_ref().map(|it| it.to_string_lossy()),
         });
-        writeln!(io::stdout(), "{object}")?;
+        writeln!(say::out(), "{object}")?;
     } else if report.interrupted {
         let _ = writeln!(
-            io::stderr(),
+            say::err(),
             "stopped after iteration {} of {}; go on with\n  {}",
             report.step,
             manifest.training.iterations,
             resume_command(run)
         );
     } else {
-        writeln!(io::stdout(), "{}", summary(args, run, manifest, report))?;
+        writeln!(say::out(), "{}", summary(args, run, manifest, report))?;
     }
     Ok(if report.interrupted { stop::status() } else { ExitCode::SUCCESS })
 }
@@ -200,14 +212,14 @@ fn summary(args: &Args, run: &Path, manifest: &Manifest, report: &Report) -> Str
         run.display()
     ));
     if let Some(checkpoint) = &report.checkpoint {
-        let mut command = vec!["sphc".into(), "eval".into(), args.file.display().to_string()];
+        let mut command: Vec<OsString> = vec!["sphc".into(), "eval".into(), args.file.clone().into()];
         for set in &manifest.set {
-            command.extend(["--set".into(), set.clone()]);
+            command.extend(["--set".into(), set.into()]);
         }
         if let Some(data) = &args.recipe.data {
-            command.extend(["--data".into(), data.clone()]);
+            command.extend(["--data".into(), data.into()]);
         }
-        command.extend(["--weights".into(), checkpoint.display().to_string(), "--per-class".into()]);
+        command.extend(["--weights".into(), checkpoint.clone().into(), "--per-class".into()]);
         lines.push(format!("try next      {}", quoted(&command)));
     }
     lines.join("\n")
@@ -215,34 +227,61 @@ fn summary(args: &Args, run: &Path, manifest: &Manifest, report: &Report) -> Str
 
 /// The command that was typed, with what resumes its run.
 pub(super) fn resume_command(run: &Path) -> String {
-    let mut words: Vec<String> = Vec::new();
-    let mut typed = std::env::args();
+    let mut words: Vec<OsString> = Vec::new();
+    let mut typed = std::env::args_os();
     while let Some(word) = typed.next() {
+        let starts = |it: &str| word.as_encoded_bytes().starts_with(it.as_bytes());
         if word == "--run" || word == "--init" {
             typed.next();
-        } else if word != "--resume" && !word.starts_with("--run=") && !word.starts_with("--init=") {
+        } else if word != "--resume" && !starts("--run=") && !starts("--init=") {
             words.push(word);
         }
     }
-    words.extend(["--run".into(), run.display().to_string(), "--resume".into()]);
+    words.extend(["--run".into(), run.into(), "--resume".into()]);
     quoted(&words)
 }
 
-fn quoted(words: &[String]) -> String {
-    let plain = |it: &str| !it.is_empty() && it.chars().all(|c| c.is_alphanumeric() || "-_./=:,+@%".contains(c));
-    let quote = |it: &String| if plain(it) { it.clone() } else { format!("'{}'", it.replace('\'', r"'\''")) };
-    words.iter().map(quote).collect::<Vec<_>>().join(" ")
+/// A directory for a new run, made for it alone, and removed again if nothing comes into it.
+pub(super) struct Claimed {
+    pub(super) path: PathBuf,
 }
 
-/// `runs/digits-20260102-030405`, in UTC; with a number when it is taken.
-pub(super) fn new_run(file: &Path) -> PathBuf {
-    let stem = file.file_stem().map_or_else(|| "run".into(), |it| it.to_string_lossy().into_owned());
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |it| it.as_secs());
-    let (year, month, day) = civil(seconds / 86_400);
-    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-    let name = format!("runs/{stem}-{year}{month:02}{day:02}-{hour:02}{minute:02}{second:02}");
-    let free = (1..).map(|it| if it == 1 { name.clone() } else { format!("{name}-{it}") });
-    free.map(PathBuf::from).find(|it| !it.exists()).expect("numbers do not end")
+impl Claimed {
+    /// `runs/digits-20260102-030405`, in UTC; with a number when that is taken.
+    pub(super) fn new(file: &Path) -> Result<Claimed, Failure> {
+        let stem = file.file_stem().map_or_else(|| "run".into(), |it| it.to_string_lossy());
+        let stem: String = stem.chars().map(|it| if it.is_control() { '_' } else { it }).collect();
+        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |it| it.as_secs());
+        let (year, month, day) = civil(seconds / 86_400);
+        let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+        let name = format!("runs/{stem}-{year}{month:02}{day:02}-{hour:02}{minute:02}{second:02}");
+        let fail = |path: &Path, cause: io::Error| {
+            let cause = format!("cannot make the run directory `{}`: {cause}", path.display());
+            Failure::new(cause, "give a directory that can be written to with `--run DIR`")
+        };
+        let mut number = 1;
+        loop {
+            let path = PathBuf::from(if number == 1 { name.clone() } else { format!("{name}-{number}") });
+            fs::create_dir_all("runs").map_err(|it| fail(Path::new("runs"), it))?;
+            match fs::create_dir(&path) {
+                Ok(()) => return Ok(Claimed { path }),
+                // Whoever makes it has it.
+                Err(it) if it.kind() == ErrorKind::AlreadyExists => number += 1,
+                // Another one has just removed `runs`.
+                Err(it) if it.kind() == ErrorKind::NotFound => {}
+                Err(it) => return Err(fail(&path, it)),
+            }
+        }
+    }
+}
+
+impl Drop for Claimed {
+    fn drop(&mut self) {
+        // Neither goes if there is something in it.
+        if fs::remove_dir(&self.path).is_ok() {
+            let _ = fs::remove_dir("runs");
+        }
+    }
 }
 
 /// Year, month and day of a day counted from 1970-01-01 (Hinnant's algorithm, for days after it).
@@ -267,11 +306,5 @@ mod tests {
         assert_eq!(civil(0), (1970, 1, 1));
         assert_eq!(civil(11_016), (2000, 2, 29));
         assert_eq!(civil(20_781), (2026, 11, 24));
-    }
-
-    #[test]
-    fn words_that_a_shell_would_split_are_quoted() {
-        let words = ["sphc".to_owned(), "widths=[1,2]".into(), "it's".into()];
-        assert_eq!(quoted(&words), r"sphc 'widths=[1,2]' 'it'\''s'");
     }
 }

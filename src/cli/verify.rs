@@ -3,7 +3,7 @@
 use super::args::{self, Format, RecipeArgs, SetArgs, positive};
 use super::device::{self, DeviceArgs};
 use super::failure::Outcome;
-use super::{load, replay, table};
+use super::{load, replay, say, table};
 use serde_json::json;
 use sphc::lower::DataInfo;
 use sphc::verify::{self, GradientCheck, Gradients, KernelCheck};
@@ -54,11 +54,18 @@ pub(super) fn run(args: &Args) -> Outcome {
             test_examples: examples,
         });
     }
-    let model = load::compile(&args.file, settings, args.device.precision)?;
+    let model = load::compile(&args.file, settings.clone(), args.device.precision)?;
     let threads = args.device.threads.map(|it| it as usize);
-    let gradients = if args.kernels_only { None } else { Some(verify::gradients(&model.compiled.training, threads)?) };
+    let gradients = if args.kernels_only {
+        None
+    } else {
+        Some(verify::gradients(&model.compiled.training, threads, !args.device.ignore_memory)?)
+    };
     let gradients = gradients.as_ref();
-    let (mut session, device) = device::open(&args.device, model.compiled.plan.spread())?;
+    let (mut session, device) = {
+        let again = load::Again::new(&args.file, &settings, args.device.precision);
+        device::open(&args.device, model.compiled.plan.spread(), &|batch| Some(again.plan(batch)?.spread()))?
+    };
     verify::bind_noise(&mut session)?;
     let kernels = verify::kernels(&mut session)?;
 
@@ -73,7 +80,7 @@ pub(super) fn run(args: &Args) -> Outcome {
 }
 
 fn write_json(gradients: &[GradientCheck], kernels: &[KernelCheck], device: &str, passed: bool) -> io::Result<()> {
-    let mut out = io::stdout();
+    let mut out = say::out();
     for it in gradients {
         let object = json!({
             "check": "gradient",
@@ -105,7 +112,7 @@ fn write_json(gradients: &[GradientCheck], kernels: &[KernelCheck], device: &str
 }
 
 fn write_tables(gradients: Option<&Gradients>, kernels: &[KernelCheck], device: &str) -> io::Result<()> {
-    let mut out = io::stdout();
+    let mut out = say::out();
     let verdict = |passed: bool| if passed { String::new() } else { "WRONG".to_owned() };
     let checks = gradients.map_or(&[][..], |it| it.checks());
     match gradients {

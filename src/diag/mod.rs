@@ -4,10 +4,12 @@
 //! [`Diagnostic`]s into a [`Sink`] and carries on; only [`render`] knows how they look.
 
 pub mod code;
+mod plain;
 pub mod render;
 pub mod span;
 
 pub use code::Code;
+pub use plain::plain;
 pub use span::{FileId, Sources, Span};
 
 /// How bad it is. Decided by the [`Code`], never by the place that reports it.

@@ -7,6 +7,7 @@ use codespan_reporting::files::SimpleFiles;
 use codespan_reporting::term::{self, termcolor::Buffer};
 use serde_json::{Value, json};
 
+use super::plain::{masked, plain};
 use super::{Diagnostic, Label, Severity, Sources, Span};
 
 /// More than this are counted, not shown.
@@ -17,7 +18,7 @@ const SHOWN: usize = 20;
 pub fn render(diagnostics: &[Diagnostic], sources: &Sources, color: bool) -> String {
     let mut files = SimpleFiles::new();
     for (_, source) in sources.iter() {
-        files.add(source.name.as_str(), source.text.as_str());
+        files.add(plain(&source.name), masked(&source.text));
     }
     let mut buffer = if color { Buffer::ansi() } else { Buffer::no_color() };
     let config = term::Config::default();
@@ -48,19 +49,19 @@ pub fn count(diagnostics: &[Diagnostic]) -> String {
 fn prepare(it: &Diagnostic, sources: &Sources) -> report::Diagnostic<usize> {
     let label = |style, label: &Label| {
         let range = clip(label.span, sources);
-        report::Label::new(style, label.span.file.0 as usize, range).with_message(&label.text)
+        report::Label::new(style, label.span.file.0 as usize, range).with_message(plain(&label.text))
     };
     let mut labels = vec![label(report::LabelStyle::Primary, &it.primary)];
     labels.extend(it.secondary.iter().map(|it| label(report::LabelStyle::Secondary, it)));
-    let notes = it.notes.iter().cloned();
-    let helps = it.helps.iter().map(|it| format!("help: {}", it.text));
+    let notes = it.notes.iter().map(|it| plain(it).into_owned());
+    let helps = it.helps.iter().map(|it| format!("help: {}", plain(&it.text)));
     let severity = match it.severity() {
         Severity::Error => report::Severity::Error,
         Severity::Warning => report::Severity::Warning,
     };
     report::Diagnostic::new(severity)
         .with_code(it.code.name())
-        .with_message(&it.message)
+        .with_message(plain(&it.message))
         .with_labels(labels)
         .with_notes(notes.chain(helps).collect())
 }

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::ir::op::Scalar64;
-use crate::ir::{Binary, DType, Geometry, Loss, OriginId, Param, ParamRole, Random, Reduction, ScalarFn, State, Unary};
+use crate::ir::{
+    Binary, DType, Geometry, Loss, OriginId, Param, ParamRole, Random, Reduction, ScalarFn, State, StateRole, Unary,
+};
 use crate::shape::Builder;
 
 /// Applies one op to tensors. Inputs are real unless `ints` names them.
@@ -292,6 +294,8 @@ fn effects_are_applied_together_after_the_phase() {
         shape: Shape::from([2]),
         dtype: DType::Real,
         init: 1.0,
+        role: StateRole::Running,
+        never_negative: false,
         origin: OriginId::default(),
     });
     let (w, s) = (b.add(Op::Param(param), &[]), b.add(Op::State(state), &[]));

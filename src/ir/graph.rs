@@ -45,6 +45,17 @@ pub enum Phase {
     Project,
 }
 
+impl Phase {
+    /// The word for it in plans.
+    pub fn word(self) -> &'static str {
+        match self {
+            Phase::Step => "step",
+            Phase::Evaluate => "evaluate",
+            Phase::Project => "project",
+        }
+    }
+}
+
 /// One step on the way from the model's text to a node: a loop's pass, a block's call.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Frame {
@@ -127,6 +138,44 @@ pub struct Param {
     pub origin: OriginId,
 }
 
+/// What a state is for. It goes with the plan and with checkpoints; a state's name says nothing of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StateRole {
+    /// Part of the model: a running statistic.
+    Running,
+    /// What the optimizer keeps of a parameter.
+    Optimizer,
+    /// Counts the updates.
+    Step,
+    /// Counts the examples of the test set that were evaluated.
+    EvaluateStart,
+}
+
+impl StateRole {
+    /// Every role.
+    pub const ALL: [StateRole; 4] =
+        [StateRole::Running, StateRole::Optimizer, StateRole::Step, StateRole::EvaluateStart];
+
+    /// Whether it belongs to the training rather than to the model.
+    pub fn is_progress(self) -> bool {
+        match self {
+            StateRole::Running => false,
+            StateRole::Optimizer | StateRole::Step | StateRole::EvaluateStart => true,
+        }
+    }
+
+    /// The word for it in checkpoints.
+    pub fn word(self) -> &'static str {
+        match self {
+            StateRole::Running => "running",
+            StateRole::Optimizer => "optimizer",
+            StateRole::Step => "step",
+            StateRole::EvaluateStart => "evaluate_start",
+        }
+    }
+}
+
 /// A tensor kept between steps that is not trained.
 #[derive(Clone, Debug)]
 pub struct State {
@@ -138,6 +187,10 @@ pub struct State {
     pub dtype: DType,
     /// Start value.
     pub init: f64,
+    /// What it is for.
+    pub role: StateRole,
+    /// Whether no number of it can be below 0, as of a mean of squares.
+    pub never_negative: bool,
     /// Where it came from.
     pub origin: OriginId,
 }
@@ -278,6 +331,11 @@ impl Graph {
     /// A state by path.
     pub fn find_state(&self, path: &str) -> Option<StateId> {
         self.states.iter().position(|it| it.path == path).map(|it| StateId(it as u32))
+    }
+
+    /// The first state of a role; of counters there is one.
+    pub fn state_of(&self, role: StateRole) -> Option<StateId> {
+        self.states.iter().position(|it| it.role == role).map(|it| StateId(it as u32))
     }
 
     /// A parameter.

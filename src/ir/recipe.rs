@@ -1,9 +1,10 @@
 //! The recipe of an experiment, resolved: selectors are lists of parameters.
 
 use super::ParamId;
-use super::ScalarFn;
+use super::{Binary, ExprNode, ScalarFn, Unary};
 use crate::diag::Span;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// Augmentation of training images.
@@ -118,6 +119,36 @@ pub struct Optimizer {
     /// Arguments: the number, its gradient, the scheduled rate, the updates done, and what is kept. Results: the new
     /// number, and what is kept of it.
     pub body: ScalarFn,
+}
+
+impl Optimizer {
+    /// The path of what is kept of the parameter `param` under a name: its key in checkpoints.
+    pub fn path(param: &str, name: &str) -> String {
+        format!("{param}/{name}")
+    }
+
+    /// Whether the number that is kept in place `at` can never be negative: a root is taken of it, perhaps scaled.
+    pub fn keeps_squares(&self, at: usize) -> bool {
+        let Some(kept) = self.body.roots.get(1 + at) else { return false };
+        let mut todo = Vec::new();
+        for node in &self.body.nodes {
+            if let ExprNode::Unary(Unary::Sqrt | Unary::Rsqrt, of) = node {
+                todo.push(*of);
+            }
+        }
+        let mut seen = BTreeSet::new();
+        while let Some(it) = todo.pop() {
+            if it == *kept {
+                return true;
+            }
+            if let (true, Some(ExprNode::Binary(Binary::Mul | Binary::Div, a, b))) =
+                (seen.insert(it), self.body.nodes.get(it.0 as usize))
+            {
+                todo.extend([*a, *b]);
+            }
+        }
+        false
+    }
 }
 
 /// Multiplies the learning rate over time.

@@ -4,10 +4,13 @@
 
 pub mod cuda;
 mod map;
+mod operands;
 mod print;
 mod select;
 mod work;
 
+pub use operands::{Operand, Operands};
+pub(crate) use operands::{product, windows};
 pub use print::dump;
 pub(crate) use select::dtype;
 pub use select::{Bound, bind, select};

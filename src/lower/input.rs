@@ -5,7 +5,7 @@ use super::recipe::Basis;
 use super::value::{Tensor, Value};
 use super::{DataInfo, Lowering};
 use crate::diag::{Code, Diagnostic, Span, did_you_mean};
-use crate::ir::{DType, Extern, Mode, NodeId, Op, OriginId, Random, ScalarFn, Shape, State, random};
+use crate::ir::{DType, Extern, Mode, NodeId, Op, OriginId, Random, ScalarFn, Shape, State, StateRole, random};
 use crate::syntax::ast;
 
 /// Nodes that say which examples a batch holds.
@@ -22,10 +22,18 @@ pub(super) struct Feed {
 }
 
 impl Lowering<'_> {
-    fn counter(&mut self, path: &str) -> NodeId {
-        let origin = OriginId::default();
-        let state = State { path: path.to_owned(), shape: Shape::scalar(), dtype: DType::Int, init: 0.0, origin };
-        let id = self.graph.add_state(state);
+    fn counter(&mut self, role: StateRole) -> NodeId {
+        let path = role.word().to_owned();
+        self.keys.insert(path.clone());
+        let id = self.graph.add_state(State {
+            path,
+            shape: Shape::scalar(),
+            dtype: DType::Int,
+            init: 0.0,
+            role,
+            never_negative: true,
+            origin: OriginId::default(),
+        });
         self.add(Op::State(id), &[])
     }
 
@@ -39,8 +47,8 @@ impl Lowering<'_> {
         let data = basis.data.clone()?;
         let n = basis.batch;
         let (train, test) = (data.train_examples, data.test_examples);
-        let step = self.counter("step");
-        let start = self.counter("evaluate_start");
+        let step = self.counter(StateRole::Step);
+        let start = self.counter(StateRole::EvaluateStart);
         let shape = Shape::from([n]);
         let index = if basis.shuffle {
             let kind = Random::Shuffle { examples: train };

@@ -25,6 +25,7 @@ mod hazard;
 pub mod images;
 mod input;
 mod items;
+mod keys;
 mod layers;
 mod naming;
 mod operator;
@@ -45,7 +46,7 @@ use crate::diag::{Code, Diagnostic, FileId, Label, Sink, Sources, Span};
 use crate::ir::expr::Pool;
 use crate::ir::{
     DType, Fact, Frame, Graph, Init, Mode, NodeId, Op, Origin, OriginId, Param, ParamRole, Phase, ScalarFn, Shape,
-    State, StateId,
+    State, StateId, StateRole,
 };
 use crate::syntax::ast;
 use items::{Collector, Items};
@@ -81,6 +82,7 @@ pub fn lower(
     if let Some(basis) = basis {
         lowering.finish_recipe(basis);
     }
+    lowering.check_paths();
     Some(compose::compose(lowering.graph))
 }
 
@@ -121,6 +123,8 @@ struct Lowering<'a> {
     origins: HashMap<Origin, OriginId>,
     /// Paths of parameters and states.
     keys: BTreeSet<String>,
+    /// Paths that were asked for again, and where.
+    doubled: Vec<(String, Span)>,
     /// Which names of layers in selectors stand for something.
     layers_known: BTreeMap<String, bool>,
     /// Operators' bodies, simplified, and what became of those: most layers share one.
@@ -187,6 +191,7 @@ impl<'a> Lowering<'a> {
             layer_path: String::new(),
             origins: HashMap::new(),
             keys: BTreeSet::new(),
+            doubled: Vec::new(),
             layers_known: BTreeMap::new(),
             simplified: HashMap::new(),
             forms: HashMap::new(),
@@ -351,7 +356,7 @@ impl<'a> Lowering<'a> {
         operator: &str,
         span: Span,
     ) -> Tensor {
-        let path = self.free(format!("{layer}/{name}"));
+        let path = self.free(format!("{layer}/{name}"), span);
         let origin = self.origin(span);
         let (layer, operator) = (layer.to_owned(), operator.to_owned());
         let id = self.graph.add_param(Param { path, shape, init, role, layer, operator, origin });
@@ -360,27 +365,11 @@ impl<'a> Lowering<'a> {
 
     /// The state `layer/name`.
     fn state(&mut self, layer: &str, name: &str, shape: Shape, init: f64, span: Span) -> (StateId, Tensor) {
-        let path = self.free(format!("{layer}/{name}"));
+        let path = self.free(format!("{layer}/{name}"), span);
         let origin = self.origin(span);
-        let id = self.graph.add_state(State { path, shape, dtype: DType::Real, init, origin });
+        let (role, never_negative) = (StateRole::Running, false);
+        let id = self.graph.add_state(State { path, shape, dtype: DType::Real, init, role, never_negative, origin });
         (id, self.node(Op::State(id), &[], span))
-    }
-
-    /// Keys must differ; where two would not, the mistake was reported with the names of the layers or
-    /// of what an operator learns.
-    fn free(&mut self, path: String) -> String {
-        let path = if self.is_taken(&path) {
-            (2..).map(|it| format!("{path}#{it}")).find(|it| !self.is_taken(it)).unwrap_or(path)
-        } else {
-            path
-        };
-        self.keys.insert(path.clone());
-        path
-    }
-
-    /// Whether a parameter or a state has this path.
-    fn is_taken(&self, path: &str) -> bool {
-        self.keys.contains(path)
     }
 
     fn set_output(&mut self, value: Value, place: Span, statement: Span) {

@@ -3,7 +3,7 @@
 
 use super::arena::{self, Slot};
 use super::schedule::{self, Place, Schedule, Step};
-use super::{Buffer, BufferId, BufferKind, Config, Launch, PhasePlan, Precision, many, storage};
+use super::{Buffer, BufferId, BufferKind, Config, Launch, PhasePlan, Precision, StateInfo, many, storage};
 use crate::fuse::Fused;
 use crate::ir::op::Scalar64;
 use crate::ir::{DType, Fill, NodeId, Op, ParamId, Shape, StateId, Target};
@@ -37,7 +37,7 @@ impl<'a> Table<'a> {
         });
         let states = graph.states.iter().map(|it| Buffer {
             name: it.path.clone(),
-            kind: BufferKind::State(it.init),
+            kind: BufferKind::State(StateInfo { start: it.init, role: it.role, never_negative: it.never_negative }),
             shape: it.shape.clone(),
             dtype: it.dtype,
             line: (config.line)(it.origin),

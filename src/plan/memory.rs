@@ -17,7 +17,7 @@ pub struct Memory {
     pub arena: usize,
     /// What is bound from outside: the data set.
     pub data: usize,
-    /// The copy of one tensor on its way to or from a file; the largest counts.
+    /// The copy of one tensor on its way to a device or from it; the largest counts.
     pub transfer: usize,
     /// Scratch memory of kernels. The runtime knows it: 0 until it is asked.
     pub workspace: usize,
@@ -54,7 +54,7 @@ impl Plan {
         let mut sum = Memory { arena: self.arena_bytes, ..Memory::default() };
         for buffer in &self.buffers {
             let bytes = buffer.shape.len() * self.precision.bytes(buffer.dtype);
-            if matches!(buffer.kind, BufferKind::Param(_) | BufferKind::State(_)) {
+            if matches!(buffer.kind, BufferKind::Param(_) | BufferKind::State(_) | BufferKind::Const(_)) {
                 sum.transfer = sum.transfer.max(bytes);
             }
             match buffer.kind {
@@ -64,6 +64,10 @@ impl Plan {
                 BufferKind::Const(_) => sum.constants += bytes,
                 BufferKind::Arena { .. } => {}
             }
+        }
+        // Results are read as bytes, then as numbers.
+        for id in self.phases.values().flat_map(|it| it.results.values()) {
+            sum.transfer = sum.transfer.max(self.bytes(*id) + 8 * self.buffers[id.0 as usize].shape.len());
         }
         sum
     }

@@ -6,16 +6,19 @@ mod arena;
 mod buffers;
 mod many;
 mod memory;
+mod pack;
 mod schedule;
 mod storage;
+mod validate;
 mod yaml;
 
 pub use memory::Memory;
+pub use validate::{Flaw, Place};
 pub use yaml::{PlanError, from_yaml, to_yaml};
 
 use crate::fuse::Fused;
 use crate::ir::op::Fill;
-use crate::ir::{DType, Extern, ImageStep, Init, Mode, OriginId, Phase, Recipe, Shape};
+use crate::ir::{DType, Extern, ImageStep, Init, Mode, OriginId, Phase, Recipe, Schedule, Shape, StateRole};
 use crate::kernel::KernelSpec;
 use crate::kernel::cuda::Arithmetic;
 use serde::{Deserialize, Serialize};
@@ -77,7 +80,7 @@ pub enum BufferKind {
     /// A parameter; kept, saved in checkpoints.
     Param(Init),
     /// A state; kept, saved in checkpoints.
-    State(f64),
+    State(StateInfo),
     /// A constant, written once.
     Const(Fill),
     /// Lives within a phase, at this offset of the arena.
@@ -87,8 +90,22 @@ pub enum BufferKind {
     },
 }
 
+/// What a plan knows of a state.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StateInfo {
+    /// The number that it starts with.
+    pub start: f64,
+    /// What it is for.
+    pub role: StateRole,
+    /// Whether no number of it can be below 0.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub never_negative: bool,
+}
+
 /// A buffer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Buffer {
     /// Path of a parameter or state; otherwise what it holds, for people.
     pub name: String,
@@ -105,6 +122,7 @@ pub struct Buffer {
 
 /// One kernel on some buffers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Launch {
     /// Position in [`Plan::kernels`].
     pub kernel: usize,
@@ -119,6 +137,7 @@ pub struct Launch {
 
 /// One phase.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PhasePlan {
     /// In order.
     pub launches: Vec<Launch>,
@@ -128,6 +147,7 @@ pub struct PhasePlan {
 
 /// What a trainer must know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Training {
     /// Name of the data set.
     pub data: String,
@@ -146,6 +166,9 @@ pub struct Training {
     pub batch: usize,
     /// Steps.
     pub iterations: u64,
+    /// Over how many steps the learning rate's schedule runs, where it depends on how many there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule_iterations: Option<u64>,
     /// Evaluate every so many steps; 0 is only at the end.
     pub evaluate_every: u64,
     /// Checkpoint every so many steps; 0 is only at the end.
@@ -157,6 +180,7 @@ pub struct Training {
 
 /// The executable plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Plan {
     /// Version of this format.
     pub format: u32,
@@ -183,8 +207,14 @@ pub struct Plan {
     pub phases: BTreeMap<Phase, PhasePlan>,
 }
 
+/// Results of a step that a training reads, each a single number.
+pub const STEP_RESULTS: [&str; 6] = ["fit", "reg", "orth", "loss", "accuracy", "rate"];
+
+/// Results of an evaluation: a number, a number and a row of scores for each example of the batch.
+pub const EVALUATION_RESULTS: [&str; 3] = ["losses", "correct", "scores"];
+
 /// Version of the plan's format.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// What a plan depends on besides the graph.
 pub struct Config<'a> {
@@ -205,7 +235,7 @@ pub fn plan(fused: &Fused, config: &Config<'_>) -> Plan {
     for &phase in fused.phases.keys() {
         phases.insert(phase, table.phase(schedule::schedule(fused, phase)));
     }
-    Plan {
+    let plan = Plan {
         format: FORMAT,
         name: fused.typed.name.clone(),
         hash: config.hash.clone(),
@@ -217,7 +247,11 @@ pub fn plan(fused: &Fused, config: &Config<'_>) -> Plan {
         buffers: table.buffers,
         kernels: table.kernels,
         phases,
+    };
+    if cfg!(debug_assertions) {
+        plan.check_launches().unwrap_or_else(|it| panic!("the compiler made a plan that cannot be run: {it:?}"));
     }
+    plan
 }
 
 fn training(fused: &Fused, recipe: &Recipe) -> Training {
@@ -235,6 +269,10 @@ fn training(fused: &Fused, recipe: &Recipe) -> Training {
         test_examples: recipe.test_examples,
         batch: recipe.batch,
         iterations: recipe.iterations,
+        schedule_iterations: match recipe.schedule {
+            Schedule::Constant | Schedule::Step { .. } => None,
+            Schedule::Cosine => Some(recipe.iterations),
+        },
         evaluate_every: recipe.evaluate_every,
         checkpoint_every: recipe.checkpoint_every,
         project_every: recipe.project_every(),

@@ -1,7 +1,11 @@
 //! Plans as YAML.
 
-use super::{FORMAT, Plan};
+use super::{FORMAT, Flaw, Place, Plan};
+use crate::ir::Phase;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_yaml::Spanned;
+use std::collections::BTreeMap;
 
 /// Why a text is no plan.
 #[derive(Debug, thiserror::Error)]
@@ -30,12 +34,14 @@ pub enum PlanError {
         /// Ours.
         expected: u32,
     },
-    /// A number that points nowhere.
-    #[error("{path}: {cause}\n  make it anew with `sphc compile`")]
-    Dangling {
+    /// What it says cannot be run.
+    #[error("{path}:{line}: {cause}\n  make it anew with `sphc compile`")]
+    Flawed {
         /// The file.
         path: String,
-        /// What points where.
+        /// From 1.
+        line: u64,
+        /// What is wrong.
         cause: String,
     },
     /// Could not be written.
@@ -102,15 +108,22 @@ pub fn from_yaml(path: &str, text: &str) -> Result<Plan, PlanError> {
         return Err(PlanError::Format { path: path.to_owned(), found: header.format, expected: FORMAT });
     }
     let plan: Plan = parse(path, text)?;
-    match dangling(&plan) {
-        Some(cause) => Err(PlanError::Dangling { path: path.to_owned(), cause }),
-        None => Ok(plan),
+    match plan.validate() {
+        Ok(()) => Ok(plan),
+        Err(Flaw { place, cause }) => {
+            let lines: Lines = parse(path, text)?;
+            let cause = format!("{}{cause}", named(&place));
+            Err(PlanError::Flawed { path: path.to_owned(), line: lines.of(&place), cause })
+        }
     }
 }
 
 fn parse<T: serde::de::DeserializeOwned>(path: &str, text: &str) -> Result<T, PlanError> {
-    // Plans of deep networks are long; they are no attack on the reader.
-    let options = serde_yaml::options! { strict_booleans: true, budget: None };
+    // Plans of deep networks are long, which is no attack on the reader; but nothing in them stands for something else.
+    let mut budget = serde_yaml::Budget::default();
+    (budget.max_events, budget.max_nodes, budget.max_total_scalar_bytes) = (usize::MAX, usize::MAX, usize::MAX);
+    (budget.max_anchors, budget.max_aliases) = (0, 0);
+    let options = serde_yaml::options! { strict_booleans: true, budget: Some(budget) };
     serde_yaml::from_str_with_options(text, options).map_err(|error| {
         let place = error.location();
         PlanError::Malformed {
@@ -122,32 +135,56 @@ fn parse<T: serde::de::DeserializeOwned>(path: &str, text: &str) -> Result<T, Pl
     })
 }
 
-/// The first launch or result that names a kernel or buffer which does not exist, or memory outside of
-/// the arena.
-fn dangling(plan: &Plan) -> Option<String> {
-    let known = |it: &super::BufferId| (it.0 as usize) < plan.buffers.len();
-    for (phase, it) in &plan.phases {
-        for (at, launch) in it.launches.iter().enumerate() {
-            if plan.kernels.len() <= launch.kernel {
-                return Some(format!(
-                    "launch {at} of phase {phase:?} names kernel {}, which does not exist",
-                    launch.kernel
-                ));
+/// What a place is called in front of what is wrong there.
+fn named(place: &Place) -> String {
+    match place {
+        Place::Key(key) => format!("`{key}`: "),
+        Place::Buffer(at) => format!("buffer {at}: "),
+        Place::Kernel(at) => format!("kernel {at}: "),
+        Place::Phase(phase) => format!("phase `{}`: ", phase.word()),
+        Place::Launch(phase, at) => format!("launch {at} of phase `{}`: ", phase.word()),
+        Place::Result(phase, name) => format!("result `{name}` of phase `{}`: ", phase.word()),
+    }
+}
+
+/// The lines of what a plan is made of.
+#[derive(Deserialize)]
+struct Lines {
+    arena_bytes: Spanned<IgnoredAny>,
+    training: Spanned<IgnoredAny>,
+    buffers: Spanned<Vec<Spanned<IgnoredAny>>>,
+    kernels: Vec<Spanned<IgnoredAny>>,
+    phases: Spanned<BTreeMap<Phase, Spanned<PhaseLines>>>,
+}
+
+#[derive(Deserialize)]
+struct PhaseLines {
+    launches: Vec<Spanned<IgnoredAny>>,
+    results: BTreeMap<String, Spanned<IgnoredAny>>,
+}
+
+impl Lines {
+    /// The line of a place; that of what holds it where it is not there.
+    fn of(&self, place: &Place) -> u64 {
+        let line = |it: &Spanned<IgnoredAny>| it.referenced.line();
+        let phase = |it: &Phase| self.phases.value.get(it);
+        let whole = |it: &Phase| phase(it).map_or(self.phases.referenced.line(), |it| it.referenced.line());
+        match place {
+            Place::Key("arena_bytes") => line(&self.arena_bytes),
+            Place::Key("training") => line(&self.training),
+            Place::Key("buffers") => self.buffers.referenced.line(),
+            Place::Key(_) => self.phases.referenced.line(),
+            Place::Buffer(at) => self.buffers.value.get(*at).map_or(self.buffers.referenced.line(), line),
+            Place::Kernel(at) => self.kernels.get(*at).map_or(self.phases.referenced.line(), line),
+            Place::Phase(it) => whole(it),
+            Place::Launch(it, at) => {
+                phase(it).and_then(|it| it.value.launches.get(*at)).map_or_else(|| whole(it), line)
             }
-            if let Some(lost) = launch.inputs.iter().chain(&launch.outputs).find(|it| !known(it)) {
-                return Some(format!("launch {at} of phase {phase:?} names buffer {}, which does not exist", lost.0));
+            Place::Result(it, name) => {
+                phase(it).and_then(|it| it.value.results.get(name)).map_or_else(|| whole(it), line)
             }
-        }
-        if let Some((name, lost)) = it.results.iter().find(|it| !known(it.1)) {
-            return Some(format!("result `{name}` of phase {phase:?} names buffer {}, which does not exist", lost.0));
         }
     }
-    plan.buffers.iter().find_map(|buffer| {
-        let super::BufferKind::Arena { offset } = buffer.kind else { return None };
-        let each = plan.precision.bytes(buffer.dtype);
-        let end = buffer.shape.dims().iter().try_fold(each, |sum, &it| sum.checked_mul(it))?.checked_add(offset)?;
-        (plan.arena_bytes < end).then(|| format!("buffer `{}` ends at {end}, beyond the arena", buffer.name))
-    })
 }
 
 #[cfg(test)]
@@ -170,7 +207,7 @@ mod tests {
 
     #[test]
     fn what_is_no_plan_is_refused_with_its_place() {
-        for (text, at) in [("hello", 1), ("format: 1\nname: x\nhash: []\n", 3), ("format: [", 1), ("", 1)] {
+        for (text, at) in [("hello", 1), ("format: 2\nname: x\nhash: []\n", 3), ("format: [", 1), ("", 1)] {
             let error = from_yaml("x.yaml", text).expect_err("no plan");
             assert!(matches!(error, PlanError::Malformed { line, .. } if at <= line || text.is_empty()), "{error:?}");
         }
@@ -178,9 +215,10 @@ mod tests {
 
     #[test]
     fn numbers_that_point_nowhere_are_found() {
-        let text = "format: 1\nname: x\nhash: ''\nprecision: f32\nseed: 0\ntraining: null\narena_bytes: 0\n\
+        let text = "format: 2\nname: x\nhash: ''\nprecision: f32\nseed: 0\ntraining: null\narena_bytes: 0\n\
             buffers: []\nkernels: []\nphases:\n  step:\n    launches:\n    - kernel: 0\n      inputs: []\n      outputs: []\n    results: {}\n";
         let error = from_yaml("x.yaml", text).expect_err("no kernel 0");
-        assert!(matches!(error, PlanError::Dangling { .. }), "{error}");
+        assert!(matches!(error, PlanError::Flawed { line: 13, .. }), "{error}");
+        assert!(error.to_string().contains("launch 0 of phase `step`: kernel 0 does not exist"), "{error}");
     }
 }

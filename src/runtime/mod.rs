@@ -3,9 +3,11 @@
 pub mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;
+mod free;
 mod session;
 
-pub use session::Session;
+pub use free::{Free, free_memory};
+pub use session::{Session, Summary};
 
 use crate::ir::Phase;
 use crate::plan::BufferId;
@@ -34,6 +36,20 @@ pub enum RuntimeError {
         /// Why.
         cause: String,
     },
+    /// More memory than is free. Nothing was allocated.
+    #[error("{what} needs {} of memory, and {} are {bound}\n  {remedy}", size(*needed), size(*free))]
+    TooLarge {
+        /// What needs it: `a step of 64 images`.
+        what: String,
+        /// Bytes.
+        needed: usize,
+        /// Bytes.
+        free: usize,
+        /// What sets the bound: `free on this machine`.
+        bound: String,
+        /// What to do.
+        remedy: String,
+    },
     /// Data of another size than the plan was made for.
     #[error("`{name}` has {found} bytes, but the plan was made for {expected}")]
     Size {
@@ -50,6 +66,19 @@ pub enum RuntimeError {
         /// What is wrong with it.
         cause: String,
     },
+}
+
+/// `12.3 GB`, for people.
+fn size(bytes: usize) -> String {
+    let units = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
+    let mut value = bytes as f64;
+    let mut at = 0;
+    while 999.5 <= value && at + 1 < units.len() {
+        value /= 1000.0;
+        at += 1;
+    }
+    let digits = if at == 0 || 99.95 <= value { 0 } else { 1 };
+    format!("{value:.digits$} {}", units[at])
 }
 
 /// What a device can do at best: units times clock, as on its data sheet.
@@ -74,6 +103,15 @@ pub trait Backend {
     }
     /// Copies a buffer's bytes out.
     fn read(&self, buffer: BufferId) -> Result<Vec<u8>, RuntimeError>;
+    /// Shows a buffer's bytes, without a copy where the device can.
+    fn look(&self, buffer: BufferId, see: &mut dyn FnMut(&[u8])) -> Result<(), RuntimeError> {
+        see(&self.read(buffer)?);
+        Ok(())
+    }
+    /// Runs one launch of a phase, by its number; tells whether the device can. One that records whole phases cannot.
+    fn run_one(&mut self, _phase: Phase, _launch: usize) -> Result<bool, RuntimeError> {
+        Ok(false)
+    }
     /// Runs one phase. A device of its own may still be at work on return; reads wait for it.
     fn run(&mut self, phase: Phase) -> Result<(), RuntimeError>;
     /// Waits until the device has done all that it was asked for.

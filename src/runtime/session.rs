@@ -2,7 +2,7 @@
 
 use super::{Backend, RuntimeError};
 use crate::ir::op::Fill;
-use crate::ir::{DType, Extern, Init, Phase, random};
+use crate::ir::{DType, Extern, Init, Phase, StateRole, random};
 use crate::plan::{Buffer, BufferId, BufferKind, Plan, Precision};
 use half::bf16;
 use rayon::prelude::*;
@@ -70,7 +70,7 @@ impl Session {
     /// The bytes of a parameter or state, in the plan's layout. Panics when the plan has none of this
     /// name.
     pub fn bytes(&self, name: &str) -> Result<Vec<u8>, RuntimeError> {
-        self.backend.read(*self.names.get(name).unwrap_or_else(|| panic!("the plan has no `{name}`")))
+        self.backend.read(self.id(name))
     }
 
     /// Replaces the numbers of a parameter or state.
@@ -86,6 +86,28 @@ impl Session {
             return Err(wrong(buffer.shape.len() * size, values.len() * size));
         }
         self.backend.write(id, &encode(values, buffer.dtype, plan.precision))
+    }
+
+    /// Numbers as the bytes of the plan's buffers of a dtype.
+    pub fn encoded(&self, dtype: DType, values: &[f64]) -> Vec<u8> {
+        encode(values, dtype, self.plan.precision)
+    }
+
+    /// Replaces the bytes of a parameter or state, in the plan's layout.
+    pub fn write_bytes(&mut self, name: &str, bytes: &[u8]) -> Result<(), RuntimeError> {
+        let Some(&id) = self.names.get(name) else {
+            return Err(RuntimeError::Size { name: name.to_owned(), expected: 0, found: bytes.len() });
+        };
+        self.backend.write(id, bytes)
+    }
+
+    /// Sets a counter of the plan, if it has it.
+    pub fn set_counter(&mut self, role: StateRole, value: u64) -> Result<(), RuntimeError> {
+        let is_it = |it: &Buffer| matches!(&it.kind, BufferKind::State(it) if it.role == role);
+        match self.plan.buffers.iter().position(is_it) {
+            Some(at) => self.backend.write(BufferId(at as u32), &(value as i64).to_ne_bytes()),
+            None => Ok(()),
+        }
     }
 
     /// Replaces the numbers in a buffer; as many as it holds.
@@ -151,6 +173,35 @@ impl Session {
         Ok(Some(numbers))
     }
 
+    /// What the numbers of a buffer are like; on the CPU no copy is made of them.
+    pub fn summary(&self, id: BufferId) -> Result<Summary, RuntimeError> {
+        const PART: usize = 1 << 15;
+        let dtype = self.plan.buffers[id.0 as usize].dtype;
+        let mut res = Summary { range: (f64::INFINITY, f64::NEG_INFINITY), wild: None, wild_count: 0 };
+        self.backend.look(id, &mut |bytes| {
+            for part in bytes.chunks(PART) {
+                for it in decode(part, dtype, self.plan.precision) {
+                    if it.is_finite() {
+                        res.range = (res.range.0.min(it), res.range.1.max(it));
+                    } else {
+                        res.wild = res.wild.or(Some(it));
+                        res.wild_count += 1;
+                    }
+                }
+            }
+        })?;
+        Ok(res)
+    }
+
+    /// Shows the bytes of a parameter or state, in the plan's layout. Panics when the plan has none of this name.
+    pub fn look(&self, name: &str, see: &mut dyn FnMut(&[u8])) -> Result<(), RuntimeError> {
+        self.backend.look(self.id(name), see)
+    }
+
+    fn id(&self, name: &str) -> BufferId {
+        *self.names.get(name).unwrap_or_else(|| panic!("the plan has no `{name}`"))
+    }
+
     fn find(&self, source: &Extern) -> Option<BufferId> {
         let at = self.plan.buffers.iter().position(|it| matches!(&it.kind, BufferKind::Extern(it) if it == source))?;
         Some(BufferId(at as u32))
@@ -161,6 +212,17 @@ impl Session {
         let bytes = self.backend.read(id)?;
         Ok(decode(&bytes, self.plan.buffers[id.0 as usize].dtype, self.plan.precision))
     }
+}
+
+/// What the numbers of a buffer are like.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Summary {
+    /// The least and the greatest finite number.
+    pub range: (f64, f64),
+    /// The first number that is not finite.
+    pub wild: Option<f64>,
+    /// How many are not.
+    pub wild_count: usize,
 }
 
 /// The bytes a buffer starts with. Random numbers are rounded to f32 in every precision, so that runs
@@ -182,12 +244,12 @@ fn initial(buffer: &Buffer, seed: u64, precision: Precision) -> Option<Vec<u8>> 
                 true => each(len, |at| f64::from(number(at)).to_ne_bytes()),
             })
         }
-        BufferKind::State(value) => all(*value),
+        BufferKind::State(it) => all(it.start),
         BufferKind::Const(Fill::Value(value)) => all(value.0),
         BufferKind::Const(Fill::Eye) => {
             let side = buffer.shape.dims().last().copied().unwrap_or(1);
-            let numbers: Vec<f64> = (0..len).map(|at| if at / side == at % side { 1.0 } else { 0.0 }).collect();
-            Some(encode(&numbers, buffer.dtype, precision))
+            let [zero, one] = [0.0, 1.0].map(|it| encode(&[it], buffer.dtype, precision));
+            Some((0..len).flat_map(|at| if at / side == at % side { &one } else { &zero }).copied().collect())
         }
         BufferKind::Extern(_) | BufferKind::Arena { .. } => None,
     }

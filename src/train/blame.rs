@@ -6,7 +6,7 @@ use crate::ir::Phase;
 use crate::plan::{BufferId, BufferKind, Plan};
 use crate::runtime::cpu::CpuBackend;
 use crate::runtime::{RuntimeError, Session};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -59,11 +59,14 @@ impl fmt::Display for Blame {
     }
 }
 
-/// Repeats the phase that comes next in `session` on the CPU, with all that it makes kept apart. `session` is left as it
-/// is. `None` when every number is finite.
-pub fn blame(session: &Session, phase: Phase) -> Result<Option<Blame>, RuntimeError> {
-    let before = &session.plan;
-    let plan = Arc::new(Plan::clone(before).widened().spread());
+/// Does the phase that comes next in `session`, launch by launch, until a number is not finite. `None` when every number is
+/// finite: then the phase is done. Takes no memory to speak of on the CPU; other devices cannot be
+/// looked into, and their phase is repeated on the CPU first.
+pub fn blame(session: &mut Session, phase: Phase) -> Result<Option<Blame>, RuntimeError> {
+    if let Searched::Done(found) = search(session, phase)? {
+        return Ok(found);
+    }
+    let plan = Arc::new(Plan::clone(&session.plan).widened().packed());
     let mut again = Session::new(plan.clone(), Box::new(CpuBackend::new(plan.clone(), None)?))?;
     let Some(launches) = plan.phases.get(&phase).map(|it| &it.launches) else { return Ok(None) };
     let touched: BTreeSet<_> = launches.iter().flat_map(|it| it.inputs.iter().chain(&it.outputs)).collect();
@@ -74,51 +77,60 @@ pub fn blame(session: &Session, phase: Phase) -> Result<Option<Blame>, RuntimeEr
             BufferKind::Const(_) | BufferKind::Arena { .. } => {}
         }
     }
-    again.run(phase)?;
-
-    // Until a launch writes it, a parameter or state is what it was before the step.
-    let mut written: BTreeSet<BufferId> = BTreeSet::new();
-    for launch in launches {
-        let mut found = None;
-        for &id in &launch.outputs {
-            let values = again.values(id)?;
-            if let Some(&first) = values.iter().find(|it| !it.is_finite()) {
-                let bad = values.iter().filter(|it| !it.is_finite()).count();
-                found = found.or(Some((id, first, (bad, values.len()))));
-            }
-        }
-        let Some((id, found, count)) = found else {
-            written.extend(&launch.outputs);
-            continue;
-        };
-        let at = launch.outputs.iter().position(|it| *it == id).expect("found among them");
-        let (kernel, inputs) = plan.kernels[launch.kernel].maker(at, launch.inputs.len());
-        let operands = launch.inputs[inputs].iter().map(|id| {
-            let operand = &plan.buffers[id.0 as usize];
-            let kept = matches!(operand.kind, BufferKind::Param(_) | BufferKind::State(_));
-            let from = if kept && !written.contains(id) { session } else { &again };
-            Ok(Operand::of(&operand.name, &from.values(*id)?))
-        });
-        let buffer = &plan.buffers[id.0 as usize];
-        return Ok(Some(Blame {
-            layer: launch.layer.clone(),
-            line: buffer.line.clone(),
-            kernel,
-            result: buffer.name.clone(),
-            found,
-            count,
-            operands: operands.collect::<Result<_, RuntimeError>>()?,
-        }));
+    let Searched::Done(found) = search(&mut again, phase)? else { return Ok(None) };
+    if found.is_none() {
+        session.run(phase)?;
     }
-    Ok(None)
+    Ok(found)
 }
 
-impl Operand {
-    fn of(name: &str, values: &[f64]) -> Operand {
-        let finite = || values.iter().copied().filter(|it| it.is_finite());
-        let range = (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
-        Operand { name: name.to_owned(), range, finite: finite().count() == values.len() }
+/// What a search came to.
+enum Searched {
+    /// The first number that is not finite, if there is one.
+    Done(Option<Blame>),
+    /// The device cannot run launch by launch; nothing was done.
+    Impossible,
+}
+
+fn search(session: &mut Session, phase: Phase) -> Result<Searched, RuntimeError> {
+    let plan = session.plan.clone();
+    let Some(launches) = plan.phases.get(&phase).map(|it| &it.launches) else { return Ok(Searched::Done(None)) };
+    for (number, launch) in launches.iter().enumerate() {
+        // What the launch overwrites is looked at before.
+        let overwritten = |id: &BufferId| launch.outputs.iter().any(|it| plan.overlap(*it, *id));
+        let mut before = BTreeMap::new();
+        for &id in launch.inputs.iter().filter(|it| overwritten(it)) {
+            before.insert(id, session.summary(id)?);
+        }
+        if !session.backend.run_one(phase, number)? {
+            return Ok(Searched::Impossible);
+        }
+        for (at, &id) in launch.outputs.iter().enumerate() {
+            let result = session.summary(id)?;
+            let Some(found) = result.wild else { continue };
+            let (kernel, inputs) = plan.kernels[launch.kernel].maker(at, launch.inputs.len());
+            let mut operands = Vec::new();
+            for id in &launch.inputs[inputs] {
+                let numbers = match before.get(id) {
+                    Some(it) => *it,
+                    None => session.summary(*id)?,
+                };
+                let name = plan.buffers[id.0 as usize].name.clone();
+                operands.push(Operand { name, range: numbers.range, finite: numbers.wild.is_none() });
+            }
+            let buffer = &plan.buffers[id.0 as usize];
+            return Ok(Searched::Done(Some(Blame {
+                layer: launch.layer.clone(),
+                line: buffer.line.clone(),
+                kernel,
+                result: buffer.name.clone(),
+                found,
+                count: (result.wild_count, buffer.shape.len()),
+                operands,
+            })));
+        }
     }
+    Ok(Searched::Done(None))
 }
 
 /// Loads the newest checkpoint of a run into `session` and looks for the first number that is none in the step that comes

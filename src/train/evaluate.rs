@@ -2,7 +2,7 @@
 
 use super::TrainError;
 use super::blame::blame;
-use crate::ir::{Extern, Phase};
+use crate::ir::{Extern, Phase, StateRole};
 use crate::runtime::Session;
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ pub fn evaluate(
     let (examples, batch) = (training.test_examples, training.batch);
     let (mut loss, mut correct) = (0.0, 0.0);
     let mut completed = true;
-    session.write("evaluate_start", &[0.0])?;
+    session.set_counter(StateRole::EvaluateStart, 0)?;
     for start in (0..examples).step_by(batch) {
         if stop() {
             completed = false;
@@ -50,16 +50,16 @@ pub fn evaluate(
         }
     }
     // The counter is part of checkpoints, which must not tell whether an evaluation went before.
-    session.write("evaluate_start", &[0.0])?;
+    session.set_counter(StateRole::EvaluateStart, 0)?;
     let n = examples as f64;
     Ok(completed.then_some(Evaluation { loss: loss / n, accuracy: correct / n, examples }))
 }
 
 /// Why an example of the test set has no loss: the batch from `start` on is evaluated once more.
 fn broken(session: &mut Session, start: usize, example: usize, loss: f64) -> TrainError {
-    let again = session.write("evaluate_start", &[start as f64]);
+    let again = session.set_counter(StateRole::EvaluateStart, start as u64);
     let found = again.and_then(|()| blame(session, Phase::Evaluate)).and_then(|found| {
-        session.write("evaluate_start", &[0.0])?;
+        session.set_counter(StateRole::EvaluateStart, 0)?;
         Ok(found)
     });
     match found {
@@ -88,7 +88,7 @@ pub fn predict(session: &mut Session, pixels: &[u8]) -> Result<Vec<Vec<f64>>, Tr
         images.resize(places * each, 0);
         session.share(Extern::TestImages, Arc::new(images))?;
         session.bind(Extern::TestLabels, bytemuck::cast_slice(&vec![0i64; places]))?;
-        session.write("evaluate_start", &[0.0])?;
+        session.set_counter(StateRole::EvaluateStart, 0)?;
         let count = part.len() / each;
         for start in (0..count).step_by(training.batch) {
             session.run(Phase::Evaluate)?;

@@ -6,6 +6,7 @@ use crate::data::{Dataset, few};
 use crate::ir::ImageStep;
 use crate::plan::Training;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The key of a file's metadata that holds it, as JSON.
 pub(super) const KEY: &str = "trained_on";
@@ -36,7 +37,11 @@ impl Meaning {
 
     /// What the metadata of a file say; nothing in files of other programs and of versions before this was told.
     pub fn read(weights: &Weights) -> Result<Option<Meaning>, String> {
-        let Some(text) = weights.metadata.get(KEY) else { return Ok(None) };
+        Meaning::said(&weights.metadata)
+    }
+
+    fn said(metadata: &BTreeMap<String, String>) -> Result<Option<Meaning>, String> {
+        let Some(text) = metadata.get(KEY) else { return Ok(None) };
         serde_json::from_str(text).map(Some).map_err(|it| format!("its metadata `{KEY}` cannot be understood: {it}"))
     }
 
@@ -143,12 +148,12 @@ mod tests {
 
     #[test]
     fn it_is_read_as_it_was_written() {
-        let mut weights = Weights::default();
-        assert_eq!(Meaning::read(&weights), Ok(None));
+        let mut metadata = BTreeMap::new();
+        assert_eq!(Meaning::said(&metadata), Ok(None));
         let ours = meaning(&["naïve", "\u{1b}[31m\"x\""]);
-        weights.metadata.insert(KEY.into(), ours.text());
-        assert_eq!(Meaning::read(&weights), Ok(Some(ours)));
-        weights.metadata.insert(KEY.into(), "[]".into());
-        assert!(Meaning::read(&weights).is_err());
+        metadata.insert(KEY.into(), ours.text());
+        assert_eq!(Meaning::said(&metadata), Ok(Some(ours)));
+        metadata.insert(KEY.into(), "[]".into());
+        assert!(Meaning::said(&metadata).is_err());
     }
 }

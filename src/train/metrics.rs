@@ -84,16 +84,27 @@ impl Log {
     }
 }
 
-/// The lines of a file. A last line that was cut short (by a crash) is left out.
+/// The lines of a file. Those that cannot be read, such as a last one that was cut short by a crash, are left out.
 pub fn read(path: &Path) -> io::Result<Vec<Line>> {
     let mut res = Vec::new();
-    for line in BufReader::new(File::open(path)?).lines() {
-        match serde_json::from_str(&line?) {
-            Ok(line) => res.push(line),
-            Err(_) => break,
-        }
+    for line in BufReader::new(File::open(path)?).split(b'\n') {
+        res.extend(serde_json::from_slice::<Line>(&line?));
     }
     Ok(res)
+}
+
+/// The first iterations that a run of `step` updates logged every `log_every` should have lines of, but has none.
+pub fn hole(lines: &[Line], step: u64, log_every: u64) -> Option<(u64, u64)> {
+    let logged = lines.iter().filter_map(|it| if let Line::Losses(it) = it { Some(it.iteration) } else { None });
+    let mut next = 0;
+    for at in logged.filter(|it| *it < step).chain([step]) {
+        // Up to here there need be none.
+        if next < at {
+            return Some((next, at - 1));
+        }
+        next = next.max(at.saturating_add(log_every));
+    }
+    None
 }
 
 /// The lines that a run which is continued after `step` updates keeps: those that an undisturbed
@@ -151,6 +162,19 @@ mod tests {
         assert_eq!(kept(lines.clone(), 25, 10, 15), lines[..4]);
         assert_eq!(kept(lines.clone(), 31, 10, 15).len(), 8);
         assert_eq!(kept(lines.clone(), 30, 10, 15).len(), 7);
+    }
+
+    #[test]
+    fn holes_are_found() {
+        let all = [losses(0), losses(10), tested(15), losses(20)];
+        assert_eq!(hole(&all, 25, 10), None);
+        assert_eq!(hole(&all, 30, 10), None);
+        assert_eq!(hole(&all, 31, 10), Some((30, 30)));
+        assert_eq!(hole(&all[1..], 25, 10), Some((0, 9)));
+        assert_eq!(hole(&[losses(0), losses(20)], 25, 10), Some((10, 19)));
+        assert_eq!(hole(&[], 1, 10), Some((0, 0)));
+        assert_eq!(hole(&[], 0, 10), None);
+        assert_eq!(hole(&[losses(0), losses(5), losses(10)], 15, 10), None, "logged more often at first");
     }
 
     #[test]

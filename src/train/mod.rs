@@ -54,6 +54,15 @@ pub enum Event<'a> {
         /// The recipe's numbers.
         training: &'a Training,
     },
+    /// The run to go on with had no checkpoint yet: it starts anew.
+    Anew,
+    /// Lines of `metrics.jsonl` are missing, from the first iteration to the last.
+    Hole {
+        /// The first of them.
+        from: u64,
+        /// The last of them.
+        to: u64,
+    },
     /// A step was done.
     Step {
         /// Its losses.

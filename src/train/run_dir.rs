@@ -3,7 +3,7 @@
 use super::TrainError;
 use crate::plan::{Precision, Training};
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -34,7 +34,9 @@ pub struct Manifest {
     pub data: String,
     /// Weights that it started from.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub init: Option<PathBuf>,
+    pub init: Option<String>,
+    /// The losses of every so many iterations are logged.
+    pub log_every: u64,
     /// The recipe's numbers, after all settings.
     pub training: Training,
     /// The texts that were compiled.
@@ -67,6 +69,12 @@ pub struct Started {
     pub precision: Precision,
     /// The recipe's numbers.
     pub training: Training,
+    /// Weights that it started from.
+    #[serde(default)]
+    pub init: Option<PathBuf>,
+    /// The losses of every so many iterations were logged, where that is known.
+    #[serde(default)]
+    pub log_every: Option<u64>,
 }
 
 impl Started {
@@ -87,11 +95,35 @@ impl Started {
 #[derive(Debug)]
 pub(super) struct RunDir {
     pub(super) path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 const UNFINISHED: &str = ".unfinished-";
-const LOCK: &str = ".lock";
+
+/// What a run is locked by. The directory itself where that can be opened: a file in it could be removed while the run goes
+/// on, and the next training would lock another one of that name.
+#[cfg(unix)]
+fn lock_file(run: &Path) -> io::Result<File> {
+    File::open(run)
+}
+
+#[cfg(not(unix))]
+fn lock_file(run: &Path) -> io::Result<File> {
+    fs::OpenOptions::new().create(true).truncate(false).write(true).open(run.join(".lock"))
+}
+
+/// Whether a directory looks like a run, or like one that died before it wrote anything.
+pub(super) fn may_be_run(path: &Path) -> bool {
+    if ["config.yaml", "metrics.jsonl"].iter().any(|it| path.join(it).is_file()) {
+        return true;
+    }
+    let Ok(files) = fs::read_dir(path) else { return false };
+    files.flatten().all(|it| {
+        let name = it.file_name();
+        let name = name.to_string_lossy();
+        matches!(&*name, "checkpoints" | ".lock") || name.starts_with(UNFINISHED)
+    })
+}
 
 impl RunDir {
     /// Makes a directory for a new run, or takes an existing one for `resume`.
@@ -105,17 +137,14 @@ impl RunDir {
         if path.exists() && !path.is_dir() {
             return Err(fail("it is a file".into(), elsewhere));
         }
-        if !resume && path.join("metrics.jsonl").exists() {
+        let holds_run = || {
             let remedy = "go on with it with `--resume`, or give another directory with `--run DIR`";
-            return Err(fail("it already holds a run".into(), remedy));
-        }
+            let there = !resume && path.join("metrics.jsonl").exists();
+            if there { Err(fail("it already holds a run".into(), remedy)) } else { Ok(()) }
+        };
+        holds_run()?;
         fs::create_dir_all(path.join("checkpoints")).map_err(|it| fail(it.to_string(), elsewhere))?;
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path.join(LOCK))
-            .map_err(|it| fail(it.to_string(), elsewhere))?;
+        let lock = lock_file(path).map_err(|it| fail(it.to_string(), elsewhere))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -125,7 +154,9 @@ impl RunDir {
             // Some network file systems cannot lock; that must not keep anyone from training.
             Err(TryLockError::Error(_)) => {}
         }
-        let res = RunDir { path: path.into(), _lock: lock };
+        // Another training may have been through with it meanwhile.
+        holds_run()?;
+        let res = RunDir { path: path.into(), lock };
         res.remove_unfinished();
         Ok(res)
     }
@@ -144,13 +175,26 @@ impl RunDir {
 
     /// Whether it is still where it was.
     pub(super) fn is_there(&self) -> bool {
-        self.checkpoints().is_dir() && self.metrics().is_file()
+        self.is_ours() && self.checkpoints().is_dir() && self.metrics().is_file()
+    }
+
+    /// Whether what is at the path now is what was locked.
+    #[cfg(unix)]
+    fn is_ours(&self) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        let place = |it: &fs::Metadata| (it.dev(), it.ino());
+        matches!((fs::metadata(&self.path), self.lock.metadata()), (Ok(a), Ok(b)) if place(&a) == place(&b))
+    }
+
+    #[cfg(not(unix))]
+    fn is_ours(&self) -> bool {
+        self.path.join(".lock").exists()
     }
 
     /// Makes what is missing of it.
     pub(super) fn make_again(&mut self) -> Result<(), TrainError> {
         let path = self.path.clone();
-        if !path.join(LOCK).exists() {
+        if !self.is_ours() {
             *self = RunDir::open(&path, true)?;
         }
         let fail = |it: io::Error| TrainError::write(&path, &self.checkpoints(), it);

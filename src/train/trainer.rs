@@ -1,15 +1,15 @@
 //! The loop.
 
-use super::blame::{Blame, blame};
+use super::blame::blame;
 use super::metrics::{self, Line, Log, Losses, Tested};
-use super::run_dir::{RunDir, checkpoint_name};
+use super::run_dir::{Manifest, RunDir, Started, checkpoint_name, may_be_run};
 use super::weights::{self, Need, Weights};
 use super::{
     Event, Meaning, Report, Times, TrainConfig, TrainError, bind, check_data, checkpoints, curves, evaluate, recipe_of,
 };
 use crate::data::Dataset;
 use crate::ir::Phase;
-use crate::plan::{Plan, Training};
+use crate::plan::{Plan, STEP_RESULTS, Training};
 use crate::runtime::Session;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -29,7 +29,9 @@ pub fn train(
     let start = start(config, &plan, &meaning)?;
 
     let run = RunDir::open(&config.run, config.resume)?;
-    run.write_manifest(&config.manifest, config.resume)?;
+    let mut manifest = config.manifest.clone();
+    manifest.init = start.init.as_ref().map(|it| it.display().to_string());
+    run.write_manifest(&manifest, config.resume && !start.anew)?;
     let log =
         Log::start(&run.metrics(), &start.lines).map_err(|it| TrainError::write(&run.path, &run.metrics(), it))?;
 
@@ -42,8 +44,16 @@ pub fn train(
     let seconds =
         start.lines.iter().rev().find_map(|it| if let Line::Losses(it) = it { Some(it.seconds) } else { None });
     see(Event::Started { step, training: &training });
+    if start.anew {
+        see(Event::Anew);
+    }
+    if let Some((from, to)) = start.hole {
+        see(Event::Hole { from, to });
+    }
     Trainer {
         config,
+        manifest,
+        init: start.init,
         session,
         training,
         run,
@@ -61,8 +71,15 @@ pub fn train(
 }
 
 /// Where a training starts.
+#[derive(Default)]
 struct Start {
     step: u64,
+    /// Weights that its first step started from.
+    init: Option<PathBuf>,
+    /// Whether it was to be gone on with, but had no checkpoint.
+    anew: bool,
+    /// Iterations whose lines are lost.
+    hole: Option<(u64, u64)>,
     weights: Option<(Weights, Need)>,
     lines: Vec<Line>,
     checkpoint: Option<(u64, PathBuf)>,
@@ -72,8 +89,13 @@ fn start(config: &TrainConfig, plan: &Plan, meaning: &Meaning) -> Result<Start, 
     if config.resume {
         return resumed(config, plan, meaning);
     }
-    let mut res = Start { step: 0, weights: None, lines: Vec::new(), checkpoint: None };
-    if let Some(path) = &config.init {
+    from_init(config.init.clone(), plan)
+}
+
+/// Starts with the first step.
+fn from_init(init: Option<PathBuf>, plan: &Plan) -> Result<Start, TrainError> {
+    let mut res = Start { init, ..Start::default() };
+    if let Some(path) = &res.init {
         res.weights = Some((fitting(path, plan, Need::Start)?, Need::Start));
     }
     Ok(res)
@@ -111,10 +133,14 @@ pub fn fit(weights: Weights, path: &Path, plan: &Plan, need: Need) -> Result<Wei
 fn resumed(config: &TrainConfig, plan: &Plan, meaning: &Meaning) -> Result<Start, TrainError> {
     let run = &config.run;
     let all = checkpoints(run);
+    let earlier = Started::read(run).ok();
     let Some((step, path)) = all.first() else {
+        if may_be_run(run) {
+            return Ok(Start { anew: true, ..from_init(earlier.and_then(|it| it.init), plan)? });
+        }
         return Err(TrainError::RunDirectory {
             path: run.clone(),
-            cause: if run.is_dir() { "it has no checkpoint to go on from".into() } else { "it does not exist".into() },
+            cause: if run.is_dir() { "it holds no run".into() } else { "it does not exist".into() },
             remedy: "give the directory of a run with `--run DIR`, or start anew without `--resume`".into(),
         });
     };
@@ -156,18 +182,38 @@ fn resumed(config: &TrainConfig, plan: &Plan, meaning: &Meaning) -> Result<Start
         let cause = "it was made from another text or with other settings than given now";
         return Err(fail(cause.into(), remedy.into()));
     }
-    let evaluate_every = recipe_of(plan)?.evaluate_every;
+    let training = recipe_of(plan)?;
+    // The checkpoint says over how many iterations its schedule runs; before it did, config.yaml told.
+    let before = match said("schedule_iterations") {
+        Some(it) => it.parse().ok(),
+        None => training.schedule_iterations.and(earlier.as_ref()).map(|it| it.training.iterations),
+    };
+    if let (Some(before), Some(now)) = (before, training.schedule_iterations)
+        && before != now
+    {
+        return Err(TrainError::RunDirectory {
+            path: run.clone(),
+            cause: format!(
+                "its learning rate follows a schedule over {before} iterations, and {now} are asked for now"
+            ),
+            remedy: format!(
+                "go on with `--iterations {before}`, or start a new run from these weights with `--init`: the rate would jump"
+            ),
+        });
+    }
     let lines = metrics::read(&run.join("metrics.jsonl")).unwrap_or_default();
+    let lines = metrics::kept(lines, *step, config.log_every, training.evaluate_every);
+    let log_every = earlier.as_ref().and_then(|it| it.log_every).unwrap_or(1).max(config.log_every);
     Ok(Start {
         step: *step,
-        lines: metrics::kept(lines, *step, config.log_every, evaluate_every),
+        init: earlier.and_then(|it| it.init),
+        anew: false,
+        hole: metrics::hole(&lines, *step, log_every),
+        lines,
         checkpoint: Some((*step, path.clone())),
         weights: Some((weights, Need::Resume)),
     })
 }
-
-/// What a step reports.
-const LOSSES: [&str; 6] = ["fit", "reg", "orth", "loss", "accuracy", "rate"];
 
 /// Steps that the device may be ahead of the losses that were seen.
 const AHEAD: u64 = 8;
@@ -179,6 +225,10 @@ fn shortest(value: f32) -> f64 {
 
 struct Trainer<'a> {
     config: &'a TrainConfig<'a>,
+    /// What `config.yaml` says.
+    manifest: Manifest,
+    /// Weights that the first step started from.
+    init: Option<PathBuf>,
     session: &'a mut Session,
     training: Training,
     run: RunDir,
@@ -226,8 +276,13 @@ impl Trainer<'_> {
     fn update(&mut self, with_losses: bool) -> Result<(), TrainError> {
         self.session.run(Phase::Step)?;
         if with_losses {
-            self.session.request(Phase::Step, &LOSSES)?;
+            self.session.request(Phase::Step, &STEP_RESULTS)?;
         }
+        self.project()
+    }
+
+    /// What follows a step.
+    fn project(&mut self) -> Result<(), TrainError> {
         self.step += 1;
         if is_due(self.step, self.training.project_every) {
             self.session.run(Phase::Project)?;
@@ -271,24 +326,13 @@ impl Trainer<'_> {
     /// iteration `iteration`.
     fn non_finite(&mut self, iteration: u64, what: String) -> TrainError {
         match self.look_for_cause(iteration) {
-            Ok((step, found)) => TrainError::NonFinite {
-                iteration,
-                what,
-                cause: match found {
-                    Some(it) => format!("in iteration {step}, {it}"),
-                    None => {
-                        "repeating the iteration on the CPU gives finite numbers: it is this device's arithmetic".into()
-                    }
-                },
-                run: self.run.path.clone(),
-                step,
-            },
+            Ok((step, cause)) => TrainError::NonFinite { iteration, what, cause, run: self.run.path.clone(), step },
             Err(error) => error,
         }
     }
 
     /// Goes back to the iteration that made the first number that is none; writes a checkpoint of the state before it.
-    fn look_for_cause(&mut self, iteration: u64) -> Result<(u64, Option<Blame>), TrainError> {
+    fn look_for_cause(&mut self, iteration: u64) -> Result<(u64, String), TrainError> {
         while self.session.collect(true)?.is_some() {}
         // The cause of a loss may be the update of the iteration before.
         let early = iteration.saturating_sub(1);
@@ -301,7 +345,7 @@ impl Trainer<'_> {
             }
             None => {
                 self.session.restart()?;
-                if let Some(path) = &self.config.init {
+                if let Some(path) = &self.init {
                     fitting(path, &self.session.plan, Need::Start)?.load(self.session, Need::Start)?;
                 }
                 self.step = 0;
@@ -309,15 +353,30 @@ impl Trainer<'_> {
         }
         (self.see)(Event::Searching { from: self.step, to: iteration });
         while self.step < early {
+            if (self.config.stop)() {
+                self.save()?;
+                return Ok((self.step, "the search for where that began was stopped".into()));
+            }
             self.update(false)?;
         }
+        // The search overwrites the state, so that is saved first.
+        let path = self.run.checkpoints().join(checkpoint_name(self.step));
+        let is_new = !path.exists();
+        self.save()?;
         let mut found = blame(self.session, Phase::Step)?;
         if found.is_none() && self.step < iteration {
-            self.update(false)?;
+            self.project()?;
+            if is_new {
+                std::fs::remove_file(&path).map_err(|it| TrainError::write(&self.run.path, &path, it))?;
+            }
+            self.save()?;
             found = blame(self.session, Phase::Step)?;
         }
-        self.save()?;
-        Ok((self.step, found))
+        let cause = match found {
+            Some(it) => format!("in iteration {}, {it}", self.step),
+            None => "repeating the iteration on the CPU gives finite numbers: it is this device's arithmetic".into(),
+        };
+        Ok((self.step, cause))
     }
 
     fn push(&mut self, line: Line) -> Result<(), TrainError> {
@@ -388,7 +447,7 @@ impl Trainer<'_> {
     fn restore(&mut self) -> TrainError {
         let mut again = || {
             self.run.make_again()?;
-            self.run.write_manifest(&self.config.manifest, false)?;
+            self.run.write_manifest(&self.manifest, false)?;
             let metrics = self.run.metrics();
             self.log =
                 Log::start(&metrics, &self.lines).map_err(|it| TrainError::write(&self.run.path, &metrics, it))?;

@@ -9,8 +9,8 @@
 
 use crate::ir::expr::Pool;
 use crate::ir::{
-    Binary, DType, ExprNode, NodeId, Op, OriginId, Phase, Reduction, Scalar, ScalarFn, Shape, State, Target, Unary,
-    Window,
+    Binary, DType, ExprNode, NodeId, Op, OriginId, Phase, Reduction, Scalar, ScalarFn, Shape, State, StateRole, Target,
+    Unary, Window,
 };
 use crate::shape::Builder;
 use std::collections::BTreeMap;
@@ -93,7 +93,15 @@ impl Freezer<'_> {
         }
         let shape: Shape = self.b.graph().shape(value).clone();
         let path = format!("decision of node {}", value.0);
-        let state = State { path, shape, dtype: DType::Real, init: 0.0, origin: OriginId::default() };
+        let state = State {
+            path,
+            shape,
+            dtype: DType::Real,
+            init: 0.0,
+            role: StateRole::Running,
+            never_negative: false,
+            origin: OriginId::default(),
+        };
         let id = self.b.tables().add_state(state);
         let effect = self.b.add(Op::Update(Target::State(id)), &[value]);
         self.b.tables().effects.entry(Phase::Step).or_default().push(effect);

@@ -6,7 +6,7 @@ use crate::autodiff;
 use crate::fuse::fuse;
 use crate::ir::{NodeId, Op, ParamId, Phase, Shape};
 use crate::plan::{Config, Precision, plan};
-use crate::runtime::cpu::CpuBackend;
+use crate::runtime::cpu::{self, CpuBackend};
 use crate::runtime::{RuntimeError, Session};
 use crate::shape::{Builder, Typed};
 use std::sync::Arc;
@@ -70,15 +70,21 @@ impl Gradients {
 }
 
 /// Compares the gradient of the loss in every parameter of a completed model (see [`autodiff::training`]) with central
-/// differences along a random direction, of the loss with its decisions as they are where the gradient is taken.
-pub fn gradients(typed: &Typed, threads: Option<usize>) -> Result<Gradients, RuntimeError> {
-    compare(typed, threads, &autodiff::gradients)
+/// differences along a random direction, of the loss with its decisions as they are where the gradient is taken. With
+/// `check_memory` more memory than is free is refused.
+pub fn gradients(typed: &Typed, threads: Option<usize>, check_memory: bool) -> Result<Gradients, RuntimeError> {
+    compare(typed, threads, check_memory, &autodiff::gradients)
 }
 
 /// Gives the gradients of the loss, times a node, in some nodes.
 type Rules = dyn Fn(&mut Builder, NodeId, NodeId, &[NodeId]) -> Vec<NodeId>;
 
-fn compare(typed: &Typed, threads: Option<usize>, rules: &Rules) -> Result<Gradients, RuntimeError> {
+fn compare(
+    typed: &Typed,
+    threads: Option<usize>,
+    check_memory: bool,
+    rules: &Rules,
+) -> Result<Gradients, RuntimeError> {
     let Some(&loss) = typed.results.get(&Phase::Step).and_then(|it| it.get("loss")) else {
         return Ok(Gradients::NoLoss);
     };
@@ -100,6 +106,9 @@ fn compare(typed: &Typed, threads: Option<usize>, rules: &Rules) -> Result<Gradi
     let config =
         Config { precision: Precision::F64, hash: String::new(), source: String::new(), line: &|_| String::new() };
     let plan = Arc::new(plan(&fuse(graph), &config));
+    if check_memory {
+        cpu::check_memory(&plan, threads, "comparing gradients in f64")?;
+    }
     let backend = CpuBackend::new(plan.clone(), threads)?;
     let mut session = Session::new(plan, Box::new(backend))?;
     bind_noise(&mut session)?;
@@ -275,7 +284,7 @@ mod tests {
             found[0] = wrong(b, found[0]);
             found
         };
-        compare(typed, Some(1), &rules).unwrap().checks()[0].clone()
+        compare(typed, Some(1), false, &rules).unwrap().checks()[0].clone()
     }
 
     #[test]
@@ -305,7 +314,7 @@ mod tests {
                 let loss = kinked(b, ids[0], other);
                 autodiff::gradients(b, loss, one, ids)
             };
-            let found = compare(&kinks(kind), Some(1), &rules).unwrap();
+            let found = compare(&kinks(kind), Some(1), false, &rules).unwrap();
             assert!(!found.checks()[0].passed(), "{found:?}");
         }
     }
@@ -317,7 +326,7 @@ mod tests {
         let loss = b.graph().results[&Phase::Step]["loss"];
         let tiny = b.scale(loss, 1e-323);
         b.tables().results.entry(Phase::Step).or_default().insert("loss".into(), tiny);
-        let found = gradients(&b.finish(), Some(1)).unwrap();
+        let found = gradients(&b.finish(), Some(1), false).unwrap();
         assert!(found.checks()[0].passed(), "{found:?}");
     }
 }

@@ -10,6 +10,7 @@ use super::load::{self, Model};
 use super::table;
 use clap::ValueEnum;
 use serde_json::{Value, json};
+use sphc::diag;
 use sphc::ir::{Graph, Phase};
 use sphc::pipeline::line_of;
 use sphc::plan::{Memory, Plan};
@@ -68,7 +69,9 @@ pub(super) fn run(args: &Args) -> Outcome {
     let model = load::compile(&args.file, settings, args.precision)?;
     let rows = rows(&model);
     let text = match args.format {
-        View::Table => docs::text(&model, &args.set.set) + &as_table(&model, &rows, args.threads),
+        View::Table => {
+            diag::plain(&(docs::text(&model, &args.set.set) + &as_table(&model, &rows, args.threads))).into()
+        }
         View::Dot => as_dot(model.compiled.training.graph(), &rows),
         View::Svg => picture::svg(model.compiled.training.graph(), &rows),
         View::Json => format!("{}\n", as_json(&model, &rows, args.threads)),
@@ -209,7 +212,11 @@ fn as_dot(graph: &Graph, rows: &[Row]) -> String {
 /// What training with the plan on this machine's CPU takes, all of the process included.
 pub(super) fn memory(plan: &Plan, threads: Option<u64>) -> Memory {
     let threads = threads.map(|it| it as usize);
-    Memory { workspace: runtime::cpu::workspace(plan, threads), program: resident(), ..plan.memory() }
+    Memory {
+        workspace: runtime::cpu::workspace(plan, threads),
+        program: resident() + runtime::cpu::UNCOUNTED,
+        ..plan.memory()
+    }
 }
 
 fn parts(memory: &Memory) -> [(&'static str, usize); 8] {

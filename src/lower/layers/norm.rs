@@ -95,6 +95,7 @@ impl Lowering<'_> {
         let beta = self.param(&path, "beta", shape.clone(), zero, ParamRole::Beta, "", span);
         let (mean_state, running_mean) = self.state(&path, "ema_mean", shape.clone(), 0.0, span);
         let (variance_state, running_variance) = self.state(&path, "ema_var", shape.clone(), 0.0, span);
+        self.graph.states[variance_state.0 as usize].never_negative = true;
 
         // Squares are taken around the running mean, which is known before the layer starts, so that both sums come out
         // of one pass over what makes `x`. For any such middle m: variance = E (x - m)^2 - (mean - m)^2.

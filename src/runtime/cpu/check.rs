@@ -2,21 +2,10 @@
 //! after these checks no launch can touch memory that is not its own.
 
 use super::kernel::{Kernel, Operand, product};
-use crate::ir::{DType, Geometry};
+use crate::ir::DType;
 use crate::plan::{Buffer, BufferId, BufferKind, Launch, Plan, Precision};
 
-/// Extents of a window's result are what the geometry gives.
-pub(super) fn geometry(geometry: &Geometry, input: [usize; 2], output: [usize; 2]) -> Result<(), String> {
-    let small = |it: &usize| *it <= u32::MAX as usize;
-    let all = [geometry.kernel, geometry.stride, geometry.before, geometry.after, input, output];
-    if !all.iter().flatten().all(small) || geometry.kernel.contains(&0) || geometry.stride.contains(&0) {
-        return Err(format!("the window {geometry:?} is out of range"));
-    }
-    if geometry.output(input) != Some(output) {
-        return Err(format!("a window {geometry:?} over {input:?} does not give {output:?}"));
-    }
-    Ok(())
-}
+pub(super) use crate::kernel::windows as geometry;
 
 /// Bytes of a buffer.
 pub(super) fn bytes(buffer: &Buffer, precision: Precision) -> Result<usize, String> {

@@ -52,13 +52,7 @@ pub(super) trait Kernel: Send + Sync {
     unsafe fn run(&self, context: &Context<'_>, inputs: &[View], outputs: &[View]);
 }
 
-/// Product of extents, or what is wrong with them.
-pub(super) fn product(dims: &[usize]) -> Result<usize, String> {
-    dims.iter()
-        .try_fold(1usize, |len, &it| len.checked_mul(it))
-        .filter(|&it| it <= isize::MAX as usize / 16)
-        .ok_or_else(|| format!("extents {dims:?} are out of range"))
-}
+pub(super) use crate::kernel::product;
 
 /// Position range `task` of `count` equal shares of `0..len`.
 pub(super) fn share(len: usize, count: usize, task: usize) -> std::ops::Range<usize> {

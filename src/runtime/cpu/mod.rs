@@ -24,12 +24,13 @@ mod window;
 use super::{Backend, RuntimeError};
 use crate::ir::Phase;
 use crate::kernel::KernelSpec;
-use crate::plan::{BufferId, BufferKind, Plan, Precision};
+use crate::plan::{BufferId, BufferKind, Launch, Memory, Plan, Precision};
 use isa::Isa;
 use kernel::Kernel;
 use memory::{Block, View};
 use pool::{Pool, Scratch};
 use real::Real;
+use std::slice::SliceIndex;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -80,6 +81,7 @@ impl CpuBackend {
             let Some(kernel) = kernels.get(launch.kernel) else {
                 return Err(bad(format!("a launch of kernel {}, which is not there", launch.kernel)));
             };
+            debug_assert!(agrees(&plan.kernels[launch.kernel], kernel.as_ref()), "{:?}", plan.kernels[launch.kernel]);
             check::launch(&plan, &sizes, launch, kernel.as_ref()).map_err(bad)?;
         }
         let scratch = kernels.iter().map(|it| it.scratch()).fold(Scratch::default(), Scratch::max);
@@ -134,13 +136,25 @@ impl CpuBackend {
     }
 
     /// Runs one phase; `around` is given each launch and must call it once.
-    fn run_with(&mut self, phase: Phase, mut around: impl FnMut(&mut dyn FnMut()) + Send) -> Result<(), RuntimeError> {
+    fn run_with(&mut self, phase: Phase, around: impl FnMut(&mut dyn FnMut()) + Send) -> Result<(), RuntimeError> {
+        self.run_some(phase, .., around)
+    }
+
+    /// Runs some of the launches of a phase.
+    fn run_some(
+        &mut self,
+        phase: Phase,
+        which: impl SliceIndex<[Launch], Output = [Launch]>,
+        mut around: impl FnMut(&mut dyn FnMut()) + Send,
+    ) -> Result<(), RuntimeError> {
         let Some(plan) = self.plan.phases.get(&phase) else { return Ok(()) };
         let views = |ids: &[BufferId]| {
             ids.iter().map(|&id| self.view(id).ok_or_else(|| self.unbound(id))).collect::<Result<Vec<View>, _>>()
         };
         let launches = plan
             .launches
+            .get(which)
+            .unwrap_or_default()
             .iter()
             .map(|it| Ok((&self.kernels[it.kernel], views(&it.inputs)?, views(&it.outputs)?)))
             .collect::<Result<Vec<_>, RuntimeError>>()?;
@@ -183,6 +197,18 @@ impl Backend for CpuBackend {
         Ok(unsafe { view.slice::<u8>() }.to_vec())
     }
 
+    fn look(&self, buffer: BufferId, see: &mut dyn FnMut(&[u8])) -> Result<(), RuntimeError> {
+        let view = self.view(buffer).ok_or_else(|| self.unbound(buffer))?;
+        // SAFETY: nothing runs, since `run` borrows the backend as well.
+        see(unsafe { view.slice::<u8>() });
+        Ok(())
+    }
+
+    fn run_one(&mut self, phase: Phase, launch: usize) -> Result<bool, RuntimeError> {
+        self.run_some(phase, launch..launch + 1, |kernel| kernel())?;
+        Ok(true)
+    }
+
     fn run(&mut self, phase: Phase) -> Result<(), RuntimeError> {
         self.run_with(phase, |kernel| kernel())
     }
@@ -203,6 +229,16 @@ impl Backend for CpuBackend {
     }
 }
 
+/// Whether a kernel asks for what its description says.
+fn agrees(spec: &KernelSpec, kernel: &dyn Kernel) -> bool {
+    let plain = |all: &[kernel::Operand]| -> Vec<_> { all.iter().map(|it| (it.dtype, it.len)).collect() };
+    let said = |all: &[crate::kernel::Operand]| -> Vec<_> { all.iter().map(|it| (it.dtype, it.len)).collect() };
+    let differs = |it: crate::kernel::Operands| {
+        said(&it.inputs) != plain(&kernel.inputs()) || said(&it.outputs) != plain(&kernel.outputs())
+    };
+    !spec.operands().is_ok_and(differs)
+}
+
 /// Threads the machine offers.
 fn available() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
@@ -217,6 +253,36 @@ pub fn workspace(plan: &Plan, threads: Option<usize>) -> usize {
     let Ok(kernels) = kernels(plan, Isa::detect()) else { return 0 };
     let scratch = kernels.iter().map(|it| it.scratch()).fold(Scratch::default(), Scratch::max);
     scratch.shared + (scratch.thread + THREAD) * threads
+}
+
+/// What a process comes to take beside buffers and working memory once it trains: the code that it touches, the lines of
+/// its log, a picture of its curves; as measured.
+pub const UNCOUNTED: usize = 4 << 20;
+
+/// What running a plan takes besides its data, if that is more than `free` bytes.
+pub fn too_much(plan: &Plan, threads: Option<usize>, free: usize) -> Option<Memory> {
+    let memory = Memory { data: 0, program: UNCOUNTED, ..plan.memory() };
+    if free < memory.total() {
+        return Some(memory);
+    }
+    // Kernels make tables that grow with the batch, so their working memory is asked for when all else would fit.
+    let memory = Memory { workspace: workspace(plan, threads), ..memory };
+    (free < memory.total()).then_some(memory)
+}
+
+/// Refuses a plan that takes more memory than is free, as far as the system tells.
+pub fn check_memory(plan: &Plan, threads: Option<usize>, what: &str) -> Result<(), RuntimeError> {
+    let Some(free) = super::free_memory() else { return Ok(()) };
+    match too_much(plan, threads, free.bytes) {
+        None => Ok(()),
+        Some(memory) => Err(RuntimeError::TooLarge {
+            what: what.to_owned(),
+            needed: memory.total(),
+            free: free.bytes,
+            bound: free.bound,
+            remedy: "use a smaller `--batch`".to_owned(),
+        }),
+    }
 }
 
 fn kernels(plan: &Plan, isa: Isa) -> Result<Vec<Box<dyn Kernel>>, String> {

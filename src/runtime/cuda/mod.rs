@@ -277,6 +277,20 @@ impl Backend for CudaBackend {
     }
 }
 
+/// Bytes of memory that a device has free, if it can be asked.
+pub fn free_bytes(ordinal: usize) -> Option<usize> {
+    let context = CudaContext::new(ordinal).ok()?;
+    Some(context.mem_get_info().ok()?.0)
+}
+
+/// Bytes that a plan takes on a device, as far as is known before its kernels are compiled.
+pub fn needed_bytes(plan: &Plan, ordinal: usize) -> Option<usize> {
+    let processors = find_device(ordinal).ok()?.processors;
+    let options = Options { arithmetic: plan.precision.arithmetic(), processors, ..Options::default() };
+    let scratch = plan.kernels.iter().map(|it| generate(it, &options).scratch).max().unwrap_or(0);
+    Some(Layout::new(plan, scratch).ok()?.bytes)
+}
+
 /// Whether a device is there and new enough.
 pub fn check_device(ordinal: usize) -> Result<(), RuntimeError> {
     find_device(ordinal).map(|_| ())

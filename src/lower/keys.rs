@@ -1,0 +1,67 @@
+//! Keys of checkpoints: the paths of parameters and states, and of what the optimizer keeps beside them. No two are alike.
+
+use super::Lowering;
+use crate::diag::{Code, Diagnostic, Span};
+use crate::ir::{Optimizer, OriginId};
+
+/// What two things of one path come to.
+const KEYS: &str = "paths are the keys of checkpoints, so each can be used once";
+
+impl Lowering<'_> {
+    /// A path that nothing has. Where two things would have the same, [`Lowering::check_paths`] says so, unless that
+    /// was reported with the names of the layers or of what an operator learns.
+    pub(super) fn free(&mut self, path: String, span: Span) -> String {
+        let mut free = path.clone();
+        if self.is_taken(&path) {
+            free = (2..).map(|it| format!("{path}#{it}")).find(|it| !self.is_taken(it)).unwrap_or(free);
+            self.doubled.push((path, span));
+        }
+        self.keys.insert(free.clone());
+        free
+    }
+
+    /// Whether a parameter or a state has this path.
+    pub(super) fn is_taken(&self, path: &str) -> bool {
+        self.keys.contains(path)
+    }
+
+    /// Reports paths that two things would have, once the recipe tells what the optimizer keeps.
+    pub(super) fn check_paths(&mut self) {
+        if !self.sink.has_errors() {
+            for (path, span) in std::mem::take(&mut self.doubled) {
+                let first = self.owner(&path);
+                let mut report = self.at(Code::E0103, span, format!("two tensors of the model are called `{path}`"));
+                report = report.label("the path is used again here").note(KEYS);
+                if let Some(first) = first.filter(|it| *it != span) {
+                    report = report.also(first, "first used here");
+                }
+                self.report(report.help("give one of the layers or numbers another name"));
+            }
+        }
+        let Some(recipe) = &self.graph.recipe else { return };
+        let mut clashes: Vec<(String, String, OriginId)> = Vec::new();
+        for param in &self.graph.params {
+            let paths = recipe.optimizer.keeps.iter().map(|it| Optimizer::path(&param.path, &it.0));
+            let taken = paths.filter(|it| self.is_taken(it));
+            clashes.extend(taken.map(|it| (it, param.path.clone(), param.origin)));
+        }
+        for (path, of, origin) in clashes {
+            let of_span = self.graph.origin_of(origin).span;
+            let span = self.owner(&path).unwrap_or(of_span);
+            let report = Diagnostic::new(Code::E0103, span, format!("`{path}` is what the optimizer keeps of `{of}`"))
+                .label(format!("this has the path `{path}` as well"))
+                .also(of_span, format!("`{of}` is here"))
+                .note(KEYS)
+                .help("give one of the layers or numbers another name");
+            self.report(report);
+        }
+    }
+
+    /// Where the parameter or state of a path was made.
+    fn owner(&self, path: &str) -> Option<Span> {
+        let params = self.graph.params.iter().map(|it| (&it.path, it.origin));
+        let states = self.graph.states.iter().map(|it| (&it.path, it.origin));
+        let (_, origin) = params.chain(states).find(|it| it.0 == path)?;
+        Some(self.graph.origin_of(origin).span)
+    }
+}
