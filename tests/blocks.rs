@@ -155,6 +155,11 @@ fn small_layers_of_the_prelude_are_their_formulas() {
     check("", "prelu(x)", |x, p| {
         x.iter().enumerate().map(|(at, it)| if *it < 0.0 { it * p[0][at % c] } else { *it }).collect()
     });
+    check("", "flatten(x)", |x, _| x.to_vec());
+    check("", "global_avg_pool(x)", |x, _| {
+        let mean = |n: usize, k: usize| (0..8).map(|it| x[(n * 8 + it) * 6 + k]).sum::<f64>() / 8.0;
+        (0..18).map(|at| mean(at / 6, at % 6)).collect()
+    });
     check("", "softmax(x)", |x, _| {
         let rows = x.chunks(c).map(|row| (row, row.iter().map(|it| it.exp()).sum::<f64>()));
         rows.flat_map(|(row, sum)| row.iter().map(move |it| it.exp() / sum)).collect()

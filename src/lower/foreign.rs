@@ -76,7 +76,7 @@ const WAYS: &[(&str, &str)] = &[
     ("learningrate", "the rate belongs to the optimizer: `optimizer adam(rate: 1e-3)`"),
     ("lr", "the rate belongs to the optimizer: `optimizer adam(rate: 1e-3)`"),
     ("inchannels", "leave it out: a layer knows the channels of its input"),
-    ("bias", "leave it out: layers have no biases, `batch_norm` shifts"),
+    ("bias", "add it behind the layer: `conv(x, 16) |> offset`"),
     ("activation", "apply it to the result: `conv(x, 16) |> relu`"),
     ("float32", "the type of a number is `float`; the precision is an entry of the recipe"),
 ];

@@ -33,8 +33,7 @@ pub(super) type Matched<'a> = Vec<Option<&'a ast::Expr>>;
 const PAD: Ty = Ty::Words(&["same", "valid"]);
 
 /// Names that only these layers and functions have; a file may define its own over them.
-pub(super) const LAYERS: &[&str] =
-    &["sphere_conv", "conv", "dense", "batch_norm", "max_pool", "avg_pool", "global_avg_pool", "flatten"];
+pub(super) const LAYERS: &[&str] = &["sphere_conv", "conv", "dense", "batch_norm", "max_pool", "avg_pool"];
 
 /// Layers that own a filter: they decide the names of what is near them.
 pub(super) const FILTER_LAYERS: &[&str] = &["sphere_conv", "conv", "dense"];
@@ -103,7 +102,6 @@ pub(super) fn builtin(name: &str) -> Option<Signature> {
                 slot("pad", PAD, Some("valid")),
             ],
         ),
-        "global_avg_pool" | "flatten" => make("layer", vec![x()]),
         "len" => make("function", vec![slot("list", Ty::Any, None)]),
         "channels" | "height" | "width" | "size" | "shape" => make("function", vec![x()]),
         "reshape" => make("function", vec![x(), slot("to", Ty::List(Box::new(Ty::Int)), None)]),

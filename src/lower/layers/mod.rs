@@ -38,9 +38,7 @@ impl Lowering<'_> {
         match args.name.as_str() {
             "sphere_conv" | "conv" | "dense" => self.conv_layer(args),
             "batch_norm" => self.batch_norm(args),
-            "max_pool" | "avg_pool" => self.pool_layer(args),
-            "global_avg_pool" => self.global_avg_pool(args),
-            _ => self.flatten(args),
+            _ => self.pool_layer(args),
         }
     }
 

@@ -1,8 +1,8 @@
-//! Pools, and `flatten`.
+//! Pools.
 
 use super::{Pad, extents};
 use crate::diag::Code;
-use crate::ir::{Binary, Op, Reduction, ScalarFn, Shape, Window};
+use crate::ir::{Binary, Op, ScalarFn, Shape, Window};
 use crate::lower::Lowering;
 use crate::lower::call::Args;
 use crate::lower::naming::Role;
@@ -77,41 +77,7 @@ impl Lowering<'_> {
         false
     }
 
-    /// The mean over all positions: `[n, 1, 1, c]`.
-    pub(super) fn global_avg_pool(&mut self, args: &Args) -> Value {
-        let span = args.span;
-        let (path, report) = self.names.layer(&args.name, Role::Other, span);
-        self.report_all(report);
-        let Some(x) = self.tensor(args) else { return Value::Error };
-        if args.wrong() {
-            return Value::Error;
-        }
-        let outer = self.enter_layer(&path);
-        let dims = self.dims(&x);
-        let positions = if let [_, h, w, _] = dims[..] { h * w } else { 1 };
-        let sum = self.node(Op::Reduce { kind: Reduction::Sum, axes: vec![1, 2] }, &[&x], span);
-        let result = self.node(scaled(1.0 / positions.max(1) as f64), &[&sum], span);
-        self.leave_layer(outer);
-        self.list(&path, args.name.clone(), &result, span);
-        Value::Tensor(result)
-    }
-
     /// All numbers of an example as channels: `[n, 1, 1, h*w*c]`.
-    pub(super) fn flatten(&mut self, args: &Args) -> Value {
-        let span = args.span;
-        let (path, report) = self.names.layer(&args.name, Role::Other, span);
-        self.report_all(report);
-        let Some(x) = self.tensor(args) else { return Value::Error };
-        if args.wrong() {
-            return Value::Error;
-        }
-        let outer = self.enter_layer(&path);
-        let result = self.as_features(&x, span);
-        self.leave_layer(outer);
-        self.list(&path, args.name.clone(), &result, span);
-        Value::Tensor(result)
-    }
-
     pub(super) fn as_features(&mut self, x: &Tensor, span: crate::diag::Span) -> Tensor {
         let dims = self.dims(x);
         let n = dims.first().copied().unwrap_or(1);

@@ -27,11 +27,14 @@ impl Resolver<'_> {
         match self.items.get(name).map(|it| &it.def) {
             Some(Def::Block(it)) => {
                 self.mark(name);
-                self.sink.push(
-                    Diagnostic::new(Code::E0104, span, format!("the block `{name}` is not a value"))
-                        .label("blocks can only be called")
-                        .also(it.header, "defined here"),
-                );
+                let signature = self.items.block_signature(it);
+                let what = signature.what;
+                let mut report = Diagnostic::new(Code::E0104, span, format!("the {what} `{name}` is not a value"))
+                    .label(format!("{what}s can only be called"));
+                if let Some(header) = signature.header {
+                    report = report.also(header, "defined here");
+                }
+                self.sink.push(report);
             }
             Some(Def::Param(it)) if self.comes_later(name) => {
                 self.mark(name);
@@ -193,11 +196,17 @@ impl Resolver<'_> {
                 }
                 // A word for an argument or a layer that is not known.
                 (ExprKind::Name(name), None) if blind && (name == "same" || name == "valid") => {}
-                (ExprKind::Name(name), _) if unknown && LAYERS.contains(&name.as_str()) => {}
+                (ExprKind::Name(name), _) if unknown && self.is_layer(name) => {}
                 _ => self.expr(value),
             }
         }
         self.strangers -= usize::from(unknown);
+    }
+
+    /// Whether a name is that of a layer, built in or of the prelude.
+    fn is_layer(&self, name: &str) -> bool {
+        let of_prelude = |it: &Item| it.home == Home::Prelude && matches!(it.def, Def::Block(_));
+        LAYERS.contains(&name) || self.items.get(name).is_some_and(of_prelude)
     }
 
     /// Whether a call is a reduction of a tensor, and not something else of that name.
@@ -247,10 +256,11 @@ impl Resolver<'_> {
         match self.items.get(name).map(|it| &it.def) {
             Some(Def::Block(it)) => {
                 self.calls.entry(self.current.clone()).or_default().push((name.to_owned(), call.span));
+                let signature = self.items.block_signature(it);
                 if !layers {
-                    self.forbidden(span, "block", name);
+                    self.forbidden(span, signature.what, name);
                 }
-                return Some(self.items.block_signature(it));
+                return Some(signature);
             }
             Some(Def::Fn(it)) => {
                 self.calls.entry(self.current.clone()).or_default().push((name.to_owned(), call.span));
