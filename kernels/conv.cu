@@ -10,8 +10,8 @@
 // SPLIT > 1 each share writes its own sums, which `combine` adds in a fixed order.
 //
 // What becomes of a sum is the model's business: `finish` reads what else an expression takes (norms, statistics, the
-// layer's input), evaluates that in registers, and adds to sums over pixels, of which each block leaves one row of
-// columns; `put_side` stores the rest.
+// layer's input), evaluates that in registers, and takes part in sums and moments over pixels, of which each block leaves
+// one row of columns; `put_side` stores the rest.
 #ifndef SPHC_GENERATED
 constexpr bool INPUT_GRAD = false;
 constexpr int IMAGES = 128;
@@ -23,16 +23,18 @@ using operand = float;                     // what is read: float or bf16
 constexpr int VECTOR_A = 4, VECTOR_B = 4;  // numbers per copy: 4 where channels are a multiple of 4, else 1; 8 of bf16
 constexpr int TILE_M = 128, TILE_N = 128, WARPS_M = 2, WARPS_N = 4, BLOCKS = 2, ARITHMETIC = 2;
 constexpr bool A_ALONG_K = true, B_ALONG_K = INPUT_GRAD;
-constexpr int COLUMN_SUMS = 0;  // sums over pixels
+constexpr int COLUMN_SUMS = 0, COLUMN_MOMENTS = 0;  // over pixels
 struct Results { float* out0; };
 struct Values { float out0; };
-__device__ __forceinline__ Values finish(const Results& to, int pixel, int column, float sum, float* columns) {
+__device__ __forceinline__ Values finish(const Results& to, int pixel, int column, float sum, float* columns, Moments* moments, bool first) {
     return {sum};
 }
 __device__ __forceinline__ void put_side(const Results& to, int at, const Values* values, int left) {}
 __device__ __forceinline__ void put_column(const Results& to, int o, int at, float value) {}
+__device__ __forceinline__ void put_column_moments(const Results& to, int o, int at, const Moments& value, float count) {}
 #define SPHC_GENERATED
 #include "device.cu"
+#include "moments.cu"
 #include "ring.cu"
 #include "tile.cu"
 #include "tile_fp32.cu"
@@ -115,30 +117,42 @@ __device__ __forceinline__ void convolve(const operand* source, const operand* f
         });
 
     float columns[COLUMNS_HELD][COLUMN_SUMS + 1];
+    Moments moments[COLUMNS_HELD][COLUMN_MOMENTS + 1];
+    int met = 0;  // pixels that this thread holds
 #pragma unroll
-    for (int j = 0; j < COLUMNS_HELD; j++)
+    for (int j = 0; j < COLUMNS_HELD; j++) {
 #pragma unroll
         for (int o = 0; o < COLUMN_SUMS; o++) columns[j][o] = 0.0f;
+#pragma unroll
+        for (int o = 0; o < COLUMN_MOMENTS; o++) moments[j][o] = {};
+    }
     each_sum(sums, [&](int row, int column, int held, const float* sum) {
         row += row0, column += column0;
         const int n = row / (ROWS_H * ROWS_W), at = row % (ROWS_H * ROWS_W);
         const int y = h.target0 + at / ROWS_W * STEP_H, x = w.target0 + at % ROWS_W * STEP_W;
-        if (ROWS <= row || TARGET_H <= y || TARGET_W <= x || TARGET_C <= column) return;
+        if (ROWS <= row || TARGET_H <= y || TARGET_W <= x) return;
+        if (held == 0) met++;
+        if (TARGET_C <= column) return;
         const int pixel = (n * TARGET_H + y) * TARGET_W + x;
         Values values[SIDE];
 #pragma unroll
         for (int c = 0; c < SIDE; c++)
-            if (column + c < TARGET_C) values[c] = finish(to, pixel, column + c, sum[c], columns[held + c]);
+            if (column + c < TARGET_C)
+                values[c] = finish(to, pixel, column + c, sum[c], columns[held + c], moments[held + c], met == 1);
         put_side(to, pixel * TARGET_C + column, values, TARGET_C - column);
     });
+    const int block = blockIdx.z * gridDim.x + blockIdx.x;
     if constexpr (0 < COLUMN_SUMS)
         add_columns<COLUMN_SUMS>(columns, [&](int o, int column, float sum) {
-            const int block = blockIdx.z * gridDim.x + blockIdx.x;
             if (column0 + column < TARGET_C) put_column(to, o, block * TARGET_C + column0 + column, sum);
+        });
+    if constexpr (0 < COLUMN_MOMENTS)
+        join_columns<COLUMN_MOMENTS>(moments, met, [&](int o, int column, const Moments& all, float count) {
+            if (column0 + column < TARGET_C) put_column_moments(to, o, block * TARGET_C + column0 + column, all, count);
         });
 }
 
 // Strides cost registers, and so do sums over pixels beside the factors that fp32 holds.
 constexpr bool CONV_CROWDED =
-    sizeof(operand) == 4 && (STRIDE_H != 1 || STRIDE_W != 1 || (ARITHMETIC == 0 && 0 < COLUMN_SUMS));
+    sizeof(operand) == 4 && (STRIDE_H != 1 || STRIDE_W != 1 || (ARITHMETIC == 0 && 0 < COLUMN_SUMS + COLUMN_MOMENTS));
 constexpr int CONV_RESIDENT = CONV_CROWDED ? 1 : RESIDENT;

@@ -2,12 +2,13 @@
 //
 // The space is seen as ROWS x COLUMNS (outer and inner axes). The generator writes what belongs to the model:
 //     Arguments                        the operands' and results' pointers
-//     element(at, row, column, ...)    reads, evaluates, stores whole results, adds to the sums of this thread
+//     element(at, row, column, ...)    reads, evaluates, stores whole results, takes part in this thread's reductions
 //     row_maximum(o), put_row(...)     of results reduced over columns: one number a row
 //     column_maximum(o), put_column()  of results reduced over rows: one number a column
 //     all_maximum(o), put_all()        of results reduced over both
-// Sums over columns end within a warp. Sums over rows end within a block, and `combine` adds the blocks' in order.
-// `block` counts the blocks of this map: several maps may share a grid.
+//     put_row_moments(...), ...        of means and variances, likewise
+// Reductions over columns end within a warp. Those over rows end within a block, and the blocks' are put together in order
+// by `combine` and `combine_moments`. `block` counts the blocks of this map: several maps may share a grid.
 #ifndef SPHC_GENERATED
 using whole = int;                                 // counts elements: int, or i64 for huge spaces
 constexpr whole ROWS = 131072;
@@ -15,15 +16,22 @@ constexpr int COLUMNS = 128;
 constexpr int LANES = 32;                          // threads side by side on a row
 constexpr int PER_THREAD = 4;                      // columns of a thread, LANES apart
 constexpr int BLOCK_ROWS = 256;                    // rows of a block
-constexpr int ROW_RESULTS = 1, COLUMN_RESULTS = 1, ALL_RESULTS = 0;
+constexpr int ROW_RESULTS = 1, COLUMN_RESULTS = 1, ALL_RESULTS = 0;  // sums and maxima
+constexpr int ROW_MOMENTS = 0, COLUMN_MOMENTS = 1, ALL_MOMENTS = 0;  // means, variances, and both of the same numbers
 constexpr int ROW_BLOCKS = 512;                    // blocks that share out rows; with one there is no second stage
 struct Arguments { const float* in0; float *out0, *out1, *out2, *columns, *all; };
 #define SPHC_GENERATED
 #include "device.cu"
-__device__ __forceinline__ void element(const Arguments& at, whole row, int column, float* rows, float* columns, float* all) {
+#include "moments.cu"
+using RowKept = Kept<ROW_RESULTS, ROW_MOMENTS>;
+using ColumnKept = Kept<COLUMN_RESULTS, COLUMN_MOMENTS>;
+using AllKept = Kept<ALL_RESULTS, ALL_MOMENTS>;
+__device__ __forceinline__ void element(const Arguments& at, whole row, int column, RowKept& rows, ColumnKept& columns,
+                                        AllKept& all, bool top, bool left) {
     const float x = at.in0[row * COLUMNS + column];
     at.out0[row * COLUMNS + column] = x;
-    rows[0] += x, columns[0] += x * x;
+    rows.sums[0] += x, columns.sums[0] += x * x;
+    take(columns.moments[0], top, x);
 }
 __device__ __forceinline__ bool row_maximum(int) { return false; }
 __device__ __forceinline__ bool column_maximum(int) { return false; }
@@ -31,6 +39,9 @@ __device__ __forceinline__ bool all_maximum(int) { return false; }
 __device__ __forceinline__ void put_row(const Arguments& at, int, whole row, float value) { at.out1[row] = value; }
 __device__ __forceinline__ void put_column(const Arguments& at, int, whole column, float value) { at.columns[column] = value; }
 __device__ __forceinline__ void put_all(const Arguments& at, int, whole block, float value) { at.all[block] = value; }
+__device__ __forceinline__ void put_row_moments(const Arguments& at, int, whole row, const Moments& value, float count) {}
+__device__ __forceinline__ void put_column_moments(const Arguments& at, int, whole column, const Moments& value, float count) {}
+__device__ __forceinline__ void put_all_moments(const Arguments& at, int, whole block, const Moments& value, float count) {}
 #endif
 
 constexpr int MAP_THREADS = 256;
@@ -44,44 +55,75 @@ __device__ __forceinline__ float neutral(bool maximum) { return maximum ? bits_a
 // Without reductions: a thread per element.
 __device__ __forceinline__ void map_elements(const Arguments& at, int block) {
     const whole i = (whole)block * MAP_THREADS + threadIdx.x;
-    if (i < ROWS * (whole)COLUMNS) element(at, i / COLUMNS, (int)(i % COLUMNS), nullptr, nullptr, nullptr);
+    RowKept rows;
+    ColumnKept columns;
+    AllKept all;
+    if (i < ROWS * (whole)COLUMNS) element(at, i / COLUMNS, (int)(i % COLUMNS), rows, columns, all, true, true);
 }
 
 // With reductions: blocks share out rows and, where a row is long, columns.
 __device__ __forceinline__ void map_reduce(const Arguments& at, int block) {
     SHARED_MEMORY(memory);
     float* shared = (float*)memory;
+    Moments* shared_moments = (Moments*)memory;
     constexpr int LINES = MAP_THREADS / LANES, WIDTH = LANES * PER_THREAD;  // rows at once; columns of a block
     const int lane = threadIdx.x % LANES, line = threadIdx.x / LANES;
     const int row_block = block % ROW_BLOCKS, column0 = block / ROW_BLOCKS * WIDTH;
     const whole row0 = (whole)row_block * BLOCK_ROWS;
 
-    // Without sums over rows nothing is kept per column, and a row may be longer than registers hold.
-    constexpr int KEPT = COLUMN_RESULTS ? PER_THREAD : 1;
-    float columns[KEPT][COLUMN_RESULTS + 1], all[ALL_RESULTS + 1];
+    // How many rows a line takes, and columns a lane.
+    const auto rows_of = [&](int line) { return taken(ROWS - row0 - line, LINES, BLOCK_ROWS / LINES); };
+    const auto columns_of = [&](int lane) { return taken(COLUMNS - column0 - lane, LANES, PER_THREAD); };
+
+    // Without reductions over rows nothing is kept per column, and a row may be longer than registers hold.
+    constexpr int KEPT = COLUMN_RESULTS + COLUMN_MOMENTS ? PER_THREAD : 1;
+    ColumnKept columns[KEPT];
+    AllKept all;
 #pragma unroll
-    for (int j = 0; j < KEPT; j++)
+    for (int j = 0; j < KEPT; j++) {
 #pragma unroll
-        for (int o = 0; o < COLUMN_RESULTS; o++) columns[j][o] = neutral(column_maximum(o));
+        for (int o = 0; o < COLUMN_RESULTS; o++) columns[j].sums[o] = neutral(column_maximum(o));
 #pragma unroll
-    for (int o = 0; o < ALL_RESULTS; o++) all[o] = neutral(all_maximum(o));
+        for (int o = 0; o < COLUMN_MOMENTS; o++) columns[j].moments[o] = {};
+    }
+#pragma unroll
+    for (int o = 0; o < ALL_RESULTS; o++) all.sums[o] = neutral(all_maximum(o));
+#pragma unroll
+    for (int o = 0; o < ALL_MOMENTS; o++) all.moments[o] = {};
 
     for (int step = 0; step < BLOCK_ROWS; step += LINES) {
         const whole row = row0 + step + line;
-        float rows[ROW_RESULTS + 1];
+        RowKept rows;
 #pragma unroll
-        for (int o = 0; o < ROW_RESULTS; o++) rows[o] = neutral(row_maximum(o));
+        for (int o = 0; o < ROW_RESULTS; o++) rows.sums[o] = neutral(row_maximum(o));
+#pragma unroll
+        for (int o = 0; o < ROW_MOMENTS; o++) rows.moments[o] = {};
 #pragma unroll(KEPT)
         for (int j = 0; j < PER_THREAD; j++) {
             const int column = column0 + lane + j * LANES;
-            if (row < ROWS && column < COLUMNS) element(at, row, column, rows, columns[COLUMN_RESULTS ? j : 0], all);
+            if (row < ROWS && column < COLUMNS)
+                element(at, row, column, rows, columns[KEPT == 1 ? 0 : j], all, step == 0, j == 0);
         }
 #pragma unroll
         for (int o = 0; o < ROW_RESULTS; o++) {
 #pragma unroll
             for (int mask = LANES / 2; 0 < mask; mask /= 2)
-                rows[o] = combined(row_maximum(o), rows[o], shuffle_xor(rows[o], mask));
-            if (lane == 0 && row < ROWS) put_row(at, o, row, rows[o]);
+                rows.sums[o] = combined(row_maximum(o), rows.sums[o], shuffle_xor(rows.sums[o], mask));
+            if (lane == 0 && row < ROWS) put_row(at, o, row, rows.sums[o]);
+        }
+#pragma unroll
+        for (int o = 0; o < ROW_MOMENTS; o++) {
+            float count = columns_of(lane);
+            Moments one = settled(rows.moments[o], count);
+#pragma unroll
+            for (int mask = LANES / 2; 0 < mask; mask /= 2) {
+                const Moments other = {shuffle_xor(one.pivot, mask), shuffle_xor(one.shift, mask),
+                                       shuffle_xor(one.squares, mask)};
+                const float others = shuffle_xor(count, mask);
+                one = joined(one, count, other, others);
+                count += others;
+            }
+            if (lane == 0 && row < ROWS) put_row_moments(at, o, row, one, count);
         }
     }
 
@@ -89,7 +131,7 @@ __device__ __forceinline__ void map_reduce(const Arguments& at, int block) {
     for (int o = 0; o < COLUMN_RESULTS; o++) {
         __syncthreads();  // readers of the result before are done
 #pragma unroll
-        for (int j = 0; j < KEPT; j++) shared[line * WIDTH + lane + j * LANES] = columns[j][o];
+        for (int j = 0; j < KEPT; j++) shared[line * WIDTH + lane + j * LANES] = columns[j].sums[o];
         __syncthreads();
         for (int i = threadIdx.x; i < WIDTH; i += MAP_THREADS) {
             float value = shared[i];
@@ -98,15 +140,40 @@ __device__ __forceinline__ void map_reduce(const Arguments& at, int block) {
         }
     }
 #pragma unroll
+    for (int o = 0; o < COLUMN_MOMENTS; o++) {
+        __syncthreads();
+#pragma unroll
+        for (int j = 0; j < KEPT; j++)
+            shared_moments[line * WIDTH + lane + j * LANES] = settled(columns[j].moments[o], rows_of(line));
+        __syncthreads();
+        for (int i = threadIdx.x; i < WIDTH; i += MAP_THREADS) {
+            Moments one = shared_moments[i];
+            float count = rows_of(0);
+            for (int l = 1; l < LINES; l++) {
+                one = joined(one, count, shared_moments[l * WIDTH + i], rows_of(l));
+                count += rows_of(l);
+            }
+            if (column0 + i < COLUMNS)
+                put_column_moments(at, o, (whole)row_block * COLUMNS + column0 + i, one, count);
+        }
+    }
+#pragma unroll
     for (int o = 0; o < ALL_RESULTS; o++) {
         __syncthreads();
-        shared[threadIdx.x] = all[o];
+        shared[threadIdx.x] = all.sums[o];
         for (int half = MAP_THREADS / 2; 0 < half; half /= 2) {
             __syncthreads();
             if (threadIdx.x < half)
                 shared[threadIdx.x] = combined(all_maximum(o), shared[threadIdx.x], shared[threadIdx.x + half]);
         }
         if (threadIdx.x == 0) put_all(at, o, block, shared[0]);
+    }
+#pragma unroll
+    for (int o = 0; o < ALL_MOMENTS; o++) {
+        __syncthreads();
+        const float count = (float)rows_of(line) * columns_of(lane);
+        const auto [one, of] = join_parts<MAP_THREADS>(settled(all.moments[o], count), count);
+        if (threadIdx.x == 0) put_all_moments(at, o, block, one, of);
     }
 }
 
@@ -128,4 +195,18 @@ __device__ __forceinline__ void map_axes(int block, whole kept, whole reduced, V
         if (part < half) shared[threadIdx.x] = combined(MAXIMUM, shared[threadIdx.x], shared[threadIdx.x + half]);
     }
     if (part == 0 && number < kept) put(number, shared[threadIdx.x]);
+}
+
+// The same of a mean or a variance: `put(kept, moments, count)`.
+template <int SHARED_BY, class Value, class Put>
+__device__ __forceinline__ void map_axes_moments(int block, whole kept, whole reduced, Value value, Put put) {
+    constexpr int NUMBERS = MAP_THREADS / SHARED_BY;
+    const int part = threadIdx.x % SHARED_BY;
+    const whole number = (whole)block * NUMBERS + threadIdx.x / SHARED_BY;
+    Moments mine = {};
+    float count = 0.0f;
+    if (number < kept)
+        for (whole i = part; i < reduced; i += SHARED_BY, count += 1.0f) take(mine, i == part, value(number, i));
+    const auto [one, of] = join_parts<SHARED_BY>(settled(mine, count), count);
+    if (part == 0 && number < kept) put(number, one, of);
 }

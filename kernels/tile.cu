@@ -146,3 +146,55 @@ __device__ __forceinline__ void add_columns(const float (&kept)[COLUMNS_HELD][PI
         }
     }
 }
+
+// The same of moments over the pixels that threads hold, of which each met `met`; calls `put(number, column, moments,
+// count)`.
+template <int COUNT, int PITCH, class Put>
+__device__ __forceinline__ void join_columns(const Moments (&kept)[COLUMNS_HELD][PITCH], int met, Put put) {
+    SHARED_MEMORY(memory);
+    constexpr int LINES = ARITHMETIC == 0 ? FMA_ROWS : WARPS_M;  // what holds the same column
+    Moments* shared = (Moments*)memory;
+    float* counts = (float*)(shared + LINES * TILE_N);
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    // Of a thread, of two, four and eight.
+    float of[4] = {(float)met};
+    if constexpr (ARITHMETIC != 0) {
+#pragma unroll
+        for (int s = 0; s < 3; s++) of[s + 1] = of[s] + shuffle_xor(of[s], 4 << s);
+    }
+#pragma unroll
+    for (int o = 0; o < COUNT; o++) {
+        __syncthreads();  // all are done with what was there
+        if constexpr (ARITHMETIC == 0) {
+            if (threadIdx.x % 16 == 0) counts[threadIdx.x / 16] = of[0];
+#pragma unroll
+            for (int j = 0; j < FMA_N; j++)
+                shared[threadIdx.x / 16 * TILE_N + threadIdx.x % 16 + j * 16] = settled(kept[j][o], of[0]);
+        } else {
+            if (lane == 0 && warp % WARPS_N == 0) counts[warp / WARPS_N] = of[3];
+#pragma unroll
+            for (int j = 0; j < COLUMNS_HELD; j++) {
+                Moments all = settled(kept[j][o], of[0]);
+#pragma unroll
+                for (int s = 0; s < 3; s++) {
+                    const int mask = 4 << s;
+                    const Moments other = {shuffle_xor(all.pivot, mask), shuffle_xor(all.shift, mask),
+                                           shuffle_xor(all.squares, mask)};
+                    all = joined(all, of[s], other, of[s + 1] - of[s]);
+                }
+                const int column = warp % WARPS_N * WARP_N + j / 2 * 8 + lane * 2 + j % 2;
+                if (lane < 4) shared[warp / WARPS_N * TILE_N + column] = all;
+            }
+        }
+        __syncthreads();
+        for (int i = threadIdx.x; i < TILE_N; i += THREADS) {
+            Moments all = shared[i];
+            float count = counts[0];
+            for (int line = 1; line < LINES; line++) {
+                all = joined(all, count, shared[line * TILE_N + i], counts[line]);
+                count += counts[line];
+            }
+            put(o, i, all, count);
+        }
+    }
+}

@@ -15,6 +15,7 @@ mod cpu;
 mod cuda;
 mod damage;
 mod data;
+mod decoupled;
 #[cfg(unix)]
 mod directories;
 mod docs;
@@ -42,6 +43,7 @@ mod lower;
 mod machine;
 #[cfg(target_os = "linux")]
 mod memory;
+mod moments;
 mod near_one;
 mod operators;
 mod penalties;

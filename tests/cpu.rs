@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Reproducible numbers without a pattern.
-fn numbers(count: usize, salt: u64) -> Vec<f64> {
+pub(crate) fn numbers(count: usize, salt: u64) -> Vec<f64> {
     (0..count).map(|at| f64::from(sphc::ir::random::normal(salt, 9, at) as f32)).collect()
 }
 
@@ -30,13 +30,13 @@ fn bytes(values: &[f64], dtype: DType, precision: Precision) -> Vec<u8> {
 }
 
 /// A graph with bound inputs and results of the phase `Step`.
-struct Case {
-    b: Builder,
+pub(crate) struct Case {
+    pub(crate) b: Builder,
     inputs: BTreeMap<String, (Tensor, DType)>,
 }
 
 impl Case {
-    fn new() -> Case {
+    pub(crate) fn new() -> Case {
         Case { b: Builder::empty("case"), inputs: BTreeMap::new() }
     }
 
@@ -46,22 +46,27 @@ impl Case {
         self.bind(Tensor::new(shape, values), DType::Real)
     }
 
-    fn bind(&mut self, tensor: Tensor, dtype: DType) -> NodeId {
+    pub(crate) fn bind(&mut self, tensor: Tensor, dtype: DType) -> NodeId {
         let name = format!("x{}", self.inputs.len());
         let id = self.b.named_input(&name, tensor.shape.clone(), dtype);
         self.inputs.insert(name, (tensor, dtype));
         id
     }
 
-    fn result(&mut self, id: NodeId) {
+    pub(crate) fn result(&mut self, id: NodeId) {
         let results = self.b.tables().results.entry(Phase::Step).or_default();
         results.insert(format!("r{}", results.len()), id);
     }
 
     /// Runs everywhere; `tolerance` is relative to the largest entry, in f32; in f64 it is 1e-12.
-    fn check(self, tolerance: f64) {
+    pub(crate) fn check(self, tolerance: f64) {
+        self.check_both([tolerance, 1e-12]);
+    }
+
+    /// The same with the tolerances in f32 and f64.
+    pub(crate) fn check_both(self, tolerances: [f64; 2]) {
         let inputs = self.inputs;
-        check(self.b.finish(), &inputs, [tolerance, 1e-12], 1e-30, 1);
+        check(self.b.finish(), &inputs, tolerances, 1e-30, 1);
     }
 }
 
@@ -224,7 +229,7 @@ fn windows_agree() {
 #[test]
 fn reductions_agree_over_all_axes() {
     for shape in [[2, 3, 4, 5], [3, 16, 16, 128], [5, 7, 9, 300], [33, 8, 8, 3], [1, 1, 1, 100_001], [9, 1, 700, 2]] {
-        for kind in [Reduction::Sum, Reduction::Max] {
+        for kind in [Reduction::Sum, Reduction::Max, Reduction::Mean, Reduction::Variance] {
             let mut case = Case::new();
             let x = case.real(&shape);
             let bias = case.real(&[shape[3]]);

@@ -6,6 +6,7 @@ pub(crate) mod case;
 #[cfg(feature = "cuda")]
 mod device;
 pub(crate) mod module;
+mod moments;
 #[cfg(feature = "cuda")]
 mod sanitize;
 mod special;
@@ -281,6 +282,14 @@ fn maps_with_every_kind_of_reduction_give_the_interpreters_numbers() {
         reduced(Reduction::Max, &[0]),
         reduced(Reduction::Max, &[1]),
     ];
+    let moments = [
+        reduced(Reduction::Mean, &[1]),
+        reduced(Reduction::Mean, &[0]),
+        reduced(Reduction::Mean, &[0, 1]),
+        reduced(Reduction::Variance, &[0]),
+        reduced(Reduction::Variance, &[1]),
+        reduced(Reduction::Variance, &[0, 1]),
+    ];
     for (rows, columns) in [(1, 1), (1, 40), (37, 1), (50, 3), (300, 10), (9000, 5), (70, 96), (40, 700), (3, 2500)] {
         let mut make = Numbers::new((rows + columns) as u64);
         let inputs = vec![
@@ -289,7 +298,9 @@ fn maps_with_every_kind_of_reduction_give_the_interpreters_numbers() {
             make.reals([rows, 1], 0.5, 2.0),
             make.reals([], -0.1, 0.1),
         ];
-        let case = map(&format!("[{rows},{columns}]"), inputs, &several(), &results);
+        let name = format!("[{rows},{columns}]");
+        check(&map(&name, inputs.clone(), &several(), &moments), &Options::default());
+        let case = map(&name, inputs, &several(), &results);
         check(&case, &Options::default());
         if [37, 70, 40].contains(&rows) {
             check(&case.moved_to_bf16(), &Options::default());
@@ -559,8 +570,19 @@ fn planted_bugs_of_synchronisation_are_caught() {
         make.reals([100, 1], 0.5, 2.0),
         make.reals([], -0.1, 0.1),
     ];
-    let sums = map("planted", inputs, &several(), &results);
+    let sums = map("planted", inputs.clone(), &several(), &results);
     let reduction = generate(&sums.spec, &Options::default());
+    let moments = [
+        reduced(Reduction::Mean, &[0]),
+        reduced(Reduction::Variance, &[0, 1]),
+        reduced(Reduction::Variance, &[0]),
+        reduced(Reduction::Variance, &[1]),
+    ];
+    let spread = map("planted moments", inputs, &several(), &moments);
+    let of_spread = generate(&spread.spec, &Options::default());
+    let behind = conv_map(ConvKind::Forward, images, Geometry::same([8, 8], [3, 3], [1, 1]), false);
+    let choice = Some(Choice { tile: 2, split: 1 });
+    let of_behind = generate(&behind.spec, &Options { choice, ..Options::default() });
     let plants = [
         (&contraction, &product, "copy_wait<STAGES - 2>();", "copy_wait<STAGES - 1>();"),
         (&contraction, &product, "        __syncthreads();  // this stage", "        // this stage"),
@@ -577,12 +599,7 @@ fn planted_bugs_of_synchronisation_are_caught() {
         (&nine, &of_nine, "        __syncthreads();  // this stage", "        // this stage"),
         (&nine, &of_nine, "if (LINES <= line) continue;", "if (LINES - 1 <= line) continue;"),
         (&nine, &of_nine, "PITCH = CHANNELS + 8", "PITCH = CHANNELS"),
-        (
-            &sums,
-            &reduction,
-            "        __syncthreads();\n        for (int i = threadIdx.x; i < WIDTH",
-            "        for (int i = threadIdx.x; i < WIDTH",
-        ),
+        (&sums, &reduction, "columns[j].sums[o];\n        __syncthreads();\n", "columns[j].sums[o];\n"),
         (&sums, &reduction, "        __syncthreads();  // readers", "        // readers"),
         (
             &sums,
@@ -590,7 +607,22 @@ fn planted_bugs_of_synchronisation_are_caught() {
             "            __syncthreads();\n            if (threadIdx.x < half)",
             "            if (threadIdx.x < half)",
         ),
-        (&sums, &reduction, "int mask = LANES / 2; 0 < mask", "int mask = LANES / 2; 1 < mask"),
+        (&sums, &reduction, "0 < mask; mask /= 2)\n", "1 < mask; mask /= 2)\n"),
+        (&spread, &of_spread, "rows_of(line));\n        __syncthreads();\n", "rows_of(line));\n"),
+        (
+            &spread,
+            &of_spread,
+            "        __syncthreads();\n        if (threadIdx.x % SHARED_BY",
+            "        if (threadIdx.x % SHARED_BY",
+        ),
+        (&spread, &of_spread, "0 < mask; mask /= 2) {", "1 < mask; mask /= 2) {"),
+        (&spread, &of_spread, "{all, count};\n    __syncthreads();\n", "{all, count};\n"),
+        (
+            &behind,
+            &of_behind,
+            "        __syncthreads();\n        for (int i = threadIdx.x; i < TILE_N; i += THREADS) {\n            Moments",
+            "        for (int i = threadIdx.x; i < TILE_N; i += THREADS) {\n            Moments",
+        ),
     ];
     for (case, source, right, wrong) in plants {
         assert_eq!(source.text.matches(right).count(), 1, "`{right}` is no longer there once");

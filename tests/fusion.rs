@@ -297,7 +297,7 @@ fn launches_that_a_layer_adds() {
         let plan = plan(&fuse(sphc::autodiff::training(typed)), &config);
         plan.phases[&Phase::Step].launches.len()
     };
-    assert_eq!(launches(5) - launches(4), 9);
+    assert_eq!(launches(5) - launches(4), 8);
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Folds a map into the convolution whose result it reads, so that the result is used before it leaves the registers.
 //!
 //! Legal is a map over the same pixels and channels that reads the convolution element by element, stores whole tensors
-//! or sums over pixels, and waits for nothing that comes after the convolution. What else it reads must be less deep than
-//! the convolution, where the depth of a group is the largest number of contractions on a path that ends in it. A folded
-//! map leaves all depths as they are, and a contraction reads less deep groups only, so folding any number of maps leaves
-//! the graph of groups without a cycle.
+//! or sums, means and variances over pixels, and waits for nothing that comes after the convolution. What else it reads
+//! must be less deep than the convolution, where the depth of a group is the largest number of contractions on a path that
+//! ends in it. A folded map leaves all depths as they are, and a contraction reads less deep groups only, so folding any
+//! number of maps leaves the graph of groups without a cycle.
 
 use super::view::{Class, View, reduced};
 use super::{Group, GroupKind};
@@ -66,7 +66,7 @@ fn may_follow(view: &View<'_>, core: NodeId, map: &Group) -> bool {
         Op::Reduce { kind, axes } => {
             // Over all pixels and no channels, which are the last axis of the space.
             let over = reduced(view.graph.shape(view.operands(id)[0]), axes);
-            *kind == Reduction::Sum && over.split_last().is_some_and(|(last, pixels)| !last && !pixels.contains(&false))
+            *kind != Reduction::Max && over.split_last().is_some_and(|(last, pixels)| !last && !pixels.contains(&false))
         }
         _ => view.class(id) == Class::Real,
     };

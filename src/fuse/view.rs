@@ -1,11 +1,11 @@
 //! How nodes look to fusion: which share memory, which are numbers, and over which space they run.
 
 use super::GroupKind;
-use crate::ir::{Fill, Graph, NodeId, Op, Shape};
+use crate::ir::{Fill, Graph, NodeId, Op, Reduction, Shape};
 use std::collections::HashMap;
 
 /// Which nodes share memory. A `Reshape`, an `Update`, and a `Broadcast` or `Reduce` that leaves the
-/// number of elements as it is hold the very bytes of their operand.
+/// number of elements as it is hold the very bytes of their operand; a variance never does.
 #[derive(Clone, Debug)]
 pub struct Storage {
     of: Vec<NodeId>,
@@ -21,6 +21,10 @@ impl Storage {
             let at = id.0 as usize;
             match graph.op(id) {
                 Op::Const { fill: Fill::Value(value), .. } => number[at] = Some(value.0),
+                // Even of one element it is another number than that.
+                Op::Reduce { kind: Reduction::Variance, .. } => {
+                    number[at] = number[of[graph.operands(id)[0].0 as usize].0 as usize].map(|it| it - it);
+                }
                 Op::Reshape(_) | Op::Update(_) | Op::Broadcast(_) | Op::Reduce { .. } => {
                     let operand = graph.operands(id)[0];
                     let same = graph.shape(operand).len() == graph.shape(id).len();
@@ -87,7 +91,7 @@ pub(super) enum Class {
     Real,
     /// One integer for each element: evaluated in f64 and rounded, so never computed inside a `Real`.
     Int,
-    /// A sum or maximum.
+    /// A reduction.
     Reduce,
 }
 

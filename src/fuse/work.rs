@@ -3,7 +3,7 @@
 use super::GroupKind;
 use super::policy;
 use super::view::View;
-use crate::ir::{Graph, NodeId, Op, Window};
+use crate::ir::{Graph, NodeId, Op, Reduction, Window};
 
 /// Arithmetic operations of a group: a multiply and add are two.
 pub(super) fn flops(view: &View<'_>, kind: GroupKind, nodes: &[NodeId], outputs: &[NodeId]) -> u64 {
@@ -20,6 +20,8 @@ pub(super) fn flops(view: &View<'_>, kind: GroupKind, nodes: &[NodeId], outputs:
 fn each(op: &Op) -> u64 {
     match op {
         Op::Map { body, .. } => policy::flops(body),
+        // The distance from a pivot, its sum and that of its squares.
+        Op::Reduce { kind: Reduction::Variance, .. } => 4,
         Op::Reduce { .. } => 1,
         _ => 0,
     }

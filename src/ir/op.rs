@@ -87,7 +87,7 @@ impl std::hash::Hash for Scalar64 {
     }
 }
 
-/// Reductions.
+/// Reductions. A mean and a variance of the same numbers come out of one pass over them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reduction {
@@ -95,6 +95,10 @@ pub enum Reduction {
     Sum,
     /// Maximum.
     Max,
+    /// Sum, over the count.
+    Mean,
+    /// Mean of the squared distances from the mean: the biased variance.
+    Variance,
 }
 
 /// Sliding windows over each channel of `[n, h, w, c]`.
@@ -215,7 +219,7 @@ pub enum Op {
         /// Whether the result is an integer (counters).
         int: bool,
     },
-    /// Sum or maximum over `axes`, which stay as extents of 1.
+    /// A reduction over `axes`, which stay as extents of 1.
     Reduce {
         /// How.
         kind: Reduction,

@@ -7,7 +7,7 @@ use super::select::dtype;
 use super::{MapInput, MapKernel, MapOutput, Store};
 use crate::fuse::{Fused, Group, GroupKind, reduced, squeeze};
 use crate::ir::expr::Pool;
-use crate::ir::{Graph, NodeId, Op, Scalar, Shape};
+use crate::ir::{Graph, NodeId, Op, Reduction, Scalar, Shape};
 use std::collections::{BTreeSet, HashMap};
 
 /// For each axis of a node: the axis of the space it runs along; `None` where its extent is 1.
@@ -75,6 +75,11 @@ impl Body<'_> {
                 let operand = self.graph.operands(id)[0];
                 let along = whole(self.graph.shape(operand));
                 let over = reduced(self.graph.shape(operand), axes);
+                if *kind == Reduction::Variance && !over.contains(&true) {
+                    // Of one number each: 0, unless there is no distance from it.
+                    let value = self.read(operand, &along);
+                    return (self.pool.sub(value, value), Store::Full);
+                }
                 (self.read(operand, &along), Store::Reduce { kind: *kind, over })
             }
             _ => {

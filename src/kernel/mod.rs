@@ -107,7 +107,39 @@ pub struct MapKernel {
     pub outputs: Vec<MapOutput>,
 }
 
+/// What one pass keeps for a mean, a variance or both of the same numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Moments {
+    /// The numbers.
+    pub(crate) root: Scalar,
+    /// Marks of the axes they are taken over.
+    pub(crate) over: Vec<bool>,
+    /// Which result is the mean.
+    pub(crate) mean: Option<usize>,
+    /// Which result is the variance.
+    pub(crate) variance: Option<usize>,
+}
+
 impl MapKernel {
+    /// The means and variances among the results, each in one of these.
+    pub(crate) fn moments(&self) -> Vec<Moments> {
+        let mut all: Vec<Moments> = Vec::new();
+        for (at, (output, &root)) in self.outputs.iter().zip(&self.body.roots).enumerate() {
+            let Store::Reduce { kind, over } = &output.store else { continue };
+            let (mean, variance) = match kind {
+                Reduction::Sum | Reduction::Max => continue,
+                Reduction::Mean => (Some(at), None),
+                Reduction::Variance => (None, Some(at)),
+            };
+            let open = |it: &&mut Moments| if mean.is_some() { it.mean.is_none() } else { it.variance.is_none() };
+            match all.iter_mut().filter(|it| it.root == root && it.over == *over).find(open) {
+                Some(it) => (it.mean, it.variance) = (it.mean.or(mean), it.variance.or(variance)),
+                None => all.push(Moments { root, over: over.clone(), mean, variance }),
+            }
+        }
+        all
+    }
+
     /// The same numbers at another place, perhaps in another type.
     pub fn copy(len: usize, from: DType, to: DType) -> Self {
         Self {

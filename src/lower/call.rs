@@ -55,6 +55,7 @@ impl Lowering<'_> {
                 self.call_value(call, value, span)
             }
             None if LAYERS.contains(&name) => self.call_layer(call),
+            None if self.building.is_some() && name == signature::BATCH_MEAN => self.batch_mean(call),
             None if is_reduction(call) => self.reduction(call),
             None if PRIMITIVES.contains(&name) => self.call_primitive(call),
             None => match FUNCTIONS.iter().find(|it| it.0 == name) {

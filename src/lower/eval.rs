@@ -260,12 +260,15 @@ impl Lowering<'_> {
     }
 
     fn choose(&mut self, cond: &ast::Expr, then: &ast::Body, otherwise: Option<&ast::Body>, span: Span) -> Value {
-        if let Some(it) = training(cond)
-            && !self.scopes[self.floor..].iter().any(|it| it.contains_key("training"))
-        {
-            return self.by_mode(it, then, otherwise, span);
-        }
-        let cond_value = self.expr(cond);
+        let cond_value = match training(cond) {
+            Some(trains) if !self.scopes[self.floor..].iter().any(|it| it.contains_key("training")) => {
+                if self.building.is_none() {
+                    return self.by_mode(trains, then, otherwise, span);
+                }
+                self.trains(trains)
+            }
+            _ => self.expr(cond),
+        };
         match self.response(cond_value) {
             Value::Bool(true) => self.body(then),
             Value::Bool(false) => otherwise.map_or(Value::Nothing, |it| self.body(it)),

@@ -17,6 +17,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::f64::consts::PI;
 
 const TARGET: &str = "target";
+const TRAINING: &str = "training";
+
+/// No name of the language has a space.
+const BATCH_MEAN: &str = "the batch's mean";
 
 /// Norms are looked at up to here.
 const LARGEST_NORM: f64 = 1e6;
@@ -66,12 +70,29 @@ impl Trace {
 
     /// A running mean or maximum of numbers.
     pub(super) fn measured(&mut self, name: &str, of: &ScalarFn, start: f64) {
+        let (range, usual) = self.reach(of);
+        let range = Interval::new(range.low.min(start), range.high.max(start));
+        self.extra.push(Quantity { name: name.to_owned(), range, usual, moved: false });
+    }
+
+    /// Where a number can lie, and what it often is.
+    fn reach(&self, of: &ScalarFn) -> (Interval, f64) {
         let quantities: Vec<&Quantity> = self.geometry.iter().chain(&self.extra).collect();
         let ranges: Vec<Interval> = quantities.iter().map(|it| it.range).collect();
         let usual: Vec<f64> = quantities.iter().map(|it| it.usual).collect();
-        let (range, usual) = (of.interval(&ranges)[0], of.eval(&usual)[0]);
-        let range = Interval::new(range.low.min(start), range.high.max(start));
-        self.extra.push(Quantity { name: name.to_owned(), range, usual, moved: false });
+        (of.interval(&ranges)[0], of.eval(&usual)[0])
+    }
+
+    /// The batch's mean of numbers.
+    pub(super) fn batch_mean(&mut self, of: &ScalarFn) {
+        let (range, usual) = self.reach(of);
+        self.extra.push(Quantity { name: BATCH_MEAN.to_owned(), range, usual, moved: true });
+    }
+
+    /// 1 in training, 0 in evaluation.
+    pub(super) fn training(&mut self) {
+        let range = Interval::new(0.0, 1.0);
+        self.extra.push(Quantity { name: TRAINING.to_owned(), range, usual: 1.0, moved: false });
     }
 
     /// 1 for the label's filter, 0 for others.
@@ -185,8 +206,9 @@ impl Study<'_> {
         if found.is_empty() {
             let usual = self.point(&[]);
             let jumps = self.body.jumps(&ranges, &usual);
-            // The label is meant to make a difference.
-            let jumps = jumps.iter().filter(|it| self.quantities[it.input as usize].name != TARGET);
+            // The label and the mode are meant to make a difference.
+            let meant = |it: &&Jump| [TARGET, TRAINING].contains(&self.quantities[it.input as usize].name.as_str());
+            let jumps = jumps.iter().filter(|it| !meant(it));
             found.extend(jumps.map(|it| self.jump(it)));
         }
         if found.is_empty() {
@@ -408,6 +430,9 @@ impl Study<'_> {
             "theta" => "`theta` lies in [0, pi]".to_owned(),
             "cos" => "`cos` lies in [-1, 1]".to_owned(),
             name if input < FIRST_FREE => format!("`{name}` is 0.01 or more"),
+            BATCH_MEAN => {
+                format!("{BATCH_MEAN} lies in [{}, {}]", number(it.range.low), number(it.range.high))
+            }
             name if it.moved => format!("`{name}` is learned from {} on and may move through 0", number(it.usual)),
             name => format!("`{name}` is a mean of norms, 0.01 or more"),
         }

@@ -64,6 +64,9 @@ pub(super) const FUNCTIONS: &[(&str, usize)] = &[
 /// Functions of values known when the file is unfolded.
 pub(super) const QUERIES: &[&str] = &["len", "channels", "height", "width", "size", "shape"];
 
+/// In an operator: the mean over the batch and all positions.
+pub(super) const BATCH_MEAN: &str = "mean";
+
 /// What a `stat` can keep of each batch.
 pub(super) const STATISTICS: &[&str] = &["mean", "max"];
 
@@ -151,6 +154,11 @@ pub(super) fn init(name: &str) -> Option<Signature> {
         _ => return None,
     };
     Some(Signature { what: "start", name: name.to_owned(), slots, header: None })
+}
+
+/// The signature of [`BATCH_MEAN`].
+pub(super) fn batch_mean() -> Signature {
+    Signature { what: "function", name: BATCH_MEAN.to_owned(), slots: vec![slot("of", Ty::Any, None)], header: None }
 }
 
 /// The signature of a running statistic.

@@ -173,21 +173,48 @@ fn map(kernel: &MapKernel, inputs: &[Vec<f64>], first: Option<&[f64]>, roundings
                 Store::Full => near.iter().map(|it| it.off).collect(),
                 Store::Reduce { kind, over } => {
                     let (strides, count) = left_of(&kernel.dims, over);
-                    let root = (len as f64 / count as f64).sqrt();
-                    let adding = roundings.unit * (8.0 + 4.0 * root);
-                    let mut bounds = vec![0.0f64; count];
-                    for (place, it) in places(&kernel.dims, &strides).into_iter().zip(&near) {
-                        match kind {
-                            Reduction::Sum => bounds[place] += it.off + adding * it.value.abs(),
-                            Reduction::Max => bounds[place] = bounds[place].max(it.off),
-                        }
-                    }
-                    bounds
+                    reduced(*kind, &values, &near, &places(&kernel.dims, &strides), len / count.max(1), roundings)
                 }
             };
             Expected::all(values, bounds)
         })
         .collect()
+}
+
+/// How far reductions may be off: `values` of them, each of `terms` numbers, those of `near` that have its place.
+fn reduced(
+    kind: Reduction,
+    values: &[f64],
+    near: &[Near],
+    places: &[usize],
+    terms: usize,
+    roundings: &Roundings,
+) -> Vec<f64> {
+    let share = 1.0 / terms.max(1) as f64;
+    let adding = roundings.unit * (8.0 + 4.0 * (terms as f64).sqrt());
+    let mut bounds = vec![0.0f64; values.len()];
+    let all = || places.iter().copied().zip(near);
+    match kind {
+        Reduction::Sum => all().for_each(|(at, it)| bounds[at] += it.off + adding * it.value.abs()),
+        Reduction::Max => all().for_each(|(at, it)| bounds[at] = bounds[at].max(it.off)),
+        Reduction::Mean => all().for_each(|(at, it)| bounds[at] += share * (it.off + adding * it.value.abs())),
+        // A device adds distances from a number among them, which is as far from the mean as any, and their squares. How
+        // far the mean is from 0 is no part of that.
+        Reduction::Variance => {
+            let mut means = vec![0.0; values.len()];
+            all().for_each(|(at, it)| means[at] += share * it.value);
+            let mut widest = vec![0.0f64; values.len()];
+            for (at, it) in all() {
+                let gap = (it.value - means[at]).abs();
+                widest[at] = widest[at].max(gap + it.off);
+                bounds[at] += share * it.off * (2.0 * gap + it.off);
+            }
+            for ((bound, value), widest) in bounds.iter_mut().zip(values).zip(widest) {
+                *bound += adding * (value + 4.0 * widest * widest);
+            }
+        }
+    }
+    bounds
 }
 
 /// A number, and how far a device's may be from it.

@@ -1,7 +1,7 @@
 //! What a kernel means: its op, evaluated by the interpreter. Shares nothing with any backend.
 
 use crate::interp::{Env, Tensor, evaluate};
-use crate::ir::{DType, ExprNode, NodeId, Op, Reduction, Scalar, ScalarFn, Shape, Window};
+use crate::ir::{DType, ExprNode, NodeId, Op, Scalar, ScalarFn, Shape, Window};
 use crate::kernel::{ConvKernel, ConvKind, KernelSpec, MapKernel, Store, each_with};
 use crate::shape::Builder;
 
@@ -152,18 +152,8 @@ fn map(kernel: &MapKernel, inputs: &[Vec<f64>]) -> Vec<Vec<f64>> {
         match &output.store {
             Store::Full => full,
             Store::Reduce { kind, over } => {
-                let (strides, len) = left_of(&kernel.dims, over);
-                let start = if *kind == Reduction::Sum { 0.0 } else { f64::NEG_INFINITY };
-                let mut reduced = vec![start; len];
-                for (place, value) in places(&kernel.dims, &strides).into_iter().zip(full) {
-                    let to = &mut reduced[place];
-                    *to = match kind {
-                        Reduction::Sum => *to + value,
-                        Reduction::Max if to.is_nan() || value.is_nan() => f64::NAN,
-                        Reduction::Max => to.max(value),
-                    };
-                }
-                reduced
+                let axes = (0..over.len()).filter(|&it| over[it]).collect();
+                single(Op::Reduce { kind: *kind, axes }, &[(space.clone(), DType::Real)], &[full], 0)
             }
         }
     });

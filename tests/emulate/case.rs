@@ -243,7 +243,8 @@ pub(crate) fn conv(kind: ConvKind, images: Images, geometry: Geometry, rounding:
 }
 
 /// A convolution whose result goes through a map: scaled by a factor for each pixel, an offset for each channel taken
-/// off, cut at zero; the last two results are sums over pixels. With `stored` the convolution itself is a result, too.
+/// off, cut at zero. The last results are over pixels: sum, sum of squares, mean and variance of that, and the variance of
+/// what the convolution gives where it lies far from zero. With `stored` the convolution itself is a result, too.
 pub(crate) fn conv_map(kind: ConvKind, images: Images, geometry: Geometry, stored: bool) -> Case {
     let Case { name, spec: KernelSpec::Conv(conv), mut inputs, outputs } = conv(kind, images, geometry, 0.0) else {
         unreachable!("a convolution")
@@ -251,57 +252,67 @@ pub(crate) fn conv_map(kind: ConvKind, images: Images, geometry: Geometry, store
     let [h, w, c] = if kind == ConvKind::Forward { conv.output } else { conv.input };
     let n = conv.n;
     let mut numbers = Numbers::new((h * w * c) as u64);
-    let others = [numbers.reals([n, h, w, 1], 0.5, 2.0), numbers.reals([c], -0.5, 0.5), numbers.short([n, h, w, c])];
-    let body = ScalarFn::build(4, |pool, i| {
-        let scaled = pool.mul(i[0], i[1]);
-        let shifted = pool.sub(scaled, i[2]);
-        let zero = pool.constant(0.0);
-        let cut = pool.binary(sphc::ir::Binary::Max, shifted, zero);
-        pool.mul(cut, i[3])
-    });
-    let root = body.root();
-    let sum = Scalar(body.nodes.iter().position(|it| *it == ExprNode::Input(0)).expect("it is read") as u32);
-    let square = ScalarFn::build(1, |pool, i| pool.mul(i[0], i[0]));
+    let mut far = numbers.below([c], DType::Real, 3);
+    // Sums of products of short numbers stay exact beside it.
+    far.data.iter_mut().for_each(|it| *it = 512.0 * (*it - 1.0));
+    let others =
+        [numbers.reals([n, h, w, 1], 0.5, 2.0), numbers.reals([c], -0.5, 0.5), far, numbers.short([n, h, w, c])];
+    let mut pool = sphc::ir::expr::Pool::new();
+    let i: [Scalar; 5] = std::array::from_fn(|it| pool.input(it as u32));
+    let scaled = pool.mul(i[0], i[1]);
+    let shifted = pool.sub(scaled, i[2]);
+    let zero = pool.constant(0.0);
+    let cut = pool.binary(sphc::ir::Binary::Max, shifted, zero);
+    let value = pool.mul(cut, i[4]);
+    let (square, moved) = (pool.mul(value, value), pool.add(i[0], i[3]));
+    let mut body = pool.finish(5, &[value, value, square, value, value, moved]);
 
     let mut everything =
         vec![Value { dtype: DType::Real, shape: Shape(vec![n, h, w, c]), data: outputs[0].data.clone() }];
     everything.extend(others.iter().cloned());
     let mut reference = Reference::new(&everything);
     let operands = reference.operands.clone();
-    let value = reference.add(Op::Map { body: body.clone(), int: false }, &operands);
-    let squared = reference.add(Op::Map { body: square, int: false }, &[value]);
-    // Products of short numbers and their sums are exact, so only the map rounds.
+    let mut root = |root: Scalar| {
+        let body = ScalarFn { roots: vec![root], ..body.clone() };
+        let node = reference.add(Op::Map { body, int: false }, &operands);
+        let over = |kind| Op::Reduce { kind, axes: vec![0, 1, 2] };
+        let of = [Reduction::Sum, Reduction::Mean, Reduction::Variance].map(|it| reference.add(over(it), &[node]));
+        [node, of[0], of[1], of[2]].map(|it| reference.value(it))
+    };
+    let [value, square, moved] = [0, 2, 5].map(|it| root(body.roots[it]));
+    let ([value, sum, mean, variance], [_, squares, ..], [_, _, _, spread]) = (value, square, moved);
+    // Products of short numbers and their sums are exact, so only the map rounds, and sums of what is about as large as
+    // the square of the largest distance.
     let small = 2e-6;
     let near = |data: Vec<f64>, sizes: f64| Expected {
         dtype: DType::Real,
         bound: data.iter().map(|it| small * (sizes + it.abs())).collect(),
         data,
     };
-    let all = Reduction::Sum;
-    let sums = reference.add(Op::Reduce { kind: all, axes: vec![0, 1, 2] }, &[value]);
-    let squares = reference.add(Op::Reduce { kind: all, axes: vec![0, 1, 2] }, &[squared]);
-    let total = |id: NodeId| reference.value(id).iter().map(|it| it.abs()).sum::<f64>() / c as f64;
-    let (of_sums, of_squares) = (total(value), total(squared));
+    let total = |of: &[f64]| of.iter().map(|it| it.abs()).sum::<f64>() / c as f64;
+    let widest = |of: &[f64]| 8.0 * of.iter().fold(0.0f64, |most, it| most.max(it.abs())).powi(2);
+    let (of_sums, of_squares) = (total(&value), total(&squares));
+    let (wide, far) = (widest(&value), widest(&outputs[0].data));
     let mut results = vec![
-        near(reference.value(value), 1.0),
-        near(reference.value(sums), 1.0 + 4.0 * of_sums),
-        near(reference.value(squares), 1.0 + 4.0 * of_squares),
+        near(value, 1.0),
+        near(sum, 1.0 + 4.0 * of_sums),
+        near(squares, 1.0 + 4.0 * of_squares),
+        near(mean, 1.0),
+        near(variance, 1.0 + wide),
+        near(spread, 1.0 + far),
     ];
-    let mut body = body;
-    let twice = {
-        body.nodes.push(ExprNode::Binary(sphc::ir::Binary::Mul, root, root));
-        Scalar(body.nodes.len() as u32 - 1)
-    };
-    body.roots = vec![root, root, twice];
-    let over = || Store::Reduce { kind: all, over: vec![true, false] };
-    let output = |store| MapOutput { store, dtype: DType::Real };
-    let mut stores = vec![output(Store::Full), output(over()), output(over())];
+    let over = |kind| MapOutput { store: Store::Reduce { kind, over: vec![true, false] }, dtype: DType::Real };
+    let whole = MapOutput { store: Store::Full, dtype: DType::Real };
+    let reductions =
+        [Reduction::Sum, Reduction::Sum, Reduction::Mean, Reduction::Variance, Reduction::Variance].map(over);
+    let mut stores: Vec<MapOutput> = std::iter::once(whole.clone()).chain(reductions).collect();
     if stored {
-        body.roots.insert(1, sum);
-        stores.insert(1, output(Store::Full));
+        let given = body.nodes.iter().position(|it| *it == ExprNode::Input(0)).expect("it is read");
+        body.roots.insert(1, Scalar(given as u32));
+        stores.insert(1, whole);
         results.insert(1, outputs[0].clone());
     }
-    let strides = [vec![c, 1], vec![1, 0], vec![0, 1], vec![c, 1]];
+    let strides = [vec![c, 1], vec![1, 0], vec![0, 1], vec![0, 1], vec![c, 1]];
     let operands = strides.map(|strides| MapInput { strides, dtype: DType::Real }).to_vec();
     let map = MapKernel { dims: vec![n * h * w, c], inputs: operands, body, outputs: stores };
     inputs.extend(others);
@@ -377,7 +388,13 @@ pub(crate) fn map(name: &str, inputs: Vec<Value>, body: &ScalarFn, results: &[Re
                 let count: usize = axes.iter().map(|&it| shape.0[it]).product();
                 let sizes = reference.add(Op::Reduce { kind: *kind, axes: axes.clone() }, &[size]);
                 let share = small + count as f64 * 2f64.powi(-24);
-                let bound = reference.value(sizes).into_iter().map(|it| (it.abs() + 1.0) * share).collect();
+                let mut bound: Vec<f64> =
+                    reference.value(sizes).into_iter().map(|it| (it.abs() + 1.0) * share).collect();
+                if *kind == Reduction::Variance {
+                    // No distance is longer than twice the largest number.
+                    let most = reference.value(size).into_iter().fold(0.0, f64::max);
+                    bound.fill(small * (1.0 + 8.0 * most * most));
+                }
                 let over = (0..shape.rank()).map(|it| axes.contains(&it)).collect();
                 (Store::Reduce { kind: *kind, over }, Expected { dtype, data, bound })
             }

@@ -137,11 +137,19 @@ fn no_family_leaves_its_buffers_under_the_address_sanitizer() {
         make.reals([], -0.1, 0.1),
     ];
     let results = [whole(), reduced(Reduction::Sum, &[1]), reduced(Reduction::Sum, &[0]), whole(), whole(), whole()];
-    let one = map("sanitized", inputs, &several(), &results);
+    let one = map("sanitized", inputs.clone(), &several(), &results);
+    let moments = [
+        reduced(Reduction::Mean, &[0]),
+        reduced(Reduction::Variance, &[1]),
+        reduced(Reduction::Variance, &[0]),
+        reduced(Reduction::Variance, &[0, 1]),
+    ];
+    let spread = map("sanitized moments", inputs, &several(), &moments);
     let (smoothing, floor) = (Scalar64(0.01), Scalar64(1e-4));
     let usual = [
         case::many(vec![one.clone(), case::copy(300, sphc::ir::DType::Int), one.clone()]),
         one,
+        spread,
         case::matmul([9, 13, 21], true, false),
         case::window(Window::MaxGrad, 2, [7, 5, 3], Geometry::same([7, 5], [3, 3], [2, 2])),
         case::window(Window::Sum, 2, [7, 5, 3], Geometry::same([7, 5], [3, 3], [1, 1])),

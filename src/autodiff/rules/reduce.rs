@@ -1,6 +1,6 @@
 //! Reductions and repetitions, which are each other's adjoints.
 
-use crate::ir::{Binary, NodeId, Reduction};
+use crate::ir::{Binary, NodeId, Op, Reduction, ScalarFn};
 use crate::shape::Builder;
 
 /// Sums `g` over the axes along which `operand` is repeated in it.
@@ -27,6 +27,26 @@ pub(super) fn reduce(b: &mut Builder, kind: Reduction, axes: &[usize], y: NodeId
             let count = b.sum(hit, axes);
             let share = b.binary(Binary::Div, g, count);
             b.binary(Binary::Mul, hit, share)
+        }
+        Reduction::Mean => {
+            let count = b.graph().shape(x).len() / b.graph().shape(y).len().max(1);
+            let share = ScalarFn::build(1, |pool, i| {
+                let share = pool.constant(1.0 / count.max(1) as f64);
+                pool.mul(i[0], share)
+            });
+            super::emit::Applied::new(b, &share, &[g]).build(b, &shape)
+        }
+        // The mean moves with `x`, too, but the sum of the distances from it is 0, so that is no part of the slope.
+        Reduction::Variance => {
+            let count = b.graph().shape(x).len() / b.graph().shape(y).len().max(1);
+            let mean = b.add(Op::Reduce { kind: Reduction::Mean, axes: axes.to_vec() }, &[x]);
+            let slope = ScalarFn::build(3, |pool, i| {
+                let share = pool.constant(2.0 / count.max(1) as f64);
+                let g = pool.mul(i[0], share);
+                let gap = pool.sub(i[1], i[2]);
+                pool.mul(g, gap)
+            });
+            super::emit::Applied::new(b, &slope, &[g, x, mean]).build(b, &shape)
         }
     }
 }

@@ -2,18 +2,23 @@
 //!
 //! Where the summed extent is split over blocks no block holds a whole sum; then the map is a launch of its own.
 
-use super::combine::{Part, SLICES, combine};
+use super::combine::{Part, SLICES, Staged, Whole, combine};
 use super::contraction::{Product, pixels};
 use super::expression::{Number, statements};
 use super::map::{append, coordinates, offset};
 use super::text::{Text, element, file};
 use super::{Argument, CudaLaunch, CudaSource, Options};
+use crate::ir::Reduction;
 use crate::ir::{DType, Scalar};
-use crate::kernel::{ConvKernel, MapKernel, Store};
+use crate::kernel::{ConvKernel, MapKernel, Moments, Store};
 use std::fmt::Write;
 
 /// Operands of a convolution.
 const OPERANDS: usize = 2;
+
+/// How `finish` starts.
+const FINISH: &str = "__device__ __forceinline__ Values finish(const Results& to, int pixel, int column, float sum,\n\
+    \x20                                        float* columns, Moments* moments, bool first) {\n";
 
 /// A convolution that stores its sums.
 pub(super) fn plain(conv: &ConvKernel, options: &Options) -> CudaSource {
@@ -25,14 +30,15 @@ pub(super) fn plain(conv: &ConvKernel, options: &Options) -> CudaSource {
 
 /// The launches that leave the sums in output 0.
 fn sums(product: &Product<'_>, text: &mut Text) -> (Vec<CudaLaunch>, usize) {
-    text.constant("int", "COLUMN_SUMS", 0);
-    text.code(
-        "struct Results { stored* out0; };\n\
-         struct Values { float out0; };\n\
-         __device__ __forceinline__ Values finish(const Results& to, int pixel, int column, float sum, float* columns) {\n    \
-         return {sum};\n}\n\
-         __device__ __forceinline__ void put_column(const Results& to, int o, int at, float value) {}",
-    );
+    text.ints([("COLUMN_SUMS", 0), ("COLUMN_MOMENTS", 0)]);
+    text.code(format_args!(
+        "struct Results {{ stored* out0; }};\n\
+         struct Values {{ float out0; }};\n\
+         {FINISH}    return {{sum}};\n}}\n\
+         __device__ __forceinline__ void put_column(const Results& to, int o, int at, float value) {{}}\n\
+         __device__ __forceinline__ void put_column_moments(const Results& to, int o, int at, const Moments& value, float \
+         count) {{}}"
+    ));
     text.code(put_side(&[0]));
     text.file(product.file);
     text.code(format_args!(
@@ -58,7 +64,10 @@ pub(super) fn mapped(conv: &ConvKernel, map: &MapKernel, options: &Options) -> C
 fn within(product: &Product<'_>, map: &MapKernel, text: &mut Text) -> (Vec<CudaLaunch>, usize) {
     let channels = *map.dims.last().expect("a map has axes");
     let all = 0..map.outputs.len();
-    let (whole, sums): (Vec<usize>, Vec<usize>) = all.partition(|&it| map.outputs[it].store == Store::Full);
+    let whole: Vec<usize> = all.clone().filter(|&it| map.outputs[it].store == Store::Full).collect();
+    let is_sum = |it: &usize| matches!(map.outputs[*it].store, Store::Reduce { kind: Reduction::Sum, .. });
+    let sums: Vec<usize> = all.filter(is_sum).collect();
+    let moments = map.moments();
     let mut fields = vec!["float* partial".to_owned()];
     let mut names = vec!["partial".to_owned()];
     let mut arguments = vec![Argument::Input(0), Argument::Input(1), Argument::Scratch(0)];
@@ -75,18 +84,20 @@ fn within(product: &Product<'_>, map: &MapKernel, text: &mut Text) -> (Vec<CudaL
     // A row of partial sums for each block of pixels.
     let rows = product.grid[0] as usize * product.grid[2] as usize;
     let each = rows * channels;
+    let staged = Staged { from: sums.len() * each, moments: moments.len(), partials: rows, width: channels };
 
-    text.constant("int", "COLUMN_SUMS", sums.len());
+    text.ints([("COLUMN_SUMS", sums.len()), ("COLUMN_MOMENTS", moments.len())]);
     text.code("using whole = int;");
     text.code(format_args!("struct Results {{ {}; }};", fields.join("; ")));
     let values: Vec<String> = whole.iter().map(|it| format!("float out{it}; ")).collect();
     text.code(format_args!("struct Values {{ {}}};", values.concat()));
-    text.code(finish(map, &whole, &sums));
+    text.code(finish(map, &whole, &sums, &moments));
     text.code(put_side(&whole));
     text.code(format_args!(
         "__device__ __forceinline__ void put_column(const Results& to, int o, int at, float value) {{\n    \
          to.partial[(i64)o * {each} + at] = value;\n}}"
     ));
+    text.code(staged.put("put_column_moments", "Results", "int"));
     text.file(product.file);
     text.code(format_args!(
         "extern \"C\" __global__ void __launch_bounds__(THREADS, CONV_RESIDENT)\n\
@@ -95,19 +106,19 @@ fn within(product: &Product<'_>, map: &MapKernel, text: &mut Text) -> (Vec<CudaL
         names.join(", ")
     ));
     let mut launches = vec![product.launch(arguments)];
-    if !sums.is_empty() {
-        let part = |(o, &output): (usize, &usize)| Part {
-            output,
-            slices: SLICES,
-            maximum: false,
-            from: o * each,
-            partials: rows,
-            width: channels,
-        };
-        let parts: Vec<Part> = sums.iter().enumerate().map(part).collect();
+    let part = |(o, &output): (usize, &usize)| Part {
+        whole: Whole::Sum(output),
+        slices: SLICES,
+        from: o * each,
+        partials: rows,
+        width: channels,
+    };
+    let mut parts: Vec<Part> = sums.iter().enumerate().map(part).collect();
+    parts.extend(moments.iter().enumerate().map(|(o, it)| staged.part(o, it.mean, it.variance, SLICES)));
+    if !parts.is_empty() {
         launches.push(combine(text, "combine", &parts));
     }
-    (launches, sums.len() * each * 4)
+    (launches, (staged.from + staged.len()) * 4)
 }
 
 /// `put_side`: stores whole results for pixels and columns side by side.
@@ -125,23 +136,25 @@ fn put_side(whole: &[usize]) -> String {
 }
 
 /// `finish`: what becomes of one sum.
-fn finish(map: &MapKernel, whole: &[usize], sums: &[usize]) -> String {
+fn finish(map: &MapKernel, whole: &[usize], sums: &[usize], moments: &[Moments]) -> String {
     let last = map.dims.len() - 1;
     let mut at = vec![String::new(); map.dims.len()];
     coordinates(&map.dims, "pixel", &(0..last).collect::<Vec<_>>(), &mut at);
     at[last] = "column".to_owned();
-    let roots: Vec<Scalar> = whole.iter().chain(sums).map(|&it| map.body.roots[it]).collect();
+    let mut roots: Vec<Scalar> = whole.iter().chain(sums).map(|&it| map.body.roots[it]).collect();
+    roots.extend(moments.iter().map(|it| it.root));
     let (code, values) = statements(&map.body, &map.rounded(), &roots, Number::Float, |input| match input {
         0 => "sum".to_owned(),
         _ => format!("(float)to.in{input}[{}]", offset(map, input as usize, &at)),
     });
-    let mut text = String::from(
-        "__device__ __forceinline__ Values finish(const Results& to, int pixel, int column, float sum, float* columns) {\n",
-    );
-    text += &code;
-    let (stored, summed) = values.split_at(whole.len());
+    let mut text = FINISH.to_owned() + &code;
+    let (stored, reduced) = values.split_at(whole.len());
+    let (summed, spread) = reduced.split_at(sums.len());
     for (o, value) in summed.iter().enumerate() {
         writeln!(text, "    columns[{o}] += {value};").expect("a string takes all");
+    }
+    for (o, value) in spread.iter().enumerate() {
+        writeln!(text, "    take(moments[{o}], first, {value});").expect("a string takes all");
     }
     text + &format!("    return {{{}}};\n}}", stored.join(", "))
 }

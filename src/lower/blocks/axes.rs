@@ -46,16 +46,8 @@ impl Lowering<'_> {
         match call.callee.name.as_str() {
             "count" => Value::Int(count as i64),
             "sum" => Value::Tensor(self.reduced(Reduction::Sum, &axes, &x, place)),
-            "mean" => Value::Tensor(self.mean_over(&axes, count, &x, place)),
-            "variance" => {
-                let mean = self.mean_over(&axes, count, &x, place);
-                let square = ScalarFn::build(2, |pool, it| {
-                    let gap = pool.sub(it[0], it[1]);
-                    pool.mul(gap, gap)
-                });
-                let squares = self.node(map(square), &[&x, &mean], place);
-                Value::Tensor(self.mean_over(&axes, count, &squares, place))
-            }
+            "mean" => Value::Tensor(self.reduced(Reduction::Mean, &axes, &x, place)),
+            "variance" => Value::Tensor(self.reduced(Reduction::Variance, &axes, &x, place)),
             "max" => Value::Tensor(self.reduced(Reduction::Max, &axes, &x, place)),
             _ => {
                 let negative = || map(ScalarFn::build(1, |pool, it| pool.unary(Unary::Neg, it[0])));
@@ -67,22 +59,11 @@ impl Lowering<'_> {
     }
 
     fn reduced(&mut self, kind: Reduction, axes: &[usize], x: &Tensor, span: Span) -> Tensor {
-        if axes.is_empty() {
+        // Of one number each the variance is 0; all else is that number.
+        if axes.is_empty() && kind != Reduction::Variance {
             return Tensor { owner: None, ..x.clone() };
         }
         self.node(Op::Reduce { kind, axes: axes.to_vec() }, &[x], span)
-    }
-
-    fn mean_over(&mut self, axes: &[usize], count: usize, x: &Tensor, span: Span) -> Tensor {
-        let sum = self.reduced(Reduction::Sum, axes, x, span);
-        if count == 1 {
-            return sum;
-        }
-        let share = ScalarFn::build(1, |pool, it| {
-            let share = pool.constant(1.0 / count.max(1) as f64);
-            pool.mul(it[0], share)
-        });
-        self.node(map(share), &[&sum], span)
     }
 
     /// The axes that words and numbers stand for, ascending, the batch counted.

@@ -1,21 +1,13 @@
 //! Batch normalisation, in primitives: biased variance over all axes but the channels; running mean and
 //! variance start at zero and move by `1 - decay` towards those of each batch, without bias correction.
 
-use crate::ir::{Binary, Init, Op, ParamRole, Phase, Reduction, ScalarFn, Shape, Target, Unary, op::Scalar64};
+use crate::ir::{Init, Op, ParamRole, Phase, Reduction, ScalarFn, Shape, Target, Unary, op::Scalar64};
 use crate::lower::Lowering;
 use crate::lower::call::Args;
 use crate::lower::value::{Tensor, Value};
 
 fn map(body: ScalarFn) -> Op {
     Op::Map { body, int: false }
-}
-
-/// `a / count`.
-fn mean_of(count: usize) -> Op {
-    map(ScalarFn::build(1, |pool, it| {
-        let share = pool.constant(1.0 / count.max(1) as f64);
-        pool.mul(it[0], share)
-    }))
 }
 
 /// `running + rate * (batch - running)`.
@@ -34,27 +26,6 @@ pub(in crate::lower) fn rate(decay: f64) -> f64 {
     let rate = 1.0 - decay;
     let rounded = (rate * 1e12).round() / 1e12;
     if (rounded - rate).abs() < 1e-15 { rounded } else { rate }
-}
-
-/// `(x - middle)^2`.
-fn square_around() -> ScalarFn {
-    ScalarFn::build(2, |pool, it| {
-        let gap = pool.sub(it[0], it[1]);
-        pool.mul(gap, gap)
-    })
-}
-
-/// `squares / count - (mean - middle)^2`, which rounding must not take below zero.
-fn variance_of(count: usize) -> Op {
-    map(ScalarFn::build(3, |pool, it| {
-        let share = pool.constant(1.0 / count.max(1) as f64);
-        let around = pool.mul(it[0], share);
-        let gap = pool.sub(it[1], it[2]);
-        let moved = pool.mul(gap, gap);
-        let variance = pool.sub(around, moved);
-        let zero = pool.constant(0.0);
-        pool.binary(Binary::Max, variance, zero)
-    }))
 }
 
 /// `(x - mean) / sqrt(variance + epsilon) * gamma + beta`.
@@ -97,15 +68,9 @@ impl Lowering<'_> {
         let (variance_state, running_variance) = self.state(&path, "ema_var", shape.clone(), 0.0, span);
         self.graph.states[variance_state.0 as usize].never_negative = true;
 
-        // Squares are taken around the running mean, which is known before the layer starts, so that both sums come out
-        // of one pass over what makes `x`. For any such middle m: variance = E (x - m)^2 - (mean - m)^2.
         let axes: Vec<usize> = (0..positions.len()).collect();
-        let count: usize = positions.iter().product();
-        let sum = self.node(Op::Reduce { kind: Reduction::Sum, axes: axes.clone() }, &[&x], span);
-        let mean = self.node(mean_of(count), &[&sum], span);
-        let squares = self.node(map(square_around()), &[&x, &running_mean], span);
-        let sum = self.node(Op::Reduce { kind: Reduction::Sum, axes }, &[&squares], span);
-        let variance = self.node(variance_of(count), &[&sum, &mean, &running_mean], span);
+        let mean = self.node(Op::Reduce { kind: Reduction::Mean, axes: axes.clone() }, &[&x], span);
+        let variance = self.node(Op::Reduce { kind: Reduction::Variance, axes }, &[&x], span);
 
         for (id, state, batch) in [(mean_state, &running_mean, &mean), (variance_state, &running_variance, &variance)] {
             let batch = self.node(Op::Reshape(shape.clone()), &[batch], span);

@@ -36,6 +36,8 @@ pub(in crate::lower) struct Building {
     /// Learned numbers and statistics by the operator they belong to, and name.
     kept: BTreeMap<(String, String), Value>,
     target: Option<Value>,
+    /// Once it was asked for.
+    pub(super) training: Option<Value>,
 }
 
 /// Angle of a patch and a filter.
@@ -86,6 +88,7 @@ impl Building {
             own: own.collect(),
             kept: BTreeMap::new(),
             target: None,
+            training: None,
         }
     }
 
@@ -299,7 +302,7 @@ impl Lowering<'_> {
     }
 
     /// One more operand of the operator's body.
-    fn extra(&mut self, tensor: Tensor) -> Value {
+    pub(super) fn extra(&mut self, tensor: Tensor) -> Value {
         let (Some(building), Some(pool)) = (&mut self.building, &mut self.pool) else { return Value::Error };
         building.extra.push(tensor);
         Value::Scalar(pool.input(FIRST_FREE + building.extra.len() as u32 - 1))

@@ -1,11 +1,12 @@
 //! What an operator keeps between steps: learned numbers and running statistics.
 //!
 //! A statistic (`stat mu = mean(x_norm, decay: d)`) starts at 1 unless told otherwise. In training it is
-//! first moved by this batch, then used, as a number without a derivative; evaluation uses it as it stands.
+//! first moved by this batch, then used, as a number without a derivative; evaluation uses it as it stands. What the
+//! batch's own mean is, with its derivative, `mean(x_norm)` says ([`super::modes`]).
 
+use super::Patch;
 use super::monomial::{COS, FIRST_FREE, GEOMETRY, W_NORM, X_NORM};
-use super::{Patch, map};
-use crate::diag::{Code, Diagnostic};
+use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::{Init, Op, ParamRole, Phase, Reduction, ScalarFn, Shape, Target, op::Scalar64};
 use crate::lower::Lowering;
 use crate::lower::layers::{rate, towards};
@@ -47,22 +48,10 @@ impl Lowering<'_> {
         let start = self.float(&args, "start", 1.0, f64::is_finite, "a number");
         let (false, Some(decay), Some(start)) = (args.wrong(), decay, start) else { return Value::Error };
         let Some((of, span)) = args.get("of").cloned() else { return Value::Error };
-        let of = self.response(of);
-        let (Some(building), Some(pool)) = (&self.building, &self.pool) else { return Value::Error };
-        let body = match of {
-            Value::Error => return Value::Error,
-            Value::Scalar(root) => pool.finish(self.arguments_so_far(), &[root]),
-            _ => ScalarFn::build(0, |pool, _| pool.constant(0.0)),
-        };
-        let body = body.simplify_with(GEOMETRY);
-        if body.used_inputs().is_empty() {
-            self.report(
-                Diagnostic::new(Code::E0104, span, format!("a statistic of what never changes: {}", of.describe()))
-                    .label("expected a number that differs between patches")
-                    .help("write for example `stat mu = mean(x_norm)`"),
-            );
+        let Some(body) = self.over_the_batch(of, span, "a statistic", "stat mu = mean(x_norm)") else {
             return Value::Error;
-        }
+        };
+        let Some(building) = &self.building else { return Value::Error };
         if let Some(known) = building.known(&name.name) {
             return known;
         }
@@ -73,7 +62,7 @@ impl Lowering<'_> {
             let value = self.studied_quantity();
             return self.remember(&name.name, value);
         };
-        let kind = if call.callee.name == "max" { Reduction::Max } else { Reduction::Sum };
+        let kind = if call.callee.name == "max" { Reduction::Max } else { Reduction::Mean };
         let extra = building.extra.clone();
         let batch = self.statistic(kind, &body, &extra, &patch);
         let shape = self.graph.fact(batch.train).shape().cloned().unwrap_or(Shape::scalar());
@@ -86,8 +75,29 @@ impl Lowering<'_> {
         self.keep(&name.name, Tensor { train: next.train, evaluate: state.evaluate, owner: None })
     }
 
+    /// What is taken over the batch, as a function of the operator's operands so far; `None` after a mistake.
+    pub(super) fn over_the_batch(&mut self, of: Value, span: Span, what: &str, example: &str) -> Option<ScalarFn> {
+        let of = self.response(of);
+        let pool = self.pool.as_ref()?;
+        let body = match of {
+            Value::Error => return None,
+            Value::Scalar(root) => pool.finish(self.arguments_so_far(), &[root]),
+            _ => ScalarFn::build(0, |pool, _| pool.constant(0.0)),
+        };
+        let body = body.simplify_with(GEOMETRY);
+        if body.used_inputs().is_empty() {
+            self.report(
+                Diagnostic::new(Code::E0104, span, format!("{what} of what never changes: {}", of.describe()))
+                    .label("expected a number that differs between patches")
+                    .help(format!("write for example `{example}`")),
+            );
+            return None;
+        }
+        Some(body)
+    }
+
     /// Mean or maximum over batch and positions: one for each filter if the filters differ in it, else one.
-    fn statistic(&mut self, kind: Reduction, body: &ScalarFn, extra: &[Tensor], patch: &Patch) -> Tensor {
+    pub(super) fn statistic(&mut self, kind: Reduction, body: &ScalarFn, extra: &[Tensor], patch: &Patch) -> Tensor {
         let span = patch.span;
         let by_filter = body.used_inputs().iter().any(|&it| match it {
             COS | W_NORM => true,
@@ -95,15 +105,8 @@ impl Lowering<'_> {
             _ => extra.get((it - FIRST_FREE) as usize).is_some_and(|it| !self.dims(it).is_empty()),
         });
         let mut numbers = self.respond(body, extra, patch, false);
-        if let [n, h, w, _] = self.dims(&numbers)[..] {
+        if self.dims(&numbers).len() == 4 {
             numbers = self.node(Op::Reduce { kind, axes: vec![0, 1, 2] }, &[&numbers], span);
-            if kind == Reduction::Sum {
-                let share = ScalarFn::build(1, |pool, it| {
-                    let share = pool.constant(1.0 / (n * h * w).max(1) as f64);
-                    pool.mul(it[0], share)
-                });
-                numbers = self.node(map(share), &[&numbers], span);
-            }
         }
         let shape = if by_filter { Shape::from([patch.filters]) } else { Shape::scalar() };
         self.node(Op::Reshape(shape), &[&numbers], span)

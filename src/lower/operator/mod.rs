@@ -7,6 +7,7 @@
 
 mod body;
 mod learned;
+mod modes;
 mod monomial;
 
 pub(super) use body::{Angle, Building};
@@ -121,7 +122,7 @@ impl Lowering<'_> {
         let roots = pool.inline(&form.body, &arguments);
         let body = pool.finish(kept.len() as u32, &roots);
         let operands: Vec<&Tensor> = operands.iter().collect();
-        self.node(map(body), &operands, patch.span)
+        self.map_by_mode(&body, &operands, &kept, whole, patch)
     }
 
     /// `sum x*x` over each patch, without the epsilon: `[n, oh, ow, 1]`.

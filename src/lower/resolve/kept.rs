@@ -134,8 +134,8 @@ impl Resolver<'_> {
             }
             return;
         }
-        if !matches!(self.context, Context::Model | Context::Block) {
-            self.misplaced(cond.span, "training", "a model or a block");
+        if !matches!(self.context, Context::Model | Context::Block | Context::Operator) {
+            self.misplaced(cond.span, "training", "a model, a block or an operator");
         }
         if otherwise.is_none() {
             self.sink.push(
@@ -144,7 +144,11 @@ impl Resolver<'_> {
                     .help("write `if training { a } else { b }`"),
             );
         }
-        for body in [Some(then), otherwise].into_iter().flatten() {
+        let then_trains = training(cond) == Some(true);
+        let outer = self.in_training;
+        for (body, trains) in [(Some(then), then_trains), (otherwise, !then_trains)] {
+            let Some(body) = body else { continue };
+            self.in_training = trains;
             self.open();
             for stmt in &body.stmts {
                 match &stmt.kind {
@@ -170,5 +174,6 @@ impl Resolver<'_> {
             }
             self.close();
         }
+        self.in_training = outer;
     }
 }

@@ -60,6 +60,8 @@ pub(super) struct Resolver<'a> {
     meant: BTreeSet<String>,
     /// Whether the current function has an undefined name, which may well be what is unused.
     confused: bool,
+    /// Inside what an operator does in training only.
+    in_training: bool,
     /// Inside the condition of a selector.
     selector: bool,
     /// What is unused in the current function.
@@ -88,6 +90,7 @@ impl<'a> Resolver<'a> {
             unknown: BTreeMap::new(),
             meant: BTreeSet::new(),
             confused: false,
+            in_training: false,
             selector: false,
             idle: Vec::new(),
             lint,

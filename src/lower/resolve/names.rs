@@ -4,7 +4,9 @@ use super::{CONSTANTS, Context, GEOMETRY, Resolver};
 use crate::diag::{Code, Diagnostic, Label, Span};
 use crate::lower::blocks::{AXES, PRIMITIVES, REDUCTIONS, is_reduction};
 use crate::lower::items::{Def, Home, Item, suggest};
-use crate::lower::signature::{FUNCTIONS, LAYERS, QUERIES, STATISTICS, Signature, builtin, reduction, statistic};
+use crate::lower::signature::{
+    BATCH_MEAN, FUNCTIONS, LAYERS, QUERIES, STATISTICS, Signature, batch_mean, builtin, reduction, statistic,
+};
 use crate::lower::types;
 use crate::lower::value::Ty;
 use crate::syntax::ast::{self, ExprKind};
@@ -211,7 +213,8 @@ impl Resolver<'_> {
 
     /// Whether a call is a reduction of a tensor, and not something else of that name.
     fn reduces(&self, call: &ast::Call) -> bool {
-        is_reduction(call) && self.items.get(&call.callee.name).is_none()
+        // In an operator a mean is of the batch.
+        self.context != Context::Operator && is_reduction(call) && self.items.get(&call.callee.name).is_none()
     }
 
     /// Names of axes are words.
@@ -292,6 +295,19 @@ impl Resolver<'_> {
         }
         if LAYERS.contains(&name) && !layers {
             self.forbidden(span, "layer", name);
+        }
+        if self.context == Context::Operator && name == BATCH_MEAN {
+            if !self.in_training {
+                self.sink.push(
+                    Diagnostic::new(Code::E0101, span, "the batch's `mean` is there in training only")
+                        .label("in evaluation a result must not depend on the other examples of the batch")
+                        .help(
+                            "keep a running one, `stat mu = mean(x_norm)`, and write \
+                             `if training { mean(x_norm) } else { mu }`",
+                        ),
+                );
+            }
+            return Some(batch_mean());
         }
         let tensors = is_reduction(call) || PRIMITIVES.contains(&name);
         if tensors && !layers {

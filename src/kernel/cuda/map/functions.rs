@@ -3,11 +3,11 @@
 use super::THREADS;
 use super::layout::{Fate, Layout, layout, reduced, reduction};
 use crate::ir::{DType, Reduction, Scalar};
-use crate::kernel::MapKernel;
 use crate::kernel::cuda::blocks;
-use crate::kernel::cuda::combine::{Part, SLICES};
+use crate::kernel::cuda::combine::{Part, SLICES, Staged, Whole};
 use crate::kernel::cuda::expression::{Number, statements};
 use crate::kernel::cuda::text::{Text, element, file};
+use crate::kernel::{MapKernel, Moments, Store};
 use std::fmt::Write;
 
 /// The coordinate of each axis, from a variable that counts the given axes in row-major order.
@@ -74,51 +74,56 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn write(self, text: &mut Text) -> Functions {
         let layout = &self.layout;
-        let of = |wanted: fn(&Fate) -> bool| -> Vec<usize> {
-            (0..layout.fates.len()).filter(|&it| wanted(&layout.fates[it])).collect()
-        };
-        let rows = of(|it| matches!(it, Fate::Row(_)));
-        let columns = of(|it| matches!(it, Fate::Column(_)));
-        let alls = of(|it| matches!(it, Fate::All(_)));
-        let axes = of(|it| matches!(it, Fate::Axes(_)));
-        let reduces = !(rows.is_empty() && columns.is_empty() && alls.is_empty());
+        let rows = self.ending(|it| matches!(it, Fate::Row(_)));
+        let columns = self.ending(|it| matches!(it, Fate::Column(_)));
+        let alls = self.ending(|it| matches!(it, Fate::All(_)));
+        let axes = self.ending(|it| matches!(it, Fate::Axes(_)));
+        let reduces = [&rows, &columns, &alls].iter().any(|it| it.is_some());
         let whole_blocks = layout.row_blocks * layout.column_blocks;
-        // Partial sums: a row of columns per block of rows, then a number per block.
-        let of_columns = if layout.row_blocks == 1 { 0 } else { columns.len() * layout.row_blocks * layout.columns };
-        let of_all = if whole_blocks == 1 { 0 } else { alls.len() * whole_blocks };
+        // Partial results: a row of columns per block of rows, then a number per block.
+        let staged_columns = columns.staged(0, layout.row_blocks, layout.columns);
+        let of_columns = staged_columns.len();
+        let staged_alls = alls.staged(of_columns, whole_blocks, 1);
 
         text.code(format_args!("using whole = {};", self.whole));
         text.constant("whole", "ROWS", layout.rows);
         text.ints([("COLUMNS", layout.columns), ("LANES", layout.lanes), ("PER_THREAD", layout.per_thread)]);
         text.ints([("BLOCK_ROWS", layout.block_rows), ("ROW_BLOCKS", layout.row_blocks)]);
-        text.ints([("ROW_RESULTS", rows.len()), ("COLUMN_RESULTS", columns.len()), ("ALL_RESULTS", alls.len())]);
+        for (name, kept, ending) in
+            [("ROW", "RowKept", &rows), ("COLUMN", "ColumnKept", &columns), ("ALL", "AllKept", &alls)]
+        {
+            let [results, moments] = [format!("{name}_RESULTS"), format!("{name}_MOMENTS")];
+            text.ints([(&results, ending.folded.len()), (&moments, ending.moments.len())]);
+            text.code(format_args!("using {kept} = Kept<{results}, {moments}>;"));
+        }
         text.code(self.arguments());
         text.code(self.element(&rows, &columns, &alls));
         text.code(self.maxima("row_maximum", &rows));
         text.code(self.maxima("column_maximum", &columns));
         text.code(self.maxima("all_maximum", &alls));
-        text.code(self.put("put_row", &rows, "at"));
-        text.code(if of_columns == 0 {
-            self.put("put_column", &columns, "at")
+        self.put(text, "put_row", &rows, "at");
+        if layout.row_blocks == 1 {
+            self.put(text, "put_column", &columns, "at");
         } else {
-            put_staged("put_column", columns.len(), 0, layout.row_blocks * layout.columns)
-        });
-        text.code(if of_all == 0 {
-            self.put("put_all", &alls, "0")
+            staged_columns.put(text, "put_column");
+        }
+        if whole_blocks == 1 {
+            self.put(text, "put_all", &alls, "0");
         } else {
-            put_staged("put_all", alls.len(), of_columns, whole_blocks)
-        });
+            staged_alls.put(text, "put_all");
+        }
         text.file(file!("map.cu"));
         let axes_blocks = self.axes(text, &axes);
-        let is_all_axes = axes.len() == self.spec.outputs.len();
+        let is_all_axes = layout.fates.iter().all(|it| matches!(it, Fate::Axes(_)));
         if !is_all_axes {
             let function = if reduces { "map_reduce" } else { "map_elements" };
             text.code(format_args!(
                 "__device__ __forceinline__ void all(const Arguments& args, int block) {{ {function}(args, block); }}"
             ));
         }
-        let lines = if columns.is_empty() { 0 } else { THREADS * layout.per_thread };
-        let one_each = if alls.is_empty() && axes.is_empty() { 0 } else { THREADS };
+        // Bytes for a number of each thread's columns, and for one of each thread.
+        let lines = THREADS * layout.per_thread * columns.widest(4, 12);
+        let one_each = THREADS * alls.widest(4, 16).max(axes.widest(4, 16));
         Functions {
             axes_blocks,
             blocks: match (is_all_axes, reduces) {
@@ -127,9 +132,24 @@ impl Writer<'_> {
                 (false, false) => blocks(layout.rows * layout.columns, THREADS),
             },
             reduces,
-            shared: lines.max(one_each) * 4,
-            scratch: of_columns + of_all,
-            parts: self.parts(&columns, &alls, of_columns),
+            shared: lines.max(one_each),
+            scratch: of_columns + staged_alls.len(),
+            parts: staged_columns.parts(&self, SLICES).into_iter().chain(staged_alls.parts(&self, 64)).collect(),
+        }
+    }
+
+    /// The results that end in such a way.
+    fn ending(&self, wanted: fn(&Fate) -> bool) -> Ending {
+        let ends = |at: &usize| wanted(&self.layout.fates[*at]);
+        let folds = |at: &usize| matches!(reduction(self.layout.fates[*at]), Some(Reduction::Sum | Reduction::Max));
+        Ending {
+            folded: (0..self.layout.fates.len()).filter(ends).filter(folds).collect(),
+            moments: self
+                .spec
+                .moments()
+                .into_iter()
+                .filter(|it| it.mean.or(it.variance).is_some_and(|at| ends(&at)))
+                .collect(),
         }
     }
 
@@ -160,32 +180,42 @@ impl Writer<'_> {
         }
     }
 
-    fn element(&self, rows: &[usize], columns: &[usize], alls: &[usize]) -> String {
+    fn element(&self, rows: &Ending, columns: &Ending, alls: &Ending) -> String {
         let layout = &self.layout;
         let whole: Vec<usize> = (0..layout.fates.len()).filter(|&it| layout.fates[it] == Fate::Whole).collect();
         let mut at = vec![String::new(); self.spec.dims.len()];
         coordinates(&self.spec.dims, "row", &(0..layout.outer).collect::<Vec<_>>(), &mut at);
         coordinates(&self.spec.dims, "column", &(layout.outer..at.len()).collect::<Vec<_>>(), &mut at);
-        let outputs: Vec<usize> = [&whole[..], rows, columns, alls].concat();
+        let mut roots = self.roots(&whole);
+        for it in [rows, columns, alls] {
+            roots.extend(self.roots(&it.folded));
+            roots.extend(it.moments.iter().map(|it| it.root));
+        }
         let (code, values) =
-            statements(&self.spec.body, &self.spec.rounded(), &self.roots(&outputs), self.number, |i| {
-                self.read(i as usize, &at)
-            });
+            statements(&self.spec.body, &self.spec.rounded(), &roots, self.number, |i| self.read(i as usize, &at));
         let mut text = String::from(
-            "__device__ __forceinline__ void element(const Arguments& args, whole row, int column,\n\
-             \x20                                      float* rows, float* columns, float* all) {\n",
+            "__device__ __forceinline__ void element(const Arguments& args, whole row, int column, RowKept& rows,\n\
+             \x20                                      ColumnKept& columns, AllKept& all, bool top, bool left) {\n",
         );
         text += &code;
         let mut values = values.iter();
         let line = |text: &mut String, line: String| writeln!(text, "    {line}").expect("a string takes all");
         for (&output, value) in whole.iter().zip(&mut values) {
             let place = if layout.columns == 1 { "row" } else { "row * COLUMNS + column" };
-            line(&mut text, format!("args.out{output}[{place}] = {};", self.stored(output, value)));
+            let variance = matches!(self.spec.outputs[output].store, Store::Reduce { kind: Reduction::Variance, .. });
+            // Of one number.
+            let value = if variance { format!("({value} - {value})") } else { value.clone() };
+            line(&mut text, format!("args.out{output}[{place}] = {};", self.stored(output, &value)));
         }
-        for (name, outputs) in [("rows", rows), ("columns", columns), ("all", alls)] {
-            for (o, (&output, value)) in outputs.iter().zip(&mut values).enumerate() {
-                let maximum = matches!(reduction(layout.fates[output]), Some(Reduction::Max));
-                line(&mut text, format!("{name}[{o}] = combined({maximum}, {name}[{o}], (float){value});"));
+        for (name, first, ending) in [("rows", "left", rows), ("columns", "top", columns), ("all", "top && left", alls)]
+        {
+            for (o, (&output, value)) in ending.folded.iter().zip(&mut values).enumerate() {
+                let maximum = reduction(layout.fates[output]) == Some(Reduction::Max);
+                let kept = format!("{name}.sums[{o}]");
+                line(&mut text, format!("{kept} = combined({maximum}, {kept}, (float){value});"));
+            }
+            for (o, (_, value)) in ending.moments.iter().zip(&mut values).enumerate() {
+                line(&mut text, format!("take({name}.moments[{o}], {first}, (float){value});"));
             }
         }
         // `combined` is defined in the file that follows.
@@ -193,8 +223,9 @@ impl Writer<'_> {
         format!("{declared}{text}}}")
     }
 
-    fn maxima(&self, name: &str, outputs: &[usize]) -> String {
-        let maxima: Vec<String> = outputs
+    fn maxima(&self, name: &str, ending: &Ending) -> String {
+        let maxima: Vec<String> = ending
+            .folded
             .iter()
             .enumerate()
             .filter(|(_, it)| reduction(self.layout.fates[**it]) == Some(Reduction::Max))
@@ -205,28 +236,54 @@ impl Writer<'_> {
     }
 
     /// Stores finished numbers where they belong.
-    fn put(&self, name: &str, outputs: &[usize], place: &str) -> String {
-        let mut text =
+    fn put(&self, text: &mut Text, name: &str, ending: &Ending, place: &str) {
+        let mut code =
             format!("__device__ __forceinline__ void {name}(const Arguments& args, int o, whole at, float value) {{\n");
-        for (o, &output) in outputs.iter().enumerate() {
+        for (o, &output) in ending.folded.iter().enumerate() {
             let value = self.stored(output, "value");
-            writeln!(text, "    if (o == {o}) args.out{output}[{place}] = {value};").expect("a string takes all");
+            writeln!(code, "    if (o == {o}) args.out{output}[{place}] = {value};").expect("a string takes all");
         }
-        text + "}"
+        text.code(code + "}");
+        let mut code = format!(
+            "__device__ __forceinline__ void {name}_moments(const Arguments& args, int o, whole at, const Moments& value, \
+             float count) {{\n"
+        );
+        for (o, it) in ending.moments.iter().enumerate() {
+            writeln!(code, "    if (o == {o}) {}", self.stored_moments(it, place)).expect("a string takes all");
+        }
+        text.code(code + "}");
+    }
+
+    /// A statement that stores a mean, a variance or both at a place, made of `value` of `count` numbers.
+    fn stored_moments(&self, it: &Moments, place: &str) -> String {
+        let all = [(it.mean, "mean_of(value)"), (it.variance, "variance_of(value, count)")];
+        let stores = all.into_iter().filter_map(|(output, value)| {
+            output.map(|output| format!("args.out{output}[{place}] = {};", self.stored(output, value)))
+        });
+        format!("{{ {} }}", stores.collect::<Vec<_>>().join(" "))
     }
 
     /// Reductions over axes that are neither outer nor inner; how many blocks they take.
-    fn axes(&self, text: &mut Text, outputs: &[usize]) -> u32 {
-        let spec = self.spec;
+    fn axes(&self, text: &mut Text, ending: &Ending) -> u32 {
+        let folded = ending.folded.iter().map(|&output| {
+            let maximum = reduction(self.layout.fates[output]) == Some(Reduction::Max);
+            let put = format!("float value) {{ args.out{output}[kept] = {}; }}", self.stored(output, "value"));
+            (output, format!("map_axes<{{}}, {maximum}>"), put)
+        });
+        let moments = ending.moments.iter().filter_map(|it| {
+            let put = format!("const Moments& value, float count) {}", self.stored_moments(it, "kept"));
+            Some((it.mean.or(it.variance)?, "map_axes_moments<{}>".to_owned(), put))
+        });
         let mut calls = String::new();
         let mut first = 0;
-        for (number, &output) in outputs.iter().enumerate() {
-            let (kind, over) = reduced(spec, &spec.outputs[output].store).expect("only reductions come here");
+        for (number, (output, call, put)) in folded.chain(moments).enumerate() {
+            let spec = self.spec;
+            let (_, over) = reduced(spec, &spec.outputs[output].store).expect("only reductions come here");
             let kept: Vec<usize> = (0..spec.dims.len()).filter(|&it| !over[it]).collect();
             let gone: Vec<usize> = (0..spec.dims.len()).filter(|&it| over[it]).collect();
             let count = |axes: &[usize]| axes.iter().map(|&it| spec.dims[it]).product::<usize>();
             let (numbers, each) = (count(&kept), count(&gone));
-            let shared_by = match each {
+            let shared_by: usize = match each {
                 0..16 => 1,
                 16..2048 => 32,
                 _ => THREADS,
@@ -245,53 +302,91 @@ impl Writer<'_> {
             write!(
                 calls,
                 "    if (block < {end})\n        \
-                 return map_axes<{shared_by}, {}>(block - {first}, {numbers}, {each},\n            \
+                 return {}(block - {first}, {numbers}, {each},\n            \
                  [&](whole kept, whole reduced) {{ return value{number}(args, kept, reduced); }},\n            \
-                 [&](whole kept, float value) {{ args.out{output}[kept] = {}; }});\n",
-                kind == Reduction::Max,
-                self.stored(output, "value")
+                 [&](whole kept, {put});\n",
+                call.replace("{}", &shared_by.to_string()),
             )
             .expect("a string takes all");
             first = end;
         }
-        if !outputs.is_empty() {
+        if first != 0 {
             text.code(format_args!(
                 "__device__ __forceinline__ void axes(const Arguments& args, int block) {{\n{calls}}}"
             ));
         }
         first
     }
+}
 
-    /// What the second stage goes on with.
-    fn parts(&self, columns: &[usize], alls: &[usize], of_columns: usize) -> Vec<Part> {
-        let layout = &self.layout;
-        let mut parts = Vec::new();
-        let mut part = |output: usize, slices: usize, from: usize, partials: usize, width: usize| {
-            let maximum = reduction(layout.fates[output]) == Some(Reduction::Max);
-            parts.push(Part { output, slices, maximum, from, partials, width });
-        };
-        if layout.row_blocks != 1 {
-            let each = layout.row_blocks * layout.columns;
-            columns
-                .iter()
-                .enumerate()
-                .for_each(|(o, &it)| part(it, SLICES, o * each, layout.row_blocks, layout.columns));
-        }
-        let blocks = layout.row_blocks * layout.column_blocks;
-        if blocks != 1 {
-            alls.iter().enumerate().for_each(|(o, &it)| part(it, 64, of_columns + o * blocks, blocks, 1));
-        }
-        parts
+/// Results that end in one way.
+struct Ending {
+    /// Sums and maxima.
+    folded: Vec<usize>,
+    moments: Vec<Moments>,
+}
+
+impl Ending {
+    fn is_some(&self) -> bool {
+        !(self.folded.is_empty() && self.moments.is_empty())
+    }
+
+    /// The larger of what sums and moments take, where there are any.
+    fn widest(&self, sums: usize, moments: usize) -> usize {
+        let of_sums = if self.folded.is_empty() { 0 } else { sums };
+        if self.moments.is_empty() { of_sums } else { moments }
+    }
+
+    /// As partial results in the scratch space, if several blocks make them.
+    fn staged(&self, from: usize, partials: usize, width: usize) -> StagedEnding<'_> {
+        let folded = if partials == 1 { 0 } else { self.folded.len() * partials * width };
+        let moments = if partials == 1 { 0 } else { self.moments.len() };
+        StagedEnding { ending: self, from, moments: Staged { from: from + folded, moments, partials, width } }
     }
 }
 
-/// Stores numbers that a second stage goes on with: `each` for every result, from `first` on.
-fn put_staged(name: &str, count: usize, first: usize, each: usize) -> String {
-    let mut text =
-        format!("__device__ __forceinline__ void {name}(const Arguments& args, int o, whole at, float value) {{\n");
-    for o in 0..count {
-        writeln!(text, "    if (o == {o}) args.partial[{} + at] = value;", first + o * each)
-            .expect("a string takes all");
+/// Partial results: of sums and maxima, then of moments.
+struct StagedEnding<'a> {
+    ending: &'a Ending,
+    from: usize,
+    moments: Staged,
+}
+
+impl StagedEnding<'_> {
+    /// Numbers in the scratch space.
+    fn len(&self) -> usize {
+        self.moments.from - self.from + self.moments.len()
     }
-    text + "}"
+
+    /// Stores numbers that a second stage goes on with.
+    fn put(&self, text: &mut Text, name: &str) {
+        let mut code =
+            format!("__device__ __forceinline__ void {name}(const Arguments& args, int o, whole at, float value) {{\n");
+        for o in 0..self.ending.folded.len() {
+            writeln!(code, "    if (o == {o}) args.partial[{} + at] = value;", self.place(o))
+                .expect("a string takes all");
+        }
+        text.code(code + "}");
+        text.code(self.moments.put(&format!("{name}_moments"), "Arguments", "whole"));
+    }
+
+    fn place(&self, folded: usize) -> usize {
+        self.from + folded * self.moments.partials * self.moments.width
+    }
+
+    /// What a second stage goes on with.
+    fn parts(&self, writer: &Writer<'_>, slices: usize) -> Vec<Part> {
+        let Staged { partials, width, .. } = self.moments;
+        if partials == 1 {
+            return Vec::new();
+        }
+        let folded = self.ending.folded.iter().enumerate().map(|(o, &output)| {
+            let maximum = reduction(writer.layout.fates[output]) == Some(Reduction::Max);
+            let whole = if maximum { Whole::Max(output) } else { Whole::Sum(output) };
+            Part { whole, slices, from: self.place(o), partials, width }
+        });
+        let moments =
+            self.ending.moments.iter().enumerate().map(|(o, it)| self.moments.part(o, it.mean, it.variance, slices));
+        folded.chain(moments).collect()
+    }
 }

@@ -6,8 +6,9 @@ use crate::kernel::{MapKernel, Store};
 
 /// Blocks that share out rows, at most; a constant, so that sums do not depend on the device.
 const ROW_BLOCKS: usize = 528;
-/// Columns that a thread keeps sums for, at most.
+/// Columns that a thread keeps reductions for, at most, and numbers that it keeps for them.
 const KEPT: usize = 16;
+const NUMBERS: usize = 64;
 /// Longest row that one warp reduces; beyond, a block does.
 const LONGEST_ROW: usize = 2048;
 
@@ -75,10 +76,17 @@ pub(super) fn layout(spec: &MapKernel) -> Layout {
     let mut fates = fates_at(outer);
     let rows: usize = spec.dims[..outer].iter().product();
     let columns: usize = spec.dims[outer..].iter().product();
-    let sums_rows = fates.iter().any(|it| matches!(it, Fate::Column(_)));
+    // Of a mean and a variance together three numbers.
+    let numbers = |fate: &Fate| match fate {
+        Fate::Column(Reduction::Sum | Reduction::Max | Reduction::Mean) => 1,
+        Fate::Column(Reduction::Variance) => 2,
+        Fate::Whole | Fate::Row(_) | Fate::All(_) | Fate::Axes(_) => 0,
+    };
+    let kept: usize = fates.iter().map(numbers).sum();
     let lanes = columns.next_power_of_two().min(32);
     let whole_row = columns.div_ceil(lanes);
-    let per_thread = if sums_rows { whole_row.min(KEPT) } else { whole_row };
+    let most = NUMBERS.checked_div(kept).map_or(whole_row, |it| it.clamp(1, KEPT));
+    let per_thread = whole_row.min(most);
     let column_blocks = columns.div_ceil(lanes * per_thread);
     for it in &mut fates {
         if let Fate::Row(kind) = *it

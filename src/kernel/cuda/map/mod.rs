@@ -21,6 +21,7 @@ const THREADS: usize = 256;
 pub(super) fn maps(all: &[MapKernel]) -> CudaSource {
     let mut text = Text::new();
     text.file(file!("device.cu"));
+    text.file(file!("moments.cu"));
     text.file(file!("scalar.cu"));
     let (launches, scratch) = append(all, &mut text);
     CudaSource { text: text.finish(), launches, scratch }
@@ -77,7 +78,8 @@ impl<'a> Unit<'a> {
         }
         names.push(if self.scratch == 0 { "partial".to_owned() } else { format!("partial + {}", self.scratch) });
         let kind = &mut self.kinds[at];
-        let moved = |it: &Part| Part { output: first + it.output, from: self.scratch + it.from, ..*it };
+        let moved =
+            |it: &Part| Part { whole: it.whole.moved(first, self.scratch), from: self.scratch + it.from, ..*it };
         self.parts.extend(kind.functions.parts.iter().map(moved));
         self.scratch += kind.functions.scratch;
         kind.members.push(names.join(", "));

@@ -1,9 +1,9 @@
-//! Running a task of a map: load a block, run the tape, store or accumulate.
+//! Running a task of a map: load a block, run the tape, store or accumulate ([`super::fold`]).
 
 use super::lanes::Registers;
 use super::tape::{Arg, Instr, LANES};
-use super::{Input, Map, Output, Reduced};
-use crate::ir::{DType, Reduction};
+use super::{Input, Map, Output};
+use crate::ir::DType;
 use crate::runtime::cpu::isa::Job;
 use crate::runtime::cpu::kernel::share;
 use crate::runtime::cpu::memory::{Element, Shared, View};
@@ -25,14 +25,14 @@ pub(super) struct Task<'a, R, C> {
 }
 
 /// The rows of a block: for each, its index along the outer axes.
-struct Rows<'a> {
-    outer: &'a [usize],
-    index: Vec<usize>,
-    row: usize,
+pub(super) struct Rows<'a> {
+    pub(super) outer: &'a [usize],
+    pub(super) index: Vec<usize>,
+    pub(super) row: usize,
 }
 
 impl Rows<'_> {
-    fn seek(&mut self, row: usize) {
+    pub(super) fn seek(&mut self, row: usize) {
         self.row = row;
         let mut rest = row;
         for axis in (0..self.outer.len()).rev() {
@@ -42,7 +42,7 @@ impl Rows<'_> {
     }
 
     #[inline(always)]
-    fn next(&mut self) {
+    pub(super) fn next(&mut self) {
         self.row += 1;
         for axis in (0..self.outer.len()).rev() {
             self.index[axis] += 1;
@@ -54,7 +54,7 @@ impl Rows<'_> {
     }
 
     #[inline(always)]
-    fn offset(&self, strides: &[usize]) -> usize {
+    pub(super) fn offset(&self, strides: &[usize]) -> usize {
         self.index.iter().zip(strides).map(|(index, stride)| index * stride).sum()
     }
 }
@@ -104,6 +104,9 @@ impl<R: Real, C: Real> Job for Task<'_, R, C> {
             });
             for at in 0..self.outputs.len() {
                 self.store(at, row, count, first, inner);
+            }
+            for reduced in &self.map.reduced {
+                self.reduce(reduced, row, count, first, inner);
             }
             position += count;
         }
@@ -168,13 +171,11 @@ impl<R: Real, C: Real> Task<'_, R, C> {
         }
     }
 
+    /// The numbers of result `at` in the current block.
     #[inline(always)]
-    fn store(&self, at: usize, row: usize, count: usize, first: usize, inner: usize) {
-        let space = &self.map.space;
-        let root = self.map.tape.roots[at];
-        let lanes = count * inner;
+    pub(super) fn values(&self, at: usize, lanes: usize) -> &[C] {
         // A uniform result is spread over the spare register.
-        let register = match root {
+        let register = match self.map.tape.roots[at] {
             Arg::Lane(register) => register,
             Arg::Uniform(from) => {
                 let spare = self.map.tape.body.registers;
@@ -182,9 +183,17 @@ impl<R: Real, C: Real> Task<'_, R, C> {
                 spare
             }
         };
-        let values = self.registers.read(register, lanes);
+        self.registers.read(register, lanes)
+    }
+
+    #[inline(always)]
+    fn store(&self, at: usize, row: usize, count: usize, first: usize, inner: usize) {
+        let space = &self.map.space;
+        let lanes = count * inner;
         match &self.map.outputs[at] {
+            Output::Reduced { .. } => {}
             Output::Full { dtype: DType::Int } => {
+                let values = self.values(at, lanes);
                 // SAFETY: blocks are disjoint parts of the output.
                 let to = unsafe { self.outputs[at].shared::<i64>().part(row * space.inner + first, lanes) };
                 for (to, value) in to.iter_mut().zip(values) {
@@ -192,113 +201,12 @@ impl<R: Real, C: Real> Task<'_, R, C> {
                 }
             }
             Output::Full { dtype: DType::Real | DType::U8 | DType::Bf16 } => {
+                let values = self.values(at, lanes);
                 // SAFETY: as above.
                 let to = unsafe { self.outputs[at].shared::<R>().part(row * space.inner + first, lanes) };
                 for (to, value) in to.iter_mut().zip(values) {
                     *to = convert::<C, R>(*value);
                 }
-            }
-            Output::Reduced(reduced) => self.reduce(reduced, values, row, count, first, inner),
-        }
-    }
-
-    /// Where a task's accumulators of a reduced output start, so that element 0 of the result is there.
-    #[inline(always)]
-    fn base(&self, reduced: &Reduced) -> usize {
-        reduced.at + if reduced.owned.is_some() { 0 } else { self.task * reduced.len }
-    }
-
-    /// The accumulators that rows `from..to` touch.
-    fn touched(&self, reduced: &Reduced, from: usize, to: usize) -> (usize, usize) {
-        match reduced.owned {
-            None => (0, reduced.len),
-            Some(rows) => {
-                let slice = reduced.len / (self.map.space.rows / rows);
-                (from / rows * slice, to.div_ceil(rows) * slice)
-            }
-        }
-    }
-
-    fn reduced(&self) -> impl Iterator<Item = (&Reduced, View)> {
-        self.map.outputs.iter().zip(self.outputs).filter_map(|(output, view)| match output {
-            Output::Reduced(it) => Some((it, *view)),
-            Output::Full { .. } => None,
-        })
-    }
-
-    fn clear(&self, from: usize, to: usize) {
-        for (reduced, _) in self.reduced() {
-            let (first, end) = self.touched(reduced, from, to);
-            let value = if reduced.kind == Reduction::Sum { 0.0 } else { f64::NEG_INFINITY };
-            // SAFETY: these accumulators are this task's.
-            unsafe { self.accumulators.part(self.base(reduced) + first, end - first) }.fill(value);
-        }
-    }
-
-    /// Owned results are complete when the task is.
-    fn finish(&self, from: usize, to: usize) {
-        for (reduced, view) in self.reduced().filter(|(it, _)| it.owned.is_some()) {
-            let (first, end) = self.touched(reduced, from, to);
-            // SAFETY: these accumulators and this part of the result are this task's.
-            let (sums, result) = unsafe {
-                (
-                    self.accumulators.part(self.base(reduced) + first, end - first),
-                    view.shared::<R>().part(first, end - first),
-                )
-            };
-            for (result, sum) in result.iter_mut().zip(sums) {
-                *result = R::of(*sum);
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn reduce(&self, reduced: &Reduced, values: &[C], row: usize, count: usize, first: usize, inner: usize) {
-        let base = self.base(reduced);
-        let still = reduced.outer.iter().all(|&it| it == 0);
-        let mut rows = Rows { outer: &self.map.space.outer, index: Vec::new(), row };
-        let direct = still || rows.outer.len() == 1;
-        if !direct {
-            rows.index = vec![0; rows.outer.len()];
-            rows.seek(row);
-        }
-        if still && !reduced.keeps_inner {
-            // SAFETY: this task's accumulator.
-            let sum = unsafe { &mut self.accumulators.part(base, 1)[0] };
-            *sum = combine(reduced.kind, *sum, whole(reduced.kind, values));
-            return;
-        }
-        for at in 0..count {
-            let offset = if still {
-                0
-            } else if direct {
-                (row + at) * reduced.outer[0]
-            } else {
-                rows.offset(&reduced.outer)
-            };
-            let values = &values[at * inner..][..inner];
-            if reduced.keeps_inner {
-                // SAFETY: this task's accumulators.
-                let sums = unsafe { self.accumulators.part(base + offset + first, inner) };
-                match reduced.kind {
-                    Reduction::Sum => {
-                        for (sum, value) in sums.iter_mut().zip(values) {
-                            *sum += value.f64();
-                        }
-                    }
-                    Reduction::Max => {
-                        for (sum, value) in sums.iter_mut().zip(values) {
-                            *sum = sum.larger(value.f64());
-                        }
-                    }
-                }
-            } else {
-                // SAFETY: this task's accumulator.
-                let sum = unsafe { &mut self.accumulators.part(base + offset, 1)[0] };
-                *sum = combine(reduced.kind, *sum, whole(reduced.kind, values));
-            }
-            if !direct {
-                rows.next();
             }
         }
     }
@@ -361,44 +269,5 @@ fn load_rows<T: Element, C: Real>(
                 }
             }
         }
-    }
-}
-
-#[inline(always)]
-fn combine(kind: Reduction, a: f64, b: f64) -> f64 {
-    match kind {
-        Reduction::Sum => a + b,
-        Reduction::Max => a.larger(b),
-    }
-}
-
-/// Lanes summed side by side.
-const WIDE: usize = 32;
-
-#[inline(always)]
-fn whole<C: Real>(kind: Reduction, values: &[C]) -> f64 {
-    match kind {
-        Reduction::Sum => {
-            let mut sums = [0.0f64; WIDE];
-            let chunks = values.chunks_exact(WIDE);
-            let rest = chunks.remainder();
-            for chunk in chunks {
-                for at in 0..WIDE {
-                    sums[at] += chunk[at].f64();
-                }
-            }
-            for (sum, value) in sums.iter_mut().zip(rest) {
-                *sum += value.f64();
-            }
-            let mut width = WIDE / 2;
-            while 0 < width {
-                for at in 0..width {
-                    sums[at] += sums[at + width];
-                }
-                width /= 2;
-            }
-            sums[0]
-        }
-        Reduction::Max => values.iter().fold(f64::NEG_INFINITY, |a, b| a.larger(b.f64())),
     }
 }

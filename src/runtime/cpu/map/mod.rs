@@ -1,11 +1,12 @@
 //! The elementwise family: one pass over an iteration space, with reductions.
 //!
 //! The space is rows of the innermost axis. A block is some rows, or a piece of a long row, of at
-//! most [`tape::LANES`] lanes. Tasks are ranges of blocks, fixed by the sizes alone. Sums are taken
-//! in f64: within a task in order of position, then over tasks in order.
+//! most [`tape::LANES`] lanes. Tasks are ranges of blocks, fixed by the sizes alone. Sums and moments are
+//! taken in f64: within a task in order of position, then over tasks in order ([`fold`]).
 
 mod block;
 mod build;
+mod fold;
 mod lanes;
 mod tape;
 
@@ -14,7 +15,7 @@ use super::memory::View;
 use super::pool::{Context, Scratch};
 use super::real::Real;
 use crate::ir::{DType, ExprNode, Reduction};
-use crate::kernel::{MapKernel, Store};
+use crate::kernel::{MapKernel, Moments, Store};
 use block::Task;
 use lanes::{Registers, WHOLE};
 use std::marker::PhantomData;
@@ -41,10 +42,21 @@ struct Input {
     dense: bool,
 }
 
-/// A reduced output.
+/// What becomes of numbers that come together; holds which outputs are made of them.
+#[derive(Clone, Copy, Debug)]
+enum Fold {
+    Sum(usize),
+    Max(usize),
+    Moments { mean: Option<usize>, variance: Option<usize> },
+}
+
+/// A reduction.
 #[derive(Debug)]
 struct Reduced {
-    kind: Reduction,
+    fold: Fold,
+    /// An output whose numbers they are.
+    root: usize,
+    /// Elements of the result.
     len: usize,
     /// Per outer axis, in elements of the result.
     outer: Vec<usize>,
@@ -61,7 +73,7 @@ struct Reduced {
 #[derive(Debug)]
 enum Output {
     Full { dtype: DType },
-    Reduced(Reduced),
+    Reduced { len: usize },
 }
 
 /// How the space is cut.
@@ -85,6 +97,7 @@ pub(super) struct Map<R, C> {
     space: Space,
     inputs: Vec<Input>,
     outputs: Vec<Output>,
+    reduced: Vec<Reduced>,
     tape: Tape,
     accumulators: usize,
     elements: usize,
@@ -128,12 +141,15 @@ fn check(kernel: &MapKernel) -> Result<(), String> {
         return Err("a result of the expression is no node".to_owned());
     }
     for output in &kernel.outputs {
-        if let Store::Reduce { over, .. } = &output.store {
+        if let Store::Reduce { kind, over } = &output.store {
             if over.len() != rank {
                 return Err("a reduction has not one mark per axis".to_owned());
             }
             if output.dtype != DType::Real {
                 return Err("a reduction gives reals only".to_owned());
+            }
+            if *kind == Reduction::Variance && over.iter().zip(&kernel.dims).all(|(over, dim)| !over || *dim == 1) {
+                return Err("a variance is one of several numbers".to_owned());
             }
         }
         if output.dtype == DType::U8 {
@@ -222,18 +238,30 @@ impl<R: Real, C: Real> Map<R, C> {
         let pieces = if short { 1 } else { inner.div_ceil(LANES) };
         let wanted = (elements / GRAIN).clamp(1, MOST);
 
-        // Reductions: which axes lead, how far tasks are kept apart.
-        let (mut tasks, mut unit, mut accumulators) = (wanted, 1, 0);
-        let mut outputs = Vec::new();
-        for (output, over) in kernel.outputs.iter().zip(&over) {
-            let Store::Reduce { kind, .. } = output.store else {
-                outputs.push(Output::Full { dtype: output.dtype });
-                continue;
+        let (mut outputs, mut reduced) = (Vec::new(), Vec::new());
+        for (at, (output, over)) in kernel.outputs.iter().zip(&over).enumerate() {
+            let fold = match output.store {
+                Store::Reduce { kind: Reduction::Sum, .. } => Some(Fold::Sum(at)),
+                Store::Reduce { kind: Reduction::Max, .. } => Some(Fold::Max(at)),
+                Store::Reduce { kind: Reduction::Mean | Reduction::Variance, .. } | Store::Full => None,
             };
-            if !over.contains(&true) {
+            if over.contains(&true) {
+                outputs
+                    .push(Output::Reduced { len: dims.iter().zip(over).filter(|it| !it.1).map(|it| it.0).product() });
+                reduced.extend(fold.map(|fold| (fold, at)));
+            } else {
                 outputs.push(Output::Full { dtype: output.dtype });
-                continue;
             }
+        }
+        for moments in kernel.moments() {
+            let Moments { mean, variance, .. } = moments;
+            let at = mean.or(variance).filter(|&at| over[at].contains(&true));
+            reduced.extend(at.map(|at| (Fold::Moments { mean, variance }, at)));
+        }
+        // Which axes lead, how far tasks are kept apart.
+        let (mut tasks, mut unit, mut accumulators) = (wanted, 1, 0);
+        let reduced = reduced.into_iter().map(|(fold, root)| {
+            let over = &over[root];
             let kept: Vec<usize> = dims.iter().zip(over).map(|(&it, &over)| if over { 1 } else { it }).collect();
             let mut strides = dense_strides(&kept);
             strides.iter_mut().zip(over).for_each(|(stride, &over)| *stride *= usize::from(!over));
@@ -244,17 +272,16 @@ impl<R: Real, C: Real> Map<R, C> {
             if let Some(rows) = owned {
                 unit = unit.max(rows * pieces);
             } else {
-                tasks = tasks.min((ACCUMULATORS / len.max(1)).max(1));
+                tasks = tasks.min((ACCUMULATORS / (fold.planes() * len.max(1))).max(1));
             }
             let (outer, keeps_inner) = (strides[..last].to_vec(), !over[last]);
-            outputs.push(Output::Reduced(Reduced { kind, len, outer, keeps_inner, owned, at: 0 }));
-        }
+            Reduced { fold, root, len, outer, keeps_inner, owned, at: 0 }
+        });
+        let mut reduced: Vec<Reduced> = reduced.collect();
         tasks = tasks.min((rows * pieces / unit.max(1)).max(1));
-        for output in &mut outputs {
-            if let Output::Reduced(it) = output {
-                it.at = accumulators;
-                accumulators += it.len * if it.owned.is_some() { 1 } else { tasks };
-            }
+        for it in &mut reduced {
+            it.at = accumulators;
+            accumulators += it.fold.planes() * it.len * if it.owned.is_some() { 1 } else { tasks };
         }
         let levels: Vec<Level> = inputs
             .iter()
@@ -270,7 +297,7 @@ impl<R: Real, C: Real> Map<R, C> {
             .collect();
         let tape = Tape::new(&kernel.body, &levels, size_of::<C>() < size_of::<f64>());
         let space = Space { outer, rows, inner, rows_per_block, pieces, tasks, unit: unit.max(1) };
-        Ok(Self { space, inputs, outputs, tape, accumulators, elements, marker: PhantomData })
+        Ok(Self { space, inputs, outputs, reduced, tape, accumulators, elements, marker: PhantomData })
     }
 }
 
@@ -308,7 +335,7 @@ impl<R: Real, C: Real> Kernel for Map<R, C> {
     fn outputs(&self) -> Vec<Operand> {
         let operand = |it: &Output| match it {
             Output::Full { dtype } => Operand { dtype: *dtype, len: self.elements },
-            Output::Reduced(it) => Operand::real(it.len),
+            Output::Reduced { len } => Operand::real(*len),
         };
         self.outputs.iter().map(operand).collect()
     }
@@ -328,14 +355,7 @@ impl<R: Real, C: Real> Kernel for Map<R, C> {
 
     unsafe fn run(&self, context: &Context<'_>, inputs: &[View], outputs: &[View]) {
         if self.elements == 0 {
-            // Sums over nothing are zero, maxima over nothing are minus infinity.
-            for (output, view) in self.outputs.iter().zip(outputs) {
-                if let Output::Reduced(it) = output {
-                    let value = if it.kind == Reduction::Sum { 0.0 } else { f64::NEG_INFINITY };
-                    // SAFETY: the output is ours, and there are no tasks.
-                    unsafe { view.shared::<R>().part(0, it.len) }.fill(R::of(value));
-                }
-            }
+            self.settle_nothing(outputs);
             return;
         }
         let wide = self.tape.uniforms(C::SLOPE.f64(), |input| {
@@ -367,21 +387,6 @@ impl<R: Real, C: Real> Kernel for Map<R, C> {
             // thread.
             context.isa.run(Task { map: self, task, inputs, outputs, accumulators, registers, wide, rows, columns });
         });
-        for (output, view) in self.outputs.iter().zip(outputs) {
-            let Output::Reduced(it) = output else { continue };
-            if it.owned.is_some() {
-                continue;
-            }
-            // SAFETY: all tasks are done.
-            let (parts, result) =
-                unsafe { (accumulators.slice(it.at, it.len * self.space.tasks), view.shared::<R>().part(0, it.len)) };
-            for (at, result) in result.iter_mut().enumerate() {
-                let parts = (0..self.space.tasks).map(|task| parts[task * it.len + at]);
-                *result = R::of(match it.kind {
-                    Reduction::Sum => parts.sum(),
-                    Reduction::Max => parts.fold(f64::NEG_INFINITY, Real::larger),
-                });
-            }
-        }
+        self.settle(accumulators, outputs);
     }
 }
