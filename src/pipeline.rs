@@ -80,7 +80,7 @@ pub fn check(
     let graph = graph.filter(|_| !broken);
     let skipped = skipped_text(&ast, &found, &sources);
     let missing = found.iter().any(|it| it.code == Code::E0109);
-    // Sizes that follow from an input which is not the data set's are no mistakes of their own.
+    // Sizes that follow from an input which is not the data set's are not mistakes of their own.
     let other_input = found.iter().any(|it| it.code == Code::E0202 && it.message.starts_with("the input is"));
     for it in found {
         if (!broken || stands_alone(&it, &skipped, &sources)) && !(missing && may_be_imported(&it)) {

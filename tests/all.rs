@@ -44,6 +44,7 @@ mod machine;
 #[cfg(target_os = "linux")]
 mod memory;
 mod moments;
+mod names;
 mod near_one;
 mod operators;
 mod penalties;
@@ -54,6 +55,7 @@ mod runs;
 mod storage;
 mod suite;
 mod syntax;
+mod told;
 mod updates;
 mod verify;
 mod views;

@@ -199,7 +199,7 @@ fn paths_that_the_optimizer_needs_are_told_by_check() {
     assert!(!output.status.success(), "`a/filter` twice");
 }
 
-/// A right checksum is no reason to go on from numbers that cannot be.
+/// A right checksum is not a reason to go on from numbers that cannot be.
 #[test]
 fn checkpoints_that_contradict_themselves_are_refused() {
     let place = Place::new();

@@ -159,7 +159,7 @@ fn bad_weights_are_told_tensor_by_tensor() {
     let place = Place::new();
     let init = |file: &str| format!("train tiny.sph --run run --init {file}");
     place.fails(&init("none.safetensors"), &["`none.safetensors`", "No such file"]);
-    fs::write(place.path("text.safetensors"), "these are no weights").unwrap();
+    fs::write(place.path("text.safetensors"), "these are not weights").unwrap();
     place.fails(&init("text.safetensors"), &["not a safetensors file"]);
 
     let tensors: [(&str, &[usize]); 4] =
@@ -275,7 +275,7 @@ fn a_plot_of_other_files_is_refused() {
     let place = Place::new();
     fs::create_dir(place.path("odd")).unwrap();
     fs::write(place.path("odd/metrics.jsonl"), "no metrics\n").unwrap();
-    place.fails("plot odd -o a.svg", &["`odd/metrics.jsonl`: its first line is no line of metrics", "sphc train"]);
+    place.fails("plot odd -o a.svg", &["`odd/metrics.jsonl`: its first line is not a line of metrics", "sphc train"]);
     fs::write(place.path("odd/metrics.jsonl"), "").unwrap();
     place.fails("plot odd -o a.svg", &["nothing to draw", "--log-every"]);
 }

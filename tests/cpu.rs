@@ -427,7 +427,7 @@ fn plans_that_contradict_themselves_are_refused() {
     type Break = fn(&mut Plan);
     let breaks: &[(&str, Break)] = &[
         ("a launch of no kernel", |it| it.phases.get_mut(&Phase::Step).unwrap().launches[0].kernel = 99),
-        ("an operand that is no buffer", |it| {
+        ("an operand that is not a buffer", |it| {
             it.phases.get_mut(&Phase::Step).unwrap().launches[0].inputs[0] = BufferId(999);
         }),
         ("an operand too few", |it| {

@@ -250,7 +250,7 @@ fn a_tile_that_spills_gives_way_to_a_smaller_one() {
     let path = folder.path().join("wide.sph");
     std::fs::write(&path, WIDE).unwrap();
     let shared = |variables: &[(&str, &str)]| report(path.to_str().unwrap(), "1", &[], variables).shared;
-    // What was said of a text is kept, so a cache of its own. All entries have a stack frame, which is no spill.
+    // What was said of a text is kept, so a cache of its own. All entries have a stack frame, which is not a spill.
     let cache = ("SPHC_CACHE", folder.path().to_str().unwrap());
     let (usual, smaller) = (shared(&[]), shared(&[("SPHC_STANDIN_SPILL", "constexpr int TILE_N = 128;"), cache]));
     assert!(usual.iter().any(|it| 96 * 1024 <= *it), "no large tile in {usual:?}");

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 /// The blocks of a page that open with `fence`, with the line each starts on.
-fn blocks(page: &str, fence: &str) -> Vec<(usize, String)> {
+pub(crate) fn blocks(page: &str, fence: &str) -> Vec<(usize, String)> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let mut found = Vec::new();

@@ -29,7 +29,8 @@ train {
 fn every_stage_of_a_tiny_network_prints_as_before() {
     let mut none = |path: &str| Err(format!("{path} is not there"));
     let checked = pipeline::check("tiny.sph", TEXT, &mut none, &settings(&[]));
-    assert!(checked.diagnostics.is_empty());
+    // A run of a few steps is too short for its statistics.
+    assert!(checked.diagnostics.iter().all(|it| it.code == sphc::diag::Code::W0206));
     let typed = checked.typed.clone().expect("a clean text has a model");
     insta::assert_snapshot!("ir", checked.graph().expect("a model has a graph").to_string());
     insta::assert_snapshot!("typed", typed.graph().to_string());

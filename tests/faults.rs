@@ -84,7 +84,7 @@ fn a_full_disk_is_told_with_what_is_kept() {
     let expected = ["cannot write `r/checkpoints/step-00000012.safetensors`", "no checkpoint was kept", "--run DIR"];
     expected.iter().for_each(|it| assert!(text.contains(it), "{it}: {text}"));
     assert!(!text.contains("--resume"), "there is nothing to resume from: {text}");
-    assert_eq!(count(&place.path("r/checkpoints")), 0, "a part of a file is no file");
+    assert_eq!(count(&place.path("r/checkpoints")), 0, "a part of a file is not a file");
 
     place.succeeds("train tiny.sph --run whole");
     place.succeeds("train tiny.sph --run s --iterations 7");

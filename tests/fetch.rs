@@ -49,7 +49,7 @@ impl Server {
             for stream in listener.incoming().flatten() {
                 let answer = if answers.is_empty() { Answer::Well } else { answers.remove(0) };
                 let (seen, body) = (seen.clone(), body.clone());
-                // A client that has heard enough hangs up; that is no failure of the server.
+                // A client that has heard enough hangs up; that is not a failure of the server.
                 std::thread::spawn(move || drop(respond(stream, &body, answer, &seen)));
             }
         });

@@ -24,6 +24,7 @@ pub(crate) fn settings(set: &[(&str, &str)]) -> Settings {
             data("digits", [8, 8, 1], 10, 1437, 360),
             data("mnist", [28, 28, 1], 10, 60_000, 10_000),
         ],
+        ranges: vec![("digits".to_owned(), [0, 16])],
         ..Settings::default()
     }
 }

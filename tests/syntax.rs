@@ -1,4 +1,4 @@
-//! Parsing and formatting of whole texts: the shipped models, the suite, and texts that are no models.
+//! Parsing and formatting of whole texts: the shipped models, the suite, and texts that are not models.
 
 use std::fs;
 use std::path::{Path, PathBuf};

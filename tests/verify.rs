@@ -123,7 +123,7 @@ model Jumps {
     }
 }
 
-/// Nothing that could be compared is no success.
+/// Nothing that could be compared is not a success.
 #[test]
 fn no_gradients_are_not_all_right() {
     let directory = tempfile::tempdir().unwrap();

@@ -63,6 +63,9 @@ pub(super) struct RecipeArgs {
     /// Write a checkpoint every N steps; 0 is only at the end
     #[arg(long, value_name = "N", value_parser = whole)]
     pub(super) checkpoint_every: Option<u64>,
+    /// Whether nothing is trained.
+    #[arg(skip)]
+    pub(super) evaluates: bool,
 }
 
 pub(super) fn whole(text: &str) -> Result<u64, String> {
@@ -93,6 +96,8 @@ pub(super) fn settings(set: &SetArgs, recipe: &RecipeArgs) -> Settings {
         checkpoint_every: recipe.checkpoint_every,
         no_shuffle: recipe.no_shuffle,
         no_augment: recipe.no_augment,
+        evaluates: recipe.evaluates,
+        ranges: data::catalog().iter().filter_map(|it| Some((it.name.clone(), it.range?))).collect(),
         known_data: data::catalog().iter().filter_map(usual).collect(),
         data: None,
     }
@@ -109,6 +114,9 @@ fn usual(manifest: &Manifest) -> Option<DataInfo> {
     })
 }
 
+/// As many images do not tell which bytes a data set uses.
+const FEW: usize = 100;
+
 /// What the compiler must know of a data set that was read.
 pub(super) fn info(data: &Dataset) -> DataInfo {
     DataInfo {
@@ -118,6 +126,13 @@ pub(super) fn info(data: &Dataset) -> DataInfo {
         train_examples: data.train.len(),
         test_examples: data.test.len(),
     }
+}
+
+/// The bytes that a data set's images use. A handful of images tells little, and what is known of a name goes first.
+pub(super) fn range(data: &Dataset) -> Option<(String, [u8; 2])> {
+    let named = data::find(&data.name).is_some();
+    let highest = data.train.images.iter().copied().max().filter(|it| *it != 0)?;
+    (!named && FEW < data.train.len()).then(|| (data.name.clone(), [0, highest]))
 }
 
 /// Warnings on standard error, each once, however often a command reads what they are about.

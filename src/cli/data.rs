@@ -55,6 +55,7 @@ fn list(format: Format) -> Outcome {
     let mut rows = Vec::new();
     for manifest in data::catalog() {
         let [height, width, channels] = manifest.image.unwrap_or_default();
+        let [low, high] = manifest.range.unwrap_or([0, 255]);
         let place = match data::locate(&manifest.name) {
             Ok((_, Place::Embedded)) => "embedded".to_owned(),
             Ok((_, Place::At(it))) => it.display().to_string(),
@@ -64,6 +65,7 @@ fn list(format: Format) -> Outcome {
             let object = json!({
                 "name": manifest.name,
                 "image": manifest.image,
+                "range": manifest.range.unwrap_or([0, 255]),
                 "classes": manifest.classes.len(),
                 "train_examples": manifest.train_examples,
                 "test_examples": manifest.test_examples,
@@ -76,6 +78,7 @@ fn list(format: Format) -> Outcome {
         rows.push(vec![
             manifest.name.clone(),
             format!("{height}x{width}x{channels}"),
+            format!("{low} to {high}"),
             manifest.classes.len().to_string(),
             count(manifest.train_examples),
             count(manifest.test_examples),
@@ -83,7 +86,7 @@ fn list(format: Format) -> Outcome {
         ]);
     }
     if format == Format::Human {
-        let header = ["name", ">image", ">classes", ">training", ">test", "where"];
+        let header = ["name", ">image", ">bytes", ">classes", ">training", ">test", "where"];
         write!(say::out(), "{}", table::render(&header, &rows))?;
     }
     Ok(ExitCode::SUCCESS)

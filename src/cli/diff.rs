@@ -1,13 +1,14 @@
 //! `sphc diff`: what differs between two experiments, or between two settings of one.
 
 use super::args::{self, RecipeArgs, SetArgs};
+use super::changes::{self, Change};
 use super::failure::Outcome;
 use super::load::{self, Model};
 use super::say;
 use super::show::{self, Row};
 use super::table;
 use sphc::diag::Span;
-use sphc::ir::{ParamId, Phase, Recipe, Schedule};
+use sphc::ir::{ImageStep, ParamId, Phase, Recipe, Schedule};
 use sphc::plan::Memory;
 use std::fmt::Write as _;
 use std::io::Write;
@@ -31,21 +32,40 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
-    let load = |path: &PathBuf, own: &[(String, String)]| {
-        let set = SetArgs { set: [&args.set.set, own].concat() };
-        load::compile(path, args::settings(&set, &RecipeArgs::default()), None)
+    let set = |own: &[(String, String)]| {
+        // What is said of one file goes before what is said of both.
+        let both = args.set.set.iter().filter(|it| own.iter().all(|own| own.0 != it.0));
+        SetArgs { set: both.chain(own).cloned().collect() }
     };
-    let (a, b) = (load(&args.a, &args.set_a)?, load(&args.b, &args.set_b)?);
-    say::out().write_all(text(&a, &b).as_bytes())?;
+    let load = |path: &PathBuf, set: &SetArgs| load::compile(path, args::settings(set, &RecipeArgs::default()), None);
+    let sets = [set(&args.set_a), set(&args.set_b)];
+    let (a, b) = (load(&args.a, &sets[0])?, load(&args.b, &sets[1])?);
+    let given = [&sets[0].set[..], &sets[1].set[..]];
+    say::out().write_all(text(&a, &b, given).as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// A table for layers, recipe and totals, each with what differs; a line if nothing does.
-fn text(a: &Model, b: &Model) -> String {
+fn text(a: &Model, b: &Model, set: [&[(String, String)]; 2]) -> String {
+    let layers = layers(&show::rows(a), &show::rows(b));
+    let recipe = differing(&recipe(a), &recipe(b));
+    let total = differing(&totals(a), &totals(b));
+    let (mut defined, mut lines) = (Vec::new(), Vec::new());
+    if !changes::same(a, b) {
+        defined = changes::definitions([(a, set[0]), (b, set[1])]);
+        let explained = !(layers.is_empty() && recipe.is_empty() && defined.is_empty());
+        lines = changes::lines(a, b, explained);
+        if !explained && lines.is_empty() {
+            lines.extend(changes::last_resort(a, b));
+        }
+    }
+    let change = |(name, a, b): Change| row(&name, a, b);
     let parts = [
-        ("layer", layers(&show::rows(a), &show::rows(b))),
-        ("recipe", differing(&recipe(a), &recipe(b))),
-        ("total", differing(&totals(a), &totals(b))),
+        ("layer", layers),
+        ("defined", defined.into_iter().map(change).collect()),
+        ("computed", lines.into_iter().map(change).collect()),
+        ("recipe", recipe),
+        ("total", total),
     ];
     let mut res = String::new();
     for (name, rows) in parts.iter().filter(|it| !it.1.is_empty()) {
@@ -98,6 +118,7 @@ fn recipe(model: &Model) -> Facts {
     let every = |steps: u64| if steps == 0 { "at the end".to_owned() } else { format!("every {steps}") };
     let mut facts = vec![
         ("data", format!("{} ({} training, {} test images)", it.data, it.train_examples, it.test_examples)),
+        ("images", steps(&graph.images)),
         ("augment", augment(it)),
         ("batch", it.batch.to_string()),
         ("iterations", it.iterations.to_string()),
@@ -109,16 +130,28 @@ fn recipe(model: &Model) -> Facts {
         ("precision", it.precision.clone().unwrap_or_else(|| "f32".to_owned())),
         ("seed", it.seed.to_string()),
     ];
-    let entry = |span: Span, params: &[ParamId]| {
+    let entry = |span: Span, params: &[ParamId], weight: Option<f64>| {
         let text = model.checked.sources.slice(span).split_whitespace().collect::<Vec<_>>().join(" ");
         let plural = if params.len() == 1 { "" } else { "s" };
         // The key is the name of the row.
         let text = text.split_once(' ').map_or(String::new(), |it| it.1.to_owned());
-        format!("{text} ({} tensor{plural})", params.len())
+        // What params give the text does not tell.
+        let written = |weight: f64| text.split(['(', ',', ')', ' ']).any(|it| it.parse() == Ok(weight));
+        let weight = weight.filter(|it| !written(*it)).map_or(String::new(), |it| format!(", weight {it}"));
+        format!("{text} ({} tensor{plural}{weight})", params.len())
     };
-    facts.extend(it.penalties.iter().map(|it| ("penalty", entry(it.span, &it.params))));
-    facts.extend(it.projections.iter().map(|it| ("project", entry(it.span, &it.params))));
+    facts.extend(it.penalties.iter().map(|it| ("penalty", entry(it.span, &it.params, Some(it.coefficient)))));
+    facts.extend(it.projections.iter().map(|it| ("project", entry(it.span, &it.params, None))));
     facts
+}
+
+fn steps(steps: &[ImageStep]) -> String {
+    let step = |it: &ImageStep| match it {
+        ImageStep::Resize { height, width } => format!("resize({height}, {width})"),
+        ImageStep::Pad(by) => format!("pad({by})"),
+        ImageStep::Channels(count) => format!("channels({count})"),
+    };
+    if steps.is_empty() { "as they are".to_owned() } else { steps.iter().map(step).collect::<Vec<_>>().join(" |> ") }
 }
 
 fn augment(recipe: &Recipe) -> String {

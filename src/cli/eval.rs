@@ -42,7 +42,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Outcome {
     device::check(&args.device)?;
-    let recipe = RecipeArgs { data: args.data.clone(), batch: args.batch, ..RecipeArgs::default() };
+    let recipe = RecipeArgs { data: args.data.clone(), batch: args.batch, evaluates: true, ..RecipeArgs::default() };
     let ready = load::ready(&args.file, &args.set, &recipe, args.device.precision, false)?;
     train::check_data(&ready.plan, &ready.data)?;
     let training = recipe_of(&ready.plan)?.clone();

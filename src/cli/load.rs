@@ -143,7 +143,7 @@ pub(super) fn meaning(path: &Path, weights: &Weights, classes: Option<&[String]>
 }
 
 /// Weights to evaluate a plan with. Those of another text fit where only their names and extents are the same: that is
-/// said, for their results may mean nothing, but a comment that was changed is no reason to refuse them.
+/// said, for their results may mean nothing, but a comment that was changed is not a reason to refuse them.
 pub(super) fn fitting(weights: Weights, path: &Path, plan: &Plan) -> Result<Weights, Failure> {
     let weights = train::fit(weights, path, plan, Need::Inference)?;
     if weights.strange_to(plan) {
@@ -225,6 +225,7 @@ pub(super) fn ready(
     };
     let steps = image_steps(&first);
     let (data, place) = args::read_data(&wanted, &steps, fetch)?;
+    settings.ranges.extend(args::range(&data));
     settings.data = Some(args::info(&data));
     let again = Some(Again::new(path, &settings, flag));
     let Model { checked, compiled } = compile(path, settings, flag)?;

@@ -6,6 +6,7 @@
 
 mod args;
 mod bench;
+mod changes;
 mod check;
 mod compile;
 mod data;
@@ -16,6 +17,7 @@ mod eval;
 mod explain;
 mod failure;
 mod fmt;
+mod foreign;
 mod load;
 mod plot;
 mod predict;
@@ -79,7 +81,8 @@ fn parse() -> Cli {
         it.allow_negative_numbers(takes_values)
     };
     let command = Cli::command().mut_subcommands(|it| it.mut_args(numbers));
-    Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+    let parsed = command.try_get_matches().and_then(|it| Cli::from_arg_matches(&it));
+    parsed.unwrap_or_else(|error| foreign::explained(error).exit())
 }
 
 /// Runs the command and turns what went wrong into a message and an exit status.

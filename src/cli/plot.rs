@@ -113,9 +113,9 @@ fn lines_of(run: &Path) -> Result<Vec<Line>, Failure> {
     let remedy = "give directories that `sphc train` made";
     let fail = |cause: String| Failure::new(format!("cannot read `{}`: {cause}", path.display()), remedy);
     let lines = metrics::read(&path).map_err(|it| fail(it.to_string()))?;
-    // A last line that a stopped run has cut is no matter; a first one that is none says that the file is another.
+    // A last line that a stopped run has cut does not matter; a first one that is not a line says that the file is another.
     if lines.is_empty() && std::fs::metadata(&path).is_ok_and(|it| it.len() != 0) {
-        return Err(fail("its first line is no line of metrics".into()));
+        return Err(fail("its first line is not a line of metrics".into()));
     }
     Ok(lines)
 }

@@ -117,7 +117,7 @@ fn prepare(args: &Args, weights: &Weights, meaning: Option<&Meaning>) -> Result<
         };
         return Ok((plan, names));
     }
-    let recipe = RecipeArgs { batch: Some(most as u64), ..RecipeArgs::default() };
+    let recipe = RecipeArgs { batch: Some(most as u64), evaluates: true, ..RecipeArgs::default() };
     let mut settings = args::settings(&args.set, &recipe);
     let first = load::check(&args.file, &settings)?;
     let named = first.graph().and_then(|it| it.recipe.as_ref()).map(|it| it.data.clone());

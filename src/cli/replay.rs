@@ -11,7 +11,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Repeats the step with what the run was started with; fails when a number is none.
+/// Repeats the step with what the run was started with; fails when a number is NaN or infinite.
 pub(super) fn run(file: &Path, run: &Path, device: &DeviceArgs, format: Format) -> Outcome {
     let started = Started::read(run)?;
     let set = started.set.iter().filter_map(|it| it.split_once('='));

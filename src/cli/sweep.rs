@@ -77,7 +77,7 @@ fn stopped(root: &Path, number: usize, all: usize) -> ExitCode {
 struct Group<'a> {
     point: &'a Point,
     runs: Vec<Vec<Line>>,
-    /// Those whose loss became no number.
+    /// Those whose loss became NaN or infinite.
     diverged: usize,
 }
 

@@ -57,6 +57,9 @@ pub struct Manifest {
     /// Height, width, channels of an image; those of the files must be the same.
     #[serde(default)]
     pub image: Option<[usize; 3]>,
+    /// Smallest and largest byte of the images, where they are not 0 and 255.
+    #[serde(default)]
+    pub range: Option<[u8; 2]>,
     /// Names of the classes; of images by class they are those of the folders.
     #[serde(default)]
     pub classes: Vec<String>,
@@ -210,6 +213,7 @@ impl Manifest {
             title: String::new(),
             format,
             image: None,
+            range: None,
             classes: Vec::new(),
             train_examples: 0,
             test_examples: 0,

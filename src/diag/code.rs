@@ -44,6 +44,7 @@ codes! {
     E0108 "value out of range";
     E0109 "import problem";
     E0110 "assertion failed";
+    E0111 "a value that is not used";
     E0201 "the model or its recipe is incomplete";
     E0202 "the recipe does not fit the model";
     E0203 "unknown entry or value in the recipe";
@@ -53,8 +54,14 @@ codes! {
     E0303 "a shape assertion does not hold";
     E0401 "an operator is not finite on its domain";
     W0104 "unused definition";
+    W0105 "a layer that the output does not depend on";
     W0202 "a step of the schedule is never reached";
+    W0203 "something said has no effect";
+    W0204 "a batch larger than the data set";
+    W0205 "an image scaled for other bytes than the data set's";
+    W0206 "running statistics too slow for the run";
     W0303 "the orthogonality penalty can never reach zero";
+    W0304 "a batch normalisation over one value";
     W0401 "the slope of an operator has no bound";
     W0402 "an operator jumps";
     W0403 "the angle of a value that is not a cosine";

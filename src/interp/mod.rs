@@ -46,7 +46,7 @@ impl Tensor {
 
     /// The only element.
     pub fn item(&self) -> f64 {
-        assert_eq!(self.data.len(), 1, "{} is no single number", self.shape);
+        assert_eq!(self.data.len(), 1, "{} is not a single number", self.shape);
         self.data[0]
     }
 
@@ -154,7 +154,7 @@ pub fn run(graph: &Graph, env: &mut Env, phase: Phase) -> BTreeMap<String, Tenso
         match graph.op(*effect) {
             Op::Update(Target::Param(id)) => env.params[id.0 as usize] = value,
             Op::Update(Target::State(id)) => env.states[id.0 as usize] = value,
-            other => panic!("effect %{} is no update but {other:?}", effect.0),
+            other => panic!("effect %{} is not an update but {other:?}", effect.0),
         }
     }
     results.into_keys().zip(read).collect()

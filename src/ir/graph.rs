@@ -241,6 +241,8 @@ pub struct Graph {
     pub effects: BTreeMap<Phase, Vec<NodeId>>,
     /// What can be read after each phase, by name: `fit`, `accuracy`, `scores`.
     pub results: BTreeMap<Phase, BTreeMap<String, NodeId>>,
+    /// Smallest and largest byte of the images.
+    pub bytes: [u8; 2],
     /// What is done to the images of the data set before anything else.
     pub images: Vec<ImageStep>,
     /// How it is trained; `None` for a file without `train`.
@@ -250,7 +252,14 @@ pub struct Graph {
 impl Graph {
     /// An empty graph.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), origins: vec![Origin::default()], ..Self::default() }
+        Self { name: name.into(), origins: vec![Origin::default()], bytes: [0, 255], ..Self::default() }
+    }
+
+    /// The expression that brings the images' bytes to -1 to 1: `(image - 8) / 8`.
+    pub fn scaling(&self, image: &str) -> String {
+        let [low, high] = self.bytes.map(f64::from);
+        let half = ((high - low) / 2.0).ceil().max(1.0);
+        format!("({image} - {}) / {half}", (low + high) / 2.0)
     }
 
     /// The tables without any node; what they say of nodes is for the caller to tell again.
@@ -260,6 +269,7 @@ impl Graph {
             known: HashMap::default(),
             origins: self.origins.clone(),
             name: self.name.clone(),
+            bytes: self.bytes,
             params: self.params.clone(),
             states: self.states.clone(),
             layers: Vec::new(),

@@ -1,7 +1,7 @@
 //! The intermediate representation: tensors as a graph of few primitive ops, scalars as
 //! expressions inside `Map`. Facts (shape and dtype) are computed when a node is built.
 //!
-//! `SphereConv` is no op: it is what `Conv`, `Window`, `Reduce` and `Map` compose to.
+//! `SphereConv` is not an op: it is what `Conv`, `Window`, `Reduce` and `Map` compose to.
 
 pub mod expr;
 pub mod fact;

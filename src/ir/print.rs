@@ -33,6 +33,17 @@ impl fmt::Display for Graph {
 }
 
 impl Graph {
+    /// What a node does, without what it works on: `conv[3x3 s1x1 pad 1,1,1,1]`.
+    pub fn op_text(&self, id: NodeId) -> String {
+        struct Text<'g>(&'g Graph, NodeId);
+        impl fmt::Display for Text<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.write_op(f, self.0.op(self.1))
+            }
+        }
+        Text(self, id).to_string()
+    }
+
     fn write_node(&self, f: &mut fmt::Formatter<'_>, id: NodeId) -> fmt::Result {
         write!(f, "  %{} = ", id.0)?;
         self.write_op(f, self.op(id))?;

@@ -39,7 +39,7 @@ fn check(graph: &Graph) -> Result<(), String> {
     }
     for (phase, effects) in &graph.effects {
         if let Some(it) = effects.iter().find(|it| !matches!(graph.op(**it), Op::Update(_))) {
-            return Err(format!("effect %{} of {phase:?} is no update", it.0));
+            return Err(format!("effect %{} of {phase:?} is not an update", it.0));
         }
     }
     Ok(())

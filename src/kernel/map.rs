@@ -127,7 +127,7 @@ impl Body<'_> {
         let value = match graph.op(id) {
             Op::Map { body, .. } => self.pool.inline(body, &args)[0],
             Op::Broadcast(_) => args[0],
-            op => panic!("{op:?} is no part of a map kernel\n{graph}"),
+            op => panic!("{op:?} is not part of a map kernel\n{graph}"),
         };
         self.known.insert(key, value);
         value

@@ -49,6 +49,13 @@ impl Lowering<'_> {
         match self.items.get(name).map(|it| it.def.clone()) {
             Some(Def::Block(it)) => self.call_block(call, &it),
             Some(Def::Fn(it)) => self.call_fn(call, &it, span),
+            // What is given to it by place was reported.
+            Some(Def::Operator(_))
+                if self.building.is_none()
+                    && (call.piped.is_some() || call.args.iter().any(|it| it.name.is_none())) =>
+            {
+                Value::Error
+            }
             Some(Def::Operator(it)) => self.bind_operator(call, OperatorRef::new(it)),
             Some(Def::Param(_)) => {
                 let value = self.params.get(name).cloned().unwrap_or(Value::Error);
@@ -398,8 +405,10 @@ impl Lowering<'_> {
         {
             report = report.fix(format!("operators are written without quotes: `{found}`"), span, found.clone());
         }
+        // Beyond, floats are not exact, and whole numbers end.
         if let (Ty::Int, Value::Float(it)) = (ty, &value)
             && it.fract() == 0.0
+            && it.abs() < 9e15
         {
             report = report.fix(format!("write `{it:.0}`"), span, format!("{it:.0}"));
         }

@@ -99,7 +99,7 @@ impl Lowering<'_> {
             _ => {
                 let list = listed(&options);
                 self.report(
-                    Diagnostic::new(Code::E0203, expr.span, format!("this is no value for `{key}`"))
+                    Diagnostic::new(Code::E0203, expr.span, format!("this is not a value for `{key}`"))
                         .label(format!("expected {list}")),
                 );
                 return None;

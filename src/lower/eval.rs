@@ -121,20 +121,12 @@ impl Lowering<'_> {
 
     fn annotated(&mut self, value: Value, ty: Option<&ast::Type>, name: &str, span: Span) -> Value {
         let value = self.something(value, span);
-        let Some(ty) = ty else { return value };
-        let is_type = |it: &ast::Type| matches!(&it.kind, TypeKind::Name(name) if types::named(name).is_some());
+        let Some(ty) = ty.map(types::of_let) else { return value };
         match &ty.kind {
-            TypeKind::Shape(dims) => {
-                let dims: Vec<ast::Expr> = dims.clone();
-                self.assert_shape(value, &dims, ty.span, span)
+            TypeKind::Shape(dims) => self.assert_shape(value, dims, ty.span, span),
+            TypeKind::Name(_) | TypeKind::List(_) => {
+                self.coerce(value, &types::of(&ty), span, &format!("`{name}`"), Some(ty.span))
             }
-            // `[filters]`: a shape of one axis.
-            TypeKind::List(item) if !is_type(item) && matches!(item.kind, TypeKind::Name(_)) => {
-                let TypeKind::Name(it) = &item.kind else { return value };
-                let dim = ast::Expr { kind: ExprKind::Name(it.clone()), span: item.span };
-                self.assert_shape(value, &[dim], ty.span, span)
-            }
-            _ => self.coerce(value, &types::of(ty), span, &format!("`{name}`"), Some(ty.span)),
         }
     }
 
@@ -393,7 +385,7 @@ impl Lowering<'_> {
         if let Some(it) = self.scopes[self.floor..].iter().rev().find_map(|it| it.get(name)) {
             return it.clone();
         }
-        // Not taken by the operator; `cos` is no function here.
+        // Not taken by the operator; `cos` is not a function here.
         let operator = self.building.is_some() || self.trace.is_some();
         if operator && GEOMETRY.contains(&name) && self.items.get(name).is_none() {
             return Value::Error;

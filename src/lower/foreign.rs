@@ -9,6 +9,7 @@ const NAMES: &[(&str, &str)] = &[
     ("batchnorm2d", "batch_norm"),
     ("batchnormalization", "batch_norm"),
     ("bn", "batch_norm"),
+    ("clip", "clamp"),
     ("conv2d", "conv"),
     ("convolution", "conv"),
     ("fc", "dense"),
@@ -16,6 +17,7 @@ const NAMES: &[(&str, &str)] = &[
     ("globalaveragepooling2d", "global_avg_pool"),
     ("maxpool2d", "max_pool"),
     ("maxpooling2d", "max_pool"),
+    ("linear", "dense"),
     ("sigmoid", "logistic"),
     ("silu", "swish"),
     // Arguments.
@@ -29,10 +31,15 @@ const NAMES: &[(&str, &str)] = &[
     ("outfeatures", "units"),
     ("padding", "pad"),
     ("strides", "stride"),
+    ("gamma", "factor"),
+    ("milestones", "at"),
     // The recipe.
     ("batchsize", "batch"),
     ("crossentropy", "softmax_cross_entropy"),
     ("crossentropyloss", "softmax_cross_entropy"),
+    ("cosineannealing", "cosine"),
+    ("cosineannealinglr", "cosine"),
+    ("cosinedecay", "cosine"),
     ("dataset", "data"),
     ("float16", "bf16"),
     ("float32", "f32"),
@@ -41,8 +48,6 @@ const NAMES: &[(&str, &str)] = &[
     ("fp32", "f32"),
     ("fp64", "f64"),
     ("horizontalflip", "flip_horizontal"),
-    ("multistep", "step"),
-    ("multisteplr", "step"),
     ("optim", "optimizer"),
     ("randomcrop", "crop"),
     ("randomhorizontalflip", "flip_horizontal"),
@@ -50,6 +55,11 @@ const NAMES: &[(&str, &str)] = &[
     // Types and values.
     ("boolean", "bool"),
     ("double", "float"),
+    ("double", "f64"),
+    ("float32", "float"),
+    ("float64", "float"),
+    ("int32", "int"),
+    ("int64", "int"),
     ("false", "false"),
     ("integer", "int"),
     ("str", "string"),
@@ -57,49 +67,183 @@ const NAMES: &[(&str, &str)] = &[
     ("uint8", "u8"),
 ];
 
-/// What has no name here but another way.
-const WAYS: &[(&str, &str)] = &[
-    ("range", "a range is written `0..n`, as in `for i in 0..n`"),
-    ("enumerate", "write `for index, item in list`"),
-    ("zip", "loop over the positions: `for i in 0..len(list)`, and take `list[i]`"),
-    ("sequential", "pipe one layer into the next: `x |> conv(16) |> batch_norm |> relu`"),
-    ("dropout", "there is no dropout; a penalty works against overfitting: `penalty l2(5e-4) on filters`"),
-    ("cat", "there is no concatenation; tensors of one shape can be added"),
-    ("concat", "there is no concatenation; tensors of one shape can be added"),
-    ("softmax", "the loss has the softmax in it: `loss softmax_cross_entropy`"),
-    ("print", "`sphc show FILE` prints every layer with its size; `assert` checks one"),
-    ("view", "`flatten(x)` makes one row of all numbers"),
-    ("reshape", "`flatten(x)` makes one row of all numbers"),
-    ("weightdecay", "the weight decay is a line of the recipe: `penalty l2(5e-4) on filters`"),
-    ("epochs", "write `iterations N`: the number of batches, which is epochs * examples / batch"),
-    ("epoch", "write `iterations N`: the number of batches, which is epochs * examples / batch"),
-    ("learningrate", "the rate belongs to the optimizer: `optimizer adam(rate: 1e-3)`"),
-    ("lr", "the rate belongs to the optimizer: `optimizer adam(rate: 1e-3)`"),
-    ("inchannels", "leave it out: a layer knows the channels of its input"),
-    ("bias", "add it behind the layer: `conv(x, 16) |> offset`"),
-    ("activation", "apply it to the result: `conv(x, 16) |> relu`"),
-    ("float32", "the type of a number is `float`; the precision is an entry of the recipe"),
+/// What has no name here but another way. What is said must hold today.
+const WAYS: &[(&[&str], &str)] = &[
+    (&["range"], "a range is written `0..n`, as in `for i in 0..n`"),
+    (&["enumerate"], "write `for index, item in list`"),
+    (&["zip"], "loop over the positions: `for i in 0..len(list)`, and take `list[i]`"),
+    (&["return"], "the last expression of a block is its value; a model has `output`"),
+    (&["none", "null", "nil"], "there is no value for nothing: leave the argument out"),
+    (&["sequential"], "pipe one layer into the next: `x |> conv(16) |> batch_norm |> relu`"),
+    (
+        &["dropout", "dropout2d", "droppath", "stochasticdepth", "dropblock"],
+        "there is no dropout; a penalty works against overfitting: `penalty l2(5e-4) on filters`",
+    ),
+    (&["cat", "concat", "concatenate", "stack"], "there is no concatenation; tensors of one shape can be added"),
+    (&["softmax", "logsoftmax"], "the loss has the softmax in it: `loss softmax_cross_entropy`"),
+    (&["print"], "`sphc show FILE` prints every layer with its size; `assert` checks one"),
+    (&["view", "reshape", "permute", "squeeze", "unsqueeze"], "`flatten(x)` makes one row of all numbers"),
+    (&["relu6"], "write `clamp(x, 0, 6)`"),
+    (&["mish"], "write `fn mish(x) = x * tanh(softplus(x))`"),
+    (
+        &["selu", "celu", "hardtanh", "hardswish", "hardsigmoid", "softsign"],
+        "write it as a `fn` of its own: `fn name(x) = ...`",
+    ),
+    (
+        &["weightnorm", "spectralnorm"],
+        "an operator with `cos` alone, such as `cosine`, divides by the norms of patch and filter",
+    ),
+    (
+        &["groups", "depthwise", "depthwiseconv", "depthwiseconv2d", "separableconv", "separableconv2d", "groupconv"],
+        "there are no grouped convolutions: each filter sees all channels",
+    ),
+    (&["dilation", "dilationrate"], "there are no dilated convolutions: take a larger `kernel`"),
+    (&["paddingmode"], "images are padded with zeros"),
+    (
+        &[
+            "conv1d",
+            "conv3d",
+            "convtranspose",
+            "convtranspose2d",
+            "conv2dtranspose",
+            "deconv",
+            "upsample",
+            "interpolate",
+        ],
+        "images are convolved and made smaller only, with `conv`, `sphere_conv` and the pools",
+    ),
+    (
+        &["attention", "selfattention", "multiheadattention", "transformer", "embedding", "lstm", "gru", "rnn"],
+        "the layers are convolutions, pools, `dense` and `batch_norm`",
+    ),
+    (&["weightdecay"], "the weight decay is a line of the recipe: `penalty l2(5e-4) on filters`"),
+    (&["l1"], "there is no penalty on absolute values; `l2(5e-4)` is that on squares"),
+    (
+        &["adagrad", "adadelta", "nadam", "radam", "lamb", "lars", "lbfgs", "adamax"],
+        "the optimizers are `sgd`, `adam`, `adamw`, `rmsprop` and `lion`; an `optimizer` of your own is a few lines",
+    ),
+    (&["amsgrad", "dampening", "foreach", "maximize"], "leave it out: there is nothing like it"),
+    (
+        &["warmup", "warmupsteps", "warmupiterations", "linearwarmup", "warmupepochs"],
+        "there is no warm-up yet; a step that raises the rate is one: a tenth of the rate, and \
+         `schedule step(at: [500], factor: 10)`",
+    ),
+    (&["steplr", "multistep", "multisteplr"], "write `schedule step(at: [600, 850], factor: 0.1)`"),
+    (
+        &[
+            "exponential",
+            "exponentiallr",
+            "polynomial",
+            "onecycle",
+            "onecyclelr",
+            "plateau",
+            "reducelronplateau",
+            "linear",
+        ],
+        "the schedules are `constant`, `cosine` and `step(at: [600, 850], factor: 0.1)`",
+    ),
+    (
+        &[
+            "mse",
+            "mseloss",
+            "meansquarederror",
+            "mae",
+            "l1loss",
+            "huber",
+            "smoothl1",
+            "bce",
+            "bceloss",
+            "bcewithlogits",
+            "binarycrossentropy",
+            "nll",
+            "nllloss",
+            "kldiv",
+            "hinge",
+            "focal",
+            "focalloss",
+            "triplet",
+        ],
+        "models tell classes apart, and their loss is `softmax_cross_entropy`",
+    ),
+    (&["epochs", "epoch"], "write `iterations N`: the number of batches, which is epochs * examples / batch"),
+    (&["learningrate", "lr"], "the rate belongs to the optimizer: `optimizer adam(rate: 1e-3)`"),
+    (&["momentum"], "the momentum belongs to the optimizer: `optimizer sgd(rate: 0.1, momentum: 0.9)`"),
+    (
+        &["device", "gpu", "gpus", "cuda", "numgpus", "cpu"],
+        "where it is trained is told on the command line: `sphc train FILE --device cuda`",
+    ),
+    (
+        &["validation", "validationsplit", "val", "test"],
+        "the test set is the data set's; `evaluate every 100` looks at it",
+    ),
+    (
+        &["metrics", "metric", "accuracy"],
+        "loss and accuracy are always told; `evaluate every 100` also those of the test set",
+    ),
+    (&["earlystopping", "patience"], "a run has its number of `iterations`; every checkpoint that is written stays"),
+    (
+        &["gradientclip", "clipnorm", "gradclip", "clip", "clipvalue", "maxgradnorm"],
+        "gradients are not clipped: take a smaller rate",
+    ),
+    (
+        &["numworkers", "workers", "threads"],
+        "the number of threads is told on the command line: `sphc train FILE --threads 4`",
+    ),
+    (&["shuffle"], "batches are shuffled; `--no-shuffle` on the command line takes them in order"),
+    (
+        &[
+            "rotation",
+            "rotate",
+            "randomrotation",
+            "cutout",
+            "mixup",
+            "cutmix",
+            "colorjitter",
+            "flipvertical",
+            "verticalflip",
+            "randomerasing",
+        ],
+        "the augmentations are `flip_horizontal` and `crop(pad: 4)`",
+    ),
+    (&["normalize", "transform", "transforms"], "the model scales its image itself, as in `x = (image - 127.5) / 128`"),
+    (
+        &["imagenet", "svhn", "stl10", "tinyimagenet", "kmnist", "emnist"],
+        "images of your own are read with `--data DIR`, one folder for each class",
+    ),
+    (&["inchannels", "infeatures", "inputshape"], "leave it out: a layer knows the channels of its input"),
+    (&["bias", "usebias"], "add it behind the layer: `conv(x, 16) |> offset`"),
+    (&["activation", "nonlinearity"], "apply it to the result: `conv(x, 16) |> relu`"),
+    (
+        &["initializer", "kernelinitializer", "weightinit", "init"],
+        "leave it out: filters start normal, with a variance of 2 by their number of inputs",
+    ),
+    (&["list", "array", "tuple"], "the type of a list is written `[int]`"),
+    (&["half"], "16-bit numbers are `bf16`"),
 ];
 
 fn plain(name: &str) -> String {
     name.chars().filter(|it| *it != '_').flat_map(char::to_lowercase).collect()
 }
 
-/// The one of `known` that a name from elsewhere stands for: the same word in another case, a word of
-/// other frameworks, or the only one that the name is the start of.
+/// The one of `known` that a name from elsewhere stands for: the same word in another case, or a word of other
+/// frameworks.
 pub(super) fn translate<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let name = plain(name);
     let find = |wanted: &str| known.iter().copied().find(|it| plain(it) == plain(wanted));
+    find(&name).or_else(|| NAMES.iter().filter(|it| it.0 == name).find_map(|it| find(it.1)))
+}
+
+/// The only one of `known` that a name is the start of.
+pub(super) fn grown<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let name = plain(name);
     let mut starts = known.iter().copied().filter(|it| 4 <= name.len() && plain(it).starts_with(&name));
-    find(&name)
-        .or_else(|| NAMES.iter().find(|it| it.0 == name).and_then(|it| find(it.1)))
-        .or_else(|| starts.next().filter(|_| starts.next().is_none()))
+    starts.next().filter(|_| starts.next().is_none())
 }
 
 /// How to do what a name from elsewhere does.
 pub(super) fn way(name: &str) -> Option<&'static str> {
     let name = plain(name);
-    WAYS.iter().find(|it| it.0 == name).map(|it| it.1)
+    WAYS.iter().find(|it| it.0.contains(&&*name)).map(|it| it.1)
 }
 
 #[cfg(test)]
@@ -111,8 +255,10 @@ mod tests {
         for (name, _) in NAMES {
             assert_eq!(plain(name), *name);
         }
-        for (name, _) in WAYS {
+        let mut seen = std::collections::BTreeSet::new();
+        for name in WAYS.iter().flat_map(|it| it.0) {
             assert_eq!(plain(name), *name);
+            assert!(seen.insert(name), "{name} twice");
         }
     }
 
@@ -124,6 +270,6 @@ mod tests {
         assert_eq!(translate("BatchNorm", &layers), Some("batch_norm"));
         assert_eq!(translate("ReLU", &layers), Some("relu"));
         assert_eq!(translate("MaxPool2d", &layers), None);
-        assert_eq!(translate("flip", &["flip_horizontal", "crop"]), Some("flip_horizontal"));
+        assert_eq!(grown("flip", &["flip_horizontal", "crop"]), Some("flip_horizontal"));
     }
 }

@@ -3,7 +3,7 @@
 //! An operator's body is built once more, outside of any layer and with the place of each part, and looked
 //! at over the whole of its domain: `cos` in [-1, 1] or `theta` in [0, pi], the norms from 0.01 (that is
 //! `sqrt(1e-4)`) to a million, statistics like the norms, what it learns around its start and through 0.
-//! What the compiler makes safe by itself, the slope of the angle where the cosine is 1, is no hazard.
+//! What the compiler makes safe by itself, the slope of the angle where the cosine is 1, is not a hazard.
 
 use super::Lowering;
 use super::items::{Def, Home};

@@ -50,6 +50,18 @@ impl Lowering<'_> {
         let mut image = data.image;
         for (step, span) in steps {
             match step.shape(image) {
+                Ok(shape) if shape == image => {
+                    let text = self.sources.slice(*span);
+                    if text.chars().any(|it| it.is_ascii_digit()) {
+                        let message = format!("`{text}` leaves the images of `{}` as they are", data.name);
+                        let [h, w, c] = image;
+                        self.report(
+                            Diagnostic::new(Code::W0203, *span, message)
+                                .label(format!("they are {h}x{w}x{c} already"))
+                                .help("leave the step out"),
+                        );
+                    }
+                }
                 Ok(shape) => image = shape,
                 Err(cause) => {
                     let message = format!("the images of `{}` cannot be made so: {cause}", data.name);

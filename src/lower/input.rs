@@ -4,7 +4,7 @@ use super::images;
 use super::recipe::Basis;
 use super::value::{Tensor, Value};
 use super::{DataInfo, Lowering};
-use crate::diag::{Code, Diagnostic, Span, did_you_mean};
+use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::{DType, Extern, Mode, NodeId, Op, OriginId, Random, ScalarFn, Shape, State, StateRole, random};
 use crate::syntax::ast;
 
@@ -90,9 +90,12 @@ impl Lowering<'_> {
                 let mut report =
                     Diagnostic::new(Code::E0104, dtype.span, format!("an input cannot be of type `{other}`"))
                         .label("expected `u8` or `float`");
-                if let Some(near) = did_you_mean(other, ["u8", "float"]) {
-                    report = report.fix(format!("did you mean `{near}`?"), dtype.span, near);
-                }
+                // The images of a data set are bytes.
+                let bytes = self.feed.is_some() || matches!(other, "uint8" | "byte" | "bytes" | "U8" | "uint8_t");
+                let known = if bytes { "u8" } else { "float" };
+                let what =
+                    if bytes { "the images of a data set are bytes" } else { "numbers that are not bytes are `float`" };
+                report = report.fix(format!("{what}: write `{known}`"), dtype.span, known);
                 self.report(report);
                 None
             }

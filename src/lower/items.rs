@@ -261,7 +261,8 @@ fn normal(path: &str) -> String {
     parts.join("/")
 }
 
-/// Adds a `did you mean` with the exact edit when one known name is close.
+/// Adds what a name means here, with the exact edit where there is a word for it: what it is in other languages goes before
+/// how it is spelt.
 pub(super) fn suggest<'a>(
     report: Diagnostic,
     span: Span,
@@ -269,11 +270,14 @@ pub(super) fn suggest<'a>(
     known: impl IntoIterator<Item = &'a str>,
 ) -> Diagnostic {
     let known: Vec<&str> = known.into_iter().collect();
-    let near = foreign::translate(name, &known).or_else(|| did_you_mean(name, known.iter().copied()));
-    match (near, foreign::way(name)) {
-        (Some(near), _) => report.fix(format!("did you mean `{near}`?"), span, near),
+    let alike = || foreign::grown(name, &known).or_else(|| did_you_mean(name, known.iter().copied()));
+    match (foreign::translate(name, &known), foreign::way(name)) {
+        (Some(it), _) => report.fix(format!("did you mean `{it}`?"), span, it),
         (None, Some(way)) => report.help(way),
-        (None, None) => report,
+        (None, None) => match alike() {
+            Some(it) => report.fix(format!("did you mean `{it}`?"), span, it),
+            None => report,
+        },
     }
 }
 

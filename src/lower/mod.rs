@@ -22,6 +22,7 @@ mod compose;
 mod eval;
 mod foreign;
 mod hazard;
+mod idle;
 pub mod images;
 mod input;
 mod items;
@@ -70,19 +71,35 @@ pub fn lower(
     let classes = !items.trains.is_empty() || settings.data.is_some() || items.is_library();
     let lint = !items.trains.iter().any(|it| recipe::allowed(it).contains(&Code::W0104));
     let extra: Vec<ast::Expr> = overrides.values().cloned().collect();
-    let endless = resolve::Resolver::new(&items, sink, classes, lint).run(&extra);
+    let resolved = resolve::Resolver::new(&items, sources, sink, classes, lint).run(&extra);
 
-    let mut lowering = Lowering::new(&items, sources, settings, sink, endless);
+    for (name, value) in overrides.iter().filter(|it| !resolved.uses.contains(it.0)) {
+        // That the file itself does not use it is said there.
+        let own = items.get(name).is_some_and(|it| it.home == items::Home::Main) && !name.starts_with('_');
+        if !own {
+            sink.push(
+                Diagnostic::new(Code::W0203, value.span, format!("nothing uses the param `{name}`"))
+                    .label("has no effect")
+                    .help("leave it out"),
+            );
+        }
+    }
+
+    let mut lowering = Lowering::new(&items, sources, settings, sink, resolved);
     lowering.read_params(&overrides);
     lowering.check_operators();
     let model = lowering.the_model(main)?;
     lowering.graph = Graph::new(model.name.name.clone());
     let basis = lowering.basis();
+    lowering.graph.bytes = lowering.bytes();
     lowering.unfold(&model, basis.as_ref());
     if let Some(basis) = basis {
         lowering.finish_recipe(basis);
     }
     lowering.check_paths();
+    lowering.unreached();
+    lowering.scaled();
+    lowering.lost_docs(main);
     Some(compose::compose(lowering.graph))
 }
 
@@ -95,6 +112,8 @@ struct Lowering<'a> {
     graph: Graph,
     /// Blocks and functions that contain themselves; reported, never entered.
     endless: BTreeSet<String>,
+    /// Values that nothing reads.
+    lost: Vec<Span>,
     params: BTreeMap<String, Value>,
     /// The data set, once the recipe named it.
     data: Option<DataInfo>,
@@ -114,6 +133,8 @@ struct Lowering<'a> {
     studied: BTreeSet<(Span, String)>,
     /// The calls of functions and the layers of operators around what is evaluated, outermost first.
     calls: Vec<Span>,
+    /// Running statistics, until the length of the run is known.
+    running: Vec<idle::Running>,
     /// Layers whose operator sees the label.
     heads: Vec<operator::Head>,
     frames: Vec<Frame>,
@@ -165,7 +186,7 @@ impl<'a> Lowering<'a> {
         sources: &'a Sources,
         settings: &'a Settings,
         sink: &'a mut Sink,
-        endless: BTreeSet<String>,
+        resolved: resolve::Resolved,
     ) -> Self {
         Self {
             items,
@@ -173,7 +194,8 @@ impl<'a> Lowering<'a> {
             settings,
             sink,
             graph: Graph::new(""),
-            endless,
+            endless: resolved.endless,
+            lost: resolved.lost,
             params: BTreeMap::new(),
             data: settings.data.clone(),
             batch: settings.batch.unwrap_or(1),
@@ -185,6 +207,7 @@ impl<'a> Lowering<'a> {
             allowed: items.trains.iter().flat_map(|it| recipe::allowed(it)).collect(),
             studied: BTreeSet::new(),
             calls: Vec::new(),
+            running: Vec::new(),
             heads: Vec::new(),
             frames: Vec::new(),
             names: Names::default(),

@@ -2,7 +2,8 @@
 //!
 //! A *scope* is the model, a block's call, or an expression with `as "name"`. The rules:
 //!
-//! 1. `expr as "name"` opens the scope `parent/name`.
+//! 1. `expr as "name"` opens the scope `parent/name`, where `parent` is the block's call or the model whose text holds the
+//!    line: names written within the same body do not contain each other, so that a line can be split in two.
 //! 2. A layer with a filter (`sphere_conv`, `conv`, `dense`) or a block's call that has no `as` of its
 //!    own **takes the path of its scope itself** when it is the only such thing written in the
 //!    scope (other than in the model itself). So `unit(x, 64) as "conv1_0"` with one convolution in
@@ -57,6 +58,8 @@ struct Scope {
     explicit: bool,
     /// Where the path comes from.
     span: Span,
+    /// Whether it is that of `expr as "name"`, and not that of a body.
+    named: bool,
 }
 
 /// The names given so far.
@@ -166,7 +169,7 @@ impl Names {
     /// Opens the scope of the model.
     pub(super) fn enter_model(&mut self, span: Span) {
         let count = Count { filters: 2, norms: 2, others: 2 };
-        self.open.push(Scope { path: String::new(), count, explicit: false, span });
+        self.open.push(Scope { path: String::new(), count, explicit: false, span, named: false });
     }
 
     /// Path of the innermost scope.
@@ -174,16 +177,16 @@ impl Names {
         self.open.last().map_or("", |it| it.path.as_str())
     }
 
-    fn child(&self, name: &str) -> String {
-        let path = self.path();
-        if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") }
+    /// Path of the innermost body: the model, or a block's call.
+    fn body_path(&self) -> &str {
+        self.open.iter().rev().find(|it| !it.named).map_or("", |it| it.path.as_str())
     }
 
     /// Opens the scope of `expr as "name"`.
     pub(super) fn enter_named(&mut self, name: &str, count: Count, span: Span) -> Option<Diagnostic> {
-        let path = self.child(name);
+        let path = below(self.body_path(), name);
         let (path, report) = self.claim(path, span);
-        self.open.push(Scope { path, count, explicit: true, span });
+        self.open.push(Scope { path, count, explicit: true, span, named: true });
         report
     }
 
@@ -206,7 +209,7 @@ impl Names {
                 (path, false, report)
             }
         };
-        self.open.push(Scope { path, count: count_body(items, &block.body), explicit, span });
+        self.open.push(Scope { path, count: count_body(items, &block.body), explicit, span, named: false });
         report
     }
 
@@ -245,7 +248,7 @@ impl Names {
         let position = self.positions.entry((self.path().to_owned(), kind.to_owned())).or_default();
         let name = format!("{kind}_{position}");
         *position += 1;
-        let (path, report) = self.claim(self.child(&name), span);
+        let (path, report) = self.claim(below(self.path(), &name), span);
         (path, false, report)
     }
 
@@ -277,6 +280,10 @@ impl Names {
     pub(super) fn all(&self) -> impl Iterator<Item = &str> {
         self.taken.keys().map(String::as_str)
     }
+}
+
+fn below(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") }
 }
 
 #[cfg(test)]
@@ -318,6 +325,15 @@ mod tests {
         names.enter_model(span(0));
         names.enter_named("norm", count(0, 1), span(1));
         assert_eq!(names.beside("batch_norm", "bn", Some("conv_0"), span(2)).0, "norm");
+    }
+
+    #[test]
+    fn a_name_around_a_call_does_not_contain_the_names_of_its_arguments() {
+        let mut names = Names::default();
+        names.enter_model(span(0));
+        names.enter_named("bn1", count(1, 0), span(1));
+        names.enter_named("conv1", count(1, 0), span(2));
+        assert_eq!(names.layer("conv", Role::Filter, span(3)).0, "conv1");
     }
 
     #[test]

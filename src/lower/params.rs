@@ -18,7 +18,7 @@ pub(super) fn parse(
     sink: &mut Sink,
 ) -> BTreeMap<String, ast::Expr> {
     let mut found = BTreeMap::new();
-    for (name, value) in &settings.set {
+    for (at, (name, value)) in settings.set.iter().enumerate() {
         let text = format!("param {name} = {value}\n");
         let file = sources.add(format!("--set {name}={value}"), text.clone());
         let place = Span::new(file, "param ".len(), "param ".len() + name.len());
@@ -37,6 +37,15 @@ pub(super) fn parse(
             sink.push(suggest(report, place, name, known));
             continue;
         };
+        if let Some((_, later)) = settings.set[at + 1..].iter().find(|it| it.0 == *name) {
+            let message = format!("`--set {name}={value}` has no effect");
+            sink.push(
+                Diagnostic::new(Code::W0203, place, message)
+                    .label("set again later")
+                    .help(format!("give one of them: the last counts, `--set {name}={later}`")),
+            );
+            continue;
+        }
         let start = place.end as usize + " = ".len();
         let rest = Span::new(file, start, start + value.len());
         // What is wanted as a string needs no quotes on the command line.

@@ -261,8 +261,21 @@ impl Lowering<'_> {
 
     fn augment(&mut self, entry: &ast::TrainEntry) -> Augment {
         let mut found = Augment::default();
+        let mut seen: Vec<(String, Span)> = Vec::new();
         for value in &entry.values {
             let Some(args) = self.choice("augment", value) else { continue };
+            if let Some((_, first)) = seen.iter().find(|it| it.0 == args.name) {
+                let report = Diagnostic::new(Code::E0103, value.span, format!("`augment` has `{}` twice", args.name))
+                    .label("again here")
+                    .also(*first, "first here")
+                    .help(match args.name.as_str() {
+                        "crop" => "keep one of them; with a larger `pad` it moves the images further",
+                        _ => "keep one of them",
+                    });
+                self.report(report);
+                continue;
+            }
+            seen.push((args.name.clone(), value.span));
             if args.name == "flip_horizontal" {
                 found.flip = true;
             } else if let Some(pad) = self.whole(&args, "pad", 1) {
@@ -304,6 +317,7 @@ impl Lowering<'_> {
                     .help("give places below the number of iterations"),
             );
         }
+        self.vain_entries(&basis, iterations.map(|it| it as u64).filter(|_| single), schedule.as_ref());
         let penalties = self.penalties(&train);
         let projections = self.projections(&train);
         let precision = entry("precision").and_then(|it| match &it.values.first()?.kind {

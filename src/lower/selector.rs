@@ -98,9 +98,12 @@ impl Lowering<'_> {
             }
         }
         let mut found = Vec::new();
+        let mut idle: Vec<&ast::Ident> = entry.on.iter().collect();
         for at in 0..self.graph.params.len() {
             let param = &self.graph.params[at];
-            let on = entry.on.iter().any(|it| On::of(&it.name).takes(param.role, &param.path));
+            let (role, path) = (param.role, param.path.clone());
+            let is_meant = |it: &ast::Ident| On::of(&it.name).takes(role, &path);
+            let on = entry.on.iter().any(is_meant);
             let subject = Subject { layer: param.layer.clone(), operator: param.operator.clone(), role: param.role };
             // The condition is evaluated for every parameter, so that its mistakes show.
             let holds = match &entry.filter {
@@ -109,8 +112,24 @@ impl Lowering<'_> {
             };
             sound &= holds.is_some();
             if on && holds == Some(true) {
+                idle.retain(|it| !is_meant(it));
                 found.push(ParamId(at as u32));
             }
+        }
+        if found.is_empty() || !sound || broken || !self.decided(entry) {
+            idle.clear();
+        }
+        for name in idle {
+            self.report(
+                Diagnostic::new(
+                    Code::W0203,
+                    name.span,
+                    format!("`{}` adds nothing to this `{}`", name.name, entry.key.name),
+                )
+                .label("no parameter of the model is selected by it")
+                .note(self.inventory())
+                .help("leave it out"),
+            );
         }
         if found.is_empty() && sound && !broken && self.decided(entry) {
             let span = entry.filter.as_ref().map_or(entry.on[0].span, |it| entry.on[0].span.to(it.span));
@@ -194,7 +213,7 @@ impl Lowering<'_> {
             && SUBJECTS.contains(&name.as_str())
         {
             self.report(
-                Diagnostic::new(Code::E0104, expr.span, format!("`{name}` is no condition"))
+                Diagnostic::new(Code::E0104, expr.span, format!("`{name}` is not a condition"))
                     .label("expected a comparison, such as `operator != none`"),
             );
             return None;

@@ -34,6 +34,10 @@ pub struct Settings {
     pub no_shuffle: bool,
     /// `--no-augment`.
     pub no_augment: bool,
+    /// Whether the model is evaluated only, so that nothing is to be said of its training.
+    pub evaluates: bool,
+    /// Smallest and largest byte of the images of data sets, by name; of others they are 0 and 255.
+    pub ranges: Vec<(String, [u8; 2])>,
     /// Data sets that a file can name.
     pub known_data: Vec<DataInfo>,
     /// The data set that is there (`--data`), in place of the one the file names; the steps of the

@@ -231,7 +231,10 @@ impl Signature {
                 let mut it =
                     report(name.span, format!("the {} `{}` has no argument `{}`", self.what, self.name, name.name))
                         .label("unknown argument");
-                let known = self.slots.iter().map(|it| it.name.as_str());
+                // What is given already cannot have been meant.
+                let given =
+                    |it: &&Slot| call.args.iter().any(|arg| arg.name.as_ref().is_some_and(|arg| arg.name == it.name));
+                let known = self.slots.iter().filter(|it| !given(it)).map(|it| it.name.as_str());
                 it = suggest(it, name.span, &name.name, known);
                 wrong.push(it);
                 continue;

@@ -29,13 +29,36 @@ pub(super) fn list() -> String {
     format!("{}, or a list such as `[int]`", all.join(", "))
 }
 
-/// The type of an annotation; what is no type is any (and reported by `resolve`).
+/// The type of an annotation; what is not a type is any (and reported by `resolve`).
 pub(super) fn of(ty: &ast::Type) -> Ty {
     match &ty.kind {
         TypeKind::Name(name) => named(name).unwrap_or(Ty::Any),
         TypeKind::List(item) => Ty::List(Box::new(of(item))),
         TypeKind::Shape(_) => Ty::Tensor,
     }
+}
+
+/// The annotation of a `let`: brackets around the name of a type are a list, around anything else a shape.
+pub(super) fn of_let(ty: &ast::Type) -> ast::Type {
+    fn list(expr: &ast::Expr) -> Option<ast::Type> {
+        let kind = match &expr.kind {
+            ExprKind::Name(name) => TypeKind::Name(named(name).map(|_| name.clone())?),
+            ExprKind::List(items) => match items.as_slice() {
+                [item] => TypeKind::List(Box::new(list(item)?)),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        Some(ast::Type { kind, span: expr.span })
+    }
+    let kind = match &ty.kind {
+        TypeKind::Shape(dims) => match dims.as_slice() {
+            [item] => list(item).map(|it| TypeKind::List(Box::new(it))),
+            _ => None,
+        },
+        TypeKind::Name(_) | TypeKind::List(_) => None,
+    };
+    ast::Type { kind: kind.unwrap_or_else(|| ty.kind.clone()), span: ty.span }
 }
 
 /// What a call of this must give.

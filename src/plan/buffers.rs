@@ -87,7 +87,7 @@ impl<'a> Table<'a> {
                 dtype: *dtype,
                 line: (self.config.line)(graph.origin_id(id)),
             }),
-            (None, op) => panic!("{op:?} is no leaf\n{graph}"),
+            (None, op) => panic!("{op:?} is not a leaf\n{graph}"),
         };
         self.leaves.insert(id, found);
         found

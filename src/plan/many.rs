@@ -8,7 +8,7 @@ use crate::ir::Graph;
 use crate::kernel::KernelSpec;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Elements of a tensor that may wait although it is no parameter and has not the shape of one.
+/// Elements of a tensor that may wait although it is not a parameter and has not the shape of one.
 const SMALL: usize = 1 << 16;
 /// Operands of a launch, at most: a CUDA kernel takes 4096 bytes of arguments, eight for each operand and for its scratch
 /// space.

@@ -7,7 +7,7 @@ use serde::de::IgnoredAny;
 use serde_yaml::Spanned;
 use std::collections::BTreeMap;
 
-/// Why a text is no plan.
+/// Why a text is not a plan.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// No YAML, or not that of a plan.
@@ -119,7 +119,7 @@ pub fn from_yaml(path: &str, text: &str) -> Result<Plan, PlanError> {
 }
 
 fn parse<T: serde::de::DeserializeOwned>(path: &str, text: &str) -> Result<T, PlanError> {
-    // Plans of deep networks are long, which is no attack on the reader; but nothing in them stands for something else.
+    // Plans of deep networks are long, which is not an attack on the reader; but nothing in them stands for something else.
     let mut budget = serde_yaml::Budget::default();
     (budget.max_events, budget.max_nodes, budget.max_total_scalar_bytes) = (usize::MAX, usize::MAX, usize::MAX);
     (budget.max_anchors, budget.max_aliases) = (0, 0);

@@ -65,7 +65,7 @@ fn report(graph: &Graph, id: NodeId, operands: &[NodeId], error: ShapeError) -> 
         ShapeError::Type { operand, expected, found } => place
             .diagnostic(Code::E0302, format!("{what} takes {expected:?} numbers, found {found:?}").to_lowercase())
             .label(format!("operand {} is an image of bytes", operand + 1))
-            .help("scale the image first: `x = (image - 127.5) / 128`"),
+            .help(format!("scale the image first: `x = {}`", graph.scaling("image"))),
         ShapeError::Extent { what: extent, left, right } => place
             .diagnostic(Code::E0302, format!("{what} has two different extents for its {extent}: {left} and {right}"))
             .label("the extents must be equal"),
@@ -95,7 +95,7 @@ fn mismatch_advice(left: &[usize], right: &[usize]) -> String {
     }
 }
 
-/// Whether an op's output is a size on the way. A data set is none: the images picked from it are.
+/// Whether an op's output is a size on the way. A data set is not: the images picked from it are.
 pub(super) fn is_step(op: &Op) -> bool {
     match op {
         Op::Conv(_) | Op::Window { .. } | Op::Gather { .. } => true,

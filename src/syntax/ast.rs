@@ -83,7 +83,7 @@ pub struct Type {
 pub enum TypeKind {
     /// `int`, `float`, `bool`, `string`, `operator`, `tensor`; other names are for `lower` to report.
     Name(String),
-    /// `[int]`: a list. In `let` a one-element bracket with a value (`[16]`) is a shape; `lower` decides.
+    /// `[int]`: a list. In `let` brackets are a `Shape`; `lower` decides whether it is that of a list.
     List(Box<Type>),
     /// `[16, 16, filters]`: the shape of one example, only in `let`.
     Shape(Vec<Expr>),

@@ -349,6 +349,10 @@ impl Repair<'_> {
             if depth == 0 && starts_line && scan::indent(self.text, token.start) <= indent {
                 break;
             }
+            // A type ends where the value begins: no list holds a `=`.
+            if depth == 0 && self.text[open..].starts_with('[') && &self.text[token.start..token.end] == "=" {
+                break;
+            }
             match token.kind {
                 TokenKind::Open(_) => depth += 1,
                 TokenKind::Close(_) => depth = depth.saturating_sub(1),

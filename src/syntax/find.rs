@@ -1,6 +1,6 @@
 //! Finding an expression in a tree.
 
-use super::ast::{Body, Expr, ExprKind, Extents, Stmt, StmtKind, TextPart};
+use super::ast::{Body, Expr, ExprKind, Extents, Stmt, StmtKind, Text, TextPart, TypeKind};
 
 impl Body {
     /// The first expression that `wanted` accepts, outer ones first.
@@ -13,8 +13,14 @@ impl Stmt {
     fn find(&self, wanted: &dyn Fn(&Expr) -> bool) -> Option<&Expr> {
         match &self.kind {
             StmtKind::Input { dims, .. } => dims.iter().find_map(|it| it.find(wanted)),
-            StmtKind::Let { value, .. }
-            | StmtKind::Assign { value, .. }
+            StmtKind::Let { ty, value, .. } => {
+                let dims = match ty.as_ref().map(|it| &it.kind) {
+                    Some(TypeKind::Shape(dims)) => dims.as_slice(),
+                    Some(TypeKind::Name(_) | TypeKind::List(_)) | None => &[],
+                };
+                value.find(wanted).or_else(|| dims.iter().find_map(|it| it.find(wanted)))
+            }
+            StmtKind::Assign { value, .. }
             | StmtKind::Output(value)
             | StmtKind::Keep { init: value, .. }
             | StmtKind::Expr(value) => value.find(wanted),
@@ -30,8 +36,19 @@ impl Stmt {
                 .find(wanted)
                 .or_else(|| then.find(wanted))
                 .or_else(|| otherwise.as_ref().and_then(|it| it.find(wanted))),
-            StmtKind::Assert { cond, .. } => cond.find(wanted),
+            StmtKind::Assert { cond, message } => {
+                cond.find(wanted).or_else(|| message.as_ref().and_then(|it| it.find(wanted)))
+            }
         }
+    }
+}
+
+impl Text {
+    fn find(&self, wanted: &dyn Fn(&Expr) -> bool) -> Option<&Expr> {
+        self.parts.iter().find_map(|it| match it {
+            TextPart::Hole(it) => it.find(wanted),
+            TextPart::Literal(_) => None,
+        })
     }
 }
 
@@ -43,15 +60,13 @@ impl Expr {
         }
         match &self.kind {
             ExprKind::Int(_) | ExprKind::Float(_) | ExprKind::Bool(_) | ExprKind::Name(_) => None,
-            ExprKind::Str(text) => text.parts.iter().find_map(|it| match it {
-                TextPart::Hole(it) => it.find(wanted),
-                TextPart::Literal(_) => None,
-            }),
+            ExprKind::Str(text) => text.find(wanted),
             ExprKind::List(items) => items.iter().find_map(|it| it.find(wanted)),
             ExprKind::Range(a, b) | ExprKind::Binary(_, a, b) | ExprKind::Index(a, b) => {
                 a.find(wanted).or_else(|| b.find(wanted))
             }
-            ExprKind::Unary(_, a) | ExprKind::Named(a, _) => a.find(wanted),
+            ExprKind::Unary(_, a) => a.find(wanted),
+            ExprKind::Named(a, text) => a.find(wanted).or_else(|| text.find(wanted)),
             ExprKind::Call(call) => call
                 .piped
                 .as_deref()

@@ -3,6 +3,7 @@
 use super::grammar::Rule;
 use super::report::Mistake;
 use super::scan::TokenKind;
+use super::typography;
 use crate::diag::{Span, did_you_mean};
 
 /// What to say of a mistake that is recognised.
@@ -24,7 +25,14 @@ pub(super) fn hint(it: &Mistake<'_>) -> Option<Hint> {
     if it.in_string {
         return string(it);
     }
-    foreign_word(it).or_else(|| import(it)).or_else(|| sign(it)).or_else(|| word(it)).or_else(|| comma(it))
+    typographic(it)
+        .or_else(|| foreign_word(it))
+        .or_else(|| module(it))
+        .or_else(|| parameters(it))
+        .or_else(|| import(it))
+        .or_else(|| sign(it))
+        .or_else(|| word(it))
+        .or_else(|| comma(it))
 }
 
 fn help(text: impl Into<String>) -> Option<Hint> {
@@ -62,8 +70,58 @@ fn string(it: &Mistake<'_>) -> Option<Hint> {
         "\\" => Some(help("the escapes are `\\n`, `\\t`, `\\\"` and `\\\\`")?.message("unknown escape in a string")),
         _ => Some(
             help("`{...}` in a string holds an expression; write `{{` and `}}` for the signs")?
-                .message("the hole of this string is no expression"),
+                .message("the hole of this string is not an expression"),
         ),
+    }
+}
+
+/// Words before a `.` in other languages.
+const MODULES: [&str; 12] = ["nn", "F", "torch", "tf", "keras", "layers", "K", "np", "math", "jnp", "jax", "self"];
+
+/// Functions whose name here is the one after the `.` there.
+const FUNCTIONS: [&str; 9] = ["relu", "tanh", "gelu", "elu", "softplus", "exp", "log", "sqrt", "abs"];
+
+/// A sign or letter that is not one of the language's.
+fn typographic(it: &Mistake<'_>) -> Option<Hint> {
+    let found = it.found?;
+    let sign = it.text[found.start..].chars().next().filter(|it| !it.is_ascii())?;
+    let place = it.span(found.start, found.start + sign.len_utf8());
+    let code = format!("U+{:04X}", sign as u32);
+    let Some((plain, name)) = typography::meant(sign) else {
+        let message = format!("`{sign}` ({code}) is not part of the language");
+        let help = "names are made of the letters a to z, digits and `_`; anything can stand in comments and strings";
+        return Some(Hint { message: Some(message), place: Some(place), help: help.to_owned(), edit: None });
+    };
+    let (shown, help) = match &*plain {
+        "" => (code, "remove it".to_owned()),
+        " " => (code, "write a plain space".to_owned()),
+        plain => (format!("`{sign}`"), format!("write `{plain}`")),
+    };
+    let line = it.text[found.start..].lines().next().unwrap_or("");
+    let (len, by) = typography::mended(line);
+    let edit = Some((it.span(found.start, found.start + len), by));
+    Some(Hint { message: Some(format!("{shown} is {name}")), place: Some(place), help, edit })
+}
+
+/// `nn.ReLU()`, `self.conv(x)`.
+fn module(it: &Mistake<'_>) -> Option<Hint> {
+    let found = it.found.filter(|found| it.word(*found) == ".")?;
+    let before =
+        *it.before.last().filter(|before| before.end == found.start && MODULES.contains(&it.word(**before)))?;
+    let module = it.word(before);
+    let rest = &it.text[found.end..];
+    let name: String = rest.chars().take_while(|it| it.is_alphanumeric() || *it == '_').collect();
+    let known = FUNCTIONS.iter().find(|it| name.eq_ignore_ascii_case(it));
+    let text = match (known, module) {
+        (Some(known), _) => format!("names stand alone: `{known}`"),
+        (None, "self") => "a layer is created where it is called, as in `x = conv(x, 16)`".to_owned(),
+        (None, _) => format!("names stand alone, without `{module}.`: `conv`, `batch_norm`, `max_pool`, `relu`"),
+    };
+    let message = if module == "self" { "there is no `self`" } else { "there are no modules" };
+    let hint = Hint { message: Some(message.to_owned()), place: None, help: text, edit: None };
+    match known {
+        Some(known) => hint.edit(it.span(before.start, found.end + name.len()), *known),
+        None => Some(hint),
     }
 }
 
@@ -81,9 +139,24 @@ fn import(it: &Mistake<'_>) -> Option<Hint> {
     help(text)
 }
 
+/// `block unit x, filters {`.
+fn parameters(it: &Mistake<'_>) -> Option<Hint> {
+    let found = it.found.filter(|it| it.kind == TokenKind::Word)?;
+    if it.strict != Rule::strict_item || it.before.len() != 2 || !it.expects(&[Rule::fn_params, Rule::open_paren]) {
+        return None;
+    }
+    let line = it.text[found.start..].lines().next().unwrap_or("");
+    let list = line[..line.find(['{', '='])?].trim_end();
+    let end = found.start + list.len();
+    help("parameters stand in parentheses")?.edit(it.span(it.gap().start as usize, end), format!("({list})"))
+}
+
 /// Two things in a list without a comma.
 fn comma(it: &Mistake<'_>) -> Option<Hint> {
     let found = it.found?;
+    if it.expects(&[Rule::kw_in]) {
+        return help("write `for i in 0..n`")?.edit(it.gap(), " in");
+    }
     let starts = matches!(found.kind, TokenKind::Word | TokenKind::Number | TokenKind::String | TokenKind::Open(_));
     if starts && it.expects(&[Rule::comma]) && it.expected.len() <= 3 {
         return help("add `,`")?.edit(it.gap(), ",");
@@ -130,12 +203,15 @@ fn foreign_word(it: &Mistake<'_>) -> Option<Hint> {
             instead(message, text, edit)
         }
         Rule::strict_stmt => {
-            // Only where two words follow each other; `x y` is no other mistake.
+            // Only where two words follow each other; `x y` is not another mistake.
             let (text, edit) = match word {
                 "else" | "elif" if at_first || word == "elif" => {
                     ("an `else` or `else if` follows the `}` of its `if`", None)
                 }
                 "while" | "loop" | "repeat" => ("repeat with `for i in 0..n { ... }`", None),
+                "return" if it.strict == Rule::strict_stmt && it.found.is_some_and(|it| it.kind != TokenKind::Sign) => {
+                    ("the last expression of a block is its value; a model has `output`", Some(""))
+                }
                 "return" => ("the last expression of a block is its value; a model has `output`", None),
                 "var" | "const" | "mut" => ("a name is bound with `let name = ...`", Some("let")),
                 _ if at_first || it.found.is_none_or(|it| it.kind != TokenKind::Word) => return None,
@@ -163,6 +239,11 @@ fn sign(it: &Mistake<'_>) -> Option<Hint> {
     let replace = |text: &str, by: &str| help(text)?.edit(place, by);
     let previous = it.previous(0);
     match it.found_word() {
+        "#" if it.text[found.start..].starts_with("#include") => {
+            help("another file is read with `import \"blocks.sph\"`")?
+                .message("expected `import`, found `#include`")
+                .edit(it.span(found.start, found.start + "#include".len()), "import")
+        }
         "#" => help("a comment starts with `//`")?.message("expected a comment to start with `//`, found `#`").edit(
             it.span(found.start, found.start + it.text[found.start..].bytes().take_while(|it| *it == b'#').count()),
             "//",
@@ -195,9 +276,26 @@ fn sign(it: &Mistake<'_>) -> Option<Hint> {
         ":" if it.strict == Rule::strict_stmt && it.before.len() == 1 && it.text[found.end..].starts_with('=') => {
             help("a name is bound with `=`")?.edit(it.span(found.start, found.end + 1), "=")
         }
-        ";" => replace("a statement ends with its line; remove the `;`", ""),
+        ";" if it.rest_of_line(found.end).is_empty() => replace("a statement ends with its line; remove the `;`", ""),
+        ";" => replace("each statement has a line of its own", "\n"),
         "&&" | "&" => replace("write `and`", "and"),
+        "|" if it.after_pipe() => replace("a value is piped with `|>`", "|>"),
         "||" | "|" => replace("write `or`", "or"),
+        ">" if it.text[found.start..].starts_with(">>") => {
+            help("a value is piped with `|>`")?.edit(it.span(found.start, found.end + 1), "|>")
+        }
+        "+" | "-" if previous == it.found_word() && it.before.len() == 2 => {
+            let (name, sign) = (it.previous(1), it.found_word());
+            let start = it.before.first().map_or(found.start, |it| it.start);
+            help(format!("write `{name} = {name} {sign} 1`"))?
+                .message(format!("there is no operator `{sign}{sign}`"))
+                .edit(it.span(start, found.end), format!("{name} = {name} {sign} 1"))
+        }
+        "?" => help("a choice is written `if condition { a } else { b }`"),
+        "[" if previous.starts_with(|it: char| it.is_uppercase()) && it.previous(1) == ":" => {
+            let start = it.before.last().map_or(found.start, |it| it.start);
+            help("a list is written `[int]`, without a word before it")?.edit(it.span(start, found.start), "")
+        }
         "!" => replace("write `not`", "not "),
         "*" if previous == "*" => help("a power is written `x^2`"),
         "**" => replace("a power is written `x^2`", "^"),
@@ -218,10 +316,13 @@ fn sign(it: &Mistake<'_>) -> Option<Hint> {
         }
         "=" if matches!(previous, "+" | "-" | "*" | "/") => {
             let name = it.previous(1);
-            Some(
-                help(format!("write `{name} = {name} {previous} ...`"))?
-                    .message(format!("there is no operator `{previous}=`")),
-            )
+            let hint = help(format!("write `{name} = {name} {previous} ...`"))?
+                .message(format!("there is no operator `{previous}=`"));
+            // What follows a `-` would have to be in parentheses.
+            match it.before.last().filter(|_| previous == "+" && it.before.len() == 2) {
+                Some(sign) => hint.edit(it.span(sign.start, found.end), format!("= {name} +")),
+                None => Some(hint),
+            }
         }
         "=" | "." if previous == ".." => help("a range is `first..end`, and `end` is not in it"),
         "=" if it.expects(&[Rule::close_paren]) => {
@@ -233,6 +334,7 @@ fn sign(it: &Mistake<'_>) -> Option<Hint> {
         {
             replace("compare with `==`", "==")
         }
+        "." if it.rest_of_line(found.end).is_empty() => replace("a line ends without a full stop", ""),
         "." if it.found_next_is_number() => help("write the zero: `0.5`"),
         "." => help("there are no methods: write `x |> f(...)` or `f(x, ...)`"),
         "[" if previous == ":" && it.expects(&[Rule::ident]) => {
@@ -274,6 +376,15 @@ fn word(it: &Mistake<'_>) -> Option<Hint> {
         let digits = word.trim_end_matches(|it: char| it.is_alphabetic() || it == '_');
         return help(format!("a product is written with its sign: `{digits} * {}`", &word[digits.len()..]));
     }
+    if matches!(word, "elif" | "elsif" | "elseif") && it.previous(0) == "}" {
+        return help("another condition is written `else if`")?.edit(place, "else if");
+    }
+    if it.previous(0) == "lambda" {
+        return help("there are no functions without a name: write `fn name(x) = ...` at the top of the file");
+    }
+    if word == "if" && it.strict == Rule::strict_stmt && !it.before.is_empty() {
+        return help("a choice is written `if condition { a } else { b }`");
+    }
     if it.previous(0) == "|>" {
         return help("the right side of `|>` is the name of a block or function, with more arguments in parentheses");
     }
@@ -285,6 +396,12 @@ impl Mistake<'_> {
         let after = self.found.map_or("", |it| &self.text[it.end..]);
         self.expects(&[Rule::expr, Rule::inner, Rule::term, Rule::arg])
             && after.starts_with(|it: char| it.is_ascii_digit())
+    }
+
+    /// What follows on the line, without a comment.
+    fn rest_of_line(&self, from: usize) -> &str {
+        let line = self.text[from..].lines().next().unwrap_or("");
+        line.split("//").next().unwrap_or("").trim()
     }
 
     /// Whether the mistake follows `|> name` or `|> name(...)`.

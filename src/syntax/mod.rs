@@ -20,6 +20,7 @@ mod hint;
 mod parse;
 mod report;
 mod scan;
+mod typography;
 
 pub use dump::dump;
 pub use fmt::format;

@@ -6,11 +6,13 @@ use super::ast::File;
 use super::balance;
 use super::build::Builder;
 use super::grammar::{Grammar, Rule};
+use super::typography;
 use crate::diag::{Code, Diagnostic, FileId, Sink, Span};
 
 /// Parses `text`. What does not parse is reported and missing in the tree; the rest is there.
 pub fn parse(file: FileId, text: &str, sink: &mut Sink) -> File {
-    let balanced = balance::balance(file, text, sink);
+    let plain = typography::without_block_comments(file, text, sink);
+    let balanced = balance::balance(file, &plain, sink);
     let mut out = File { docs: file_docs(text), items: Vec::new(), skipped: Vec::new() };
     let Some(root) = Grammar::parse(Rule::file, &balanced.text).ok().and_then(|mut it| it.next()) else {
         // The rule takes any text; only pest's guard against a full stack ends here.

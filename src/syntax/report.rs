@@ -89,6 +89,11 @@ impl<'t> Mistake<'t> {
                 self.found = Some(Token { kind: TokenKind::Sign, start: place.at, end: place.at + len });
                 return;
             }
+            if token.end > place.at && token.kind == TokenKind::Word {
+                // A letter that no name has.
+                self.found = Some(Token { start: place.at, ..token });
+                return;
+            }
             if !matches!(token.kind, TokenKind::Newline | TokenKind::Comment) {
                 self.before.push(token);
             }

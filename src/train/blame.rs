@@ -1,4 +1,4 @@
-//! Where the first number that is none arose: a step or an evaluation, launch by launch.
+//! Where the first NaN or infinity arose: a step or an evaluation, launch by launch.
 
 use super::weights::Need;
 use super::{TrainError, checkpoints, fitting};
@@ -11,7 +11,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Where the first number that is none arose.
+/// Where the first NaN or infinity arose.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Blame {
     /// The layer that the launch serves; empty for what serves none.
@@ -22,7 +22,7 @@ pub struct Blame {
     pub kernel: &'static str,
     /// What the result is.
     pub result: String,
-    /// The first of its numbers that is none.
+    /// The first of its numbers that is NaN or infinite.
     pub found: f64,
     /// How many are none, and of how many.
     pub count: (usize, usize),
@@ -52,7 +52,7 @@ impl fmt::Display for Blame {
             let (low, high) = operand.range;
             write!(out, "\n    `{}` from {low:.3e} to {high:.3e}", operand.name)?;
             if !operand.finite {
-                write!(out, ", and some that are no number")?;
+                write!(out, ", and some that are NaN")?;
             }
         }
         Ok(())
@@ -133,7 +133,7 @@ fn search(session: &mut Session, phase: Phase) -> Result<Searched, RuntimeError>
     Ok(Searched::Done(None))
 }
 
-/// Loads the newest checkpoint of a run into `session` and looks for the first number that is none in the step that comes
+/// Loads the newest checkpoint of a run into `session` and looks for the first NaN or infinity in the step that comes
 /// next; with it, that step's number. The data must be bound.
 pub fn replay(session: &mut Session, run: &Path) -> Result<(u64, Option<Blame>), TrainError> {
     let all = checkpoints(run);

@@ -19,7 +19,7 @@ pub enum TrainError {
         /// The model.
         model: String,
     },
-    /// Weights that do not belong to this model, or are no weights at all.
+    /// Weights that do not belong to this model, or are not weights at all.
     #[error("cannot use the weights in `{}`: {cause}\n  {remedy}", path.display())]
     Weights {
         /// The file.
@@ -61,7 +61,7 @@ pub enum TrainError {
         /// Updates done.
         step: u64,
     },
-    /// A loss of the test set that is no number.
+    /// A loss of the test set that is not a number.
     #[error(
         "the loss of image {example} of the test set is {loss}\n  {cause}\n  bound that value in the model, or use weights \
          of an earlier iteration"
@@ -74,7 +74,7 @@ pub enum TrainError {
         /// Where it arose.
         cause: String,
     },
-    /// A loss or a parameter that is no number.
+    /// A loss or a parameter that is NaN or infinite.
     #[error(
         "{what}\n  {cause}\n  lower the optimizer's rate or bound that value in the model; \
          `{}` holds the state before iteration {step}, which `sphc verify FILE --replay {}` repeats",

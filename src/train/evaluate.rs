@@ -75,7 +75,7 @@ fn broken(session: &mut Session, start: usize, example: usize, loss: f64) -> Tra
     }
 }
 
-/// The class scores of images that are no part of a data set, one after the other as the model takes them.
+/// The class scores of images that are not part of a data set, one after the other as the model takes them.
 pub fn predict(session: &mut Session, pixels: &[u8]) -> Result<Vec<Vec<f64>>, TrainError> {
     let plan = session.plan.clone();
     let training = plan.training.as_ref().ok_or_else(|| TrainError::NoRecipe { model: plan.name.clone() })?;

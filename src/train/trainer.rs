@@ -322,7 +322,7 @@ impl Trainer<'_> {
         }
     }
 
-    /// Why the run cannot go on, with the state from before left as a checkpoint. `what` became no number in or before
+    /// Why the run cannot go on, with the state from before left as a checkpoint. `what` became NaN or infinite in or before
     /// iteration `iteration`.
     fn non_finite(&mut self, iteration: u64, what: String) -> TrainError {
         match self.look_for_cause(iteration) {
@@ -331,7 +331,7 @@ impl Trainer<'_> {
         }
     }
 
-    /// Goes back to the iteration that made the first number that is none; writes a checkpoint of the state before it.
+    /// Goes back to the iteration that made the first NaN or infinity; writes a checkpoint of the state before it.
     fn look_for_cause(&mut self, iteration: u64) -> Result<(u64, String), TrainError> {
         while self.session.collect(true)?.is_some() {}
         // The cause of a loss may be the update of the iteration before.
@@ -421,7 +421,7 @@ impl Trainer<'_> {
         let begun = Instant::now();
         // A checkpoint that cannot be gone on from must not take the place of one that can.
         if let Some(name) = weights::non_finite(self.session)? {
-            let what = format!("after {} iterations `{name}` holds what is no finite number", self.step);
+            let what = format!("after {} iterations `{name}` holds NaN or infinity", self.step);
             return Err(self.non_finite(self.step, what));
         }
         if !self.run.is_there() {

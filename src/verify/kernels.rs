@@ -128,7 +128,7 @@ fn compare(found: &[f64], expected: &Expected, check: &mut Comparison) {
         let found = found[places.as_ref().map_or(at, |it| it[at])];
         let same = found == value || (found.is_nan() && value.is_nan());
         let error = if same { 0.0 } else { (found - value).abs() };
-        // A number beside what is none.
+        // A number beside NaN or infinity.
         let error = if error.is_nan() { f64::INFINITY } else { error };
         let bound = if bound == 0.0 { 0.0 } else { bound + TINY };
         let worse = share(check.error, check.bound) < share(error, bound);

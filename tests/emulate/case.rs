@@ -60,7 +60,7 @@ impl Case {
                 map.inputs.last_mut().expect("there are operands").dtype = kept;
                 self.inputs.last_mut().expect("there are operands").dtype = kept;
             }
-            _ => panic!("{} is no convolution", self.name),
+            _ => panic!("{} is not a convolution", self.name),
         }
         self.inputs[..2].iter_mut().for_each(|it| it.dtype = DType::Bf16);
         if writes {
@@ -502,7 +502,7 @@ pub(crate) fn many(cases: Vec<Case>) -> Case {
     let mut all = Case { name: "many".into(), spec: KernelSpec::Maps(Vec::new()), inputs: vec![], outputs: vec![] };
     let mut maps = Vec::new();
     for case in cases {
-        let KernelSpec::Map(map) = case.spec else { panic!("{} is no map", case.name) };
+        let KernelSpec::Map(map) = case.spec else { panic!("{} is not a map", case.name) };
         maps.push(map);
         all.name += &format!(", {}", case.name);
         all.inputs.extend(case.inputs);

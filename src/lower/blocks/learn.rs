@@ -73,6 +73,7 @@ impl Lowering<'_> {
             return Value::Error;
         }
         let Some(path) = self.keeps(name) else { return Value::Error };
+        self.keeps_running(&format!("{path}/{}", name.name), &args, decay, start);
         let place = self.users_place(name.span);
         let (id, state) = self.state(&path, &name.name, shape.clone(), start, place);
         let of = self.node(Op::Reshape(shape), &[&of], place);

@@ -55,6 +55,7 @@ impl Lowering<'_> {
             let init = Init::Normal(Scalar64((2.0 / inputs as f64).sqrt()));
             let filter = self.param(&path, "filter", shape, init, ParamRole::Filter, operator.name(), span);
             let geometry = pad.geometry(size, kernel, stride);
+            self.vain_window(args, size, &geometry, [1, 1]);
             let patch = Patch { x, filter, filters, geometry, path: path.clone(), span };
             self.operator(&operator, &patch)
         };

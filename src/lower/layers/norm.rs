@@ -58,6 +58,7 @@ impl Lowering<'_> {
         if args.wrong() {
             return Value::Error;
         }
+        self.normalised(&path, args, decay, positions.iter().product());
         let outer = self.enter_layer(&path);
         let shape = Shape::from([channels]);
         let one = Init::Constant(Scalar64(1.0));

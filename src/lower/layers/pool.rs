@@ -37,6 +37,7 @@ impl Lowering<'_> {
         let dims = self.dims(&x);
         let size = if let [_, h, w, _] = dims[..] { [h, w] } else { [1, 1] };
         let geometry = pad.geometry(size, kernel, stride);
+        self.vain_window(args, size, &geometry, kernel);
         let kind = if max { Window::Max } else { Window::Sum };
         let mut result = self.node(Op::Window { kind, geometry }, &[&x], span);
         if !max && self.known(&result) {

@@ -13,6 +13,7 @@ use crate::ir::{Scalar, ScalarFn, Unary};
 use crate::lower::Lowering;
 use crate::lower::arith::to_scalar;
 use crate::lower::eval::Scope;
+use crate::lower::resolve::geometry;
 use crate::lower::types;
 use crate::lower::value::{OperatorRef, Tensor, Ty, Value};
 use crate::syntax::ast::{self, StmtKind};
@@ -195,7 +196,8 @@ impl Lowering<'_> {
     fn part_of_geometry(&mut self, name: &str, operator: &OperatorRef) -> Option<Value> {
         let building = self.building.as_ref()?;
         let at = &building.geometry;
-        Some(match name {
+        // Any other name was reported where the operator is defined.
+        Some(match geometry(name)? {
             "cos" => at.cos.clone(),
             "theta" => at.theta.clone(),
             "x_norm" => at.x_norm.clone(),
@@ -217,7 +219,6 @@ impl Lowering<'_> {
                     value
                 }
             },
-            // Reported where the operator is defined.
             _ => return None,
         })
     }

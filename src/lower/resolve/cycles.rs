@@ -72,6 +72,31 @@ impl Resolver<'_> {
         });
     }
 
+    pub(super) fn close(&mut self) {
+        for (name, local) in self.scopes.pop().unwrap_or_default() {
+            if let Some(what) = local.what
+                && !local.used
+                && self.main
+                && !name.starts_with('_')
+            {
+                let of = (what == "parameter").then(|| (self.current.clone(), name.clone()));
+                let report = Diagnostic::new(Code::W0104, local.span, format!("`{name}` is never used"))
+                    .label(format!("unused {what}"));
+                self.idle.push((of, kept(report, local.span, &name)));
+            }
+            self.gone.insert(name, local.span);
+        }
+    }
+
+    /// Ends a function: its lints are reported unless a mistake explains them.
+    pub(super) fn leave(&mut self) {
+        self.gone.clear();
+        let idle = std::mem::take(&mut self.idle);
+        if !self.confused {
+            self.all_idle.extend(idle);
+        }
+    }
+
     pub(super) fn unused(&mut self) {
         // What a library defines is used by others.
         if self.items.is_library() {
@@ -83,12 +108,28 @@ impl Resolver<'_> {
             }
             let ident = item.def.name();
             let what = item.def.what();
-            let fix = format!("_{name}");
-            let mut report = Diagnostic::new(Code::W0104, ident.span, format!("the {what} `{name}` is never used"))
-                .label(format!("unused {what}"))
-                .fix(format!("prefix with `_` to keep it on purpose: `{fix}`"), ident.span, fix);
+            let report = Diagnostic::new(Code::W0104, ident.span, format!("the {what} `{name}` is never used"))
+                .label(format!("unused {what}"));
+            let mut report = kept(report, ident.span, name);
             if matches!(item.def, Def::Operator(_)) {
                 report = report.note("`--set PARAM=OPERATOR` can still choose it");
+            }
+            self.sink.push(report);
+        }
+    }
+
+    /// What is unused inside of functions. What is called by a name that calls or the recipe say cannot get another.
+    pub(super) fn idle_parameters(&mut self) {
+        let selected = self.items.trains.iter().flat_map(|it| &it.entries).flat_map(|it| &it.on);
+        let selected: BTreeSet<&str> = selected.map(|it| it.name.as_str()).collect();
+        for (of, mut report) in std::mem::take(&mut self.all_idle) {
+            let given = of.as_ref().is_some_and(|it| self.named.contains(it));
+            let kept = |it: &crate::diag::Help| {
+                it.replacement.as_ref().is_some_and(|it| selected.contains(it.1.trim_start_matches('_')))
+            };
+            if given || report.helps.iter().any(kept) {
+                report.helps.clear();
+                report = report.help("remove it, here and where it is named");
             }
             self.sink.push(report);
         }
@@ -99,4 +140,9 @@ impl Resolver<'_> {
         self.meant.contains(name)
             || self.unknown.keys().any(|(_, it)| it.starts_with(name) || name.starts_with(it.as_str()))
     }
+}
+
+/// Proposes to keep something unused.
+fn kept(report: Diagnostic, span: Span, name: &str) -> Diagnostic {
+    report.fix(format!("prefix with `_` to keep it on purpose: `_{name}`"), span, format!("_{name}"))
 }

@@ -2,18 +2,26 @@
 //! used. The dynamic half (`eval`) then keeps silent about all of these.
 
 mod cycles;
+mod flow;
 mod kept;
 mod names;
 mod updates;
 
-use crate::diag::{Code, Diagnostic, Sink, Span};
+use crate::diag::{Code, Diagnostic, Sink, Sources, Span};
 use crate::lower::items::{Def, Home, Items, suggest};
 use crate::lower::types;
+use crate::lower::value::Ty;
 use crate::syntax::ast::{self, ExprKind, StmtKind, TypeKind};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What an operator can be a function of.
 pub(super) const GEOMETRY: &[&str] = &["theta", "cos", "x_norm", "w_norm", "target"];
+
+/// The part of the geometry that a parameter stands for. One that is kept without a use starts with `_`, as any name.
+pub(super) fn geometry(param: &str) -> Option<&'static str> {
+    let name = param.strip_prefix('_').unwrap_or(param);
+    GEOMETRY.iter().copied().find(|it| *it == name)
+}
 
 /// Names of numbers that need no definition.
 pub(super) const CONSTANTS: &[(&str, f64)] = &[("pi", std::f64::consts::PI), ("e", std::f64::consts::E)];
@@ -38,9 +46,23 @@ struct Local {
     what: Option<&'static str>,
 }
 
+/// A report of something unused; of a parameter, whose it is and its name.
+type Idle = (Option<(String, String)>, Diagnostic);
+
+/// What the walk found besides mistakes.
+pub(super) struct Resolved {
+    /// Blocks and functions that contain themselves.
+    pub(super) endless: BTreeSet<String>,
+    /// Values that nothing reads, which are reported or meant to be kept.
+    pub(super) lost: Vec<Span>,
+    /// Definitions that something uses.
+    pub(super) uses: BTreeSet<String>,
+}
+
 /// Walks trees.
 pub(super) struct Resolver<'a> {
     items: &'a Items,
+    sources: &'a Sources,
     sink: &'a mut Sink,
     scopes: Vec<BTreeMap<String, Local>>,
     /// Names that went out of scope in the current function, for a better message.
@@ -62,10 +84,18 @@ pub(super) struct Resolver<'a> {
     confused: bool,
     /// Inside what an operator does in training only.
     in_training: bool,
+    /// Whether the walked expression is given where an operator is wanted.
+    in_slot: bool,
     /// Inside the condition of a selector.
     selector: bool,
     /// What is unused in the current function.
-    idle: Vec<Diagnostic>,
+    idle: Vec<Idle>,
+    /// What is unused in all functions that have no mistake.
+    all_idle: Vec<Idle>,
+    /// Arguments that calls give by name: whose, and which.
+    named: BTreeSet<(String, String)>,
+    /// Values that nothing reads.
+    lost: Vec<Span>,
     /// Whether unused definitions are reported.
     lint: bool,
     /// Whether the walked model has no `input`.
@@ -75,9 +105,10 @@ pub(super) struct Resolver<'a> {
 }
 
 impl<'a> Resolver<'a> {
-    pub(super) fn new(items: &'a Items, sink: &'a mut Sink, classes: bool, lint: bool) -> Self {
+    pub(super) fn new(items: &'a Items, sources: &'a Sources, sink: &'a mut Sink, classes: bool, lint: bool) -> Self {
         Self {
             items,
+            sources,
             sink,
             scopes: Vec::new(),
             gone: BTreeMap::new(),
@@ -91,16 +122,20 @@ impl<'a> Resolver<'a> {
             meant: BTreeSet::new(),
             confused: false,
             in_training: false,
+            in_slot: false,
             selector: false,
             idle: Vec::new(),
+            all_idle: Vec::new(),
+            named: BTreeSet::new(),
+            lost: Vec::new(),
             lint,
             no_input: false,
             strangers: 0,
         }
     }
 
-    /// Walks everything; gives the blocks and functions that contain themselves.
-    pub(super) fn run(mut self, extra: &[ast::Expr]) -> BTreeSet<String> {
+    /// Walks everything.
+    pub(super) fn run(mut self, extra: &[ast::Expr]) -> Resolved {
         for (name, item) in self.items.iter() {
             self.main = item.home == Home::Main;
             self.current = name.clone();
@@ -121,6 +156,9 @@ impl<'a> Resolver<'a> {
             self.open();
             self.stmts(&model.body);
             self.close();
+            // Without an `output` the last value is what was meant.
+            let output = model.body.stmts.iter().any(|it| matches!(it.kind, StmtKind::Output(_)));
+            self.flow(&model.body, &[], !output);
             self.leave();
             self.no_input = false;
         }
@@ -136,9 +174,10 @@ impl<'a> Resolver<'a> {
         let endless = self.recursion();
         if self.lint {
             self.unused();
+            self.idle_parameters();
         }
         std::mem::take(&mut self.unknown).into_values().for_each(|it| self.sink.push(it));
-        endless
+        Resolved { endless, lost: self.lost, uses: self.uses }
     }
 
     /// The recipe's own words are checked where the recipe is read; here only names that hold values.
@@ -172,7 +211,9 @@ impl<'a> Resolver<'a> {
 
     fn param(&mut self, param: &ast::Param) {
         self.context = Context::Value;
+        self.in_slot = matches!(param.ty.as_ref().map(types::of), Some(Ty::Operator));
         self.expr(&param.default);
+        self.in_slot = false;
         if let Some(ty) = &param.ty {
             self.annotation(ty);
         }
@@ -198,7 +239,7 @@ impl<'a> Resolver<'a> {
                     .also(first, "first here"),
                 );
             }
-            if context == Context::Operator && param.default.is_none() && !GEOMETRY.contains(&name) {
+            if context == Context::Operator && param.default.is_none() && geometry(name).is_none() {
                 let report = Diagnostic::new(
                     Code::E0105,
                     param.name.span,
@@ -228,16 +269,11 @@ impl<'a> Resolver<'a> {
         }
         self.stmts(&function.body);
         self.close();
-        self.leave();
-    }
-
-    /// Ends a function: its lints are reported unless a mistake explains them.
-    fn leave(&mut self) {
-        self.gone.clear();
-        let idle = std::mem::take(&mut self.idle);
-        if self.lint && !self.confused {
-            idle.into_iter().for_each(|it| self.sink.push(it));
+        // What an optimizer binds may be what it keeps for the next step.
+        if context != Context::Optimizer {
+            self.flow(&function.body, &function.params, true);
         }
+        self.leave();
     }
 
     fn annotation(&mut self, ty: &ast::Type) {
@@ -256,24 +292,6 @@ impl<'a> Resolver<'a> {
 
     fn open(&mut self) {
         self.scopes.push(BTreeMap::new());
-    }
-
-    fn close(&mut self) {
-        for (name, local) in self.scopes.pop().unwrap_or_default() {
-            if let Some(what) = local.what
-                && !local.used
-                && self.main
-                && !name.starts_with('_')
-            {
-                let fix = format!("_{name}");
-                self.idle.push(
-                    Diagnostic::new(Code::W0104, local.span, format!("`{name}` is never used"))
-                        .label(format!("unused {what}"))
-                        .fix(format!("prefix with `_` to keep it on purpose: `{fix}`"), local.span, fix),
-                );
-            }
-            self.gone.insert(name, local.span);
-        }
     }
 
     fn bind(&mut self, name: &ast::Ident, what: Option<&'static str>) {
@@ -331,18 +349,12 @@ impl<'a> Resolver<'a> {
             }
             StmtKind::Let { name, ty, value } => {
                 self.expr(value);
-                if let Some(ty) = ty {
-                    match &ty.kind {
-                        // `[16]` may be a shape of one axis.
-                        TypeKind::List(item) => match &item.kind {
-                            TypeKind::Name(it) if types::named(it).is_none() => self.name(it, item.span),
-                            _ => self.annotation(ty),
-                        },
-                        _ => self.annotation(ty),
-                    }
+                let ty = ty.as_ref().map(types::of_let);
+                if let Some(ty) = &ty {
+                    self.annotation(ty);
                 }
                 // A shape is asserted for its own sake.
-                let shaped = matches!(ty.as_ref().map(|it| &it.kind), Some(TypeKind::Shape(_)));
+                let shaped = matches!(ty.map(|it| it.kind), Some(TypeKind::Shape(_)));
                 self.bind(name, if shaped { None } else { Some("value") });
             }
             StmtKind::Assign { name, value } => {
@@ -377,8 +389,23 @@ impl<'a> Resolver<'a> {
             StmtKind::Learn { name, role, scope, init } => self.learn(stmt.span, name, role.as_ref(), scope, init),
             StmtKind::Keep { name, init } => self.keep(stmt.span, name, init),
             StmtKind::Stat { name, dims, value } => self.stat(stmt.span, name, dims.as_deref(), value),
-            StmtKind::Expr(value) => self.expr(value),
+            StmtKind::Expr(value) => match &value.kind {
+                // Said by `flow`: it was meant to bind the name.
+                ExprKind::Binary(ast::BinaryOp::Eq, a, b) if self.is_new(a) => {
+                    self.expr(b);
+                    if let ExprKind::Name(name) = &a.kind {
+                        self.bind(&ast::Ident { name: name.clone(), span: a.span }, None);
+                    }
+                }
+                _ => self.expr(value),
+            },
         }
+    }
+
+    /// Whether an expression is a name that stands for nothing yet.
+    fn is_new(&mut self, expr: &ast::Expr) -> bool {
+        let ExprKind::Name(name) = &expr.kind else { return false };
+        self.local(name).is_none() && self.items.get(name).is_none() && name != "classes"
     }
 
     fn text(&mut self, text: &ast::Text) {

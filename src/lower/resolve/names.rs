@@ -3,6 +3,7 @@
 use super::{CONSTANTS, Context, GEOMETRY, Resolver};
 use crate::diag::{Code, Diagnostic, Label, Span};
 use crate::lower::blocks::{AXES, PRIMITIVES, REDUCTIONS, is_reduction};
+use crate::lower::foreign;
 use crate::lower::items::{Def, Home, Item, suggest};
 use crate::lower::signature::{
     BATCH_MEAN, FUNCTIONS, LAYERS, QUERIES, STATISTICS, Signature, batch_mean, builtin, reduction, statistic,
@@ -103,10 +104,14 @@ impl Resolver<'_> {
         }
         // One or two letters are close to any others.
         let long = 2 < name.chars().count();
+        // Only of a word that no one would call a value of their own.
+        let way = foreign::way(name).filter(|_| matches!(name, "None" | "null" | "nil" | "NULL"));
         let near = match name {
-            // Python's; `None` may well be the operator.
-            "True" => Some("true".to_owned()),
-            "False" => Some("false".to_owned()),
+            "True" | "TRUE" => Some("true".to_owned()),
+            "False" | "FALSE" => Some("false".to_owned()),
+            // Where an operator is wanted, the operator.
+            "None" if self.in_slot => Some("none".to_owned()),
+            _ if way.is_some() => None,
             _ => crate::diag::did_you_mean(name, known.iter().copied()).filter(|_| long).map(str::to_owned),
         };
         // Without an `input` the image has no name: that is reported, and one mistake.
@@ -126,6 +131,8 @@ impl Resolver<'_> {
                 report = report.also(place, format!("{what} with a similar name is defined here"));
             }
             report = report.fix(format!("did you mean `{near}`?"), span, near);
+        } else if let Some(way) = way {
+            report = report.help(way);
         }
         self.unknown.insert(key, report);
     }
@@ -152,7 +159,11 @@ impl Resolver<'_> {
             }
             self.callee(call)
         };
+        let by_name = call.args.iter().filter_map(|it| it.name.as_ref());
+        self.named.extend(by_name.map(|it| (name.to_owned(), it.name.clone())));
         let mut blind = signature.is_none();
+        // Arguments that are operators.
+        let mut operators: Vec<&ast::Expr> = Vec::new();
         let signature_unknown = self.unknown.contains_key(&(Code::E0101, name.to_owned()));
         let words = signature.map(|it| {
             let (matched, wrong) = it.matched(call);
@@ -162,6 +173,7 @@ impl Resolver<'_> {
             }
             let mut words: Vec<(&ast::Expr, &'static [&'static str], String)> = Vec::new();
             for (slot, value) in it.slots.iter().zip(matched) {
+                operators.extend(value.filter(|_| slot.ty == Ty::Operator));
                 if let (Ty::Words(list), Some(value)) = (&slot.ty, value) {
                     words.push((value, list, slot.name.clone()));
                 }
@@ -199,7 +211,12 @@ impl Resolver<'_> {
                 // A word for an argument or a layer that is not known.
                 (ExprKind::Name(name), None) if blind && (name == "same" || name == "valid") => {}
                 (ExprKind::Name(name), _) if unknown && self.is_layer(name) => {}
-                _ => self.expr(value),
+                _ => {
+                    let outer =
+                        std::mem::replace(&mut self.in_slot, operators.iter().any(|it| std::ptr::eq(*it, value)));
+                    self.expr(value);
+                    self.in_slot = outer;
+                }
             }
         }
         self.strangers -= usize::from(unknown);
@@ -269,18 +286,9 @@ impl Resolver<'_> {
                 self.calls.entry(self.current.clone()).or_default().push((name.to_owned(), call.span));
                 return Some(types::signature("fn", it));
             }
-            Some(Def::Operator(_)) if layers && positional => {
-                let given = call.args.iter().any(|it| it.name.as_ref().is_some_and(|it| it.name == "operator"));
-                let report =
-                    Diagnostic::new(Code::E0101, span, format!("`{name}` is an operator, not a layer or a function"))
-                        .label("operators work inside a layer");
-                self.sink.push(if given {
-                    report
-                } else if name == "linear" {
-                    report.help("a layer that sees all channels is `dense(x, units)`")
-                } else {
-                    report.help(format!("write `sphere_conv(x, filters, operator: {name})`"))
-                });
+            Some(Def::Operator(it)) if positional && self.context != Context::Operator => {
+                let report = self.called_operator(call, &types::operator_signature(it, false));
+                self.sink.push(report);
                 return None;
             }
             Some(Def::Operator(it)) => {
@@ -316,7 +324,9 @@ impl Resolver<'_> {
         let known = if is_reduction(call) { reduction(name) } else { builtin(name) };
         self.confused |= known.is_none();
         if known.is_none() && !self.known_unknown(Code::E0101, name, span) {
-            let mut names: Vec<&str> = self.items.iter().map(|it| it.0.as_str()).collect();
+            // An operator or a param is nothing to be called.
+            let called = |it: &(&String, &Item)| matches!(it.1.def, Def::Fn(_) | Def::Block(_));
+            let mut names: Vec<&str> = self.items.iter().filter(called).map(|it| it.0.as_str()).collect();
             names.extend(LAYERS);
             names.extend(QUERIES);
             names.extend(FUNCTIONS.iter().map(|it| it.0));
@@ -325,10 +335,59 @@ impl Resolver<'_> {
             let report = Diagnostic::new(Code::E0101, span, format!("unknown layer, block or function `{name}`"))
                 .label("not a layer, a block or a function");
             self.meant.extend(crate::diag::did_you_mean(name, names.iter().copied()).map(str::to_owned));
-            let report = suggest(report, span, name, names);
+            let mut report = suggest(report, span, name, names);
+            // A layer of another framework may be given what the one of this language does not take.
+            if let Some((_, meant)) = report.helps.first().and_then(|it| it.replacement.clone())
+                && let Some(signature) = builtin(&meant).filter(|_| foreign::translate(name, &[&meant]).is_some())
+            {
+                let unnamed = call.args.iter().filter(|it| it.name.is_none()).count();
+                let channels = meant == "batch_norm" && 1 < unnamed + usize::from(call.piped.is_some());
+                if channels || !signature.matched(call).1.is_empty() {
+                    report.helps.clear();
+                    report = report.help(format!("here it is `{}`", signature.text()));
+                }
+            }
             self.unknown.insert((Code::E0101, name.to_owned()), report);
         }
         known
+    }
+
+    /// An operator that is called as if it were a function, or given a constant without its name.
+    fn called_operator(&self, call: &ast::Call, signature: &Signature) -> Diagnostic {
+        let name = call.callee.name.as_str();
+        let unnamed: Vec<&ast::Expr> = call.args.iter().filter(|it| it.name.is_none()).map(|it| &it.value).collect();
+        let number = |it: &&ast::Expr| match &it.kind {
+            ExprKind::Int(_) | ExprKind::Float(_) => true,
+            ExprKind::Unary(_, it) => matches!(it.kind, ExprKind::Int(_) | ExprKind::Float(_)),
+            _ => false,
+        };
+        let constants = call.piped.is_none() && unnamed.iter().all(number);
+        if let (true, [slot, ..], [first, ..]) = (constants, signature.slots.as_slice(), unnamed.as_slice()) {
+            let report =
+                Diagnostic::new(Code::E0105, first.span, format!("a constant of `{name}` is given without its name"))
+                    .label("which constant is this?")
+                    .note(format!("signature: {}", signature.text()));
+            let start = Span { end: first.span.start, ..first.span };
+            return report.fix(
+                format!("give it by name: write `{}: ` before it", slot.name),
+                start,
+                format!("{}: ", slot.name),
+            );
+        }
+        let report = Diagnostic::new(
+            Code::E0101,
+            call.callee.span,
+            format!("`{name}` is an operator, not a layer or a function"),
+        )
+        .label("operators work inside a layer");
+        let given = call.args.iter().any(|it| it.name.as_ref().is_some_and(|it| it.name == "operator"));
+        match name {
+            _ if self.in_slot => report.fix(format!("its name is enough: `{name}`"), call.span, name),
+            "sigmoid" => report.fix("the function of this name is `logistic`", call.callee.span, "logistic"),
+            "linear" => report.fix("a layer that sees all channels is `dense(x, units)`", call.callee.span, "dense"),
+            _ if given => report,
+            _ => report.help(format!("an operator is an argument of a layer: `sphere_conv(x, 16, operator: {name})`")),
+        }
     }
 
     fn forbidden(&mut self, span: Span, what: &str, name: &str) {

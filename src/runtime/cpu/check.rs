@@ -22,7 +22,7 @@ pub(super) fn buffers(plan: &Plan) -> Result<Vec<usize>, String> {
         let bytes = bytes(buffer, plan.precision).map_err(wrong)?;
         if let BufferKind::Arena { offset } = buffer.kind {
             if offset % super::memory::ALIGN != 0 {
-                return Err(wrong(format!("offset {offset} is no multiple of {}", super::memory::ALIGN)));
+                return Err(wrong(format!("offset {offset} is not a multiple of {}", super::memory::ALIGN)));
             }
             if offset.checked_add(bytes).is_none_or(|end| plan.arena_bytes < end) {
                 return Err(wrong(format!("{bytes} bytes at {offset} exceed the arena of {}", plan.arena_bytes)));

@@ -86,7 +86,7 @@ impl Kernel for Mapped {
         };
         let mut read = vec![result];
         read.extend(&inputs[operands..]);
-        // SAFETY: operands as both parts ask for them; the result between them is no other operand, and the map starts
+        // SAFETY: operands as both parts ask for them; the result between them is not another operand, and the map starts
         // when the convolution is done.
         unsafe {
             self.conv.run(context, &inputs[..operands], &[result]);

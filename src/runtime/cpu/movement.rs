@@ -138,7 +138,7 @@ pub(super) fn transpose<R: Real>(shape: &Shape, perm: &[usize]) -> Result<Box<dy
     let mut sorted = perm.to_vec();
     sorted.sort_unstable();
     if sorted != (0..shape.rank()).collect::<Vec<_>>() {
-        return Err(format!("{perm:?} is no permutation of the axes of {shape}"));
+        return Err(format!("{perm:?} is not a permutation of the axes of {shape}"));
     }
     let mut steps = vec![1; shape.rank()];
     for axis in (1..shape.rank()).rev() {

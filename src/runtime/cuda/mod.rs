@@ -351,7 +351,7 @@ fn blame_versions(error: RuntimeError, compiler: (i32, i32)) -> RuntimeError {
     }
 }
 
-/// A failure of the driver that is no fault of the plan.
+/// A failure of the driver that is not the fault of the plan.
 fn driver_error(device: &str, what: &str, error: DriverError) -> RuntimeError {
     let remedy = "run `sphc doctor`; a newer driver or `--device cpu` may help".to_owned();
     RuntimeError::Device { device: device.to_owned(), cause: format!("{what}: {error}"), remedy }

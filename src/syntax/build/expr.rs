@@ -38,7 +38,7 @@ impl Infix {
             "/" => BinaryOp::Div,
             "%" => BinaryOp::Rem,
             "^" => BinaryOp::Pow,
-            other => unreachable!("`{other}` is no infix operator"),
+            other => unreachable!("`{other}` is not an infix operator"),
         })
     }
 
@@ -187,7 +187,7 @@ impl Builder<'_> {
             Rule::truth => ExprKind::Bool(pair.as_str() == "true"),
             Rule::call => ExprKind::Call(self.call(pair, None, depth)),
             Rule::name => ExprKind::Name(pair.as_str().to_string()),
-            other => unreachable!("{other:?} is no operand"),
+            other => unreachable!("{other:?} is not an operand"),
         };
         Expr { kind, span }
     }
@@ -198,14 +198,14 @@ impl Builder<'_> {
             if let Ok(value) = digits.parse() {
                 return ExprKind::Int(value);
             }
-            let message = format!("the number does not fit: at most {}", i64::MAX);
-            self.sink.push(Diagnostic::new(Code::E0001, span, message).help("write it as a float: `1e20`"));
+            let message = format!("the number is too large: whole numbers reach to {}", i64::MAX);
+            self.sink.push(Diagnostic::new(Code::E0001, span, message).label("does not fit into 64 bits"));
             return ExprKind::Int(0);
         }
         match digits.parse::<f64>() {
             Ok(value) if value.is_finite() => ExprKind::Float(value),
             _ => {
-                let message = format!("the number does not fit: at most {:e}", f64::MAX);
+                let message = format!("the number is too large: floats reach to {:e}", f64::MAX);
                 self.sink.push(Diagnostic::new(Code::E0001, span, message));
                 ExprKind::Float(0.0)
             }

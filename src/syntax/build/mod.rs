@@ -62,7 +62,7 @@ impl<'t> Builder<'t> {
                 let entries = self.entries(next(&mut parts));
                 Item::Train(Train { entries, span, keyword })
             }
-            other => unreachable!("{other:?} is no item"),
+            other => unreachable!("{other:?} is not an item"),
         }
     }
 

@@ -75,7 +75,7 @@ impl Builder<'_> {
                 Expr { kind: ExprKind::If(cond, then, otherwise), .. } => StmtKind::If { cond: *cond, then, otherwise },
                 other => StmtKind::Expr(other),
             },
-            other => unreachable!("{other:?} is no statement"),
+            other => unreachable!("{other:?} is not a statement"),
         };
         Stmt { kind, span }
     }

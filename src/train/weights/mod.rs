@@ -265,7 +265,7 @@ pub fn write(session: &Session, step: u64, meaning: &Meaning, out: &mut dyn Writ
         "sha256": hex(&sum.finalize()),
         meaning::KEY: meaning.text(),
     });
-    // Over how many iterations the schedule runs is no part of the hash, as they are not where it does not matter.
+    // Over how many iterations the schedule runs is not part of the hash, as they are not where it does not matter.
     if let Some(it) = plan.training.as_ref().and_then(|it| it.schedule_iterations) {
         metadata["schedule_iterations"] = json!(it.to_string());
     }

@@ -243,7 +243,7 @@ pub(super) fn fma<C: Real, const FMA: bool>(to: &mut [C], a: Operand<'_, C>, b: 
             }
         }
         (Operand::Same(a), b, c) => {
-            // Both factors are uniform: then so is the product, and it is no node of its own.
+            // Both factors are uniform: then so is the product, and it is not a node of its own.
             let Operand::Same(b) = b else { unreachable!("swapped above") };
             binary(Binary::Add, to, Operand::Same(a * b), c);
         }

@@ -138,7 +138,7 @@ fn check(kernel: &MapKernel) -> Result<(), String> {
         }
     }
     if body.roots.iter().any(|it| body.nodes.len() <= it.0 as usize) {
-        return Err("a result of the expression is no node".to_owned());
+        return Err("a result of the expression is not a node".to_owned());
     }
     for output in &kernel.outputs {
         if let Store::Reduce { kind, over } = &output.store {

@@ -1,0 +1,420 @@
+//! What is said in vain, and what a run is too short or too small for: layers that the output does not need, arguments
+//! and entries without an effect, statistics that cannot arrive.
+//!
+//! Only what stands in the text as a number counts as said in vain: what a param gives, another `--set` may change.
+
+use super::call::Args;
+use super::recipe::Basis;
+use super::{Lowering, Output};
+use crate::diag::{Code, Diagnostic, FileId, Span};
+use crate::ir::{Geometry, Mode, NodeId, Op, Schedule};
+use crate::syntax::ast::{self, ExprKind};
+
+/// Running statistics, for what is known of the run only later.
+#[derive(Clone, Debug)]
+pub(super) struct Running {
+    path: String,
+    span: Span,
+    decay: f64,
+    start: f64,
+    /// Where the decay was given.
+    given: Option<Span>,
+}
+
+/// The share of their start that running statistics may still hold at the end of a run.
+const SLOWEST: f64 = 1.0 / 3.0;
+
+/// The share of its largest value that a scaled image must span, and how large that value must be.
+const FLAT: f64 = 0.25;
+const SMALL: f64 = 0.1;
+
+/// Whether a text is a number, a list of numbers or a word of a layer's: nothing that a param decides.
+fn is_written(text: &str) -> bool {
+    matches!(text, "same" | "valid") || text.chars().all(|it| it.is_ascii_digit() || "[], _.e-+".contains(it))
+}
+
+/// A decay with which a start weighs little after so many steps: 0.98 for 500.
+fn decay_for(iterations: u64) -> String {
+    let rate = (10.0 / iterations as f64).min(0.5);
+    let places = -rate.log10().floor();
+    let unit = 10f64.powf(-places);
+    format!("{:.*}", places as usize, 1.0 - (rate / unit).round() * unit)
+}
+
+impl Lowering<'_> {
+    fn in_vain(&mut self, span: Span, message: String, label: &str, help: &str) {
+        self.report(Diagnostic::new(Code::W0203, span, message).label(label).help(help));
+    }
+
+    /// Remembers a batch normalisation over `count` values of each channel.
+    pub(super) fn normalised(&mut self, path: &str, args: &Args, decay: f64, count: usize) {
+        if self.items.trains.is_empty() || self.settings.evaluates {
+            return;
+        }
+        if count == 1 {
+            let report = self
+                .at(Code::W0304, args.span, format!("`{path}` would normalise each channel over one value"))
+                .label("a batch of one image, and one position")
+                .note("the variance of one value is 0, so the result would be `beta`, whatever the image is")
+                .help("give a larger `batch`, or normalise where the images still have positions");
+            self.report(report);
+        }
+        self.keeps_running(path, args, decay, 0.0);
+    }
+
+    /// Remembers running statistics that evaluation uses.
+    pub(super) fn keeps_running(&mut self, path: &str, args: &Args, decay: f64, start: f64) {
+        if !self.items.trains.is_empty() && !self.settings.evaluates && args.span.file != self.items.prelude {
+            let given = args.get("decay").map(|it| it.1);
+            self.running.push(Running { path: path.to_owned(), span: args.span, decay, start, given });
+        }
+    }
+
+    /// Evaluation uses running statistics, which must have left their start by then.
+    fn slow_statistics(&mut self, iterations: u64) {
+        for kept in std::mem::take(&mut self.running) {
+            let left = kept.decay.powf(iterations as f64);
+            if iterations < 2 || left <= SLOWEST {
+                continue;
+            }
+            let fits = decay_for(iterations);
+            let report = Diagnostic::new(
+                Code::W0206,
+                kept.span,
+                format!("the running statistics of `{}` are too slow for {iterations} iterations", kept.path),
+            )
+            .label(format!(
+                "with `decay: {}` {:.0} % of their start, {}, is still in them",
+                kept.decay,
+                100.0 * left,
+                kept.start
+            ))
+            .note("evaluation uses them: the test accuracy will be far below the training accuracy");
+            let text = format!("decay: {fits}");
+            let why = format!("for a run of this length write `{text}`");
+            let call = self.sources.slice(kept.span);
+            self.report(match kept.given {
+                Some(given) if is_written(self.sources.slice(given)) => report.fix(why, given, fits),
+                Some(_) => report.help(format!("a `decay` of about {fits} suits a run of this length")),
+                None => {
+                    let (span, text) = match call.strip_suffix(')').map(str::trim_end) {
+                        None => (Span { start: kept.span.end, ..kept.span }, format!("({text})")),
+                        Some(open) => {
+                            let at = kept.span.start + open.len() as u32;
+                            let comma = if open.ends_with('(') || open.ends_with(',') { "" } else { "," };
+                            let space = if open.ends_with('(') { "" } else { " " };
+                            (Span { start: at, end: at, ..kept.span }, format!("{comma}{space}{text}"))
+                        }
+                    };
+                    report.fix(why, span, text)
+                }
+            });
+        }
+    }
+
+    /// Arguments of a window that change nothing. `usual` is the stride that it has by itself.
+    pub(super) fn vain_window(&mut self, args: &Args, size: [usize; 2], made: &Geometry, usual: [usize; 2]) {
+        let written = |name: &str| args.get(name).map(|it| it.1).filter(|it| is_written(self.sources.slice(*it)));
+        let (stride, pad) = (written("stride"), written("pad"));
+        let small = |name: &str| args.get(name).is_none() || written(name).is_some();
+        let one = made.kernel == [1, 1] && small("kernel") && small("size");
+        let word = pad.filter(|it| matches!(self.sources.slice(*it), "same" | "valid"));
+        if one && args.get("size").is_some() && made.stride == [1, 1] {
+            self.in_vain(
+                args.span,
+                format!("`{}` over windows of 1x1 changes nothing", args.name),
+                "each window is one number",
+                "remove it, or give a larger size",
+            );
+            return;
+        }
+        if let Some(span) = word.filter(|_| one) {
+            let message = format!("`pad` of `{}` has no effect", args.name);
+            self.in_vain(span, message, "a kernel of 1x1 never reaches beyond the image", "leave it out");
+        }
+        let plain = Geometry { stride: usual, ..*made };
+        if let Some(span) = stride.filter(|_| made.stride != usual)
+            && made.output(size).is_some()
+            && made.output(size) == plain.output(size)
+            && made.output(size) == Some([1, 1])
+        {
+            let message = format!("`stride` of `{}` has no effect", args.name);
+            self.in_vain(span, message, "there is one position, and so no next one", "leave it out");
+        }
+    }
+
+    /// What the recipe says in vain, once all of it is known.
+    pub(super) fn vain_entries(&mut self, basis: &Basis, iterations: Option<u64>, schedule: Option<&Schedule>) {
+        if self.settings.evaluates {
+            return;
+        }
+        let train = basis.train.clone();
+        for entry in &train.entries {
+            self.repeated_names(entry);
+            match entry.key.name.as_str() {
+                "evaluate" | "checkpoint" | "project" => {
+                    if let Some(all) = iterations {
+                        self.too_rare(entry, all);
+                    }
+                }
+                "penalty" => {
+                    if let Some(ExprKind::Call(call)) = entry.values.first().map(|it| &it.kind)
+                        && let Some(weight) =
+                            call.args.iter().find(|it| it.name.as_ref().is_none_or(|it| it.name == "coefficient"))
+                        && is_zero(&weight.value)
+                    {
+                        let message = "this penalty of weight 0 has no effect".to_owned();
+                        self.in_vain(
+                            weight.value.span,
+                            message,
+                            "adds nothing to the loss",
+                            "remove the line, or give it a weight",
+                        );
+                    }
+                }
+                "schedule" => {
+                    if let Some(Schedule::Step { at, factor }) = schedule
+                        && is_written(
+                            &self
+                                .sources
+                                .slice(entry.span)
+                                .replace(|it: char| it.is_alphabetic() || "(:)".contains(it), ""),
+                        )
+                        && (at.is_empty() || *factor == 1.0)
+                    {
+                        let label = if at.is_empty() {
+                            "there is no step in it"
+                        } else {
+                            "a factor of 1 leaves the rate as it is"
+                        };
+                        self.in_vain(
+                            entry.span,
+                            "this schedule has no effect".to_owned(),
+                            label,
+                            "remove the line, or give it steps with another factor",
+                        );
+                    }
+                }
+                _ => {}
+            }
+        }
+        if let (Some(data), None) = (&basis.data, self.settings.batch)
+            && 0 < data.train_examples
+            && data.train_examples < basis.batch
+            && let Some(value) = train.entries.iter().find(|it| it.key.name == "batch").and_then(|it| it.values.first())
+        {
+            let (batch, examples) = (basis.batch, data.train_examples);
+            let report =
+                Diagnostic::new(Code::W0204, value.span, format!("a batch of {batch} is larger than the data set"))
+                    .label(format!(
+                        "`{}` has {examples} training images, so each batch holds some more than once",
+                        data.name
+                    ));
+            let report = match value.kind {
+                ExprKind::Int(_) => report.fix(
+                    format!("at most all of them: write `batch {examples}`"),
+                    value.span,
+                    examples.to_string(),
+                ),
+                _ => report.help(format!("give at most {examples}")),
+            };
+            self.report(report);
+        }
+        if let Some(iterations) = iterations {
+            self.slow_statistics(iterations);
+        }
+    }
+
+    /// `on filters, filters`.
+    fn repeated_names(&mut self, entry: &ast::TrainEntry) {
+        for (at, name) in entry.on.iter().enumerate() {
+            if let Some(first) = entry.on[..at].iter().find(|it| it.name == name.name) {
+                let report = Diagnostic::new(Code::E0103, name.span, format!("`{}` is named twice", name.name))
+                    .label("again here")
+                    .also(first.span, "first here")
+                    .help("name it once");
+                self.report(report);
+            }
+        }
+    }
+
+    /// An interval that is longer than the run.
+    fn too_rare(&mut self, entry: &ast::TrainEntry, all: u64) {
+        let Some(every) = &entry.every else { return };
+        let ExprKind::Int(steps) = every.kind else { return };
+        if u64::try_from(steps).is_ok_and(|it| it <= all) || steps < 1 {
+            return;
+        }
+        let key = &entry.key.name;
+        let what = match key.as_str() {
+            "evaluate" => "the test set is never looked at",
+            "checkpoint" => "a checkpoint is written at the end, as without this line",
+            _ => "no filter is ever divided by its norm",
+        };
+        self.report(
+            Diagnostic::new(
+                Code::W0203,
+                every.span,
+                format!("`{key} every {steps}` never happens in {all} iterations"),
+            )
+            .label(what)
+            .fix(format!("write `every {all}` or less"), every.span, all.to_string()),
+        );
+    }
+
+    /// Smallest and largest byte of the data set's images.
+    pub(super) fn bytes(&self) -> [u8; 2] {
+        let name = self.data.as_ref().map(|it| &it.name);
+        let known = self.settings.ranges.iter().rev().find(|it| Some(&it.0) == name);
+        known.map_or([0, 255], |it| it.1)
+    }
+
+    /// Images scaled for other bytes than they hold: what comes of them is nearly the same everywhere, or next to nothing.
+    pub(super) fn scaled(&mut self) {
+        let Some(&image) = self.graph.inputs.get(&Mode::Train) else { return };
+        let Some((data, name)) = self.data.clone().zip(self.input.clone().map(|it| it.1.name)) else { return };
+        if self.sink.has_errors() || self.items.trains.is_empty() || self.settings.evaluates {
+            return;
+        }
+        let bytes = self.graph.bytes.map(f64::from);
+        let mut open = vec![(image, bytes)];
+        while let Some((at, range)) = open.pop() {
+            let mut ends = false;
+            for user in self.graph.users(at) {
+                match self.graph.op(user) {
+                    Op::Map { body, .. } if self.graph.operands(user) == [at] => {
+                        let of = |it: f64| body.eval(&[it]).first().copied().unwrap_or(f64::NAN);
+                        let (low, high) = (of(range[0]), of(range[1]));
+                        let middle = of((range[0] + range[1]) / 2.0);
+                        let is_line = (middle - (low + high) / 2.0).abs() <= 1e-9 * (1.0 + low.abs() + high.abs());
+                        if is_line { open.push((user, [low, high])) } else { ends = true }
+                    }
+                    _ => ends = true,
+                }
+            }
+            let most = range[0].abs().max(range[1].abs());
+            if at == image || !ends || FLAT * most <= (range[1] - range[0]).abs() && SMALL <= most {
+                continue;
+            }
+            let span = self.graph.origin_of(self.graph.origin_id(at)).span;
+            let text = self.sources.slice(span).to_owned();
+            let ends = range.map(|it| format!("{it:.3}"));
+            let right = self.graph.scaling(&name);
+            let report = Diagnostic::new(
+                Code::W0205,
+                span,
+                format!("this makes {} to {} of the images of `{}`", ends[0], ends[1], data.name),
+            )
+            .label(format!("their bytes are {} to {}", bytes[0], bytes[1]));
+            let whole = text.split(|it: char| !it.is_alphanumeric() && it != '_').any(|it| it == name);
+            self.report(if whole {
+                report.fix(format!("write `{right}`"), span, format!("({right})"))
+            } else {
+                report.help(format!("scale by the range of the data set: `{right}`"))
+            });
+        }
+    }
+
+    /// Descriptions that nobody will see.
+    pub(super) fn lost_docs(&mut self, main: FileId) {
+        let lost = lost_docs(&self.sources.get(main).text);
+        // Of lines below each other the first tells.
+        let mut last = None;
+        for (start, end) in lost {
+            let span = Span::new(main, start, end);
+            let line = self.sources.position(span).0;
+            if last.replace(line).is_none_or(|it| it + 1 != line) {
+                self.report(
+                    Diagnostic::new(Code::W0203, span, "this description belongs to nothing")
+                        .label("`///` describes the definition below it, and `//!` the file, at its start")
+                        .fix("write `//` for a comment", span, "//"),
+                );
+            }
+        }
+    }
+
+    /// Layers with parameters from which no way leads to the output.
+    pub(super) fn unreached(&mut self) {
+        if self.sink.has_errors() || !matches!(self.output, Output::Found(_)) || self.graph.outputs.is_empty() {
+            return;
+        }
+        let needed = self
+            .graph
+            .needed([Mode::Train, Mode::Evaluate].iter().filter_map(|it| self.graph.outputs.get(it).copied()));
+        let needed: std::collections::BTreeSet<NodeId> = needed.into_iter().collect();
+        let mut told: Vec<String> = Vec::new();
+        let ids: Vec<NodeId> = self.graph.ids().collect();
+        for id in ids {
+            let (path, origin) = match *self.graph.op(id) {
+                Op::Param(it) => (self.graph.param(it).path.clone(), self.graph.param(it).origin),
+                Op::State(it) => (self.graph.state(it).path.clone(), self.graph.state(it).origin),
+                _ => continue,
+            };
+            // The counters of the recipe are not a layer's.
+            let Some((layer, _)) = path.rsplit_once('/').filter(|_| !needed.contains(&id)) else { continue };
+            let layer = layer.to_owned();
+            let span = self.graph.origin_of(origin).span;
+            let kept = self.lost.iter().any(|it| it.file == span.file && it.start <= span.start && span.end <= it.end);
+            if kept || told.contains(&layer) {
+                continue;
+            }
+            let whole = self.graph.params.iter().filter(|it| it.layer == layer);
+            let numbers: usize = whole.map(|it| it.shape.len()).sum();
+            let report = self
+                .at(Code::W0105, span, format!("the output does not depend on `{path}`"))
+                .label(format!("`{layer}` has {numbers} parameters, and what it gives is not used"))
+                .help("use the result of the layer, or remove the layer");
+            told.push(layer);
+            self.report(report);
+        }
+    }
+}
+
+/// Lines that describe nothing: `///` above no definition, and `//!` below the start of the file. Each with its place.
+fn lost_docs(text: &str) -> Vec<(usize, usize)> {
+    let lines: Vec<&str> = text.split('\n').collect();
+    let is_doc = |line: &str| line.starts_with("///") && !line.starts_with("////");
+    let mut found = Vec::new();
+    let (mut at, mut begun) = (0, false);
+    for (number, line) in lines.iter().enumerate() {
+        let (start, bare) = (at + line.len() - line.trim_start().len(), line.trim());
+        at += line.len() + 1;
+        let below = lines[number..].iter().map(|it| it.trim()).find(|it| !is_doc(it)).unwrap_or("");
+        let word = below.split(|it: char| !it.is_alphanumeric()).next().unwrap_or("");
+        let described =
+            matches!(word, "param" | "operator" | "fn" | "block" | "model") && !line.starts_with(char::is_whitespace);
+        if is_doc(bare) && !described || bare.starts_with("//!") && begun {
+            found.push((start, start + 3));
+        }
+        begun |= !bare.is_empty() && !bare.starts_with("//");
+    }
+    found
+}
+
+fn is_zero(expr: &ast::Expr) -> bool {
+    match expr.kind {
+        ExprKind::Int(it) => it == 0,
+        ExprKind::Float(it) => it == 0.0,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptions_belong_to_definitions() {
+        assert!(lost_docs("//! a\n\n/// b\n/// c\nparam x = 3\n").is_empty());
+        assert_eq!(lost_docs("/// b\n\nparam x = 3\n//! c\n    /// d\n"), [(0, 3), (19, 22), (29, 32)]);
+    }
+
+    #[test]
+    fn decays_that_suit_a_run_forget_their_start() {
+        assert_eq!([500, 1000, 300, 12].map(decay_for), ["0.98", "0.99", "0.97", "0.5"]);
+        for iterations in 2..3000 {
+            let decay: f64 = decay_for(iterations).parse().unwrap();
+            assert!(decay.powf(iterations as f64) <= SLOWEST, "{iterations}: {decay}");
+        }
+    }
+}

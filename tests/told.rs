@@ -1,0 +1,100 @@
+//! What the command line tells: differences between models, the bytes of data sets, flags of other programs.
+
+use crate::cli::{MODEL, Place, errors};
+use std::fs;
+
+/// Pairs of texts that mean different things, as edits of the small model.
+const EDITS: &[(&str, &str, &str)] = &[
+    ("batch_norm(decay: 0.9)", "batch_norm(decay: 0.95)", "decay: 0.95"),
+    ("batch_norm(decay: 0.9)", "batch_norm(decay: 0.9, epsilon: 1e-4)", "epsilon: 1e-4"),
+    ("|> relu as", "|> tanh as", "tanh"),
+    ("|> relu as", "|> leaky_relu(slope: 0.2) as", "slope: 0.2"),
+    ("(image - 8) / 8", "(image - 8) / 4", "(image - 8) / 4"),
+    ("operator: cosine)", "operator: sigmoid(k: 0.4))", "sigmoid(k: 0.4)"),
+    ("x = max_pool(x, 4)", "x = max_pool(x + 1, 4)", "x + 1"),
+    ("x = max_pool(x, 4)", "x = avg_pool(x, 4)", "avg_pool"),
+    ("kernel: 2, pad: valid", "kernel: 2, pad: valid, stride: 2", "stride: 2"),
+    ("floor: 1e-4", "floor: 1e-3", "floor 0.001"),
+    ("l2(5e-4)", "l2(4e-4)", "l2(4e-4)"),
+    ("data       digits", "data       digits |> channels(3) |> channels(1)", "channels(3) |> channels(1)"),
+    ("adam(rate: 1e-2)", "adam(rate: 1e-2, beta2: 0.99)", "beta2: 0.99"),
+    ("evaluate   every 5", "evaluate   every 6", "every 6"),
+    ("iterations 12", "iterations 13", "13"),
+];
+
+#[test]
+fn models_that_differ_are_never_called_equal() {
+    let place = Place::new();
+    for (from, to, told) in EDITS {
+        let other = MODEL.replacen(from, to, 1);
+        assert_ne!(other, MODEL, "{from}");
+        fs::write(place.path("other.sph"), other).unwrap();
+        let found = place.succeeds("diff tiny.sph other.sph");
+        assert!(!found.contains("no difference") && found.contains(told), "{from} -> {to}:\n{found}");
+    }
+}
+
+#[test]
+fn what_is_defined_and_set_otherwise_is_told_and_layout_is_not() {
+    let place = Place::new();
+    let own = |body: &str| {
+        format!("param d = 0.9\noperator own(cos) = {body}\n{}", MODEL.replace("cosine", "own").replace("0.9)", "d)"))
+    };
+    fs::write(place.path("a.sph"), own("cos")).unwrap();
+    fs::write(place.path("b.sph"), own("cos * cos")).unwrap();
+    fs::write(place.path("c.sph"), own("cos").replace("\n    x", "\n\n    // a comment\n    x")).unwrap();
+    let found = place.succeeds("diff a.sph b.sph");
+    assert!(found.contains("operator own") && found.contains("cos * cos"), "{found}");
+    assert_eq!(place.succeeds("diff a.sph c.sph"), "no difference in layers, recipe and cost\n");
+    let found = place.succeeds("diff a.sph a.sph --set d=0.8 --set-b d=0.95");
+    assert!(found.contains("param d") && found.contains("0.8") && found.contains("0.95"), "{found}");
+    // Two inputs of a layer in the other order are another graph, whatever the lines say.
+    let residual = |sum: &str| MODEL.replace("x = max_pool(x, 4)", &format!("y = tanh(x)\n    x = max_pool({sum}, 4)"));
+    fs::write(place.path("d.sph"), residual("x - y")).unwrap();
+    fs::write(place.path("e.sph"), residual("y - x")).unwrap();
+    assert!(!place.succeeds("diff d.sph e.sph").contains("no difference"));
+}
+
+#[test]
+fn data_sets_tell_their_bytes() {
+    let place = Place::new();
+    let list = place.succeeds("data list");
+    let line = |name: &str| list.lines().find(|it| it.starts_with(name)).unwrap().to_owned();
+    assert!(line("digits").contains("0 to 16") && line("mnist").contains("0 to 255"), "{list}");
+    assert!(place.succeeds("data list --format json").contains("\"range\":[0,16]"));
+}
+
+#[test]
+fn flags_of_other_programs_are_answered_by_their_meaning() {
+    let place = Place::new();
+    for (flag, meaning) in [
+        ("--epochs 3", "--iterations N"),
+        ("--lr 0.1", "adam(rate: 1e-3)"),
+        ("--learning-rate=0.1", "adam(rate: 1e-3)"),
+        ("--batch-size 8", "--batch N"),
+        ("--gpu", "--device cuda"),
+        ("--workers 2", "--threads N"),
+        ("--output out", "--run DIR"),
+    ] {
+        let output = place.sphc(&format!("train tiny.sph {flag}"));
+        let text = errors(&output);
+        assert_eq!(output.status.code(), Some(2), "{flag}: {text}");
+        assert!(text.contains(meaning) && !text.contains("similar"), "{flag}: {text}");
+    }
+}
+
+#[test]
+fn what_is_only_evaluated_is_not_judged_as_a_training() {
+    let place = Place::new();
+    let text = MODEL
+        .replace("x = max_pool(x, 4)", "x = relu(batch_norm(global_avg_pool(x), decay: 0.5))")
+        .replace("kernel: 2", "kernel: 1")
+        .replace(", pad: valid", "");
+    fs::write(place.path("one.sph"), text).unwrap();
+    place.succeeds("train one.sph --run run");
+    let weights = "run/checkpoints/step-00000012.safetensors";
+    let output = place.sphc(&format!("eval one.sph --weights {weights} --batch 1"));
+    assert!(output.status.success() && !errors(&output).contains("W0304"), "{}", errors(&output));
+    let told = place.sphc("train one.sph --batch 1 --run other");
+    assert!(errors(&told).contains("W0304"), "{}", errors(&told));
+}
