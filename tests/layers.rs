@@ -19,7 +19,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("pipeline", &["diag", "syntax", "ir", "lower", "shape", "autodiff", "interp", "fuse", "kernel", "plan"]),
     ("runtime", &["ir", "kernel", "plan"]),
     ("verify", &["ir", "shape", "autodiff", "interp", "fuse", "kernel", "plan", "runtime"]),
-    ("data", &["ir"]),
+    ("data", &["ir", "runtime"]),
     ("train", &["ir", "plan", "pipeline", "runtime", "verify", "data"]),
 ];
 

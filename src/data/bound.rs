@@ -6,6 +6,7 @@
 //! and again by what it turns out to hold.
 
 use super::DataError;
+use crate::runtime::free_memory;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
@@ -49,9 +50,9 @@ impl Room {
         Room { free: bytes, left: bytes }
     }
 
-    /// What is free on this machine.
+    /// What is free to this process.
     pub(super) fn here() -> Room {
-        Room::of(free_memory().unwrap_or(UNKNOWN_MEMORY))
+        Room::of(free_memory().map_or(UNKNOWN_MEMORY, |it| it.bytes as u64))
     }
 
     /// Bytes that may still be taken.
@@ -74,13 +75,6 @@ impl Room {
         let Ok(count) = usize::try_from(count) else { return Err(fail) };
         vec.try_reserve_exact(count).map_err(|_| fail)
     }
-}
-
-/// Memory that can be had without pushing others out of it, if the system says.
-fn free_memory() -> Option<u64> {
-    let text = fs::read_to_string("/proc/meminfo").ok()?;
-    let field = text.lines().find_map(|it| it.strip_prefix("MemAvailable:"))?;
-    field.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
 }
 
 /// Opens a file and says how long it is. What is not a plain file may never end, or never begin.
