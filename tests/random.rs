@@ -190,6 +190,9 @@ fn random_programs_give_the_same_bits_in_every_way_and_right_gradients_and_kerne
     let (mut refused, mut failures) = (Vec::new(), Vec::new());
     let (mut gradients, mut launches, mut infinite) = (0, 0, 0);
     for seed in first..first + count {
+        if seed != first && (seed - first).is_multiple_of(100) {
+            eprintln!("{} programs, {} wrong", seed - first, failures.len());
+        }
         let found = program(&mut Choices::new(seed as u64));
         match judged_with_panics(&found) {
             Ok(Outcome::Refused(why)) => refused.push(format!("seed {seed}: {why}")),
@@ -199,6 +202,8 @@ fn random_programs_give_the_same_bits_in_every_way_and_right_gradients_and_kerne
                 infinite += usize::from(!finite);
             }
             Err(why) => {
+                // At once, as making it simple takes a while.
+                eprintln!("seed {seed}: {why}");
                 let fails = |mut it: Choices| judged_with_panics(&program(&mut it)).is_err();
                 let simple = if failures.len() < 3 {
                     simplest(Choices::new(seed as u64), 150, &mut { fails })
