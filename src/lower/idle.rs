@@ -381,8 +381,8 @@ fn lost_docs(text: &str) -> Vec<(usize, usize)> {
         at += line.len() + 1;
         let below = lines[number..].iter().map(|it| it.trim()).find(|it| !is_doc(it)).unwrap_or("");
         let word = below.split(|it: char| !it.is_alphanumeric()).next().unwrap_or("");
-        let described =
-            matches!(word, "param" | "operator" | "fn" | "block" | "model") && !line.starts_with(char::is_whitespace);
+        let described = matches!(word, "param" | "operator" | "optimizer" | "fn" | "block" | "layer" | "model")
+            && !line.starts_with(char::is_whitespace);
         if is_doc(bare) && !described || bare.starts_with("//!") && begun {
             found.push((start, start + 3));
         }
@@ -405,7 +405,7 @@ mod tests {
 
     #[test]
     fn descriptions_belong_to_definitions() {
-        assert!(lost_docs("//! a\n\n/// b\n/// c\nparam x = 3\n").is_empty());
+        assert!(lost_docs("//! a\n\n/// b\n/// c\nparam x = 3\n/// d\nlayer f(x) {\n}\n").is_empty());
         assert_eq!(lost_docs("/// b\n\nparam x = 3\n//! c\n    /// d\n"), [(0, 3), (19, 22), (29, 32)]);
     }
 
