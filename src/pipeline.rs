@@ -3,6 +3,8 @@
 //! [`check`] goes as far as a user's mistakes can show; [`compile`] cannot fail. In debug builds the
 //! verifier runs after every pass and names the one that broke an invariant.
 
+mod deep;
+
 use crate::diag::{Code, Diagnostic, FileId, Sink, Sources};
 use crate::fuse::{Fused, fuse};
 use crate::ir::{Graph, OriginId, verify};
@@ -11,6 +13,7 @@ use crate::plan::{Config, Plan, Precision, plan};
 use crate::shape::Typed;
 use crate::syntax::{ast, parse};
 use crate::{autodiff, shape};
+use deep::{Load, on_a_deep_stack};
 use sha2::{Digest, Sha256};
 use std::time::{Duration, Instant};
 
@@ -66,6 +69,10 @@ pub fn check(
     load: &mut dyn FnMut(&str) -> Result<String, String>,
     settings: &Settings,
 ) -> Checked {
+    on_a_deep_stack(load, |load| check_here(path, text, load, settings))
+}
+
+fn check_here(path: &str, text: &str, load: Load<'_>, settings: &Settings) -> Checked {
     let mut sources = Sources::new();
     let main = sources.add(path, text);
     let mut sink = Sink::new();

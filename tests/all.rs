@@ -6,6 +6,7 @@
 mod acceptance;
 mod agreement;
 mod blocks;
+mod bounds;
 mod broken;
 mod checkpoints;
 mod cli;
@@ -52,6 +53,7 @@ mod plan_files;
 mod plans;
 mod random;
 mod runs;
+mod signs;
 mod storage;
 mod suite;
 mod syntax;

@@ -178,7 +178,8 @@ fn survives(text: &str) {
             sources.slice(it.0);
         }
     }
-    assert_eq!(syntax::format(text).is_none(), !found.is_empty());
+    let errors = found.iter().any(|it| it.severity() == sphc::diag::Severity::Error);
+    assert_eq!(syntax::format(text).is_none(), errors);
 }
 
 /// A text with some pieces taken out, doubled or put elsewhere.

@@ -12,13 +12,29 @@ use sphc::plan::{self, Plan};
 use sphc::train::weights::{Need, Weights};
 use sphc::train::{self, Meaning, TrainError};
 use std::collections::BTreeSet;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+/// The longest text of a model, in bytes; 10 000 layers line by line take a tenth of it.
+const LONGEST_MODEL: u64 = 4 << 20;
+
+/// The longest of any other text, a plan above all.
+const LONGEST_TEXT: u64 = 1 << 30;
+
 /// Reads a text, or says why not and what to do.
 pub(super) fn read_text(path: &Path) -> Result<String, Failure> {
+    bounded(path, LONGEST_TEXT)
+}
+
+fn bounded(path: &Path, limit: u64) -> Result<String, Failure> {
     let shown = path.display();
+    // A named pipe would be waited for without end; one that the shell hands over has its writer.
+    let handed = ["/dev/", "/proc/"].iter().any(|it| path.starts_with(it));
+    if !handed && std::fs::metadata(path).is_ok_and(|it| !it.is_file() && !it.is_dir()) {
+        let cause = format!("cannot read `{shown}`: it is a pipe, a socket or a device");
+        return Err(Failure::new(cause, "give a file, or `/dev/stdin` for what is piped in"));
+    }
     if path.is_dir() {
         let plan = path.join("plan.yaml");
         if plan.is_file() {
@@ -27,15 +43,30 @@ pub(super) fn read_text(path: &Path) -> Result<String, Failure> {
         }
         return Err(Failure::new(format!("cannot read `{shown}`: it is a directory"), "give a file in it"));
     }
-    let bytes = std::fs::read(path).map_err(|it| match it.kind() {
+    let text = std::fs::File::open(path).and_then(|it| whole(it, limit)).map_err(|it| match it.kind() {
         io::ErrorKind::NotFound => {
             Failure::new(format!("cannot read `{shown}`: there is no such file"), "check the path")
         }
+        io::ErrorKind::FileTooLarge => {
+            Failure::new(format!("cannot read `{shown}`: {it}"), "check that it is the file you mean")
+        }
+        io::ErrorKind::InvalidData => Failure::new(format!("cannot read `{shown}`: {it}"), "save it as UTF-8"),
         _ => Failure::new(format!("cannot read `{shown}`: {it}"), "check that the file may be read"),
     })?;
+    Ok(text)
+}
+
+/// The text of an open file, if it is one and not too long. A device may have no end.
+fn whole(file: std::fs::File, limit: u64) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes)?;
+    if limit < bytes.len() as u64 {
+        let cause = format!("it is longer than {} MiB", limit >> 20);
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, cause));
+    }
     String::from_utf8(bytes).map_err(|it| {
-        let at = it.utf8_error().valid_up_to();
-        Failure::new(format!("cannot read `{shown}`: it is not UTF-8 text (byte {at})"), "save it as UTF-8")
+        let cause = format!("it is not UTF-8 text (byte {})", it.utf8_error().valid_up_to());
+        io::Error::new(io::ErrorKind::InvalidData, cause)
     })
 }
 
@@ -45,14 +76,26 @@ pub(super) fn read_model(path: &Path) -> Result<String, Failure> {
         let cause = format!("`{}` is a plan, or some other YAML file, and no model", path.display());
         return Err(Failure::new(cause, "give the `.sph` file; `train`, `eval` and `predict` take plans, too"));
     }
-    read_text(path)
+    bounded(path, LONGEST_MODEL)
 }
 
 /// Parses and checks a file; its mistakes are in the result.
 pub(super) fn check(path: &Path, settings: &Settings) -> Result<Checked, Failure> {
     let text = read_model(path)?;
-    let mut load = |path: &str| std::fs::read_to_string(path).map_err(|it| why_not(Path::new(path), &it));
+    let mut load = |path: &str| import(Path::new(path)).map_err(|it| why_not(Path::new(path), &it));
     Ok(pipeline::check(&path.display().to_string(), &text, &mut load, settings))
+}
+
+/// The text of an imported file. Only a file is opened: opening a pipe may take for ever, reading a device, too.
+fn import(path: &Path) -> io::Result<String> {
+    let kind = std::fs::metadata(path)?;
+    if kind.is_dir() {
+        return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory"));
+    }
+    if !kind.is_file() {
+        return Err(io::Error::other("it is a pipe, a socket or a device, not a file"));
+    }
+    whole(std::fs::File::open(path)?, LONGEST_MODEL)
 }
 
 /// Why an import cannot be read; a file of a similar name beside it is told.

@@ -2,7 +2,7 @@
 
 use super::bound::{Room, volume};
 use super::{DataError, Dataset, Split};
-use crate::ir::ImageStep;
+use crate::ir::{ImageStep, size};
 use image::imageops::{FilterType, resize};
 use image::{ImageBuffer, Luma, Rgb};
 use std::path::Path;
@@ -72,11 +72,15 @@ pub(super) fn fitted(data: Dataset, steps: &[ImageStep], room: &mut Room) -> Res
     for step in steps {
         image = step.shape(image).and_then(bounded).map_err(fail)?;
     }
-    let bytes: usize = data.image.iter().product();
-    let size = image.iter().product::<usize>() as u64;
+    let bytes = size::product(&data.image);
+    if bytes == 0 {
+        let [height, width, channels] = data.image;
+        return Err(fail(format!("images of {height}x{width}x{channels} have no pixels")));
+    }
+    let each_bytes = size::product(&image) as u64;
     let mut each = |split: &Split| -> Result<Split, DataError> {
         let mut images = Vec::new();
-        room.reserve(Path::new(&data.name), &mut images, size.saturating_mul(split.len() as u64))?;
+        room.reserve(Path::new(&data.name), &mut images, each_bytes.saturating_mul(split.len() as u64))?;
         for it in split.images.chunks_exact(bytes) {
             images.extend(apply(it.to_vec(), data.image, steps).map_err(fail)?.0);
         }

@@ -45,6 +45,7 @@ codes! {
     E0109 "import problem";
     E0110 "assertion failed";
     E0111 "a value that is not used";
+    E0112 "unfolding takes too much";
     E0201 "the model or its recipe is incomplete";
     E0202 "the recipe does not fit the model";
     E0203 "unknown entry or value in the recipe";
@@ -52,9 +53,11 @@ codes! {
     E0301 "empty output";
     E0302 "shapes do not match";
     E0303 "a shape assertion does not hold";
+    E0304 "too large";
     E0401 "an operator is not finite on its domain";
     W0104 "unused definition";
     W0105 "a layer that the output does not depend on";
+    W0106 "a comment that looks like a division";
     W0202 "a step of the schedule is never reached";
     W0203 "something said has no effect";
     W0204 "a batch larger than the data set";

@@ -12,6 +12,8 @@ pub use code::Code;
 pub use plain::plain;
 pub use span::{FileId, Sources, Span};
 
+use std::collections::BTreeSet;
+
 /// How bad it is. Decided by the [`Code`], never by the place that reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -115,6 +117,7 @@ impl Diagnostic {
 #[derive(Debug, Default)]
 pub struct Sink {
     found: Vec<Diagnostic>,
+    known: BTreeSet<(Code, Span, String)>,
 }
 
 impl Sink {
@@ -125,17 +128,19 @@ impl Sink {
 
     /// Takes a report, unless it was already made.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        let known = self.found.iter().any(|it| {
-            it.code == diagnostic.code && it.primary.span == diagnostic.primary.span && it.message == diagnostic.message
-        });
-        if !known {
+        if self.known.insert((diagnostic.code, diagnostic.primary.span, diagnostic.message.clone())) {
             self.found.push(diagnostic);
         }
     }
 
+    /// What prevents compilation so far, in the order in which it was found.
+    pub fn errors(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.found.iter().filter(|it| it.severity() == Severity::Error)
+    }
+
     /// Whether anything so far prevents compilation.
     pub fn has_errors(&self) -> bool {
-        self.found.iter().any(|it| it.severity() == Severity::Error)
+        self.errors().next().is_some()
     }
 
     /// Everything found, in order of place.
@@ -147,9 +152,12 @@ impl Sink {
 
 /// The one close name among `known`, if there is exactly one within reach of a typing mistake.
 pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let reach = (name.chars().count() / 3).max(1);
+    let length = name.chars().count();
+    let reach = (length / 3).max(1);
     let mut close: Vec<(usize, &str)> = known
         .into_iter()
+        // As many letters must be put in or taken out as the lengths differ by.
+        .filter(|it| length.abs_diff(it.chars().count()) <= reach)
         .map(|it| (strsim::damerau_levenshtein(name, it), it))
         .filter(|(distance, it)| *distance <= reach && *it != name)
         .collect();

@@ -38,6 +38,8 @@ pub struct Source {
     pub name: String,
     /// Its text.
     pub text: String,
+    /// Where its lines start.
+    lines: Vec<u32>,
 }
 
 /// All texts of one compilation.
@@ -54,7 +56,9 @@ impl Sources {
 
     /// Adds a text.
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> FileId {
-        self.files.push(Source { name: name.into(), text: text.into() });
+        let text = text.into();
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|it| it.0 as u32 + 1)).collect();
+        self.files.push(Source { name: name.into(), text, lines });
         FileId(self.files.len() as u32 - 1)
     }
 
@@ -75,10 +79,10 @@ impl Sources {
 
     /// Line and column (in characters), both from 1, of a span's start.
     pub fn position(&self, span: Span) -> (usize, usize) {
-        let before = &self.get(span.file).text[..span.start as usize];
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-        (line, column)
+        let source = self.get(span.file);
+        let line = source.lines.partition_point(|it| *it <= span.start);
+        let start = source.lines[line - 1] as usize;
+        (line, source.text[start..span.start as usize].chars().count() + 1)
     }
 
     /// `models/spherenet9.sph:20`.

@@ -3,7 +3,7 @@
 use super::GroupKind;
 use super::policy;
 use super::view::View;
-use crate::ir::{Graph, NodeId, Op, Reduction, Window};
+use crate::ir::{Graph, NodeId, Op, Reduction, Shape, size};
 
 /// Arithmetic operations of a group: a multiply and add are two.
 pub(super) fn flops(view: &View<'_>, kind: GroupKind, nodes: &[NodeId], outputs: &[NodeId]) -> u64 {
@@ -28,31 +28,15 @@ fn each(op: &Op) -> u64 {
 }
 
 fn heavy(graph: &Graph, id: NodeId) -> u64 {
-    let len = |it: NodeId| graph.shape(it).len() as u64;
     let of = graph.operands(id);
+    let operands: Vec<&Shape> = of.iter().map(|&it| graph.shape(it)).collect();
+    let work = size::work(graph.op(id), &operands, graph.shape(id));
     match graph.op(id) {
-        // Each element of the forward output meets kh * kw * cin elements of the filter.
-        Op::Conv(_) => 2 * len(id) * len(of[1]) / filters(graph, of[1]),
-        Op::ConvInputGrad { .. } => 2 * len(of[0]) * len(of[1]) / filters(graph, of[1]),
-        Op::ConvFilterGrad(_) => 2 * len(of[1]) * len(id) / filters(graph, id),
-        Op::MatMul { transpose_a, .. } => {
-            let summed = graph.shape(of[0]).0[usize::from(!transpose_a)] as u64;
-            2 * len(id) * summed
-        }
-        Op::Window { kind, geometry } => {
-            let window = (geometry.kernel[0] * geometry.kernel[1]) as u64;
-            match kind {
-                Window::Sum | Window::Max => window * len(id),
-                Window::SumGrad { .. } => window * len(of[0]),
-                Window::MaxGrad => window * len(of[1]),
-            }
-        }
+        // A multiply and an add.
+        Op::Conv(_) | Op::ConvInputGrad { .. } | Op::ConvFilterGrad(_) | Op::MatMul { .. } => 2 * work,
+        Op::Window { .. } => work,
         // A few exponentials and logarithms for each logit.
-        Op::Loss(_) => 4 * len(of[0]),
+        Op::Loss(_) => 4 * operands[0].len() as u64,
         _ => 0,
     }
-}
-
-fn filters(graph: &Graph, filter: NodeId) -> u64 {
-    graph.shape(filter).0[3].max(1) as u64
 }

@@ -1,5 +1,6 @@
 //! What is known of a tensor before anything runs.
 
+use super::size;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -29,14 +30,14 @@ impl Shape {
         Self(Vec::new())
     }
 
-    /// Number of elements.
+    /// Number of elements; of tensors in a graph it fits (`infer`), else `usize::MAX` stands for more.
     pub fn len(&self) -> usize {
-        self.0.iter().product()
+        size::product(&self.0)
     }
 
     /// Number of elements; `None` where it does not fit.
     pub fn checked_len(&self) -> Option<usize> {
-        self.0.iter().try_fold(1usize, |all, it| all.checked_mul(*it))
+        Some(self.len()).filter(|it| *it != usize::MAX)
     }
 
     /// Whether some extent is zero.

@@ -7,6 +7,7 @@ use petgraph::stable_graph::{NodeIndex, StableDiGraph};
 use petgraph::{Direction, visit::EdgeRef};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 /// A node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -62,7 +63,7 @@ pub struct Frame {
     /// The loop header or the call.
     pub span: Span,
     /// `in repetition stage = 2 of this loop`, `with filters = 64`.
-    pub text: String,
+    pub text: Arc<str>,
 }
 
 /// Where a node came from.
@@ -71,7 +72,7 @@ pub struct Origin {
     /// The expression that made it.
     pub span: Span,
     /// The enclosing instantiations, outermost first.
-    pub frames: Vec<Frame>,
+    pub frames: Arc<[Frame]>,
     /// The layer it belongs to: `conv1_0`; empty outside of layers.
     pub layer: String,
 }
@@ -319,16 +320,14 @@ impl Graph {
         (id, error)
     }
 
-    /// Adds a parameter; its path must be new.
+    /// Adds a parameter; its path must be new (`verify` looks).
     pub fn add_param(&mut self, param: Param) -> ParamId {
-        debug_assert!(self.params.iter().all(|it| it.path != param.path), "two parameters `{}`", param.path);
         self.params.push(param);
         ParamId(self.params.len() as u32 - 1)
     }
 
-    /// Adds a state; its path must be new.
+    /// Adds a state; its path must be new (`verify` looks).
     pub fn add_state(&mut self, state: State) -> StateId {
-        debug_assert!(self.states.iter().all(|it| it.path != state.path), "two states `{}`", state.path);
         self.states.push(state);
         StateId(self.states.len() as u32 - 1)
     }

@@ -1,6 +1,6 @@
 //! The shape rules: one for each op, used by the checker and by every builder.
 
-use super::{DType, Fact, Geometry, Loss, Op, Param, Random, Shape, State, Window};
+use super::{DType, Fact, Geometry, Loss, Op, Param, Random, Shape, State, Window, size};
 
 /// Why an op does not fit its operands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +62,16 @@ pub enum ShapeError {
         /// To.
         to: Shape,
     },
+    /// More numbers than a tensor may have (`size`).
+    TooLarge {
+        /// Of the result.
+        shape: Shape,
+    },
+    /// More multiplications than an operation may take.
+    TooMuch {
+        /// How many; `u64::MAX` stands for more.
+        work: u64,
+    },
 }
 
 type Result<T> = std::result::Result<T, ShapeError>;
@@ -78,7 +88,21 @@ pub fn infer(op: &Op, operands: &[&Fact], params: &[Param], states: &[State]) ->
     else {
         return Ok(Fact::Unknown);
     };
-    let given = Operands(&known);
+    let fact = rule(op, &Operands(&known), params, states)?;
+    if let Some(shape) = fact.shape() {
+        if !size::fits(shape) {
+            return Err(ShapeError::TooLarge { shape: shape.clone() });
+        }
+        let operands: Vec<&Shape> = known.iter().map(|it| it.0).collect();
+        let work = size::work(op, &operands, shape);
+        if size::MOST_WORK < work {
+            return Err(ShapeError::TooMuch { work });
+        }
+    }
+    Ok(fact)
+}
+
+fn rule(op: &Op, given: &Operands<'_>, params: &[Param], states: &[State]) -> Result<Fact> {
     match op {
         Op::Input { shape, dtype, .. } => Ok(Fact::Known { shape: shape.clone(), dtype: *dtype }),
         Op::Param(id) => Ok(Fact::real(params[id.0 as usize].shape.clone())),
@@ -87,11 +111,11 @@ pub fn infer(op: &Op, operands: &[&Fact], params: &[Param], states: &[State]) ->
             Ok(Fact::Known { shape: state.shape.clone(), dtype: state.dtype })
         }
         Op::Const { shape, .. } => Ok(Fact::real(shape.clone())),
-        Op::Conv(geometry) => conv(&given, geometry),
-        Op::ConvInputGrad { geometry, size } => conv_input_grad(&given, geometry, *size),
-        Op::ConvFilterGrad(geometry) => conv_filter_grad(&given, geometry),
-        Op::MatMul { transpose_a, transpose_b } => matmul(&given, *transpose_a, *transpose_b),
-        Op::Map { body, int } => map(&given, body.arity as usize, *int),
+        Op::Conv(geometry) => conv(given, geometry),
+        Op::ConvInputGrad { geometry, size } => conv_input_grad(given, geometry, *size),
+        Op::ConvFilterGrad(geometry) => conv_filter_grad(given, geometry),
+        Op::MatMul { transpose_a, transpose_b } => matmul(given, *transpose_a, *transpose_b),
+        Op::Map { body, int } => map(given, body.arity as usize, *int),
         Op::Reduce { axes, .. } => {
             let mut shape = given.real(0)?.clone();
             for &axis in axes {
@@ -123,9 +147,9 @@ pub fn infer(op: &Op, operands: &[&Fact], params: &[Param], states: &[State]) ->
             }
             Ok(Fact::real(Shape(perm.iter().map(|&it| from.0[it]).collect())))
         }
-        Op::Window { kind, geometry } => window(&given, *kind, geometry),
-        Op::Gather { flip, crop } => gather(&given, *flip || 0 < *crop),
-        Op::Loss(kind) => loss(&given, *kind),
+        Op::Window { kind, geometry } => window(given, *kind, geometry),
+        Op::Gather { flip, crop } => gather(given, *flip || 0 < *crop),
+        Op::Loss(kind) => loss(given, *kind),
         Op::Random { kind, shape, .. } => {
             given.typed(0, DType::Int, 0)?;
             Ok(match kind {

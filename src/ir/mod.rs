@@ -11,6 +11,7 @@ pub mod op;
 pub mod print;
 pub mod random;
 pub mod recipe;
+pub mod size;
 pub mod verify;
 
 pub use expr::{Binary, ExprNode, Scalar, ScalarFn, Unary};

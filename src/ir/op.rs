@@ -27,7 +27,8 @@ impl Geometry {
         let mut res = Self::valid(kernel, stride);
         for axis in 0..2 {
             let out = size[axis].div_ceil(stride[axis]);
-            let total = ((out.max(1) - 1) * stride[axis] + kernel[axis]).saturating_sub(size[axis]);
+            let reach = (out.max(1) - 1).saturating_mul(stride[axis]).saturating_add(kernel[axis]);
+            let total = reach.saturating_sub(size[axis]);
             res.before[axis] = total / 2;
             res.after[axis] = total - total / 2;
         }
@@ -37,7 +38,7 @@ impl Geometry {
     /// Extents of the output for an input of `size`; `None` when no window fits.
     pub fn output(&self, size: [usize; 2]) -> Option<[usize; 2]> {
         let along = |axis: usize| {
-            let padded = size[axis] + self.before[axis] + self.after[axis];
+            let padded = size[axis].checked_add(self.before[axis])?.checked_add(self.after[axis])?;
             padded.checked_sub(self.kernel[axis]).map(|it| it / self.stride[axis] + 1)
         };
         Some([along(0)?, along(1)?])

@@ -1,7 +1,6 @@
 //! The recipe of an experiment, resolved: selectors are lists of parameters.
 
-use super::ParamId;
-use super::{Binary, ExprNode, ScalarFn, Unary};
+use super::{Binary, ExprNode, ParamId, ScalarFn, Unary, size};
 use crate::diag::Span;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -46,11 +45,19 @@ impl fmt::Display for ImageStep {
 impl ImageStep {
     /// Height, width and channels after the step; or why it cannot be done.
     pub fn shape(self, [height, width, channels]: [usize; 3]) -> Result<[usize; 3], String> {
+        let shape = self.stepped([height, width, channels])?;
+        let [height, width, channels] = shape;
+        if shape.iter().any(|it| size::MOST_EXTENT < *it) || size::MOST_ELEMENTS < size::product(&shape) {
+            return Err(format!("images of {height}x{width}x{channels} are too large"));
+        }
+        Ok(shape)
+    }
+
+    fn stepped(self, [height, width, channels]: [usize; 3]) -> Result<[usize; 3], String> {
         match self {
             ImageStep::Pad(by) => {
-                let wider = |it: usize| it.checked_add(by.checked_mul(2)?);
-                let padded = wider(height).zip(wider(width));
-                padded.map(|(height, width)| [height, width, channels]).ok_or_else(|| format!("no image is {by} wider"))
+                let padded = |extent: usize| extent.saturating_add(by.saturating_mul(2));
+                Ok([padded(height), padded(width), channels])
             }
             ImageStep::Resize { height, width } if matches!(channels, 1 | 3) => Ok([height, width, channels]),
             ImageStep::Resize { .. } => Err(format!("images of {channels} channels cannot be scaled; 1 or 3 can")),

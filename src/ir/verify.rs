@@ -3,7 +3,10 @@
 //! - operands come before their users;
 //! - facts are what the shape rules say;
 //! - effects are `Update` nodes whose value has the target's shape;
-//! - results and effects exist.
+//! - results and effects exist;
+//! - no two parameters, and no two states, share a path.
+
+use std::collections::BTreeSet;
 
 use super::{DType, Fact, Graph, Op, Target, infer};
 
@@ -36,6 +39,14 @@ fn check(graph: &Graph) -> Result<(), String> {
                 return Err(format!("%{} writes {} to a target of {}", id.0, graph.fact(id), wanted.0));
             }
         }
+    }
+    let mut params = BTreeSet::new();
+    if let Some(it) = graph.params.iter().find(|it| !params.insert(it.path.as_str())) {
+        return Err(format!("there are two parameters `{}`", it.path));
+    }
+    let mut states = BTreeSet::new();
+    if let Some(it) = graph.states.iter().find(|it| !states.insert(it.path.as_str())) {
+        return Err(format!("there are two states `{}`", it.path));
     }
     for (phase, effects) in &graph.effects {
         if let Some(it) = effects.iter().find(|it| !matches!(graph.op(**it), Op::Update(_))) {

@@ -5,11 +5,13 @@
 //! a non-negative exponent. An int that leaves 64 bits is a mistake, not a wrap.
 
 use super::Lowering;
+use super::budget::weight;
 use super::value::{Tensor, Value};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::expr::Pool;
 use crate::ir::{Binary, Op, Scalar, Unary};
 use crate::syntax::ast::{BinaryOp, UnaryOp};
+use std::cmp::Ordering;
 
 /// The sign of an infix operator.
 fn sign(op: BinaryOp) -> &'static str {
@@ -36,6 +38,8 @@ fn sign(op: BinaryOp) -> &'static str {
 pub(super) enum Function {
     One(Unary),
     Two(Binary),
+    /// Whole division: `%` is what it leaves.
+    Whole,
 }
 
 /// A built-in function by name.
@@ -60,6 +64,7 @@ pub(super) fn function(name: &str) -> Option<Function> {
         "min" => Function::Two(Binary::Min),
         "max" => Function::Two(Binary::Max),
         "pow" => Function::Two(Binary::Pow),
+        "div" => Function::Whole,
         _ => return None,
     })
 }
@@ -109,8 +114,8 @@ fn binary_node(pool: &mut Pool, op: BinaryOp, a: Scalar, b: Scalar) -> Scalar {
 impl Lowering<'_> {
     /// `a op b`.
     pub(super) fn binary(&mut self, op: BinaryOp, a: &Value, b: &Value, span: Span) -> Value {
-        if a.is_error() || b.is_error() {
-            return Value::Error;
+        if let Some(told) = Value::first_error([a, b]) {
+            return told;
         }
         let comparison =
             matches!(op, BinaryOp::Eq | BinaryOp::Ne | BinaryOp::Lt | BinaryOp::Le | BinaryOp::Gt | BinaryOp::Ge);
@@ -119,8 +124,16 @@ impl Lowering<'_> {
             (Value::Bool(a), Value::Bool(b)) if logic => {
                 return Value::Bool(if op == BinaryOp::And { *a && *b } else { *a || *b });
             }
-            (Value::Str(a), Value::Str(b)) if op == BinaryOp::Add => return Value::Str(format!("{a}{b}")),
+            (Value::Str(a), Value::Str(b)) if op == BinaryOp::Add => {
+                if !self.pay((a.len() + b.len()) as u64, span) {
+                    return self.lost(span);
+                }
+                return Value::Str(format!("{a}{b}"));
+            }
             (Value::List(a), Value::List(b)) if op == BinaryOp::Add => {
+                if !self.pay(a.iter().chain(b).map(weight).sum(), span) {
+                    return self.lost(span);
+                }
                 return Value::List(a.iter().chain(b).cloned().collect());
             }
             _ => {}
@@ -129,11 +142,11 @@ impl Lowering<'_> {
             return Value::Bool(equal == (op == BinaryOp::Eq));
         }
         let (a, b) = (&self.response(a.clone()), &self.response(b.clone()));
-        if a.is_error() || b.is_error() {
-            return Value::Error;
+        if let Some(told) = Value::first_error([a, b]) {
+            return told;
         }
         if let (false, Some(x), Some(y)) = (logic, a.number(), b.number()) {
-            return if comparison { compare(op, x, y) } else { self.binary_now(op, a, b, span) };
+            return if comparison { compare(op, a, b, x, y) } else { self.binary_now(op, a, b, span) };
         }
         let numeric = |it: &Value| it.number().is_some() || matches!(it, Value::Tensor(_) | Value::Scalar(_));
         let scalar = matches!(a, Value::Scalar(_)) || matches!(b, Value::Scalar(_));
@@ -160,44 +173,33 @@ impl Lowering<'_> {
         if comparison && tensor {
             report = report.help("compare `channels(x)`, `height(x)` or `width(x)`, or use `max` and `min`");
         }
-        self.report(report);
-        Value::Error
+        self.fail(report)
     }
 
     fn binary_now(&mut self, op: BinaryOp, a: &Value, b: &Value, span: Span) -> Value {
         if let (Value::Int(x), Value::Int(y)) = (a, b) {
             let (x, y) = (*x, *y);
             if y == 0 && matches!(op, BinaryOp::Div | BinaryOp::Rem) {
-                self.report(
+                return self.fail(
                     Diagnostic::new(Code::E0108, span, "division by zero").label(format!("this is {x} {} 0", sign(op))),
                 );
-                return Value::Error;
             }
             let whole = match op {
                 BinaryOp::Add => x.checked_add(y),
                 BinaryOp::Sub => x.checked_sub(y),
                 BinaryOp::Mul => x.checked_mul(y),
-                BinaryOp::Div if x.checked_rem(y) == Some(0) => x.checked_div(y),
+                BinaryOp::Div if x.wrapping_rem(y) == 0 => x.checked_div(y),
                 BinaryOp::Div => return Value::Float(x as f64 / y as f64),
-                BinaryOp::Rem => x.checked_rem_euclid(y),
+                BinaryOp::Rem => Some(x.wrapping_rem_euclid(y)),
                 BinaryOp::Pow if y < 0 => {
                     return self.finite((x as f64).powf(y as f64), span, || format!("{x} ^ {y}"));
                 }
-                BinaryOp::Pow => u32::try_from(y).ok().and_then(|it| x.checked_pow(it)),
+                BinaryOp::Pow => whole_power(x, y),
                 _ => None,
             };
-            return match whole {
-                Some(it) => Value::Int(it),
-                None => {
-                    self.report(
-                        Diagnostic::new(Code::E0108, span, "the result does not fit into 64 bits")
-                            .label(format!("this is {x} {} {y}", sign(op))),
-                    );
-                    Value::Error
-                }
-            };
+            return self.fitting(whole, span, || format!("{x} {} {y}", sign(op)));
         }
-        let (Some(x), Some(y)) = (a.number(), b.number()) else { return Value::Error };
+        let (Some(x), Some(y)) = (a.number(), b.number()) else { return self.lost(span) };
         let result = match op {
             BinaryOp::Add => x + y,
             BinaryOp::Sub => x - y,
@@ -210,23 +212,33 @@ impl Lowering<'_> {
         self.finite(result, span, || format!("{x} {} {y}", sign(op)))
     }
 
+    /// An int, if it is one that fits into 64 bits.
+    pub(super) fn fitting(&mut self, whole: Option<i64>, span: Span, text: impl Fn() -> String) -> Value {
+        match whole {
+            Some(it) => Value::Int(it),
+            None => self.fail(
+                Diagnostic::new(Code::E0108, span, "the result does not fit into 64 bits")
+                    .label(format!("this is {}", text())),
+            ),
+        }
+    }
+
     fn finite(&mut self, result: f64, span: Span, text: impl Fn() -> String) -> Value {
         if result.is_finite() {
             return Value::Float(result);
         }
-        self.report(
+        self.fail(
             Diagnostic::new(Code::E0108, span, format!("`{}` is not a finite number", text()))
                 .label(format!("the result is {result}")),
-        );
-        Value::Error
+        )
     }
 
     /// `-a`, `not a`.
     pub(super) fn unary(&mut self, op: UnaryOp, a: &Value, span: Span) -> Value {
         let a = &self.response(a.clone());
         match (op, a) {
-            (_, Value::Error) => Value::Error,
-            (UnaryOp::Neg, Value::Int(it)) => it.checked_neg().map_or(Value::Error, Value::Int),
+            (_, Value::Error(_)) => a.clone(),
+            (UnaryOp::Neg, Value::Int(it)) => self.fitting(it.checked_neg(), span, || format!("-({it})")),
             (UnaryOp::Neg, Value::Float(it)) => Value::Float(-it),
             (UnaryOp::Not, Value::Bool(it)) => Value::Bool(!it),
             (UnaryOp::Neg, Value::Tensor(_) | Value::Scalar(_)) => {
@@ -238,11 +250,10 @@ impl Lowering<'_> {
             }),
             _ => {
                 let (text, wanted) = if op == UnaryOp::Neg { ("-", "a number") } else { ("not", "a bool") };
-                self.report(
+                self.fail(
                     Diagnostic::new(Code::E0104, span, format!("`{text}` does not work on {}", a.describe()))
                         .label(format!("expected {wanted}")),
-                );
-                Value::Error
+                )
             }
         }
     }
@@ -250,18 +261,29 @@ impl Lowering<'_> {
     /// A built-in function of numbers.
     pub(super) fn apply(&mut self, name: &'static str, args: &[Value], span: Span) -> Value {
         let args: &[Value] = &args.iter().map(|it| self.response(it.clone())).collect::<Vec<_>>();
-        if args.iter().any(Value::is_error) {
-            return Value::Error;
+        if let Some(told) = Value::first_error(args) {
+            return told;
         }
-        let Some(function) = function(name) else { return Value::Error };
+        let Some(function) = function(name) else { return self.lost(span) };
         match (function, args) {
-            (Function::One(Unary::Abs), [Value::Int(it)]) => return it.checked_abs().map_or(Value::Error, Value::Int),
+            (Function::One(Unary::Abs), [Value::Int(it)]) => {
+                return self.fitting(it.checked_abs(), span, || format!("abs({it})"));
+            }
             (Function::One(Unary::Sign), [Value::Int(it)]) => return Value::Int(it.signum()),
             (Function::One(Unary::Floor), [Value::Int(it)]) => return Value::Int(*it),
-            (Function::One(Unary::Floor), [Value::Float(it)]) => return Value::Int(it.floor() as i64),
+            (Function::One(Unary::Floor), [Value::Float(it)]) => {
+                return self.fitting(whole(it.floor()), span, || format!("floor({it})"));
+            }
             (Function::Two(Binary::Min), [Value::Int(a), Value::Int(b)]) => return Value::Int(*a.min(b)),
             (Function::Two(Binary::Max), [Value::Int(a), Value::Int(b)]) => return Value::Int(*a.max(b)),
             (Function::Two(Binary::Pow), [a, b]) => return self.binary(BinaryOp::Pow, a, b, span),
+            (Function::Whole, [Value::Int(a), Value::Int(0)]) => {
+                let report = Diagnostic::new(Code::E0108, span, "division by zero");
+                return self.fail(report.label(format!("this is div({a}, 0)")));
+            }
+            (Function::Whole, [Value::Int(a), Value::Int(b)]) => {
+                return self.fitting(a.checked_div_euclid(*b), span, || format!("div({a}, {b})"));
+            }
             _ => {}
         }
         let numbers: Option<Vec<f64>> = args.iter().map(Value::number).collect();
@@ -269,6 +291,7 @@ impl Lowering<'_> {
             (Function::One(op), Some([a])) => {
                 return self.finite(op.apply(*a), span, || format!("{name}({a})"));
             }
+            (Function::Whole, Some([a, b])) => return self.finite((a / b).floor(), span, || format!("div({a}, {b})")),
             (Function::Two(Binary::Min), Some([a, b])) => return Value::Float(a.min(*b)),
             (Function::Two(Binary::Max), Some([a, b])) => return Value::Float(a.max(*b)),
             _ => {}
@@ -276,24 +299,30 @@ impl Lowering<'_> {
         if let Some(wrong) =
             args.iter().find(|it| it.number().is_none() && !matches!(it, Value::Tensor(_) | Value::Scalar(_)))
         {
-            self.report(
+            return self.fail(
                 Diagnostic::new(Code::E0104, span, format!("`{name}` does not work on {}", wrong.describe()))
                     .label("expected a number or a tensor"),
             );
-            return Value::Error;
         }
         self.lift(args, span, |pool, it| match function {
             Function::One(op) => pool.unary(op, it[0]),
             Function::Two(op) => pool.binary(op, it[0], it[1]),
+            Function::Whole => {
+                let ratio = pool.div(it[0], it[1]);
+                pool.unary(Unary::Floor, ratio)
+            }
         })
     }
 
     /// One node on numbers that are not all known: in the expression under construction, or as a
     /// `Map` over the tensors among `args`.
     fn lift(&mut self, args: &[Value], span: Span, f: impl Fn(&mut Pool, &[Scalar]) -> Scalar) -> Value {
+        if !self.may_grow(span) {
+            return self.lost(span);
+        }
         if let Some(pool) = &mut self.pool {
             let Some(scalars) = args.iter().map(|it| to_scalar(pool, it)).collect::<Option<Vec<Scalar>>>() else {
-                return Value::Error;
+                return self.lost(span);
             };
             let first = pool.len();
             let result = Value::Scalar(f(pool, &scalars));
@@ -301,10 +330,10 @@ impl Lowering<'_> {
             return result;
         }
         self.over_tensors(args, span, |lowering, values| {
-            let Some(pool) = &mut lowering.pool else { return Value::Error };
+            let Some(pool) = &mut lowering.pool else { return lowering.lost(span) };
             match values.iter().map(|it| to_scalar(pool, it)).collect::<Option<Vec<Scalar>>>() {
                 Some(scalars) => Value::Scalar(f(pool, &scalars)),
-                None => Value::Error,
+                None => lowering.lost(span),
             }
         })
     }
@@ -353,13 +382,35 @@ pub(super) fn to_scalar(pool: &mut Pool, value: &Value) -> Option<Scalar> {
     }
 }
 
-fn compare(op: BinaryOp, a: f64, b: f64) -> Value {
+/// An order of numbers; ints are not rounded for it.
+fn compare(op: BinaryOp, a: &Value, b: &Value, x: f64, y: f64) -> Value {
+    let order = match (a, b) {
+        (Value::Int(a), Value::Int(b)) => Some(a.cmp(b)),
+        _ => x.partial_cmp(&y),
+    };
     Value::Bool(match op {
-        BinaryOp::Lt => a < b,
-        BinaryOp::Le => a <= b,
-        BinaryOp::Gt => a > b,
-        BinaryOp::Ge => a >= b,
-        BinaryOp::Eq => a == b,
-        _ => a != b,
+        BinaryOp::Lt => order.is_some_and(Ordering::is_lt),
+        BinaryOp::Le => order.is_some_and(Ordering::is_le),
+        BinaryOp::Gt => order.is_some_and(Ordering::is_gt),
+        BinaryOp::Ge => order.is_some_and(Ordering::is_ge),
+        BinaryOp::Eq => order.is_some_and(Ordering::is_eq),
+        _ => !order.is_some_and(Ordering::is_eq),
     })
+}
+
+/// The int that a float without a fraction is, if there is one.
+fn whole(value: f64) -> Option<i64> {
+    // 2^63 is a float, and the first that is too large.
+    let bound = -(i64::MIN as f64);
+    (-bound..bound).contains(&value).then_some(value as i64)
+}
+
+/// `x ^ y` for an exponent of at least 0.
+fn whole_power(x: i64, y: i64) -> Option<i64> {
+    match (x, u32::try_from(y)) {
+        (_, Ok(exponent)) => x.checked_pow(exponent),
+        (0 | 1, Err(_)) => Some(x),
+        (-1, Err(_)) => Some(if y % 2 == 0 { 1 } else { -1 }),
+        (_, Err(_)) => None,
+    }
 }

@@ -3,18 +3,16 @@
 
 use super::Lowering;
 use super::blocks::{AXES, PRIMITIVES, is_reduction};
-use super::eval::Scope;
+use super::budget::weight;
+use super::eval::{MOST_REPETITIONS, Scope};
 use super::items::Def;
 use super::signature::{self, FUNCTIONS, LAYERS, Signature};
 use super::types;
-use super::value::{FnRef, OperatorRef, Ty, Value};
+use super::value::{FnRef, OperatorRef, Ty, Value, range_len, short};
 use crate::diag::{Code, Diagnostic, Span, did_you_mean};
-use crate::ir::Frame;
+use crate::ir::size;
 use crate::syntax::ast;
 use std::rc::Rc;
-
-/// How deep blocks may be nested.
-const DEEPEST: usize = 200;
 
 /// Evaluated arguments of a built-in, with their places.
 #[derive(Debug)]
@@ -33,7 +31,7 @@ impl Args {
 
     /// Whether a mistake makes the whole call unknown.
     pub(super) fn wrong(&self) -> bool {
-        self.values.iter().any(|it| matches!(&it.1, Some((Value::Error, _))))
+        self.values.iter().any(|it| matches!(&it.1, Some((Value::Error(_), _))))
     }
 }
 
@@ -54,11 +52,11 @@ impl Lowering<'_> {
                 if self.building.is_none()
                     && (call.piped.is_some() || call.args.iter().any(|it| it.name.is_none())) =>
             {
-                Value::Error
+                self.lost(span)
             }
             Some(Def::Operator(it)) => self.bind_operator(call, OperatorRef::new(it)),
             Some(Def::Param(_)) => {
-                let value = self.params.get(name).cloned().unwrap_or(Value::Error);
+                let value = self.param_value(name, span);
                 self.call_value(call, value, span)
             }
             None if LAYERS.contains(&name) => self.call_layer(call),
@@ -88,7 +86,7 @@ impl Lowering<'_> {
                 self.report_mismatches(&self.operator_signature(&it), call);
                 self.bind_operator(call, it)
             }
-            Value::Error => Value::Error,
+            Value::Error(_) => value,
             other => {
                 let report = Diagnostic::new(
                     Code::E0101,
@@ -96,8 +94,7 @@ impl Lowering<'_> {
                     format!("`{}` is {} and cannot be called", call.callee.name, other.kind()),
                 )
                 .label("not a layer, a block or a function");
-                self.report(report);
-                Value::Error
+                self.fail(report)
             }
         }
     }
@@ -118,14 +115,14 @@ impl Lowering<'_> {
                     let what = format!("argument `{}` of `{}`", slot.name, signature.name);
                     Some((self.coerce(value, &slot.ty, expr.span, &what, None), expr.span))
                 }
-                None if slot.default.is_none() => Some((Value::Error, call.span)),
+                None if slot.default.is_none() => Some((self.lost(call.span), call.span)),
                 None => None,
             };
             values.push((slot.name.clone(), value));
         }
         let mut args = Args { name: signature.name.clone(), span: call.span, values };
         if !wrong.is_empty() {
-            args.values.push((String::new(), Some((Value::Error, call.span))));
+            args.values.push((String::new(), Some((self.lost(call.span), call.span))));
         }
         args
     }
@@ -137,7 +134,7 @@ impl Lowering<'_> {
                 self.scopes[self.floor..].iter().any(|it| it.contains_key(name)) || self.items.get(name).is_some();
             if !bound {
                 let known = words.contains(&name.as_str());
-                return if known { Value::Str(name.clone()) } else { Value::Error };
+                return if known { Value::Str(name.clone()) } else { self.lost(expr.span) };
             }
         }
         match ty {
@@ -152,7 +149,7 @@ impl Lowering<'_> {
             ast::ExprKind::Name(name) if AXES.contains(&name.as_str()) => Value::Str(name.clone()),
             ast::ExprKind::List(list) => {
                 let values: Vec<Value> = list.iter().map(|it| self.axis_words(it)).collect();
-                if values.iter().any(Value::is_error) { Value::Error } else { Value::List(values) }
+                Value::first_error(&values).unwrap_or(Value::List(values))
             }
             _ => self.expr(expr),
         }
@@ -168,7 +165,7 @@ impl Lowering<'_> {
             let value = match (args.get(&slot.name), &param.default) {
                 (Some((value, _)), _) => value.clone(),
                 (None, Some(default)) => self.default(&scope, default, slot.ty.clone(), &slot.name),
-                (None, None) => Value::Error,
+                (None, None) => self.lost(call.span),
             };
             scope.insert(slot.name.clone(), value);
         }
@@ -177,6 +174,9 @@ impl Lowering<'_> {
 
     /// A default may use the parameters before it.
     fn default(&mut self, scope: &Scope, default: &ast::Expr, ty: Ty, name: &str) -> Value {
+        if !self.pay(scope.values().map(weight).sum(), default.span) {
+            return self.lost(default.span);
+        }
         let floor = std::mem::replace(&mut self.floor, self.scopes.len());
         self.scopes.push(scope.clone());
         let value = self.expr(default);
@@ -186,17 +186,17 @@ impl Lowering<'_> {
     }
 
     fn call_block(&mut self, call: &ast::Call, block: &Rc<ast::Function>) -> Value {
-        if self.endless.contains(&block.name.name) || DEEPEST < self.frames.len() || self.pool.is_some() {
-            return Value::Error;
+        if self.endless.contains(&block.name.name) || self.pool.is_some() {
+            return self.lost(call.span);
         }
         let (scope, wrong) = self.bound(&self.items.block_signature(block), block, call);
         if wrong {
-            return Value::Error;
+            return self.lost(call.span);
         }
         let shown: Vec<String> = (block.params.iter())
             .filter_map(|it| Some((&it.name.name, scope.get(&it.name.name)?)))
-            .filter(|(_, value)| !matches!(value, Value::Tensor(_) | Value::Error | Value::Nothing))
-            .map(|(name, value)| format!("{name} = {value}"))
+            .filter(|(_, value)| !matches!(value, Value::Tensor(_) | Value::Error(_) | Value::Nothing))
+            .map(|(name, value)| format!("{name} = {}", short(value)))
             .collect();
         let text = if shown.is_empty() { "called here".to_owned() } else { format!("with {}", shown.join(", ")) };
         // What the prelude does in a call has no place of its own.
@@ -206,16 +206,16 @@ impl Lowering<'_> {
             self.calls.pop();
             return value;
         }
-        self.enter_block(block, scope, call.span, Some(Frame { span: call.span, text }))
+        self.enter_block(block, scope, call.span, Some(text))
     }
 
     fn call_fn(&mut self, call: &ast::Call, function: &Rc<ast::Function>, span: Span) -> Value {
         if self.endless.contains(&function.name.name) {
-            return Value::Error;
+            return self.lost(span);
         }
         let (scope, wrong) = self.bound(&types::signature("fn", function), function, call);
         if wrong || scope.values().any(Value::is_error) {
-            return Value::Error;
+            return self.lost(span);
         }
         let place = if call.piped.is_some() { call.span } else { span };
         let names: Vec<String> = scope.keys().cloned().collect();
@@ -224,7 +224,7 @@ impl Lowering<'_> {
         let run = |lowering: &mut Self, values: Vec<Value>| {
             let scope = names.into_iter().zip(values).collect();
             lowering.calls.push(place);
-            let value = lowering.enter(scope, &function.body);
+            let value = lowering.enter(scope, &function.body, place);
             lowering.calls.pop();
             lowering.number_like(value, function)
         };
@@ -236,22 +236,21 @@ impl Lowering<'_> {
         if self.pool.is_none() || value.is_error() || value.number().is_some() || matches!(value, Value::Scalar(_)) {
             return value;
         }
-        self.report(
+        self.fail(
             Diagnostic::new(
                 Code::E0104,
                 function.body.span,
                 format!("`{}` gives {}, not a number", function.name.name, value.kind()),
             )
             .label("expected a number"),
-        );
-        Value::Error
+        )
     }
 
     fn call_builtin(&mut self, call: &ast::Call, name: &'static str) -> Value {
-        let Some(signature) = signature::builtin(name) else { return Value::Error };
+        let Some(signature) = signature::builtin(name) else { return self.lost(call.span) };
         let args = self.arguments(&signature, call);
         if args.wrong() {
-            return Value::Error;
+            return self.lost(call.span);
         }
         let values: Vec<Value> = args.values.into_iter().filter_map(|it| it.1.map(|it| it.0)).collect();
         self.apply(name, &values, call.span)
@@ -265,13 +264,13 @@ impl Lowering<'_> {
     fn bind_operator(&mut self, call: &ast::Call, mut operator: OperatorRef) -> Value {
         let args = self.arguments(&self.operator_signature(&operator), call);
         if args.wrong() {
-            return Value::Error;
+            return self.lost(call.span);
         }
         for (name, value) in args.values {
             let Some((value, span)) = value else { continue };
             let value = self.operator_argument(&operator, &name, value, span);
             if value.is_error() {
-                return Value::Error;
+                return value;
             }
             operator.bound.retain(|it| it.0 != name);
             operator.bound.push((name, value));
@@ -282,30 +281,32 @@ impl Lowering<'_> {
     fn query(&mut self, call: &ast::Call) -> Value {
         let name = call.callee.name.clone();
         // Where the callee is unknown, so is what its arguments mean to it.
-        let Some(signature) = signature::builtin(&name) else { return Value::Error };
+        let Some(signature) = signature::builtin(&name) else { return self.lost(call.span) };
         let args = self.arguments(&signature, call);
         if args.wrong() {
-            return Value::Error;
+            return self.lost(call.span);
         }
-        let Some((value, span)) = args.values.into_iter().next().and_then(|it| it.1) else { return Value::Error };
+        let Some((value, span)) = args.values.into_iter().next().and_then(|it| it.1) else {
+            return self.lost(call.span);
+        };
         match (name.as_str(), &value) {
             ("len", Value::List(items)) => Value::Int(items.len() as i64),
-            ("len", Value::Range(low, high)) => Value::Int((high - low).max(0)),
-            ("len", Value::Str(it)) => Value::Int(it.chars().count() as i64),
-            ("len", other) => {
-                self.report(
-                    Diagnostic::new(Code::E0104, span, format!("{} has no length", other.describe()))
-                        .label("expected a list"),
-                );
-                Value::Error
+            ("len", Value::Range(low, high)) => {
+                let len = i64::try_from(range_len(*low, *high)).ok();
+                self.fitting(len, span, || format!("len({value})"))
             }
+            ("len", Value::Str(it)) => Value::Int(it.chars().count() as i64),
+            ("len", other) => self.fail(
+                Diagnostic::new(Code::E0104, span, format!("{} has no length", other.describe()))
+                    .label("expected a list"),
+            ),
             (what, Value::Tensor(tensor)) => {
                 let batch = usize::from(self.has_batch(tensor));
-                let Some(shape) = self.graph.fact(tensor.train).shape() else { return Value::Error };
+                let Some(shape) = self.graph.fact(tensor.train).shape() else { return self.lost(span) };
                 let dims = &shape.dims()[batch..];
                 let int = |it: usize| Value::Int(it as i64);
                 match (what, dims) {
-                    ("size", _) => int(dims.iter().product()),
+                    ("size", _) => int(size::product(dims)),
                     ("shape", _) => Value::List(dims.iter().map(|it| int(*it)).collect()),
                     ("channels", [.., channels]) => int(*channels),
                     ("height", [height, _, _]) => int(*height),
@@ -313,7 +314,7 @@ impl Lowering<'_> {
                     _ => self.no_axis(call, dims.len(), span),
                 }
             }
-            _ => Value::Error,
+            _ => self.lost(span),
         }
     }
 
@@ -325,23 +326,22 @@ impl Lowering<'_> {
             .label("only [height, width, channels] has them all")
             .also(span, "this tensor")
             .help("`shape(x)` is the list of its extents");
-        self.report(report);
-        Value::Error
+        self.fail(report)
     }
 
     fn call_primitive(&mut self, call: &ast::Call) -> Value {
-        let Some(signature) = signature::builtin(&call.callee.name) else { return Value::Error };
+        let Some(signature) = signature::builtin(&call.callee.name) else { return self.lost(call.span) };
         if self.pool.is_some() {
-            return Value::Error;
+            return self.lost(call.span);
         }
         let args = self.arguments(&signature, call);
         self.primitive(&args)
     }
 
     fn call_layer(&mut self, call: &ast::Call) -> Value {
-        let Some(signature) = signature::builtin(&call.callee.name) else { return Value::Error };
+        let Some(signature) = signature::builtin(&call.callee.name) else { return self.lost(call.span) };
         if self.pool.is_some() {
-            return Value::Error;
+            return self.lost(call.span);
         }
         let args = self.arguments(&signature, call);
         self.layer(&args)
@@ -350,7 +350,7 @@ impl Lowering<'_> {
     /// Checks a value against a type; an int is also a float. `None` of the types is silent on `Error`.
     pub(super) fn coerce(&mut self, value: Value, ty: &Ty, span: Span, what: &str, declared: Option<Span>) -> Value {
         let fits = match (ty, &value) {
-            (_, Value::Error) => return value,
+            (_, Value::Error(_)) => return value,
             (Ty::Any, it) => !matches!(it, Value::Nothing),
             (Ty::Float, Value::Int(it)) => return Value::Float(*it as f64),
             (Ty::Int, Value::Int(_))
@@ -368,18 +368,31 @@ impl Lowering<'_> {
             (Ty::List(item), Value::List(items)) => {
                 let item = (**item).clone();
                 let mut all = Vec::with_capacity(items.len());
+                if !self.pay(weight(&value), span) {
+                    return self.lost(span);
+                }
                 for (at, it) in items.clone().into_iter().enumerate() {
                     let what = format!("element {at} of {what}");
                     let place = self.element(span, at);
                     match self.coerce(it, &item, place, &what, declared) {
-                        Value::Error => return Value::Error,
+                        it @ Value::Error(_) => return it,
                         it => all.push(it),
                     }
                 }
                 return Value::List(all);
             }
             (Ty::List(item), Value::Range(low, high)) if **item == Ty::Int => {
-                return Value::List((*low..*high).take(100_000).map(Value::Int).collect());
+                let len = range_len(*low, *high);
+                if MOST_REPETITIONS < len {
+                    let allowed = format!("at most {MOST_REPETITIONS}");
+                    self.out_of_range(span, "the length of this range", &len.to_string(), &allowed);
+                    return self.lost(span);
+                }
+                return if self.pay(2 * len, span) {
+                    Value::List((*low..*high).map(Value::Int).collect())
+                } else {
+                    self.lost(span)
+                };
             }
             _ => false,
         };
@@ -422,8 +435,7 @@ impl Lowering<'_> {
         {
             report = report.also(declared, "the type is given here");
         }
-        self.report(report);
-        Value::Error
+        self.fail(report)
     }
 
     fn is_axis(&self, value: &Value) -> bool {

@@ -2,14 +2,16 @@
 //! not found here was reported there.
 
 use super::blocks::training;
+use super::budget::weight;
 use super::items::Def;
 use super::naming::count;
 use super::resolve::{CONSTANTS, GEOMETRY};
+use super::told::Told;
 use super::types;
-use super::value::{FnRef, OperatorRef, Ty, Value};
+use super::value::{FnRef, OperatorRef, Ty, Value, range_len, short};
 use super::{Lowering, signature};
 use crate::diag::{Code, Diagnostic, Span};
-use crate::ir::{Frame, Layer};
+use crate::ir::Layer;
 use crate::syntax::ast::{self, BinaryOp, ExprKind, StmtKind, TypeKind};
 use std::collections::BTreeMap;
 
@@ -17,7 +19,7 @@ use std::collections::BTreeMap;
 pub(super) type Scope = BTreeMap<String, Value>;
 
 /// How often a loop may run: a typing mistake must not fill the memory.
-const MOST_REPETITIONS: i64 = 100_000;
+pub(super) const MOST_REPETITIONS: u64 = 100_000;
 
 impl Lowering<'_> {
     /// Runs a body in a scope of its own.
@@ -32,6 +34,9 @@ impl Lowering<'_> {
     pub(super) fn stmts(&mut self, body: &ast::Body) -> Value {
         let mut value = Value::Nothing;
         for stmt in &body.stmts {
+            if self.is_exhausted() {
+                return self.lost(stmt.span);
+            }
             value = self.stmt(stmt);
         }
         value
@@ -88,7 +93,7 @@ impl Lowering<'_> {
                     ast::Extents::Shape(dims, span) if self.building.is_none() && self.floor != 0 => {
                         self.learn_tensor(name, role.as_ref(), (dims, *span), init)
                     }
-                    ast::Extents::Each(_) | ast::Extents::Shape(..) => Value::Error,
+                    ast::Extents::Each(_) | ast::Extents::Shape(..) => self.lost(name.span),
                 };
                 self.bind(&name.name, value);
             }
@@ -96,7 +101,7 @@ impl Lowering<'_> {
             StmtKind::Stat { name, dims, value } => {
                 let found = match (self.building.is_some(), self.floor) {
                     (true, _) => self.stat(name, value),
-                    (false, 0) => Value::Error,
+                    (false, 0) => self.lost(name.span),
                     (false, _) => self.running(name, dims.as_deref(), value),
                 };
                 self.bind(&name.name, found);
@@ -111,12 +116,11 @@ impl Lowering<'_> {
         if !matches!(value, Value::Nothing) {
             return value;
         }
-        self.report(
+        self.fail(
             Diagnostic::new(Code::E0104, span, "this gives no value")
                 .label("expected a value")
                 .help("the value of a block is its last expression: end it with one"),
-        );
-        Value::Error
+        )
     }
 
     fn annotated(&mut self, value: Value, ty: Option<&ast::Type>, name: &str, span: Span) -> Value {
@@ -154,19 +158,14 @@ impl Lowering<'_> {
                 report = report.note(format!("{axis}: {} is asserted, {} is there", wanted[at], found[at]));
             }
         }
-        self.report(report);
-        Value::Error
+        self.fail(report)
     }
 
     fn extent(&mut self, expr: &ast::Expr) -> Option<usize> {
         let value = self.expr(expr);
         let value = self.coerce(value, &Ty::Int, expr.span, "an extent", None);
         match value {
-            Value::Int(it) if 0 < it => Some(it as usize),
-            Value::Int(it) => {
-                self.out_of_range(expr.span, "an extent", &it.to_string(), "at least 1");
-                None
-            }
+            Value::Int(it) => self.sized(it, expr.span, "an extent", 1),
             _ => None,
         }
     }
@@ -186,17 +185,20 @@ impl Lowering<'_> {
         body: &ast::Body,
     ) {
         let values: Vec<Value> = match self.expr(list) {
-            Value::Error => return self.after_mistake(body),
+            Value::Error(told) => return self.after_mistake(body, told),
             Value::List(it) => it,
-            Value::Range(low, high) if high - low <= MOST_REPETITIONS => (low..high).map(Value::Int).collect(),
+            Value::Range(low, high) if range_len(low, high) <= MOST_REPETITIONS => {
+                (low..high).map(Value::Int).collect()
+            }
             Value::Range(low, high) => {
                 self.out_of_range(
                     list.span,
                     "the number of repetitions",
-                    &(high - low).to_string(),
+                    &range_len(low, high).to_string(),
                     &format!("at most {MOST_REPETITIONS}"),
                 );
-                return self.after_mistake(body);
+                let told = self.told(list.span);
+                return self.after_mistake(body, told);
             }
             other => {
                 let report = Diagnostic::new(Code::E0104, list.span, format!("cannot loop over {}", other.describe()))
@@ -206,16 +208,22 @@ impl Lowering<'_> {
                     _ => report,
                 };
                 self.report(report);
-                return self.after_mistake(body);
+                let told = self.told(list.span);
+                return self.after_mistake(body, told);
             }
         };
         let header = Span { end: list.span.end, ..span };
         for (at, value) in values.into_iter().enumerate() {
+            if !self.pay(20 + weight(&value), header) {
+                let told = self.told(header);
+                return self.after_mistake(body, told);
+            }
+            let value_text = short(&value);
             let text = match index {
-                Some(index) => format!("{} = {at}, {} = {value}", index.name, item.name),
-                None => format!("{} = {value}", item.name),
+                Some(index) => format!("{} = {at}, {} = {value_text}", index.name, item.name),
+                None => format!("{} = {value_text}", item.name),
             };
-            self.frames.push(Frame { span: header, text: format!("in repetition {text} of this loop") });
+            self.enter_frame(header, format!("in repetition {text} of this loop"));
             let mut scope = Scope::new();
             if let Some(index) = index {
                 scope.insert(index.name.clone(), Value::Int(at as i64));
@@ -224,25 +232,25 @@ impl Lowering<'_> {
             self.scopes.push(scope);
             self.body(body);
             self.scopes.pop();
-            self.frames.pop();
+            self.leave_frame();
         }
     }
 
     /// A body that cannot run: the names it would rebind are unknown from here on.
-    fn after_mistake(&mut self, body: &ast::Body) {
+    fn after_mistake(&mut self, body: &ast::Body, told: Told) {
         for stmt in &body.stmts {
             match &stmt.kind {
                 StmtKind::Assign { name, .. } => {
                     let floor = self.floor;
                     if let Some(it) = self.scopes[floor..].iter_mut().rev().find_map(|it| it.get_mut(&name.name)) {
-                        *it = Value::Error;
+                        *it = Value::Error(told);
                     }
                 }
-                StmtKind::For { body, .. } => self.after_mistake(body),
+                StmtKind::For { body, .. } => self.after_mistake(body, told),
                 StmtKind::If { then, otherwise, .. } => {
-                    self.after_mistake(then);
+                    self.after_mistake(then, told);
                     if let Some(it) = otherwise {
-                        self.after_mistake(it);
+                        self.after_mistake(it, told);
                     }
                 }
                 StmtKind::Output(_) => self.lost_output(),
@@ -269,32 +277,36 @@ impl Lowering<'_> {
                 let b = otherwise.map_or(Value::Nothing, |it| self.body(it));
                 let (a, b) = (self.something(a, span), self.something(b, span));
                 let (a, b) = (self.response(a), self.response(b));
-                let Some(pool) = &mut self.pool else { return Value::Error };
+                let Some(pool) = &mut self.pool else { return self.lost(span) };
                 match (super::arith::to_scalar(pool, &a), super::arith::to_scalar(pool, &b)) {
                     (Some(a), Some(b)) => Value::Scalar(pool.select(cond, a, b)),
-                    _ => Value::Error,
+                    _ => self.lost(span),
                 }
             }
             other => {
-                if !other.is_error() {
-                    self.report(
-                        Diagnostic::new(Code::E0104, cond.span, format!("the condition is {}", other.describe()))
-                            .label("expected a bool")
-                            .note("conditions are decided when the file is unfolded"),
-                    );
-                }
-                self.after_mistake(then);
+                let told = match other {
+                    Value::Error(told) => told,
+                    other => {
+                        self.report(
+                            Diagnostic::new(Code::E0104, cond.span, format!("the condition is {}", other.describe()))
+                                .label("expected a bool")
+                                .note("conditions are decided when the file is unfolded"),
+                        );
+                        self.told(cond.span)
+                    }
+                };
+                self.after_mistake(then, told);
                 if let Some(it) = otherwise {
-                    self.after_mistake(it);
+                    self.after_mistake(it, told);
                 }
-                Value::Error
+                Value::Error(told)
             }
         }
     }
 
     fn assert(&mut self, span: Span, cond: &ast::Expr, message: Option<&ast::Text>) {
         match self.expr(cond) {
-            Value::Bool(true) | Value::Error => {}
+            Value::Bool(true) | Value::Error(_) => {}
             Value::Bool(false) => {
                 let text = match message {
                     Some(it) => self.text(it),
@@ -306,7 +318,7 @@ impl Lowering<'_> {
                     && !matches!(op, BinaryOp::And | BinaryOp::Or)
                 {
                     let (left, right) = (self.expr(a), self.expr(b));
-                    report = report.note(format!("the two sides are {left} and {right}"));
+                    report = report.note(format!("the two sides are {} and {}", short(&left), short(&right)));
                 }
                 self.report(report);
             }
@@ -327,6 +339,7 @@ impl Lowering<'_> {
                 ast::TextPart::Hole(it) => {
                     let value = self.expr(it);
                     sound &= !value.is_error();
+                    self.pay(weight(&value), it.span);
                     all.push_str(&value.to_string());
                 }
             }
@@ -336,16 +349,25 @@ impl Lowering<'_> {
 
     /// Evaluates an expression.
     pub(super) fn expr(&mut self, expr: &ast::Expr) -> Value {
+        let value = if self.descend(expr.span) { self.unfolded(expr) } else { self.lost(expr.span) };
+        self.ascend();
+        value
+    }
+
+    fn unfolded(&mut self, expr: &ast::Expr) -> Value {
         let span = expr.span;
         match &expr.kind {
             ExprKind::Int(it) => Value::Int(*it),
             ExprKind::Float(it) => Value::Float(*it),
             ExprKind::Bool(it) => Value::Bool(*it),
-            ExprKind::Str(it) => self.text(it).map_or(Value::Error, Value::Str),
-            ExprKind::Name(name) => self.name(name),
+            ExprKind::Str(it) => match self.text(it) {
+                Some(it) => Value::Str(it),
+                None => self.lost(span),
+            },
+            ExprKind::Name(name) => self.name(name, span),
             ExprKind::List(list) => {
                 let values: Vec<Value> = list.iter().map(|it| self.expr(it)).collect();
-                if values.iter().any(Value::is_error) { Value::Error } else { Value::List(values) }
+                Value::first_error(&values).unwrap_or(Value::List(values))
             }
             ExprKind::Range(low, high) => {
                 let (a, b) = (self.expr(low), self.expr(high));
@@ -353,7 +375,7 @@ impl Lowering<'_> {
                 let b = self.coerce(b, &Ty::Int, high.span, "the end of a range", None);
                 match (a, b) {
                     (Value::Int(a), Value::Int(b)) => Value::Range(a, b),
-                    _ => Value::Error,
+                    _ => self.lost(span),
                 }
             }
             ExprKind::Unary(op, a) => {
@@ -381,21 +403,22 @@ impl Lowering<'_> {
         }
     }
 
-    fn name(&self, name: &str) -> Value {
+    fn name(&mut self, name: &str, span: Span) -> Value {
         if let Some(it) = self.scopes[self.floor..].iter().rev().find_map(|it| it.get(name)) {
-            return it.clone();
+            let it = it.clone();
+            return if self.pay(weight(&it), span) { it } else { self.lost(span) };
         }
         // Not taken by the operator; `cos` is not a function here.
         let operator = self.building.is_some() || self.trace.is_some();
         if operator && GEOMETRY.contains(&name) && self.items.get(name).is_none() {
-            return Value::Error;
+            return self.lost(span);
         }
         if let Some(item) = self.items.get(name) {
             return match &item.def {
-                Def::Param(_) => self.params.get(name).cloned().unwrap_or(Value::Error),
+                Def::Param(_) => self.param_value(name, span),
                 Def::Operator(it) => Value::Operator(OperatorRef::new(it.clone())),
                 Def::Fn(it) => Value::Fn(FnRef::Item(it.clone())),
-                Def::Block(_) => Value::Error,
+                Def::Block(_) => self.lost(span),
             };
         }
         if let Some((_, value)) = CONSTANTS.iter().find(|it| it.0 == name) {
@@ -406,34 +429,49 @@ impl Lowering<'_> {
         }
         match &self.data {
             Some(data) if name == "classes" => Value::Int(data.classes as i64),
-            _ => Value::Error,
+            _ => self.lost(span),
+        }
+    }
+
+    /// The value of a param that was decided.
+    pub(super) fn param_value(&mut self, name: &str, span: Span) -> Value {
+        match self.params.get(name).cloned() {
+            Some(it) if self.pay(weight(&it), span) => it,
+            Some(_) | None => self.lost(span),
         }
     }
 
     fn index(&mut self, list: &ast::Expr, index: &ast::Expr) -> Value {
-        let items = match self.expr(list) {
-            Value::List(it) => it,
-            Value::Range(low, high) => (low..high).take(MOST_REPETITIONS as usize).map(Value::Int).collect(),
-            Value::Error => return Value::Error,
+        let list_value = self.expr(list);
+        let len = match &list_value {
+            Value::List(it) => it.len() as u64,
+            Value::Range(low, high) => range_len(*low, *high),
+            Value::Error(_) => return list_value,
             other => {
-                self.report(
+                return self.fail(
                     Diagnostic::new(Code::E0104, list.span, format!("cannot index {}", other.describe()))
                         .label("expected a list"),
                 );
-                return Value::Error;
             }
         };
         let at = self.expr(index);
-        let Value::Int(at) = self.coerce(at, &Ty::Int, index.span, "an index", None) else { return Value::Error };
-        match usize::try_from(at).ok().and_then(|it| items.get(it)) {
-            Some(it) => it.clone(),
+        let Value::Int(at) = self.coerce(at, &Ty::Int, index.span, "an index", None) else {
+            return self.lost(index.span);
+        };
+        let found = match &list_value {
+            Value::List(items) => usize::try_from(at).ok().and_then(|it| items.get(it)).cloned(),
+            Value::Range(low, _) if u64::try_from(at).is_ok_and(|it| it < len) => low.checked_add(at).map(Value::Int),
+            _ => None,
+        };
+        match found {
+            Some(it) => it,
             None => {
-                let range = match items.len() {
+                let range = match len {
                     0 => "the list is empty".to_owned(),
                     n => format!("between 0 and {}", n - 1),
                 };
                 self.out_of_range(index.span, "the index", &at.to_string(), &range);
-                Value::Error
+                self.lost(index.span)
             }
         }
     }
@@ -449,7 +487,8 @@ impl Lowering<'_> {
                     .label("a name has at least one character on each side of a `/`"),
             );
         }
-        let count = count(self.items, inner);
+        let items = self.items;
+        let count = *self.counts.entry(inner.span).or_insert_with(|| count(items, inner));
         let report = self.names.enter_named(&name, count, text.span);
         self.report_all(report);
         let path = self.names.path().to_owned();
@@ -467,12 +506,17 @@ impl Lowering<'_> {
     }
 
     /// Runs a block's or function's body on bound parameters; the callee sees nothing of the caller.
-    pub(super) fn enter(&mut self, scope: Scope, body: &ast::Body) -> Value {
+    pub(super) fn enter(&mut self, scope: Scope, body: &ast::Body, call: Span) -> Value {
+        if !self.descend_call(call) {
+            self.ascend_call();
+            return self.lost(call);
+        }
         let floor = std::mem::replace(&mut self.floor, self.scopes.len());
         self.scopes.push(scope);
         let value = self.body(body);
         self.scopes.pop();
         self.floor = floor;
+        self.ascend_call();
         value
     }
 
@@ -482,7 +526,7 @@ impl Lowering<'_> {
         block: &ast::Function,
         scope: Scope,
         span: Span,
-        frame: Option<Frame>,
+        frame: Option<String>,
     ) -> Value {
         // What is called on the result of a layer may belong beside it.
         let owner = block.params.iter().find_map(|it| match scope.get(&it.name.name) {
@@ -494,10 +538,12 @@ impl Lowering<'_> {
         self.report_all(report);
         let path = self.names.path().to_owned();
         let framed = frame.is_some();
-        self.frames.extend(frame);
-        let value = self.enter(scope, &block.body);
+        if let Some(text) = frame {
+            self.enter_frame(span, text);
+        }
+        let value = self.enter(scope, &block.body, span);
         if framed {
-            self.frames.pop();
+            self.leave_frame();
         }
         self.names.leave();
         self.finish_block(block, (&path, owner), value, span)

@@ -130,7 +130,7 @@ impl<'a> Lowering<'a> {
 
     /// The node of what the operator learns or measures last.
     pub(super) fn studied_quantity(&mut self) -> Value {
-        let (Some(trace), Some(pool)) = (&self.trace, &mut self.pool) else { return Value::Error };
+        let (Some(trace), Some(pool)) = (&self.trace, &mut self.pool) else { return self.lost(self.model_span) };
         Value::Scalar(pool.input(FIRST_FREE + trace.extra.len() as u32 - 1))
     }
 

@@ -105,11 +105,10 @@ impl Lowering<'_> {
             let report = Diagnostic::new(Code::E0201, span, "a model has one `input`")
                 .label("a second input")
                 .also(*first, "the first one is here");
-            self.report(report);
-            return Value::Error;
+            return self.fail(report);
         }
         self.input = Some((span, name.clone()));
-        let (Some(dtype), Some(extents)) = (kind, extents) else { return Value::Error };
+        let (Some(dtype), Some(extents)) = (kind, extents) else { return self.lost(span) };
         let tensor = match self.feed.clone() {
             Some(feed) => self.fed(&feed, span, name, dtype, &extents),
             None => {
@@ -117,7 +116,7 @@ impl Lowering<'_> {
                 Some(self.node(Op::Input { source: Extern::Named(name.name.clone()), shape, dtype }, &[], span))
             }
         };
-        let Some(tensor) = tensor else { return Value::Error };
+        let Some(tensor) = tensor else { return self.lost(span) };
         self.graph.inputs.insert(Mode::Train, tensor.train);
         self.graph.inputs.insert(Mode::Evaluate, tensor.evaluate);
         Value::Tensor(tensor)

@@ -10,6 +10,9 @@ use crate::syntax::ast;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+/// Files that import each other, within each other.
+const DEEPEST_IMPORT: usize = 64;
+
 /// What a name stands for.
 #[derive(Clone, Debug)]
 pub(super) enum Def {
@@ -32,6 +35,8 @@ pub(super) enum Home {
 pub(super) struct Item {
     pub(super) def: Def,
     pub(super) home: Home,
+    /// Position among all definitions.
+    pub(super) place: usize,
 }
 
 /// All definitions and what only the main file holds.
@@ -43,6 +48,8 @@ pub(super) struct Items {
     optimizers: BTreeMap<String, (Rc<ast::Function>, Home)>,
     /// Names in the order of their definitions: params may use those before them.
     pub(super) order: Vec<String>,
+    /// Definitions so far.
+    places: usize,
     pub(super) models: Vec<Rc<ast::Model>>,
     pub(super) trains: Vec<Rc<ast::Train>>,
 }
@@ -142,7 +149,8 @@ impl Items {
             self.order.retain(|it| *it != ident.name);
         }
         self.order.push(ident.name.clone());
-        self.table.insert(ident.name, Item { def, home });
+        self.places += 1;
+        self.table.insert(ident.name, Item { def, home, place: self.places });
     }
 }
 
@@ -215,6 +223,14 @@ impl<'a> Collector<'a> {
             return;
         }
         if !self.done.insert(path.clone()) {
+            return;
+        }
+        if DEEPEST_IMPORT < self.open.len() {
+            self.sink.push(
+                Diagnostic::new(Code::E0112, import.path_span, "files import each other too deeply")
+                    .label(format!("more than {DEEPEST_IMPORT} files within each other"))
+                    .help("import what is needed from the files that define it"),
+            );
             return;
         }
         match (self.load)(&path) {

@@ -13,7 +13,11 @@ impl Lowering<'_> {
     pub(super) fn free(&mut self, path: String, span: Span) -> String {
         let mut free = path.clone();
         if self.is_taken(&path) {
-            free = (2..).map(|it| format!("{path}#{it}")).find(|it| !self.is_taken(it)).unwrap_or(free);
+            let again = self.again.entry(path.clone()).or_insert(1);
+            while self.keys.contains(&free) {
+                *again += 1;
+                free = format!("{path}#{again}");
+            }
             self.doubled.push((path, span));
         }
         self.keys.insert(free.clone());

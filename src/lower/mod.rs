@@ -16,6 +16,7 @@
 
 mod arith;
 mod blocks;
+mod budget;
 mod call;
 mod choices;
 mod compose;
@@ -37,22 +38,24 @@ mod resolve;
 mod selector;
 pub mod settings;
 mod signature;
+mod told;
 mod types;
 mod update;
 mod value;
 
 pub use settings::{DataInfo, Settings};
 
-use crate::diag::{Code, Diagnostic, FileId, Label, Sink, Sources, Span};
+use crate::diag::{Code, Diagnostic, FileId, Label, Severity, Sink, Sources, Span};
 use crate::ir::expr::Pool;
 use crate::ir::{
     DType, Fact, Frame, Graph, Init, Mode, NodeId, Op, Origin, OriginId, Param, ParamRole, Phase, ScalarFn, Shape,
     State, StateId, StateRole,
 };
-use crate::syntax::ast;
+use crate::syntax::{self, ast};
 use items::{Collector, Items};
 use naming::Names;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use value::{Tensor, Value};
 
 /// Lowers a file to a graph. Everything found wrong goes into `sink`; the graph comes back when there
@@ -70,8 +73,7 @@ pub fn lower(
     // The model that imports a library brings the data set.
     let classes = !items.trains.is_empty() || settings.data.is_some() || items.is_library();
     let lint = !items.trains.iter().any(|it| recipe::allowed(it).contains(&Code::W0104));
-    let extra: Vec<ast::Expr> = overrides.values().cloned().collect();
-    let resolved = resolve::Resolver::new(&items, sources, sink, classes, lint).run(&extra);
+    let resolved = resolve::Resolver::new(&items, sources, sink, classes, lint).run(&overrides);
 
     for (name, value) in overrides.iter().filter(|it| !resolved.uses.contains(it.0)) {
         // That the file itself does not use it is said there.
@@ -86,6 +88,9 @@ pub fn lower(
     }
 
     let mut lowering = Lowering::new(&items, sources, settings, sink, resolved);
+    let divisions = syntax::divisions(main, &lowering.sources.get(main).text);
+    lowering.report_all(divisions);
+    lowering.read_batch(main);
     lowering.read_params(&overrides);
     lowering.check_operators();
     let model = lowering.the_model(main)?;
@@ -100,6 +105,7 @@ pub fn lower(
     lowering.unreached();
     lowering.scaled();
     lowering.lost_docs(main);
+    lowering.nothing_is_lost_in_silence();
     Some(compose::compose(lowering.graph))
 }
 
@@ -138,7 +144,11 @@ struct Lowering<'a> {
     /// Layers whose operator sees the label.
     heads: Vec<operator::Head>,
     frames: Vec<Frame>,
+    /// The same, for the origins of all nodes made within them.
+    shared_frames: Option<Arc<[Frame]>>,
     names: Names,
+    /// What is written in the bodies of blocks and in named expressions, by their places.
+    counts: HashMap<Span, naming::Count>,
     /// The layer that nodes belong to; empty for the innermost scope's path.
     layer_path: String,
     origins: HashMap<Origin, OriginId>,
@@ -146,6 +156,8 @@ struct Lowering<'a> {
     keys: BTreeSet<String>,
     /// Paths that were asked for again, and where.
     doubled: Vec<(String, Span)>,
+    /// How often a path was wanted again.
+    again: BTreeMap<String, usize>,
     /// Which names of layers in selectors stand for something.
     layers_known: BTreeMap<String, bool>,
     /// Operators' bodies, simplified, and what became of those: most layers share one.
@@ -159,6 +171,9 @@ struct Lowering<'a> {
     /// The `if training` around what is unfolded.
     modes: Vec<Span>,
     reported: BTreeSet<(Code, Span)>,
+    /// The first place whose mistake another place must report.
+    unsaid: Option<Span>,
+    budget: budget::Budget,
     model_span: Span,
     /// What the recipe gives the model as its input, to be used by `input`.
     feed: Option<input::Feed>,
@@ -198,7 +213,7 @@ impl<'a> Lowering<'a> {
             lost: resolved.lost,
             params: BTreeMap::new(),
             data: settings.data.clone(),
-            batch: settings.batch.unwrap_or(1),
+            batch: 1,
             scopes: Vec::new(),
             floor: 0,
             pool: None,
@@ -210,11 +225,14 @@ impl<'a> Lowering<'a> {
             running: Vec::new(),
             heads: Vec::new(),
             frames: Vec::new(),
+            shared_frames: None,
             names: Names::default(),
+            counts: HashMap::new(),
             layer_path: String::new(),
             origins: HashMap::new(),
             keys: BTreeSet::new(),
             doubled: Vec::new(),
+            again: BTreeMap::new(),
             layers_known: BTreeMap::new(),
             simplified: HashMap::new(),
             forms: HashMap::new(),
@@ -223,6 +241,8 @@ impl<'a> Lowering<'a> {
             batched: Vec::new(),
             modes: Vec::new(),
             reported: BTreeSet::new(),
+            unsaid: None,
+            budget: budget::Budget::default(),
             model_span: Span::default(),
             feed: None,
             input: None,
@@ -230,6 +250,14 @@ impl<'a> Lowering<'a> {
             output: Output::Missing,
             output_span: None,
         }
+    }
+
+    /// The batch of the command line, which is a size like those of the file.
+    fn read_batch(&mut self, main: FileId) {
+        let Some(batch) = self.settings.batch else { return };
+        let place = self.items.trains.first().map_or(Span::new(main, 0, 0), |it| it.keyword);
+        let batch = self.sized(i64::try_from(batch).unwrap_or(i64::MAX), place, "`--batch`", 1);
+        self.batch = batch.unwrap_or(1);
     }
 
     /// The one model of the file; a library has none and needs none.
@@ -263,6 +291,9 @@ impl<'a> Lowering<'a> {
         self.names.enter_model(model.name.span);
         let value = self.body(&model.body);
         self.names.leave();
+        if self.is_exhausted() {
+            return self.lost_output();
+        }
         if self.input.is_none() {
             let [h, w, c] = self.data.as_ref().map_or([32, 32, 3], |it| it.image);
             self.sink.push(
@@ -291,7 +322,7 @@ impl<'a> Lowering<'a> {
     /// Takes a report. The passes of a loop and the calls of a block make one mistake once, whatever
     /// the values were: one report for a code and a place.
     fn report(&mut self, mut report: Diagnostic) {
-        if self.allowed.contains(&report.code) {
+        if self.allowed.contains(&report.code) && report.severity() == Severity::Warning {
             return;
         }
         // What goes wrong inside of the prelude is the mistake of whoever called it.
@@ -313,9 +344,11 @@ impl<'a> Lowering<'a> {
     /// A report with the loops and calls around it.
     fn at(&self, code: Code, span: Span, message: impl Into<String>) -> Diagnostic {
         let mut report = Diagnostic::new(code, span, message);
-        for frame in &self.frames {
-            if frame.span != span {
-                report = report.also(frame.span, frame.text.clone());
+        // Of many, the outermost and the innermost tell the way.
+        const SHOWN: usize = 4;
+        for (at, frame) in self.frames.iter().enumerate() {
+            if frame.span != span && (at < SHOWN || self.frames.len() - SHOWN <= at) {
+                report = report.also(frame.span, &*frame.text);
             }
         }
         report
@@ -325,7 +358,8 @@ impl<'a> Lowering<'a> {
     fn origin(&mut self, span: Span) -> OriginId {
         let span = self.users_place(span);
         let layer = if self.layer_path.is_empty() { self.names.path().to_owned() } else { self.layer_path.clone() };
-        let origin = Origin { span, frames: self.frames.clone(), layer };
+        let frames = self.shared_frames.get_or_insert_with(|| self.frames.as_slice().into()).clone();
+        let origin = Origin { span, frames, layer };
         if let Some(&known) = self.origins.get(&origin) {
             return known;
         }
@@ -352,6 +386,8 @@ impl<'a> Lowering<'a> {
 
     /// Adds a node in both modes. A broken shape rule makes it `Unknown`; `shape::check` reports it.
     fn node(&mut self, op: Op, operands: &[&Tensor], span: Span) -> Tensor {
+        let cost = 20 + 5 * self.frames.len() as u64;
+        self.pay(cost, span);
         let origin = self.origin(span);
         let train: Vec<NodeId> = operands.iter().map(|it| it.train).collect();
         let evaluate: Vec<NodeId> = operands.iter().map(|it| it.evaluate).collect();
@@ -365,6 +401,17 @@ impl<'a> Lowering<'a> {
     /// Whether the tensor's shape is known.
     fn known(&self, tensor: &Tensor) -> bool {
         *self.graph.fact(tensor.train) != Fact::Unknown
+    }
+
+    /// Goes into a loop's pass or a block's call.
+    fn enter_frame(&mut self, span: Span, text: String) {
+        self.frames.push(Frame { span, text: text.into() });
+        self.shared_frames = None;
+    }
+
+    fn leave_frame(&mut self) {
+        self.frames.pop();
+        self.shared_frames = None;
     }
 
     /// The parameter `layer/name`.
@@ -420,7 +467,7 @@ impl<'a> Lowering<'a> {
                 self.graph.outputs.insert(Mode::Train, tensor.train);
                 self.graph.outputs.insert(Mode::Evaluate, tensor.evaluate);
             }
-            Value::Error => self.output = Output::Lost,
+            Value::Error(_) => self.output = Output::Lost,
             other => {
                 self.output = Output::Lost;
                 self.report(

@@ -68,6 +68,8 @@ pub(super) struct Names {
     open: Vec<Scope>,
     positions: BTreeMap<(String, String), usize>,
     taken: BTreeMap<String, Span>,
+    /// How often a path was wanted again: the number for the next.
+    again: BTreeMap<String, usize>,
 }
 
 impl Count {
@@ -271,7 +273,14 @@ impl Names {
         } else {
             report.label("the name is used again here").also(first, "first used here")
         };
-        let fresh = (2..).map(|it| format!("{path}#{it}")).find(|it| !self.taken.contains_key(it)).unwrap_or_default();
+        let again = self.again.entry(path.clone()).or_insert(1);
+        let fresh = loop {
+            *again += 1;
+            let fresh = format!("{path}#{again}");
+            if !self.taken.contains_key(&fresh) {
+                break fresh;
+            }
+        };
         self.taken.insert(fresh.clone(), span);
         (fresh, Some(report))
     }

@@ -115,6 +115,6 @@ pub(super) fn type_of(value: &Value) -> Ty {
             Some(first) => Ty::List(Box::new(type_of(first))),
             None => Ty::Any,
         },
-        Value::Error | Value::Nothing | Value::Range(..) | Value::Tensor(_) | Value::Scalar(_) => Ty::Any,
+        Value::Error(_) | Value::Nothing | Value::Range(..) | Value::Tensor(_) | Value::Scalar(_) => Ty::Any,
     }
 }

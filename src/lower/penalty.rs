@@ -8,6 +8,9 @@ use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::{ParamId, Penalty, PenaltyKind, Projection};
 use crate::syntax::ast;
 
+/// The matrix of their pairs, with opposites, is a tensor; its product with a filter of the largest size fits, too.
+const MOST_FILTERS_IN_PAIRS: usize = 1 << 18;
+
 impl Lowering<'_> {
     pub(super) fn penalties(&mut self, train: &ast::Train) -> Vec<Penalty> {
         let mut found = Vec::new();
@@ -20,11 +23,32 @@ impl Lowering<'_> {
             if matches!(kind, Some(PenaltyKind::Orthogonality | PenaltyKind::NormalizedOrthogonality)) {
                 self.lint_orthogonality(train, entry, &params);
             }
+            if kind.is_some_and(|it| it != PenaltyKind::L2) {
+                self.check_pairs(entry, &params);
+            }
             if let (Some(kind), Some(coefficient), false) = (kind, coefficient, params.is_empty()) {
                 found.push(Penalty { kind, coefficient, params, span: entry.span });
             }
         }
         found
+    }
+
+    /// A penalty on pairs of filters makes a matrix of all of them.
+    fn check_pairs(&mut self, entry: &ast::TrainEntry, params: &[ParamId]) {
+        for &id in params {
+            let param = self.graph.param(id);
+            let filters = param.shape.dims().last().copied().unwrap_or(1);
+            if MOST_FILTERS_IN_PAIRS < filters {
+                let place = self.graph.origin_of(param.origin).span;
+                let message = format!("a penalty on pairs of `{}`'s {filters} filters is too large", param.layer);
+                self.report(
+                    Diagnostic::new(Code::E0304, entry.span, message)
+                        .label(format!("at most {MOST_FILTERS_IN_PAIRS} filters of a layer"))
+                        .also(place, format!("has {filters} filters"))
+                        .help("exclude the layer: `where layer != \"...\"`"),
+                );
+            }
+        }
     }
 
     /// `None` after a mistake.

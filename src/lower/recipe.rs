@@ -81,8 +81,14 @@ impl Lowering<'_> {
                 self.graph.images = steps.into_iter().map(|it| it.0).collect();
             }
         }
-        let batch = entry("batch").and_then(|it| self.whole_entry(it, 1));
-        basis.batch = self.settings.batch.or(batch.map(|it| it as usize)).unwrap_or(1);
+        let batch = entry("batch").and_then(|it| {
+            let batch = self.whole_entry(it, 1)?;
+            self.sized(batch, it.values.first()?.span, "`batch`", 1)
+        });
+        basis.batch = match self.settings.batch {
+            Some(_) => self.batch,
+            None => batch.unwrap_or(1),
+        };
         if let Some(entry) = entry("augment") {
             let augment = self.augment(entry);
             if !self.settings.no_augment {

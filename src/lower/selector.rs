@@ -173,6 +173,9 @@ impl Lowering<'_> {
     }
 
     fn holds(&mut self, expr: &ast::Expr, subject: &Subject, broken: bool) -> Option<bool> {
+        if !self.pay(1, expr.span) {
+            return None;
+        }
         match &expr.kind {
             ExprKind::Unary(UnaryOp::Not, a) => Some(!self.holds(a, subject, broken)?),
             ExprKind::Binary(op @ (BinaryOp::And | BinaryOp::Or), a, b) => {
@@ -220,7 +223,7 @@ impl Lowering<'_> {
         }
         match self.expr(expr) {
             Value::Bool(it) => Some(it),
-            Value::Error => None,
+            Value::Error(_) => None,
             other => {
                 self.report(
                     Diagnostic::new(Code::E0104, expr.span, format!("the condition is {}", other.describe()))
@@ -234,7 +237,7 @@ impl Lowering<'_> {
     fn operator_is(&mut self, other: &ast::Expr, subject: &Subject) -> Option<bool> {
         match self.expr(other) {
             Value::Operator(it) => Some(it.name() == subject.operator),
-            Value::Error => None,
+            Value::Error(_) => None,
             found => {
                 let report =
                     Diagnostic::new(Code::E0104, other.span, format!("an operator cannot be {}", found.describe()))
@@ -253,7 +256,7 @@ impl Lowering<'_> {
     fn layer_is(&mut self, other: &ast::Expr, subject: &Subject, broken: bool) -> Option<bool> {
         let name = match self.expr(other) {
             Value::Str(it) => it,
-            Value::Error => return None,
+            Value::Error(_) => return None,
             found => {
                 self.report(
                     Diagnostic::new(Code::E0104, other.span, format!("a layer cannot be {}", found.describe()))
@@ -295,7 +298,7 @@ impl Lowering<'_> {
             ExprKind::Name(name) => name.clone(),
             _ => match self.expr(other) {
                 Value::Str(it) => it,
-                Value::Error => return None,
+                Value::Error(_) => return None,
                 found => found.to_string(),
             },
         };

@@ -59,6 +59,7 @@ pub(super) const FUNCTIONS: &[(&str, usize)] = &[
     ("min", 2),
     ("max", 2),
     ("pow", 2),
+    ("div", 2),
 ];
 
 /// Functions of values known when the file is unfolded.

@@ -110,7 +110,7 @@ impl Lowering<'_> {
             .map(|(name, _, span)| (name.as_str(), scope.get(name).unwrap_or(&Value::Nothing), *span));
         for (name, value, span) in results.chain(keeps) {
             match value {
-                Value::Error => return None,
+                Value::Error(_) => return None,
                 Value::Scalar(_) | Value::Int(_) | Value::Float(_) => roots.extend(to_scalar(&mut pool, value)),
                 other => {
                     self.report(
@@ -143,7 +143,7 @@ impl Lowering<'_> {
                 update.keeps.push((name.name.clone(), start, name.span));
                 Value::Scalar(pool.input(3 + update.keeps.len() as u32))
             }
-            _ => Value::Error,
+            _ => self.lost(init.span),
         };
         // It lives as long as the body, also where it is kept under a condition.
         let floor = self.floor;

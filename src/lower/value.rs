@@ -1,5 +1,6 @@
 //! What an expression of the language can be while a file is unfolded.
 
+use super::told::Told;
 use crate::ir::{NodeId, Scalar};
 use crate::syntax::ast;
 use std::fmt;
@@ -41,8 +42,8 @@ pub(super) enum FnRef {
 /// A value.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
-    /// Follows a mistake that was reported; whatever depends on it is silent.
-    Error,
+    /// Follows a mistake that is reported, as [`Told`] proves; whatever depends on it is silent.
+    Error(Told),
     /// What a body without a final expression gives.
     Nothing,
     Int(i64),
@@ -79,14 +80,19 @@ impl Value {
         }
     }
 
+    /// The mistake among some values, which stands for what depends on them.
+    pub(super) fn first_error<'a>(values: impl IntoIterator<Item = &'a Value>) -> Option<Value> {
+        values.into_iter().find(|it| it.is_error()).cloned()
+    }
+
     pub(super) fn is_error(&self) -> bool {
-        matches!(self, Value::Error)
+        matches!(self, Value::Error(_))
     }
 
     /// With its article, for messages: `an int`.
     pub(super) fn kind(&self) -> &'static str {
         match self {
-            Value::Error => "a mistake",
+            Value::Error(_) => "a mistake",
             Value::Nothing => "nothing",
             Value::Int(_) => "an int",
             Value::Float(_) => "a float",
@@ -107,10 +113,10 @@ impl Value {
             Value::Int(_) => format!("the int {self}"),
             Value::Float(_) => format!("the float {self}"),
             Value::Bool(_) => format!("the bool {self}"),
-            Value::Str(it) => format!("the string \"{it}\""),
-            Value::Operator(_) => format!("the operator `{self}`"),
+            Value::Str(it) => format!("the string \"{}\"", cut(it)),
+            Value::Operator(_) => format!("the operator `{}`", short(self)),
             Value::Fn(_) => format!("the function `{self}`"),
-            Value::List(items) if items.len() <= 8 => format!("the list {self}"),
+            Value::List(items) if items.len() <= SHORT_LIST => format!("the list {}", short(self)),
             other => other.kind().to_owned(),
         }
     }
@@ -137,9 +143,38 @@ impl Value {
                 let both = !a.bound.is_empty() && !b.bound.is_empty();
                 a.name() == b.name() && (!both || format!("{self}") == format!("{other}"))
             }
+            (Value::Int(a), Value::Int(b)) => a == b,
             _ => self.number()? == other.number()?,
         })
     }
+}
+
+/// A value for a message: the start of a long one.
+pub(super) fn short(value: &Value) -> String {
+    match value {
+        Value::List(items) if SHORT_LIST < items.len() => format!("a list of {}", items.len()),
+        Value::List(items) => {
+            let items: Vec<String> = items.iter().map(short).collect();
+            cut(&format!("[{}]", items.join(", ")))
+        }
+        other => cut(&other.to_string()),
+    }
+}
+
+/// Lists up to this length are shown, and so many characters of a string.
+const SHORT_LIST: usize = 8;
+const SHORT_TEXT: usize = 80;
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(SHORT_TEXT) {
+        Some((at, _)) => format!("{}...", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
+/// How many numbers `low..high` has.
+pub(super) fn range_len(low: i64, high: i64) -> u64 {
+    (i128::from(high) - i128::from(low)).max(0) as u64
 }
 
 impl fmt::Display for OperatorRef {
@@ -156,7 +191,7 @@ impl fmt::Display for OperatorRef {
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Value::Error => write!(f, "?"),
+            Value::Error(_) => write!(f, "?"),
             Value::Nothing => write!(f, "nothing"),
             Value::Int(it) => write!(f, "{it}"),
             Value::Float(it) => write!(f, "{it}"),

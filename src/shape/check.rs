@@ -6,7 +6,7 @@
 use super::Typed;
 use super::explain::{Place, SIDES, chain, geometry_notes, pad_advice, sides, table};
 use crate::diag::{Code, Diagnostic, Sink};
-use crate::ir::{Extern, Fact, Graph, NodeId, Op, ShapeError, infer};
+use crate::ir::{Extern, Fact, Graph, NodeId, Op, Shape, ShapeError, infer, size};
 
 /// Reports every op that does not fit its operands; gives the graph back as it came when there is one, or was an earlier
 /// error.
@@ -19,6 +19,20 @@ pub fn check(graph: Graph, sink: &mut Sink) -> Result<Typed, Box<Graph>> {
         if let Err(error) = infer(graph.op(id), &facts, &graph.params, &graph.states) {
             sink.push(report(&graph, id, &operands, error));
         }
+    }
+    if !sound && !sink.has_errors() {
+        // Every first unknown node has a rule that does not hold, so this is a bug; but no panic later on.
+        if let Some(id) = graph.ids().find(|&it| *graph.fact(it) == Fact::Unknown) {
+            let message = "the shape of this is unknown, and nothing says why".to_owned();
+            sink.push(
+                Place::of(&graph, id)
+                    .diagnostic(Code::E0302, message)
+                    .note("this is a bug of sphc: please report it with this file"),
+            );
+        }
+    }
+    if sound {
+        check_total(&graph, sink);
     }
     if sound && !sink.has_errors() { Ok(Typed { graph }) } else { Err(Box::new(graph)) }
 }
@@ -69,10 +83,50 @@ fn report(graph: &Graph, id: NodeId, operands: &[NodeId], error: ShapeError) -> 
         ShapeError::Extent { what: extent, left, right } => place
             .diagnostic(Code::E0302, format!("{what} has two different extents for its {extent}: {left} and {right}"))
             .label("the extents must be equal"),
+        ShapeError::TooLarge { shape } => place
+            .diagnostic(Code::E0304, format!("{what} is too large"))
+            .label(format!("{} numbers", numbers(shape.len())))
+            .note(format!("its extents, the batch first, are {shape}"))
+            .note(format!("a tensor has at most {} numbers, and 2^31 - 1 along each axis", size::MOST_ELEMENTS))
+            .help("use a smaller `batch`, fewer filters, less padding or a larger stride"),
+        ShapeError::TooMuch { work } => place
+            .diagnostic(Code::E0304, format!("{what} takes too many multiplications"))
+            .label(format!("{} multiplications", numbers(usize::try_from(work).unwrap_or(usize::MAX))))
+            .note(format!("an operation takes at most {}", size::MOST_WORK))
+            .help("use a smaller `batch`, fewer filters or a smaller kernel"),
         ShapeError::Elements { from, to } => place
             .diagnostic(Code::E0302, format!("{what} would turn {} numbers into {}", from.len(), to.len()))
             .label(format!("from {from} to {to}"))
             .help("the output of a model is one number per class: end with a layer whose output is 1x1"),
+    }
+}
+
+fn numbers(count: usize) -> String {
+    if count == usize::MAX { "more than 2^64".to_owned() } else { count.to_string() }
+}
+
+/// All tensors together, and all multiplications: sums over a graph and its gradients must fit.
+fn check_total(graph: &Graph, sink: &mut Sink) {
+    let (mut elements, mut work) = (0_u64, 0_u64);
+    for id in graph.ids() {
+        let Some(shape) = graph.fact(id).shape() else { continue };
+        let operands: Vec<&Shape> = graph.operands(id).iter().filter_map(|it| graph.fact(*it).shape()).collect();
+        elements = elements.saturating_add(shape.len() as u64);
+        work = work.saturating_add(size::work(graph.op(id), &operands, shape));
+        if size::MOST_ELEMENTS_IN_ALL < elements || size::MOST_WORK_IN_ALL < work {
+            sink.push(
+                Place::of(graph, id)
+                    .diagnostic(Code::E0304, "the model is too large".to_owned())
+                    .label("with this, the bound is passed")
+                    .note(format!(
+                        "so far {elements} numbers in all tensors and {work} multiplications for a batch; at most {} and {}",
+                        size::MOST_ELEMENTS_IN_ALL,
+                        size::MOST_WORK_IN_ALL
+                    ))
+                    .help("use a smaller `batch`, fewer filters or fewer layers"),
+            );
+            return;
+        }
     }
 }
 

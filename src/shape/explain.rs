@@ -22,7 +22,7 @@ impl<'a> Place<'a> {
     /// A diagnostic here, with the loops and calls that led here as secondary places.
     pub(super) fn diagnostic(&self, code: Code, message: String) -> Diagnostic {
         self.origin.frames.iter().fold(Diagnostic::new(code, self.origin.span, message), |res, frame| {
-            if frame.span == self.origin.span { res } else { res.also(frame.span, frame.text.clone()) }
+            if frame.span == self.origin.span { res } else { res.also(frame.span, &*frame.text) }
         })
     }
 }

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 
+use super::divisions::{self, WHOLE_DIVISION};
 use super::scan::{self, Token, TokenKind};
 use crate::diag::{Code, Diagnostic, FileId, Sink, Span};
 
@@ -26,9 +27,16 @@ pub(super) struct Balanced {
     edits: Vec<usize>,
     /// Places in the user's text of what was taken out as a whole.
     pub(super) blanked: Vec<(usize, usize)>,
+    /// Reports that are only made when nothing is reported of a line, from its first byte to its end.
+    pub(super) withheld: Vec<(Span, Diagnostic)>,
 }
 
 impl Balanced {
+    /// The first place that is not as the user wrote it.
+    pub(super) fn changed(&self) -> Option<usize> {
+        self.edits.first().map(|it| self.original(*it))
+    }
+
     /// The place in the user's text of a place in `self.text`.
     pub(super) fn original(&self, at: usize) -> usize {
         at - self.inserted.partition_point(|it| *it < at)
@@ -43,7 +51,7 @@ impl Balanced {
 /// Balances the brackets of `text`; reports those without a partner.
 pub(super) fn balance(file: FileId, text: &str, sink: &mut Sink) -> Balanced {
     let tokens = scan::tokens(text);
-    let mut repair = Repair { file, text, sink, edits: Vec::new(), told: BTreeSet::new() };
+    let mut repair = Repair { file, text, sink, edits: Vec::new(), told: BTreeSet::new(), withheld: Vec::new() };
     let strings = tokens.iter().any(|it| it.kind == TokenKind::OpenString);
     if strings || problem(&brackets(&tokens)).is_some() {
         for tokens in items(text, &tokens) {
@@ -51,7 +59,8 @@ pub(super) fn balance(file: FileId, text: &str, sink: &mut Sink) -> Balanced {
             repair.item(tokens);
         }
     }
-    apply(text, repair.edits)
+    let withheld = repair.withheld;
+    Balanced { withheld, ..apply(text, repair.edits) }
 }
 
 /// A change to the text.
@@ -76,6 +85,7 @@ fn apply(text: &str, mut edits: Vec<Edit>) -> Balanced {
         inserted: Vec::new(),
         edits: Vec::new(),
         blanked: Vec::new(),
+        withheld: Vec::new(),
     };
     let mut from = 0;
     for edit in edits {
@@ -194,6 +204,8 @@ struct Repair<'t> {
     edits: Vec<Edit>,
     /// Starts of lines that have their report.
     told: BTreeSet<usize>,
+    /// As [`Balanced`] has them.
+    withheld: Vec<(Span, Diagnostic)>,
 }
 
 impl Repair<'_> {
@@ -227,7 +239,7 @@ impl Repair<'_> {
                     return self.blank(tokens);
                 }
                 Some(Problem::Mismatch(open, wrong)) => self.mismatch(&mut list, open, wrong),
-                Some(Problem::Extra(at)) => self.extra(&mut list, at),
+                Some(Problem::Extra(at)) => self.extra(&mut list, tokens, at),
                 Some(Problem::Unclosed(open, shown)) => {
                     let (open, shown) = match list[open].sign {
                         '{' => self.outdented(&list).unwrap_or((open, shown)),
@@ -267,7 +279,7 @@ impl Repair<'_> {
         self.tell(found.at, diagnostic);
     }
 
-    fn extra(&mut self, list: &mut Vec<Bracket>, at: usize) {
+    fn extra(&mut self, list: &mut Vec<Bracket>, tokens: &[Token], at: usize) {
         // A `}` too many shows at the end of the item; the one to blame stands where its indentation is odd.
         let odd = |(open, close): &(usize, usize)| {
             let (open, close) = (list[*open].at, list[*close].at);
@@ -282,15 +294,25 @@ impl Repair<'_> {
             return self.take_back(blamed);
         }
         self.edits.push(Edit::Replace(blamed.at, ' '));
-        // A line that ends with `:` in place of its `{` is reported for that.
-        if blamed.sign == '}' && self.text[..blamed.at].lines().any(|it| it.trim_end().ends_with(':')) {
-            return;
-        }
         let place = self.span(blamed.at, blamed.at + 1);
         let diagnostic = Diagnostic::new(Code::E0001, place, format!("unexpected `{}`", blamed.sign))
             .label("nothing is open that it could close")
             .fix("remove it", place, "");
-        self.tell(blamed.at, diagnostic);
+        // A line that ends with `:` in place of its `{` is reported for that, as long as it is a mistake.
+        match self.colon_line(tokens, blamed.at) {
+            Some(line) if blamed.sign == '}' => self.withheld.push((line, diagnostic)),
+            _ => self.tell(blamed.at, diagnostic),
+        }
+    }
+
+    /// The last line before `at` that ends with a `:`, other than in a comment.
+    fn colon_line(&self, tokens: &[Token], at: usize) -> Option<Span> {
+        let ends = |it: Option<&Token>| it.is_none_or(|it| matches!(it.kind, TokenKind::Newline | TokenKind::Comment));
+        let before = tokens.partition_point(|it| it.end <= at);
+        let colon = (0..before)
+            .rev()
+            .find(|&it| &self.text[tokens[it].start..tokens[it].end] == ":" && ends(tokens.get(it + 1)))?;
+        Some(self.span(scan::line_start(self.text, tokens[colon].start), tokens[colon].end))
     }
 
     /// A `{` whose `}` stands further left than its line is the one that lacks a `}`: it took another's.
@@ -326,7 +348,10 @@ impl Repair<'_> {
         .label(format!("no `{sign}` for it"))
         .also(place, format!("`{sign}` expected after this"))
         .fix(format!("add `{sign}`"), place, edit);
-        self.tell(opener.at, diagnostic);
+        // Its partner may be in a comment that was meant as a division.
+        let comment = tokens.windows(2).find(|it| opener.at < it[0].start && at <= it[1].start);
+        let divided = comment.is_some_and(|it| divisions::may_be_division(self.text, it[0], it[1]));
+        self.tell(opener.at, if divided { diagnostic.help(WHOLE_DIVISION) } else { diagnostic });
     }
 
     /// Undoes an insertion.

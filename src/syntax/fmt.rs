@@ -21,13 +21,40 @@ use crate::diag::{FileId, Sink};
 
 const INDENT: usize = 4;
 
-/// The canonical layout of `text`; `None` when it does not parse.
+/// The canonical layout of `text`; `None` when it does not parse. Lines end as the first one of `text` does.
 pub fn format(text: &str) -> Option<String> {
-    let mut sink = Sink::new();
-    super::parse(FileId(0), text, &mut sink);
-    if sink.has_errors() {
-        return None;
+    let meaning = Meaning::of(text)?;
+    let laid_out = lay_out(text)?;
+    // Columns are only looked for in what parses. A layout that changed the meaning would be worse than none.
+    let same = |it: &String| Meaning::of(it).as_ref() == Some(&meaning);
+    let laid_out = same(&laid_out).then_some(laid_out)?;
+    let out = columns::align(text, &laid_out).filter(same).unwrap_or(laid_out);
+    let first = text.find(['\n', '\r']).map(|at| &text[at..]);
+    Some(if first.is_some_and(|it| it.starts_with("\r\n")) { out.replace('\n', "\r\n") } else { out })
+}
+
+/// What a layout may not change: the tree, and the comments.
+#[derive(PartialEq, Eq)]
+struct Meaning {
+    tree: String,
+    comments: Vec<String>,
+}
+
+impl Meaning {
+    /// `None` when the text does not parse.
+    fn of(text: &str) -> Option<Self> {
+        let mut sink = Sink::new();
+        let file = super::parse(FileId(0), text, &mut sink);
+        if sink.has_errors() {
+            return None;
+        }
+        let comments = scan::tokens(text).into_iter().filter(|it| it.kind == TokenKind::Comment);
+        let comments = comments.map(|it| text[it.start..it.end].trim_end().to_owned()).collect();
+        Some(Self { tree: super::dump(&file), comments })
     }
+}
+
+fn lay_out(text: &str) -> Option<String> {
     let tokens = scan::tokens(text);
     let mut layout =
         Layout { text, roles: Roles::of(text)?, out: String::new(), groups: Vec::new(), line: Line::default() };
@@ -47,8 +74,7 @@ pub fn format(text: &str) -> Option<String> {
         let next = lines[at..].iter().flat_map(|it| it.iter()).find(|it| it.kind != TokenKind::Comment);
         layout.write(line, next.is_some_and(|it| layout.word(*it) == "|>"));
     }
-    let out = layout.out;
-    Some(columns::align(text, &out).unwrap_or(out))
+    Some(layout.out)
 }
 
 /// What the grammar knows of tokens that look the same, by their places.

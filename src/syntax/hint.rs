@@ -1,5 +1,6 @@
 //! Mistakes that have a name: what other languages write, and what to write here.
 
+use super::divisions;
 use super::grammar::Rule;
 use super::report::Mistake;
 use super::scan::TokenKind;
@@ -24,6 +25,9 @@ const RESERVED: [&str; 11] = ["and", "as", "else", "false", "for", "if", "in", "
 pub(super) fn hint(it: &Mistake<'_>) -> Option<Hint> {
     if it.in_string {
         return string(it);
+    }
+    if it.divided {
+        return help(divisions::WHOLE_DIVISION);
     }
     typographic(it)
         .or_else(|| foreign_word(it))

@@ -12,6 +12,7 @@ pub mod ast;
 mod balance;
 mod build;
 mod columns;
+mod divisions;
 mod dump;
 mod find;
 mod fmt;
@@ -22,6 +23,7 @@ mod report;
 mod scan;
 mod typography;
 
+pub use divisions::divisions;
 pub use dump::dump;
 pub use fmt::format;
 pub use parse::parse;

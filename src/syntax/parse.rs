@@ -11,6 +11,7 @@ use crate::diag::{Code, Diagnostic, FileId, Sink, Span};
 
 /// Parses `text`. What does not parse is reported and missing in the tree; the rest is there.
 pub fn parse(file: FileId, text: &str, sink: &mut Sink) -> File {
+    let before = sink.errors().count();
     let plain = typography::without_block_comments(file, text, sink);
     let balanced = balance::balance(file, &plain, sink);
     let mut out = File { docs: file_docs(text), items: Vec::new(), skipped: Vec::new() };
@@ -23,6 +24,7 @@ pub fn parse(file: FileId, text: &str, sink: &mut Sink) -> File {
         out.skipped.push(Span::new(file, 0, text.len()));
         return out;
     };
+    let changed = balanced.changed();
     let mut builder = Builder::new(file, text, &balanced, sink);
     for pair in root.into_inner() {
         match pair.as_rule() {
@@ -33,6 +35,18 @@ pub fn parse(file: FileId, text: &str, sink: &mut Sink) -> File {
     }
     out.skipped = builder.skipped;
     out.skipped.extend(balanced.blanked.iter().map(|(start, end)| Span::new(file, *start, *end)));
+    for (line, report) in balanced.withheld {
+        let inside =
+            |it: &Diagnostic| it.primary.span.file == file && (line.start..=line.end).contains(&it.primary.span.start);
+        if !sink.errors().any(inside) {
+            sink.push(report);
+        }
+    }
+    // What was not read as it stands has its report above; a text is never changed or left out in silence.
+    let unread = changed.map(|it| Span::new(file, it, it)).or(out.skipped.first().copied());
+    if let Some(place) = unread.filter(|_| sink.errors().count() == before) {
+        sink.push(Diagnostic::new(Code::E0001, place, "this cannot be read").label("not part of a statement or item"));
+    }
     out
 }
 
@@ -40,6 +54,7 @@ pub fn parse(file: FileId, text: &str, sink: &mut Sink) -> File {
 fn file_docs(text: &str) -> Vec<String> {
     text.trim_start_matches('\u{FEFF}')
         .lines()
+        .flat_map(|it| it.split('\r'))
         .map(str::trim)
         .take_while(|it| it.is_empty() || it.starts_with("//"))
         .filter_map(|it| it.strip_prefix("//!"))

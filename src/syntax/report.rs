@@ -2,6 +2,7 @@
 
 use pest::error::{Error, ErrorVariant, InputLocation};
 
+use super::divisions;
 use super::grammar::Rule;
 use super::hint;
 use super::scan::{self, Token, TokenKind};
@@ -29,6 +30,8 @@ pub(super) struct Mistake<'t> {
     pub(super) found: Option<Token>,
     /// Whether the mistake is inside of a string.
     pub(super) in_string: bool,
+    /// Whether a comment follows that may be meant as a division.
+    pub(super) divided: bool,
     /// What could have stood there.
     pub(super) expected: Vec<Rule>,
 }
@@ -61,6 +64,7 @@ pub(super) fn report(error: &Error<Rule>, place: &Place<'_>, strict: Rule) -> Di
         before: Vec::new(),
         found: None,
         in_string: false,
+        divided: false,
         expected,
     };
     mistake.look(place);
@@ -76,6 +80,7 @@ impl<'t> Mistake<'t> {
         while let Some(token) = scan::next(self.text, from) {
             if token.start >= place.at {
                 let on_line = !matches!(token.kind, TokenKind::Newline | TokenKind::Comment);
+                self.divided = self.before.last().is_some_and(|it| divisions::may_be_division(self.text, *it, token));
                 self.found = on_line.then_some(token);
                 return;
             }

@@ -125,7 +125,8 @@ pub(super) fn line_start(text: &str, at: usize) -> usize {
 
 /// Whether only spaces precede `at` on its line.
 pub(super) fn first_on_line(text: &str, at: usize) -> bool {
-    text[line_start(text, at)..at].chars().all(|it| matches!(it, ' ' | '\t'))
+    let before = text[..at].trim_end_matches([' ', '\t']);
+    before.is_empty() || before.ends_with('\n')
 }
 
 #[cfg(test)]

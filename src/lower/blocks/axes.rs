@@ -2,7 +2,7 @@
 //! made of without more words.
 
 use crate::diag::{Code, Span};
-use crate::ir::{Op, Reduction, ScalarFn, Unary};
+use crate::ir::{Op, Reduction, ScalarFn, Unary, size};
 use crate::lower::Lowering;
 use crate::lower::signature;
 use crate::lower::value::{Tensor, Value};
@@ -30,18 +30,18 @@ fn map(body: ScalarFn) -> Op {
 impl Lowering<'_> {
     /// `mean(x, over: [batch, positions])`.
     pub(in crate::lower) fn reduction(&mut self, call: &ast::Call) -> Value {
-        let Some(signature) = signature::reduction(&call.callee.name) else { return Value::Error };
+        let Some(signature) = signature::reduction(&call.callee.name) else { return self.lost(call.span) };
         let args = self.arguments(&signature, call);
         if args.wrong() {
-            return Value::Error;
+            return self.lost(call.span);
         }
         let (Some((Value::Tensor(x), _)), Some((over, span))) = (args.get("x").cloned(), args.get("over").cloned())
         else {
-            return Value::Error;
+            return self.lost(call.span);
         };
-        let Some(axes) = self.axes(&x, &over, span) else { return Value::Error };
+        let Some(axes) = self.axes(&x, &over, span) else { return self.lost(call.span) };
         let dims = self.dims(&x);
-        let count: usize = axes.iter().map(|it| dims[*it]).product();
+        let count = size::product(&axes.iter().map(|it| dims[*it]).collect::<Vec<_>>());
         let place = self.users_place(call.span);
         match call.callee.name.as_str() {
             "count" => Value::Int(count as i64),

@@ -31,10 +31,10 @@ impl Lowering<'_> {
     ) -> Value {
         let extents = self.extents(dims);
         let Some(shape) = extents.and_then(|it| self.bounded(Shape(it), &name.name, shape_span)) else {
-            return Value::Error;
+            return self.lost(name.span);
         };
-        let Some(init) = self.init(init, &shape, &name.name) else { return Value::Error };
-        let Some(path) = self.keeps(name) else { return Value::Error };
+        let Some(init) = self.init(init, &shape, &name.name) else { return self.lost(name.span) };
+        let Some(path) = self.keeps(name) else { return self.lost(name.span) };
         let role = role(name, written);
         // A filter without an operator answers as the plain product does; `convolve` says otherwise.
         let operator = if role == ParamRole::Filter { "none" } else { "" };
@@ -50,29 +50,28 @@ impl Lowering<'_> {
         dims: Option<&[ast::Expr]>,
         value: &ast::Expr,
     ) -> Value {
-        let ExprKind::Call(call) = &value.kind else { return Value::Error };
-        let Some(signature) = signature::running(&call.callee.name) else { return Value::Error };
+        let ExprKind::Call(call) = &value.kind else { return self.lost(name.span) };
+        let Some(signature) = signature::running(&call.callee.name) else { return self.lost(name.span) };
         let args = self.arguments(&signature, call);
         let decay = self.float(&args, "decay", 0.9, |it| (0.0..=1.0).contains(&it), "between 0 and 1");
         let start = self.float(&args, "start", 0.0, f64::is_finite, "a number");
         let extents = dims.map(|it| self.extents(it));
-        let (false, Some(decay), Some(start)) = (args.wrong(), decay, start) else { return Value::Error };
-        let Some((Value::Tensor(of), span)) = args.get("of").cloned() else { return Value::Error };
-        let Some(found) = self.graph.fact(of.train).shape().cloned() else { return Value::Error };
+        let (false, Some(decay), Some(start)) = (args.wrong(), decay, start) else { return self.lost(name.span) };
+        let Some((Value::Tensor(of), span)) = args.get("of").cloned() else { return self.lost(name.span) };
+        let Some(found) = self.graph.fact(of.train).shape().cloned() else { return self.lost(name.span) };
         let shape = match extents {
             Some(Some(it)) => Shape(it),
-            Some(None) => return Value::Error,
+            Some(None) => return self.lost(name.span),
             None => found.clone(),
         };
         if shape.checked_len() != Some(found.len()) {
-            self.report(
+            return self.fail(
                 self.at(Code::E0303, span, format!("`{}` is {shape}, what it follows is {found}", name.name))
                     .label(format!("{} numbers, not {}", found.len(), shape.checked_len().map_or("too many".to_owned(), |it| it.to_string())))
                     .help("reduce it over the batch and what else is not in the shape: `mean(x, over: [batch, positions])`"),
             );
-            return Value::Error;
         }
-        let Some(path) = self.keeps(name) else { return Value::Error };
+        let Some(path) = self.keeps(name) else { return self.lost(name.span) };
         self.keeps_running(&format!("{path}/{}", name.name), &args, decay, start);
         let place = self.users_place(name.span);
         let (id, state) = self.state(&path, &name.name, shape.clone(), start, place);

@@ -31,11 +31,11 @@ impl Lowering<'_> {
         self.modes.pop();
         let (trains, evaluates) = if then_trains { (a, b) } else { (b, a) };
         let (train, evaluate) = match (trains, evaluates) {
-            (Value::Error, _) | (_, Value::Error) => return Value::Error,
+            (it @ Value::Error(_), _) | (_, it @ Value::Error(_)) => return it,
             (Value::Tensor(train), Value::Tensor(evaluate)) => (train, evaluate),
             (a, b) => {
                 let wrong = if matches!(a, Value::Tensor(_)) { b } else { a };
-                self.report(
+                return self.fail(
                     Diagnostic::new(
                         Code::E0104,
                         span,
@@ -44,11 +44,10 @@ impl Lowering<'_> {
                     .label("each branch must end with a tensor")
                     .note("training and evaluation are both compiled; `if training` chooses between two tensors"),
                 );
-                return Value::Error;
             }
         };
         let (a, b) = (self.graph.fact(train.train).shape(), self.graph.fact(evaluate.evaluate).shape());
-        let (Some(a), Some(b)) = (a.cloned(), b.cloned()) else { return Value::Error };
+        let (Some(a), Some(b)) = (a.cloned(), b.cloned()) else { return self.lost(span) };
         let (one, other) = (without_ones(a.dims()), without_ones(b.dims()));
         if one != other {
             let text = format!("the tensor of training is {a}, that of evaluation {b}");
@@ -56,8 +55,7 @@ impl Lowering<'_> {
                 .at(Code::E0303, span, text)
                 .label("the branches of `if training` must have one shape")
                 .note("shapes are told with the batch as their first extent where they have one");
-            self.report(report);
-            return Value::Error;
+            return self.fail(report);
         }
         // What is kept has no batch: `[n]` meets a reduced `[1, 1, 1, n]`.
         let (train, evaluate) = match a.rank().cmp(&b.rank()) {

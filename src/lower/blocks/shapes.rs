@@ -1,12 +1,12 @@
 //! What moves numbers without changing them, and the contraction.
 
 use crate::diag::{Code, Span};
-use crate::ir::{Op, ParamId, ParamRole, Shape};
+use crate::ir::{Op, ParamId, ParamRole, Shape, size};
 use crate::lower::Lowering;
 use crate::lower::call::Args;
 use crate::lower::layers::Pad;
 use crate::lower::operator::Patch;
-use crate::lower::value::{OperatorRef, Tensor, Value};
+use crate::lower::value::{OperatorRef, Tensor, Value, short};
 
 /// Functions of tensors that are not taken element by element.
 pub(in crate::lower) const PRIMITIVES: &[&str] = &["reshape", "transpose", "convolve"];
@@ -36,7 +36,7 @@ impl Lowering<'_> {
 
     pub(in crate::lower) fn primitive(&mut self, args: &Args) -> Value {
         if args.wrong() {
-            return Value::Error;
+            return self.lost(args.span);
         }
         match args.name.as_str() {
             "reshape" => self.reshape(args),
@@ -47,17 +47,20 @@ impl Lowering<'_> {
 
     /// `reshape(x, [height, width, n])`: the same numbers in the same order.
     fn reshape(&mut self, args: &Args) -> Value {
-        let Some((Value::Tensor(x), span)) = args.get("x").cloned() else { return Value::Error };
-        let Some((Value::List(wanted), place)) = args.get("to").cloned() else { return Value::Error };
-        let Some(from) = self.graph.fact(x.train).shape().cloned() else { return Value::Error };
+        let Some((Value::Tensor(x), span)) = args.get("x").cloned() else { return self.lost(args.span) };
+        let Some((Value::List(wanted), place)) = args.get("to").cloned() else { return self.lost(args.span) };
+        let Some(from) = self.graph.fact(x.train).shape().cloned() else { return self.lost(args.span) };
         let batch = usize::from(self.has_batch(&x));
         let mut dims = from.dims()[..batch].to_vec();
         for it in &wanted {
             match it {
-                Value::Int(it) if 1 <= *it => dims.push(*it as usize),
+                Value::Int(it) => match self.sized(*it, place, "an extent of `reshape`", 1) {
+                    Some(it) => dims.push(it),
+                    None => return self.lost(place),
+                },
                 other => {
-                    self.out_of_range(place, "an extent of `reshape`", &other.to_string(), "at least 1");
-                    return Value::Error;
+                    self.out_of_range(place, "an extent of `reshape`", &short(other), "an int");
+                    return self.lost(place);
                 }
             }
         }
@@ -70,11 +73,10 @@ impl Lowering<'_> {
             let (found, asked) = (text(&from.dims()[batch..]), text(&to.dims()[batch..]));
             let report = self
                 .at(Code::E0303, place, format!("[{}] cannot become [{}]", found.join(", "), asked.join(", ")))
-                .label(format!("{} numbers are there", from.dims()[batch..].iter().product::<usize>()))
+                .label(format!("{} numbers are there", size::product(&from.dims()[batch..])))
                 .also(span, "of this tensor")
                 .help("the extents' product must stay the same");
-            self.report(report);
-            return Value::Error;
+            return self.fail(report);
         }
         let place = self.users_place(args.span);
         Value::Tensor(self.node(Op::Reshape(to), &[&x], place))
@@ -82,9 +84,9 @@ impl Lowering<'_> {
 
     /// `transpose(x, [2, 0, 1])`: axis `i` of the result is axis `order[i]` of `x`.
     fn transpose(&mut self, args: &Args) -> Value {
-        let Some((Value::Tensor(x), _)) = args.get("x").cloned() else { return Value::Error };
-        let Some((Value::List(order), place)) = args.get("order").cloned() else { return Value::Error };
-        let Some(from) = self.graph.fact(x.train).shape().cloned() else { return Value::Error };
+        let Some((Value::Tensor(x), _)) = args.get("x").cloned() else { return self.lost(args.span) };
+        let Some((Value::List(order), place)) = args.get("order").cloned() else { return self.lost(args.span) };
+        let Some(from) = self.graph.fact(x.train).shape().cloned() else { return self.lost(args.span) };
         let batch = usize::from(self.has_batch(&x));
         let rest = from.rank() - batch;
         let mut perm: Vec<usize> = (0..batch).collect();
@@ -103,8 +105,7 @@ impl Lowering<'_> {
                 .at(Code::E0108, place, format!("[{}] is not an order of {rest} axes", list.join(", ")))
                 .label(format!("each of the axes from 0 to {} once", rest.saturating_sub(1)))
                 .note("axes are counted without the batch");
-            self.report(report);
-            return Value::Error;
+            return self.fail(report);
         }
         let place = self.users_place(args.span);
         Value::Tensor(self.node(Op::Transpose(perm), &[&x], place))
@@ -115,7 +116,7 @@ impl Lowering<'_> {
         let (Some((Value::Tensor(x), x_span)), Some((Value::Tensor(filter), w_span))) =
             (args.get("x").cloned(), args.get("w").cloned())
         else {
-            return Value::Error;
+            return self.lost(args.span);
         };
         let stride = self.pair(args, "stride", [1, 1]);
         let pad = self.pad(args, Pad::Same);
@@ -124,7 +125,7 @@ impl Lowering<'_> {
             Some(_) => None,
             None => self.items.operator("none").map(|it| OperatorRef::new(it.clone())),
         };
-        let (Some(stride), Some(pad), Some(operator)) = (stride, pad, operator) else { return Value::Error };
+        let (Some(stride), Some(pad), Some(operator)) = (stride, pad, operator) else { return self.lost(args.span) };
         let (image, kernel) = (self.dims(&x), self.dims(&filter));
         let (&[_, height, width, _], true) = (image.as_slice(), self.has_batch(&x)) else {
             return self.wrong_rank(&x, x_span, "what is convolved", "[height, width, channels] for each example");
@@ -140,7 +141,10 @@ impl Lowering<'_> {
         let geometry = pad.geometry([height, width], [high, wide], stride);
         let path = self.names.path().to_owned();
         let patch = Patch { x, filter, filters, geometry, path, span: place };
-        self.operator(&operator, &patch).map_or(Value::Error, Value::Tensor)
+        match self.operator(&operator, &patch) {
+            Some(it) => Value::Tensor(it),
+            None => self.lost(place),
+        }
     }
 
     /// The operator that selectors find a filter by.
@@ -152,14 +156,13 @@ impl Lowering<'_> {
     }
 
     fn wrong_rank(&mut self, tensor: &Tensor, span: Span, what: &str, wanted: &str) -> Value {
-        let Some(shape) = self.graph.fact(tensor.train).shape().cloned() else { return Value::Error };
+        let Some(shape) = self.graph.fact(tensor.train).shape().cloned() else { return self.lost(span) };
         let batch = usize::from(self.has_batch(tensor));
         let list: Vec<String> = shape.dims()[batch..].iter().map(usize::to_string).collect();
         let with = if batch == 1 { "for each example" } else { "without a batch" };
         let report = self
             .at(Code::E0303, span, format!("{what} is [{}] {with}", list.join(", ")))
             .label(format!("expected {wanted}"));
-        self.report(report);
-        Value::Error
+        self.fail(report)
     }
 }

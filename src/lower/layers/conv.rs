@@ -2,12 +2,15 @@
 
 use super::{Pad, extents, owned};
 use crate::diag::{Code, Diagnostic};
-use crate::ir::{Init, ParamRole, Shape, op::Scalar64};
+use crate::ir::{Init, ParamRole, Shape, op::Scalar64, size};
 use crate::lower::Lowering;
 use crate::lower::call::Args;
 use crate::lower::naming::Role;
 use crate::lower::operator::Patch;
 use crate::lower::value::{OperatorRef, Value};
+
+/// Numbers in one filter: positions in it fit into 32 bits.
+const LARGEST_FILTER: usize = 1 << 31;
 
 impl Lowering<'_> {
     pub(super) fn conv_layer(&mut self, args: &Args) -> Value {
@@ -28,24 +31,19 @@ impl Lowering<'_> {
         let (Some(x), Some(filters), Some(kernel), Some(stride), Some(pad), Some(operator)) =
             (self.tensor(args), filters, kernel, stride, pad, operator)
         else {
-            return Value::Error;
+            return self.lost(span);
         };
         if args.wrong() {
-            return Value::Error;
+            return self.lost(span);
         }
         let outer = self.enter_layer(&path);
         let x = if dense { self.as_features(&x, span) } else { x };
         let dims = self.dims(&x);
         let size = if let [_, h, w, _] = dims[..] { [h, w] } else { [1, 1] };
         let channels = dims.last().copied().unwrap_or(1);
-        let inputs = kernel[0] * kernel[1] * channels;
+        let inputs = size::product(&[kernel[0], kernel[1], channels]);
         let shape = Shape::from([kernel[0], kernel[1], channels, filters]);
-        let result = if shape
-            .dims()
-            .iter()
-            .try_fold(1usize, |all, it| all.checked_mul(*it))
-            .is_none_or(|it| 1 << 31 < it)
-        {
+        let result = if LARGEST_FILTER < shape.len() {
             self.report(
                 Diagnostic::new(Code::E0108, span, format!("the filter of {filters} x {inputs} numbers is too large"))
                     .label("more than 2^31 numbers"),
@@ -60,7 +58,7 @@ impl Lowering<'_> {
             self.operator(&operator, &patch)
         };
         self.leave_layer(outer);
-        let Some(result) = result else { return Value::Error };
+        let Some(result) = result else { return self.lost(span) };
         let mut kind = match args.name.as_str() {
             "dense" => format!("dense {filters}"),
             name => format!("{name} {}", extents(kernel)),

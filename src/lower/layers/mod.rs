@@ -10,7 +10,7 @@ use super::Lowering;
 use super::call::Args;
 use super::value::{Tensor, Value};
 use crate::diag::Span;
-use crate::ir::{Fill, Geometry, Layer, Op, Shape, op::Scalar64};
+use crate::ir::{Fill, Geometry, Layer, Op, Shape, op::Scalar64, size};
 use std::rc::Rc;
 
 /// How an image is padded.
@@ -58,14 +58,20 @@ impl Lowering<'_> {
     /// An int argument of at least `least`.
     pub(super) fn whole(&mut self, args: &Args, name: &str, least: i64) -> Option<usize> {
         match args.get(name)? {
-            (Value::Int(it), _) if least <= *it => Some(*it as usize),
-            (Value::Int(it), span) => {
-                let what = format!("`{name}` of `{}`", args.name);
-                self.out_of_range(*span, &what, &it.to_string(), &format!("at least {least}"));
-                None
-            }
+            (Value::Int(it), span) => self.sized(*it, *span, &format!("`{name}` of `{}`", args.name), least),
             _ => None,
         }
+    }
+
+    /// A number that becomes an extent, or is added to one.
+    pub(super) fn sized(&mut self, value: i64, span: Span, what: &str, least: i64) -> Option<usize> {
+        let found = usize::try_from(value).ok().filter(|it| least <= value && *it <= size::MOST_EXTENT);
+        if found.is_none() {
+            let allowed =
+                if value < least { format!("at least {least}") } else { format!("at most {}", size::MOST_EXTENT) };
+            self.out_of_range(span, what, &value.to_string(), &allowed);
+        }
+        found
     }
 
     /// Height and width of a window: one int for both, or two.
@@ -79,23 +85,17 @@ impl Lowering<'_> {
             },
             _ => return None,
         };
-        if let Some(wrong) = both.iter().find(|it| **it < 1) {
-            let what = format!("`{name}` of `{}`", args.name);
-            self.out_of_range(*span, &what, &wrong.to_string(), "at least 1");
-            return None;
-        }
-        Some(both.map(|it| it as usize))
+        let (what, span) = (format!("`{name}` of `{}`", args.name), *span);
+        let [a, b] = both.map(|it| self.sized(it, span, &what, 1));
+        Some([a?, b?])
     }
 
     pub(super) fn pad(&mut self, args: &Args, default: Pad) -> Option<Pad> {
         match args.get("pad") {
             None => Some(default),
             Some((Value::Str(it), _)) => Some(if it == "same" { Pad::Same } else { Pad::Valid }),
-            Some((Value::Int(it), _)) if 0 <= *it => Some(Pad::By(*it as usize)),
             Some((Value::Int(it), span)) => {
-                let what = format!("`pad` of `{}`", args.name);
-                self.out_of_range(*span, &what, &it.to_string(), "at least 0");
-                None
+                self.sized(*it, *span, &format!("`pad` of `{}`", args.name), 0).map(Pad::By)
             }
             Some(_) => None,
         }

@@ -52,11 +52,11 @@ impl Lowering<'_> {
         self.report_all(report);
         let decay = self.float(args, "decay", 0.999, |it| (0.0..=1.0).contains(&it), "between 0 and 1");
         let epsilon = self.float(args, "epsilon", 1e-3, |it| 0.0 < it, "above 0");
-        let (Some(x), Some(decay), Some(epsilon)) = (self.tensor(args), decay, epsilon) else { return Value::Error };
+        let (Some(x), Some(decay), Some(epsilon)) = (self.tensor(args), decay, epsilon) else { return self.lost(span) };
         let dims = self.dims(&x);
-        let Some((&channels, positions)) = dims.split_last() else { return Value::Error };
+        let Some((&channels, positions)) = dims.split_last() else { return self.lost(span) };
         if args.wrong() {
-            return Value::Error;
+            return self.lost(span);
         }
         self.normalised(&path, args, decay, positions.iter().product());
         let outer = self.enter_layer(&path);

@@ -2,7 +2,7 @@
 
 use super::{Pad, extents};
 use crate::diag::Code;
-use crate::ir::{Binary, Op, ScalarFn, Shape, Window};
+use crate::ir::{Binary, Op, ScalarFn, Shape, Window, size};
 use crate::lower::Lowering;
 use crate::lower::call::Args;
 use crate::lower::naming::Role;
@@ -28,10 +28,10 @@ impl Lowering<'_> {
         let stride = self.pair(args, "stride", kernel.unwrap_or([1, 1]));
         let pad = self.pad(args, if max { Pad::Same } else { Pad::Valid });
         let (Some(x), Some(kernel), Some(stride), Some(pad)) = (self.tensor(args), kernel, stride, pad) else {
-            return Value::Error;
+            return self.lost(span);
         };
         if args.wrong() || !self.every_window_sees_the_image(args, kernel, pad) {
-            return Value::Error;
+            return self.lost(span);
         }
         let outer = self.enter_layer(&path);
         let dims = self.dims(&x);
@@ -43,7 +43,7 @@ impl Lowering<'_> {
         if !max && self.known(&result) {
             let inside = geometry.before == [0; 2] && geometry.after == [0; 2];
             result = if inside {
-                self.node(scaled(1.0 / (kernel[0] * kernel[1]) as f64), &[&result], span)
+                self.node(scaled(1.0 / size::product(&kernel) as f64), &[&result], span)
             } else {
                 let ones = self.fill(1.0, [1, size[0], size[1], 1], span);
                 let count = self.node(Op::Window { kind, geometry }, &[&ones], span);
@@ -82,7 +82,7 @@ impl Lowering<'_> {
     pub(super) fn as_features(&mut self, x: &Tensor, span: crate::diag::Span) -> Tensor {
         let dims = self.dims(x);
         let n = dims.first().copied().unwrap_or(1);
-        let shape = Shape::from([n, 1, 1, dims.iter().skip(1).product()]);
+        let shape = Shape::from([n, 1, 1, size::product(dims.get(1..).unwrap_or(&[]))]);
         if shape.dims() == dims { x.clone() } else { self.node(Op::Reshape(shape), &[x], span) }
     }
 }

@@ -97,6 +97,11 @@ impl Building {
     pub(super) fn known(&self, name: &str) -> Option<Value> {
         self.kept.get(&(self.via.clone(), name.to_owned())).cloned()
     }
+
+    /// How many numbers it keeps.
+    pub(super) fn count(&self) -> usize {
+        self.kept.len()
+    }
 }
 
 impl Lowering<'_> {
@@ -124,6 +129,7 @@ impl Lowering<'_> {
     /// A number, if the value is an operator inside of the body of another one; else the value.
     pub(in crate::lower) fn response(&mut self, value: Value) -> Value {
         let Value::Operator(operator) = &value else { return value };
+        let place = operator.def.name.span;
         let (Some(building), Some(_)) = (&mut self.building, &self.pool) else { return value };
         let via = match &operator.via {
             Some(it) => it.clone(),
@@ -136,7 +142,7 @@ impl Lowering<'_> {
         geometry.w_norm = given("w_norm").unwrap_or(geometry.w_norm);
         geometry.target = given("target").or(geometry.target);
         // One of the two decides about the other.
-        let Some(pool) = &mut self.pool else { return Value::Error };
+        let Some(pool) = &mut self.pool else { return value };
         let mut other = |op: Unary, value: &Value| to_scalar(pool, value).map(|it| pool.unary(op, it));
         let of_theta = theta.as_ref().and_then(|it| other(Unary::Cos, it)).map(Value::Scalar);
         let of_cos = cos.as_ref().and_then(|it| other(Unary::Acos, it)).map(Value::Scalar);
@@ -147,7 +153,10 @@ impl Lowering<'_> {
         if let Some(building) = &mut self.building {
             (building.geometry, building.via) = outer;
         }
-        result.map_or(Value::Error, Value::Scalar)
+        match result {
+            Some(it) => Value::Scalar(it),
+            None => self.lost(place),
+        }
     }
 
     /// The value of an operator's body at the geometry of the moment; `None` after a mistake.
@@ -171,11 +180,11 @@ impl Lowering<'_> {
             };
             scope.insert(name.to_owned(), self.given_as(value, name));
         }
-        let value = self.enter(scope, &def.body);
+        let value = self.enter(scope, &def.body, def.name.span);
         let value = self.response(value);
         let pool = self.pool.as_mut()?;
         match &value {
-            Value::Error => None,
+            Value::Error(_) => None,
             other => to_scalar(pool, other).or_else(|| {
                 self.no_number(operator, &value, def.body.span);
                 None
@@ -304,7 +313,9 @@ impl Lowering<'_> {
 
     /// One more operand of the operator's body.
     pub(super) fn extra(&mut self, tensor: Tensor) -> Value {
-        let (Some(building), Some(pool)) = (&mut self.building, &mut self.pool) else { return Value::Error };
+        let (Some(building), Some(pool)) = (&mut self.building, &mut self.pool) else {
+            return self.lost(self.model_span);
+        };
         building.extra.push(tensor);
         Value::Scalar(pool.input(FIRST_FREE + building.extra.len() as u32 - 1))
     }

@@ -19,11 +19,16 @@ impl Lowering<'_> {
     pub(in crate::lower) fn learn(&mut self, name: &ast::Ident, scope: &ast::Ident, init: &ast::Expr) -> Value {
         let value = self.expr(init);
         let value = self.coerce(value, &Ty::Float, init.span, &format!("the start of `{}`", name.name), None);
-        let Value::Float(start) = value else { return Value::Error };
-        let Some(building) = &self.building else { return Value::Error };
+        let Value::Float(start) = value else { return self.lost(init.span) };
+        let Some(building) = &self.building else { return self.lost(name.span) };
         if let Some(known) = building.known(&name.name) {
             return known;
         }
+        let kept = building.count();
+        if !self.may_keep(kept, name.span) {
+            return self.lost(name.span);
+        }
+        let Some(building) = &self.building else { return self.lost(name.span) };
         let Some(patch) = &building.patch else {
             if let Some(trace) = &mut self.trace {
                 trace.learned(&name.name, start);
@@ -41,20 +46,27 @@ impl Lowering<'_> {
 
     /// `stat mu = mean(x_norm, decay: 0.999)`.
     pub(in crate::lower) fn stat(&mut self, name: &ast::Ident, value: &ast::Expr) -> Value {
-        let ExprKind::Call(call) = &value.kind else { return Value::Error };
-        let Some(signature) = signature::statistic(&call.callee.name) else { return Value::Error };
+        let ExprKind::Call(call) = &value.kind else { return self.lost(value.span) };
+        let Some(signature) = signature::statistic(&call.callee.name) else { return self.lost(call.span) };
         let args = self.arguments(&signature, call);
         let decay = self.float(&args, "decay", 0.999, |it| (0.0..=1.0).contains(&it), "between 0 and 1");
         let start = self.float(&args, "start", 1.0, f64::is_finite, "a number");
-        let (false, Some(decay), Some(start)) = (args.wrong(), decay, start) else { return Value::Error };
-        let Some((of, span)) = args.get("of").cloned() else { return Value::Error };
-        let Some(body) = self.over_the_batch(of, span, "a statistic", "stat mu = mean(x_norm)") else {
-            return Value::Error;
+        let (false, Some(decay), Some(start)) = (args.wrong(), decay, start) else {
+            return self.lost(call.span);
         };
-        let Some(building) = &self.building else { return Value::Error };
+        let Some((of, span)) = args.get("of").cloned() else { return self.lost(call.span) };
+        let Some(body) = self.over_the_batch(of, span, "a statistic", "stat mu = mean(x_norm)") else {
+            return self.lost(span);
+        };
+        let Some(building) = &self.building else { return self.lost(span) };
         if let Some(known) = building.known(&name.name) {
             return known;
         }
+        let kept = building.count();
+        if !self.may_keep(kept, name.span) {
+            return self.lost(name.span);
+        }
+        let Some(building) = &self.building else { return self.lost(name.span) };
         let Some(patch) = building.patch.clone() else {
             if let Some(trace) = &mut self.trace {
                 trace.measured(&name.name, &body, start);
@@ -80,7 +92,7 @@ impl Lowering<'_> {
         let of = self.response(of);
         let pool = self.pool.as_ref()?;
         let body = match of {
-            Value::Error => return None,
+            Value::Error(_) => return None,
             Value::Scalar(root) => pool.finish(self.arguments_so_far(), &[root]),
             _ => ScalarFn::build(0, |pool, _| pool.constant(0.0)),
         };

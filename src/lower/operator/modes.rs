@@ -28,7 +28,7 @@ impl Lowering<'_> {
 
     /// 1 in training, 0 in evaluation.
     fn training(&mut self) -> Value {
-        let Some(building) = &mut self.building else { return Value::Error };
+        let Some(building) = &mut self.building else { return self.lost(self.model_span) };
         if let Some(known) = &building.training {
             return known.clone();
         }
@@ -58,9 +58,9 @@ impl Lowering<'_> {
     /// `mean(x_norm)`: over batch and positions, and with a gradient. The resolver lets it stand in training only.
     pub(in crate::lower) fn batch_mean(&mut self, call: &ast::Call) -> Value {
         let args = self.arguments(&signature::batch_mean(), call);
-        let Some((of, span)) = args.get("of").cloned().filter(|_| !args.wrong()) else { return Value::Error };
-        let Some(body) = self.over_the_batch(of, span, "a mean", "mean(x_norm)") else { return Value::Error };
-        let Some(building) = &self.building else { return Value::Error };
+        let Some((of, span)) = args.get("of").cloned().filter(|_| !args.wrong()) else { return self.lost(call.span) };
+        let Some(body) = self.over_the_batch(of, span, "a mean", "mean(x_norm)") else { return self.lost(call.span) };
+        let Some(building) = &self.building else { return self.lost(call.span) };
         let Some(patch) = building.patch.clone() else {
             if let Some(trace) = &mut self.trace {
                 trace.batch_mean(&body);

@@ -1,9 +1,20 @@
 //! What is seen of all definitions together: those that contain themselves, and those that nothing uses.
 
 use super::Resolver;
+use super::names::MOST_SUGGESTIONS;
 use crate::diag::{Code, Diagnostic, Span};
 use crate::lower::items::{Def, Home};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// So many members of a cycle are shown.
+const SHOWN: usize = 12;
+
+/// A definition on the way, its calls, and how many of them were followed.
+struct Step {
+    name: String,
+    calls: Vec<(String, Span)>,
+    taken: usize,
+}
 
 impl Resolver<'_> {
     /// Reports each cycle of calls once.
@@ -12,43 +23,49 @@ impl Resolver<'_> {
         let mut done = BTreeSet::new();
         let starts: Vec<String> = self.calls.keys().cloned().collect();
         for start in starts {
-            let mut path: Vec<(String, Span)> = Vec::new();
-            self.follow(&start, &mut path, &mut done, &mut endless);
+            self.follow(start, &mut done, &mut endless);
         }
         endless
     }
 
-    fn follow(
-        &mut self,
-        name: &str,
-        path: &mut Vec<(String, Span)>,
-        done: &mut BTreeSet<String>,
-        endless: &mut BTreeSet<String>,
-    ) {
-        if done.contains(name) {
-            return;
-        }
-        for (callee, span) in self.calls.get(name).cloned().unwrap_or_default() {
-            path.push((name.to_owned(), span));
-            if let Some(at) = path.iter().position(|it| it.0 == callee) {
-                let cycle = &path[at..];
-                if cycle.iter().any(|it| !endless.contains(&it.0)) {
-                    self.endless(cycle);
-                    endless.extend(cycle.iter().map(|it| it.0.clone()));
-                }
-            } else {
-                self.follow(&callee, path, done, endless);
+    /// Follows all calls from `start`, depth first. Chains may be long, so this keeps its own stack.
+    fn follow(&mut self, start: String, done: &mut BTreeSet<String>, endless: &mut BTreeSet<String>) {
+        let mut path: Vec<Step> = Vec::new();
+        let mut places: BTreeMap<String, usize> = BTreeMap::new();
+        let mut next = Some(start);
+        loop {
+            if let Some(name) = next.take().filter(|it| !done.contains(it)) {
+                let calls = self.calls.get(&name).cloned().unwrap_or_default();
+                places.insert(name.clone(), path.len());
+                path.push(Step { name, calls, taken: 0 });
             }
-            path.pop();
+            let Some(step) = path.last_mut() else { return };
+            let Some((callee, _)) = step.calls.get(step.taken) else {
+                places.remove(&step.name);
+                done.extend(path.pop().map(|it| it.name));
+                continue;
+            };
+            step.taken += 1;
+            match places.get(callee) {
+                None => next = Some(callee.clone()),
+                Some(&at) => {
+                    let link = |it: &Step| (it.name.clone(), it.calls[it.taken - 1].1);
+                    let cycle: Vec<(String, Span)> = path[at..].iter().map(link).collect();
+                    if cycle.iter().any(|it| !endless.contains(&it.0)) {
+                        self.endless(&cycle);
+                        endless.extend(cycle.into_iter().map(|it| it.0));
+                    }
+                }
+            }
         }
-        done.insert(name.to_owned());
     }
 
     fn endless(&mut self, cycle: &[(String, Span)]) {
         let names: Vec<String> = cycle.iter().map(|it| format!("`{}`", it.0)).collect();
         let message = match names.as_slice() {
             [only] => format!("{only} contains itself without end"),
-            _ => format!("{} contain each other without end", names.join(" and ")),
+            names if names.len() <= SHOWN => format!("{} contain each other without end", names.join(" and ")),
+            names => format!("{} and {} more contain each other without end", names[0], names.len() - 1),
         };
         let next = |at: usize| &cycle[(at + 1) % cycle.len()].0;
         let mut report = Diagnostic::new(Code::E0106, cycle[0].1, message).label(format!(
@@ -57,11 +74,15 @@ impl Resolver<'_> {
             next(0),
             if 1 < cycle.len() { "..." } else { "" }
         ));
-        for (at, (name, span)) in cycle.iter().enumerate().skip(1) {
+        for (at, (name, span)) in cycle.iter().enumerate().take(SHOWN).skip(1) {
             let again = if at + 1 == cycle.len() { " again" } else { "" };
             report = report.also(*span, format!("...and `{name}` contains `{}`{again}", next(at)));
         }
         let mut chain: Vec<&str> = cycle.iter().map(|it| it.0.as_str()).collect();
+        if SHOWN < chain.len() {
+            chain.truncate(SHOWN);
+            chain.push("...");
+        }
         chain.push(&cycle[0].0);
         let block = |it: &(String, Span)| matches!(self.items.get(&it.0).map(|it| &it.def), Some(Def::Block(_)));
         let report = report.note(format!("cycle: {}", chain.join(" -> ")));
@@ -138,6 +159,7 @@ impl Resolver<'_> {
     /// Whether an unknown name probably meant this one, or is this one cut short or grown.
     fn is_meant(&self, name: &str) -> bool {
         self.meant.contains(name)
+            || MOST_SUGGESTIONS < self.unknown.len()
             || self.unknown.keys().any(|(_, it)| it.starts_with(name) || name.starts_with(it.as_str()))
     }
 }

@@ -134,8 +134,8 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// Walks everything.
-    pub(super) fn run(mut self, extra: &[ast::Expr]) -> Resolved {
+    /// Walks everything. `set` are values of params that the command line gives in place of their defaults.
+    pub(super) fn run(mut self, set: &BTreeMap<String, ast::Expr>) -> Resolved {
         for (name, item) in self.items.iter() {
             self.main = item.home == Home::Main;
             self.current = name.clone();
@@ -168,9 +168,11 @@ impl<'a> Resolver<'a> {
                 self.train_entry(entry);
             }
         }
-        for expr in extra {
-            self.expr(expr);
+        for (name, value) in set {
+            self.current.clone_from(name);
+            self.expr(value);
         }
+        self.current.clear();
         let endless = self.recursion();
         if self.lint {
             self.unused();

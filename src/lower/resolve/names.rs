@@ -12,6 +12,12 @@ use crate::lower::types;
 use crate::lower::value::Ty;
 use crate::syntax::ast::{self, ExprKind};
 
+/// Unknown names for which a similar one is looked for.
+pub(super) const MOST_SUGGESTIONS: usize = 200;
+
+/// Places of an unknown name that its report shows.
+const MOST_PLACES: usize = 20;
+
 impl Resolver<'_> {
     pub(super) fn name(&mut self, name: &str, span: Span) {
         if self.local(name).is_some() {
@@ -54,6 +60,12 @@ impl Resolver<'_> {
                 self.mark(name);
             }
             None if CONSTANTS.iter().any(|it| it.0 == name) => {}
+            // Params are decided before the recipe is read.
+            None if name == "classes" && self.is_param() => self.sink.push(
+                Diagnostic::new(Code::E0102, span, "a param cannot depend on `classes`")
+                    .label("the data set is not known yet when params are decided")
+                    .help("write `classes` in the model, where the number is used"),
+            ),
             None if name == "classes" && self.classes => {}
             None if name == "classes" => self.sink.push(
                 Diagnostic::new(Code::E0102, span, "undefined name `classes`")
@@ -67,9 +79,13 @@ impl Resolver<'_> {
 
     /// Whether the default of a param is walked, and `name` is a param that is decided after it.
     fn comes_later(&self, name: &str) -> bool {
-        let place = |name: &str| self.items.order.iter().position(|it| it == name);
-        let param = matches!(self.items.get(&self.current).map(|it| &it.def), Some(Def::Param(_)));
-        param && place(&self.current) <= place(name)
+        let place = |name: &str| self.items.get(name).map(|it| it.place);
+        self.is_param() && place(&self.current) <= place(name)
+    }
+
+    /// Whether the default of a param is walked.
+    fn is_param(&self) -> bool {
+        matches!(self.items.get(&self.current).map(|it| &it.def), Some(Def::Param(_)))
     }
 
     fn undefined(&mut self, name: &str, span: Span) {
@@ -107,6 +123,8 @@ impl Resolver<'_> {
         // Only of a word that no one would call a value of their own.
         let way = foreign::way(name).filter(|_| matches!(name, "None" | "null" | "nil" | "NULL"));
         let near = match name {
+            // With so many, the file is not what its names are for; and each would be compared with all.
+            _ if MOST_SUGGESTIONS < self.unknown.len() => None,
             "True" | "TRUE" => Some("true".to_owned()),
             "False" | "FALSE" => Some("false".to_owned()),
             // Where an operator is wanted, the operator.
@@ -140,7 +158,8 @@ impl Resolver<'_> {
     /// Whether this name was missed before; then the report says so of this place too.
     fn known_unknown(&mut self, code: Code, name: &str, span: Span) -> bool {
         let Some(report) = self.unknown.get_mut(&(code, name.to_owned())) else { return false };
-        if report.primary.span != span && report.secondary.iter().all(|it| it.span != span) {
+        let new = report.primary.span != span && report.secondary.iter().all(|it| it.span != span);
+        if new && report.secondary.len() < MOST_PLACES {
             report.secondary.push(Label { span, text: "here too".to_owned() });
         }
         true
@@ -334,8 +353,11 @@ impl Resolver<'_> {
             names.extend(REDUCTIONS);
             let report = Diagnostic::new(Code::E0101, span, format!("unknown layer, block or function `{name}`"))
                 .label("not a layer, a block or a function");
-            self.meant.extend(crate::diag::did_you_mean(name, names.iter().copied()).map(str::to_owned));
-            let mut report = suggest(report, span, name, names);
+            let few = self.unknown.len() <= MOST_SUGGESTIONS;
+            if few {
+                self.meant.extend(crate::diag::did_you_mean(name, names.iter().copied()).map(str::to_owned));
+            }
+            let mut report = if few { suggest(report, span, name, names) } else { report };
             // A layer of another framework may be given what the one of this language does not take.
             if let Some((_, meant)) = report.helps.first().and_then(|it| it.replacement.clone())
                 && let Some(signature) = builtin(&meant).filter(|_| foreign::translate(name, &[&meant]).is_some())

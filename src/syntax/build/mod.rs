@@ -167,7 +167,7 @@ impl<'t> Builder<'t> {
     /// The `///` lines right above an item.
     fn docs(&self, item: Span) -> Vec<String> {
         let mut docs = Vec::new();
-        for line in self.text[..item.start as usize].lines().rev() {
+        for line in self.text[..item.start as usize].lines().rev().flat_map(|it| it.rsplit('\r')) {
             match line.trim_start().strip_prefix("///") {
                 Some(it) if !it.starts_with('/') => {
                     docs.push(it.trim_end().strip_prefix(' ').unwrap_or(it).trim_end().to_string())
@@ -196,7 +196,16 @@ impl<'t> Builder<'t> {
         let end = self.base + pair.as_span().end();
         let balanced = self.balanced;
         self.skipped.push(Span::new(self.file, balanced.original(start), balanced.original(end)));
-        let Some(error) = Grammar::parse(strict, &balanced.text[start..end]).err() else { return };
+        let Some(error) = Grammar::parse(strict, &balanced.text[start..end]).err() else {
+            // What follows it on its line must be the mistake.
+            let place = Span::new(self.file, balanced.original(start), balanced.original(end));
+            self.sink.push(
+                Diagnostic::new(Code::E0001, place, "this does not end where a statement can end")
+                    .label("a statement ends with its line")
+                    .help("put what follows on a line of its own"),
+            );
+            return;
+        };
         let at = start + report::position(&error);
         let place = report::Place {
             file: self.file,

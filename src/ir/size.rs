@@ -1,0 +1,85 @@
+//! Sizes: the one arithmetic of extents, of numbers of elements and of operations. It never wraps and never panics.
+//!
+//! The bounds are far above any real network, and so far below the end of the machine's words that sums over a whole
+//! graph with its gradients, and bytes, still fit. `infer` holds every tensor to them, so what comes after may multiply.
+
+use super::{Op, Shape, Window};
+
+/// The longest axis: positions along it fit into 32 bits with a sign.
+pub const MOST_EXTENT: usize = (1 << 31) - 1;
+
+/// Numbers in one tensor.
+pub const MOST_ELEMENTS: usize = 1 << 40;
+
+/// Multiplications of one operation.
+pub const MOST_WORK: u64 = 1 << 52;
+
+/// Numbers in all tensors of a model together.
+pub const MOST_ELEMENTS_IN_ALL: u64 = 1 << 46;
+
+/// Multiplications of all operations of a model together.
+pub const MOST_WORK_IN_ALL: u64 = 1 << 58;
+
+/// The product of extents; `usize::MAX` where it does not fit.
+pub fn product(extents: &[usize]) -> usize {
+    // An extent of 0 ends it, whatever the others come to.
+    if extents.contains(&0) { 0 } else { extents.iter().fold(1, |all, it| usize::saturating_mul(all, *it)) }
+}
+
+/// Whether a tensor may have this shape.
+pub fn fits(shape: &Shape) -> bool {
+    shape.dims().iter().all(|it| *it <= MOST_EXTENT) && product(shape.dims()) <= MOST_ELEMENTS
+}
+
+/// Multiplications of an operation that meets each element of its result with many others; 0 for the rest.
+pub fn work(op: &Op, operands: &[&Shape], result: &Shape) -> u64 {
+    let of = |factors: &[usize]| factors.iter().fold(1, |all: u64, it| all.saturating_mul(*it as u64));
+    let each = |filter: &Shape| product(filter.dims().get(..3).unwrap_or(&[]));
+    match op {
+        Op::Conv(_) => of(&[result.len(), each(operands[1])]),
+        Op::ConvInputGrad { .. } => of(&[operands[0].len(), each(operands[1])]),
+        Op::ConvFilterGrad(_) => of(&[operands[1].len(), each(result)]),
+        Op::MatMul { transpose_a, .. } => of(&[result.len(), operands[0].dims()[usize::from(!transpose_a)]]),
+        Op::Window { kind, geometry } => {
+            let moved = match kind {
+                Window::Sum | Window::Max => result,
+                Window::SumGrad { .. } => operands[0],
+                Window::MaxGrad => operands[1],
+            };
+            of(&[geometry.kernel[0], geometry.kernel[1], moved.len()])
+        }
+        Op::Input { .. }
+        | Op::Param(_)
+        | Op::State(_)
+        | Op::Const { .. }
+        | Op::Map { .. }
+        | Op::Reduce { .. }
+        | Op::Broadcast(_)
+        | Op::Reshape(_)
+        | Op::Transpose(_)
+        | Op::Gather { .. }
+        | Op::Loss(_)
+        | Op::Random { .. }
+        | Op::Update(_) => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_end_at_the_largest_number() {
+        assert_eq!(product(&[3, 4, 5]), 60);
+        assert_eq!(product(&[usize::MAX, 2, 3]), usize::MAX);
+        assert_eq!(product(&[usize::MAX, usize::MAX, 0]), 0);
+        assert_eq!(product(&[]), 1);
+    }
+
+    #[test]
+    fn a_tensor_is_bounded_along_each_axis_and_in_all() {
+        assert!(fits(&Shape::from([1 << 20, 1 << 20])));
+        assert!(!fits(&Shape::from([1 << 20, (1 << 20) + 1])));
+        assert!(!fits(&Shape::from([1 << 31, 0])));
+    }
+}
