@@ -201,9 +201,14 @@ impl Lowering<'_> {
         let text = if shown.is_empty() { "called here".to_owned() } else { format!("with {}", shown.join(", ")) };
         // What the prelude does in a call has no place of its own.
         if block.header.file == self.items.prelude {
+            let own = call.span.file != self.items.prelude;
             self.calls.push(call.span);
+            self.called.extend(own.then(|| call.clone()));
             let value = self.enter_block(block, scope, call.span, None);
             self.calls.pop();
+            if own {
+                self.called.pop();
+            }
             return value;
         }
         self.enter_block(block, scope, call.span, Some(text))

@@ -135,6 +135,7 @@ impl Composer<'_> {
             self.moved.insert(id, node);
             return;
         };
+        let operands: Vec<NodeId> = operands.iter().map(|it| self.bare(*it, id)).collect();
         let open = self.put_together(body, &operands);
         self.open.insert(id, open);
         if !self.parts.contains(&id) {
@@ -151,6 +152,21 @@ impl Composer<'_> {
         let (node, _) = self.new.add(Op::Map { body, int: false }, &operands, self.old.origin_id(id));
         self.moved.insert(id, node);
         node
+    }
+
+    /// Leading axes of 1 that a reshape puts before an operand add nothing where the map has as many axes without it.
+    fn bare(&self, operand: NodeId, user: NodeId) -> NodeId {
+        if !matches!(self.old.op(operand), Op::Reshape(_)) {
+            return operand;
+        }
+        let from = self.old.operands(operand)[0];
+        let (dims, inner, rank) =
+            (self.old.shape(operand).dims(), self.old.shape(from).dims(), self.old.shape(user).rank());
+        let ones = dims.len().saturating_sub(inner.len());
+        let leads =
+            dims.len() == ones + inner.len() && dims[..ones].iter().all(|it| *it == 1) && dims[ones..] == *inner;
+        let full = |it: &NodeId| *it != operand && self.old.shape(*it).rank() == rank;
+        if leads && self.old.operands(user).iter().any(full) { from } else { operand }
     }
 
     fn is_part(&self, id: NodeId) -> bool {

@@ -37,6 +37,14 @@ impl Lowering<'_> {
             if self.is_exhausted() {
                 return self.lost(stmt.span);
             }
+            if let StmtKind::Assert { cond, message } = &stmt.kind {
+                // What the prelude asserts of its arguments is all there is to say of a call.
+                if !self.assert(stmt.span, cond, message.as_ref()) && stmt.span.file == self.items.prelude {
+                    return self.lost(stmt.span);
+                }
+                value = Value::Nothing;
+                continue;
+            }
             value = self.stmt(stmt);
         }
         value
@@ -77,7 +85,9 @@ impl Lowering<'_> {
             StmtKind::If { cond, then, otherwise } => {
                 return self.choose(cond, then, otherwise.as_ref(), stmt.span);
             }
-            StmtKind::Assert { cond, message } => self.assert(stmt.span, cond, message.as_ref()),
+            StmtKind::Assert { cond, message } => {
+                self.assert(stmt.span, cond, message.as_ref());
+            }
             StmtKind::Output(value) => {
                 let found = self.expr(value);
                 // In a block this was reported; what it meant is the block's value.
@@ -304,15 +314,16 @@ impl Lowering<'_> {
         }
     }
 
-    fn assert(&mut self, span: Span, cond: &ast::Expr, message: Option<&ast::Text>) {
+    /// Whether it holds, or could not be asked.
+    fn assert(&mut self, span: Span, cond: &ast::Expr, message: Option<&ast::Text>) -> bool {
         match self.expr(cond) {
-            Value::Bool(true) | Value::Error(_) => {}
+            Value::Bool(true) | Value::Error(_) => return true,
             Value::Bool(false) => {
                 let text = match message {
                     Some(it) => self.text(it),
                     None => Some("the assertion does not hold".to_owned()),
                 };
-                let Some(text) = text else { return };
+                let Some(text) = text else { return false };
                 let mut report = self.at(Code::E0110, span, text).label("asserted here");
                 if let ExprKind::Binary(op, a, b) = &cond.kind
                     && !matches!(op, BinaryOp::And | BinaryOp::Or)
@@ -327,6 +338,7 @@ impl Lowering<'_> {
                     .label("expected a bool"),
             ),
         }
+        false
     }
 
     /// The characters of a string; `None` after a mistake in one of its holes.

@@ -46,27 +46,23 @@ impl Lowering<'_> {
         self.report(Diagnostic::new(Code::W0203, span, message).label(label).help(help));
     }
 
-    /// Remembers a batch normalisation over `count` values of each channel.
-    pub(super) fn normalised(&mut self, path: &str, args: &Args, decay: f64, count: usize) {
-        if self.items.trains.is_empty() || self.settings.evaluates {
+    /// A variance over `count` values of each channel, which a normalisation divides by.
+    pub(super) fn varies(&mut self, path: &str, span: Span, count: usize) {
+        if self.items.trains.is_empty() || self.settings.evaluates || count != 1 {
             return;
         }
-        if count == 1 {
-            let report = self
-                .at(Code::W0304, args.span, format!("`{path}` would normalise each channel over one value"))
-                .label("a batch of one image, and one position")
-                .note("the variance of one value is 0, so the result would be `beta`, whatever the image is")
-                .help("give a larger `batch`, or normalise where the images still have positions");
-            self.report(report);
-        }
-        self.keeps_running(path, args, decay, 0.0);
+        let report = self
+            .at(Code::W0304, span, format!("`{path}` would normalise each channel over one value"))
+            .label("a batch of one image, and one position")
+            .note("the variance of one value is 0, so the result would be `beta`, whatever the image is")
+            .help("give a larger `batch`, or normalise where the images still have positions");
+        self.report(report);
     }
 
-    /// Remembers running statistics that evaluation uses.
-    pub(super) fn keeps_running(&mut self, path: &str, args: &Args, decay: f64, start: f64) {
-        if !self.items.trains.is_empty() && !self.settings.evaluates && args.span.file != self.items.prelude {
-            let given = args.get("decay").map(|it| it.1);
-            self.running.push(Running { path: path.to_owned(), span: args.span, decay, start, given });
+    /// Remembers running statistics that evaluation uses, with the place of the call and of the decay given in it.
+    pub(super) fn keeps_running(&mut self, path: &str, (span, given): (Span, Option<Span>), decay: f64, start: f64) {
+        if !self.items.trains.is_empty() && !self.settings.evaluates && span.file != self.items.prelude {
+            self.running.push(Running { path: path.to_owned(), span, decay, start, given });
         }
     }
 

@@ -166,6 +166,8 @@ struct Lowering<'a> {
     unnamed: usize,
     /// While the body of an optimizer is unfolded.
     update: Option<update::Update>,
+    /// Calls of the prelude's blocks in the user's text that are being unfolded.
+    called: Vec<ast::Call>,
     /// By node of training: whether its first axis is the batch.
     batched: Vec<bool>,
     /// The `if training` around what is unfolded.
@@ -238,6 +240,7 @@ impl<'a> Lowering<'a> {
             forms: HashMap::new(),
             unnamed: 0,
             update: None,
+            called: Vec::new(),
             batched: Vec::new(),
             modes: Vec::new(),
             reported: BTreeSet::new(),

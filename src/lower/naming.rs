@@ -158,7 +158,6 @@ pub(super) fn count(items: &Items, expr: &ast::Expr) -> Count {
                 },
                 Some(_) => {}
                 None if FILTER_LAYERS.contains(&name) => all.filters += 1,
-                None if name == "batch_norm" => all.norms += 1,
                 None if LAYERS.contains(&name) => all.others += 1,
                 None => {}
             }
@@ -308,7 +307,7 @@ mod tests {
     }
 
     fn unit() -> ast::Function {
-        let text = "block unit(x) = x |> sphere_conv(4) |> batch_norm\n";
+        let text = "block unit(x) = x |> sphere_conv(4)\n";
         let file = crate::syntax::parse(crate::diag::FileId(0), text, &mut crate::diag::Sink::new());
         let Some(ast::Item::Block(it)) = file.items.into_iter().next() else { panic!("a block") };
         it

@@ -33,7 +33,7 @@ pub(super) type Matched<'a> = Vec<Option<&'a ast::Expr>>;
 const PAD: Ty = Ty::Words(&["same", "valid"]);
 
 /// Names that only these layers and functions have; a file may define its own over them.
-pub(super) const LAYERS: &[&str] = &["sphere_conv", "conv", "dense", "batch_norm", "max_pool", "avg_pool"];
+pub(super) const LAYERS: &[&str] = &["sphere_conv", "conv", "dense", "max_pool", "avg_pool"];
 
 /// Layers that own a filter: they decide the names of what is near them.
 pub(super) const FILTER_LAYERS: &[&str] = &["sphere_conv", "conv", "dense"];
@@ -91,9 +91,6 @@ pub(super) fn builtin(name: &str) -> Option<Signature> {
         ),
         "conv" => make("layer", vec![x(), filters(), kernel(), stride(), same()]),
         "dense" => make("layer", vec![x(), slot("units", Ty::Int, None), slot("operator", Ty::Operator, Some("none"))]),
-        "batch_norm" => {
-            make("layer", vec![x(), slot("decay", Ty::Float, Some("0.999")), slot("epsilon", Ty::Float, Some("1e-3"))])
-        }
         "max_pool" => {
             make("layer", vec![x(), slot("size", Ty::Pair, None), slot("stride", Ty::Pair, Some("size")), same()])
         }

@@ -1,10 +1,11 @@
 //! What a block keeps between steps: `learn gamma: [channels(x)] = 1`, and
 //! `stat mean: [channels(x)] = running(mu, decay: 0.9, start: 0)`.
 
+use super::{rate, towards};
 use crate::diag::{Code, Span};
-use crate::ir::{Init, Op, ParamRole, Phase, Shape, Target, op::Scalar64};
+use crate::ir::{Init, Op, ParamRole, Phase, Reduction, Shape, Target, op::Scalar64};
 use crate::lower::Lowering;
-use crate::lower::layers::{rate, towards};
+use crate::lower::items::Def;
 use crate::lower::signature::{self, Signature};
 use crate::lower::value::{Tensor, Ty, Value};
 use crate::syntax::ast::{self, ExprKind};
@@ -72,15 +73,38 @@ impl Lowering<'_> {
             );
         }
         let Some(path) = self.keeps(name) else { return self.lost(name.span) };
-        self.keeps_running(&format!("{path}/{}", name.name), &args, decay, start);
         let place = self.users_place(name.span);
         let (id, state) = self.state(&path, &name.name, shape.clone(), start, place);
+        let variance = match self.graph.op(of.train).clone() {
+            Op::Reduce { kind: Reduction::Variance, axes } => {
+                let from = self.graph.operands(of.train)[0];
+                let count = axes.iter().map(|it| self.graph.shape(from).dims()[*it]).product();
+                self.varies(&path, place, count);
+                true
+            }
+            _ => false,
+        };
+        // A layer of the prelude is told of as a whole.
+        let (told, call) = match self.called.last() {
+            Some(call) if name.span.file == self.items.prelude => (path, (place, self.given(call, "decay"))),
+            _ => (format!("{path}/{}", name.name), (args.span, args.get("decay").map(|it| it.1))),
+        };
+        self.keeps_running(&told, call, decay, start);
+        self.graph.states[id.0 as usize].never_negative = variance && 0.0 <= start;
         let of = self.node(Op::Reshape(shape), &[&of], place);
         let next = self.node(towards(rate(decay)), &[&state, &of], place);
         let update = self.node(Op::Update(Target::State(id)), &[&next], place);
         self.effect(Phase::Step, update.train);
         // `towards` stops the gradient, and a state has none.
         Value::Tensor(Tensor { train: next.train, evaluate: state.evaluate, owner: None })
+    }
+
+    /// Where the call of a block gives an argument.
+    fn given(&self, call: &ast::Call, name: &str) -> Option<Span> {
+        let Some(Def::Block(block)) = self.items.get(&call.callee.name).map(|it| &it.def) else { return None };
+        let signature = self.items.block_signature(block);
+        let at = signature.slots.iter().position(|it| it.name == name)?;
+        signature.matched(call).0[at].map(|it| it.span)
     }
 
     /// The layer that keeps `name`; `None` after a report.

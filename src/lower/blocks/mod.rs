@@ -2,6 +2,7 @@
 //!
 //! - here: what a definition is to the rules of naming, and what its call leaves for `show`;
 //! - `learn`: `learn` and `stat` in a block, and how what is learned starts;
+//! - `moves`: how statistics move;
 //! - `mode`: `if training`;
 //! - `axes`: names of axes, and the reductions over them;
 //! - `shapes`: what moves numbers without changing them, and `convolve`.
@@ -9,11 +10,13 @@
 mod axes;
 mod learn;
 mod mode;
+mod moves;
 mod shapes;
 
 pub(super) use axes::{AXES, REDUCTIONS, is_reduction};
 pub(super) use learn::{INITS, role};
 pub(super) use mode::training;
+pub(super) use moves::{rate, towards};
 pub(super) use shapes::PRIMITIVES;
 
 use super::Lowering;

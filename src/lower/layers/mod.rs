@@ -1,10 +1,7 @@
 //! The built-in layers: what each composes to.
 
 mod conv;
-mod norm;
 mod pool;
-
-pub(super) use norm::{rate, towards};
 
 use super::Lowering;
 use super::call::Args;
@@ -37,7 +34,6 @@ impl Lowering<'_> {
     pub(super) fn layer(&mut self, args: &Args) -> Value {
         match args.name.as_str() {
             "sphere_conv" | "conv" | "dense" => self.conv_layer(args),
-            "batch_norm" => self.batch_norm(args),
             _ => self.pool_layer(args),
         }
     }

@@ -9,7 +9,7 @@ use super::monomial::{COS, FIRST_FREE, GEOMETRY, W_NORM, X_NORM};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::{Init, Op, ParamRole, Phase, Reduction, ScalarFn, Shape, Target, op::Scalar64};
 use crate::lower::Lowering;
-use crate::lower::layers::{rate, towards};
+use crate::lower::blocks::{rate, towards};
 use crate::lower::signature;
 use crate::lower::value::{Tensor, Ty, Value};
 use crate::syntax::ast::{self, ExprKind};

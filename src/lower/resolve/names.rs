@@ -360,7 +360,8 @@ impl Resolver<'_> {
             let mut report = if few { suggest(report, span, name, names) } else { report };
             // A layer of another framework may be given what the one of this language does not take.
             if let Some((_, meant)) = report.helps.first().and_then(|it| it.replacement.clone())
-                && let Some(signature) = builtin(&meant).filter(|_| foreign::translate(name, &[&meant]).is_some())
+                && let Some(signature) =
+                    self.signature_of(&meant).filter(|_| foreign::translate(name, &[&meant]).is_some())
             {
                 let unnamed = call.args.iter().filter(|it| it.name.is_none()).count();
                 let channels = meant == "batch_norm" && 1 < unnamed + usize::from(call.piped.is_some());
@@ -372,6 +373,15 @@ impl Resolver<'_> {
             self.unknown.insert((Code::E0101, name.to_owned()), report);
         }
         known
+    }
+
+    /// The signature of a layer or function, built in or a block.
+    fn signature_of(&self, name: &str) -> Option<Signature> {
+        match self.items.get(name).map(|it| &it.def) {
+            Some(Def::Block(it)) => Some(self.items.block_signature(it)),
+            Some(_) => None,
+            None => builtin(name),
+        }
     }
 
     /// An operator that is called as if it were a function, or given a constant without its name.
