@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn a_line_is_mended_outside_of_its_strings_and_comments() {
-        assert_eq!(mended("\u{2013} 8) \u{00D7} 2 // a \u{2013} b"), (10, "- 8) *".to_owned()));
+        assert_eq!(mended("\u{2013} 8) \u{00D7} 2 // a \u{2013} b"), (9, "- 8) *".to_owned()));
         assert_eq!(mended("\u{201C}a \u{2013} b\u{201D}"), (13, "\"a \u{2013} b\"".to_owned()));
         assert_eq!(mended("\u{FF08}x\u{FF09}"), (7, "(x)".to_owned()));
         assert_eq!(mended("plain"), (0, String::new()));

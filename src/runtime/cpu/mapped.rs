@@ -32,11 +32,11 @@ pub(super) fn load<R: Real>(conv: &ConvKernel, map: &MapKernel, isa: Isa) -> Res
     let over_pixels = |it: &Store| match it {
         Store::Full => true,
         Store::Reduce { kind, over } => {
-            *kind == Reduction::Sum && over.split_last().is_some_and(|(last, pixels)| !last && !pixels.contains(&false))
+            *kind != Reduction::Max && over.split_last().is_some_and(|(last, pixels)| !last && !pixels.contains(&false))
         }
     };
     if !map.outputs.iter().all(|it| over_pixels(&it.store)) {
-        return Err("what follows a convolution sums over all pixels, and over no channels".to_owned());
+        return Err("what follows a convolution is summed or averaged over all pixels, and over no channels".to_owned());
     }
     if map.outputs.len() != map.body.roots.len() {
         return Err("a map has as many results as expressions".to_owned());
