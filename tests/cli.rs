@@ -263,8 +263,7 @@ fn a_warning_is_said_once() {
 #[test]
 fn more_than_a_machine_has_is_refused() {
     let place = Place::new();
-    place
-        .fails("train tiny.sph --run run --batch 100000000000", &["of memory with a batch of 100000000000", "--batch"]);
+    place.fails("train tiny.sph --run run --batch 100000000", &["of memory with a batch of 100000000", "--batch"]);
     let output = place.sphc("train tiny.sph --threads 20000");
     assert_eq!(output.status.code(), Some(2));
     assert!(errors(&output).contains("must be at most 1024"), "{}", errors(&output));

@@ -369,7 +369,7 @@ fn more_examples_fit_in_16_bits() {
         let mut arguments = vec!["train", "models/digits.sph", "--device", "cuda", "--run", run.to_str().unwrap()];
         arguments.extend(["--iterations", "1", "--precision", precision]);
         let said = text(&sphc(&arguments, &[("SPHC_STANDIN_MEGABYTES", "1")]));
-        let (_, rest) = said.split_once("enough for a batch of about ").unwrap_or_else(|| panic!("{said}"));
+        let (_, rest) = said.split_once("the largest batch that fits is ").unwrap_or_else(|| panic!("{said}"));
         rest.split(|it: char| !it.is_ascii_digit()).next().unwrap().parse().unwrap()
     };
     assert!(1.4 * fits("f32") < fits("bf16"), "{} {}", fits("f32"), fits("bf16"));
@@ -396,7 +396,7 @@ fn what_is_missing_is_named_with_its_remedy() {
         ("cuda", ("SPHC_STANDIN_DEVICES", "-1"), "does not start"),
         ("cuda:3", ("SPHC_STANDIN_DEVICES", "2"), "there are devices `cuda:0` to `cuda:1`"),
         ("cuda", ("SPHC_STANDIN_CAPABILITY", "7"), "compute capability 7.0"),
-        ("cuda", ("SPHC_STANDIN_MEGABYTES", "2"), "enough for a batch of about"),
+        ("cuda", ("SPHC_STANDIN_MEGABYTES", "2"), "the largest batch that fits is"),
     ];
     // Folders with a driver alone, and with one so old that it lacks most functions.
     let (alone, ancient) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

@@ -112,18 +112,18 @@ fn what_needs_more_memory_than_is_free_is_refused_before_it_starts() {
     let wide = crate::cli::MODEL.replace("sphere_conv(4", "sphere_conv(100000");
     fs::write(place.path("wide.sph"), wide).unwrap();
     for words in [
-        "train wide.sph --run r --batch 1000000",
-        "bench wide.sph --batch 1000000",
-        "verify wide.sph --batch 1000000 --kernels-only",
+        "train wide.sph --run r --batch 100000",
+        "bench wide.sph --batch 100000",
+        "verify wide.sph --batch 100000 --kernels-only",
     ] {
         let output = place.sphc(words);
         let text = errors(&output);
         assert_eq!(output.status.code(), Some(1), "{words}: {text}");
-        assert!(text.contains("of memory with a batch of 1000000, and ") && text.contains(" are "), "{text}");
+        assert!(text.contains("of memory with a batch of 100000, and ") && text.contains(" are "), "{text}");
         assert!(text.contains("--ignore-memory") && 0 < named(&text), "{text}");
         assert!(!place.path("r").exists());
     }
-    let output = place.sphc("verify wide.sph --batch 1000000");
+    let output = place.sphc("verify wide.sph --batch 100000");
     assert!(errors(&output).contains("comparing gradients in f64 needs"), "{}", errors(&output));
     let huge = crate::cli::MODEL.replace("sphere_conv(4", "sphere_conv(1000000");
     fs::write(place.path("huge.sph"), huge).unwrap();

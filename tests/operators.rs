@@ -282,15 +282,17 @@ fn gradients_of_operators_agree_with_differences() {
 
 #[test]
 fn running_means_have_no_gradient_in_training() {
-    for name in OPERATORS.iter().map(|it| it.0).chain(STATISTICS) {
+    // Those that use the batch's own mean in training are compared with their published code in `decoupled`.
+    let own_mean = |name: &str| ["tanh_conv", "ball_conv", "seg_conv"].iter().any(|it| name.contains(it));
+    for name in OPERATORS.iter().map(|it| it.0).filter(|it| !own_mean(it)).chain(STATISTICS) {
         let graph = layer(name, 2, [5, 5, 2], GEOMETRIES[0]);
-        let mut layer = Layer::new(&graph, Engine::Interpreter, &values(&graph, 160));
+        let start = values(&graph, 160);
+        let mut layer = Layer::new(&graph, Engine::Interpreter, &start);
         // Training moves the mean and uses it; the evaluation after it uses the same one.
         layer.machine.run(Phase::Step);
         layer.machine.run(Phase::Evaluate);
-        if graph.find_state("a/mu").is_some() {
-            let mu = layer.machine.read("a/mu")[0];
-            assert!(mu != 3.5 && (mu - 3.5).abs() < 1e-3, "{name}: {mu}");
+        for state in graph.states.iter().filter(|it| start.contains_key(&it.path) && it.path.starts_with("a/")) {
+            assert_ne!(layer.machine.read(&state.path), start[&state.path].data, "{name}: {}", state.path);
         }
         for result in graph.results[&Phase::Step].keys() {
             let (step, evaluated) =

@@ -197,20 +197,22 @@ fn reduced(
     match kind {
         Reduction::Sum => all().for_each(|(at, it)| bounds[at] += it.off + adding * it.value.abs()),
         Reduction::Max => all().for_each(|(at, it)| bounds[at] = bounds[at].max(it.off)),
-        Reduction::Mean => all().for_each(|(at, it)| bounds[at] += share * (it.off + adding * it.value.abs())),
         // A device adds distances from a number among them, which is as far from the mean as any, and their squares. How
-        // far the mean is from 0 is no part of that.
-        Reduction::Variance => {
+        // far the mean is from 0 is no part of what that costs.
+        Reduction::Mean | Reduction::Variance => {
+            let squares = kind == Reduction::Variance;
             let mut means = vec![0.0; values.len()];
             all().for_each(|(at, it)| means[at] += share * it.value);
             let mut widest = vec![0.0f64; values.len()];
             for (at, it) in all() {
                 let gap = (it.value - means[at]).abs();
                 widest[at] = widest[at].max(gap + it.off);
-                bounds[at] += share * it.off * (2.0 * gap + it.off);
+                let off = if squares { it.off * (2.0 * gap + it.off) } else { it.off + adding * it.value.abs() };
+                bounds[at] += share * off;
             }
             for ((bound, value), widest) in bounds.iter_mut().zip(values).zip(widest) {
-                *bound += adding * (value + 4.0 * widest * widest);
+                *bound +=
+                    if squares { adding * (value + 4.0 * widest * widest) } else { 4.0 * roundings.unit * widest };
             }
         }
     }
