@@ -223,8 +223,8 @@ fn sizes_are_bounded_in_one_arithmetic() {
         pairs.replace("    optimizer", "    penalty orthogonality(1) on filters\n    allow W0303\n    optimizer");
     one(&pairs, Code::E0304, 12, "filters is too large");
     // All layers together.
-    let lines = "    for i in 0..60 { x = conv(x, 500_000, kernel: 1) }";
-    let text = model(lines).replace("batch      4", "batch      256");
+    let lines = "    for i in 0..400 { x = conv(x, 5_000, kernel: 1) }";
+    let text = model(lines).replace("batch      4", "batch      1_000_000");
     assert!(shown(&check(&text)).contains("the model is too large"), "{}", shown(&check(&text)));
 }
 
