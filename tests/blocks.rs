@@ -93,13 +93,13 @@ fn check(definitions: &str, call: &str, formula: impl Fn(&[f64], &[Vec<f64>]) ->
         }
     }
     let gradient = result(&mut reader, "grad/x");
-    for entry in 0..gradient.len() {
+    for (entry, slope) in gradient.iter().enumerate() {
         let mut write = |machine: &mut Machine, by: f64| {
             let mut moved = images();
             moved.data[entry] += by;
             machine.bind_named("x", &moved);
         };
-        slopes(&mut write, gradient[entry], &format!("x[{entry}]"));
+        slopes(&mut write, *slope, &format!("x[{entry}]"));
     }
 }
 

@@ -1,6 +1,7 @@
 //! Functions, slopes and losses against numbers of 400 digits that share no formula with ours (`exact/values.py`), and
 //! every function over numbers of every kind: NaN, infinities, zeros, tiny and huge ones.
 
+#[allow(clippy::approx_constant, reason = "what mpmath found, digit by digit")]
 pub(crate) mod values;
 
 use crate::engines::{Engine, Machine, typed};

@@ -29,11 +29,11 @@ struct Places {
 }
 
 impl Places {
-    fn old(&self, at: usize) -> usize {
+    fn kept(&self, at: usize) -> usize {
         1 + at
     }
 
-    fn new(&self, at: usize) -> usize {
+    fn moved(&self, at: usize) -> usize {
         1 + self.keeps + at
     }
 
@@ -66,7 +66,7 @@ impl<'a> Update<'a> {
             GRADIENT => places.gradient(),
             // The rate and the step are shared, hence cut.
             RATE | STEP => unreachable!("argument {input} is the same for all parameters"),
-            kept => places.old((kept - KEPT) as usize),
+            kept => places.kept((kept - KEPT) as usize),
         };
         let arity = places.shared(shared.len());
         // Operands come before what they are used in: a kept value may be made of another one's new value.
@@ -77,7 +77,7 @@ impl<'a> Update<'a> {
             let root = body.roots[1 + at];
             keeps.push((at, body_of(body, root, &cuts, argument, arity)));
             if own[root.0 as usize] && !matches!(body.nodes[root.0 as usize], ExprNode::Input(_)) {
-                cuts.entry(root.0).or_insert(places.new(at));
+                cuts.entry(root.0).or_insert(places.moved(at));
             }
         }
         let value = body_of(body, body.roots[0], &cuts, argument, arity);
@@ -91,7 +91,7 @@ impl<'a> Update<'a> {
             (0..self.optimizer.keeps.len()).map(|at| state(b, id, self.optimizer, at)).collect();
         let mut operands = vec![param; places.shared(0)];
         for (at, (_, node)) in kept.iter().enumerate() {
-            operands[places.old(at)] = *node;
+            operands[places.kept(at)] = *node;
         }
         operands[places.gradient()] = gradient;
         operands.extend(&self.shared);
@@ -99,7 +99,7 @@ impl<'a> Update<'a> {
         let mut moved = Vec::new();
         for (at, function) in &self.keeps {
             let node = apply(b, function, &operands, &shape);
-            operands[places.new(*at)] = node;
+            operands[places.moved(*at)] = node;
             moved.push((*at, node));
         }
         moved.sort_unstable();

@@ -79,7 +79,8 @@ mod tests {
     #[test]
     fn control_characters_do_not_reach_the_stream() {
         let mut out = Plain(Vec::new());
-        write!(out, "class {}\n", "a\x1b[2J").unwrap();
+        let name = "a\x1b[2J";
+        writeln!(out, "class {name}").unwrap();
         assert_eq!(out.0, b"class a\\u001b[2J\n");
     }
 }

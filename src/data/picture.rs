@@ -194,7 +194,7 @@ fn frame_header(file: &mut (impl Read + Seek)) -> Option<u8> {
         }
         match marker[0] {
             0 | 1 | 0xd0..=0xd7 => continue,
-            0xd8 | 0xd9 | 0xda => return None,
+            0xd8..=0xda => return None,
             _ => {}
         }
         let mut length = [0; 2];

@@ -23,7 +23,8 @@ impl Storage {
                 Op::Const { fill: Fill::Value(value), .. } => number[at] = Some(value.0),
                 // Even of one element it is another number than that.
                 Op::Reduce { kind: Reduction::Variance, .. } => {
-                    number[at] = number[of[graph.operands(id)[0].0 as usize].0 as usize].map(|it| it - it);
+                    let of_number = |it: f64| if it.is_finite() { 0.0 } else { f64::NAN };
+                    number[at] = number[of[graph.operands(id)[0].0 as usize].0 as usize].map(of_number);
                 }
                 Op::Reshape(_) | Op::Update(_) | Op::Broadcast(_) | Op::Reduce { .. } => {
                     let operand = graph.operands(id)[0];

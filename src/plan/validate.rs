@@ -201,7 +201,7 @@ impl Plan {
         for name in STEP_RESULTS {
             self.check_result(Phase::Step, name, 1)?;
         }
-        let scores = batch.checked_mul(classes).unwrap_or(usize::MAX);
+        let scores = batch.saturating_mul(classes);
         for (name, len) in EVALUATION_RESULTS.into_iter().zip([batch, batch, scores]) {
             self.check_result(Phase::Evaluate, name, len)?;
         }
@@ -330,8 +330,8 @@ impl Check<'_> {
             (of, bytes.start, bytes.end)
         };
         // By memory and place: first the inputs, then the results, so that neighbours tell all overlaps.
-        let mut all: Vec<((Option<BufferId>, usize, usize), bool, usize)> = Vec::new();
-        all.extend(launch.inputs.iter().enumerate().map(|(at, &id)| (span(id), false, at)));
+        let inputs = launch.inputs.iter().enumerate().map(|(at, &id)| (span(id), false, at));
+        let mut all: Vec<_> = inputs.collect();
         all.extend(launch.outputs.iter().enumerate().map(|(at, &id)| (span(id), true, at)));
         all.retain(|it| it.0.1 < it.0.2);
         all.sort();

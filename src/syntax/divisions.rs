@@ -29,7 +29,7 @@ fn division(file: FileId, text: &str, before: Token, comment: Token) -> Option<D
 }
 
 /// The number that is all of a comment behind an operand.
-fn divisor<'t>(text: &'t str, before: Token, comment: Token) -> Option<&'t str> {
+fn divisor(text: &str, before: Token, comment: Token) -> Option<&str> {
     let operand = matches!(before.kind, TokenKind::Word | TokenKind::Number | TokenKind::Close(')' | ']'));
     let number = text[comment.start..comment.end].strip_prefix("//").map(str::trim)?;
     let digits = !number.is_empty() && number.bytes().all(|it| it.is_ascii_digit() || it == b'_');

@@ -253,6 +253,7 @@ impl<R: Real, C: Real> Task<'_, R, C> {
     }
 
     /// An accumulator of each plane from `at` on, for `len` numbers.
+    #[allow(clippy::mut_from_ref, reason = "accumulators lie in working memory that one task has for itself")]
     #[inline(always)]
     fn planes<const N: usize>(&self, reduced: &Reduced, at: usize, len: usize, planes: [usize; N]) -> [&mut [f64]; N] {
         // SAFETY: this task's accumulators; planes do not overlap.
@@ -341,8 +342,8 @@ fn summed<C: Real, const N: usize>(values: &[C], of: impl Fn(C) -> [f64; N]) -> 
         }
     };
     for chunk in chunks {
-        for at in 0..WIDE {
-            add(at, chunk[at]);
+        for (at, value) in chunk.iter().enumerate() {
+            add(at, *value);
         }
     }
     for (at, value) in rest.iter().enumerate() {
