@@ -157,7 +157,7 @@ fn largest(batch: usize, share: f64, fits: &dyn Fn(usize) -> Option<bool>) -> Op
 mod gpu {
     use super::Failure;
     use sphc::plan::Plan;
-    use sphc::runtime::cuda::{CudaBackend, CudaOptions, check_device, free_bytes, needed_bytes, probe};
+    use sphc::runtime::cuda::{self, CudaBackend, CudaOptions, check_device, free_bytes, needed_bytes};
     use sphc::runtime::{Backend, Free};
     use std::sync::Arc;
 
@@ -167,13 +167,7 @@ mod gpu {
 
     /// Why `auto` does not take the first device.
     pub(super) fn usable() -> Result<(), String> {
-        let found = probe();
-        let driver = found.driver.map_err(|it| it.cause)?;
-        found.compiler.map_err(|it| it.cause)?;
-        if driver.devices[0].capability < (8, 0) {
-            return Err(format!("{} is older than the kernels need", driver.devices[0].name));
-        }
-        Ok(())
+        cuda::usable()
     }
 
     /// Memory of the device, and what a plan takes of it if that is more.

@@ -2,7 +2,7 @@
 //! nothing is taken for granted.
 
 use super::{ConvKernel, ConvKind, KernelSpec, MapKernel, Store};
-use crate::ir::{DType, ExprNode, Geometry, Loss, Random, Window};
+use crate::ir::{DType, Geometry, Loss, Random, Window};
 
 /// What a kernel asks of an operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -243,26 +243,7 @@ fn mapped(map: &MapKernel) -> Result<Operands, String> {
     if map.dims.is_empty() {
         return Err("a map over no axes".to_owned());
     }
-    let body = &map.body;
-    if body.arity as usize != map.inputs.len() || body.roots.len() != map.outputs.len() {
-        return Err("the expression's arguments or results are not the kernel's".to_owned());
-    }
-    for (at, node) in body.nodes.iter().enumerate() {
-        let before = |it: &crate::ir::Scalar| (it.0 as usize) < at;
-        let fine = match node {
-            ExprNode::Const(_) => true,
-            ExprNode::Input(input) => *input < body.arity,
-            ExprNode::Unary(_, a) => before(a),
-            ExprNode::Binary(_, a, b) => before(a) && before(b),
-            ExprNode::Select(c, a, b) => before(c) && before(a) && before(b),
-        };
-        if !fine {
-            return Err(format!("node {at} of the expression uses what is not there yet"));
-        }
-    }
-    if body.roots.iter().any(|it| body.nodes.len() <= it.0 as usize) {
-        return Err("a result of the expression is not one of its nodes".to_owned());
-    }
+    map.body.check(map.inputs.len(), map.outputs.len())?;
     let mut operands = Operands::default();
     for input in &map.inputs {
         if input.strides.len() != map.dims.len() {

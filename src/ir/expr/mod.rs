@@ -133,6 +133,30 @@ impl ScalarFn {
         pool.finish(arity, &[root])
     }
 
+    /// Checks one that was read rather than built: it has so many arguments and results, and each node uses earlier ones.
+    pub(crate) fn check(&self, arguments: usize, results: usize) -> Result<(), String> {
+        if self.arity as usize != arguments || self.roots.len() != results {
+            return Err("the expression's arguments or results are not the kernel's".to_owned());
+        }
+        for (at, node) in self.nodes.iter().enumerate() {
+            let before = |it: &Scalar| (it.0 as usize) < at;
+            let fine = match node {
+                ExprNode::Const(_) => true,
+                ExprNode::Input(input) => *input < self.arity,
+                ExprNode::Unary(_, a) => before(a),
+                ExprNode::Binary(_, a, b) => before(a) && before(b),
+                ExprNode::Select(c, a, b) => before(c) && before(a) && before(b),
+            };
+            if !fine {
+                return Err(format!("node {at} of the expression uses what is not there yet"));
+            }
+        }
+        if self.roots.iter().any(|it| self.nodes.len() <= it.0 as usize) {
+            return Err("a result of the expression is not one of its nodes".to_owned());
+        }
+        Ok(())
+    }
+
     /// The only result of a `Map`'s body.
     pub fn root(&self) -> Scalar {
         debug_assert_eq!(self.roots.len(), 1);

@@ -219,13 +219,27 @@ pub(super) fn cache_folder() -> Option<PathBuf> {
     Some(base.join("cubins"))
 }
 
-/// Opens the libraries in `SPHC_CUDA_LIB` by path, so that the bindings find them by name; without it, those of a
-/// wheel in the virtual environment or of a toolkit, if the system's own search finds none.
-pub(super) fn preload() {
+/// Opens the driver in `SPHC_CUDA_LIB` by path, so that the bindings find it by name. Nothing else is opened: a process
+/// without a driver has no use for the compiler, which takes some 30 MB.
+pub(super) fn preload_driver() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         if let Some(folder) = std::env::var_os("SPHC_CUDA_LIB") {
-            open_all(Path::new(&folder));
+            open_all(Path::new(&folder), &["libcuda.so"]);
+        }
+    });
+}
+
+/// NVRTC and its companion.
+const COMPILER: [&str; 2] = ["libnvrtc-builtins.so", "libnvrtc.so"];
+
+/// The same for NVRTC; without `SPHC_CUDA_LIB`, that of a wheel in the virtual environment or of a toolkit, if the system's
+/// own search finds none.
+fn preload() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        if let Some(folder) = std::env::var_os("SPHC_CUDA_LIB") {
+            open_all(Path::new(&folder), &COMPILER);
             return;
         }
         // SAFETY: opens a library by name; nothing else.
@@ -233,7 +247,7 @@ pub(super) fn preload() {
             return;
         }
         for folder in usual_folders() {
-            if open_all(&folder) {
+            if open_all(&folder, &COMPILER) {
                 return;
             }
         }
@@ -260,13 +274,14 @@ fn usual_folders() -> Vec<PathBuf> {
     folders
 }
 
-/// Opens a driver and NVRTC with its companion, whatever is in the folder; whether NVRTC was.
-fn open_all(folder: &Path) -> bool {
+/// Opens those libraries of a folder whose names start with one of `starts`, in that order; whether the last was there.
+fn open_all(folder: &Path, starts: &[&str]) -> bool {
     let Ok(entries) = std::fs::read_dir(folder) else { return false };
     let mut names: Vec<PathBuf> = entries.flatten().map(|it| it.path()).collect();
     names.sort();
     let mut found = false;
-    for start in ["libcuda.so", "libnvrtc-builtins.so", "libnvrtc.so"] {
+    for start in starts {
+        found = false;
         for path in &names {
             let name = path.file_name().map(|it| it.to_string_lossy().into_owned()).unwrap_or_default();
             if !name.starts_with(start) || name.contains(".alt.") {
@@ -275,7 +290,7 @@ fn open_all(folder: &Path) -> bool {
             // SAFETY: NVIDIA's libraries have no initialisers that do harm; the user named the folder.
             if let Ok(library) = unsafe { libloading::Library::new(path) } {
                 std::mem::forget(library);
-                found |= start == "libnvrtc.so";
+                found = true;
             }
         }
     }

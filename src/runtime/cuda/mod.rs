@@ -12,7 +12,7 @@ mod readback;
 mod timing;
 
 pub use compiler::{Compiler, Image, Spills};
-pub use probe::{DeviceInfo, Driver, Probe, probe};
+pub use probe::{DeviceInfo, Driver, Probe, probe, usable};
 
 use super::{Backend, Peaks, RuntimeError};
 use crate::ir::Phase;

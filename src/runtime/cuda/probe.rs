@@ -68,11 +68,20 @@ pub fn probe() -> Probe {
     Probe { driver: driver(), compiler: Compiler::new().map(|it| it.version()), cache: compiler::cache_folder() }
 }
 
+/// Why the first device cannot train, if so. Without a driver nothing else is looked for.
+pub fn usable() -> Result<(), String> {
+    let driver = driver().map_err(|it| it.cause)?;
+    if let Some(device) = driver.devices.first().filter(|it| it.capability < (8, 0)) {
+        return Err(format!("{} is older than the kernels need", device.name));
+    }
+    Compiler::new().map(|_| ()).map_err(|it| it.cause)
+}
+
 const REMEDY: &str = "install NVIDIA's driver, or use `--device cpu`";
 
 /// Driver and devices.
 pub(super) fn driver() -> Result<Driver, Missing> {
-    compiler::preload();
+    compiler::preload_driver();
     let missing = |cause: String| Missing { cause, remedy: REMEDY.to_owned() };
     // SAFETY: opens a library by name; nothing else.
     if !unsafe { sys::is_culib_present() } {

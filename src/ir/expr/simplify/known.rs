@@ -28,14 +28,16 @@ pub(super) struct Reach {
     total: bool,
     /// A bit for each argument; the last stands for all that have no bit of their own.
     inputs: u128,
+    /// Those of them that make the value NaN where they are: a comparison with NaN is 0 like any other.
+    shown: u128,
 }
 
 impl Reach {
-    const NOTHING: Reach = Reach { total: true, inputs: 0 };
+    const NOTHING: Reach = Reach { total: true, inputs: 0, shown: 0 };
     const REST: u128 = 1 << 127;
 
     pub(super) fn join(self, other: Reach) -> Reach {
-        Reach { total: self.total && other.total, inputs: self.inputs | other.inputs }
+        Reach { total: self.total && other.total, inputs: self.inputs | other.inputs, shown: self.shown | other.shown }
     }
 }
 
@@ -49,7 +51,7 @@ impl Simplifier<'_> {
             ExprNode::Const(value) => (Reach::NOTHING, value.0.is_finite()),
             ExprNode::Input(i) => {
                 let inputs = if i < 127 { 1 << i } else { Reach::REST };
-                (Reach { total: true, inputs }, true)
+                (Reach { total: true, inputs, shown: inputs }, true)
             }
             ExprNode::Unary(op, a) => {
                 let inside = match op {
@@ -68,9 +70,21 @@ impl Simplifier<'_> {
                     Binary::Add | Binary::Sub | Binary::Mul | Binary::Min | Binary::Max => true,
                     Binary::Lt | Binary::Le | Binary::Eq => true,
                 };
-                (self.reach(a).join(self.reach(b)), inside)
+                let both = self.reach(a).join(self.reach(b));
+                let shown = match op {
+                    Binary::Lt | Binary::Le | Binary::Eq => 0,
+                    // The power of 0 is 1, and so is any power of 1.
+                    Binary::Pow if self.value(b).is_some_and(|it| it != 0.0) => self.reach(a).shown,
+                    Binary::Pow => 0,
+                    Binary::Add | Binary::Sub | Binary::Mul | Binary::Div | Binary::Min | Binary::Max => both.shown,
+                };
+                (Reach { shown, ..both }, inside)
             }
-            ExprNode::Select(c, a, b) => (self.reach(c).join(self.reach(a)).join(self.reach(b)), true),
+            ExprNode::Select(c, a, b) => {
+                let (first, second) = (self.reach(a), self.reach(b));
+                let shown = first.shown & second.shown;
+                (Reach { shown, ..self.reach(c).join(first).join(second) }, true)
+            }
         };
         Reach { total: below.total && inside, ..below }
     }
@@ -82,9 +96,9 @@ impl Simplifier<'_> {
 
     /// The same where `rest` stays: what is NaN there shows anyway.
     pub(super) fn may_vanish_beside(&self, gone: Scalar, rest: impl IntoIterator<Item = Scalar>) -> bool {
-        let Reach { total, inputs } = self.reach(gone);
+        let Reach { total, inputs, shown: _ } = self.reach(gone);
         let finite = self.given.positive.iter().filter(|it| **it < 127).fold(0u128, |all, it| all | 1 << it);
-        let shown = rest.into_iter().fold(finite, |all, it| all | self.reach(it).inputs) & !Reach::REST;
+        let shown = rest.into_iter().fold(finite, |all, it| all | self.reach(it).shown) & !Reach::REST;
         total && inputs & !shown == 0
     }
 

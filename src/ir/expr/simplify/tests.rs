@@ -241,7 +241,8 @@ proptest! {
         // What is infinite on the way may come out finite.
         if values.iter().all(|it| !it.is_infinite()) {
             let (before, after) = (f.eval(&args)[0], simple.eval(&args)[0]);
-            prop_assert!(!before.is_nan() || after.is_nan(), "{f}\n{simple}\n{after} at {args:?}");
+            // Where rounding takes a value just below 0 that is 0, a power of it is infinite rather than none.
+            prop_assert!(!before.is_nan() || !after.is_finite(), "{f}\n{simple}\n{after} at {args:?}");
         }
     }
 }

@@ -14,7 +14,7 @@ use super::kernel::{Kernel, Operand, product};
 use super::memory::View;
 use super::pool::{Context, Scratch};
 use super::real::Real;
-use crate::ir::{DType, ExprNode, Reduction};
+use crate::ir::{DType, Reduction};
 use crate::kernel::{MapKernel, Moments, Store};
 use block::Task;
 use lanes::{Registers, WHOLE};
@@ -116,30 +116,11 @@ pub(super) fn load<R: Real>(kernel: &MapKernel) -> Result<Box<dyn Kernel>, Strin
 
 fn check(kernel: &MapKernel) -> Result<(), String> {
     let rank = kernel.dims.len();
-    let body = &kernel.body;
     product(&kernel.dims)?;
     if kernel.inputs.iter().any(|it| it.strides.len() != rank) {
         return Err("an input has not one stride per axis".to_owned());
     }
-    if body.arity as usize != kernel.inputs.len() || body.roots.len() != kernel.outputs.len() {
-        return Err("the expression's arguments or results are not the kernel's".to_owned());
-    }
-    for (at, node) in body.nodes.iter().enumerate() {
-        let before = |it: &crate::ir::Scalar| (it.0 as usize) < at;
-        let fine = match node {
-            ExprNode::Const(_) => true,
-            ExprNode::Input(input) => *input < body.arity,
-            ExprNode::Unary(_, a) => before(a),
-            ExprNode::Binary(_, a, b) => before(a) && before(b),
-            ExprNode::Select(c, a, b) => before(c) && before(a) && before(b),
-        };
-        if !fine {
-            return Err(format!("node {at} of the expression uses what is not there yet"));
-        }
-    }
-    if body.roots.iter().any(|it| body.nodes.len() <= it.0 as usize) {
-        return Err("a result of the expression is not a node".to_owned());
-    }
+    kernel.body.check(kernel.inputs.len(), kernel.outputs.len())?;
     for output in &kernel.outputs {
         if let Store::Reduce { kind, over } = &output.store {
             if over.len() != rank {
