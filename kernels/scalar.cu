@@ -26,6 +26,7 @@ __device__ __forceinline__ float sph_logistic(float a) {
     const float e = expf(-fabsf(a));  // never infinite
     return (a < 0.0f ? e : 1.0f) / (1.0f + e);
 }
+__device__ __forceinline__ float sph_erf(float a) { return erff(a); }
 __device__ __forceinline__ float sph_asin(float a) { return asinf(clamped(a)); }
 __device__ __forceinline__ float sph_acos(float a) { return acosf(clamped(a)); }
 __device__ __forceinline__ float sph_asin_slope(float a) { return rsqrtf(at_least((1.0f - a) * (1.0f + a), SLOPE_FLOOR)); }
@@ -47,6 +48,7 @@ __device__ __forceinline__ double sph_logistic(double a) {
     const double e = exp(-fabs(a));
     return (a < 0.0 ? e : 1.0) / (1.0 + e);
 }
+__device__ __forceinline__ double sph_erf(double a) { return erf(a); }
 __device__ __forceinline__ double sph_asin(double a) { return asin(clamped(a)); }
 __device__ __forceinline__ double sph_acos(double a) { return acos(clamped(a)); }
 __device__ __forceinline__ double sph_asin_slope(double a) { return 1.0 / sqrt(at_least((1.0 - a) * (1.0 + a), 1e-12)); }

@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests read their cases and run the program")]
 
 mod acceptance;
+mod activations;
 mod agreement;
 mod blocks;
 mod bounds;
@@ -20,6 +21,7 @@ mod decoupled;
 #[cfg(unix)]
 mod directories;
 mod docs;
+mod draws;
 mod dumps;
 mod emulate;
 mod engines;

@@ -19,13 +19,13 @@ fn numbers(salt: u64, len: usize) -> Vec<f64> {
     (0..len).map(|at| random::normal(salt, 7, at) + 0.3).collect()
 }
 
-fn images() -> Tensor {
+pub(crate) fn images() -> Tensor {
     let shape = Shape::from(SHAPE);
     Tensor::new(shape.clone(), numbers(1, shape.len()))
 }
 
 /// A model of one layer.
-fn layer(definitions: &str, call: &str) -> Typed {
+pub(crate) fn layer(definitions: &str, call: &str) -> Typed {
     let [_, h, w, c] = SHAPE;
     let text =
         format!("{definitions}\nmodel Layer {{\n    input x: float[{h}, {w}, {c}]\n    output {call} as \"l\"\n}}\n");
@@ -34,7 +34,7 @@ fn layer(definitions: &str, call: &str) -> Typed {
 }
 
 /// A layer that runs, its parameters at numbers without a pattern.
-fn machine(engine: Engine, layer: &Typed) -> (Machine, Vec<Vec<f64>>) {
+pub(crate) fn machine(engine: Engine, layer: &Typed) -> (Machine, Vec<Vec<f64>>) {
     let with = with_gradients(layer.clone());
     let out = with.shape(with.results[&Phase::Step]["output"]).clone();
     let mut machine = Machine::new(engine, with.clone());
@@ -49,13 +49,13 @@ fn machine(engine: Engine, layer: &Typed) -> (Machine, Vec<Vec<f64>>) {
     (machine, params)
 }
 
-fn result(machine: &mut Machine, name: &str) -> Vec<f64> {
+pub(crate) fn result(machine: &mut Machine, name: &str) -> Vec<f64> {
     machine.run(Phase::Step);
     machine.result(Phase::Step, name)
 }
 
 /// The layer's values are those of `formula`, given images and parameters, on every engine; its gradients are slopes.
-fn check(definitions: &str, call: &str, formula: impl Fn(&[f64], &[Vec<f64>]) -> Vec<f64>) {
+pub(crate) fn check(definitions: &str, call: &str, formula: impl Fn(&[f64], &[Vec<f64>]) -> Vec<f64>) {
     let graph = layer(definitions, call);
     for engine in Engine::ALL {
         let (mut machine, params) = machine(engine, &graph);
@@ -248,7 +248,7 @@ fn a_function_and_its_text_give_one_graph() {
     assert_eq!(maps, 3, "{}", *graph);
 }
 
-const RECIPE: &str = "
+pub(crate) const RECIPE: &str = "
 train {
     data       digits
     batch      8
@@ -258,7 +258,7 @@ train {
 }
 ";
 
-fn trained(text: &str) -> Typed {
+pub(crate) fn trained(text: &str) -> Typed {
     training(typed("trained.sph", &format!("{text}{RECIPE}"), &settings(&[])))
 }
 
@@ -363,7 +363,7 @@ model Centred {
     }
 }
 
-fn said(text: &str) -> String {
+pub(crate) fn said(text: &str) -> String {
     let mut none = |path: &str| Err(format!("{path} is not there"));
     let checked = pipeline::check("case.sph", text, &mut none, &settings(&[]));
     render::render(&checked.diagnostics, &checked.sources, false)

@@ -261,6 +261,7 @@ fn every_function_of_a_number_agrees() {
         Unary::Cos,
         Unary::Tanh,
         Unary::Logistic,
+        Unary::Erf,
         Unary::Asin,
         Unary::Acos,
         Unary::AsinSlope,

@@ -380,8 +380,8 @@ fn every_scalar_function_gives_the_interpreters_number() {
     }
     use Unary::*;
     let unaries = [
-        Neg, Abs, Sign, Sqrt, Rsqrt, Exp, Expm1, Log, Log1p, Sin, Cos, Tanh, Logistic, Asin, Acos, AsinSlope, Atan,
-        Floor, Stop,
+        Neg, Abs, Sign, Sqrt, Rsqrt, Exp, Expm1, Log, Log1p, Sin, Cos, Tanh, Logistic, Erf, Asin, Acos, AsinSlope,
+        Atan, Floor, Stop,
     ];
     let mut pool = Pool::new();
     let (x, y) = (pool.input(0), pool.input(1));

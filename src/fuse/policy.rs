@@ -44,6 +44,7 @@ fn node_cost(node: &ExprNode) -> u32 {
             | Unary::Cos
             | Unary::Tanh
             | Unary::Logistic
+            | Unary::Erf
             | Unary::Asin
             | Unary::Acos
             | Unary::Atan => 20,

@@ -29,8 +29,12 @@ fn words(seed: u64, stream: u64, step: u64, block: u64) -> [u32; 4] {
 
 /// Number `at` of a step's uniform numbers in [0, 1): multiples of 2^-24, exact in f32.
 pub fn uniform(seed: u64, stream: u64, step: u64, at: usize) -> f32 {
-    let word = words(seed, stream, step, at as u64 / 4)[at % 4];
-    (word >> 8) as f32 * (1.0 / 16_777_216.0)
+    uniform_four(seed, stream, step, at / 4)[at % 4]
+}
+
+/// The numbers from `4 * block` on, which one call of the generator gives.
+pub fn uniform_four(seed: u64, stream: u64, step: u64, block: usize) -> [f32; 4] {
+    words(seed, stream, step, block as u64).map(|word| (word >> 8) as f32 * (1.0 / 16_777_216.0))
 }
 
 /// Number `at` of a stream of uniform numbers in [-1, 1), for what starts at random.

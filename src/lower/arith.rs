@@ -40,6 +40,8 @@ pub(super) enum Function {
     Two(Binary),
     /// Whole division: `%` is what it leaves.
     Whole,
+    /// The second where the first is not 0, else the third.
+    Select,
 }
 
 /// A built-in function by name.
@@ -56,6 +58,7 @@ pub(super) fn function(name: &str) -> Option<Function> {
         "cos" => Function::One(Unary::Cos),
         "tanh" => Function::One(Unary::Tanh),
         "logistic" => Function::One(Unary::Logistic),
+        "erf" => Function::One(Unary::Erf),
         "asin" => Function::One(Unary::Asin),
         "acos" => Function::One(Unary::Acos),
         "atan" => Function::One(Unary::Atan),
@@ -65,6 +68,7 @@ pub(super) fn function(name: &str) -> Option<Function> {
         "max" => Function::Two(Binary::Max),
         "pow" => Function::Two(Binary::Pow),
         "div" => Function::Whole,
+        "select" => Function::Select,
         _ => return None,
     })
 }
@@ -148,31 +152,18 @@ impl Lowering<'_> {
         if let (false, Some(x), Some(y)) = (logic, a.number(), b.number()) {
             return if comparison { compare(op, a, b, x, y) } else { self.binary_now(op, a, b, span) };
         }
-        let numeric = |it: &Value| it.number().is_some() || matches!(it, Value::Tensor(_) | Value::Scalar(_));
-        let scalar = matches!(a, Value::Scalar(_)) || matches!(b, Value::Scalar(_));
-        let flag = |it: &Value| numeric(it) || matches!(it, Value::Bool(_));
-        if scalar && (numeric(a) && numeric(b) || logic && flag(a) && flag(b)) {
+        // Comparisons of numbers that are not known yet are 1 or 0.
+        let unknown = |it: &Value| matches!(it, Value::Tensor(_) | Value::Scalar(_));
+        let fits = |it: &Value| it.number().is_some() || unknown(it) || logic && matches!(it, Value::Bool(_));
+        if (unknown(a) || unknown(b)) && fits(a) && fits(b) {
             return self.lift(&[a.clone(), b.clone()], span, |pool, it| binary_node(pool, op, it[0], it[1]));
         }
-        if numeric(a) && numeric(b) && !comparison && !logic {
-            return self.lift(&[a.clone(), b.clone()], span, |pool, it| binary_node(pool, op, it[0], it[1]));
-        }
-        let tensor = matches!(a, Value::Tensor(_)) || matches!(b, Value::Tensor(_));
-        let mut report = Diagnostic::new(
+        let report = Diagnostic::new(
             Code::E0104,
             span,
             format!("`{}` does not work on {} and {}", sign(op), a.describe(), b.describe()),
         )
-        .label(if logic {
-            "both sides must be bools"
-        } else if comparison && tensor {
-            "the numbers of a tensor are not known when the file is unfolded"
-        } else {
-            "both sides must be numbers or tensors"
-        });
-        if comparison && tensor {
-            report = report.help("compare `channels(x)`, `height(x)` or `width(x)`, or use `max` and `min`");
-        }
+        .label(if logic { "both sides must be bools" } else { "both sides must be numbers or tensors" });
         self.fail(report)
     }
 
@@ -244,10 +235,12 @@ impl Lowering<'_> {
             (UnaryOp::Neg, Value::Tensor(_) | Value::Scalar(_)) => {
                 self.lift(std::slice::from_ref(a), span, |pool, it| pool.unary(Unary::Neg, it[0]))
             }
-            (UnaryOp::Not, Value::Scalar(_)) => self.lift(std::slice::from_ref(a), span, |pool, it| {
-                let one = pool.constant(1.0);
-                pool.sub(one, it[0])
-            }),
+            (UnaryOp::Not, Value::Tensor(_) | Value::Scalar(_)) => {
+                self.lift(std::slice::from_ref(a), span, |pool, it| {
+                    let one = pool.constant(1.0);
+                    pool.sub(one, it[0])
+                })
+            }
             _ => {
                 let (text, wanted) = if op == UnaryOp::Neg { ("-", "a number") } else { ("not", "a bool") };
                 self.fail(
@@ -277,6 +270,9 @@ impl Lowering<'_> {
             (Function::Two(Binary::Min), [Value::Int(a), Value::Int(b)]) => return Value::Int(*a.min(b)),
             (Function::Two(Binary::Max), [Value::Int(a), Value::Int(b)]) => return Value::Int(*a.max(b)),
             (Function::Two(Binary::Pow), [a, b]) => return self.binary(BinaryOp::Pow, a, b, span),
+            (Function::Select, [Value::Bool(condition), a, b]) => {
+                return if *condition { a.clone() } else { b.clone() };
+            }
             (Function::Whole, [Value::Int(a), Value::Int(0)]) => {
                 let report = Diagnostic::new(Code::E0108, span, "division by zero");
                 return self.fail(report.label(format!("this is div({a}, 0)")));
@@ -294,6 +290,7 @@ impl Lowering<'_> {
             (Function::Whole, Some([a, b])) => return self.finite((a / b).floor(), span, || format!("div({a}, {b})")),
             (Function::Two(Binary::Min), Some([a, b])) => return Value::Float(a.min(*b)),
             (Function::Two(Binary::Max), Some([a, b])) => return Value::Float(a.max(*b)),
+            (Function::Select, Some([condition, ..])) => return args[if *condition == 0.0 { 2 } else { 1 }].clone(),
             _ => {}
         }
         if let Some(wrong) =
@@ -311,6 +308,7 @@ impl Lowering<'_> {
                 let ratio = pool.div(it[0], it[1]);
                 pool.unary(Unary::Floor, ratio)
             }
+            Function::Select => pool.select(it[0], it[1], it[2]),
         })
     }
 

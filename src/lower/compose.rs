@@ -100,6 +100,7 @@ fn is_dear(node: &ExprNode) -> bool {
             | Unary::Cos
             | Unary::Tanh
             | Unary::Logistic
+            | Unary::Erf
             | Unary::Asin
             | Unary::Acos
             | Unary::AsinSlope

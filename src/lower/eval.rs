@@ -297,11 +297,14 @@ impl Lowering<'_> {
                 let told = match other {
                     Value::Error(told) => told,
                     other => {
-                        self.report(
+                        let report =
                             Diagnostic::new(Code::E0104, cond.span, format!("the condition is {}", other.describe()))
                                 .label("expected a bool")
-                                .note("conditions are decided when the file is unfolded"),
-                        );
+                                .note("conditions are decided when the file is unfolded");
+                        self.report(match other {
+                            Value::Tensor(_) => report.help("choose for each number: `select(condition, a, b)`"),
+                            _ => report,
+                        });
                         self.told(cond.span)
                     }
                 };

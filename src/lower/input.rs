@@ -22,7 +22,7 @@ pub(super) struct Feed {
 }
 
 impl Lowering<'_> {
-    fn counter(&mut self, role: StateRole) -> NodeId {
+    pub(super) fn counter(&mut self, role: StateRole) -> NodeId {
         let path = role.word().to_owned();
         self.keys.insert(path.clone());
         let id = self.graph.add_state(State {
@@ -48,6 +48,7 @@ impl Lowering<'_> {
         let n = basis.batch;
         let (train, test) = (data.train_examples, data.test_examples);
         let step = self.counter(StateRole::Step);
+        self.step = Some(step);
         let start = self.counter(StateRole::EvaluateStart);
         let shape = Shape::from([n]);
         let index = if basis.shuffle {

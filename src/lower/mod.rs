@@ -170,8 +170,12 @@ struct Lowering<'a> {
     called: Vec<ast::Call>,
     /// By node of training: whether its first axis is the batch.
     batched: Vec<bool>,
-    /// The `if training` around what is unfolded.
-    modes: Vec<Span>,
+    /// The `if training` around what is unfolded, and whether it is the branch of training.
+    modes: Vec<(Span, bool)>,
+    /// The counter of updates, once something reads it.
+    step: Option<NodeId>,
+    /// How many draws of random numbers each path has.
+    draws: BTreeMap<String, usize>,
     reported: BTreeSet<(Code, Span)>,
     /// The first place whose mistake another place must report.
     unsaid: Option<Span>,
@@ -243,6 +247,8 @@ impl<'a> Lowering<'a> {
             called: Vec::new(),
             batched: Vec::new(),
             modes: Vec::new(),
+            step: None,
+            draws: BTreeMap::new(),
             reported: BTreeSet::new(),
             unsaid: None,
             budget: budget::Budget::default(),

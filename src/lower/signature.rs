@@ -51,6 +51,7 @@ pub(super) const FUNCTIONS: &[(&str, usize)] = &[
     ("cos", 1),
     ("tanh", 1),
     ("logistic", 1),
+    ("erf", 1),
     ("asin", 1),
     ("acos", 1),
     ("atan", 1),
@@ -60,6 +61,7 @@ pub(super) const FUNCTIONS: &[(&str, usize)] = &[
     ("max", 2),
     ("pow", 2),
     ("div", 2),
+    ("select", 3),
 ];
 
 /// Functions of values known when the file is unfolded.
@@ -107,14 +109,18 @@ pub(super) fn builtin(name: &str) -> Option<Signature> {
         "channels" | "height" | "width" | "size" | "shape" => make("function", vec![x()]),
         "reshape" => make("function", vec![x(), slot("to", Ty::List(Box::new(Ty::Int)), None)]),
         "transpose" => make("function", vec![x(), slot("order", Ty::List(Box::new(Ty::Int)), None)]),
+        "uniform" => make(
+            "function",
+            vec![slot("extents", Ty::List(Box::new(Ty::Int)), None), slot("batch", Ty::Bool, Some("true"))],
+        ),
         "convolve" => make(
             "function",
             vec![x(), slot("w", Ty::Tensor, None), stride(), same(), slot("operator", Ty::Operator, Some("none"))],
         ),
         _ => {
             let (_, arity) = FUNCTIONS.iter().find(|it| it.0 == name)?;
-            let names = ["x", "y"];
-            make("function", names[..*arity].iter().map(|it| slot(it, Ty::Any, None)).collect())
+            let names: &[&str] = if name == "select" { &["condition", "x", "y"] } else { &["x", "y"][..*arity] };
+            make("function", names.iter().map(|it| slot(it, Ty::Any, None)).collect())
         }
     }
 }
@@ -231,8 +237,9 @@ impl Signature {
                         .label("unknown argument");
                 // What is given already cannot have been meant.
                 let given =
-                    |it: &&Slot| call.args.iter().any(|arg| arg.name.as_ref().is_some_and(|arg| arg.name == it.name));
-                let known = self.slots.iter().filter(|it| !given(it)).map(|it| it.name.as_str());
+                    |it: &Slot| call.args.iter().any(|arg| arg.name.as_ref().is_some_and(|arg| arg.name == it.name));
+                let free = self.slots.iter().zip(&found).filter(|(slot, value)| value.is_none() && !given(slot));
+                let known = free.map(|it| it.0.name.as_str());
                 it = suggest(it, name.span, &name.name, known);
                 wrong.push(it);
                 continue;

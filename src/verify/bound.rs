@@ -295,7 +295,7 @@ fn unary(op: Unary, a: Near, roundings: &Roundings) -> Near {
     let (inside, outside) = match op {
         Unary::Neg | Unary::Abs | Unary::Sign | Unary::Floor | Unary::Stop => (0.0, 0.0),
         Unary::Sqrt => (0.0, 1.0),
-        Unary::Rsqrt | Unary::Atan | Unary::Tanh | Unary::Logistic => (1.0, LIBRARY),
+        Unary::Rsqrt | Unary::Atan | Unary::Tanh | Unary::Logistic | Unary::Erf => (1.0, LIBRARY),
         Unary::Exp | Unary::Expm1 | Unary::Log | Unary::Log1p | Unary::Sin | Unary::Cos => (1.0, LIBRARY),
         Unary::Asin | Unary::Acos | Unary::AsinSlope => (1.0, LIBRARY),
     };

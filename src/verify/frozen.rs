@@ -158,6 +158,7 @@ fn decides(node: &ExprNode) -> bool {
             | Unary::Cos
             | Unary::Tanh
             | Unary::Logistic
+            | Unary::Erf
             | Unary::Asin
             | Unary::Acos
             | Unary::AsinSlope

@@ -19,6 +19,11 @@ def gelu_slope(x):
     return (1 + tanh(u)) / 2 + x / 2 * sech(u) ** 2 * sqrt(2 / pi) * (1 + 3 * mpf(0.044715) * x**2)
 
 
+def mish_slope(x):
+    u = tanh(log(1 + exp(x)))
+    return u + x * (1 - u**2) * logistic(x)
+
+
 # At a corner the slope is that of the right or the left, as in PyTorch.
 FUNCTIONS = {
     "relu": (lambda x: max(x, 0), lambda x: one if x > 0 else 0 * one),
@@ -27,7 +32,9 @@ FUNCTIONS = {
     "softplus": (lambda x: log(1 + exp(x)), logistic),
     "logistic": (logistic, lambda x: exp(-x) / (1 + exp(-x)) ** 2),
     "swish": (lambda x: x * logistic(x), lambda x: logistic(x) + x * exp(-x) / (1 + exp(-x)) ** 2),
-    "gelu": (gelu, gelu_slope),
+    "gelu_tanh": (gelu, gelu_slope),
+    "erf": (erf, lambda x: 2 / sqrt(pi) * exp(-x * x)),
+    "mish": (lambda x: x * tanh(log(1 + exp(x))), mish_slope),
     "tanh": (tanh, lambda x: sech(x) ** 2),
     "sinh": (sinh, cosh),
     "cosh": (cosh, sinh),

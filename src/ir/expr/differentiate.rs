@@ -86,6 +86,13 @@ fn unary(s: &mut Simplifier<'_>, op: Unary, a: Scalar, y: Scalar, da: Scalar) ->
         }
         // Not `y (1 - y)`, likewise.
         Unary::Logistic => bell(s, a, 1.0),
+        Unary::Erf => {
+            let height = s.constant(std::f64::consts::FRAC_2_SQRT_PI);
+            let square = s.mul(a, a);
+            let exponent = s.neg(square);
+            let bell = s.unary(Unary::Exp, exponent);
+            s.mul(bell, height)
+        }
         Unary::Asin => s.unary(Unary::AsinSlope, a),
         Unary::Acos => {
             let slope = s.unary(Unary::AsinSlope, a);

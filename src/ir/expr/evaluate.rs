@@ -5,6 +5,28 @@ use super::{Binary, ExprNode, Pool, Scalar, ScalarFn, Unary};
 /// `d` of [`Unary::AsinSlope`] in f64.
 pub(super) const SLOPE_FLOOR: f64 = 1e-12;
 
+/// The error function: up to 2 by a series of positive terms, beyond by a continued fraction for what it lacks of 1.
+pub(crate) fn erf(a: f64) -> f64 {
+    use std::f64::consts::FRAC_2_SQRT_PI;
+    let x = a.abs();
+    if x.is_nan() || x == 0.0 {
+        return a;
+    }
+    let bell = (-x * x).exp();
+    let value = if x < 2.0 {
+        let (mut term, mut sum, mut n) = (x, x, 1.0);
+        while f64::EPSILON / 4.0 * sum < term {
+            n += 2.0;
+            term *= 2.0 * x * x / n;
+            sum += term;
+        }
+        FRAC_2_SQRT_PI * bell * sum
+    } else {
+        1.0 - 0.5 * FRAC_2_SQRT_PI * bell / (1..=60).rev().fold(x, |below, k| x + 0.5 * f64::from(k) / below)
+    };
+    value.copysign(a)
+}
+
 impl Unary {
     /// The value at `a` in f64.
     pub fn apply(self, a: f64) -> f64 {
@@ -25,6 +47,7 @@ impl Unary {
             Unary::Tanh => a.tanh(),
             Unary::Logistic if a < 0.0 => a.exp() / (1.0 + a.exp()),
             Unary::Logistic => 1.0 / (1.0 + (-a).exp()),
+            Unary::Erf => erf(a),
             Unary::Asin => a.clamp(-1.0, 1.0).asin(),
             Unary::Acos => a.clamp(-1.0, 1.0).acos(),
             Unary::AsinSlope => {
@@ -99,7 +122,7 @@ impl ScalarFn {
                     Unary::Sqrt | Unary::Rsqrt => 1,
                     Unary::AsinSlope => 4,
                     Unary::Exp | Unary::Expm1 | Unary::Log | Unary::Log1p | Unary::Sin | Unary::Cos => 10,
-                    Unary::Tanh | Unary::Logistic | Unary::Asin | Unary::Acos | Unary::Atan => 10,
+                    Unary::Tanh | Unary::Logistic | Unary::Erf | Unary::Asin | Unary::Acos | Unary::Atan => 10,
                 },
                 ExprNode::Binary(Binary::Pow, ..) => 10,
                 ExprNode::Binary(..) | ExprNode::Select(..) => 1,

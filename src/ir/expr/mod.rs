@@ -14,6 +14,7 @@ pub(crate) mod testing;
 mod text;
 
 pub use build::Pool;
+pub(crate) use evaluate::erf;
 pub use hazard::{Hazard, HazardKind, Jump};
 pub use range::Interval;
 pub use simplify::Known;
@@ -51,6 +52,8 @@ pub enum Unary {
     Tanh,
     /// `1 / (1 + e^-a)`.
     Logistic,
+    /// Error function: `2 / sqrt(pi)` times the integral of `e^(-t^2)` from 0 to `a`.
+    Erf,
     /// Arc sine of `a` clamped to [-1, 1]; NaN is not clamped.
     Asin,
     /// Arc cosine of `a` clamped to [-1, 1].

@@ -123,7 +123,7 @@ fn unary(op: Unary, a: Interval) -> Interval {
         Unary::Sqrt if a.high < 0.0 => Interval::ALL,
         Unary::Sqrt => Interval::around(&[a.low.max(0.0).sqrt(), a.high.sqrt()]).within(0.0, f64::INFINITY),
         Unary::Logistic => ends().within(0.0, 1.0),
-        Unary::Tanh => ends().within(-1.0, 1.0),
+        Unary::Tanh | Unary::Erf => ends().within(-1.0, 1.0),
         Unary::Expm1 => ends().within(-1.0, f64::INFINITY),
         Unary::Asin | Unary::Acos | Unary::Atan => ends(),
         Unary::Rsqrt if a.high < 0.0 => Interval::ALL,

@@ -181,6 +181,7 @@ fn unary_slope(op: Unary, a: f64, error: f64) -> Option<f64> {
         Unary::Log => 1.0 / a,
         Unary::Log1p => 1.0 / (1.0 + a),
         Unary::Sin | Unary::Cos | Unary::Tanh | Unary::Logistic | Unary::Atan => 1.0,
+        Unary::Erf => std::f64::consts::FRAC_2_SQRT_PI,
         Unary::Asin | Unary::Acos => Unary::AsinSlope.apply(a),
         Unary::AsinSlope => a * Unary::AsinSlope.apply(a).powi(3),
     })

@@ -138,6 +138,7 @@ impl Unary {
             Unary::Cos => "cos",
             Unary::Tanh => "tanh",
             Unary::Logistic => "logistic",
+            Unary::Erf => "erf",
             Unary::Asin => "asin",
             Unary::Acos => "acos",
             Unary::AsinSlope => "asin_slope",
@@ -148,7 +149,7 @@ impl Unary {
     }
 
     /// Every function of one argument.
-    pub const ALL: [Unary; 19] = [
+    pub const ALL: [Unary; 20] = [
         Unary::Neg,
         Unary::Abs,
         Unary::Sign,
@@ -162,6 +163,7 @@ impl Unary {
         Unary::Cos,
         Unary::Tanh,
         Unary::Logistic,
+        Unary::Erf,
         Unary::Asin,
         Unary::Acos,
         Unary::AsinSlope,

@@ -105,6 +105,7 @@ fn unary(op: Unary, a: Scalar) -> String {
         Unary::Cos => "cos",
         Unary::Tanh => "tanh",
         Unary::Logistic => "logistic",
+        Unary::Erf => "erf",
         Unary::Asin => "asin",
         Unary::Acos => "acos",
         Unary::AsinSlope => "asin_slope",

@@ -111,7 +111,7 @@ impl Lowering<'_> {
     fn keeps(&mut self, name: &ast::Ident) -> Option<String> {
         let path = self.names.path().to_owned();
         let span = self.users_place(name.span);
-        if let Some(&branch) = self.modes.last() {
+        if let Some(&(branch, _)) = self.modes.last() {
             let report = self
                 .at(Code::E0201, span, format!("`{}` would be kept in one mode only", name.name))
                 .label("kept between steps")

@@ -5,9 +5,11 @@
 //! - `moves`: how statistics move;
 //! - `mode`: `if training`;
 //! - `axes`: names of axes, and the reductions over them;
+//! - `draws`: random numbers;
 //! - `shapes`: what moves numbers without changing them, and `convolve`.
 
 mod axes;
+mod draws;
 mod learn;
 mod mode;
 mod moves;

@@ -25,8 +25,10 @@ impl Lowering<'_> {
         otherwise: Option<&ast::Body>,
         span: Span,
     ) -> Value {
-        self.modes.push(span);
+        self.modes.push((span, then_trains));
         let a = self.body(then);
+        self.modes.pop();
+        self.modes.push((span, !then_trains));
         let b = otherwise.map_or(Value::Nothing, |it| self.body(it));
         self.modes.pop();
         let (trains, evaluates) = if then_trains { (a, b) } else { (b, a) };

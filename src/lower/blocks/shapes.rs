@@ -9,7 +9,7 @@ use crate::lower::operator::Patch;
 use crate::lower::value::{OperatorRef, Tensor, Value, short};
 
 /// Functions of tensors that are not taken element by element.
-pub(in crate::lower) const PRIMITIVES: &[&str] = &["reshape", "transpose", "convolve"];
+pub(in crate::lower) const PRIMITIVES: &[&str] = &["reshape", "transpose", "convolve", "uniform"];
 
 impl Lowering<'_> {
     /// Operands of one map: shapes are compared from the last axis on, and the batch meets no other axis.
@@ -41,6 +41,7 @@ impl Lowering<'_> {
         match args.name.as_str() {
             "reshape" => self.reshape(args),
             "transpose" => self.transpose(args),
+            "uniform" => self.uniform(args),
             _ => self.convolve(args),
         }
     }
@@ -51,20 +52,8 @@ impl Lowering<'_> {
         let Some((Value::List(wanted), place)) = args.get("to").cloned() else { return self.lost(args.span) };
         let Some(from) = self.graph.fact(x.train).shape().cloned() else { return self.lost(args.span) };
         let batch = usize::from(self.has_batch(&x));
-        let mut dims = from.dims()[..batch].to_vec();
-        for it in &wanted {
-            match it {
-                Value::Int(it) => match self.sized(*it, place, "an extent of `reshape`", 1) {
-                    Some(it) => dims.push(it),
-                    None => return self.lost(place),
-                },
-                other => {
-                    self.out_of_range(place, "an extent of `reshape`", &short(other), "an int");
-                    return self.lost(place);
-                }
-            }
-        }
-        let to = Shape(dims);
+        let Some(dims) = self.listed_extents(&wanted, place, "reshape") else { return self.lost(place) };
+        let to = Shape([&from.dims()[..batch], dims.as_slice()].concat());
         if to == from {
             return Value::Tensor(x);
         }
@@ -80,6 +69,22 @@ impl Lowering<'_> {
         }
         let place = self.users_place(args.span);
         Value::Tensor(self.node(Op::Reshape(to), &[&x], place))
+    }
+
+    /// The extents that a function is given as a list.
+    pub(super) fn listed_extents(&mut self, list: &[Value], place: Span, of: &str) -> Option<Vec<usize>> {
+        let what = format!("an extent of `{of}`");
+        let mut dims = Vec::with_capacity(list.len());
+        for it in list {
+            match it {
+                Value::Int(it) => dims.push(self.sized(*it, place, &what, 1)?),
+                other => {
+                    self.out_of_range(place, &what, &short(other), "an int");
+                    return None;
+                }
+            }
+        }
+        Some(dims)
     }
 
     /// `transpose(x, [2, 0, 1])`: axis `i` of the result is axis `order[i]` of `x`.

@@ -71,6 +71,42 @@ pub(super) fn tanh<const FMA: bool>(x: f32) -> f32 {
     (e / (e + 2.0)).copysign(x)
 }
 
+/// Error function.
+#[inline(always)]
+pub(super) fn erf<const FMA: bool>(x: f32) -> f32 {
+    let a = clamp(x.abs(), 0.0, 4.0);
+    // erf a / a, in a^2, up to 1
+    let near = a * poly::<FMA, 8>(
+        a * a,
+        [
+            -9.641_52e-6,
+            1.125_694_9e-4,
+            -8.482_829e-4,
+            5.220_945_5e-3,
+            -2.686_54e-2,
+            1.128_378_2e-1,
+            -3.761_263_8e-1,
+            1.128_379_2,
+        ],
+    );
+    // -log(1 - erf a), from 1 to 4
+    let far = poly::<FMA, 8>(
+        a,
+        [
+            2.169_727_1e-5,
+            -4.414_686_4e-4,
+            4.205_265e-3,
+            -2.521_028_7e-2,
+            1.084_220_2e-1,
+            6.332_165e-1,
+            1.129_580_3,
+            -1.884_594e-4,
+        ],
+    );
+    let value = if a < 1.0 { near } else { 1.0 - exp::<FMA>(-far) };
+    if x.is_nan() { x } else { value.copysign(x) }
+}
+
 /// Natural logarithm.
 #[inline(always)]
 pub(super) fn log<const FMA: bool>(x: f32) -> f32 {
@@ -310,6 +346,9 @@ mod tests {
         worst("expm1", -1.0, 1.0, 3.0, expm1::<FMA>, f64::exp_m1);
         worst("tanh", -10.0, 10.0, 4.0, tanh::<FMA>, f64::tanh);
         worst("tanh", -0.5, 0.5, 4.0, tanh::<FMA>, f64::tanh);
+        worst("erf", -1.0, 1.0, 3.0, erf::<FMA>, crate::ir::expr::erf);
+        worst("erf", -5.0, 5.0, 3.0, erf::<FMA>, crate::ir::expr::erf);
+        worst("erf", -1e-6, 1e-6, 2.0, erf::<FMA>, crate::ir::expr::erf);
         worst("log", 1e-6, 3.0, 2.0, log::<FMA>, f64::ln);
         worst("log", 1.0, 1e30, 2.0, log::<FMA>, f64::ln);
         worst("log", 1e-45, 1e-37, 2.0, log::<FMA>, f64::ln);
@@ -341,6 +380,8 @@ mod tests {
         assert_eq!(expm1::<false>(1e-30), 1e-30);
         assert_eq!(tanh::<false>(100.0), 1.0);
         assert_eq!(tanh::<false>(-1e-20), -1e-20);
+        assert_eq!((erf::<false>(f32::INFINITY), erf::<false>(-1e9), erf::<false>(0.0)), (1.0, -1.0, 0.0));
+        assert!(erf::<false>(f32::NAN).is_nan());
         assert_eq!(log::<false>(0.0), f32::NEG_INFINITY);
         assert_eq!(log::<false>(f32::INFINITY), f32::INFINITY);
         assert!(log::<false>(-1.0).is_nan());

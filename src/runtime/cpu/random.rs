@@ -1,12 +1,15 @@
 //! Random numbers: functions of seed, stream, step and position.
 
-use super::kernel::{Kernel, Operand, product};
+use super::kernel::{Kernel, Operand, product, share};
 use super::memory::View;
 use super::pool::Context;
 use super::real::Real;
 use crate::ir::Random;
-use crate::ir::random::{shuffled, uniform};
+use crate::ir::random::{shuffled, uniform_four};
 use std::marker::PhantomData;
+
+/// Calls of the generator for one task.
+const GRAIN: usize = 1 << 12;
 
 /// The kernel.
 struct Numbers<R> {
@@ -46,11 +49,17 @@ impl<R: Real> Kernel for Numbers<R> {
         let counter = unsafe { inputs[0].slice::<i64>() }[0] as u64;
         let seed = context.seed;
         if let Random::Uniform = self.kind {
-            // SAFETY: the output is ours, and there are no tasks.
-            let to = unsafe { outputs[0].shared::<R>().part(0, self.len) };
-            for (at, to) in to.iter_mut().enumerate() {
-                *to = R::of(f64::from(uniform(seed, self.stream, counter, at)));
-            }
+            let fours = self.len.div_ceil(4);
+            let tasks = (fours / GRAIN).clamp(1, fours.max(1));
+            context.tasks(tasks, |task| {
+                for block in share(fours, tasks, task) {
+                    // SAFETY: the output is ours, and each four of it a task's.
+                    let to = unsafe { outputs[0].shared::<R>().part(block * 4, (self.len - block * 4).min(4)) };
+                    for (to, value) in to.iter_mut().zip(uniform_four(seed, self.stream, counter, block)) {
+                        *to = R::of(f64::from(value));
+                    }
+                }
+            });
             return;
         }
         // SAFETY: as above.

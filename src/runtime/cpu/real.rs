@@ -59,6 +59,8 @@ pub(super) trait Real:
     fn cos<const FMA: bool>(self) -> Self;
     /// Hyperbolic tangent.
     fn tanh<const FMA: bool>(self) -> Self;
+    /// Error function.
+    fn erf<const FMA: bool>(self) -> Self;
     /// Arc sine of what is clamped to [-1, 1].
     fn asin<const FMA: bool>(self) -> Self;
     /// Arc cosine of what is clamped to [-1, 1].
@@ -125,7 +127,7 @@ impl Real for f32 {
     fn floor(self) -> Self {
         f32::floor(self)
     }
-    through_math!(exp, expm1, log, log1p, sin, cos, tanh, asin, acos, atan);
+    through_math!(exp, expm1, log, log1p, sin, cos, tanh, erf, asin, acos, atan);
     #[inline(always)]
     fn asin_of<const FMA: bool>(wide: f64) -> Self {
         math::asin_of::<FMA>(wide)
@@ -189,6 +191,10 @@ impl Real for f64 {
         f64::floor(self)
     }
     through_std!(exp = exp, expm1 = exp_m1, log = ln, log1p = ln_1p, sin = sin, cos = cos, tanh = tanh, atan = atan);
+    #[inline(always)]
+    fn erf<const FMA: bool>(self) -> Self {
+        crate::ir::expr::erf(self)
+    }
     #[inline(always)]
     fn asin<const FMA: bool>(self) -> Self {
         self.clamp(-1.0, 1.0).asin()

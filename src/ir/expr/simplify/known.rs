@@ -58,7 +58,13 @@ impl Simplifier<'_> {
                     Unary::Sqrt | Unary::Log1p => Sign::Any < self.sign(a),
                     Unary::Rsqrt | Unary::Log => Sign::Positive == self.sign(a),
                     Unary::Neg | Unary::Abs | Unary::Sign | Unary::Floor | Unary::Stop => true,
-                    Unary::Exp | Unary::Expm1 | Unary::Sin | Unary::Cos | Unary::Tanh | Unary::Logistic => true,
+                    Unary::Exp
+                    | Unary::Expm1
+                    | Unary::Sin
+                    | Unary::Cos
+                    | Unary::Tanh
+                    | Unary::Logistic
+                    | Unary::Erf => true,
                     Unary::Asin | Unary::Acos | Unary::AsinSlope | Unary::Atan => true,
                 };
                 (self.reach(a), inside)
@@ -116,7 +122,9 @@ impl Simplifier<'_> {
         match self.pool.get(at) {
             ExprNode::Const(value) => value.0.abs() <= 1.0,
             ExprNode::Input(i) => self.given.cosines.contains(&i),
-            ExprNode::Unary(Unary::Sin | Unary::Cos | Unary::Tanh | Unary::Sign | Unary::Logistic, _) => true,
+            ExprNode::Unary(Unary::Sin | Unary::Cos | Unary::Tanh | Unary::Erf | Unary::Sign | Unary::Logistic, _) => {
+                true
+            }
             ExprNode::Unary(Unary::Neg | Unary::Abs | Unary::Stop, a) => self.is_cosine(a),
             ExprNode::Binary(Binary::Mul, a, b) => self.is_cosine(a) && self.is_cosine(b),
             _ => self.is_truth(at),
@@ -142,7 +150,7 @@ impl Simplifier<'_> {
                 Unary::Exp | Unary::Logistic | Unary::Rsqrt | Unary::AsinSlope => Sign::Positive,
                 Unary::Abs | Unary::Sqrt => self.sign(a).max(Sign::NotNegative),
                 Unary::Acos => Sign::NotNegative,
-                Unary::Sign | Unary::Stop | Unary::Tanh | Unary::Atan | Unary::Asin => self.sign(a),
+                Unary::Sign | Unary::Stop | Unary::Tanh | Unary::Erf | Unary::Atan | Unary::Asin => self.sign(a),
                 Unary::Expm1 | Unary::Log1p => self.sign(a),
                 Unary::Floor => self.sign(a).min(Sign::NotNegative),
                 Unary::Neg | Unary::Log | Unary::Sin | Unary::Cos => Sign::Any,

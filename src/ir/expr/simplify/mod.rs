@@ -178,7 +178,7 @@ impl<'a> Simplifier<'a> {
             },
             Unary::Log1p => self.inner(Unary::Expm1, a).unwrap_or_else(|| plain(self)),
             Unary::Sin | Unary::Cos => self.circular(op, a),
-            Unary::Tanh | Unary::Asin | Unary::Atan => match self.negated(a) {
+            Unary::Tanh | Unary::Erf | Unary::Asin | Unary::Atan => match self.negated(a) {
                 Some(positive) => {
                     let value = self.unary(op, positive);
                     self.neg(value)

@@ -127,6 +127,7 @@ pub(super) fn unary<C: Real, const FMA: bool>(op: Unary, to: &mut [C], a: &[C], 
             let e = (-x.abs()).exp::<FMA>();
             (if x < zero { e } else { one }) / (one + e)
         }),
+        Unary::Erf => lanes!(to, a, |x| x.erf::<FMA>()),
         Unary::Asin => lanes!(to, a, |x| x.asin::<FMA>()),
         Unary::Acos => lanes!(to, a, |x| x.acos::<FMA>()),
         Unary::AsinSlope => lanes!(to, a, |x| {
