@@ -47,6 +47,7 @@ mod machine;
 #[cfg(target_os = "linux")]
 mod memory;
 mod moments;
+mod movement;
 mod names;
 mod near_one;
 mod operators;

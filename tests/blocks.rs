@@ -13,7 +13,7 @@ use sphc::pipeline;
 use sphc::shape::Typed;
 
 /// The examples of a test.
-const SHAPE: [usize; 4] = [3, 2, 4, 6];
+pub(crate) const SHAPE: [usize; 4] = [3, 2, 4, 6];
 
 fn numbers(salt: u64, len: usize) -> Vec<f64> {
     (0..len).map(|at| random::normal(salt, 7, at) + 0.3).collect()

@@ -5,7 +5,9 @@ use crate::plans::{build, compile, random_graph};
 use proptest::prelude::*;
 use sphc::interp::{Env, Tensor, run};
 use sphc::ir::op::Scalar64;
-use sphc::ir::{Binary, DType, Extern, Geometry, Loss, NodeId, Op, Phase, Reduction, ScalarFn, Shape, Unary, Window};
+use sphc::ir::{
+    Along, Binary, DType, Extern, Geometry, Loss, NodeId, Op, Phase, Reduction, ScalarFn, Shape, Unary, Window,
+};
 use sphc::plan::{BufferId, BufferKind, Plan, Precision};
 use sphc::runtime::cpu::CpuBackend;
 use sphc::runtime::{RuntimeError, Session};
@@ -342,6 +344,19 @@ fn transposes_and_losses_agree() {
     let x = case.real(&[3, 4, 5, 6]);
     for perm in [vec![3, 0, 2, 1], vec![0, 2, 1, 3], vec![3, 2, 1, 0]] {
         let y = case.b.add(Op::Transpose(perm), &[x]);
+        case.result(y);
+    }
+    let (a, b) = (case.real(&[3, 4, 5, 2]), case.real(&[3, 2, 5, 6]));
+    let at = |start: [i64; 4], turned: bool| start.map(|start| Along { start, turned }).to_vec();
+    for (shape, parts) in [
+        ([3, 4, 5, 8], vec![(x, at([0, 0, 0, -2], false)), (a, at([0, 0, 0, 4], false))]),
+        ([3, 6, 5, 6], vec![(x, at([0; 4], false)), (b, at([0, 4, 0, 0], false))]),
+        ([5, 3, 9, 7], vec![(x, at([1, -2, 3, 1], false)), (a, at([-2, 0, 0, 0], false))]),
+        ([3, 4, 5, 6], vec![(x, at([2, 3, 4, 5], true))]),
+        ([2, 6, 2, 9], vec![(x, at([3, 4, 2, 6], true))]),
+    ] {
+        let (parts, places): (Vec<NodeId>, _) = parts.into_iter().unzip();
+        let y = case.b.add(Op::Assemble { shape: Shape::from(shape), places }, &parts);
         case.result(y);
     }
     let logits = case.real(&[9, 10]);

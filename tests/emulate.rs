@@ -451,6 +451,20 @@ fn windows_and_their_adjoints_give_the_interpreters_numbers() {
     }
 }
 
+/// Joined along an inner and the outer axis; cut, padded and mirrored with an end beyond the whole.
+fn parts() -> [Case; 4] {
+    let (start, turned) = ((0, false), (4, true));
+    [
+        case::assemble(&[33, 30], &[(&[33, 10], &[start, start]), (&[33, 20], &[start, (10, false)])]),
+        case::assemble(&[7, 5], &[(&[2, 5], &[start, start]), (&[5, 5], &[(2, false), start])]),
+        case::assemble(&[3, 6, 4], &[(&[2, 5, 9], &[(1, false), (-1, false), (-2, false)])]),
+        case::assemble(
+            &[2, 7, 3],
+            &[(&[2, 6, 3], &[start, turned, (2, true)]), (&[1, 1, 1], &[start, (6, false), start])],
+        ),
+    ]
+}
+
 #[test]
 fn data_movement_is_exact() {
     if !module::available() {
@@ -460,6 +474,10 @@ fn data_movement_is_exact() {
     check(&case::transpose(&[3, 4, 2, 5], &[2, 0, 3, 1]), &Options::default());
     check(&case::transpose(&[6], &[0]), &Options::default());
     check(&case::transpose(&[7, 5], &[1, 0]).moved_to_bf16(), &Options::default());
+    for case in parts() {
+        check(&case, &Options::default());
+        check(&case.moved_to_bf16(), &Options::default());
+    }
     for dtype in [DType::U8, DType::Int, DType::Real, DType::Bf16] {
         check(&case::copy(300, dtype), &Options::default());
     }

@@ -4,7 +4,7 @@ use sphc::autodiff::gradients;
 use sphc::interp::{Env, Tensor, evaluate};
 use sphc::ir::op::Scalar64;
 use sphc::ir::verify::verify;
-use sphc::ir::{Binary, DType, Extern, Geometry, Loss, NodeId, Op, Reduction, ScalarFn, Shape, Unary, Window};
+use sphc::ir::{Along, Binary, DType, Extern, Geometry, Loss, NodeId, Op, Reduction, ScalarFn, Shape, Unary, Window};
 use sphc::shape::Builder;
 
 /// Numbers without a pattern that a rule could hide behind, in (-1, 1), no two close.
@@ -188,6 +188,52 @@ fn windows() {
 fn movement() {
     Case::of(&[&[2, 3, 4]], |b, i| b.add(Op::Transpose(vec![2, 0, 1]), i));
     Case::of(&[&[2, 6]], |b, i| b.reshape(i[0], Shape::from([3, 4])));
+}
+
+/// A place for each axis: where it begins, and whether it is turned.
+fn place(at: &[(i64, bool)]) -> Vec<Along> {
+    at.iter().map(|&(start, turned)| Along { start, turned }).collect()
+}
+
+#[test]
+fn parts_and_what_is_cut_off() {
+    // Joined; cut and padded; mirrored, with an end beyond the whole.
+    Case::of(&[&[2, 1, 4], &[2, 3, 4]], |b, i| {
+        let places = vec![place(&[(0, false); 3]), place(&[(0, false), (1, false), (0, false)])];
+        b.add(Op::Assemble { shape: Shape::from([2, 4, 4]), places }, i)
+    });
+    Case::of(&[&[2, 3, 4]], |b, i| {
+        let places = vec![place(&[(-1, false), (2, false), (-1, false)])];
+        b.add(Op::Assemble { shape: Shape::from([3, 6, 2]), places }, i)
+    });
+    Case::of(&[&[2, 3, 4]], |b, i| {
+        let places = vec![place(&[(1, true), (0, false), (2, true)])];
+        b.add(Op::Assemble { shape: Shape::from([2, 2, 5]), places }, i)
+    });
+    // A sum of what is cut and what is not: of the second nothing arrives.
+    Case::of(&[&[2, 3], &[2, 3]], |b, i| {
+        let places = vec![place(&[(0, false), (0, false)]), place(&[(0, false), (9, false)])];
+        let y = b.add(Op::Assemble { shape: Shape::from([2, 3]), places }, i);
+        b.sum_all(y)
+    });
+}
+
+/// What is read in parts gets its gradient in one piece.
+#[test]
+fn gradients_of_parts_are_joined() {
+    let b = Case::of(&[&[2, 6]], |b, i| {
+        let part = |b: &mut Builder, at: i64| {
+            let places = vec![place(&[(0, false), (-at, false)])];
+            b.add(Op::Assemble { shape: Shape::from([2, 2]), places }, &[i[0]])
+        };
+        let [one, two, three] = [0, 2, 4].map(|at| part(b, at));
+        let product = b.binary(Binary::Mul, one, two);
+        b.binary(Binary::Mul, product, three)
+    });
+    let whole = |id: &NodeId| matches!(b.graph().op(*id), Op::Assemble { places, .. } if places.len() == 3);
+    assert_eq!(b.graph().ids().filter(whole).count(), 1, "{}", b.graph());
+    let last = b.graph().ids().next_back().expect("there are nodes");
+    assert!(whole(&last), "{}", b.graph());
 }
 
 #[test]

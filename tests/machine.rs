@@ -41,6 +41,7 @@ impl Machine {
                 }
                 BufferKind::State(it) => vec![it.start; len],
                 BufferKind::Const(Fill::Value(it)) => vec![it.0; len],
+                BufferKind::Const(Fill::Range) => (0..len).map(|it| it as f64).collect(),
                 BufferKind::Const(Fill::Eye) => {
                     let n = buffer.shape.0[0];
                     (0..len).map(|it| if it / n == it % n { 1.0 } else { 0.0 }).collect()

@@ -7,8 +7,8 @@ use sphc::fuse::{Fused, fuse};
 use sphc::interp::{Env, Tensor, run};
 use sphc::ir::op::Scalar64;
 use sphc::ir::{
-    Binary, DType, Extern, Init, NodeId, Op, Param, ParamRole, Phase, Reduction, ScalarFn, Shape, State, StateRole,
-    Target, Unary, Window,
+    Along, Binary, DType, Extern, Init, NodeId, Op, Param, ParamRole, Phase, Reduction, ScalarFn, Shape, State,
+    StateRole, Target, Unary, Window,
 };
 use sphc::plan::{Config, Plan, Precision, from_yaml, plan, to_yaml};
 use sphc::shape::{Builder, Typed};
@@ -170,9 +170,19 @@ impl Random {
                 let kind = if z.is_multiple_of(2) { Window::Sum } else { Window::Max };
                 self.b.add(Op::Window { kind, geometry: same([H, W], 2 + (z % 2) as usize) }, &[x])
             }
-            11 => {
+            11 if z.is_multiple_of(2) => {
                 let x = self.image(a);
                 self.b.add(Op::Transpose(vec![3, 0, 2, 1]), &[x])
+            }
+            11 => {
+                // The front of one behind the end of another, which is mirrored.
+                let (x, b) = (self.image(a), self.pick(y));
+                let other = self.image(b);
+                let cut = (z / 2) as usize % C;
+                let mut places = vec![vec![Along::START; 4]; 2];
+                places[0][3].start = cut as i64;
+                places[1][3] = Along { start: cut as i64 - 1, turned: true };
+                self.b.add(Op::Assemble { shape: Shape::from([N, H, W, C]), places }, &[x, other])
             }
             12 => {
                 let (x, b) = (self.image(a), self.pick(y));

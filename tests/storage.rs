@@ -60,6 +60,7 @@ fn said(spec: &KernelSpec, launch: &Launch) -> (Vec<DType>, Vec<DType>) {
             (all.iter().flat_map(|it| it.0.clone()).collect(), all.iter().flat_map(|it| it.1.clone()).collect())
         }
         KernelSpec::Transpose { dtype, .. } => all(*dtype, *dtype),
+        KernelSpec::Assemble { dtype, parts, .. } => (vec![*dtype; parts.len()], vec![*dtype]),
         _ => (Vec::new(), Vec::new()),
     }
 }

@@ -94,6 +94,7 @@ pub(crate) fn name(op: &Op) -> &'static str {
         Op::MatMul { .. } => "matmul",
         Op::Window { .. } => "window",
         Op::Transpose(_) => "transpose",
+        Op::Assemble { .. } => "assemble",
         Op::Gather { .. } => "gather",
         Op::Loss(_) => "loss",
         Op::Random { .. } => "random",

@@ -41,13 +41,14 @@ impl Storage {
                 Op::Input { .. }
                 | Op::Param(_)
                 | Op::State(_)
-                | Op::Const { fill: Fill::Eye, .. }
+                | Op::Const { fill: Fill::Eye | Fill::Range, .. }
                 | Op::Conv(_)
                 | Op::ConvInputGrad { .. }
                 | Op::ConvFilterGrad(_)
                 | Op::MatMul { .. }
                 | Op::Map { .. }
                 | Op::Transpose(_)
+                | Op::Assemble { .. }
                 | Op::Window { .. }
                 | Op::Gather { .. }
                 | Op::Loss(_)
@@ -183,7 +184,9 @@ fn classify(graph: &Graph, storage: &Storage, id: NodeId) -> Class {
             Class::Heavy(GroupKind::Contraction)
         }
         Op::Window { .. } => Class::Heavy(GroupKind::Window),
-        Op::Transpose(_) | Op::Gather { .. } | Op::Loss(_) | Op::Random { .. } => Class::Heavy(GroupKind::Single),
+        Op::Transpose(_) | Op::Assemble { .. } | Op::Gather { .. } | Op::Loss(_) | Op::Random { .. } => {
+            Class::Heavy(GroupKind::Single)
+        }
         Op::Map { int: true, .. } => Class::Int,
         Op::Map { int: false, .. } | Op::Broadcast(_) => Class::Real,
         Op::Reduce { .. } => Class::Reduce,

@@ -179,6 +179,9 @@ fn apply(graph: &Graph, env: &Env, op: &Op, given: &[&Tensor]) -> Tensor {
             value.clone()
         }
         Op::Const { fill: Fill::Value(value), shape } => Tensor::filled(shape.clone(), value.0),
+        Op::Const { fill: Fill::Range, shape } => {
+            Tensor::new(shape.clone(), (0..shape.len()).map(|it| it as f64).collect())
+        }
         Op::Const { fill: Fill::Eye, shape } => {
             let mut eye = Tensor::filled(shape.clone(), 0.0);
             let [n, _] = eye.dims::<2>();
@@ -194,6 +197,7 @@ fn apply(graph: &Graph, env: &Env, op: &Op, given: &[&Tensor]) -> Tensor {
         Op::Broadcast(to) => map::broadcast(given[0], to),
         Op::Reshape(to) => Tensor::new(to.clone(), given[0].data.clone()),
         Op::Transpose(perm) => movement::transpose(given[0], perm),
+        Op::Assemble { shape, places } => movement::assemble(shape, places, given),
         Op::Window { kind, geometry } => match kind {
             Window::Sum => window::sum(given[0], geometry),
             Window::SumGrad { size } => window::sum_grad(given[0], geometry, *size),

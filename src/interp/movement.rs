@@ -1,7 +1,7 @@
 //! Data movement: permuted axes, picks along the first axis, augmentation.
 
 use super::Tensor;
-use crate::ir::Shape;
+use crate::ir::{Along, Shape};
 
 /// Output axis `i` is input axis `perm[i]`.
 pub(super) fn transpose(x: &Tensor, perm: &[usize]) -> Tensor {
@@ -19,6 +19,28 @@ pub(super) fn transpose(x: &Tensor, perm: &[usize]) -> Tensor {
             rest /= shape.0[axis];
         }
         result.data[position] = x.data[from];
+    }
+    result
+}
+
+/// Zeros, over which each part is laid.
+pub(super) fn assemble(shape: &Shape, places: &[Vec<Along>], parts: &[&Tensor]) -> Tensor {
+    let mut result = Tensor::filled(shape.clone(), 0.0);
+    for (part, place) in parts.iter().zip(places) {
+        for (position, value) in part.data.iter().enumerate() {
+            let (mut rest, mut step, mut to, mut inside) = (position, 1, 0, true);
+            for ((along, extent), limit) in place.iter().zip(part.shape.dims()).zip(shape.dims()).rev() {
+                let here = (rest % extent) as i64;
+                let there = if along.turned { along.start - here } else { along.start + here };
+                inside &= 0 <= there && there < *limit as i64;
+                to += there * step;
+                step *= *limit as i64;
+                rest /= extent;
+            }
+            if inside {
+                result.data[to as usize] = *value;
+            }
+        }
     }
     result
 }

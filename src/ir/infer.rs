@@ -1,6 +1,7 @@
 //! The shape rules: one for each op, used by the checker and by every builder.
 
-use super::{DType, Fact, Geometry, Loss, Op, Param, Random, Shape, State, Window, size};
+use super::assembly::{MOST_PARTS, covered, overlap};
+use super::{Along, DType, Fact, Geometry, Loss, Op, Param, Random, Shape, State, Window, size};
 
 /// Why an op does not fit its operands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,6 +148,7 @@ fn rule(op: &Op, given: &Operands<'_>, params: &[Param], states: &[State]) -> Re
             }
             Ok(Fact::real(Shape(perm.iter().map(|&it| from.0[it]).collect())))
         }
+        Op::Assemble { shape, places } => assemble(given, shape, places),
         Op::Window { kind, geometry } => window(given, *kind, geometry),
         Op::Gather { flip, crop } => gather(given, *flip || 0 < *crop),
         Op::Loss(kind) => loss(given, *kind),
@@ -257,6 +259,26 @@ fn map(given: &Operands<'_>, arity: usize, int: bool) -> Result<Fact> {
         })?;
     }
     Ok(Fact::Known { shape, dtype: if int { DType::Int } else { DType::Real } })
+}
+
+fn assemble(given: &Operands<'_>, shape: &Shape, places: &[Vec<Along>]) -> Result<Fact> {
+    equal("parts", given.0.len(), places.len())?;
+    if MOST_PARTS < places.len() {
+        return Err(ShapeError::Extent { what: "parts", left: places.len(), right: MOST_PARTS });
+    }
+    let mut boxes = Vec::new();
+    for (operand, place) in places.iter().enumerate() {
+        let part = given.real(operand)?;
+        if part.rank() != shape.rank() {
+            return Err(ShapeError::Rank { operand, expected: shape.rank(), found: part.clone() });
+        }
+        equal("places of a part", place.len(), part.rank())?;
+        boxes.push(covered(shape.dims(), part.dims(), place));
+    }
+    match overlap(&boxes) {
+        Some([left, right]) => Err(ShapeError::Extent { what: "parts, which overlap", left, right }),
+        None => Ok(Fact::real(shape.clone())),
+    }
 }
 
 fn window(given: &Operands<'_>, kind: Window, geometry: &Geometry) -> Result<Fact> {

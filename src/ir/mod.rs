@@ -3,6 +3,7 @@
 //!
 //! `SphereConv` is not an op: it is what `Conv`, `Window`, `Reduce` and `Map` compose to.
 
+pub mod assembly;
 pub mod expr;
 pub mod fact;
 pub mod graph;
@@ -14,6 +15,7 @@ pub mod recipe;
 pub mod size;
 pub mod verify;
 
+pub use assembly::Along;
 pub use expr::{Binary, ExprNode, Scalar, ScalarFn, Unary};
 pub use fact::{DType, Fact, Shape};
 pub use graph::{

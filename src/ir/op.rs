@@ -1,6 +1,6 @@
 //! The closed set of ops. Matched without wildcards: adding one is a list of compile errors.
 
-use super::{DType, ParamId, ScalarFn, Shape, StateId};
+use super::{Along, DType, ParamId, ScalarFn, Shape, StateId};
 use serde::{Deserialize, Serialize};
 
 /// How a window slides over an image: kernel, stride and padding in (height, width).
@@ -69,6 +69,8 @@ pub enum Fill {
     Value(Scalar64),
     /// The identity matrix of `[n, n]`.
     Eye,
+    /// 0, 1, ... in row-major order.
+    Range,
 }
 
 /// An `f64` compared and hashed by its bits.
@@ -233,6 +235,14 @@ pub enum Op {
     Reshape(Shape),
     /// Axes permuted: output axis `i` is input axis `perm[i]`.
     Transpose(Vec<usize>),
+    /// `(parts...) -> real[shape]`: each part at its place and 0 elsewhere; no two overlap. It is its own adjoint, from a
+    /// place to its inverse, and so joins, cuts, pads and mirrors.
+    Assemble {
+        /// Its shape.
+        shape: Shape,
+        /// For each part, one entry per axis.
+        places: Vec<Vec<Along>>,
+    },
     /// Sliding windows.
     Window {
         /// Which.

@@ -64,6 +64,7 @@ impl Graph {
             Op::State(id) => write!(f, "state {}", self.state(*id).path),
             Op::Const { fill: Fill::Value(value), .. } => write!(f, "const {:?}", value.0),
             Op::Const { fill: Fill::Eye, .. } => write!(f, "eye"),
+            Op::Const { fill: Fill::Range, .. } => write!(f, "range"),
             Op::Conv(geometry) => write!(f, "conv{geometry}"),
             Op::ConvInputGrad { geometry, .. } => write!(f, "conv_input_grad{geometry}"),
             Op::ConvFilterGrad(geometry) => write!(f, "conv_filter_grad{geometry}"),
@@ -75,6 +76,10 @@ impl Graph {
             Op::Reduce { kind, axes } => write!(f, "reduce {kind:?} {axes:?}"),
             Op::Broadcast(_) => write!(f, "broadcast"),
             Op::Reshape(_) => write!(f, "reshape"),
+            Op::Assemble { shape, places } => {
+                write!(f, "assemble {shape}")?;
+                places.iter().try_for_each(|it| write!(f, " {}", super::assembly::text(it)))
+            }
             Op::Transpose(perm) => write!(f, "transpose {perm:?}"),
             Op::Window { kind, geometry } => write!(f, "window {kind:?}{geometry}"),
             Op::Gather { flip, crop } => write!(f, "gather flip={flip} crop={crop}"),

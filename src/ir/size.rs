@@ -57,6 +57,7 @@ pub fn work(op: &Op, operands: &[&Shape], result: &Shape) -> u64 {
         | Op::Broadcast(_)
         | Op::Reshape(_)
         | Op::Transpose(_)
+        | Op::Assemble { .. }
         | Op::Gather { .. }
         | Op::Loss(_)
         | Op::Random { .. }

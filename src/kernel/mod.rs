@@ -15,7 +15,7 @@ pub use print::dump;
 pub(crate) use select::dtype;
 pub use select::{Bound, bind, select};
 
-use crate::ir::{DType, ExprNode, Geometry, Loss, Random, Reduction, Scalar, ScalarFn, Shape, Window};
+use crate::ir::{Along, DType, ExprNode, Geometry, Loss, Random, Reduction, Scalar, ScalarFn, Shape, Window};
 use serde::{Deserialize, Serialize};
 
 /// Which of a convolution's three products.
@@ -180,6 +180,15 @@ impl MapKernel {
     }
 }
 
+/// A part of [`KernelSpec::Assemble`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Part {
+    /// Its extents.
+    pub dims: Vec<usize>,
+    /// Where it lies, along each axis.
+    pub place: Vec<Along>,
+}
+
 /// Each map of [`KernelSpec::Maps`] with its own of the launch's operands; `count` says how many those are.
 pub(crate) fn each_with<'a, T>(
     maps: &'a [MapKernel],
@@ -251,6 +260,16 @@ pub enum KernelSpec {
         shape: Shape,
         /// Output axis `i` is input axis `perm[i]`.
         perm: Vec<usize>,
+        /// Element type in memory: `Real` or `Bf16`.
+        #[serde(default = "real", skip_serializing_if = "is_real")]
+        dtype: DType,
+    },
+    /// Zeros with parts in them (see `ir::Op::Assemble`), each an operand.
+    Assemble {
+        /// Extents of the result; axes that every part fills are merged with the one before.
+        dims: Vec<usize>,
+        /// The parts, none of which meets another.
+        parts: Vec<Part>,
         /// Element type in memory: `Real` or `Bf16`.
         #[serde(default = "real", skip_serializing_if = "is_real")]
         dtype: DType,

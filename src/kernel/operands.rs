@@ -1,7 +1,8 @@
 //! What a kernel asks of its operands, and whether its own numbers can be meant: a plan may come from a file, in which
 //! nothing is taken for granted.
 
-use super::{ConvKernel, ConvKind, KernelSpec, MapKernel, Store};
+use super::{ConvKernel, ConvKind, KernelSpec, MapKernel, Part, Store};
+use crate::ir::assembly::{MOST_PARTS, covered, overlap};
 use crate::ir::{DType, Geometry, Loss, Random, Window};
 
 /// What a kernel asks of an operand.
@@ -99,6 +100,7 @@ impl KernelSpec {
                 let operand = Operand { dtype: *dtype, len: product(shape.dims())? };
                 Ok(Operands { inputs: vec![operand], outputs: vec![operand] })
             }
+            KernelSpec::Assemble { dims, parts, dtype } => assembled(dims, parts, *dtype),
             KernelSpec::Gather { dtype, n, item, flip, crop } => {
                 let len = product(item.dims())?;
                 let all = product(&[*n, len])?;
@@ -167,6 +169,7 @@ impl KernelSpec {
             | KernelSpec::MatMul { .. }
             | KernelSpec::Window { .. }
             | KernelSpec::Transpose { .. }
+            | KernelSpec::Assemble { .. }
             | KernelSpec::Gather { .. }
             | KernelSpec::Loss { .. }
             | KernelSpec::Random { .. } => false,
@@ -187,6 +190,33 @@ fn is_dense(dims: &[usize], strides: &[usize]) -> bool {
         step = step.saturating_mul(extent.max(1));
         here
     })
+}
+
+/// A tensor that is put together: its parts, and itself.
+fn assembled(dims: &[usize], parts: &[Part], dtype: DType) -> Result<Operands, String> {
+    if !matches!(dtype, DType::Real | DType::Bf16) {
+        return Err(format!("parts of {dtype:?}"));
+    }
+    if MOST_PARTS < parts.len() {
+        return Err(format!("{} parts", parts.len()));
+    }
+    let outputs = vec![Operand { dtype, len: product(dims)? }];
+    let mut inputs = Vec::new();
+    let mut boxes = Vec::new();
+    for part in parts {
+        if part.dims.len() != dims.len() || part.place.len() != dims.len() {
+            return Err(format!("a part of other axes than {dims:?}"));
+        }
+        if part.place.iter().any(|it| MOST < usize::try_from(it.start.unsigned_abs()).unwrap_or(usize::MAX)) {
+            return Err(format!("the place {:?} is out of range", part.place));
+        }
+        inputs.push(Operand { dtype, len: product(&part.dims)? });
+        boxes.push(covered(dims, &part.dims, &part.place));
+    }
+    match overlap(&boxes) {
+        Some([a, b]) => Err(format!("the parts {a} and {b} overlap")),
+        None => Ok(Operands { inputs, outputs }),
+    }
 }
 
 /// A convolution's operands: both that it reads, and its result.

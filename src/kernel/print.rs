@@ -47,6 +47,10 @@ impl Display for KernelSpec {
                 write!(f, "window {kind:?}{geometry} {n} x {input:?} -> {output:?}")
             }
             KernelSpec::Transpose { shape, perm, .. } => write!(f, "transpose {shape} {perm:?}"),
+            KernelSpec::Assemble { dims, parts, .. } => {
+                write!(f, "assemble {dims:?} of")?;
+                parts.iter().try_for_each(|it| write!(f, " {:?} {}", it.dims, crate::ir::assembly::text(&it.place)))
+            }
             KernelSpec::Gather { dtype, n, item, flip, crop } => {
                 write!(f, "gather {n} x {dtype:?}{item} flip={flip} crop={crop}")
             }

@@ -1,8 +1,8 @@
 //! From a group to its kernel: the family by the group's kind, the sizes by the facts.
 
-use super::{ConvKernel, ConvKind, KernelSpec, map};
+use super::{ConvKernel, ConvKind, KernelSpec, Part, map};
 use crate::fuse::{Fused, Group, GroupKind};
-use crate::ir::{DType, Graph, NodeId, Op, Window};
+use crate::ir::{Along, DType, Graph, NodeId, Op, Window};
 
 /// A kernel with the tensors to launch it on.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +65,12 @@ pub fn bind(fused: &Fused, group: &Group) -> Bound {
         Op::Window { kind, geometry } => window(graph, id, &of, *kind, *geometry),
         Op::Transpose(perm) => {
             KernelSpec::Transpose { shape: graph.shape(of[0]).clone(), perm: perm.clone(), dtype: dtype(graph, id) }
+        }
+        Op::Assemble { shape, places } => {
+            let of = of.iter().map(|it| graph.shape(*it).dims());
+            let parts =
+                of.zip(places).map(|(dims, place)| Part { dims: dims.to_vec(), place: place.clone() }).collect();
+            assembled(shape.dims(), parts, dtype(graph, id))
         }
         Op::Gather { flip, crop } => {
             let source = graph.shape(of[0]);
@@ -133,4 +139,32 @@ fn window(graph: &Graph, id: NodeId, of: &[NodeId], kind: Window, geometry: crat
         reads: DType::Real,
         writes: DType::Real,
     }
+}
+
+/// Axes that each part fills from end to end are merged with the one before, in which no part is turned: rows become as
+/// long as they can.
+fn assembled(dims: &[usize], parts: Vec<Part>, dtype: DType) -> KernelSpec {
+    let mut merged: Vec<usize> = Vec::new();
+    let mut kept: Vec<Part> = parts.iter().map(|_| Part { dims: Vec::new(), place: Vec::new() }).collect();
+    for (axis, &extent) in dims.iter().enumerate() {
+        let fills = parts.iter().all(|it| it.dims[axis] == extent && it.place[axis] == Along::START);
+        let straight = kept.iter().all(|it| it.place.last().is_some_and(|it| !it.turned));
+        match merged.last_mut().filter(|_| fills && straight) {
+            Some(last) => {
+                *last *= extent;
+                for part in &mut kept {
+                    part.dims.iter_mut().last().into_iter().for_each(|it| *it *= extent);
+                    part.place.iter_mut().last().into_iter().for_each(|it| it.start *= extent as i64);
+                }
+            }
+            None => {
+                merged.push(extent);
+                for (to, from) in kept.iter_mut().zip(&parts) {
+                    to.dims.push(from.dims[axis]);
+                    to.place.push(from.place[axis]);
+                }
+            }
+        }
+    }
+    KernelSpec::Assemble { dims: merged, parts: kept, dtype }
 }

@@ -26,7 +26,10 @@ impl KernelSpec {
             }
             // A few exponentials and logarithms for each logit.
             KernelSpec::Loss { n, classes, .. } => 4 * product(&[*n, *classes]),
-            KernelSpec::Transpose { .. } | KernelSpec::Gather { .. } | KernelSpec::Random { .. } => 0,
+            KernelSpec::Transpose { .. }
+            | KernelSpec::Assemble { .. }
+            | KernelSpec::Gather { .. }
+            | KernelSpec::Random { .. } => 0,
         }
     }
 
@@ -50,6 +53,7 @@ impl KernelSpec {
             KernelSpec::Maps(_) => "many maps",
             KernelSpec::Window { .. } => "window",
             KernelSpec::Transpose { .. } => "transpose",
+            KernelSpec::Assemble { .. } => "assemble",
             KernelSpec::Gather { .. } => "gather",
             KernelSpec::Loss { .. } => "loss",
             KernelSpec::Random { .. } => "random",

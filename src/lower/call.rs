@@ -179,7 +179,7 @@ impl Lowering<'_> {
         }
         let floor = std::mem::replace(&mut self.floor, self.scopes.len());
         self.scopes.push(scope.clone());
-        let value = self.expr(default);
+        let value = self.argument(default, &ty);
         self.scopes.pop();
         self.floor = floor;
         self.coerce(value, &ty, default.span, &format!("the default of `{name}`"), None)
@@ -339,7 +339,7 @@ impl Lowering<'_> {
         if self.pool.is_some() {
             return self.lost(call.span);
         }
-        let args = self.arguments(&signature, call);
+        let args = self.arguments(&signature, &signature.gathered(call));
         self.primitive(&args)
     }
 
@@ -370,6 +370,17 @@ impl Lowering<'_> {
             (Ty::Words(words), Value::Str(it)) => words.contains(&it.as_str()),
             (Ty::Axes, Value::List(items)) => items.iter().all(|it| self.is_axis(it)),
             (Ty::Axes, it) => self.is_axis(it),
+            (Ty::Tensors, Value::List(_)) => {
+                let flat = flat(&value);
+                match flat.iter().find(|it| !matches!(it, Value::Tensor(_))) {
+                    None => return Value::List(flat),
+                    Some(it) if it.is_error() => return it.clone(),
+                    Some(it) => {
+                        let what = format!("{what} must be tensors, and one of them is {}", it.describe());
+                        return self.fail(Diagnostic::new(Code::E0104, span, what).label("expected tensors"));
+                    }
+                }
+            }
             (Ty::List(item), Value::List(items)) => {
                 let item = (**item).clone();
                 let mut all = Vec::with_capacity(items.len());
@@ -478,8 +489,16 @@ fn article(ty: &Ty) -> String {
             let words: Vec<String> = AXES.iter().map(|it| format!("`{it}`")).collect();
             format!("{}, an int, or a list of them", words.join(", "))
         }
-        Ty::Pair | Ty::Words(_) | Ty::Any => format!("{ty}"),
+        Ty::Pair | Ty::Words(_) | Ty::Any | Ty::Tensors => format!("{ty}"),
         Ty::List(item) => format!("a list of {item}"),
         Ty::Float | Ty::Bool | Ty::Str | Ty::Fn | Ty::Tensor => format!("a {ty}"),
+    }
+}
+
+/// The values of a list and of the lists in it.
+fn flat(value: &Value) -> Vec<Value> {
+    match value {
+        Value::List(items) => items.iter().flat_map(flat).collect(),
+        one => vec![one.clone()],
     }
 }

@@ -215,6 +215,9 @@ impl Lowering<'_> {
                     .label("expected a list or a range");
                 let report = match other {
                     Value::Int(it) => report.fix(format!("did you mean `0..{it}`?"), list.span, format!("0..{it}")),
+                    Value::Tensor(_) if matches!(&list.kind, ExprKind::Call(it) if it.callee.name == "range") => {
+                        report.help("a range is written `0..n`, as in `for i in 0..n`")
+                    }
                     _ => report,
                 };
                 self.report(report);

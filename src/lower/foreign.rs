@@ -73,16 +73,18 @@ const NAMES: &[(&str, &str)] = &[
 
 /// What has no name here but another way. What is said must hold today.
 const WAYS: &[(&[&str], &str)] = &[
-    (&["range"], "a range is written `0..n`, as in `for i in 0..n`"),
     (&["enumerate"], "write `for index, item in list`"),
     (&["zip"], "loop over the positions: `for i in 0..len(list)`, and take `list[i]`"),
     (&["return"], "the last expression of a block is its value; a model has `output`"),
     (&["none", "null", "nil"], "there is no value for nothing: leave the argument out"),
     (&["sequential"], "pipe one layer into the next: `x |> conv(16) |> batch_norm |> relu`"),
-    (&["cat", "concat", "concatenate", "stack"], "there is no concatenation; tensors of one shape can be added"),
+    (&["cat", "concatenate", "stack"], "tensors are joined with `concat(a, b, over: channels)`"),
+    (&["chunk", "unbind"], "`split(x, 2, over: channels)` is a list of parts of one size"),
+    (&["narrow", "indexselect"], "`slice(x, 0, 4, over: channels)` takes positions 0 to 3"),
     (&["softmax", "logsoftmax"], "the loss has the softmax in it: `loss softmax_cross_entropy`"),
     (&["print"], "`sphc show FILE` prints every layer with its size; `assert` checks one"),
-    (&["view", "reshape", "permute", "squeeze", "unsqueeze"], "`flatten(x)` makes one row of all numbers"),
+    (&["view", "squeeze", "unsqueeze"], "`reshape(x, [4, 4, 8])` gives a tensor other extents; the batch stays"),
+    (&["permute", "swapaxes"], "write `transpose(x, [2, 0, 1])`; the batch is not counted"),
     (
         &["weightnorm", "spectralnorm"],
         "an operator with `cos` alone, such as `cosine`, divides by the norms of patch and filter",
@@ -94,22 +96,17 @@ const WAYS: &[(&[&str], &str)] = &[
     (&["dilation", "dilationrate"], "there are no dilated convolutions: take a larger `kernel`"),
     (&["paddingmode"], "images are padded with zeros"),
     (
-        &[
-            "conv1d",
-            "conv3d",
-            "convtranspose",
-            "convtranspose2d",
-            "conv2dtranspose",
-            "deconv",
-            "upsample",
-            "interpolate",
-        ],
-        "images are convolved and made smaller only, with `conv`, `sphere_conv` and the pools",
+        &["conv1d", "conv3d", "convtranspose", "convtranspose2d", "conv2dtranspose", "deconv"],
+        "images are convolved with `conv` and `sphere_conv`, and made larger with `upsample`",
     ),
     (
         &["attention", "selfattention", "multiheadattention", "transformer", "embedding", "lstm", "gru", "rnn"],
         "the layers are convolutions, pools, `dense` and `batch_norm`",
     ),
+    (&["interpolate", "resize"], "`upsample(x, 2, mode: \"bilinear\")` makes images larger by a whole factor"),
+    (&["depthtospace"], "write `pixel_shuffle(x, 2)`"),
+    (&["spacetodepth"], "write `pixel_unshuffle(x, 2)`"),
+    (&["zeropad2d"], "write `pad(x, 1)`"),
     (&["weightdecay"], "the weight decay is a line of the recipe: `penalty l2(5e-4) on filters`"),
     (&["l1"], "there is no penalty on absolute values; `l2(5e-4)` is that on squares"),
     (

@@ -6,6 +6,7 @@ use super::items::suggest;
 use super::value::Ty;
 use crate::diag::{Code, Diagnostic, Span};
 use crate::syntax::ast;
+use std::borrow::Cow;
 
 /// A parameter, as far as a call must know it.
 #[derive(Clone, Debug)]
@@ -85,6 +86,7 @@ pub(super) fn builtin(name: &str) -> Option<Signature> {
     let filters = || slot("filters", Ty::Int, None);
     let kernel = || slot("kernel", Ty::Pair, Some("3"));
     let stride = || slot("stride", Ty::Pair, Some("1"));
+    let over = |axis: &str| slot("over", Ty::Axes, Some(axis));
     let same = || slot("pad", PAD, Some("same"));
     match name {
         "sphere_conv" => make(
@@ -113,6 +115,19 @@ pub(super) fn builtin(name: &str) -> Option<Signature> {
             "function",
             vec![slot("extents", Ty::List(Box::new(Ty::Int)), None), slot("batch", Ty::Bool, Some("true"))],
         ),
+        "concat" => make("function", vec![slot("tensors", Ty::Tensors, None), over("channels")]),
+        "slice" => {
+            make("function", vec![x(), slot("from", Ty::Int, None), slot("to", Ty::Int, None), over("channels")])
+        }
+        "split" => make("function", vec![x(), slot("parts", Ty::Int, None), over("channels")]),
+        "pad" => make(
+            "function",
+            vec![x(), slot("before", Ty::Int, None), slot("after", Ty::Int, Some("before")), over("positions")],
+        ),
+        "flip" => make("function", vec![x(), over("width")]),
+        "repeat" => make("function", vec![x(), slot("times", Ty::Int, None), over("positions")]),
+        "range" => make("function", vec![slot("count", Ty::Int, None)]),
+        "indices" => make("function", vec![x(), over("channels")]),
         "convolve" => make(
             "function",
             vec![x(), slot("w", Ty::Tensor, None), stride(), same(), slot("operator", Ty::Operator, Some("none"))],
@@ -196,6 +211,24 @@ impl Signature {
             })
             .collect();
         format!("{}({})", self.name, list.join(", "))
+    }
+
+    /// The call with all that stands in it without a name as one list, where the first parameter takes several.
+    pub(super) fn gathered<'c>(&self, call: &'c ast::Call) -> Cow<'c, ast::Call> {
+        let several = self.slots.first().is_some_and(|it| it.ty == Ty::Tensors);
+        let (unnamed, named): (Vec<ast::Arg>, Vec<ast::Arg>) =
+            call.args.iter().cloned().partition(|it| it.name.is_none());
+        let piped = call.piped.as_deref().cloned();
+        let list: Vec<ast::Expr> = piped.into_iter().chain(unnamed.into_iter().map(|it| it.value)).collect();
+        let (true, [first, .., last] | [first @ last]) = (several, list.as_slice()) else { return Cow::Borrowed(call) };
+        let span = if first.span.file == last.span.file {
+            Span { end: last.span.end.max(first.span.end), ..first.span }
+        } else {
+            call.span
+        };
+        let value = ast::Expr { kind: ast::ExprKind::List(list), span };
+        let args = std::iter::once(ast::Arg { name: None, value }).chain(named).collect();
+        Cow::Owned(ast::Call { piped: None, args, ..call.clone() })
     }
 
     /// Puts the arguments of a call in the order of the parameters. Each mistake is a diagnostic;

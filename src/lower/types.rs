@@ -7,7 +7,7 @@ use super::value::{Ty, Value};
 use crate::syntax::ast::{self, ExprKind, TypeKind};
 
 /// Names of types.
-pub(super) const NAMES: &[&str] = &["int", "float", "bool", "string", "operator", "fn", "tensor"];
+pub(super) const NAMES: &[&str] = &["int", "float", "bool", "string", "operator", "fn", "tensor", "axes"];
 
 /// The type of a name.
 pub(super) fn named(name: &str) -> Option<Ty> {
@@ -19,6 +19,7 @@ pub(super) fn named(name: &str) -> Option<Ty> {
         "operator" => Ty::Operator,
         "fn" => Ty::Fn,
         "tensor" => Ty::Tensor,
+        "axes" => Ty::Axes,
         _ => return None,
     })
 }

@@ -231,6 +231,8 @@ pub(super) enum Ty {
     Words(&'static [&'static str]),
     /// Names or numbers of axes.
     Axes,
+    /// Several tensors, or lists of them: what stands in a call without a name.
+    Tensors,
     List(Box<Ty>),
 }
 
@@ -251,6 +253,7 @@ impl fmt::Display for Ty {
                 write!(f, "{} or an int", list.join(", "))
             }
             Ty::Axes => write!(f, "axes"),
+            Ty::Tensors => write!(f, "tensors"),
             Ty::List(item) => write!(f, "[{item}]"),
         }
     }

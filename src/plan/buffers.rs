@@ -100,6 +100,7 @@ impl<'a> Table<'a> {
         let name = match fill {
             Fill::Value(value) => format!("{:?}", value.0),
             Fill::Eye => "identity".to_owned(),
+            Fill::Range => "range".to_owned(),
         };
         let kind = BufferKind::Const(fill);
         let buffer = Buffer { name, kind, shape: shape.clone(), dtype: DType::Real, line: String::new() };

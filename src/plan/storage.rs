@@ -97,7 +97,7 @@ fn writes_short(spec: &KernelSpec, output: usize) -> bool {
         KernelSpec::Map(map) | KernelSpec::ConvMap { map, .. } => {
             map.outputs[output].store == Store::Full && map.outputs[output].dtype == DType::Real
         }
-        KernelSpec::Window { .. } | KernelSpec::Transpose { .. } => true,
+        KernelSpec::Window { .. } | KernelSpec::Transpose { .. } | KernelSpec::Assemble { .. } => true,
         KernelSpec::MatMul { .. } | KernelSpec::Gather { .. } | KernelSpec::Loss { .. } | KernelSpec::Random { .. } => {
             false
         }
@@ -127,7 +127,7 @@ fn drop_what_must_be_long(step: &Step, short: &mut BTreeSet<Place>) {
         }
         KernelSpec::Map(_) => {}
         KernelSpec::Window { .. } => keep_together(&mut step.inputs.iter()),
-        KernelSpec::Transpose { .. } => {
+        KernelSpec::Transpose { .. } | KernelSpec::Assemble { .. } => {
             keep_together(&mut step.inputs.iter().chain(&step.outputs));
         }
         KernelSpec::MatMul { .. } | KernelSpec::Gather { .. } | KernelSpec::Loss { .. } | KernelSpec::Random { .. } => {
@@ -169,7 +169,7 @@ fn apply(step: &mut Step, short: &BTreeSet<Place>) {
             mark(inputs[0], reads);
             mark(outputs[0], writes);
         }
-        KernelSpec::Transpose { dtype, .. } => mark(inputs[0], dtype),
+        KernelSpec::Transpose { dtype, .. } | KernelSpec::Assemble { dtype, .. } => mark(inputs[0], dtype),
         KernelSpec::MatMul { .. } | KernelSpec::Gather { .. } | KernelSpec::Loss { .. } | KernelSpec::Random { .. } => {
         }
         KernelSpec::Maps(_) => unreachable!("{TYPES_COME_FIRST}"),
@@ -203,7 +203,7 @@ impl Plan {
                 KernelSpec::Map(map) => widen_map(map),
                 KernelSpec::Maps(all) => all.iter_mut().for_each(widen_map),
                 KernelSpec::Window { reads, writes, .. } => [reads, writes].into_iter().for_each(widen),
-                KernelSpec::Transpose { dtype, .. } => widen(dtype),
+                KernelSpec::Transpose { dtype, .. } | KernelSpec::Assemble { dtype, .. } => widen(dtype),
                 KernelSpec::MatMul { .. }
                 | KernelSpec::Gather { .. }
                 | KernelSpec::Loss { .. }

@@ -86,6 +86,7 @@ fn in_full(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64, roundings: &Roundi
         KernelSpec::ConvMap { conv, map } => conv_map(&KernelSpec::Conv(*conv), map, inputs, seed, roundings),
         KernelSpec::Window { kind: Window::Max, .. }
         | KernelSpec::Transpose { .. }
+        | KernelSpec::Assemble { .. }
         | KernelSpec::Gather { .. }
         | KernelSpec::Random { .. }
         | KernelSpec::Loss { kind: Loss::Correct, .. } => {

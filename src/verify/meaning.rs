@@ -50,6 +50,11 @@ pub fn execute(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64) -> Vec<Vec<f64
         KernelSpec::Transpose { shape, perm, .. } => {
             one(Op::Transpose(perm.clone()), vec![(shape.clone(), DType::Real)])
         }
+        KernelSpec::Assemble { dims, parts, .. } => {
+            let places = parts.iter().map(|it| it.place.clone()).collect();
+            let of = parts.iter().map(|it| real(it.dims.clone())).collect();
+            one(Op::Assemble { shape: Shape(dims.clone()), places }, of)
+        }
         KernelSpec::Gather { dtype, n, item, flip, crop } => {
             let examples = inputs[0].len() / item.len();
             let source = Shape([&[examples], &item.0[..]].concat());

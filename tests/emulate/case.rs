@@ -2,10 +2,10 @@
 
 use sphc::interp::{Env, Tensor, evaluate};
 use sphc::ir::{
-    DType, ExprNode, Extern, Geometry, Graph, Loss, NodeId, Op, OriginId, Random, Reduction, Scalar, ScalarFn, Shape,
-    Window,
+    Along, DType, ExprNode, Extern, Geometry, Graph, Loss, NodeId, Op, OriginId, Random, Reduction, Scalar, ScalarFn,
+    Shape, Window,
 };
-use sphc::kernel::{ConvKernel, ConvKind, KernelSpec, MapInput, MapKernel, MapOutput, Store};
+use sphc::kernel::{ConvKernel, ConvKind, KernelSpec, MapInput, MapKernel, MapOutput, Part, Store};
 
 /// Of everything random in these tests.
 pub(crate) const SEED: u64 = 0x1234_5678_9abc_def1;
@@ -105,7 +105,7 @@ impl Case {
                 map.outputs.iter_mut().filter(|it| it.store == Store::Full).for_each(|it| it.dtype = DType::Bf16);
             }
             KernelSpec::Window { reads, writes, .. } => (*reads, *writes) = (DType::Bf16, DType::Bf16),
-            KernelSpec::Transpose { dtype, .. } => *dtype = DType::Bf16,
+            KernelSpec::Transpose { dtype, .. } | KernelSpec::Assemble { dtype, .. } => *dtype = DType::Bf16,
             other => panic!("{other} is none of these"),
         }
         for input in &mut self.inputs {
@@ -446,6 +446,19 @@ pub(crate) fn transpose(shape: &[usize], perm: &[usize]) -> Case {
     let outputs = vec![exact(DType::Real, of_op(&Op::Transpose(perm.to_vec()), &inputs))];
     let spec = KernelSpec::Transpose { shape: shape.clone(), perm: perm.to_vec(), dtype: DType::Real };
     Case { name: format!("transpose {shape} {perm:?}"), spec, inputs, outputs }
+}
+
+/// Parts put at their places, each `(start, turned)` along each axis.
+pub(crate) fn assemble(dims: &[usize], parts: &[(&[usize], &[(i64, bool)])]) -> Case {
+    let mut numbers = Numbers::new(dims.len() as u64);
+    let inputs = parts.iter().map(|it| numbers.reals(Shape(it.0.to_vec()), -1.0, 1.0)).collect::<Vec<_>>();
+    let along = |place: &[(i64, bool)]| place.iter().map(|&(start, turned)| Along { start, turned }).collect();
+    let places: Vec<Vec<Along>> = parts.iter().map(|it| along(it.1)).collect();
+    let op = Op::Assemble { shape: Shape(dims.to_vec()), places: places.clone() };
+    let outputs = vec![exact(DType::Real, of_op(&op, &inputs))];
+    let parts = parts.iter().zip(places).map(|(it, place)| Part { dims: it.0.to_vec(), place }).collect();
+    let spec = KernelSpec::Assemble { dims: dims.to_vec(), parts, dtype: DType::Real };
+    Case { name: format!("{spec}"), spec, inputs, outputs }
 }
 
 /// Examples picked out of 11.

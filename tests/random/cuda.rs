@@ -92,6 +92,7 @@ fn kind(spec: &KernelSpec, precision: Precision) -> String {
         }
         KernelSpec::Window { kind, input, .. } => format!("{kind:?} {:?}", input.map(|it| it == 1)),
         KernelSpec::Transpose { .. }
+        | KernelSpec::Assemble { .. }
         | KernelSpec::Gather { .. }
         | KernelSpec::Loss { .. }
         | KernelSpec::Random { .. } => String::new(),

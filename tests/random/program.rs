@@ -112,7 +112,7 @@ pub(super) fn program(choices: &mut Choices) -> Program {
 
 impl Network<'_> {
     fn layer(&mut self, at: usize) {
-        match self.choices.below(12) {
+        match self.choices.below(14) {
             0..=3 => self.convolution(&format!("layer{at}")),
             4 => self.pool(),
             5 => {
@@ -144,11 +144,40 @@ impl Network<'_> {
                 self.names.push(format!("gate{at}"));
                 self.channels = c;
             }
+            11 => self.parts(),
+            12 => self.around(),
             _ => {
                 self.lines.push(format!("n = batch_norm(x) as \"norm{at}\""));
                 self.lines.push("x = max(x, 0.5 * n)".into());
             }
         }
+    }
+
+    /// Channels cut apart and put together again, some of them twice.
+    fn parts(&mut self) {
+        let c = self.channels;
+        let (from, to) = (self.choices.below(c), c - self.choices.below(2).min(c - 1));
+        if to <= from || MOST < self.size[0] * self.size[1] * (c + to - from) {
+            return;
+        }
+        let bend = self.choices.one(&BENDS);
+        let (first, second) = (format!("slice({bend}(x), {from}, {to})"), "x - global_avg_pool(x)");
+        let (first, second) = if self.choices.once_in(2) { (first.as_str(), second) } else { (second, &*first) };
+        self.lines.push(format!("x = concat({first}, {second})"));
+        self.channels += to - from;
+    }
+
+    /// Zeros around, or another order.
+    fn around(&mut self) {
+        let axis = self.choices.below(2);
+        let over = ["height", "width"][axis];
+        let (before, after) = (self.choices.below(3), self.choices.below(2));
+        if self.choices.once_in(2) || MOST < (self.size[axis] + before + after) * self.size[1 - axis] * self.channels {
+            self.lines.push(format!("x = x + 0.5 * flip(x, over: [{over}, channels])"));
+            return;
+        }
+        self.lines.push(format!("x = pad(x, {before}, {after}, over: {over})"));
+        self.size[axis] += before + after;
     }
 
     fn filters(&mut self) -> usize {

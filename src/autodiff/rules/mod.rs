@@ -37,6 +37,7 @@ pub(super) fn pull_back(
         Op::Broadcast(_) => vec![Some(reduce::sum_to(b, g, operands[0]))],
         Op::Reshape(_) => vec![Some(movement::reshape(b, operands[0], g))],
         Op::Transpose(perm) => vec![Some(movement::transpose(b, &perm, g))],
+        Op::Assemble { places, .. } => movement::assemble(b, &places, operands, g, wanted),
         Op::Window { kind, geometry } => window::window(b, kind, geometry, id, operands, g, wanted),
         Op::Loss(Loss::CrossEntropy { smoothing, floor }) => {
             let grad = Op::Loss(Loss::CrossEntropyGrad { smoothing, floor });
@@ -51,6 +52,9 @@ pub(super) fn pull_back(
 
 /// The sum of two parts of an adjoint, which have the same shape.
 pub(super) fn plus(b: &mut Builder, one: NodeId, other: NodeId) -> NodeId {
+    if let Some(both) = movement::joined(b, one, other) {
+        return both;
+    }
     let shape = b.graph().shape(one).clone();
     let sum = ScalarFn::build(2, |pool, i| pool.add(i[0], i[1]));
     emit::Applied::new(b, &sum, &[one, other]).build(b, &shape)

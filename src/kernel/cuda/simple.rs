@@ -4,6 +4,7 @@ use super::expression::Number;
 use super::text::{Text, element, file};
 use super::{Argument, CudaLaunch, CudaSource, blocks};
 use crate::ir::{DType, Geometry, Loss, Random, Shape, Window};
+use crate::kernel::Part;
 
 fn single(text: Text, entry: &'static str, grid: u32, block: u32, arguments: Vec<Argument>) -> CudaSource {
     let launches = vec![CudaLaunch { entry, grid: [grid, 1, 1], block, shared: 0, arguments }];
@@ -66,6 +67,55 @@ pub(super) fn transpose(shape: &Shape, perm: &[usize], dtype: DType) -> CudaSour
     text.code(format_args!("__device__ __forceinline__ int source_of(int i) {{ return {sum}; }}"));
     text.file(file!("transpose.cu"));
     single(text, "transpose", blocks(size, 256), 256, vec![Argument::Input(0), Argument::Output(0)])
+}
+
+/// Zeros with parts in them.
+pub(super) fn assemble(dims: &[usize], parts: &[Part], dtype: DType) -> CudaSource {
+    let size = addressable(dims.iter().product());
+    let names: Vec<String> = (0..parts.len()).map(|it| format!("in{it}")).collect();
+    let mut text = Text::new();
+    text.ints([("SIZE", size)]);
+    text.file(file!("device.cu"));
+    text.code(format_args!("using element = {};", element(dtype)));
+    let pointers: String = names.iter().map(|it| format!(" const element* {it};")).collect();
+    text.code(format_args!("struct Parts {{{pointers} }};"));
+    text.code("__device__ __forceinline__ element element_of(const Parts& at, int i) {");
+    let mut tail = size;
+    for (axis, extent) in dims.iter().enumerate() {
+        tail /= (*extent).max(1);
+        text.code(format_args!("    const int x{axis} = i / {} % {extent};", tail.max(1)));
+    }
+    for (name, part) in names.iter().zip(parts) {
+        addressable(part.dims.iter().product());
+        let covered = crate::ir::assembly::covered(dims, &part.dims, &part.place);
+        if covered.iter().any(|it| it.is_empty()) {
+            continue;
+        }
+        let mut inside = Vec::new();
+        let mut place = "0".to_owned();
+        for (axis, (along, extent)) in part.place.iter().zip(&part.dims).enumerate() {
+            if covered[axis] != (0..dims[axis]) {
+                inside.push(format!("{} <= x{axis} && x{axis} < {}", covered[axis].start, covered[axis].end));
+            }
+            let from = match along.turned {
+                true => format!("({} - x{axis})", along.start),
+                false => format!("(x{axis} - ({}))", along.start),
+            };
+            place = if place == "0" { from } else { format!("({place} * {extent} + {from})") };
+        }
+        let inside = if inside.is_empty() { "true".to_owned() } else { inside.join(" && ") };
+        text.code(format_args!("    if ({inside}) return at.{name}[{place}];"));
+    }
+    text.code("    return (element)0.0f;\n}");
+    text.file(file!("assemble.cu"));
+    let parameters: String = names.iter().map(|it| format!("const element* {it}, ")).collect();
+    text.code(format_args!(
+        "extern \"C\" __global__ void __launch_bounds__(ASSEMBLE_THREADS) assemble({parameters}element* to) {{\n    \
+         assemble_elements({{{}}}, to);\n}}",
+        names.join(", ")
+    ));
+    let inputs = (0..parts.len()).map(Argument::Input);
+    single(text, "assemble", blocks(size, 256), 256, inputs.chain([Argument::Output(0)]).collect())
 }
 
 /// Picks of examples, with augmentation.

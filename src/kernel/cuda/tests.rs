@@ -3,8 +3,8 @@
 use super::*;
 use crate::ir::expr::Pool;
 use crate::ir::op::Scalar64;
-use crate::ir::{Binary, DType, Geometry, Loss, Random, Reduction, Shape, Unary, Window};
-use crate::kernel::{ConvKernel, ConvKind, MapInput, MapKernel, MapOutput, Store};
+use crate::ir::{Along, Binary, DType, Geometry, Loss, Random, Reduction, Shape, Unary, Window};
+use crate::kernel::{ConvKernel, ConvKind, MapInput, MapKernel, MapOutput, Part, Store};
 use std::collections::BTreeSet;
 
 fn conv(kind: ConvKind, stride: usize) -> KernelSpec {
@@ -63,6 +63,11 @@ fn specs() -> Vec<KernelSpec> {
             writes: DType::Real,
         },
         KernelSpec::Transpose { shape: Shape(vec![3, 4, 5]), perm: vec![2, 0, 1], dtype: DType::Real },
+        KernelSpec::Assemble {
+            dims: vec![4, 3],
+            parts: vec![Part { dims: vec![4, 2], place: vec![Along::START, Along::from(1)] }],
+            dtype: DType::Real,
+        },
         KernelSpec::Gather { dtype: DType::U8, n: 4, item: Shape(vec![32, 32, 3]), flip: true, crop: 4 },
         KernelSpec::Loss { kind: Loss::CrossEntropy { smoothing, floor }, n: 4, classes: 10 },
         KernelSpec::Random { kind: Random::Shuffle { examples: 50_000 }, len: 4, stream: 77 },

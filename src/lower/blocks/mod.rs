@@ -6,6 +6,7 @@
 //! - `mode`: `if training`;
 //! - `axes`: names of axes, and the reductions over them;
 //! - `draws`: random numbers;
+//! - `parts`: tensors joined, cut, padded and mirrored;
 //! - `shapes`: what moves numbers without changing them, and `convolve`.
 
 mod axes;
@@ -13,6 +14,7 @@ mod draws;
 mod learn;
 mod mode;
 mod moves;
+mod parts;
 mod shapes;
 
 pub(super) use axes::{AXES, REDUCTIONS, is_reduction};
@@ -140,6 +142,7 @@ impl Lowering<'_> {
                 | Op::Broadcast(_)
                 | Op::Reshape(_)
                 | Op::Transpose(_)
+                | Op::Assemble { .. }
                 | Op::Window { .. }
                 | Op::Gather { .. }
                 | Op::Loss(_)

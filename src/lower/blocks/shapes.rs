@@ -9,7 +9,20 @@ use crate::lower::operator::Patch;
 use crate::lower::value::{OperatorRef, Tensor, Value, short};
 
 /// Functions of tensors that are not taken element by element.
-pub(in crate::lower) const PRIMITIVES: &[&str] = &["reshape", "transpose", "convolve", "uniform"];
+pub(in crate::lower) const PRIMITIVES: &[&str] = &[
+    "reshape",
+    "transpose",
+    "concat",
+    "slice",
+    "split",
+    "pad",
+    "flip",
+    "repeat",
+    "range",
+    "indices",
+    "convolve",
+    "uniform",
+];
 
 impl Lowering<'_> {
     /// Operands of one map: shapes are compared from the last axis on, and the batch meets no other axis.
@@ -42,6 +55,14 @@ impl Lowering<'_> {
             "reshape" => self.reshape(args),
             "transpose" => self.transpose(args),
             "uniform" => self.uniform(args),
+            "concat" => self.concat(args),
+            "slice" => self.slice(args),
+            "split" => self.split(args),
+            "pad" => self.pad_zeros(args),
+            "flip" => self.flip(args),
+            "repeat" => self.repeated(args),
+            "range" => self.range(args),
+            "indices" => self.indices(args),
             _ => self.convolve(args),
         }
     }

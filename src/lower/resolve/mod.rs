@@ -254,8 +254,10 @@ impl<'a> Resolver<'a> {
                 self.sink.push(report);
                 foreign = true;
             }
-            if let Some(default) = &param.default {
-                self.expr(default);
+            match (&param.default, &param.ty) {
+                (Some(default), Some(ty)) if types::of(ty) == Ty::Axes => self.axis_words(default),
+                (Some(default), _) => self.expr(default),
+                (None, _) => {}
             }
             if let Some(ty) = &param.ty {
                 self.annotation(ty);

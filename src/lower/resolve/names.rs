@@ -178,11 +178,14 @@ impl Resolver<'_> {
             }
             self.callee(call)
         };
+        let gathered = signature.as_ref().map(|it| it.gathered(call));
+        let call = gathered.as_deref().unwrap_or(call);
         let by_name = call.args.iter().filter_map(|it| it.name.as_ref());
         self.named.extend(by_name.map(|it| (name.to_owned(), it.name.clone())));
         let mut blind = signature.is_none();
-        // Arguments that are operators.
+        // Arguments that are operators, and axes.
         let mut operators: Vec<&ast::Expr> = Vec::new();
+        let mut axes: Vec<&ast::Expr> = Vec::new();
         let signature_unknown = self.unknown.contains_key(&(Code::E0101, name.to_owned()));
         let words = signature.map(|it| {
             let (matched, wrong) = it.matched(call);
@@ -193,6 +196,7 @@ impl Resolver<'_> {
             let mut words: Vec<(&ast::Expr, &'static [&'static str], String)> = Vec::new();
             for (slot, value) in it.slots.iter().zip(matched) {
                 operators.extend(value.filter(|_| slot.ty == Ty::Operator));
+                axes.extend(value.filter(|_| slot.ty == Ty::Axes));
                 if let (Ty::Words(list), Some(value)) = (&slot.ty, value) {
                     words.push((value, list, slot.name.clone()));
                 }
@@ -202,10 +206,8 @@ impl Resolver<'_> {
         // The arguments of something unknown may follow rules of its own.
         let unknown = signature_unknown;
         self.strangers += usize::from(unknown);
-        let reduces = self.reduces(call);
-        let values = call.piped.as_deref().map(|it| (None, it)).into_iter();
-        for (name, value) in values.chain(call.args.iter().map(|it| (it.name.as_ref(), &it.value))) {
-            if reduces && name.is_some_and(|it| it.name == "over") {
+        for value in call.piped.as_deref().into_iter().chain(call.args.iter().map(|it| &it.value)) {
+            if axes.iter().any(|it| std::ptr::eq(*it, value)) {
                 self.axis_words(value);
                 continue;
             }
@@ -228,7 +230,8 @@ impl Resolver<'_> {
                     self.sink.push(report);
                 }
                 // A word for an argument or a layer that is not known.
-                (ExprKind::Name(name), None) if blind && (name == "same" || name == "valid") => {}
+                (ExprKind::Name(name), None)
+                    if blind && (name == "same" || name == "valid" || AXES.contains(&name.as_str())) => {}
                 (ExprKind::Name(name), _) if unknown && self.is_layer(name) => {}
                 _ => {
                     let outer =
@@ -247,14 +250,8 @@ impl Resolver<'_> {
         LAYERS.contains(&name) || self.items.get(name).is_some_and(of_prelude)
     }
 
-    /// Whether a call is a reduction of a tensor, and not something else of that name.
-    fn reduces(&self, call: &ast::Call) -> bool {
-        // In an operator a mean is of the batch.
-        self.context != Context::Operator && is_reduction(call) && self.items.get(&call.callee.name).is_none()
-    }
-
     /// Names of axes are words.
-    fn axis_words(&mut self, value: &ast::Expr) {
+    pub(super) fn axis_words(&mut self, value: &ast::Expr) {
         match &value.kind {
             ExprKind::Name(name) if AXES.contains(&name.as_str()) => {}
             ExprKind::Name(name) if self.local(name).is_none() && self.items.get(name).is_none() => {

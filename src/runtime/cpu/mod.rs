@@ -4,6 +4,7 @@
 //! A plan is checked once, at load (`check.rs`); kernels are compiled then, too, and all memory is
 //! allocated. A run allocates next to nothing.
 
+mod assemble;
 mod check;
 mod conv;
 mod isa;
@@ -310,6 +311,7 @@ fn load<R: Real>(spec: &KernelSpec, isa: Isa) -> Result<Box<dyn Kernel>, String>
             window::load::<R>(*kind, geometry, *n, *input, *output)
         }
         KernelSpec::Transpose { shape, perm, .. } => movement::transpose::<R>(shape, perm),
+        KernelSpec::Assemble { dims, parts, .. } => assemble::load::<R>(dims, parts),
         KernelSpec::Gather { dtype, n, item, flip, crop } => movement::gather::<R>(*dtype, *n, item, *flip, *crop),
         KernelSpec::Loss { kind, n, classes } => loss::load::<R>(*kind, *n, *classes),
         KernelSpec::Random { kind, len, stream } => random::load::<R>(*kind, *len, *stream),
