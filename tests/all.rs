@@ -42,6 +42,7 @@ mod heads;
 #[cfg(unix)]
 mod kill;
 mod layers;
+mod losses;
 mod lower;
 mod machine;
 #[cfg(target_os = "linux")]

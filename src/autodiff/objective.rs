@@ -3,7 +3,6 @@
 //! Penalties on how filters lie to each other (orthogonality, energy) count in `orth`, the others in `reg`.
 
 use crate::ir::expr::Pool;
-use crate::ir::op::Scalar64;
 use crate::ir::{Binary, Fill, Loss, Mode, NodeId, Op, Penalty, PenaltyKind, Recipe, Scalar, ScalarFn, Shape, Unary};
 use crate::shape::Builder;
 
@@ -26,7 +25,7 @@ pub(super) struct Objective {
 /// Builds loss and penalties on the model's training output.
 pub(super) fn objective(b: &mut Builder, recipe: &Recipe) -> Objective {
     let (logits, labels) = (b.graph().outputs[&Mode::Train], b.graph().labels[&Mode::Train]);
-    let losses = cross_entropy(b, recipe, logits, labels);
+    let losses = b.graph().losses[&Mode::Train];
     let fit = mean(b, losses);
     let correct = b.add(Op::Loss(Loss::Correct), &[logits, labels]);
     let accuracy = mean(b, correct);
@@ -35,12 +34,6 @@ pub(super) fn objective(b: &mut Builder, recipe: &Recipe) -> Objective {
     let penalties = b.binary(Binary::Add, reg, orth);
     let loss = b.binary(Binary::Add, fit, penalties);
     Objective { fit, reg, orth, loss, accuracy }
-}
-
-/// The loss of each example, `[n]`.
-pub(super) fn cross_entropy(b: &mut Builder, recipe: &Recipe, logits: NodeId, labels: NodeId) -> NodeId {
-    let kind = Loss::CrossEntropy { smoothing: Scalar64(recipe.smoothing), floor: Scalar64(recipe.floor) };
-    b.add(Op::Loss(kind), &[logits, labels])
 }
 
 fn mean(b: &mut Builder, x: NodeId) -> NodeId {

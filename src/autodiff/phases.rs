@@ -1,6 +1,5 @@
 //! The phases beside the step: evaluation of a batch, and projections.
 
-use super::objective::cross_entropy;
 use crate::ir::{
     Binary, Loss, Mode, NodeId, Op, ParamId, Phase, Recipe, Reduction, ScalarFn, StateRole, Target, Unary,
 };
@@ -10,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Losses, hits and scores of one batch of the test set; the start moves on by a batch.
 pub(super) fn evaluation(b: &mut Builder, recipe: &Recipe) {
     let (logits, labels) = (b.graph().outputs[&Mode::Evaluate], b.graph().labels[&Mode::Evaluate]);
-    let losses = cross_entropy(b, recipe, logits, labels);
+    let losses = b.graph().losses[&Mode::Evaluate];
     let correct = b.add(Op::Loss(Loss::Correct), &[logits, labels]);
     let start_id = b.graph().state_of(StateRole::EvaluateStart).expect("a model with a recipe can be evaluated");
     let start = b.add(Op::State(start_id), &[]);

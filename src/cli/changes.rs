@@ -49,6 +49,8 @@ pub(super) fn definitions(models: [(&Model, &[(String, String)]); 2]) -> Vec<Cha
             }
             Item::Operator(it) => Some((format!("operator {}", it.name.name), slice(it.span))),
             Item::Optimizer(it) => Some((format!("optimizer {}", it.name.name), slice(it.span))),
+            Item::Loss(it) => Some((format!("loss {}", it.name.name), slice(it.span))),
+            Item::Metric(it) => Some((format!("metric {}", it.name.name), slice(it.span))),
             Item::Fn(it) => Some((format!("fn {}", it.name.name), slice(it.span))),
             Item::Block(it) => Some((format!("block {}", it.name.name), slice(it.span))),
             Item::Import(_) | Item::Model(_) | Item::Train(_) => None,

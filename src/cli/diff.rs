@@ -122,7 +122,7 @@ fn recipe(model: &Model) -> Facts {
         ("augment", augment(it)),
         ("batch", it.batch.to_string()),
         ("iterations", it.iterations.to_string()),
-        ("loss", format!("smoothing {}, floor {}", it.smoothing, it.floor)),
+        ("loss", it.loss.clone()),
         ("optimizer", it.optimizer.text.clone()),
         ("schedule", schedule(&it.schedule)),
         ("evaluate", every(it.evaluate_every)),

@@ -238,6 +238,8 @@ pub struct Graph {
     pub labels: BTreeMap<Mode, NodeId>,
     /// The model's output in each mode.
     pub outputs: BTreeMap<Mode, NodeId>,
+    /// What a model is trained to make small, `[n]`: a number for each example, in each mode.
+    pub losses: BTreeMap<Mode, NodeId>,
     /// What each phase must do, in order: `Update` nodes.
     pub effects: BTreeMap<Phase, Vec<NodeId>>,
     /// What can be read after each phase, by name: `fit`, `accuracy`, `scores`.
@@ -277,6 +279,7 @@ impl Graph {
             inputs: BTreeMap::new(),
             labels: BTreeMap::new(),
             outputs: BTreeMap::new(),
+            losses: BTreeMap::new(),
             effects: BTreeMap::new(),
             results: BTreeMap::new(),
             images: self.images.clone(),

@@ -18,6 +18,9 @@ impl fmt::Display for Graph {
         for (mode, id) in &self.outputs {
             writeln!(f, "output {mode:?} = %{}", id.0)?;
         }
+        for (mode, id) in &self.losses {
+            writeln!(f, "loss {mode:?} = %{}", id.0)?;
+        }
         for (phase, effects) in &self.effects {
             for id in effects {
                 writeln!(f, "effect {phase:?} %{}", id.0)?;

@@ -188,10 +188,8 @@ pub struct Recipe {
     pub batch: usize,
     /// Steps.
     pub iterations: u64,
-    /// Label smoothing of the cross entropy.
-    pub smoothing: f64,
-    /// Added to probabilities before the logarithm.
-    pub floor: f64,
+    /// The losses as they would be written with all their numbers: `softmax_cross_entropy(smoothing: 0.1, floor: 0)`.
+    pub loss: String,
     /// Penalties in order of the text.
     pub penalties: Vec<Penalty>,
     /// Projections in order of the text.

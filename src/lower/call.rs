@@ -39,6 +39,9 @@ impl Lowering<'_> {
     pub(super) fn call(&mut self, call: &ast::Call, span: Span) -> Value {
         let name = call.callee.name.as_str();
         let local = self.scopes[self.floor..].iter().rev().find_map(|it| it.get(name)).cloned();
+        if let Some(value) = self.objective_call(call, local.is_some()) {
+            return value;
+        }
         // In an operator `cos` is a number, and `cos(...)` still the function.
         let local = local.filter(|it| !matches!(it, Value::Scalar(_)) || !FUNCTIONS.iter().any(|it| it.0 == name));
         if let Some(value) = local {
@@ -173,7 +176,7 @@ impl Lowering<'_> {
     }
 
     /// A default may use the parameters before it.
-    fn default(&mut self, scope: &Scope, default: &ast::Expr, ty: Ty, name: &str) -> Value {
+    pub(super) fn default(&mut self, scope: &Scope, default: &ast::Expr, ty: Ty, name: &str) -> Value {
         if !self.pay(scope.values().map(weight).sum(), default.span) {
             return self.lost(default.span);
         }

@@ -2,7 +2,7 @@
 
 use super::Lowering;
 use super::call::Args;
-use super::items::{Items, suggest};
+use super::items::{Items, Kind, suggest};
 use super::signature::{Signature, Slot};
 use super::value::Ty;
 use crate::diag::{Code, Diagnostic};
@@ -32,7 +32,7 @@ fn choices(key: &'static str, list: &[(&str, &[Argument<'_>])]) -> Vec<Signature
 /// What can stand after a key.
 pub(super) fn options(key: &str, items: &Items) -> Vec<Signature> {
     match key {
-        "optimizer" => items.optimizer_signatures(),
+        "optimizer" => items.signatures(Kind::Optimizer),
         "data" => choices(
             "step",
             &[
@@ -42,10 +42,6 @@ pub(super) fn options(key: &str, items: &Items) -> Vec<Signature> {
             ],
         ),
         "augment" => choices("augmentation", &[("flip_horizontal", &[]), ("crop", &[("pad", Ty::Int, None)])]),
-        "loss" => choices(
-            "loss",
-            &[("softmax_cross_entropy", &[("smoothing", Ty::Float, Some("0")), ("floor", Ty::Float, Some("0"))])],
-        ),
         "penalty" => choices(
             "penalty",
             &[
@@ -74,7 +70,7 @@ pub(super) fn options(key: &str, items: &Items) -> Vec<Signature> {
 }
 
 /// A few options with all they take, more of them by name.
-fn listed(options: &[Signature]) -> String {
+pub(super) fn listed(options: &[Signature]) -> String {
     let few = options.len() <= 3;
     let list: Vec<String> =
         options.iter().map(|it| format!("`{}`", if few { it.text() } else { it.name.clone() })).collect();

@@ -32,7 +32,7 @@ pub(super) fn compose(graph: Graph) -> Graph {
 /// layers and of the model are of interest for themselves.
 fn parts(graph: &Graph) -> BTreeSet<NodeId> {
     let mut fixed: BTreeSet<NodeId> = graph.layers.iter().map(|it| it.output).collect();
-    for table in [&graph.inputs, &graph.labels, &graph.outputs] {
+    for table in [&graph.inputs, &graph.labels, &graph.outputs, &graph.losses] {
         fixed.extend(table.values());
     }
     fixed.extend(graph.effects.values().flatten());
@@ -42,7 +42,8 @@ fn parts(graph: &Graph) -> BTreeSet<NodeId> {
     let mut homes: [Vec<NodeId>; 2] = std::array::from_fn(|_| graph.ids().collect());
     let modes = [(Mode::Train, Phase::Step), (Mode::Evaluate, Phase::Evaluate)];
     let needed = modes.map(|(mode, phase)| {
-        let roots = graph.outputs.get(&mode).copied().into_iter().chain(graph.phase_roots(phase));
+        let results = [&graph.outputs, &graph.losses].into_iter().filter_map(|it| it.get(&mode).copied());
+        let roots = results.chain(graph.phase_roots(phase));
         let mut needed = vec![false; graph.len()];
         graph.needed(roots).into_iter().for_each(|it| needed[it.0 as usize] = true);
         needed
@@ -226,6 +227,7 @@ impl Composer<'_> {
         self.new.inputs = all(&mut self, &old.inputs);
         self.new.labels = all(&mut self, &old.labels);
         self.new.outputs = all(&mut self, &old.outputs);
+        self.new.losses = all(&mut self, &old.losses);
         for (phase, nodes) in &old.effects {
             let nodes = nodes.iter().map(|it| self.node(*it)).collect();
             self.new.effects.insert(*phase, nodes);

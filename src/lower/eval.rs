@@ -88,13 +88,13 @@ impl Lowering<'_> {
             StmtKind::Assert { cond, message } => {
                 self.assert(stmt.span, cond, message.as_ref());
             }
-            StmtKind::Output(value) => {
+            StmtKind::Output { name, value } => {
                 let found = self.expr(value);
                 // In a block this was reported; what it meant is the block's value.
                 if self.floor != 0 {
                     return found;
                 }
-                self.set_output(found, value.span, stmt.span);
+                self.set_output(name.as_ref(), found, value.span, stmt.span);
             }
             StmtKind::Learn { name, role, scope, init } => {
                 let value = match scope {
@@ -266,7 +266,7 @@ impl Lowering<'_> {
                         self.after_mistake(it, told);
                     }
                 }
-                StmtKind::Output(_) => self.lost_output(),
+                StmtKind::Output { .. } => self.lost_output(),
                 _ => {}
             }
         }
@@ -417,6 +417,7 @@ impl Lowering<'_> {
                 let value = self.choose(cond, then, otherwise.as_ref(), span);
                 self.something(value, span)
             }
+            ExprKind::Named(inner, text) if self.names_losses() => self.named_measure(inner, text),
             ExprKind::Named(inner, text) => self.named(inner, text),
         }
     }
@@ -425,6 +426,9 @@ impl Lowering<'_> {
         if let Some(it) = self.scopes[self.floor..].iter().rev().find_map(|it| it.get(name)) {
             let it = it.clone();
             return if self.pay(weight(&it), span) { it } else { self.lost(span) };
+        }
+        if let Some(value) = self.objective_name(name, span) {
+            return value;
         }
         // Not taken by the operator; `cos` is not a function here.
         let operator = self.building.is_some() || self.trace.is_some();

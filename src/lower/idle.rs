@@ -3,9 +3,10 @@
 //!
 //! Only what stands in the text as a number counts as said in vain: what a param gives, another `--set` may change.
 
+use super::Lowering;
 use super::call::Args;
+use super::outputs::Output;
 use super::recipe::Basis;
-use super::{Lowering, Output};
 use crate::diag::{Code, Diagnostic, FileId, Span};
 use crate::ir::{Geometry, Mode, NodeId, Op, Schedule};
 use crate::syntax::ast::{self, ExprKind};
@@ -334,9 +335,8 @@ impl Lowering<'_> {
         if self.sink.has_errors() || !matches!(self.output, Output::Found(_)) || self.graph.outputs.is_empty() {
             return;
         }
-        let needed = self
-            .graph
-            .needed([Mode::Train, Mode::Evaluate].iter().filter_map(|it| self.graph.outputs.get(it).copied()));
+        let tables = [&self.graph.outputs, &self.graph.losses];
+        let needed = self.graph.needed(tables.into_iter().flat_map(|it| it.values().copied()));
         let needed: std::collections::BTreeSet<NodeId> = needed.into_iter().collect();
         let mut told: Vec<String> = Vec::new();
         let ids: Vec<NodeId> = self.graph.ids().collect();
@@ -377,8 +377,9 @@ fn lost_docs(text: &str) -> Vec<(usize, usize)> {
         at += line.len() + 1;
         let below = lines[number..].iter().map(|it| it.trim()).find(|it| !is_doc(it)).unwrap_or("");
         let word = below.split(|it: char| !it.is_alphanumeric()).next().unwrap_or("");
-        let described = matches!(word, "param" | "operator" | "optimizer" | "fn" | "block" | "layer" | "model")
-            && !line.starts_with(char::is_whitespace);
+        let described =
+            matches!(word, "param" | "operator" | "optimizer" | "loss" | "metric" | "fn" | "block" | "layer" | "model")
+                && !line.starts_with(char::is_whitespace);
         if is_doc(bare) && !described || bare.starts_with("//!") && begun {
             found.push((start, start + 3));
         }

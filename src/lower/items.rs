@@ -5,6 +5,8 @@
 //! behind, so that a block can be taken out of another experiment.
 
 use super::foreign;
+use super::signature::Signature;
+use super::types;
 use crate::diag::{Code, Diagnostic, FileId, Sink, Sources, Span, did_you_mean};
 use crate::syntax::ast;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +22,36 @@ pub(super) enum Def {
     Operator(Rc<ast::Function>),
     Fn(Rc<ast::Function>),
     Block(Rc<ast::Function>),
+}
+
+/// What only a recipe names. Each kind has names of its own: where a name stands says which is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Optimizer,
+    Loss,
+    Metric,
+}
+
+impl Kind {
+    pub(super) const ALL: [Kind; 3] = [Kind::Optimizer, Kind::Loss, Kind::Metric];
+
+    /// The word that defines one, which is also the entry of the recipe that names one.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Kind::Optimizer => "optimizer",
+            Kind::Loss => "loss",
+            Kind::Metric => "metric",
+        }
+    }
+
+    /// With its article: `an optimizer`.
+    pub(super) fn one(self) -> &'static str {
+        match self {
+            Kind::Optimizer => "an optimizer",
+            Kind::Loss => "a loss",
+            Kind::Metric => "a metric",
+        }
+    }
 }
 
 /// Where a definition comes from.
@@ -44,8 +76,8 @@ pub(super) struct Item {
 pub(super) struct Items {
     pub(super) prelude: FileId,
     table: BTreeMap<String, Item>,
-    /// Optimizers have names of their own: only a recipe names them.
-    optimizers: BTreeMap<String, (Rc<ast::Function>, Home)>,
+    /// What only a recipe names.
+    chosen: BTreeMap<(Kind, String), (Rc<ast::Function>, Home)>,
     /// Names in the order of their definitions: params may use those before them.
     pub(super) order: Vec<String>,
     /// Definitions so far.
@@ -88,35 +120,51 @@ impl Items {
         }
     }
 
-    /// Optimizers, those of the file first.
-    pub(super) fn optimizers(&self) -> Vec<(&Rc<ast::Function>, Home)> {
-        let mut all: Vec<(&Rc<ast::Function>, Home)> = self.optimizers.values().map(|it| (&it.0, it.1)).collect();
+    /// All definitions of a kind, those of the file first.
+    pub(super) fn definitions(&self, kind: Kind) -> Vec<(&Rc<ast::Function>, Home)> {
+        let mut all: Vec<(&Rc<ast::Function>, Home)> =
+            self.chosen.iter().filter(|it| it.0.0 == kind).map(|(_, it)| (&it.0, it.1)).collect();
         all.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.name.name.cmp(&b.0.name.name)));
         all
     }
 
-    fn define_optimizer(&mut self, def: &ast::Function, home: Home, sink: &mut Sink) {
+    /// The definition of a kind that has this name.
+    pub(super) fn definition(&self, kind: Kind, name: &str) -> Option<&Rc<ast::Function>> {
+        self.chosen.get(&(kind, name.to_owned())).map(|it| &it.0)
+    }
+
+    /// What a recipe can choose of a kind. The text of the prelude is nobody's to look at.
+    pub(super) fn signatures(&self, kind: Kind) -> Vec<Signature> {
+        let signature = |def: &ast::Function| {
+            let signature = types::signature(kind.word(), def);
+            let prelude = def.header.file == self.prelude;
+            Signature { header: signature.header.filter(|_| !prelude), ..signature }
+        };
+        self.definitions(kind).into_iter().map(|it| signature(it.0)).collect()
+    }
+
+    fn define_chosen(&mut self, kind: Kind, def: &ast::Function, home: Home, sink: &mut Sink) {
         let name = &def.name;
-        if let Some((old, first)) = self.optimizers.get(&name.name)
+        if let Some((old, first)) = self.chosen.get(&(kind, name.name.clone()))
             && home != Home::Prelude
             && *first != Home::Prelude
         {
             let elsewhere = if old.name.span.file == name.span.file { "" } else { " in another file" };
             sink.push(
                 Diagnostic::new(Code::E0103, name.span, format!("`{}` is defined twice", name.name))
-                    .label("an optimizer of this name again")
+                    .label(format!("{} of this name again", kind.one()))
                     .also(old.name.span, format!("first defined here{elsewhere}"))
                     .help("give one of them another name"),
             );
             return;
         }
-        self.optimizers.insert(name.name.clone(), (Rc::new(def.clone()), home));
+        self.chosen.insert((kind, name.name.clone()), (Rc::new(def.clone()), home));
     }
 
     /// Whether the file is there to be imported: it defines things, but neither a model nor a recipe.
     pub(super) fn is_library(&self) -> bool {
-        let defines = self.table.values().any(|it| it.home == Home::Main)
-            || self.optimizers.values().any(|it| it.1 == Home::Main);
+        let defines =
+            self.table.values().any(|it| it.home == Home::Main) || self.chosen.values().any(|it| it.1 == Home::Main);
         defines && self.models.is_empty() && self.trains.is_empty()
     }
 
@@ -195,7 +243,9 @@ impl<'a> Collector<'a> {
                 ast::Item::Operator(it) => self.items.define(Def::Operator(Rc::new(it.clone())), home, self.sink),
                 ast::Item::Fn(it) => self.items.define(Def::Fn(Rc::new(it.clone())), home, self.sink),
                 ast::Item::Block(it) => self.items.define(Def::Block(Rc::new(it.clone())), home, self.sink),
-                ast::Item::Optimizer(it) => self.items.define_optimizer(it, home, self.sink),
+                ast::Item::Optimizer(it) => self.items.define_chosen(Kind::Optimizer, it, home, self.sink),
+                ast::Item::Loss(it) => self.items.define_chosen(Kind::Loss, it, home, self.sink),
+                ast::Item::Metric(it) => self.items.define_chosen(Kind::Metric, it, home, self.sink),
                 ast::Item::Model(it) if home == Home::Main => self.items.models.push(Rc::new(it.clone())),
                 ast::Item::Train(it) if home == Home::Main => self.items.trains.push(Rc::new(it.clone())),
                 ast::Item::Model(_) | ast::Item::Train(_) => {}

@@ -30,7 +30,9 @@ mod items;
 mod keys;
 mod layers;
 mod naming;
+mod objective;
 mod operator;
+mod outputs;
 mod params;
 mod penalty;
 mod recipe;
@@ -48,12 +50,13 @@ pub use settings::{DataInfo, Settings};
 use crate::diag::{Code, Diagnostic, FileId, Label, Severity, Sink, Sources, Span};
 use crate::ir::expr::Pool;
 use crate::ir::{
-    DType, Fact, Frame, Graph, Init, Mode, NodeId, Op, Origin, OriginId, Param, ParamRole, Phase, ScalarFn, Shape,
-    State, StateId, StateRole,
+    DType, Fact, Frame, Graph, Init, NodeId, Op, Origin, OriginId, Param, ParamRole, Phase, ScalarFn, Shape, State,
+    StateId, StateRole,
 };
 use crate::syntax::{self, ast};
 use items::{Collector, Items};
 use naming::Names;
+use outputs::Output;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use value::{Tensor, Value};
@@ -187,18 +190,12 @@ struct Lowering<'a> {
     /// Whether the input was reported to differ from the images of the data set.
     input_differs: bool,
     output: Output,
-    /// The first `output` statement that was reached.
+    /// The first `output` statement without a name that was reached.
     output_span: Option<Span>,
-}
-
-/// What became of the model's output.
-#[derive(Debug, Default)]
-enum Output {
-    #[default]
-    Missing,
-    /// There is one, but it is unknown after a mistake.
-    Lost,
-    Found(Span),
+    /// Those with a name.
+    named: Vec<outputs::Named>,
+    /// While a line of the recipe that names losses or metrics is unfolded.
+    objective: Option<objective::Objective>,
 }
 
 impl<'a> Lowering<'a> {
@@ -258,6 +255,8 @@ impl<'a> Lowering<'a> {
             input_differs: false,
             output: Output::Missing,
             output_span: None,
+            named: Vec::new(),
+            objective: None,
         }
     }
 
@@ -366,7 +365,12 @@ impl<'a> Lowering<'a> {
     /// Where nodes made by `span` come from.
     fn origin(&mut self, span: Span) -> OriginId {
         let span = self.users_place(span);
-        let layer = if self.layer_path.is_empty() { self.names.path().to_owned() } else { self.layer_path.clone() };
+        let layer = match (&self.objective, self.layer_path.as_str()) {
+            // What is lost is no layer's.
+            (Some(_), _) => String::new(),
+            (None, "") => self.names.path().to_owned(),
+            (None, path) => path.to_owned(),
+        };
         let frames = self.shared_frames.get_or_insert_with(|| self.frames.as_slice().into()).clone();
         let origin = Origin { span, frames, layer };
         if let Some(&known) = self.origins.get(&origin) {
@@ -449,49 +453,6 @@ impl<'a> Lowering<'a> {
         let (role, never_negative) = (StateRole::Running, false);
         let id = self.graph.add_state(State { path, shape, dtype: DType::Real, init, role, never_negative, origin });
         (id, self.node(Op::State(id), &[], span))
-    }
-
-    fn set_output(&mut self, value: Value, place: Span, statement: Span) {
-        if let Some(first) = self.output_span {
-            let report = self.at(Code::E0201, statement, "a model has one `output`");
-            self.report(if first == statement {
-                report.label("this one is repeated by a loop")
-            } else {
-                report.label("a second output").also(first, "the first one is here")
-            });
-            return;
-        }
-        self.output_span = Some(statement);
-        match value {
-            Value::Tensor(tensor) if self.loses_the_batch(&tensor) => {
-                self.output = Output::Lost;
-                let report = self
-                    .at(Code::E0303, place, "the output is the same for every example")
-                    .label("has no batch")
-                    .note("what is learned or kept has none, and a reduction over `batch` takes it away");
-                self.report(report);
-            }
-            Value::Tensor(tensor) => {
-                self.output = Output::Found(statement);
-                self.graph.outputs.insert(Mode::Train, tensor.train);
-                self.graph.outputs.insert(Mode::Evaluate, tensor.evaluate);
-            }
-            Value::Error(_) => self.output = Output::Lost,
-            other => {
-                self.output = Output::Lost;
-                self.report(
-                    Diagnostic::new(Code::E0104, place, format!("the output is {}", other.describe()))
-                        .label("expected a tensor"),
-                );
-            }
-        }
-    }
-
-    /// An `output` that could not be reached because of a mistake.
-    fn lost_output(&mut self) {
-        if matches!(self.output, Output::Missing) {
-            self.output = Output::Lost;
-        }
     }
 
     fn effect(&mut self, phase: Phase, update: NodeId) {

@@ -110,7 +110,7 @@ pub(super) fn count_body(items: &Items, body: &ast::Body) -> Count {
             StmtKind::Let { value, .. } | StmtKind::Assign { value, .. } => count(items, value),
             StmtKind::For { list, body, .. } => count(items, list).both(count_body(items, body).many()),
             StmtKind::If { cond, then, otherwise } => count(items, cond).both(branches(items, then, otherwise)),
-            StmtKind::Output(value) | StmtKind::Expr(value) => count(items, value),
+            StmtKind::Output { value, .. } | StmtKind::Expr(value) => count(items, value),
             // A filter of its own takes the path of the scope.
             StmtKind::Learn { name, role: written, .. } if role(name, written.as_ref()) == ParamRole::Filter => {
                 Count { filters: 1, ..Count::default() }
@@ -212,6 +212,12 @@ impl Names {
         };
         self.open.push(Scope { path, count: count_body(items, &block.body), explicit, span, named: false });
         report
+    }
+
+    /// Opens the scope of a loss, of which nothing else has the path.
+    pub(super) fn enter_loss(&mut self, items: &Items, loss: &ast::Function, path: String, span: Span) {
+        let count = count_body(items, &loss.body);
+        self.open.push(Scope { path, count, explicit: false, span, named: false });
     }
 
     /// Closes the innermost scope.

@@ -6,9 +6,9 @@
 use super::call::Args;
 use super::items::suggest;
 use super::value::{Ty, Value};
-use super::{DataInfo, Lowering, Output};
+use super::{DataInfo, Lowering};
 use crate::diag::{Code, Diagnostic, Span};
-use crate::ir::{Augment, Mode, Op, Recipe, Schedule, Shape};
+use crate::ir::{Augment, Recipe, Schedule};
 use crate::syntax::ast::{self, ExprKind};
 use std::rc::Rc;
 
@@ -30,7 +30,7 @@ const KEYS: &[(&str, bool, &[&str])] = &[
     ("augment", false, &[]),
     ("batch", false, &[]),
     ("iterations", false, &[]),
-    ("loss", false, &[]),
+    ("loss", true, &["on"]),
     ("penalty", true, &["on", "where"]),
     ("project", true, &["on", "where", "every"]),
     ("optimizer", false, &[]),
@@ -295,17 +295,11 @@ impl Lowering<'_> {
     pub(super) fn finish_recipe(&mut self, basis: Basis) {
         let train = basis.train.clone();
         let entry = |key: &str| train.entries.iter().find(|it| it.key.name == key);
-        let share = |it: f64| (0.0..1.0).contains(&it);
 
         let iterations = entry("iterations").and_then(|it| self.whole_entry(it, 1));
         let seed = entry("seed").and_then(|it| self.whole_entry(it, 0));
         let evaluate = entry("evaluate").and_then(|it| self.interval(it));
         let checkpoint = entry("checkpoint").and_then(|it| self.interval(it));
-        let loss = entry("loss").and_then(|it| self.choice("loss", it.values.first()?)).and_then(|args| {
-            let smoothing = self.float(&args, "smoothing", 0.0, share, "at least 0 and below 1");
-            let floor = self.float(&args, "floor", 0.0, |it| 0.0 <= it, "at least 0");
-            Some((smoothing?, floor?))
-        });
         let all = self.settings.iterations.or(iterations.map(|it| it as u64));
         let optimizer = entry("optimizer").and_then(|it| self.optimizer(it.values.first()?, all));
         let schedule = match entry("schedule") {
@@ -361,9 +355,8 @@ impl Lowering<'_> {
             }
             self.report(report);
         }
-        self.finish_output(&basis);
-        let (Some(data), Some((smoothing, floor)), Some(optimizer), Some(schedule)) =
-            (basis.data.clone(), loss, optimizer, schedule)
+        let loss = self.losses(&basis, all);
+        let (Some(data), Some(loss), Some(optimizer), Some(schedule)) = (basis.data.clone(), loss, optimizer, schedule)
         else {
             return;
         };
@@ -374,8 +367,7 @@ impl Lowering<'_> {
             augment: basis.augment,
             batch: basis.batch,
             iterations,
-            smoothing,
-            floor,
+            loss,
             penalties,
             projections,
             optimizer,
@@ -416,58 +408,5 @@ impl Lowering<'_> {
             return None;
         }
         Some(Schedule::Step { at: at.into_iter().map(|it| it as u64).collect(), factor: factor? })
-    }
-
-    /// The output as `[n, classes]`, and the head against the data set.
-    fn finish_output(&mut self, basis: &Basis) {
-        let (Some(data), Output::Found(span)) = (&basis.data, &self.output) else { return };
-        let (classes, span) = (data.classes, *span);
-        let Some(&train) = self.graph.outputs.get(&Mode::Train) else { return };
-        self.check_heads(train);
-        let Some(shape) = self.graph.fact(train).shape() else { return };
-        let dims = shape.dims().to_vec();
-        let [n, 1, 1, found] = dims[..] else {
-            // The size follows from an input that is not the data set's.
-            if self.input_differs {
-                return;
-            }
-            let list: Vec<String> = dims.iter().skip(1).map(usize::to_string).collect();
-            let mut report = Diagnostic::new(
-                Code::E0202,
-                span,
-                format!("the output is [{}], not one number for each class", list.join(", ")),
-            )
-            .label(format!("expected [1, 1, {classes}]"));
-            if let [_, h, w, _] = dims[..] {
-                report = report.help(format!(
-                    "end with a layer that sees the whole image: `kernel: {}, pad: valid`, or take \
-                     `global_avg_pool(x)` before the last layer",
-                    if h == w { h.to_string() } else { format!("[{h}, {w}]") }
-                ));
-            }
-            self.report(report);
-            return;
-        };
-        if found != classes {
-            let plural = if found == 1 { "" } else { "es" };
-            self.report(
-                Diagnostic::new(
-                    Code::E0202,
-                    span,
-                    format!("the model tells {found} class{plural} apart, but `{}` has {classes}", data.name),
-                )
-                .label(format!("ends with {found} channels"))
-                .also(basis.data_span, format!("{classes} classes"))
-                .help("write `classes` for the number of filters of the last layer"),
-            );
-        }
-        let shape = Shape::from([n, found]);
-        let origin = self.origin(span);
-        for mode in [Mode::Train, Mode::Evaluate] {
-            if let Some(&old) = self.graph.outputs.get(&mode) {
-                let (new, _) = self.graph.add(Op::Reshape(shape.clone()), &[old], origin);
-                self.graph.outputs.insert(mode, new);
-            }
-        }
     }
 }

@@ -377,7 +377,7 @@ fn learned_in(body: &ast::Body, found: &mut Vec<String>) {
             | StmtKind::Let { .. }
             | StmtKind::Assign { .. }
             | StmtKind::Assert { .. }
-            | StmtKind::Output(_)
+            | StmtKind::Output { .. }
             | StmtKind::Keep { .. }
             | StmtKind::Stat { .. }
             | StmtKind::Expr(_) => {}
@@ -401,7 +401,7 @@ fn walk_body(body: &ast::Body, f: &mut dyn FnMut(&ast::Expr)) {
     for stmt in &body.stmts {
         match &stmt.kind {
             StmtKind::Let { value, .. } | StmtKind::Assign { value, .. } => walk(value, f),
-            StmtKind::Output(value) | StmtKind::Expr(value) => walk(value, f),
+            StmtKind::Output { value, .. } | StmtKind::Expr(value) => walk(value, f),
             StmtKind::For { list, body, .. } => {
                 walk(list, f);
                 walk_body(body, f);

@@ -128,6 +128,16 @@ pub(super) fn builtin(name: &str) -> Option<Signature> {
         "repeat" => make("function", vec![x(), slot("times", Ty::Int, None), over("positions")]),
         "range" => make("function", vec![slot("count", Ty::Int, None)]),
         "indices" => make("function", vec![x(), over("channels")]),
+        "label_cross_entropy" => make(
+            "function",
+            vec![
+                slot("scores", Ty::Tensor, None),
+                slot("label", Ty::Tensor, None),
+                slot("smoothing", Ty::Float, Some("0")),
+                slot("floor", Ty::Float, Some("0")),
+            ],
+        ),
+        "hit" => make("function", vec![slot("scores", Ty::Tensor, None), slot("label", Ty::Tensor, None)]),
         "convolve" => make(
             "function",
             vec![x(), slot("w", Ty::Tensor, None), stride(), same(), slot("operator", Ty::Operator, Some("none"))],

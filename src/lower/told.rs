@@ -4,8 +4,9 @@
 //! above all, or the recipe later on; that one did is seen to at the end, so that no file checks clean and then
 //! has no meaning.
 
+use super::Lowering;
+use super::outputs::Output;
 use super::value::Value;
-use super::{Lowering, Output};
 use crate::diag::{Code, Diagnostic, Severity, Span};
 use crate::ir::Fact;
 

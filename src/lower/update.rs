@@ -12,8 +12,7 @@
 //! What a `keep` is at the end of the body is kept; the body's value is the parameter's new one.
 
 use super::Lowering;
-use super::items::Items;
-use super::signature::Signature;
+use super::items::Kind;
 use super::types;
 use super::value::{Ty, Value};
 use crate::diag::{Code, Diagnostic, Span};
@@ -33,25 +32,13 @@ pub(super) struct Update {
     keeps: Vec<(String, f64, Span)>,
 }
 
-impl Items {
-    /// What a recipe can choose.
-    pub(super) fn optimizer_signatures(&self) -> Vec<Signature> {
-        let signature = |def: &ast::Function| {
-            let signature = types::signature("optimizer", def);
-            let prelude = def.header.file == self.prelude;
-            Signature { header: signature.header.filter(|_| !prelude), ..signature }
-        };
-        self.optimizers().into_iter().map(|it| signature(it.0)).collect()
-    }
-}
-
 impl Lowering<'_> {
     /// The optimizer that an entry of the recipe names.
     pub(super) fn optimizer(&mut self, expr: &ast::Expr, iterations: Option<u64>) -> Option<Optimizer> {
         let (args, call) = self.choice_and_call("optimizer", expr)?;
         let items = self.items;
-        let (def, _) = items.optimizers().into_iter().find(|it| it.0.name.name == args.name)?;
-        let signature = items.optimizer_signatures().into_iter().find(|it| it.name == args.name)?;
+        let def = items.definition(Kind::Optimizer, &args.name)?;
+        let signature = items.signatures(Kind::Optimizer).into_iter().find(|it| it.name == args.name)?;
         let (mut scope, wrong) = self.bound(&signature, def, &call);
         if wrong || scope.values().any(Value::is_error) || self.endless.contains(&args.name) {
             return None;
@@ -153,14 +140,16 @@ impl Lowering<'_> {
     }
 }
 
-/// `adam(rate: 0.001, beta1: 0.9, ...)`: with all its numbers.
-fn describe(def: &ast::Function, scope: &Scope) -> String {
+/// `adam(rate: 0.001, beta1: 0.9, ...)`: with all its numbers. Tensors are not what it is given, but what it is given of.
+pub(super) fn describe(def: &ast::Function, scope: &Scope) -> String {
     let shown = |value: &Value| match value {
         Value::Float(it) => types::shortest(*it),
         other => other.to_string(),
     };
     let list: Vec<String> = (def.params.iter())
-        .filter_map(|it| Some(format!("{}: {}", it.name.name, shown(scope.get(&it.name.name)?))))
+        .filter_map(|it| Some((&it.name.name, scope.get(&it.name.name)?)))
+        .filter(|it| !matches!(it.1, Value::Tensor(_)))
+        .map(|(name, value)| format!("{name}: {}", shown(value)))
         .collect();
     format!("{}({})", def.name.name, list.join(", "))
 }

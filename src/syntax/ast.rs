@@ -37,6 +37,10 @@ pub enum Item {
     Block(Function),
     /// `optimizer lion(rate, beta = 0.9) { ... }`.
     Optimizer(Function),
+    /// `loss squares(scores, target) = ...`, or with a body.
+    Loss(Function),
+    /// `metric errors(scores, label) = ...`, or with a body.
+    Metric(Function),
     /// `model Name { ... }`.
     Model(Model),
     /// `train { ... }`.
@@ -208,8 +212,13 @@ pub enum StmtKind {
         /// Message.
         message: Option<Text>,
     },
-    /// `output expr`.
-    Output(Expr),
+    /// `output expr`, or `output aux = expr`.
+    Output {
+        /// Its name, if it has one.
+        name: Option<Ident>,
+        /// Value.
+        value: Expr,
+    },
     /// `learn k: filter = 0.7` in operators, `learn gamma: [channels(x)] = 1` in blocks.
     Learn {
         /// Name.

@@ -43,6 +43,8 @@ impl Dump<'_> {
             Item::Fn(it) => self.function("fn", it),
             Item::Block(it) => self.function(if it.layer { "layer" } else { "block" }, it),
             Item::Optimizer(it) => self.function("optimizer", it),
+            Item::Loss(it) => self.function("loss", it),
+            Item::Metric(it) => self.function("metric", it),
             Item::Model(it) => {
                 self.docs(&it.docs);
                 self.line(&format!("model {}", it.name.name));
@@ -116,7 +118,8 @@ fn head(stmt: &Stmt) -> String {
             let message = message.as_ref().map(|it| format!(", {}", text(it))).unwrap_or_default();
             format!("assert {}{message}", expr(cond))
         }
-        StmtKind::Output(it) => format!("output {}", expr(it)),
+        StmtKind::Output { name: None, value } => format!("output {}", expr(value)),
+        StmtKind::Output { name: Some(name), value } => format!("output {} = {}", name.name, expr(value)),
         StmtKind::Learn { name, role, scope, init } => {
             let role = role.as_ref().map(|it| format!(" as {}", it.name)).unwrap_or_default();
             let scope = match scope {

@@ -272,6 +272,10 @@ fn words(rules: &[Rule]) -> Vec<String> {
             | Rule::kw_layer
             | Rule::optimizer
             | Rule::kw_optimizer
+            | Rule::loss
+            | Rule::kw_loss
+            | Rule::metric
+            | Rule::kw_metric
             | Rule::model
             | Rule::train
             | Rule::strict_item => "`import`, `param`, `operator`, `fn`, `block`, `model` or `train`".to_string(),

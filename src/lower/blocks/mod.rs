@@ -11,6 +11,7 @@
 
 mod axes;
 mod draws;
+mod labels;
 mod learn;
 mod mode;
 mod moves;
@@ -69,7 +70,7 @@ fn learns_filter(body: &ast::Body) -> bool {
         | StmtKind::Let { .. }
         | StmtKind::Assign { .. }
         | StmtKind::Assert { .. }
-        | StmtKind::Output(_)
+        | StmtKind::Output { .. }
         | StmtKind::Keep { .. }
         | StmtKind::Stat { .. }
         | StmtKind::Expr(_) => false,

@@ -20,6 +20,8 @@ pub(in crate::lower) const PRIMITIVES: &[&str] = &[
     "repeat",
     "range",
     "indices",
+    "label_cross_entropy",
+    "hit",
     "convolve",
     "uniform",
 ];
@@ -63,6 +65,8 @@ impl Lowering<'_> {
             "repeat" => self.repeated(args),
             "range" => self.range(args),
             "indices" => self.indices(args),
+            "label_cross_entropy" => self.label_cross_entropy(args),
+            "hit" => self.hit(args),
             _ => self.convolve(args),
         }
     }

@@ -92,7 +92,7 @@ impl Resolver<'_> {
                     message.iter().for_each(|it| self.holes(flow, it, live));
                     self.take(flow, cond, live);
                 }
-                StmtKind::Output(value) => self.take(flow, value, live),
+                StmtKind::Output { value, .. } => self.take(flow, value, live),
                 StmtKind::Learn { name, scope, init, .. } => {
                     live.remove(&name.name);
                     if let Extents::Shape(dims, _) = scope {
@@ -198,7 +198,7 @@ impl Resolver<'_> {
             | StmtKind::Assign { .. }
             | StmtKind::For { .. }
             | StmtKind::Assert { .. }
-            | StmtKind::Output(_)
+            | StmtKind::Output { .. }
             | StmtKind::Learn { .. }
             | StmtKind::Keep { .. }
             | StmtKind::Stat { .. } => false,

@@ -40,7 +40,7 @@ impl Resolver<'_> {
                     .label("expected `filter` (a number for each filter) or `layer` (one number)")
                     .help("a tensor is learned in a `block`"),
             ),
-            (Context::Block, Extents::Shape(dims, _)) => {
+            (Context::Block | Context::Loss, Extents::Shape(dims, _)) => {
                 dims.iter().for_each(|it| self.expr(it));
                 if let Some(role) = role
                     && ParamRole::of(&role.name).is_none()
@@ -53,7 +53,7 @@ impl Resolver<'_> {
                 }
                 self.start(init);
             }
-            (Context::Block, Extents::Each(scope)) => self.sink.push(
+            (Context::Block | Context::Loss, Extents::Each(scope)) => self.sink.push(
                 Diagnostic::new(Code::E0104, scope.span, format!("`{}` of a block needs a shape", name.name))
                     .label("only an operator learns a number for each filter")
                     .help(format!("write how many numbers it has: `learn {}: [channels(x)] = 1`", name.name)),
@@ -90,7 +90,7 @@ impl Resolver<'_> {
     }
 
     pub(super) fn stat(&mut self, span: Span, name: &ast::Ident, dims: Option<&[ast::Expr]>, value: &ast::Expr) {
-        let in_block = self.context == Context::Block;
+        let in_block = matches!(self.context, Context::Block | Context::Loss);
         if !in_block && self.context != Context::Operator {
             self.misplaced(span, "stat", "an operator or a block");
         }
@@ -134,7 +134,7 @@ impl Resolver<'_> {
             }
             return;
         }
-        if !matches!(self.context, Context::Model | Context::Block | Context::Operator) {
+        if !matches!(self.context, Context::Model | Context::Block | Context::Loss | Context::Operator) {
             self.misplaced(cond.span, "training", "a model, a block or an operator");
         }
         if otherwise.is_none() {
@@ -160,7 +160,7 @@ impl Resolver<'_> {
                     StmtKind::Learn { .. }
                     | StmtKind::Keep { .. }
                     | StmtKind::Stat { .. }
-                    | StmtKind::Output(_)
+                    | StmtKind::Output { .. }
                     | StmtKind::Input { .. } => {
                         self.sink.push(
                             Diagnostic::new(Code::E0201, stmt.span, "a branch of `if training` only computes")

@@ -4,11 +4,12 @@
 mod cycles;
 mod flow;
 mod kept;
+mod losses;
 mod names;
 mod updates;
 
 use crate::diag::{Code, Diagnostic, Sink, Sources, Span};
-use crate::lower::items::{Def, Home, Items, suggest};
+use crate::lower::items::{Def, Home, Items, Kind, suggest};
 use crate::lower::types;
 use crate::lower::value::Ty;
 use crate::syntax::ast::{self, ExprKind, StmtKind, TypeKind};
@@ -34,6 +35,8 @@ pub(super) enum Context {
     Fn,
     Operator,
     Optimizer,
+    /// A loss or a metric: works on tensors, as a block does.
+    Loss,
     /// Params and the recipe: values only.
     Value,
 }
@@ -96,6 +99,8 @@ pub(super) struct Resolver<'a> {
     named: BTreeSet<(String, String)>,
     /// Values that nothing reads.
     lost: Vec<Span>,
+    /// What the recipe, or a loss, names of its kinds.
+    chosen: BTreeSet<(Kind, String)>,
     /// Whether unused definitions are reported.
     lint: bool,
     /// Whether the walked model has no `input`.
@@ -128,6 +133,7 @@ impl<'a> Resolver<'a> {
             all_idle: Vec::new(),
             named: BTreeSet::new(),
             lost: Vec::new(),
+            chosen: BTreeSet::new(),
             lint,
             no_input: false,
             strangers: 0,
@@ -147,6 +153,7 @@ impl<'a> Resolver<'a> {
             }
         }
         self.optimizers();
+        self.losses();
         self.current.clear();
         self.main = true;
         for model in &self.items.models {
@@ -157,7 +164,7 @@ impl<'a> Resolver<'a> {
             self.stmts(&model.body);
             self.close();
             // Without an `output` the last value is what was meant.
-            let output = model.body.stmts.iter().any(|it| matches!(it.kind, StmtKind::Output(_)));
+            let output = model.body.stmts.iter().any(|it| matches!(it.kind, StmtKind::Output { .. }));
             self.flow(&model.body, &[], !output);
             self.leave();
             self.no_input = false;
@@ -176,6 +183,7 @@ impl<'a> Resolver<'a> {
         let endless = self.recursion();
         if self.lint {
             self.unused();
+            self.unchosen();
             self.idle_parameters();
         }
         std::mem::take(&mut self.unknown).into_values().for_each(|it| self.sink.push(it));
@@ -184,6 +192,10 @@ impl<'a> Resolver<'a> {
 
     /// The recipe's own words are checked where the recipe is read; here only names that hold values.
     fn train_entry(&mut self, entry: &ast::TrainEntry) {
+        let kind = Kind::ALL.into_iter().find(|it| *it != Kind::Optimizer && it.word() == entry.key.name);
+        if let Some(kind) = kind {
+            return self.measures(kind, entry);
+        }
         for mut value in &entry.values {
             while let ExprKind::Call(call) = &value.kind {
                 call.args.iter().for_each(|it| self.expr(&it.value));
@@ -384,7 +396,7 @@ impl<'a> Resolver<'a> {
                     self.text(it);
                 }
             }
-            StmtKind::Output(value) => {
+            StmtKind::Output { value, .. } => {
                 if self.context != Context::Model {
                     self.misplaced(stmt.span, "output", "a model; the last expression of a block is its value");
                 }

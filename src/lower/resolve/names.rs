@@ -287,7 +287,7 @@ impl Resolver<'_> {
     fn callee(&mut self, call: &ast::Call) -> Option<Signature> {
         let name = call.callee.name.as_str();
         let span = call.callee.span;
-        let layers = matches!(self.context, Context::Model | Context::Block);
+        let layers = matches!(self.context, Context::Model | Context::Block | Context::Loss);
         let positional = call.piped.is_some() || call.args.iter().any(|it| it.name.is_none());
         match self.items.get(name).map(|it| &it.def) {
             Some(Def::Block(it)) => {
@@ -316,6 +316,11 @@ impl Resolver<'_> {
             }
             Some(Def::Param(_)) => return None,
             None => {}
+        }
+        if self.context == Context::Loss
+            && let Some(signature) = self.measure_of(name, call.span)
+        {
+            return Some(signature);
         }
         if LAYERS.contains(&name) && !layers {
             self.forbidden(span, "layer", name);

@@ -2,21 +2,13 @@
 
 use super::{Context, Resolver};
 use crate::diag::{Code, Diagnostic, Span};
-use crate::lower::items::Home;
+use crate::lower::items::{Home, Kind};
 use crate::lower::update::GIVEN;
 use crate::syntax::ast::{self, ExprKind};
 
 impl Resolver<'_> {
     pub(super) fn optimizers(&mut self) {
-        let chosen: Vec<&str> = (self.items.trains.iter())
-            .flat_map(|it| it.entries.iter().filter(|it| it.key.name == "optimizer"))
-            .filter_map(|it| match &it.values.first()?.kind {
-                ExprKind::Call(call) => Some(call.callee.name.as_str()),
-                ExprKind::Name(name) => Some(name.as_str()),
-                _ => None,
-            })
-            .collect();
-        for (optimizer, home) in self.items.optimizers() {
+        for (optimizer, home) in self.items.definitions(Kind::Optimizer) {
             self.main = home == Home::Main;
             self.current.clear();
             if optimizer.params.first().is_none_or(|it| it.name.name != "rate") {
@@ -38,16 +30,35 @@ impl Resolver<'_> {
             }
             self.function(optimizer, Context::Optimizer);
             self.close();
-            let name = &optimizer.name;
-            if self.lint && self.main && !self.items.is_library() && !chosen.contains(&name.name.as_str()) {
-                let fix = format!("_{}", name.name);
-                if !name.name.starts_with('_') {
-                    self.sink.push(
-                        Diagnostic::new(Code::W0104, name.span, format!("the optimizer `{}` is never used", name.name))
-                            .label("unused optimizer")
-                            .fix(format!("prefix with `_` to keep it on purpose: `{fix}`"), name.span, fix),
-                    );
+        }
+    }
+
+    /// Definitions for recipes that this one does not name.
+    pub(super) fn unchosen(&mut self) {
+        let named = |it: &ast::Expr| match &it.kind {
+            ExprKind::Call(call) => Some((Kind::Optimizer, call.callee.name.clone())),
+            ExprKind::Name(name) => Some((Kind::Optimizer, name.clone())),
+            _ => None,
+        };
+        let entries = self.items.trains.iter().flat_map(|it| &it.entries);
+        let optimizers = entries.filter(|it| it.key.name == "optimizer").filter_map(|it| named(it.values.first()?));
+        self.chosen.extend(optimizers);
+        if self.items.is_library() {
+            return;
+        }
+        for kind in Kind::ALL {
+            for (def, home) in self.items.definitions(kind) {
+                let (name, what) = (&def.name, kind.word());
+                let chosen = self.chosen.contains(&(kind, name.name.clone()));
+                if home != Home::Main || chosen || name.name.starts_with('_') {
+                    continue;
                 }
+                let fix = format!("_{}", name.name);
+                self.sink.push(
+                    Diagnostic::new(Code::W0104, name.span, format!("the {what} `{}` is never used", name.name))
+                        .label(format!("unused {what}"))
+                        .fix(format!("prefix with `_` to keep it on purpose: `{fix}`"), name.span, fix),
+                );
             }
         }
     }

@@ -50,6 +50,8 @@ impl<'t> Builder<'t> {
             Rule::function => Item::Fn(self.function(pair, docs, span)),
             Rule::block => Item::Block(self.function(pair, docs, span)),
             Rule::optimizer => Item::Optimizer(self.function(pair, docs, span)),
+            Rule::loss => Item::Loss(self.function(pair, docs, span)),
+            Rule::metric => Item::Metric(self.function(pair, docs, span)),
             Rule::model => {
                 let mut parts = pair.into_inner().skip(1);
                 let name = self.ident(next(&mut parts));
@@ -223,7 +225,9 @@ impl<'t> Builder<'t> {
         let keyword = report::first_word(self.text, place.start);
         let inside_rule = match keyword {
             "train" => Rule::entries,
-            "operator" | "fn" | "block" | "layer" | "optimizer" | "model" | "for" | "if" => Rule::body,
+            "operator" | "fn" | "block" | "layer" | "optimizer" | "loss" | "metric" | "model" | "for" | "if" => {
+                Rule::body
+            }
             _ => return,
         };
         for braces in pair.into_inner().filter(|it| it.as_rule() == Rule::braces) {

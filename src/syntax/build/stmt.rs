@@ -59,7 +59,7 @@ impl Builder<'_> {
                 StmtKind::For { index, item, list: value(), body: body.expect(GRAMMAR) }
             }
             Rule::assert_stmt => StmtKind::Assert { cond: value(), message },
-            Rule::output => StmtKind::Output(value()),
+            Rule::output => StmtKind::Output { value: value(), name: idents.next() },
             Rule::learn => {
                 let name = ident();
                 let scope = match extents {

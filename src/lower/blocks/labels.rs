@@ -1,0 +1,74 @@
+//! What looks a class up by its number: the primitives behind the losses and metrics of classification.
+
+use crate::diag::{Code, Span};
+use crate::ir::op::Scalar64;
+use crate::ir::{DType, Loss, Op};
+use crate::lower::Lowering;
+use crate::lower::call::Args;
+use crate::lower::value::{Tensor, Value};
+
+impl Lowering<'_> {
+    /// `label_cross_entropy(scores, label, smoothing: 0, floor: 0)`: minus the sum over classes of `y * log(p + floor)`, `p` the
+    /// softmax of the scores and `y` the label's class, a share of it spread over all.
+    pub(super) fn label_cross_entropy(&mut self, args: &Args) -> Value {
+        let smoothing = self.float(args, "smoothing", 0.0, |it| (0.0..1.0).contains(&it), "at least 0 and below 1");
+        let floor = self.float(args, "floor", 0.0, |it| it.is_finite() && 0.0 <= it, "at least 0");
+        let (Some(smoothing), Some(floor)) = (smoothing, floor) else { return self.lost(args.span) };
+        self.of_label(Loss::CrossEntropy { smoothing: Scalar64(smoothing), floor: Scalar64(floor) }, args)
+    }
+
+    /// `hit(scores, label)`: 1 where the largest score, the first of equals, is the label's.
+    pub(super) fn hit(&mut self, args: &Args) -> Value {
+        self.of_label(Loss::Correct, args)
+    }
+
+    fn of_label(&mut self, kind: Loss, args: &Args) -> Value {
+        let (Some((Value::Tensor(scores), scores_span)), Some((Value::Tensor(label), label_span))) =
+            (args.get("scores").cloned(), args.get("label").cloned())
+        else {
+            return self.lost(args.span);
+        };
+        let known = self.graph.fact(label.train);
+        let (Some(dtype), Some(labels)) = (known.dtype(), known.shape().cloned()) else { return self.lost(args.span) };
+        if dtype != DType::Int || labels.rank() != 1 {
+            let report = self
+                .at(Code::E0302, self.users_place(label_span), "this is not the number of a class")
+                .label("expected `label`")
+                .help("`target` is the label's row of zeros and a one; `label` is its number");
+            return self.fail(report);
+        }
+        let Some(scores) = self.rows(scores, scores_span) else { return self.lost(args.span) };
+        Value::Tensor(self.node(Op::Loss(kind), &[&scores, &label], args.span))
+    }
+
+    /// A tensor with one row for each example; `None` after a report.
+    fn rows(&mut self, scores: Tensor, span: Span) -> Option<Tensor> {
+        let batch = self.has_batch(&scores);
+        let dims = self.dims(&scores);
+        if !self.known(&scores) {
+            self.lost(span);
+            return None;
+        }
+        match (batch, dims.as_slice()) {
+            (true, [_, _]) => Some(scores),
+            (true, [n, ones @ .., classes]) if ones.iter().all(|it| *it == 1) => {
+                let shape = crate::ir::Shape::from([*n, *classes]);
+                let place = self.users_place(span);
+                Some(self.node(Op::Reshape(shape), &[&scores], place))
+            }
+            _ => {
+                let list: Vec<String> = dims.iter().skip(usize::from(batch)).map(usize::to_string).collect();
+                let report = self
+                    .at(
+                        Code::E0302,
+                        self.users_place(span),
+                        format!("the scores are [{}], not one number for each class", list.join(", ")),
+                    )
+                    .label("expected a row for each example")
+                    .help("end with a layer that sees the whole image, or take `global_avg_pool(x)` before the last layer");
+                self.report(report);
+                None
+            }
+        }
+    }
+}

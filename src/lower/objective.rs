@@ -1,0 +1,464 @@
+//! Losses and metrics: from the text of one to a number for each example.
+//!
+//! ```text
+//! loss squares(scores, target) = sum((scores - target) ^ 2, over: channels)
+//!
+//! train {
+//!     loss softmax_cross_entropy(smoothing: 0.1) + 0.1 * squares()
+//! }
+//! ```
+//!
+//! A line of the recipe is an expression of losses. What a loss takes is given where the line does not say it: outputs of the
+//! model in the order of its parameters, and, by these names, `target`, the row of the label's class, and `label`, its
+//! number. The recipe takes the mean over the batch.
+
+use super::Lowering;
+use super::choices::listed;
+use super::eval::Scope;
+use super::items::{Kind, suggest};
+use super::outputs::SCORES;
+use super::recipe::Basis;
+use super::signature::{FUNCTIONS, Signature, Slot};
+use super::types;
+use super::update::describe;
+use super::value::{Tensor, Ty, Value};
+use crate::diag::{Code, Diagnostic, Span};
+use crate::ir::{DType, Fill, Mode, Op, ScalarFn, Shape, StateRole};
+use crate::syntax::ast::{self, BinaryOp, ExprKind};
+use std::rc::Rc;
+
+/// What every loss and metric can read besides its parameters.
+pub(super) const GIVEN: &[&str] = &["target", "label", "step", "iterations"];
+
+/// A line of the recipe while it is unfolded.
+#[derive(Debug)]
+pub(super) struct Objective {
+    kind: Kind,
+    /// The outputs that it names after `on`, or the one that has no name.
+    outputs: Vec<Tensor>,
+    /// Whether the model's own output is among them.
+    of_scores: bool,
+    basis: Basis,
+    iterations: Option<u64>,
+    /// The name that is given by `as`.
+    name: Option<String>,
+    /// The calls, with all their numbers.
+    calls: Vec<String>,
+}
+
+/// Whether a parameter is a tensor: what has neither a type nor a default is.
+pub(super) fn is_tensor(param: &ast::FnParam) -> bool {
+    match &param.ty {
+        Some(ty) => types::of(ty) == Ty::Tensor,
+        None => param.default.is_none(),
+    }
+}
+
+/// What a parameter stands for, if its name says it. One that is kept without a use starts with `_`, as any name.
+fn given(param: &ast::FnParam) -> Option<&'static str> {
+    let name = param.name.name.as_str();
+    let name = name.strip_prefix('_').unwrap_or(name);
+    ["target", "label"].into_iter().find(|it| is_tensor(param) && param.default.is_none() && *it == name)
+}
+
+/// Whether a parameter takes an output.
+fn takes_output(param: &ast::FnParam) -> bool {
+    is_tensor(param) && param.default.is_none() && given(param).is_none()
+}
+
+impl Lowering<'_> {
+    /// The losses of the recipe, added up, in the graph; their text.
+    pub(super) fn losses(&mut self, basis: &Basis, iterations: Option<u64>) -> Option<String> {
+        let scores = self.scores();
+        let train = basis.train.clone();
+        let entries: Vec<&ast::TrainEntry> = train.entries.iter().filter(|it| it.key.name == "loss").collect();
+        let (mut texts, mut parts) = (Vec::new(), Vec::new());
+        for entry in &entries {
+            let (Some(expr), Some(scores)) = (entry.values.first(), &scores) else { continue };
+            let Some(objective) = self.objective(Kind::Loss, entry, basis, scores, iterations) else { continue };
+            let of_scores = objective.of_scores;
+            let Some((tensor, calls)) = self.measured(objective, expr) else { continue };
+            texts.push(self.text_of(entry, expr, &calls));
+            parts.push((Value::Tensor(tensor), of_scores, expr.span));
+        }
+        if !self.tells_classes(basis) || parts.len() < entries.len() || parts.is_empty() {
+            return None;
+        }
+        // Losses of other outputs are there to help the training, if one of the model's own is measured.
+        let measured = parts.iter().any(|it| it.1);
+        let sum = |this: &mut Self, of: &dyn Fn(bool) -> bool| {
+            let mut all: Option<Value> = None;
+            for (value, of_scores, span) in &parts {
+                if of(*of_scores) {
+                    all = Some(match all {
+                        Some(all) => this.binary(BinaryOp::Add, &all, value, *span),
+                        None => value.clone(),
+                    });
+                }
+            }
+            all
+        };
+        let (train, evaluate) = (sum(self, &|_| true), sum(self, &|of_scores| of_scores || !measured));
+        let (Some(Value::Tensor(train)), Some(Value::Tensor(evaluate))) = (train, evaluate) else { return None };
+        self.graph.losses.insert(Mode::Train, train.train);
+        self.graph.losses.insert(Mode::Evaluate, evaluate.evaluate);
+        Some(texts.join(", "))
+    }
+
+    /// What an entry measures; `None` after a report.
+    fn objective(
+        &mut self,
+        kind: Kind,
+        entry: &ast::TrainEntry,
+        basis: &Basis,
+        scores: &Tensor,
+        iterations: Option<u64>,
+    ) -> Option<Objective> {
+        let mut outputs = Vec::new();
+        let mut of_scores = entry.on.is_empty();
+        if of_scores {
+            outputs.push(scores.clone());
+        }
+        for name in &entry.on {
+            if name.name == SCORES && self.output_span.is_some() {
+                of_scores = true;
+                outputs.push(scores.clone());
+                continue;
+            }
+            let Some(named) = self.named.iter_mut().find(|it| it.name.name == name.name) else {
+                let known: Vec<String> = self.named.iter().map(|it| it.name.name.clone()).collect();
+                let list: Vec<String> = known.iter().map(|it| format!("`{it}`")).collect();
+                let report =
+                    Diagnostic::new(Code::E0203, name.span, format!("the model has no output `{}`", name.name))
+                        .label("unknown output");
+                let report = match list.as_slice() {
+                    [] => report.help(format!("name it where it is given: `output {} = x`", name.name)),
+                    list => report.note(format!("outputs with a name: {}", list.join(", "))),
+                };
+                let report = suggest(report, name.span, &name.name, known.iter().map(String::as_str));
+                self.report(report);
+                return None;
+            };
+            named.read = true;
+            let (tensor, span) = (named.tensor.clone(), named.name.span);
+            outputs.push(self.row(tensor, span));
+        }
+        let (basis, name, calls) = (basis.clone(), None, Vec::new());
+        Some(Objective { kind, outputs, of_scores, basis, iterations, name, calls })
+    }
+
+    /// The value of a line of the recipe, a number for each example, and the calls in it.
+    fn measured(&mut self, objective: Objective, expr: &ast::Expr) -> Option<(Tensor, Vec<String>)> {
+        let kind = objective.kind;
+        let mut scope = Scope::new();
+        let both = |table: &std::collections::BTreeMap<Mode, crate::ir::NodeId>| {
+            Some(Tensor { train: *table.get(&Mode::Train)?, evaluate: *table.get(&Mode::Evaluate)?, owner: None })
+        };
+        if let (Some((_, name)), Some(image)) = (&self.input, both(&self.graph.inputs)) {
+            scope.insert(name.name.clone(), Value::Tensor(image));
+        }
+        if let Some(scores) = both(&self.graph.outputs) {
+            scope.insert(SCORES.to_owned(), Value::Tensor(scores));
+        }
+        for named in &self.named {
+            scope.insert(named.name.name.clone(), Value::Tensor(named.tensor.clone()));
+        }
+        let outer = self.objective.replace(objective);
+        self.scopes.push(scope);
+        let value = self.expr(expr);
+        self.scopes.pop();
+        let value = self.one_each(value, &format!("`{}`", kind.word()), expr.span);
+        let objective = std::mem::replace(&mut self.objective, outer)?;
+        match value {
+            Value::Tensor(it) => Some((it, objective.calls)),
+            _ => None,
+        }
+    }
+
+    /// An entry as it is written; a single call with all its numbers.
+    fn text_of(&self, entry: &ast::TrainEntry, expr: &ast::Expr, calls: &[String]) -> String {
+        let on: Vec<&str> = entry.on.iter().map(|it| it.name.as_str()).collect();
+        let on = if on.is_empty() { String::new() } else { format!(" on {}", on.join(", ")) };
+        let text = match (&expr.kind, calls) {
+            (ExprKind::Call(_) | ExprKind::Name(_), [call]) => call.clone(),
+            _ => {
+                let text = self.sources.slice(expr.span).split_whitespace().collect::<Vec<_>>().join(" ");
+                format!("{text} ({})", calls.join(", "))
+            }
+        };
+        format!("{text}{on}")
+    }
+
+    /// Whether names are those of losses or metrics: in the line of the recipe itself.
+    pub(super) fn names_losses(&self) -> bool {
+        self.objective.is_some() && self.floor == 0
+    }
+
+    /// A call in the line of the recipe, or one of another loss in the body of one.
+    pub(super) fn objective_call(&mut self, call: &ast::Call, local: bool) -> Option<Value> {
+        let kind = self.objective.as_ref()?.kind;
+        let name = call.callee.name.as_str();
+        let items = self.items;
+        if self.names_losses() {
+            if let Some(def) = items.definition(kind, name) {
+                return Some(self.measure(kind, def, call));
+            }
+            let arithmetic = FUNCTIONS.iter().any(|it| it.0 == name) || items.get(name).is_some();
+            return (!local && !arithmetic).then(|| self.unknown_measure(kind, name, call.callee.span));
+        }
+        if local || self.pool.is_some() || items.get(name).is_some() || super::signature::builtin(name).is_some() {
+            return None;
+        }
+        let (kind, def) =
+            [Kind::Loss, Kind::Metric].into_iter().find_map(|it| Some((it, items.definition(it, name)?)))?;
+        let signature = types::signature(kind.word(), def);
+        let (scope, wrong) = self.bound(&signature, def, call);
+        if wrong || self.is_endless(kind, name) {
+            return Some(self.lost(call.span));
+        }
+        Some(self.enter(scope, &def.body, call.span))
+    }
+
+    /// A name in the line of the recipe, or one of what every loss is given in the body of one.
+    pub(super) fn objective_name(&mut self, name: &str, span: Span) -> Option<Value> {
+        let objective = self.objective.as_ref()?;
+        let kind = objective.kind;
+        match name {
+            "target" if !self.names_losses() => return Some(self.target()),
+            "label" if !self.names_losses() => return Some(self.label()),
+            "step" => return Some(self.updates_done(span)),
+            "iterations" => {
+                let all = objective.iterations.map(|it| Value::Int(it as i64));
+                return Some(all.unwrap_or_else(|| self.lost(span)));
+            }
+            _ => {}
+        }
+        if !self.names_losses() {
+            return None;
+        }
+        if let Some(def) = self.items.definition(kind, name) {
+            let callee = ast::Ident { name: name.to_owned(), span };
+            let call = ast::Call { callee, piped: None, args: Vec::new(), span };
+            return Some(self.measure(kind, def, &call));
+        }
+        let known = self.items.get(name).is_some()
+            || super::resolve::CONSTANTS.iter().any(|it| it.0 == name)
+            || name == "classes";
+        (!known).then(|| self.unknown_measure(kind, name, span))
+    }
+
+    /// `centre() as "first"`: what the loss learns has this name.
+    pub(super) fn named_measure(&mut self, inner: &ast::Expr, text: &ast::Text) -> Value {
+        let Some(name) = self.text(text) else { return self.lost(text.span) };
+        if name.is_empty() || name.contains('/') {
+            return self.fail(
+                Diagnostic::new(Code::E0108, text.span, format!("`{name}` cannot be the name of a loss"))
+                    .label("a name has at least one character, and no `/`"),
+            );
+        }
+        let outer = self.objective.as_mut().and_then(|it| it.name.replace(name));
+        let value = self.expr(inner);
+        if let Some(it) = &mut self.objective {
+            it.name = outer;
+        }
+        value
+    }
+
+    fn is_endless(&self, kind: Kind, name: &str) -> bool {
+        self.endless.contains(&format!("{} {name}", kind.word()))
+    }
+
+    fn unknown_measure(&mut self, kind: Kind, name: &str, span: Span) -> Value {
+        let signatures: Vec<Signature> =
+            self.items.definitions(kind).into_iter().map(|it| self.measure_signature(kind, it.0)).collect();
+        let report = Diagnostic::new(Code::E0203, span, format!("unknown {} `{name}`", kind.word()))
+            .label(format!("expected {}", listed(&signatures)));
+        let report = suggest(report, span, name, signatures.iter().map(|it| it.name.as_str()));
+        self.fail(report)
+    }
+
+    /// What a line of the recipe can give: numbers first, tensors by their names.
+    fn measure_signature(&self, kind: Kind, def: &ast::Function) -> Signature {
+        let whole = types::signature(kind.word(), def);
+        let (mut slots, mut tensors): (Vec<Slot>, Vec<Slot>) = (Vec::new(), Vec::new());
+        for (param, slot) in def.params.iter().zip(whole.slots) {
+            if is_tensor(param) && param.default.is_none() {
+                let default = Some(given(param).unwrap_or("output").to_owned());
+                tensors.push(Slot { default, ty: Ty::Tensor, ..slot });
+            } else {
+                slots.push(slot);
+            }
+        }
+        slots.append(&mut tensors);
+        let header = whole.header.filter(|it| it.file != self.items.prelude);
+        Signature { slots, header, ..whole }
+    }
+
+    /// A loss or a metric that the recipe names.
+    fn measure(&mut self, kind: Kind, def: &Rc<ast::Function>, call: &ast::Call) -> Value {
+        let name = &def.name.name;
+        let signature = self.measure_signature(kind, def);
+        self.report_mismatches(&signature, call);
+        let args = self.arguments(&signature, call);
+        if args.wrong() || self.is_endless(kind, name) {
+            return self.lost(call.span);
+        }
+        // That one takes nothing is said where it is defined.
+        if !def.params.iter().any(is_tensor) {
+            return self.lost(call.span);
+        }
+        let Some(objective) = &self.objective else { return self.lost(call.span) };
+        let mut outputs = objective.outputs.clone();
+        let wanted: Vec<&str> = (def.params.iter())
+            .filter(|it| takes_output(it) && args.get(&it.name.name).is_none())
+            .map(|it| it.name.name.as_str())
+            .collect();
+        if wanted.len() != outputs.len() {
+            return self.wrong_outputs(kind, def, &wanted, outputs.len(), call.span);
+        }
+        outputs.reverse();
+        let mut scope = Scope::new();
+        for param in &def.params {
+            let name = &param.name.name;
+            let ty = signature.slots.iter().find(|it| it.name == *name).map_or(Ty::Any, |it| it.ty.clone());
+            let value = match (args.get(name), &param.default, given(param)) {
+                (Some((value, _)), ..) => value.clone(),
+                (None, Some(default), _) => self.default(&scope, default, ty, name),
+                (None, None, Some("label")) => self.label(),
+                (None, None, Some(_)) => self.target(),
+                (None, None, None) => match outputs.pop() {
+                    Some(it) => Value::Tensor(it),
+                    None => self.lost(call.span),
+                },
+            };
+            scope.insert(name.clone(), value);
+        }
+        if scope.values().any(Value::is_error) {
+            return self.lost(call.span);
+        }
+        let text = describe(def, &scope);
+        let Some(objective) = &mut self.objective else { return self.lost(call.span) };
+        objective.calls.push(text);
+        let path = format!("{}/{}", kind.word(), objective.name.as_ref().unwrap_or(name));
+        self.names.enter_loss(self.items, def, path, call.span);
+        let own = def.header.file != self.items.prelude;
+        if own {
+            self.enter_frame(call.span, "asked for here".to_owned());
+        } else {
+            self.calls.push(call.span);
+        }
+        let value = self.enter(scope, &def.body, call.span);
+        let value = self.one_each(value, &format!("the {} `{name}`", kind.word()), def.body.span);
+        if own {
+            self.leave_frame();
+        } else {
+            self.calls.pop();
+        }
+        self.names.leave();
+        value
+    }
+
+    fn wrong_outputs(&mut self, kind: Kind, def: &ast::Function, wanted: &[&str], found: usize, span: Span) -> Value {
+        let plural = |count: usize| if count == 1 { "" } else { "s" };
+        let list: Vec<String> = wanted.iter().map(|it| format!("`{it}`")).collect();
+        let (name, count) = (&def.name.name, wanted.len());
+        let message = format!(
+            "the {} `{name}` takes {count} output{}, and {found} {} given",
+            kind.word(),
+            plural(count),
+            if found == 1 { "is" } else { "are" }
+        );
+        let mut report = Diagnostic::new(Code::E0105, span, message).label(match list.as_slice() {
+            [] => "takes no output of the model".to_owned(),
+            list => format!("takes {}", list.join(", ")),
+        });
+        if !wanted.is_empty() {
+            report = report.help(format!(
+                "name as many outputs of the model: `{} {name}() on {}`",
+                kind.word(),
+                wanted.join(", ")
+            ));
+        }
+        self.fail(report)
+    }
+
+    /// The number of each example's class.
+    fn label(&mut self) -> Value {
+        let Some(objective) = &self.objective else { return self.lost(self.model_span) };
+        let basis = objective.basis.clone();
+        if objective.of_scores && !self.tells_classes(&basis) {
+            return self.lost(basis.data_span);
+        }
+        match (self.graph.labels.get(&Mode::Train), self.graph.labels.get(&Mode::Evaluate)) {
+            (Some(&train), Some(&evaluate)) => Value::Tensor(Tensor { train, evaluate, owner: None }),
+            _ => self.lost(basis.data_span),
+        }
+    }
+
+    /// A row for each example, 1 at its class and 0 elsewhere.
+    fn target(&mut self) -> Value {
+        let label = match self.label() {
+            Value::Tensor(it) => it,
+            other => return other,
+        };
+        let Some(classes) = self.data.as_ref().map(|it| it.classes) else { return self.lost(self.model_span) };
+        let span = self.model_span;
+        let eye = self.node(Op::Const { fill: Fill::Eye, shape: Shape::from([classes, classes]) }, &[], span);
+        Value::Tensor(self.node(Op::Gather { flip: false, crop: 0 }, &[&eye, &label], span))
+    }
+
+    /// How many updates are done.
+    fn updates_done(&mut self, span: Span) -> Value {
+        match self.graph.state_of(StateRole::Step) {
+            Some(id) => Value::Tensor(self.node(Op::State(id), &[], span)),
+            None => self.lost(span),
+        }
+    }
+
+    /// A number for each example, `[n]`.
+    fn one_each(&mut self, value: Value, what: &str, span: Span) -> Value {
+        let mean = "the recipe takes the mean over the batch itself";
+        let tensor = match value {
+            Value::Error(_) => return value,
+            Value::Tensor(it) if !self.known(&it) => return self.lost(span),
+            Value::Tensor(it) if self.loses_the_batch(&it) => {
+                let report = self
+                    .at(Code::E0303, span, format!("{what} is not a number for each example"))
+                    .label("has no batch")
+                    .note(mean)
+                    .help("leave `batch` out of what it is reduced over");
+                return self.fail(report);
+            }
+            Value::Tensor(it) => it,
+            other => {
+                let report = self
+                    .at(Code::E0104, span, format!("{what} gives {}, not a number for each example", other.describe()))
+                    .label("expected a tensor")
+                    .note(mean);
+                return self.fail(report);
+            }
+        };
+        let dims = self.dims(&tensor);
+        let each = &dims[1..];
+        if each.iter().any(|it| *it != 1) {
+            let list: Vec<String> = each.iter().map(usize::to_string).collect();
+            let over = if each.len() == 1 { "channels" } else { "[positions, channels]" };
+            let report = self
+                .at(Code::E0303, span, format!("{what} gives [{}] for each example, not one number", list.join(", ")))
+                .label("expected one number for each example")
+                .note(mean)
+                .help(format!("add them up, `sum(x, over: {over})`, or take their mean"));
+            return self.fail(report);
+        }
+        let place = self.users_place(span);
+        let mut tensor = tensor;
+        if dims.len() != 1 {
+            tensor = self.node(Op::Reshape(Shape::from([dims[0]])), &[&tensor], place);
+        }
+        if self.graph.fact(tensor.train).dtype() != Some(DType::Real) {
+            let real = Op::Map { body: ScalarFn::build(1, |_, it| it[0]), int: false };
+            tensor = self.node(real, &[&tensor], place);
+        }
+        Value::Tensor(tensor)
+    }
+}

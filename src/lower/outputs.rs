@@ -1,0 +1,167 @@
+//! What a model gives: its output, which has the name `scores`, and outputs with names of their own, which losses and
+//! metrics read.
+
+use super::Lowering;
+use super::recipe::Basis;
+use super::value::{Tensor, Value};
+use crate::diag::{Code, Diagnostic, Span};
+use crate::ir::{Mode, Op, Shape};
+use crate::syntax::ast;
+
+/// The name of the output without one.
+pub(super) const SCORES: &str = "scores";
+
+/// What became of the model's output.
+#[derive(Debug, Default)]
+pub(super) enum Output {
+    #[default]
+    Missing,
+    /// There is one, but it is unknown after a mistake.
+    Lost,
+    Found(Span),
+}
+
+/// An output with a name.
+#[derive(Clone, Debug)]
+pub(super) struct Named {
+    pub(super) name: ast::Ident,
+    pub(super) tensor: Tensor,
+    /// Whether anything reads it.
+    pub(super) read: bool,
+}
+
+impl Lowering<'_> {
+    /// `output x`, or `output aux = x`. Without one that has no name, the first is what the model is asked for.
+    pub(super) fn set_output(&mut self, name: Option<&ast::Ident>, value: Value, place: Span, statement: Span) {
+        match name {
+            Some(name) => {
+                if let Some(first) = self.named.iter().find(|it| it.name.name == name.name) {
+                    let first = first.name.span;
+                    let report = self
+                        .at(Code::E0103, name.span, format!("two outputs are called `{}`", name.name))
+                        .label("again here")
+                        .also(first, "first here");
+                    return self.report(report);
+                }
+                if name.name == SCORES {
+                    let report = self
+                        .at(Code::E0103, name.span, "`scores` is the name of the output without one")
+                        .label("not a name for another output")
+                        .help("write `output x`, or another name");
+                    self.lost_output();
+                    return self.report(report);
+                }
+            }
+            None => {
+                if let Some(first) = self.output_span {
+                    let report = self.at(Code::E0201, statement, "a model has one `output`");
+                    self.report(if first == statement {
+                        report.label("this one is repeated by a loop")
+                    } else {
+                        report.label("a second output").also(first, "the first one is here")
+                    });
+                    return;
+                }
+                self.output_span = Some(statement);
+            }
+        }
+        match value {
+            Value::Tensor(tensor) if self.loses_the_batch(&tensor) => {
+                self.output = Output::Lost;
+                let report = self
+                    .at(Code::E0303, place, "the output is the same for every example")
+                    .label("has no batch")
+                    .note("what is learned or kept has none, and a reduction over `batch` takes it away");
+                self.report(report);
+            }
+            Value::Tensor(tensor) => {
+                if name.is_none() || self.graph.outputs.is_empty() {
+                    self.output = Output::Found(statement);
+                    self.graph.outputs.insert(Mode::Train, tensor.train);
+                    self.graph.outputs.insert(Mode::Evaluate, tensor.evaluate);
+                }
+                self.named.extend(name.map(|it| Named { name: it.clone(), tensor, read: false }));
+            }
+            Value::Error(_) => self.output = Output::Lost,
+            other => {
+                self.output = Output::Lost;
+                self.report(
+                    Diagnostic::new(Code::E0104, place, format!("the output is {}", other.describe()))
+                        .label("expected a tensor"),
+                );
+            }
+        }
+    }
+
+    /// An `output` that could not be reached because of a mistake.
+    pub(super) fn lost_output(&mut self) {
+        if matches!(self.output, Output::Missing) {
+            self.output = Output::Lost;
+        }
+    }
+
+    /// What the model is asked for; a row for each example where it has one position.
+    pub(super) fn scores(&mut self) -> Option<Tensor> {
+        let Output::Found(span) = self.output else { return None };
+        self.graph.outputs.get(&Mode::Train).copied().into_iter().for_each(|it| self.check_heads(it));
+        let (train, evaluate) = (self.graph.outputs.get(&Mode::Train), self.graph.outputs.get(&Mode::Evaluate));
+        let tensor = Tensor { train: *train?, evaluate: *evaluate?, owner: None };
+        let row = self.row(tensor, span);
+        self.graph.outputs.insert(Mode::Train, row.train);
+        self.graph.outputs.insert(Mode::Evaluate, row.evaluate);
+        Some(row)
+    }
+
+    /// A tensor of one position as a row.
+    pub(super) fn row(&mut self, tensor: Tensor, span: Span) -> Tensor {
+        match self.dims(&tensor)[..] {
+            [n, 1, 1, found] => self.node(Op::Reshape(Shape::from([n, found])), &[&tensor], span),
+            _ => tensor,
+        }
+    }
+
+    /// Whether the output is a number for each class, after a report where it is not.
+    pub(super) fn tells_classes(&mut self, basis: &Basis) -> bool {
+        let (Some(data), Output::Found(span)) = (&basis.data, &self.output) else { return false };
+        let (classes, span) = (data.classes, *span);
+        let Some(&train) = self.graph.outputs.get(&Mode::Train) else { return false };
+        let Some(shape) = self.graph.fact(train).shape() else { return false };
+        let dims = shape.dims().to_vec();
+        let [_, found] = dims[..] else {
+            // The size follows from an input that is not the data set's.
+            if self.input_differs {
+                return false;
+            }
+            let list: Vec<String> = dims.iter().skip(1).map(usize::to_string).collect();
+            let mut report = Diagnostic::new(
+                Code::E0202,
+                span,
+                format!("the output is [{}], not one number for each class", list.join(", ")),
+            )
+            .label(format!("expected [1, 1, {classes}]"));
+            if let [_, h, w, _] = dims[..] {
+                report = report.help(format!(
+                    "end with a layer that sees the whole image: `kernel: {}, pad: valid`, or take \
+                     `global_avg_pool(x)` before the last layer",
+                    if h == w { h.to_string() } else { format!("[{h}, {w}]") }
+                ));
+            }
+            self.report(report);
+            return false;
+        };
+        if found != classes {
+            let plural = if found == 1 { "" } else { "es" };
+            self.report(
+                Diagnostic::new(
+                    Code::E0202,
+                    span,
+                    format!("the model tells {found} class{plural} apart, but `{}` has {classes}", data.name),
+                )
+                .label(format!("ends with {found} channels"))
+                .also(basis.data_span, format!("{classes} classes"))
+                .help("write `classes` for the number of filters of the last layer"),
+            );
+        }
+        found == classes
+    }
+}

@@ -1,0 +1,131 @@
+//! Losses and metrics: names in their bodies, and in the lines of the recipe that name them.
+
+use super::{Context, Resolver};
+use crate::diag::{Code, Diagnostic, Span};
+use crate::lower::items::{Def, Home, Kind};
+use crate::lower::objective::{GIVEN, is_tensor};
+use crate::lower::signature::{FUNCTIONS, Signature};
+use crate::lower::types;
+use crate::syntax::ast::{self, ExprKind, StmtKind};
+
+/// The names under which losses and metrics are known to what contains itself: other definitions may have the same.
+fn of_kind(kind: Kind, name: &str) -> String {
+    format!("{} {name}", kind.word())
+}
+
+impl Resolver<'_> {
+    pub(super) fn losses(&mut self) {
+        // What is told where nothing is said.
+        self.chosen.insert((Kind::Metric, "accuracy".to_owned()));
+        for kind in [Kind::Loss, Kind::Metric] {
+            for (def, home) in self.items.definitions(kind) {
+                self.main = home == Home::Main;
+                self.current = of_kind(kind, &def.name.name);
+                if !def.params.iter().any(is_tensor) {
+                    self.sink.push(
+                        Diagnostic::new(
+                            Code::E0105,
+                            def.header,
+                            format!("the {} `{}` takes no tensor", kind.word(), def.name.name),
+                        )
+                        .label("is a function of nothing that the model gives")
+                        .note("parameters without a type and a default are tensors: outputs of the model, and `target` or `label`")
+                        .help(format!("write `{} {}(scores, target, ...)`", kind.word(), def.name.name)),
+                    );
+                }
+                // What every loss is given may stay unused.
+                self.open();
+                for name in GIVEN {
+                    self.bind(&ast::Ident { name: (*name).to_owned(), span: def.header }, None);
+                }
+                self.function(def, Context::Loss);
+                self.close();
+            }
+        }
+    }
+
+    /// What a loss or a metric within another one must be given.
+    pub(super) fn measure_of(&mut self, name: &str, span: Span) -> Option<Signature> {
+        let (kind, def) = [Kind::Loss, Kind::Metric]
+            .into_iter()
+            .find_map(|kind| Some((kind, self.items.definition(kind, name)?.clone())))?;
+        self.chosen.insert((kind, name.to_owned()));
+        self.calls.entry(self.current.clone()).or_default().push((of_kind(kind, name), span));
+        Some(types::signature(kind.word(), &def))
+    }
+
+    /// `loss softmax_cross_entropy() + 0.1 * centre() on features`: an expression of losses, which are checked where the
+    /// recipe is read. The model's input and outputs have names in it.
+    pub(super) fn measures(&mut self, kind: Kind, entry: &ast::TrainEntry) {
+        self.open();
+        let mut names = Vec::new();
+        self.items.models.iter().for_each(|it| outputs(&it.body, &mut names));
+        for name in names {
+            self.bind(&name, None);
+        }
+        for name in ["scores", "step", "iterations"] {
+            self.bind(&ast::Ident { name: name.to_owned(), span: entry.key.span }, None);
+        }
+        entry.values.iter().for_each(|it| self.measure(kind, it));
+        self.close();
+    }
+
+    fn measure(&mut self, kind: Kind, expr: &ast::Expr) {
+        match &expr.kind {
+            ExprKind::Name(name) if self.local(name).is_some() => self.mark(name),
+            ExprKind::Name(name) => {
+                self.chosen.insert((kind, name.clone()));
+                self.mark(name);
+            }
+            ExprKind::Call(call) => {
+                let name = call.callee.name.as_str();
+                let arithmetic = self.items.definition(kind, name).is_none()
+                    && (matches!(self.items.get(name).map(|it| &it.def), Some(Def::Fn(_)))
+                        || FUNCTIONS.iter().any(|it| it.0 == name));
+                self.chosen.insert((kind, name.to_owned()));
+                let args = call.piped.as_deref().into_iter().chain(call.args.iter().map(|it| &it.value));
+                if arithmetic {
+                    self.mark(name);
+                    args.for_each(|it| self.measure(kind, it));
+                } else {
+                    args.for_each(|it| self.expr(it));
+                }
+            }
+            ExprKind::Unary(_, a) | ExprKind::Named(a, _) => self.measure(kind, a),
+            ExprKind::Binary(_, a, b) => {
+                self.measure(kind, a);
+                self.measure(kind, b);
+            }
+            ExprKind::Int(_)
+            | ExprKind::Float(_)
+            | ExprKind::Bool(_)
+            | ExprKind::Str(_)
+            | ExprKind::List(_)
+            | ExprKind::Range(..)
+            | ExprKind::Index(..)
+            | ExprKind::If(..) => self.expr(expr),
+        }
+    }
+}
+
+/// The names that a model gives to its input and its outputs.
+fn outputs(body: &ast::Body, into: &mut Vec<ast::Ident>) {
+    for stmt in &body.stmts {
+        match &stmt.kind {
+            StmtKind::Input { name, .. } => into.push(name.clone()),
+            StmtKind::Output { name, .. } => into.extend(name.clone()),
+            StmtKind::For { body, .. } => outputs(body, into),
+            StmtKind::If { then, otherwise, .. } => {
+                outputs(then, into);
+                otherwise.iter().for_each(|it| outputs(it, into));
+            }
+            StmtKind::Let { .. }
+            | StmtKind::Assign { .. }
+            | StmtKind::Assert { .. }
+            | StmtKind::Learn { .. }
+            | StmtKind::Keep { .. }
+            | StmtKind::Stat { .. }
+            | StmtKind::Expr(_) => {}
+        }
+    }
+}

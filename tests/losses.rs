@@ -1,0 +1,217 @@
+//! Losses of the prelude and of a file: values and gradients as PyTorch has them (`tests/peer/losses.py`), and what is said
+//! of mistakes.
+
+use crate::engines::{Engine, Machine, typed};
+use crate::lower::settings;
+use crate::operators::close;
+use serde_json::Value;
+use sphc::autodiff::training;
+use sphc::diag::render;
+use sphc::interp::Tensor;
+use sphc::ir::{Extern, Phase};
+use sphc::lower::{DataInfo, Settings};
+use sphc::pipeline;
+use sphc::shape::Typed;
+use std::collections::BTreeMap;
+
+const EXAMPLES: usize = 4;
+const CLASSES: usize = 5;
+
+fn numbers(value: &Value) -> Vec<f64> {
+    value.as_array().unwrap().iter().map(|it| it.as_f64().unwrap()).collect()
+}
+
+fn named(value: &Value) -> BTreeMap<String, Vec<f64>> {
+    value.as_object().unwrap().iter().map(|(name, it)| (name.clone(), numbers(it))).collect()
+}
+
+/// Losses of a file's own.
+const OWN: &str = "
+loss poly(scores, label, epsilon = 1) {
+    entropy = softmax_cross_entropy(scores, label)
+    entropy + epsilon * (1 - exp(-entropy))
+}
+
+loss mixed(scores, target) = 0.5 * softmax_cross_entropy(scores, label) + 0.5 * mean_squared_error(scores, target)
+";
+
+/// Image `i` is 1 at its place `i` only, so that each output of an example is a row of its filter.
+fn graph(line: &str) -> Typed {
+    let text = format!(
+        "{OWN}\nmodel Case {{\n    input image: u8[1, 1, {EXAMPLES}]\n    x = image * 1\n    \
+         output conv(x, classes, kernel: 1) as \"score\"\n    output aux = conv(x, classes, kernel: 1) as \"aux\"\n    \
+         output a = conv(x, 3, kernel: 1) as \"a\"\n    output b = conv(x, 3, kernel: 1) as \"b\"\n    \
+         output c = conv(x, 3, kernel: 1) as \"c\"\n    output d = conv(x, {EXAMPLES}, kernel: 1) as \"d\"\n}}\n\
+         train {{\n    data digits\n    batch {EXAMPLES}\n    iterations 10\n    loss {line}\n    \
+         optimizer sgd(rate: 1)\n}}\n"
+    );
+    let data = DataInfo {
+        name: "digits".to_owned(),
+        image: [1, 1, EXAMPLES],
+        classes: CLASSES,
+        train_examples: EXAMPLES,
+        test_examples: EXAMPLES,
+    };
+    let settings =
+        Settings { no_shuffle: true, known_data: vec![data.clone()], data: Some(data), ..Settings::default() };
+    training(typed("case.sph", &text, &settings))
+}
+
+#[test]
+fn losses_and_their_gradients_are_those_of_pytorch() {
+    let vectors: Value = serde_json::from_str(include_str!("peer/losses.json")).unwrap();
+    let start = named(&vectors["start"]);
+    for case in vectors["cases"].as_array().unwrap() {
+        let line = case["loss"].as_str().unwrap();
+        let graph = graph(line);
+        for engine in Engine::ALL {
+            // A gradient is a difference of numbers of the size of 1.
+            let tolerance = if engine == Engine::CpuF32 { 2e-5 } else { 1e-12 };
+            let mut machine = Machine::new(engine, graph.clone());
+            let images = (0..EXAMPLES * EXAMPLES).map(|it| f64::from(u8::from(it / EXAMPLES == it % EXAMPLES)));
+            let (images, labels) =
+                (Tensor::new([EXAMPLES, 1, 1, EXAMPLES], images.collect()), numbers(&vectors["labels"]));
+            machine.bind(Extern::TrainImages, &images);
+            machine.bind(Extern::TestImages, &images);
+            let labels = Tensor::new([EXAMPLES], labels);
+            machine.bind(Extern::TrainLabels, &labels);
+            machine.bind(Extern::TestLabels, &labels);
+            let known = |name: &str| graph.params.iter().any(|it| it.path == name);
+            start.iter().filter(|it| known(it.0)).for_each(|(name, values)| machine.write(name, values));
+            machine.run(Phase::Evaluate);
+            let each = machine.result(Phase::Evaluate, "losses");
+            let mean = each.iter().sum::<f64>() / EXAMPLES as f64;
+            let what = |of: &str| format!("{line}, {engine:?}: {of}");
+            let value = case["value"].as_f64().unwrap();
+            // What helps the training alone is not measured.
+            if !line.contains('\n') {
+                close(&what("evaluated"), &[mean], &[value], tolerance, 1.0);
+            }
+            machine.run(Phase::Step);
+            close(&what("value"), &machine.result(Phase::Step, "fit"), &[value], tolerance, 1.0);
+            let gradients = named(&case["gradients"]);
+            assert!(gradients.keys().all(|it| known(it)), "{line}");
+            for (name, before) in start.iter().filter(|it| known(it.0)) {
+                let after = machine.read(name);
+                let found: Vec<f64> = before.iter().zip(after).map(|(before, after)| before - after).collect();
+                let none = vec![0.0; before.len()];
+                close(&what(name), &found, gradients.get(name).unwrap_or(&none), tolerance, 1.0);
+            }
+        }
+    }
+}
+
+/// What `check` says of a file with these definitions, statements of the model, and line of the recipe.
+pub(crate) fn said(definitions: &str, statements: &str, line: &str) -> String {
+    let text = format!(
+        "{definitions}\n\nmodel M {{\n    input image: u8[8, 8, 1]\n    x = (image - 8) / 8\n    {statements}\n}}\n\n\
+         train {{\n    data digits\n    batch 4\n    iterations 10\n    {line}\n    optimizer adam(rate: 1e-3)\n}}\n"
+    );
+    let mut none = |path: &str| Err(format!("{path} is not there"));
+    let checked = pipeline::check("case.sph", &text, &mut none, &settings(&[]));
+    render::render(&checked.diagnostics, &checked.sources, false)
+}
+
+const SCORES: &str = "output conv(x, classes, kernel: 8, pad: valid)";
+
+#[test]
+fn mistakes_in_losses_are_told() {
+    let wide = "output conv(x, classes)";
+    let aux =
+        "output conv(x, classes, kernel: 8, pad: valid)\n    output aux = conv(x, 4, kernel: 8, pad: valid) as \"aux\"";
+    let cases: &[(&str, &str, &str, &str)] = &[
+        ("", SCORES, "loss mse()", "did you mean `mean_squared_error`?"),
+        ("", SCORES, "loss bce", "did you mean `binary_cross_entropy`?"),
+        ("", SCORES, "loss softmax_cross_entropy() + 0.1 * L1Loss()", "did you mean `mean_absolute_error`?"),
+        ("", SCORES, "loss softmax_cross_entropi", "did you mean `softmax_cross_entropy`?"),
+        ("", SCORES, "loss 3", "`loss` gives the int 3, not a number for each example"),
+        ("", SCORES, "loss focal(gamma: -1)", "`gamma` of `focal` is -1: it must be at least 0"),
+        ("", SCORES, "loss focal(beta: 1)", "the loss `focal` has no argument `beta`"),
+        (
+            "",
+            SCORES,
+            "loss softmax_cross_entropy(smoothing: 1)",
+            "`smoothing` of `softmax_cross_entropy` is 1: it must be",
+        ),
+        ("", SCORES, "loss triplet()", "the loss `triplet` takes 3 outputs, and 1 is given"),
+        ("", SCORES, "loss softmax_cross_entropy() on aux", "the model has no output `aux`"),
+        ("", aux, "loss softmax_cross_entropy() on auc", "did you mean `aux`?"),
+        ("", wide, "loss softmax_cross_entropy()", "the output is [8, 8, 10], not one number for each class"),
+        (
+            "",
+            aux,
+            "loss softmax_cross_entropy()\n    loss mean_squared_error(target: image) on aux",
+            "4 numbers are compared with 64",
+        ),
+        (
+            "",
+            &format!("{SCORES}\n    output wide = x"),
+            "loss softmax_cross_entropy()\n    loss softmax_cross_entropy() on wide",
+            "the scores are [8, 8, 1], not one number for each class",
+        ),
+        (
+            "loss l(scores, target) = (scores - target) ^ 2",
+            SCORES,
+            "loss l()",
+            "the loss `l` gives [10] for each example, not one number",
+        ),
+        (
+            "loss l(scores, target) = mean(scores - target, over: batch)",
+            SCORES,
+            "loss l()",
+            "the loss `l` is not a number for each example",
+        ),
+        ("loss l(_scores, _target) = 3", SCORES, "loss l()", "the loss `l` gives the int 3"),
+        ("loss l(scores, _target) {\n    _y = scores\n}", SCORES, "loss l()", "the loss `l` gives nothing"),
+        (
+            "loss l(scores, target) = sum(scores - targit, over: channels)",
+            SCORES,
+            "loss l()",
+            "undefined name `targit`",
+        ),
+        ("loss l(scores, target) = l(scores, target)", SCORES, "loss l()", "contains itself without end"),
+        ("loss l(weight = 1) = weight", SCORES, "loss l()", "the loss `l` takes no tensor"),
+        (
+            "loss l(scores, target) = sum(scores * target, over: channels)",
+            SCORES,
+            "loss softmax_cross_entropy()",
+            "the loss `l` is never used",
+        ),
+        (
+            "loss l(_scores, target) = sum(target, over: channels)\nloss l(scores) = scores",
+            SCORES,
+            "loss l()",
+            "`l` is defined twice",
+        ),
+        (
+            "loss l(scores, _target) {\n    keep _m = 0\n    sum(scores, over: channels)\n}",
+            SCORES,
+            "loss l()",
+            "`keep` belongs in an optimizer",
+        ),
+        (
+            "",
+            "output a = conv(x, classes, kernel: 8, pad: valid)\n    output a = x",
+            "loss softmax_cross_entropy()",
+            "two outputs are called `a`",
+        ),
+        ("", "output scores = x", "loss softmax_cross_entropy()", "`scores` is the name of the output without one"),
+    ];
+    for (definitions, statements, line, wanted) in cases {
+        let said = said(definitions, statements, line);
+        assert!(said.contains(wanted), "{definitions} {statements} {line}\nwanted: {wanted}\n{said}");
+        assert_eq!(
+            said.matches("error[").count() + said.matches("warning[").count(),
+            1,
+            "{line}\nwanted: {wanted}\n{said}"
+        );
+    }
+}
+
+#[test]
+fn losses_may_be_named_as_anything_else_and_speak_of_the_step() {
+    // `relu` is a function where a value is meant, and a loss where the recipe names one.
+    let own = "loss relu(scores, target, bend: fn = relu) = sum(bend(scores - target), over: channels) * (step + 1) / iterations";
+    assert_eq!(said(own, SCORES, "loss relu()"), "");
+    assert_eq!(said("param weight = 0.5", SCORES, "loss weight * hinge() + max(focal(), huber())"), "");
+}
