@@ -18,6 +18,7 @@ constexpr int IMAGES = 128;
 constexpr int SOURCE_H = 32, SOURCE_W = 32, SOURCE_C = 128;  // what is read: x, or dy
 constexpr int TARGET_H = 32, TARGET_W = 32, TARGET_C = 128;  // what is written: y, or dx
 constexpr int KERNEL_H = 3, KERNEL_W = 3, STRIDE_H = 1, STRIDE_W = 1, BEFORE_H = 1, BEFORE_W = 1;
+constexpr int DILATION_H = 1, DILATION_W = 1;  // in an input gradient, 1 where a stride is not
 constexpr int SPLIT = 1;
 using operand = float;                     // what is read: float or bf16
 constexpr int VECTOR_A = 4, VECTOR_B = 4;  // numbers per copy: 4 where channels are a multiple of 4, else 1; 8 of bf16
@@ -47,7 +48,7 @@ constexpr int ROWS_W = INPUT_GRAD ? (TARGET_W + STRIDE_W - 1) / STRIDE_W : TARGE
 constexpr int ROWS = IMAGES * ROWS_H * ROWS_W;
 constexpr bool TAPS_INSIDE = SOURCE_C % DEPTH == 0;
 
-// One axis of a class: target = target0 + i * step, source = base + i * move + j * way, tap = tap0 + j * tap_step.
+// One axis of a class: target = target0 + i * step, source = base + i * move + j * way * dilation, tap = tap0 + j * tap_step.
 struct Axis {
     int target0, base, tap0, taps;
 };
@@ -99,7 +100,7 @@ __device__ __forceinline__ void convolve(const operand* source, const operand* f
         [&](operand* tile, int stage) {
             fill<true, TILE_M, VECTOR_A, TAPS_INSIDE>(tile, source, [&](int i, int, int k) -> const operand* {
                 const auto [tap, channel] = at(stage, k);
-                const int down = tap / w.taps * WAY, right = tap % w.taps * WAY;
+                const int down = tap / w.taps * WAY * DILATION_H, right = tap % w.taps * WAY * DILATION_W;
                 const u32 y = (corner[i] >> 16) + down, x = (short)corner[i] + right;
                 const bool inside = tap < taps && y < (u32)SOURCE_H && x < (u32)SOURCE_W;
                 return inside ? source + start[i] + ((down * SOURCE_W + right) * SOURCE_C + channel) : nullptr;

@@ -7,6 +7,7 @@ constexpr int IMAGES = 128;
 constexpr int INPUT_H = 32, INPUT_W = 32, INPUT_C = 128;     // x
 constexpr int OUTPUT_H = 32, OUTPUT_W = 32, OUTPUT_C = 128;  // dy
 constexpr int KERNEL_H = 3, KERNEL_W = 3, STRIDE_H = 1, STRIDE_W = 1, BEFORE_H = 1, BEFORE_W = 1;
+constexpr int DILATION_H = 1, DILATION_W = 1;
 constexpr int SPLIT = 16;
 constexpr int VECTOR_A = 4, VECTOR_B = 4;
 constexpr int TILE_M = 128, TILE_N = 128, WARPS_M = 2, WARPS_N = 4, BLOCKS = 2, ARITHMETIC = 2;
@@ -34,8 +35,8 @@ filter_grad(const operand* x, const operand* dy, stored* dw) {
             fill<false, TILE_M, VECTOR_A, false>(tile, x, [&](int, int row, int k) -> const operand* {
                 const int at = row0 + row, tap = at / INPUT_C, channel = at % INPUT_C, pixel = stage * DEPTH + k;
                 const int n = pixel / (OUTPUT_H * OUTPUT_W), in_image = pixel % (OUTPUT_H * OUTPUT_W);
-                const int y = in_image / OUTPUT_W * STRIDE_H - BEFORE_H + tap / KERNEL_W;
-                const int z = in_image % OUTPUT_W * STRIDE_W - BEFORE_W + tap % KERNEL_W;
+                const int y = in_image / OUTPUT_W * STRIDE_H - BEFORE_H + tap / KERNEL_W * DILATION_H;
+                const int z = in_image % OUTPUT_W * STRIDE_W - BEFORE_W + tap % KERNEL_W * DILATION_W;
                 const bool inside = at < ROWS && pixel < PIXELS && (u32)y < (u32)INPUT_H && (u32)z < (u32)INPUT_W;
                 return inside ? x + ((n * INPUT_H + y) * INPUT_W + z) * INPUT_C + channel : nullptr;
             });

@@ -7,6 +7,7 @@
 constexpr int KIND = 2;
 constexpr int IMAGES = 128, INPUT_H = 32, INPUT_W = 32, OUTPUT_H = 16, OUTPUT_W = 16, CHANNELS = 128;
 constexpr int KERNEL_H = 2, KERNEL_W = 2, STRIDE_H = 2, STRIDE_W = 2, BEFORE_H = 0, BEFORE_W = 0;
+constexpr int DILATION_H = 1, DILATION_W = 1;
 using operand = float;  // in memory: what is read
 using stored = float;   // and what is written
 #define SPHC_GENERATED
@@ -22,7 +23,7 @@ __device__ __forceinline__ int output_at(int n, int y, int x, int c) { return ((
 template <class Visit> __device__ __forceinline__ void each_position(int oy, int ox, Visit visit) {
     for (int ky = 0; ky < KERNEL_H; ky++)
         for (int kx = 0; kx < KERNEL_W; kx++) {
-            const int y = oy * STRIDE_H - BEFORE_H + ky, x = ox * STRIDE_W - BEFORE_W + kx;
+            const int y = oy * STRIDE_H - BEFORE_H + ky * DILATION_H, x = ox * STRIDE_W - BEFORE_W + kx * DILATION_W;
             if ((u32)y < (u32)INPUT_H && (u32)x < (u32)INPUT_W) visit(y, x);
         }
 }
@@ -31,7 +32,7 @@ template <class Visit> __device__ __forceinline__ void each_position(int oy, int
 template <class Visit> __device__ __forceinline__ void each_window(int y, int x, Visit visit) {
     for (int ky = KERNEL_H - 1; 0 <= ky; ky--)
         for (int kx = KERNEL_W - 1; 0 <= kx; kx--) {
-            const int ty = y + BEFORE_H - ky, tx = x + BEFORE_W - kx;
+            const int ty = y + BEFORE_H - ky * DILATION_H, tx = x + BEFORE_W - kx * DILATION_W;
             if (ty < 0 || tx < 0 || ty % STRIDE_H != 0 || tx % STRIDE_W != 0) continue;
             if (ty / STRIDE_H < OUTPUT_H && tx / STRIDE_W < OUTPUT_W) visit(ty / STRIDE_H, tx / STRIDE_W);
         }

@@ -12,6 +12,7 @@ mod broken;
 mod checkpoints;
 mod cli;
 mod codes;
+mod convolutions;
 mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;

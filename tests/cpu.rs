@@ -150,7 +150,7 @@ fn convolution(n: usize, size: [usize; 2], cin: usize, cout: usize, geometry: Ge
     let mut case = Case::new();
     let [oh, ow] = geometry.output(size).expect("the window fits");
     let x = case.real(&[n, size[0], size[1], cin]);
-    let w = case.real(&[geometry.kernel[0], geometry.kernel[1], cin, cout]);
+    let w = case.real(&[geometry.kernel[0], geometry.kernel[1], cin / geometry.groups, cout]);
     let dy = case.real(&[n, oh, ow, cout]);
     let y = case.b.add(Op::Conv(geometry), &[x, w]);
     let dx = case.b.add(Op::ConvInputGrad { geometry, size }, &[dy, w]);
@@ -175,7 +175,7 @@ fn convolutions_agree() {
     convolution(2, [9, 11], 9, 4, Geometry::valid([5, 2], [3, 2]));
     convolution(1, [2, 2], 8, 8, same([2, 2], [5, 5], [1, 1]));
     convolution(1, [1, 1], 1, 1, same([1, 1], [1, 1], [1, 1]));
-    convolution(2, [6, 6], 8, 8, Geometry { kernel: [2, 2], stride: [3, 3], before: [1, 0], after: [3, 2] });
+    convolution(2, [6, 6], 8, 8, Geometry { before: [1, 0], after: [3, 2], ..Geometry::valid([2, 2], [3, 3]) });
 }
 
 /// Sizes that take the way of Winograd.
@@ -185,8 +185,44 @@ fn convolutions_of_many_tiles_agree() {
     convolution(2, [16, 16], 32, 48, same([16, 16], [3, 3], [1, 1]));
     convolution(5, [9, 11], 48, 32, same([9, 11], [3, 3], [1, 1]));
     convolution(4, [13, 12], 64, 80, Geometry::valid([3, 3], [1, 1]));
-    convolution(3, [11, 14], 32, 32, Geometry { kernel: [3, 3], stride: [1, 1], before: [2, 0], after: [1, 2] });
+    convolution(3, [11, 14], 32, 32, Geometry { before: [2, 0], after: [1, 2], ..Geometry::valid([3, 3], [1, 1]) });
     convolution(100, [1, 2], 32, 32, same([1, 2], [3, 3], [1, 1]));
+}
+
+/// Depthwise, with several filters for a channel, of few channels and of many, dilated.
+#[test]
+fn convolutions_in_groups_agree() {
+    let same = Geometry::same;
+    convolution(2, [9, 11], 20, 20, same([9, 11], [3, 3], [1, 1]).grouped(20));
+    convolution(3, [8, 7], 70, 70, same([8, 7], [3, 3], [2, 2]).grouped(70));
+    convolution(1, [14, 33], 16, 16, same([14, 33], [7, 7], [1, 1]).grouped(16));
+    convolution(2, [7, 9], 6, 18, same([7, 9], [3, 2], [2, 1]).grouped(6));
+    convolution(2, [6, 5], 12, 20, same([6, 5], [3, 3], [1, 1]).grouped(4));
+    convolution(2, [6, 5], 32, 64, same([6, 5], [3, 3], [1, 2]).grouped(8));
+    convolution(
+        2,
+        [7, 5],
+        10,
+        15,
+        Geometry { before: [3, 0], after: [0, 2], ..Geometry::valid([2, 4], [3, 2]) }.grouped(5),
+    );
+    convolution(2, [8, 8], 48, 36, same([8, 8], [3, 3], [1, 1]).grouped(2));
+    convolution(2, [9, 8], 64, 32, same([9, 8], [3, 3], [2, 1]).grouped(2));
+    convolution(2, [4, 4], 48, 48, same([4, 4], [1, 1], [1, 1]).grouped(3));
+    // Windows that lie beside the image.
+    convolution(
+        2,
+        [3, 2],
+        6,
+        6,
+        Geometry { before: [4, 5], after: [4, 5], ..Geometry::valid([2, 2], [3, 2]) }.grouped(3),
+    );
+    let dilated = |size, kernel, stride, dilation| Geometry::valid(kernel, stride).dilated(dilation).padded(size);
+    convolution(2, [9, 8], 5, 7, dilated([9, 8], [3, 3], [1, 1], [2, 3]));
+    convolution(2, [9, 8], 32, 32, dilated([9, 8], [3, 3], [1, 1], [2, 2]));
+    convolution(2, [10, 9], 9, 12, dilated([10, 9], [3, 2], [2, 2], [2, 3]));
+    convolution(2, [10, 9], 24, 24, dilated([10, 9], [3, 3], [2, 1], [3, 2]).grouped(24));
+    convolution(2, [10, 9], 6, 12, dilated([10, 9], [2, 3], [3, 2], [2, 4]).grouped(3));
 }
 
 #[test]
@@ -212,6 +248,7 @@ fn windows_agree() {
         ([7, 5], 3, Geometry::valid([2, 3], [1, 2])),
         ([4, 4], 16, Geometry::valid([4, 4], [1, 1])),
         ([3, 3], 2, Geometry::same([3, 3], [1, 1], [2, 2])),
+        ([7, 6], 5, Geometry::valid([3, 2], [2, 1]).dilated([2, 3]).padded([7, 6])),
     ] {
         let mut case = Case::new();
         let [oh, ow] = geometry.output(size).expect("the window fits");
@@ -409,7 +446,10 @@ proptest! {
     fn convolutions_of_random_sizes_agree(
         (n, h, w, cin, cout) in (1usize..4, 1usize..10, 1usize..10, 1usize..40, 1usize..40),
         (kh, kw, sh, sw, same) in (1usize..5, 1usize..5, 1usize..4, 1usize..4, any::<bool>()),
+        (groups, dh, dw) in (1usize..5, 1usize..4, 1usize..4),
     ) {
+        let grouped = Geometry::valid([kh, kw], [sh, sw]).dilated([dh, dw]).padded([h, w]).grouped(groups);
+        convolution(n, [h, w], groups * cin.div_ceil(4), groups * cout.div_ceil(4), grouped);
         let geometry = if same {
             Geometry::same([h, w], [kh, kw], [sh, sw])
         } else {

@@ -109,7 +109,7 @@ fn strides_paddings_ragged_channels_and_shares_give_the_interpreters_numbers() {
     if !module::available() {
         return;
     }
-    let uneven = Geometry { kernel: [4, 2], stride: [3, 1], before: [2, 0], after: [1, 1] };
+    let uneven = Geometry { before: [2, 0], after: [1, 1], ..Geometry::valid([4, 2], [3, 1]) };
     let cases = [
         (Images { n: 2, size: [9, 7], cin: 3, cout: 12 }, geometry(3, 1), 1, 0),
         (Images { n: 2, size: [9, 7], cin: 8, cout: 10 }, geometry(3, 2), 1, 2),
@@ -125,6 +125,43 @@ fn strides_paddings_ragged_channels_and_shares_give_the_interpreters_numbers() {
                 check(&conv(kind, images, geometry, 0.0), &Options { arithmetic, choice, ..Options::default() });
             }
         }
+    }
+}
+
+#[test]
+fn convolutions_in_groups_and_dilated_ones_give_the_interpreters_numbers() {
+    if !module::available() {
+        return;
+    }
+    let dilated = Geometry::valid([3, 2], [1, 1]).dilated([2, 3]).padded([9, 7]);
+    let strided = Geometry::valid([3, 2], [2, 1]).dilated([2, 3]).padded([9, 7]);
+    let cases = [
+        (Images { n: 2, size: [9, 7], cin: 40, cout: 40 }, geometry(3, 1).grouped(40), 1),
+        (Images { n: 2, size: [9, 7], cin: 3, cout: 6 }, geometry(3, 2).grouped(3), 3),
+        (Images { n: 2, size: [9, 7], cin: 8, cout: 12 }, strided.grouped(4), 2),
+        (Images { n: 2, size: [9, 7], cin: 8, cout: 12 }, dilated, 1),
+        (Images { n: 2, size: [9, 7], cin: 5, cout: 7 }, strided, 2),
+    ];
+    for (images, geometry, split) in cases {
+        for kind in KINDS {
+            let options = Options { choice: Some(Choice { tile: 2, split }), ..Options::default() };
+            check(&conv(kind, images, geometry, 0.0), &options);
+            check(&conv(kind, images, geometry, 0.0), &Options::default());
+            // Factors of what is taken number by number are not rounded, whatever the arithmetic.
+            if geometry.groups != 1 {
+                check(&conv(kind, images, geometry, 1e-9), &Options { arithmetic: Arithmetic::Tf32, ..options });
+            }
+            if kind != ConvKind::FilterGrad {
+                check(&conv_map(kind, images, geometry, split == 1), &options);
+            }
+        }
+    }
+    let images = Images { n: 2, size: [9, 7], cin: 16, cout: 32 };
+    for (at, geometry) in [geometry(3, 2).grouped(16), dilated.grouped(4), dilated, strided].into_iter().enumerate() {
+        for kind in KINDS {
+            check(&conv(kind, images, geometry, 0.0).in_bf16(at % 2 == 0), &Options::default());
+        }
+        check(&conv_map(ConvKind::Forward, images, geometry, true).in_bf16(at % 2 == 0), &Options::default());
     }
 }
 
@@ -166,7 +203,7 @@ fn every_tile_over_operands_in_bf16_gives_the_interpreters_numbers() {
             check(&case, &Options { choice: Some(Choice { tile, split: 1 }), ..Options::default() });
         }
     }
-    let uneven = Geometry { kernel: [4, 2], stride: [3, 1], before: [2, 0], after: [1, 1] };
+    let uneven = Geometry { before: [2, 0], after: [1, 1], ..Geometry::valid([4, 2], [3, 1]) };
     let cases = [
         // Channels that fill a stage, so that taps go round inside of it.
         (Images { n: 2, size: [9, 7], cin: 64, cout: 32 }, geometry(3, 1), 3, 1),
@@ -188,7 +225,7 @@ fn nine_taps_in_a_block_give_the_interpreters_numbers() {
     if !module::available() {
         return;
     }
-    let plain = |before, after| Geometry { kernel: [3, 3], stride: [1, 1], before, after };
+    let plain = |before, after| Geometry { before, after, ..Geometry::valid([3, 3], [1, 1]) };
     let cases = [
         // Two strips of every shape that is chosen, more filters or channels than a block takes, nothing that fits.
         (Images { n: 2, size: [9, 12], cin: 40, cout: 24 }, plain([1, 1], [1, 1]), 2),
@@ -438,7 +475,8 @@ fn windows_and_their_adjoints_give_the_interpreters_numbers() {
         Geometry::same([7, 5], [2, 2], [2, 2]),
         Geometry::same([7, 5], [3, 3], [1, 1]),
         Geometry::valid([7, 5], [1, 1]),
-        Geometry { kernel: [3, 2], stride: [2, 3], before: [1, 1], after: [1, 1] },
+        Geometry { before: [1, 1], after: [1, 1], ..Geometry::valid([3, 2], [2, 3]) },
+        Geometry::valid([3, 2], [2, 1]).dilated([2, 3]).padded([7, 5]),
     ];
     for geometry in geometries {
         for kind in [Window::Sum, Window::SumGrad { size: [7, 5] }, Window::Max, Window::MaxGrad] {

@@ -86,6 +86,16 @@ fn convolutions_and_their_adjoints() {
         Case::of(&[&y, &filter], |b, i| b.add(Op::ConvInputGrad { geometry, size: [h, w] }, i));
         Case::of(&[&x, &y], |b, i| b.add(Op::ConvFilterGrad(geometry), i));
     }
+    let dilated = Geometry::valid([2, 3], [2, 1]).dilated([2, 2]).padded([5, 4]);
+    let uneven = Geometry { before: [1, 0], after: [0, 2], ..Geometry::valid([3, 2], [1, 2]) };
+    for (geometry, cin, cout) in [(dilated, 2, 3), (dilated.grouped(2), 2, 6), (uneven.grouped(3), 3, 3)] {
+        let [oh, ow] = geometry.output([5, 4]).expect("a window fits");
+        let filter = [geometry.kernel[0], geometry.kernel[1], cin / geometry.groups, cout];
+        let (x, y) = ([2, 5, 4, cin], [2, oh, ow, cout]);
+        Case::of(&[&x, &filter], |b, i| b.add(Op::Conv(geometry), i));
+        Case::of(&[&y, &filter], |b, i| b.add(Op::ConvInputGrad { geometry, size: [5, 4] }, i));
+        Case::of(&[&x, &y], |b, i| b.add(Op::ConvFilterGrad(geometry), i));
+    }
 }
 
 #[test]
@@ -175,6 +185,7 @@ fn windows() {
         (Geometry::same([5, 4], [3, 3], [1, 1]), [5, 4]),
         (Geometry::same([5, 5], [2, 2], [2, 2]), [5, 5]),
         (Geometry::valid([3, 3], [2, 2]), [5, 5]),
+        (Geometry::valid([2, 2], [1, 2]).dilated([2, 3]).padded([5, 4]), [5, 4]),
     ] {
         let x = [2, size[0], size[1], 2];
         let [oh, ow] = geometry.output(size).expect("a window fits");

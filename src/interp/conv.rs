@@ -13,7 +13,8 @@ pub(super) fn taps(
     mut visit: impl FnMut(usize, usize, usize),
 ) {
     let inside = |out: usize, tap: usize, axis: usize| {
-        (out * geometry.stride[axis] + tap).checked_sub(geometry.before[axis]).filter(|&it| it < size[axis])
+        let from_the_border = out * geometry.stride[axis] + tap * geometry.dilation[axis];
+        from_the_border.checked_sub(geometry.before[axis]).filter(|&it| it < size[axis])
     };
     for image in 0..n {
         for oy in 0..output[0] {
@@ -35,18 +36,25 @@ fn output(geometry: &Geometry, size: [usize; 2]) -> [usize; 2] {
     geometry.output(size).expect("the shape rule holds")
 }
 
-/// `y[o, k] = sum x[i, c] w[tap, c, k]`.
+/// The filters that see input channel `c`, and which of a filter's own channels that is.
+fn filters_of(c: usize, cin: usize, cout: usize, groups: usize) -> (std::ops::Range<usize>, usize) {
+    let group = c * groups / cin;
+    (group * cout / groups..(group + 1) * cout / groups, c - group * cin / groups)
+}
+
+/// `y[o, k] = sum x[i, c] w[tap, c, k]`, over the channels `c` of the group of `k`.
 pub(super) fn forward(x: &Tensor, w: &Tensor, geometry: &Geometry) -> Tensor {
     let [n, height, width, cin] = x.dims::<4>();
-    let [_, _, _, cout] = w.dims::<4>();
+    let [_, _, each, cout] = w.dims::<4>();
     let [oh, ow] = output(geometry, [height, width]);
     let mut y = Tensor::filled([n, oh, ow, cout], 0.0);
     taps(geometry, n, [height, width], [oh, ow], |out, pixel, tap| {
         let to = &mut y.data[out * cout..][..cout];
         for c in 0..cin {
             let value = x.data[pixel * cin + c];
-            let filter = &w.data[(tap * cin + c) * cout..][..cout];
-            for (to, filter) in to.iter_mut().zip(filter) {
+            let (filters, own) = filters_of(c, cin, cout, geometry.groups);
+            let filter = &w.data[(tap * each + own) * cout..][filters.clone()];
+            for (to, filter) in to[filters].iter_mut().zip(filter) {
                 *to += value * filter;
             }
         }
@@ -57,13 +65,15 @@ pub(super) fn forward(x: &Tensor, w: &Tensor, geometry: &Geometry) -> Tensor {
 /// `dx[i, c] = sum dy[o, k] w[tap, c, k]`.
 pub(super) fn input_grad(dy: &Tensor, w: &Tensor, geometry: &Geometry, size: [usize; 2]) -> Tensor {
     let [n, oh, ow, cout] = dy.dims::<4>();
-    let [_, _, cin, _] = w.dims::<4>();
+    let [_, _, each, _] = w.dims::<4>();
+    let cin = each * geometry.groups;
     let mut dx = Tensor::filled([n, size[0], size[1], cin], 0.0);
     taps(geometry, n, size, [oh, ow], |out, pixel, tap| {
         let from = &dy.data[out * cout..][..cout];
         for c in 0..cin {
-            let filter = &w.data[(tap * cin + c) * cout..][..cout];
-            dx.data[pixel * cin + c] += from.iter().zip(filter).map(|(a, b)| a * b).sum::<f64>();
+            let (filters, own) = filters_of(c, cin, cout, geometry.groups);
+            let filter = &w.data[(tap * each + own) * cout..][filters.clone()];
+            dx.data[pixel * cin + c] += from[filters].iter().zip(filter).map(|(a, b)| a * b).sum::<f64>();
         }
     });
     dx
@@ -73,13 +83,15 @@ pub(super) fn input_grad(dy: &Tensor, w: &Tensor, geometry: &Geometry, size: [us
 pub(super) fn filter_grad(x: &Tensor, dy: &Tensor, geometry: &Geometry) -> Tensor {
     let [n, height, width, cin] = x.dims::<4>();
     let [_, oh, ow, cout] = dy.dims::<4>();
-    let mut dw = Tensor::filled([geometry.kernel[0], geometry.kernel[1], cin, cout], 0.0);
+    let each = cin / geometry.groups;
+    let mut dw = Tensor::filled([geometry.kernel[0], geometry.kernel[1], each, cout], 0.0);
     taps(geometry, n, [height, width], [oh, ow], |out, pixel, tap| {
         let from = &dy.data[out * cout..][..cout];
         for c in 0..cin {
             let value = x.data[pixel * cin + c];
-            let to = &mut dw.data[(tap * cin + c) * cout..][..cout];
-            for (to, from) in to.iter_mut().zip(from) {
+            let (filters, own) = filters_of(c, cin, cout, geometry.groups);
+            let to = &mut dw.data[(tap * each + own) * cout..][filters.clone()];
+            for (to, from) in to.iter_mut().zip(&from[filters]) {
                 *to += value * from;
             }
         }

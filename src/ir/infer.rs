@@ -206,9 +206,10 @@ fn slide(geometry: &Geometry, size: [usize; 2]) -> Result<[usize; 2]> {
 fn conv(given: &Operands<'_>, geometry: &Geometry) -> Result<Fact> {
     let [n, h, w, c] = given.dims::<4>(0)?;
     let [kh, kw, cin, cout] = given.dims::<4>(1)?;
-    if c != cin {
-        return Err(ShapeError::Channels { input: c, filter: cin });
+    if Some(c) != cin.checked_mul(geometry.groups) {
+        return Err(ShapeError::Channels { input: c, filter: cin.saturating_mul(geometry.groups) });
     }
+    shared_out(geometry, cout)?;
     equal("kernel height", geometry.kernel[0], kh)?;
     equal("kernel width", geometry.kernel[1], kw)?;
     let [oh, ow] = slide(geometry, [h, w])?;
@@ -219,10 +220,11 @@ fn conv_input_grad(given: &Operands<'_>, geometry: &Geometry, size: [usize; 2]) 
     let [n, h, w, c] = given.dims::<4>(0)?;
     let [_, _, cin, cout] = given.dims::<4>(1)?;
     equal("channels", c, cout)?;
+    shared_out(geometry, cout)?;
     let [oh, ow] = slide(geometry, size)?;
     equal("height", h, oh)?;
     equal("width", w, ow)?;
-    Ok(Fact::real([n, size[0], size[1], cin]))
+    Ok(Fact::real([n, size[0], size[1], cin.saturating_mul(geometry.groups)]))
 }
 
 fn conv_filter_grad(given: &Operands<'_>, geometry: &Geometry) -> Result<Fact> {
@@ -232,7 +234,14 @@ fn conv_filter_grad(given: &Operands<'_>, geometry: &Geometry) -> Result<Fact> {
     let [oh, ow] = slide(geometry, [h, w])?;
     equal("height", dh, oh)?;
     equal("width", dw, ow)?;
-    Ok(Fact::real([geometry.kernel[0], geometry.kernel[1], cin, cout]))
+    shared_out(geometry, cin)?;
+    shared_out(geometry, cout)?;
+    Ok(Fact::real([geometry.kernel[0], geometry.kernel[1], cin / geometry.groups, cout]))
+}
+
+/// Each group has as many channels as any other.
+fn shared_out(geometry: &Geometry, channels: usize) -> Result<()> {
+    equal("channels beyond the groups' shares", channels.checked_rem(geometry.groups).unwrap_or(channels.max(1)), 0)
 }
 
 fn matmul(given: &Operands<'_>, transpose_a: bool, transpose_b: bool) -> Result<Fact> {
@@ -283,6 +292,7 @@ fn assemble(given: &Operands<'_>, shape: &Shape, places: &[Vec<Along>]) -> Resul
 
 fn window(given: &Operands<'_>, kind: Window, geometry: &Geometry) -> Result<Fact> {
     let [n, h, w, c] = given.dims::<4>(0)?;
+    equal("groups of a window", geometry.groups, 1)?;
     match kind {
         Window::Sum | Window::Max => {
             let [oh, ow] = slide(geometry, [h, w])?;

@@ -14,32 +14,86 @@ pub struct Geometry {
     pub before: [usize; 2],
     /// Zeros after the last row and column.
     pub after: [usize; 2],
+    /// Step between the taps of a window.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    pub dilation: [usize; 2],
+    /// Of a convolution: so many of its own, side by side, each over its share of the channels. A window has each channel
+    /// for itself, and 1 here.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub groups: usize,
+}
+
+fn once() -> [usize; 2] {
+    [1; 2]
+}
+
+fn is_once(it: &[usize; 2]) -> bool {
+    *it == [1; 2]
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(it: &usize) -> bool {
+    *it == 1
 }
 
 impl Geometry {
     /// No padding.
     pub fn valid(kernel: [usize; 2], stride: [usize; 2]) -> Self {
-        Self { kernel, stride, before: [0; 2], after: [0; 2] }
+        Self { kernel, stride, before: [0; 2], after: [0; 2], dilation: [1; 2], groups: 1 }
+    }
+
+    /// With other steps between taps.
+    pub fn dilated(self, dilation: [usize; 2]) -> Self {
+        Self { dilation, ..self }
+    }
+
+    /// In groups.
+    pub fn grouped(self, groups: usize) -> Self {
+        Self { groups, ..self }
     }
 
     /// Output `ceil(n / stride)`; the smaller half of the padding comes before (as in TensorFlow).
     pub fn same(size: [usize; 2], kernel: [usize; 2], stride: [usize; 2]) -> Self {
-        let mut res = Self::valid(kernel, stride);
+        Self::valid(kernel, stride).padded(size)
+    }
+
+    /// With the padding of [`Geometry::same`].
+    pub fn padded(mut self, size: [usize; 2]) -> Self {
+        let extent = self.extent();
         for axis in 0..2 {
-            let out = size[axis].div_ceil(stride[axis]);
-            let reach = (out.max(1) - 1).saturating_mul(stride[axis]).saturating_add(kernel[axis]);
+            let out = size[axis].div_ceil(self.stride[axis]);
+            let reach = (out.max(1) - 1).saturating_mul(self.stride[axis]).saturating_add(extent[axis]);
             let total = reach.saturating_sub(size[axis]);
-            res.before[axis] = total / 2;
-            res.after[axis] = total - total / 2;
+            self.before[axis] = total / 2;
+            self.after[axis] = total - total / 2;
         }
-        res
+        self
+    }
+
+    /// From the first tap of a window to the last, both counted.
+    pub fn extent(&self) -> [usize; 2] {
+        [0, 1].map(|axis| self.kernel[axis].saturating_sub(1).saturating_mul(self.dilation[axis]).saturating_add(1))
+    }
+
+    /// Positions in one window.
+    pub fn taps(&self) -> usize {
+        super::size::product(&self.kernel)
+    }
+
+    /// Where tap `tap` of the window at `output` lies along an axis of `size`; `None` in the padding.
+    pub fn position(&self, axis: usize, output: usize, tap: usize, size: usize) -> Option<usize> {
+        let at = output * self.stride[axis] + tap * self.dilation[axis];
+        at.checked_sub(self.before[axis]).filter(|it| *it < size)
     }
 
     /// Extents of the output for an input of `size`; `None` when no window fits.
     pub fn output(&self, size: [usize; 2]) -> Option<[usize; 2]> {
         let along = |axis: usize| {
             let padded = size[axis].checked_add(self.before[axis])?.checked_add(self.after[axis])?;
-            padded.checked_sub(self.kernel[axis]).map(|it| it / self.stride[axis] + 1)
+            padded.checked_sub(self.extent()[axis]).map(|it| it / self.stride[axis] + 1)
         };
         Some([along(0)?, along(1)?])
     }
@@ -196,7 +250,8 @@ pub enum Op {
         /// Its shape.
         shape: Shape,
     },
-    /// `(x: [n,h,w,cin], w: [kh,kw,cin,cout]) -> [n,oh,ow,cout]`.
+    /// `(x: [n,h,w,cin], w: [kh,kw,cin/groups,cout]) -> [n,oh,ow,cout]`; group `g` makes share `g` of the result's channels
+    /// of share `g` of the input's.
     Conv(Geometry),
     /// `(dy, w) -> dx` for an input of `size`.
     ConvInputGrad {

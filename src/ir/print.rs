@@ -96,8 +96,15 @@ impl Graph {
 
 impl fmt::Display for super::Geometry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kernel, stride, before, after } = self;
+        let Self { kernel, stride, before, after, dilation, groups } = self;
         write!(f, "[{}x{} s{}x{}", kernel[0], kernel[1], stride[0], stride[1])?;
-        write!(f, " pad {},{},{},{}]", before[0], before[1], after[0], after[1])
+        write!(f, " pad {},{},{},{}", before[0], before[1], after[0], after[1])?;
+        if *dilation != [1, 1] {
+            write!(f, " dilation {}x{}", dilation[0], dilation[1])?;
+        }
+        if *groups != 1 {
+            write!(f, " groups {groups}")?;
+        }
+        write!(f, "]")
     }
 }

@@ -10,7 +10,7 @@ mod select;
 mod work;
 
 pub use operands::{Operand, Operands};
-pub(crate) use operands::{product, windows};
+pub(crate) use operands::{product, shares, windows};
 pub use print::dump;
 pub(crate) use select::dtype;
 pub use select::{Bound, bind, select};
@@ -49,6 +49,15 @@ pub struct ConvKernel {
     /// Element type of the result, likewise.
     #[serde(default = "real", skip_serializing_if = "is_real")]
     pub writes: DType,
+}
+
+impl ConvKernel {
+    /// Whether a GPU takes it number by number: groups share too little, and pixels of an input gradient that strides and
+    /// gaps between taps both leave out fall into too many classes. Factors are then never rounded.
+    pub fn is_apart(&self) -> bool {
+        let Geometry { stride, dilation, groups, .. } = self.geometry;
+        1 < groups || self.kind == ConvKind::InputGrad && stride != [1, 1] && dilation != [1, 1]
+    }
 }
 
 fn real() -> DType {

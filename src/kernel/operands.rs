@@ -42,11 +42,21 @@ pub(crate) fn product(dims: &[usize]) -> Result<usize, String> {
     len.filter(|&it| it <= MOST).ok_or_else(|| format!("extents {dims:?} are out of range"))
 }
 
+/// Channels of each of a convolution's groups: of what it reads, and of its result.
+pub(crate) fn shares(conv: &ConvKernel) -> Result<[usize; 2], String> {
+    let (groups, channels) = (conv.geometry.groups, [conv.input[2], conv.output[2]]);
+    if groups == 0 || channels.iter().any(|it| it % groups != 0) {
+        return Err(format!("{channels:?} channels cannot be shared out to {groups} groups"));
+    }
+    Ok(channels.map(|it| it / groups))
+}
+
 /// Extents of a window's result are what the geometry gives.
 pub(crate) fn windows(geometry: &Geometry, input: [usize; 2], output: [usize; 2]) -> Result<(), String> {
     let small = |it: &usize| *it <= u32::MAX as usize;
-    let all = [geometry.kernel, geometry.stride, geometry.before, geometry.after, input, output];
-    if !all.iter().flatten().all(small) || geometry.kernel.contains(&0) || geometry.stride.contains(&0) {
+    let all = [geometry.kernel, geometry.stride, geometry.before, geometry.after, geometry.dilation, input, output];
+    let steps = [geometry.kernel, geometry.stride, geometry.dilation];
+    if !all.iter().flatten().all(small) || steps.iter().flatten().any(|it| *it == 0) {
         return Err(format!("the window {geometry:?} is out of range"));
     }
     if geometry.output(input) != Some(output) {
@@ -78,6 +88,9 @@ impl KernelSpec {
             KernelSpec::Window { kind, geometry, n, input, output, reads, writes } => {
                 let [h, w, c] = *input;
                 windows(geometry, [h, w], *output)?;
+                if geometry.groups != 1 {
+                    return Err(format!("a window in {} groups", geometry.groups));
+                }
                 let x = product(&[*n, h, w, c])?;
                 let y = product(&[*n, output[0], output[1], c])?;
                 let reading = |len: usize| Operand { dtype: *reads, len };
@@ -223,6 +236,7 @@ fn assembled(dims: &[usize], parts: &[Part], dtype: DType) -> Result<Operands, S
 fn convolution(conv: &ConvKernel) -> Result<Operands, String> {
     let ([h, w, c], [oh, ow, oc]) = (conv.input, conv.output);
     windows(&conv.geometry, [h, w], [oh, ow])?;
+    let [each, _] = shares(conv)?;
     for dtype in [conv.reads, conv.writes] {
         if !matches!(dtype, DType::Real | DType::Bf16) {
             return Err(format!("a convolution of {dtype:?}"));
@@ -230,7 +244,7 @@ fn convolution(conv: &ConvKernel) -> Result<Operands, String> {
     }
     let x = product(&[conv.n, h, w, c])?;
     let y = product(&[conv.n, oh, ow, oc])?;
-    let filter = product(&[conv.geometry.kernel[0], conv.geometry.kernel[1], c, oc])?;
+    let filter = product(&[conv.geometry.kernel[0], conv.geometry.kernel[1], each, oc])?;
     let (inputs, output) = match conv.kind {
         ConvKind::Forward => ([x, filter], y),
         ConvKind::InputGrad => ([y, filter], x),

@@ -11,7 +11,7 @@ impl KernelSpec {
         match self {
             // All three products of a convolution form the same ones.
             KernelSpec::Conv(it) => {
-                let taps = product(&it.geometry.kernel) * it.input[2] as u64;
+                let taps = product(&it.geometry.kernel) * (it.input[2] / it.geometry.groups.max(1)) as u64;
                 2 * it.n as u64 * product(&it.output) * taps
             }
             KernelSpec::ConvMap { conv, map } => KernelSpec::Conv(*conv).flops() + KernelSpec::Map(map.clone()).flops(),
@@ -96,6 +96,16 @@ mod tests {
             });
             assert_eq!(spec.flops(), 2 * (2 * 8 * 8 * 7) * (3 * 3 * 5));
         }
+        let depthwise = KernelSpec::Conv(ConvKernel {
+            kind: ConvKind::Forward,
+            geometry: geometry.grouped(6),
+            n: 2,
+            input: [8, 8, 6],
+            output: [8, 8, 12],
+            reads: crate::ir::DType::Real,
+            writes: crate::ir::DType::Real,
+        });
+        assert_eq!(depthwise.flops(), 2 * (2 * 8 * 8 * 12) * (3 * 3));
         let product = KernelSpec::MatMul { m: 3, n: 4, k: 5, transpose_a: false, transpose_b: true };
         assert_eq!(product.flops(), 120);
     }

@@ -6,6 +6,7 @@ use super::blocks::{AXES, PRIMITIVES, is_reduction};
 use super::budget::weight;
 use super::eval::{MOST_REPETITIONS, Scope};
 use super::items::Def;
+use super::layers::both_sides;
 use super::signature::{self, FUNCTIONS, LAYERS, Signature};
 use super::types;
 use super::value::{FnRef, OperatorRef, Ty, Value, range_len, short};
@@ -169,6 +170,11 @@ impl Lowering<'_> {
                 (Some((value, _)), _) => value.clone(),
                 (None, Some(default)) => self.default(&scope, default, slot.ty.clone(), &slot.name),
                 (None, None) => self.lost(call.span),
+            };
+            // A definition sees both numbers.
+            let value = match value {
+                Value::Int(it) if slot.ty == Ty::Pair => Value::List(vec![Value::Int(it); 2]),
+                other => other,
             };
             scope.insert(slot.name.clone(), value);
         }
@@ -371,6 +377,7 @@ impl Lowering<'_> {
             | (Ty::Pair | Ty::Words(_), Value::Int(_)) => true,
             (Ty::Pair, Value::List(items)) => matches!(items.as_slice(), [Value::Int(_), Value::Int(_)]),
             (Ty::Words(words), Value::Str(it)) => words.contains(&it.as_str()),
+            (Ty::Words(_), Value::List(axes)) => axes.len() == 2 && axes.iter().all(|it| both_sides(it).is_some()),
             (Ty::Axes, Value::List(items)) => items.iter().all(|it| self.is_axis(it)),
             (Ty::Axes, it) => self.is_axis(it),
             (Ty::Tensors, Value::List(_)) => {

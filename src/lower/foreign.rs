@@ -122,9 +122,9 @@ const WAYS: &[(&[&str], &str)] = &[
     ),
     (
         &["groups", "depthwise", "depthwiseconv", "depthwiseconv2d", "separableconv", "separableconv2d", "groupconv"],
-        "there are no grouped convolutions: each filter sees all channels",
+        "`conv` and `sphere_conv` take `groups`; with as many groups as channels it is `depthwise_conv(x)`",
     ),
-    (&["dilation", "dilationrate"], "there are no dilated convolutions: take a larger `kernel`"),
+    (&["dilation", "dilationrate"], "`conv` and `sphere_conv` take `dilation`"),
     (&["paddingmode"], "images are padded with zeros"),
     (
         &["conv1d", "conv3d", "convtranspose", "convtranspose2d", "conv2dtranspose", "deconv"],
@@ -214,7 +214,10 @@ const WAYS: &[(&[&str], &str)] = &[
         "images of your own are read with `--data DIR`, one folder for each class",
     ),
     (&["inchannels", "infeatures", "inputshape"], "leave it out: a layer knows the channels of its input"),
-    (&["bias", "usebias"], "add it behind the layer: `conv(x, 16) |> offset`"),
+    (
+        &["bias", "usebias"],
+        "`conv`, `sphere_conv` and `dense` take `bias: true`; behind anything else, `offset` adds one",
+    ),
     (&["activation", "nonlinearity"], "apply it to the result: `conv(x, 16) |> relu`"),
     (
         &["initializer", "kernelinitializer", "weightinit", "init"],

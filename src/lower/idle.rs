@@ -129,6 +129,10 @@ impl Lowering<'_> {
             let message = format!("`pad` of `{}` has no effect", args.name);
             self.in_vain(span, message, "a kernel of 1x1 never reaches beyond the image", "leave it out");
         }
+        if let Some(span) = written("dilation").filter(|_| made.kernel == [1, 1] && made.dilation != [1, 1]) {
+            let message = format!("`dilation` of `{}` has no effect", args.name);
+            self.in_vain(span, message, "a kernel of 1x1 has one tap", "leave it out");
+        }
         let plain = Geometry { stride: usual, ..*made };
         if let Some(span) = stride.filter(|_| made.stride != usual)
             && made.output(size).is_some()

@@ -31,7 +31,8 @@ pub(super) struct Signature {
 /// Arguments in the order of the parameters; `None` takes the default.
 pub(super) type Matched<'a> = Vec<Option<&'a ast::Expr>>;
 
-const PAD: Ty = Ty::Words(&["same", "valid"]);
+/// What is around an image.
+pub(super) const BORDER: Ty = Ty::Words(&["same", "valid"]);
 
 /// Names that only these layers and functions have; a file may define its own over them.
 pub(super) const LAYERS: &[&str] = &["sphere_conv", "conv", "dense", "max_pool", "avg_pool"];
@@ -87,14 +88,29 @@ pub(super) fn builtin(name: &str) -> Option<Signature> {
     let kernel = || slot("kernel", Ty::Pair, Some("3"));
     let stride = || slot("stride", Ty::Pair, Some("1"));
     let over = |axis: &str| slot("over", Ty::Axes, Some(axis));
-    let same = || slot("pad", PAD, Some("same"));
+    let same = || slot("pad", BORDER, Some("same"));
+    let dilation = || slot("dilation", Ty::Pair, Some("1"));
+    let groups = || slot("groups", Ty::Int, Some("1"));
+    let bias = || slot("bias", Ty::Bool, Some("false"));
     match name {
         "sphere_conv" => make(
             "layer",
-            vec![x(), filters(), kernel(), stride(), same(), slot("operator", Ty::Operator, Some("cosine"))],
+            vec![
+                x(),
+                filters(),
+                kernel(),
+                stride(),
+                same(),
+                slot("operator", Ty::Operator, Some("cosine")),
+                dilation(),
+                groups(),
+                bias(),
+            ],
         ),
-        "conv" => make("layer", vec![x(), filters(), kernel(), stride(), same()]),
-        "dense" => make("layer", vec![x(), slot("units", Ty::Int, None), slot("operator", Ty::Operator, Some("none"))]),
+        "conv" => make("layer", vec![x(), filters(), kernel(), stride(), same(), dilation(), groups(), bias()]),
+        "dense" => {
+            make("layer", vec![x(), slot("units", Ty::Int, None), slot("operator", Ty::Operator, Some("none")), bias()])
+        }
         "max_pool" => {
             make("layer", vec![x(), slot("size", Ty::Pair, None), slot("stride", Ty::Pair, Some("size")), same()])
         }
@@ -104,7 +120,7 @@ pub(super) fn builtin(name: &str) -> Option<Signature> {
                 x(),
                 slot("size", Ty::Pair, None),
                 slot("stride", Ty::Pair, Some("size")),
-                slot("pad", PAD, Some("valid")),
+                slot("pad", BORDER, Some("valid")),
             ],
         ),
         "len" => make("function", vec![slot("list", Ty::Any, None)]),
@@ -140,7 +156,27 @@ pub(super) fn builtin(name: &str) -> Option<Signature> {
         "hit" => make("function", vec![slot("scores", Ty::Tensor, None), slot("label", Ty::Tensor, None)]),
         "convolve" => make(
             "function",
-            vec![x(), slot("w", Ty::Tensor, None), stride(), same(), slot("operator", Ty::Operator, Some("none"))],
+            vec![
+                x(),
+                slot("w", Ty::Tensor, None),
+                stride(),
+                same(),
+                slot("operator", Ty::Operator, Some("none")),
+                dilation(),
+                groups(),
+            ],
+        ),
+        "convolve_transpose" => make(
+            "function",
+            vec![
+                x(),
+                slot("w", Ty::Tensor, None),
+                stride(),
+                same(),
+                slot("output_pad", Ty::Pair, Some("0")),
+                dilation(),
+                groups(),
+            ],
         ),
         _ => {
             let (_, arity) = FUNCTIONS.iter().find(|it| it.0 == name)?;

@@ -2,12 +2,13 @@
 
 use super::params::type_of;
 use super::resolve::GEOMETRY;
-use super::signature::{Signature, Slot};
+use super::signature::{BORDER, Signature, Slot};
 use super::value::{Ty, Value};
 use crate::syntax::ast::{self, ExprKind, TypeKind};
 
 /// Names of types.
-pub(super) const NAMES: &[&str] = &["int", "float", "bool", "string", "operator", "fn", "tensor", "axes"];
+pub(super) const NAMES: &[&str] =
+    &["int", "float", "bool", "string", "operator", "fn", "tensor", "axes", "pair", "border"];
 
 /// The type of a name.
 pub(super) fn named(name: &str) -> Option<Ty> {
@@ -20,6 +21,8 @@ pub(super) fn named(name: &str) -> Option<Ty> {
         "fn" => Ty::Fn,
         "tensor" => Ty::Tensor,
         "axes" => Ty::Axes,
+        "pair" => Ty::Pair,
+        "border" => BORDER,
         _ => return None,
     })
 }

@@ -227,7 +227,7 @@ pub(super) enum Ty {
     Tensor,
     /// An int, or a list of two: height and width.
     Pair,
-    /// An int or one of these words.
+    /// One of these words, an int, or a list of two, each an int or a list of two: before and after, for height and width.
     Words(&'static [&'static str]),
     /// Names or numbers of axes.
     Axes,
@@ -250,7 +250,7 @@ impl fmt::Display for Ty {
             Ty::Pair => write!(f, "int or [int, int]"),
             Ty::Words(words) => {
                 let list: Vec<String> = words.iter().map(|it| format!("`{it}`")).collect();
-                write!(f, "{} or an int", list.join(", "))
+                write!(f, "{}, an int or [int, int]", list.join(", "))
             }
             Ty::Axes => write!(f, "axes"),
             Ty::Tensors => write!(f, "tensors"),

@@ -43,11 +43,13 @@ fn report(graph: &Graph, id: NodeId, operands: &[NodeId], error: ShapeError) -> 
     match error {
         ShapeError::Empty { size, geometry } => {
             let [kh, kw] = geometry.kernel;
+            let (extent, [dh, dw]) = (geometry.extent(), geometry.dilation);
+            let dilated = if [dh, dw] == [1, 1] { String::new() } else { format!(" with dilation {dh}x{dw}") };
             let message = format!(
-                "{what} has an empty output: kernel {kh}x{kw} does not fit an input of {}x{}",
+                "{what} has an empty output: kernel {kh}x{kw}{dilated} does not fit an input of {}x{}",
                 size[0], size[1]
             );
-            let needs = [0, 1].map(|it| geometry.kernel[it].saturating_sub(geometry.before[it] + geometry.after[it]));
+            let needs = [0, 1].map(|it| extent[it].saturating_sub(geometry.before[it] + geometry.after[it]));
             let mut res = place
                 .diagnostic(Code::E0301, message)
                 .label(format!("input {}x{}, needs at least {}x{}", size[0], size[1], needs[0], needs[1]));
@@ -152,7 +154,7 @@ fn mismatch_advice(left: &[usize], right: &[usize]) -> String {
 /// Whether an op's output is a size on the way. A data set is not: the images picked from it are.
 pub(super) fn is_step(op: &Op) -> bool {
     match op {
-        Op::Conv(_) | Op::Window { .. } | Op::Gather { .. } => true,
+        Op::Conv(_) | Op::ConvInputGrad { .. } | Op::Window { .. } | Op::Gather { .. } => true,
         Op::Input { source, .. } => matches!(source, Extern::Named(_)),
         _ => false,
     }

@@ -112,13 +112,14 @@ fn label(mut res: Diagnostic, span: Span, text: String) -> Diagnostic {
 
 /// The output size's formula with its numbers, for the axis on which nothing fits.
 pub(super) fn geometry_notes(geometry: &Geometry, size: [usize; 2]) -> Vec<String> {
-    let axis = usize::from(geometry.kernel[0] <= size[0] + geometry.before[0] + geometry.after[0]);
+    let extent = geometry.extent();
+    let axis = usize::from(extent[0] <= size[0] + geometry.before[0] + geometry.after[0]);
     let pad = geometry.before[axis] + geometry.after[axis];
-    let out = (size[axis] + pad) as i64 - geometry.kernel[axis] as i64;
+    let out = (size[axis] + pad) as i64 - extent[axis] as i64;
     let result = out.div_euclid(geometry.stride[axis] as i64) + 1;
     vec![format!(
         "output size = floor((in + padding - kernel) / stride) + 1 = floor(({} + {pad} - {}) / {}) + 1 = {result}",
-        size[axis], geometry.kernel[axis], geometry.stride[axis]
+        size[axis], extent[axis], geometry.stride[axis]
     )]
 }
 

@@ -3,7 +3,7 @@
 use super::bound::{Expected, Roundings};
 use super::meaning::{execute, short};
 use crate::ir::DType;
-use crate::kernel::{ConvKind, KernelSpec};
+use crate::kernel::{ConvKernel, ConvKind, KernelSpec};
 
 /// What becomes of factors before they are multiplied, which the expected numbers follow to the bit: a device that rounds
 /// another way, or not at all, is off by more than sums are.
@@ -58,36 +58,8 @@ struct Narrow {
 
 fn narrow(spec: &KernelSpec, inputs: &[Vec<f64>]) -> Narrow {
     match spec {
-        KernelSpec::Conv(conv) => {
-            let (mut small, [cin, cout]) = (*conv, [conv.input[2], conv.output[2]]);
-            let taps = conv.geometry.kernel[0] * conv.geometry.kernel[1];
-            let (inputs, rows, extent, picked, terms) = match conv.kind {
-                ConvKind::Forward => {
-                    let picked = picks(cout);
-                    small.output[2] = picked.len();
-                    let filter = keep(&inputs[1], cout, 1, &picked);
-                    let rows: Vec<usize> = (0..conv.n * conv.output[0] * conv.output[1]).collect();
-                    (vec![inputs[0].clone(), filter], rows, cout, picked, taps * cin)
-                }
-                ConvKind::InputGrad => {
-                    let picked = picks(cin);
-                    small.input[2] = picked.len();
-                    let filter = keep(&inputs[1], cin, cout, &picked);
-                    let rows: Vec<usize> = (0..conv.n * conv.input[0] * conv.input[1]).collect();
-                    (vec![inputs[0].clone(), filter], rows, cin, picked, taps * cout)
-                }
-                ConvKind::FilterGrad => {
-                    let (of_x, of_dy) = (picks(cin), picks(cout));
-                    small.input[2] = of_x.len();
-                    small.output[2] = of_dy.len();
-                    let given = vec![keep(&inputs[0], cin, 1, &of_x), keep(&inputs[1], cout, 1, &of_dy)];
-                    let rows = (0..taps).flat_map(|tap| of_x.iter().map(move |c| tap * cin + c)).collect();
-                    (given, rows, cout, of_dy, conv.n * conv.output[0] * conv.output[1])
-                }
-            };
-            let places = rows.into_iter().flat_map(|row| picked.iter().map(move |it| row * extent + it)).collect();
-            Narrow { spec: KernelSpec::Conv(small), inputs, places, terms }
-        }
+        KernelSpec::Conv(conv) if conv.geometry.groups == 1 => narrow_conv(conv, inputs),
+        KernelSpec::Conv(conv) => narrow_groups(conv, inputs),
         KernelSpec::MatMul { m, n, k, transpose_a, transpose_b } => {
             let picked = picks(*n);
             let b = if *transpose_b { keep(&inputs[1], *n, *k, &picked) } else { keep(&inputs[1], *n, 1, &picked) };
@@ -98,6 +70,63 @@ fn narrow(spec: &KernelSpec, inputs: &[Vec<f64>]) -> Narrow {
         }
         _ => unreachable!("only contractions are narrowed"),
     }
+}
+
+/// Some channels of a convolution.
+fn narrow_conv(conv: &ConvKernel, inputs: &[Vec<f64>]) -> Narrow {
+    let (mut small, [cin, cout]) = (*conv, [conv.input[2], conv.output[2]]);
+    let taps = conv.geometry.kernel[0] * conv.geometry.kernel[1];
+    let (inputs, rows, extent, picked, terms) = match conv.kind {
+        ConvKind::Forward => {
+            let picked = picks(cout);
+            small.output[2] = picked.len();
+            let filter = keep(&inputs[1], cout, 1, &picked);
+            let rows: Vec<usize> = (0..conv.n * conv.output[0] * conv.output[1]).collect();
+            (vec![inputs[0].clone(), filter], rows, cout, picked, taps * cin)
+        }
+        ConvKind::InputGrad => {
+            let picked = picks(cin);
+            small.input[2] = picked.len();
+            let filter = keep(&inputs[1], cin, cout, &picked);
+            let rows: Vec<usize> = (0..conv.n * conv.input[0] * conv.input[1]).collect();
+            (vec![inputs[0].clone(), filter], rows, cin, picked, taps * cout)
+        }
+        ConvKind::FilterGrad => {
+            let (of_x, of_dy) = (picks(cin), picks(cout));
+            small.input[2] = of_x.len();
+            small.output[2] = of_dy.len();
+            let given = vec![keep(&inputs[0], cin, 1, &of_x), keep(&inputs[1], cout, 1, &of_dy)];
+            let rows = (0..taps).flat_map(|tap| of_x.iter().map(move |c| tap * cin + c)).collect();
+            (given, rows, cout, of_dy, conv.n * conv.output[0] * conv.output[1])
+        }
+    };
+    let places = rows.into_iter().flat_map(|row| picked.iter().map(move |it| row * extent + it)).collect();
+    Narrow { spec: KernelSpec::Conv(small), inputs, places, terms }
+}
+
+/// Some groups of a convolution, whole.
+fn narrow_groups(conv: &ConvKernel, inputs: &[Vec<f64>]) -> Narrow {
+    let groups = conv.geometry.groups;
+    let [each_in, each_out] = [conv.input[2] / groups, conv.output[2] / groups];
+    let mut picked = picks(groups);
+    picked.truncate((CHANNELS / each_in.max(each_out)).max(1));
+    let mut small = *conv;
+    small.geometry.groups = picked.len();
+    small.input[2] = each_in * picked.len();
+    small.output[2] = each_out * picked.len();
+    let taps = conv.geometry.kernel[0] * conv.geometry.kernel[1];
+    let pixels = |[h, w, _]: [usize; 3]| conv.n * h * w;
+    // Channels are those of the first group, then those of the next.
+    let x = |at: usize| keep(&inputs[at], groups, each_in, &picked);
+    let y = |at: usize| keep(&inputs[at], groups, each_out, &picked);
+    let (inputs, rows, each, terms) = match conv.kind {
+        ConvKind::Forward => (vec![x(0), y(1)], pixels(conv.output), each_out, taps * each_in),
+        ConvKind::InputGrad => (vec![y(0), y(1)], pixels(conv.input), each_in, taps * each_out),
+        ConvKind::FilterGrad => (vec![x(0), y(1)], taps * each_in, each_out, pixels(conv.output)),
+    };
+    let group = |row: usize, group: usize| (0..each).map(move |it| (row * groups + group) * each + it);
+    let places = (0..rows).flat_map(|row| picked.iter().flat_map(move |it| group(row, *it))).collect();
+    Narrow { spec: KernelSpec::Conv(small), inputs, places, terms }
 }
 
 /// Products of which a tensor core adds fewer at a time than this are none: it aligns what it adds to the largest, drops
@@ -111,6 +140,7 @@ const ADDED_AT_A_TIME: f64 = 4.0;
 pub(super) fn contraction(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64, roundings: &Roundings) -> Expected {
     let factors = match spec {
         KernelSpec::Conv(conv) if conv.reads == DType::Bf16 => Factors::Bf16,
+        KernelSpec::Conv(conv) if conv.is_apart() => Factors::Whole,
         KernelSpec::Conv(_) => roundings.conv,
         _ => roundings.matmul,
     };

@@ -23,7 +23,7 @@ pub fn execute(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64) -> Vec<Vec<f64
         KernelSpec::Conv(ConvKernel { kind, geometry, n, input, output, .. }) => {
             let x = real([&[*n], &input[..]].concat());
             let y = real([&[*n], &output[..]].concat());
-            let w = real(vec![geometry.kernel[0], geometry.kernel[1], input[2], output[2]]);
+            let w = real(vec![geometry.kernel[0], geometry.kernel[1], input[2] / geometry.groups, output[2]]);
             let size = [input[0], input[1]];
             match kind {
                 ConvKind::Forward => one(Op::Conv(*geometry), vec![x, w]),

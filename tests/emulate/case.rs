@@ -223,10 +223,11 @@ pub(crate) fn conv(kind: ConvKind, images: Images, geometry: Geometry, rounding:
     let mut make = |shape: [usize; 4]| {
         if rounding == 0.0 { numbers.short(shape) } else { numbers.reals(shape, -1.0, 1.0) }
     };
-    let (x, dy, filter) = (make([n, h, w, cin]), make([n, oh, ow, cout]), make([kh, kw, cin, cout]));
+    let [each_in, each_out] = [cin, cout].map(|it| it / geometry.groups);
+    let (x, dy, filter) = (make([n, h, w, cin]), make([n, oh, ow, cout]), make([kh, kw, each_in, cout]));
     let (op, inputs, terms) = match kind {
-        ConvKind::Forward => (Op::Conv(geometry), vec![x, filter], kh * kw * cin),
-        ConvKind::InputGrad => (Op::ConvInputGrad { geometry, size: [h, w] }, vec![dy, filter], kh * kw * cout),
+        ConvKind::Forward => (Op::Conv(geometry), vec![x, filter], kh * kw * each_in),
+        ConvKind::InputGrad => (Op::ConvInputGrad { geometry, size: [h, w] }, vec![dy, filter], kh * kw * each_out),
         ConvKind::FilterGrad => (Op::ConvFilterGrad(geometry), vec![x, dy], n * oh * ow),
     };
     let spec = KernelSpec::Conv(ConvKernel {

@@ -129,6 +129,10 @@ fn no_family_leaves_its_buffers_under_the_address_sanitizer() {
         let choice = Some(Choice { tile, split });
         cases.push((conv(kind, images, geometry, 0.0).in_bf16(true), Options { choice, ..Options::default() }));
     }
+    for kind in [ConvKind::Forward, ConvKind::InputGrad, ConvKind::FilterGrad] {
+        let geometry = Geometry::valid([3, 2], [2, 1]).dilated([1, 2]).padded([5, 7]).grouped(8);
+        cases.push((conv(kind, images, geometry, 0.0), Options::default()));
+    }
     let mut make = Numbers::new(4);
     let inputs = vec![
         make.reals([37, 10], -1.0, 1.0),

@@ -239,11 +239,12 @@ pub(super) fn shape(conv: &ConvKernel) -> Text {
     let ConvKernel { geometry, n, input: [h, w, cin], output: [oh, ow, cout], .. } = *conv;
     let [kh, kw] = geometry.kernel;
     let [sh, sw] = geometry.stride;
-    let largest = (n * h * w * cin).max(n * oh * ow * cout).max(kh * kw * cin * cout);
+    let largest = (n * h * w * cin).max(n * oh * ow * cout).max(kh * kw * cin / geometry.groups * cout);
     assert!(i32::try_from(largest).is_ok(), "a convolution over {largest} elements is not addressable");
     let mut text = Text::new();
     text.ints([("IMAGES", n), ("KERNEL_H", kh), ("KERNEL_W", kw), ("STRIDE_H", sh), ("STRIDE_W", sw)]);
     text.ints([("BEFORE_H", geometry.before[0]), ("BEFORE_W", geometry.before[1])]);
+    text.ints([("DILATION_H", geometry.dilation[0]), ("DILATION_W", geometry.dilation[1])]);
     text
 }
 

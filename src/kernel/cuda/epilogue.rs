@@ -55,8 +55,12 @@ pub(super) fn mapped(conv: &ConvKernel, map: &MapKernel, options: &Options) -> C
     let (product, mut text) = pixels(&ConvKernel { writes: DType::Real, ..*conv }, options);
     product.preamble(&mut text);
     text.file(file!("scalar.cu"));
-    let (launches, scratch) =
-        if product.split == 1 { within(&product, map, &mut text) } else { apart(&product, map, &mut text) };
+    let (launches, scratch) = if product.split == 1 {
+        within(&product, map, &mut text)
+    } else {
+        let first = sums(&product, &mut text);
+        apart(first, product.width, map, &mut text)
+    };
     CudaSource { text: text.finish(), launches, scratch }
 }
 
@@ -159,15 +163,19 @@ fn finish(map: &MapKernel, whole: &[usize], sums: &[usize], moments: &[Moments])
     text + &format!("    return {{{}}};\n}}", stored.join(", "))
 }
 
-/// The sums first, in fp32, then the map as a family of its own. Where the map passes the sums on in fp32, they go there
-/// at once.
-fn apart(product: &Product<'_>, map: &MapKernel, text: &mut Text) -> (Vec<CudaLaunch>, usize) {
-    let (mut launches, used) = sums(product, text);
+/// The `width` sums first, in fp32, by launches that leave them in output 0 and take so much scratch space; then the map as
+/// a family of its own. Where the map passes the sums on in fp32, they go there at once.
+pub(super) fn apart(
+    (mut launches, used): (Vec<CudaLaunch>, usize),
+    width: usize,
+    map: &MapKernel,
+    text: &mut Text,
+) -> (Vec<CudaLaunch>, usize) {
     let stored = map.passes_on().filter(|&it| map.outputs[it].dtype == DType::Real);
     let between = used.next_multiple_of(256);
     let (result, base) = match stored {
         Some(at) => (Argument::Output(at), between),
-        None => (Argument::Scratch(between), between + (product.width * 4).next_multiple_of(256)),
+        None => (Argument::Scratch(between), between + (width * 4).next_multiple_of(256)),
     };
     for argument in launches.iter_mut().flat_map(|it| &mut it.arguments) {
         if *argument == Argument::Output(0) {

@@ -8,6 +8,7 @@ mod combine;
 mod contraction;
 mod epilogue;
 mod expression;
+mod grouped;
 mod map;
 mod nine;
 mod simple;
@@ -111,6 +112,8 @@ pub struct CudaSource {
 /// Writes a kernel spec as CUDA.
 pub fn generate(spec: &KernelSpec, options: &Options) -> CudaSource {
     match spec {
+        KernelSpec::Conv(conv) if conv.is_apart() => grouped::plain(conv, options),
+        KernelSpec::ConvMap { conv, map } if conv.is_apart() => grouped::mapped(conv, map, options),
         KernelSpec::Conv(conv) if conv.kind == ConvKind::FilterGrad => contraction::filter_grad(conv, options),
         KernelSpec::Conv(conv) => epilogue::plain(conv, options),
         KernelSpec::ConvMap { conv, map } => epilogue::mapped(conv, map, options),

@@ -32,7 +32,8 @@ pub(super) struct Nine {
 /// The best way with nine taps in a block, where there is one. `split` overrules the shares.
 pub(super) fn choose(conv: &ConvKernel, options: &Options, split: Option<usize>) -> Option<Nine> {
     let ConvKernel { geometry, n, input: [_, _, cin], output: [oh, ow, cout], reads, .. } = *conv;
-    if geometry.kernel != [3, 3] || geometry.stride != [1, 1] || reads != DType::Bf16 {
+    let close = geometry.stride == [1, 1] && geometry.dilation == [1, 1];
+    if geometry.kernel != [3, 3] || !close || reads != DType::Bf16 {
         return None;
     }
     let count = |[images, rows, columns]: [usize; 3]| n.div_ceil(images) * oh.div_ceil(rows) * ow.div_ceil(columns);

@@ -37,6 +37,7 @@ pub(super) fn window(
     text.ints([("CHANNELS", c), ("KERNEL_H", geometry.kernel[0]), ("KERNEL_W", geometry.kernel[1])]);
     text.ints([("STRIDE_H", geometry.stride[0]), ("STRIDE_W", geometry.stride[1])]);
     text.ints([("BEFORE_H", geometry.before[0]), ("BEFORE_W", geometry.before[1])]);
+    text.ints([("DILATION_H", geometry.dilation[0]), ("DILATION_W", geometry.dilation[1])]);
     text.file(file!("device.cu"));
     text.code(format_args!("using operand = {};", element(reads)));
     text.code(format_args!("using stored = {};", element(writes)));

@@ -7,9 +7,11 @@
 //! - `axes`: names of axes, and the reductions over them;
 //! - `draws`: random numbers;
 //! - `parts`: tensors joined, cut, padded and mirrored;
-//! - `shapes`: what moves numbers without changing them, and `convolve`.
+//! - `shapes`: what moves numbers without changing them;
+//! - `convolve`: the contractions of images.
 
 mod axes;
+mod convolve;
 mod draws;
 mod labels;
 mod learn;

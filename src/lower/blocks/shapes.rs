@@ -1,12 +1,10 @@
-//! What moves numbers without changing them, and the contraction.
+//! What moves numbers without changing them.
 
 use crate::diag::{Code, Span};
-use crate::ir::{Op, ParamId, ParamRole, Shape, size};
+use crate::ir::{Op, Shape, size};
 use crate::lower::Lowering;
 use crate::lower::call::Args;
-use crate::lower::layers::Pad;
-use crate::lower::operator::Patch;
-use crate::lower::value::{OperatorRef, Tensor, Value, short};
+use crate::lower::value::{Tensor, Value, short};
 
 /// Functions of tensors that are not taken element by element.
 pub(in crate::lower) const PRIMITIVES: &[&str] = &[
@@ -23,6 +21,7 @@ pub(in crate::lower) const PRIMITIVES: &[&str] = &[
     "label_cross_entropy",
     "hit",
     "convolve",
+    "convolve_transpose",
     "uniform",
 ];
 
@@ -67,7 +66,8 @@ impl Lowering<'_> {
             "indices" => self.indices(args),
             "label_cross_entropy" => self.label_cross_entropy(args),
             "hit" => self.hit(args),
-            _ => self.convolve(args),
+            "convolve" => self.convolve(args),
+            _ => self.convolve_transpose(args),
         }
     }
 
@@ -139,60 +139,5 @@ impl Lowering<'_> {
         }
         let place = self.users_place(args.span);
         Value::Tensor(self.node(Op::Transpose(perm), &[&x], place))
-    }
-
-    /// `convolve(x, w, stride: 1, pad: same, operator: none)`: the answer of each filter at each position.
-    fn convolve(&mut self, args: &Args) -> Value {
-        let (Some((Value::Tensor(x), x_span)), Some((Value::Tensor(filter), w_span))) =
-            (args.get("x").cloned(), args.get("w").cloned())
-        else {
-            return self.lost(args.span);
-        };
-        let stride = self.pair(args, "stride", [1, 1]);
-        let pad = self.pad(args, Pad::Same);
-        let operator = match args.get("operator") {
-            Some((Value::Operator(it), _)) => Some(it.clone()),
-            Some(_) => None,
-            None => self.items.operator("none").map(|it| OperatorRef::new(it.clone())),
-        };
-        let (Some(stride), Some(pad), Some(operator)) = (stride, pad, operator) else { return self.lost(args.span) };
-        let (image, kernel) = (self.dims(&x), self.dims(&filter));
-        let (&[_, height, width, _], true) = (image.as_slice(), self.has_batch(&x)) else {
-            return self.wrong_rank(&x, x_span, "what is convolved", "[height, width, channels] for each example");
-        };
-        let (&[high, wide, _, filters], false) = (kernel.as_slice(), self.has_batch(&filter)) else {
-            let wanted = "[height, width, channels, filters] without a batch";
-            return self.wrong_rank(&filter, w_span, "the filter", wanted);
-        };
-        let place = self.users_place(args.span);
-        if let Op::Param(id) = self.graph.op(filter.train) {
-            self.answers_by(*id, operator.name());
-        }
-        let geometry = pad.geometry([height, width], [high, wide], stride);
-        let path = self.names.path().to_owned();
-        let patch = Patch { x, filter, filters, geometry, path, span: place };
-        match self.operator(&operator, &patch) {
-            Some(it) => Value::Tensor(it),
-            None => self.lost(place),
-        }
-    }
-
-    /// The operator that selectors find a filter by.
-    fn answers_by(&mut self, id: ParamId, operator: &str) {
-        let param = &mut self.graph.params[id.0 as usize];
-        if param.role == ParamRole::Filter {
-            param.operator = operator.to_owned();
-        }
-    }
-
-    fn wrong_rank(&mut self, tensor: &Tensor, span: Span, what: &str, wanted: &str) -> Value {
-        let Some(shape) = self.graph.fact(tensor.train).shape().cloned() else { return self.lost(span) };
-        let batch = usize::from(self.has_batch(tensor));
-        let list: Vec<String> = shape.dims()[batch..].iter().map(usize::to_string).collect();
-        let with = if batch == 1 { "for each example" } else { "without a batch" };
-        let report = self
-            .at(Code::E0303, span, format!("{what} is [{}] {with}", list.join(", ")))
-            .label(format!("expected {wanted}"));
-        self.fail(report)
     }
 }

@@ -6,7 +6,7 @@ mod pool;
 use super::Lowering;
 use super::call::Args;
 use super::value::{Tensor, Value};
-use crate::diag::Span;
+use crate::diag::{Code, Span};
 use crate::ir::{Fill, Geometry, Layer, Op, Shape, op::Scalar64, size};
 use std::rc::Rc;
 
@@ -15,15 +15,17 @@ use std::rc::Rc;
 pub(super) enum Pad {
     Same,
     Valid,
-    By(usize),
+    /// Zeros before and after, each for height and width.
+    By([usize; 2], [usize; 2]),
 }
 
 impl Pad {
-    pub(super) fn geometry(self, size: [usize; 2], kernel: [usize; 2], stride: [usize; 2]) -> Geometry {
+    /// A geometry without padding, padded over an image.
+    pub(super) fn around(self, size: [usize; 2], bare: Geometry) -> Geometry {
         match self {
-            Pad::Same => Geometry::same(size, kernel, stride),
-            Pad::Valid => Geometry::valid(kernel, stride),
-            Pad::By(it) => Geometry { before: [it; 2], after: [it; 2], ..Geometry::valid(kernel, stride) },
+            Pad::Same => bare.padded(size),
+            Pad::Valid => bare,
+            Pad::By(before, after) => Geometry { before, after, ..bare },
         }
     }
 }
@@ -72,6 +74,11 @@ impl Lowering<'_> {
 
     /// Height and width of a window: one int for both, or two.
     pub(super) fn pair(&mut self, args: &Args, name: &str, default: [usize; 2]) -> Option<[usize; 2]> {
+        self.pair_from(args, name, default, 1)
+    }
+
+    /// One int for both axes, or two, of at least `least`.
+    pub(super) fn pair_from(&mut self, args: &Args, name: &str, default: [usize; 2], least: i64) -> Option<[usize; 2]> {
         let Some((value, span)) = args.get(name) else { return Some(default) };
         let both = match value {
             Value::Int(it) => [*it; 2],
@@ -82,19 +89,47 @@ impl Lowering<'_> {
             _ => return None,
         };
         let (what, span) = (format!("`{name}` of `{}`", args.name), *span);
-        let [a, b] = both.map(|it| self.sized(it, span, &what, 1));
+        let [a, b] = both.map(|it| self.sized(it, span, &what, least));
         Some([a?, b?])
     }
 
-    pub(super) fn pad(&mut self, args: &Args, default: Pad) -> Option<Pad> {
-        match args.get("pad") {
-            None => Some(default),
-            Some((Value::Str(it), _)) => Some(if it == "same" { Pad::Same } else { Pad::Valid }),
-            Some((Value::Int(it), span)) => {
-                self.sized(*it, *span, &format!("`pad` of `{}`", args.name), 0).map(Pad::By)
-            }
-            Some(_) => None,
+    /// `groups`: so many that each has as many of the channels, and of the filters, as any other.
+    pub(super) fn groups(&mut self, args: &Args, channels: usize, filters: usize) -> Option<usize> {
+        let Some((_, span)) = args.get("groups") else { return Some(1) };
+        let (span, groups) = (*span, self.whole(args, "groups", 1)?);
+        if channels % groups == 0 && filters % groups == 0 {
+            return Some(groups);
         }
+        let (mut most, mut rest) = (channels, filters);
+        while rest != 0 {
+            (most, rest) = (rest, most % rest);
+        }
+        let report = self
+            .at(Code::E0108, span, format!("`groups` of `{}` is {groups}, out of range", args.name))
+            .label(format!("{channels} channels and {filters} filters cannot be shared out to {groups}"))
+            .help(match most {
+                1 => "it divides both numbers, and only 1 does".to_owned(),
+                _ => format!("it divides both numbers: give 1, {most}, or what divides {most}"),
+            });
+        self.report(report);
+        None
+    }
+
+    /// `same`, `valid`, one number for all sides, or a list of height and width: a number for both sides, or
+    /// `[before, after]`.
+    pub(super) fn pad(&mut self, args: &Args, default: Pad) -> Option<Pad> {
+        let Some((value, span)) = args.get("pad") else { return Some(default) };
+        let sides = match value {
+            Value::Str(it) => return Some(if it == "same" { Pad::Same } else { Pad::Valid }),
+            Value::List(axes) => match axes.as_slice() {
+                [height, width] => [both_sides(height)?, both_sides(width)?],
+                _ => return None,
+            },
+            one => [both_sides(one)?; 2],
+        };
+        let (what, span) = (format!("`pad` of `{}`", args.name), *span);
+        let [[top, bottom], [left, right]] = sides.map(|axis| axis.map(|it| self.sized(it, span, &what, 0)));
+        Some(Pad::By([top?, left?], [bottom?, right?]))
     }
 
     /// A float argument in a range given by `fits` and in words.
@@ -130,6 +165,18 @@ impl Lowering<'_> {
     fn fill(&mut self, value: f64, shape: impl Into<Shape>, span: Span) -> Tensor {
         let op = Op::Const { fill: Fill::Value(Scalar64(value)), shape: shape.into() };
         self.node(op, &[], span)
+    }
+}
+
+/// Zeros before and after an axis: one number for both, or two.
+pub(super) fn both_sides(value: &Value) -> Option<[i64; 2]> {
+    match value {
+        Value::Int(it) => Some([*it; 2]),
+        Value::List(sides) => match sides.as_slice() {
+            [Value::Int(before), Value::Int(after)] => Some([*before, *after]),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

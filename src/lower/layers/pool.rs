@@ -2,7 +2,7 @@
 
 use super::{Pad, extents};
 use crate::diag::Code;
-use crate::ir::{Binary, Op, ScalarFn, Shape, Window, size};
+use crate::ir::{Binary, Geometry, Op, ScalarFn, Shape, Window, size};
 use crate::lower::Lowering;
 use crate::lower::call::Args;
 use crate::lower::naming::Role;
@@ -36,7 +36,7 @@ impl Lowering<'_> {
         let outer = self.enter_layer(&path);
         let dims = self.dims(&x);
         let size = if let [_, h, w, _] = dims[..] { [h, w] } else { [1, 1] };
-        let geometry = pad.geometry(size, kernel, stride);
+        let geometry = pad.around(size, Geometry::valid(kernel, stride));
         self.vain_window(args, size, &geometry, kernel);
         let kind = if max { Window::Max } else { Window::Sum };
         let mut result = self.node(Op::Window { kind, geometry }, &[&x], span);
@@ -62,18 +62,21 @@ impl Lowering<'_> {
 
     /// Whether no window lies in the padding alone: such a one has neither a maximum nor a mean.
     fn every_window_sees_the_image(&mut self, args: &Args, kernel: [usize; 2], pad: Pad) -> bool {
-        let (Pad::By(pad), Some((_, span))) = (pad, args.get("pad")) else { return true };
-        let (span, least) = (*span, kernel[0].min(kernel[1]));
-        if pad < least {
-            return true;
-        }
+        let (Pad::By(before, after), Some((value, span))) = (pad, args.get("pad")) else { return true };
+        let (one, span) = (matches!(value, Value::Int(_)), *span);
+        let beyond = |axis: &usize| kernel[*axis] <= before[*axis].max(after[*axis]);
+        let axes: Vec<usize> = (0..2).filter(beyond).collect();
+        let Some(&axis) = axes.iter().min_by_key(|it| kernel[**it]) else { return true };
+        let (least, pad) = (kernel[axis], before[axis].max(after[axis]));
         let most = least - 1;
         let message = format!("`pad` of `{}` is {pad}, as large as its window or larger", args.name);
-        let report = self
+        let mut report = self
             .at(Code::E0108, span, message)
             .label(format!("must be below {least}: the window is {}", extents(kernel)))
-            .note("a window that lies in the padding alone has no positions to pool")
-            .fix(format!("write `{most}`"), span, most.to_string());
+            .note("a window that lies in the padding alone has no positions to pool");
+        if one {
+            report = report.fix(format!("write `{most}`"), span, most.to_string());
+        }
         self.report(report);
         false
     }

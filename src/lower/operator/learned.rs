@@ -117,8 +117,10 @@ impl Lowering<'_> {
             _ => extra.get((it - FIRST_FREE) as usize).is_some_and(|it| !self.dims(it).is_empty()),
         });
         let mut numbers = self.respond(body, extra, patch, false);
-        if self.dims(&numbers).len() == 4 {
-            numbers = self.node(Op::Reduce { kind, axes: vec![0, 1, 2] }, &[&numbers], span);
+        if let [_, _, _, last] = self.dims(&numbers)[..] {
+            // Groups have norms of their own.
+            let axes = if by_filter || last == 1 { vec![0, 1, 2] } else { vec![0, 1, 2, 3] };
+            numbers = self.node(Op::Reduce { kind, axes }, &[&numbers], span);
         }
         let shape = if by_filter { Shape::from([patch.filters]) } else { Shape::scalar() };
         self.node(Op::Reshape(shape), &[&numbers], span)

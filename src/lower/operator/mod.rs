@@ -32,6 +32,13 @@ pub(super) struct Patch {
     pub(super) span: Span,
 }
 
+impl Patch {
+    /// Groups, and filters in each.
+    fn split(&self) -> [usize; 2] {
+        [self.geometry.groups, self.filters / self.geometry.groups]
+    }
+}
+
 /// A layer whose operator sees the label: nothing but the model's output may come of it.
 #[derive(Debug)]
 pub(super) struct Head {
@@ -121,18 +128,54 @@ impl Lowering<'_> {
             .collect();
         let roots = pool.inline(&form.body, &arguments);
         let body = pool.finish(kept.len() as u32, &roots);
-        let operands: Vec<&Tensor> = operands.iter().collect();
-        self.map_by_mode(&body, &operands, &kept, whole, patch)
+        let [groups, each] = patch.split();
+        if each == 1 || groups == 1 || !kept.contains(&X_NORM) {
+            let operands: Vec<&Tensor> = operands.iter().collect();
+            return self.map_by_mode(&body, &operands, &kept, whole, patch);
+        }
+        // A group's filters lie side by side, and share its norm.
+        let shared: Vec<Tensor> = operands.into_iter().map(|it| self.by_group(it, [groups, each], patch)).collect();
+        let operands: Vec<&Tensor> = shared.iter().collect();
+        let result = self.map_by_mode(&body, &operands, &kept, whole, patch);
+        let mut dims = self.dims(&result);
+        if let [.., groups, each] = dims[..] {
+            dims.truncate(dims.len() - 2);
+            dims.push(groups * each);
+        }
+        self.node(Op::Reshape(Shape(dims)), &[&result], patch.span)
     }
 
-    /// `sum x*x` over each patch, without the epsilon: `[n, oh, ow, 1]`.
+    /// A number for each filter, for each group, or for neither, with an axis for groups and one for each's filters.
+    fn by_group(&mut self, tensor: Tensor, [groups, each]: [usize; 2], patch: &Patch) -> Tensor {
+        let mut dims = self.dims(&tensor);
+        match dims.last() {
+            Some(last) if *last == groups * each => {
+                dims.pop();
+                dims.extend([groups, each]);
+            }
+            Some(_) => dims.push(1),
+            None => return tensor,
+        }
+        self.node(Op::Reshape(Shape(dims)), &[&tensor], patch.span)
+    }
+
+    /// `sum x*x` over each patch, without the epsilon: `[n, oh, ow, groups]`.
     fn patch_squares(&mut self, patch: &Patch) -> Tensor {
+        let groups = patch.geometry.groups;
         let squares = self.node(square(), &[&patch.x], patch.span);
-        let sums = self.node(Op::Reduce { kind: Reduction::Sum, axes: vec![3] }, &[&squares], patch.span);
-        if patch.geometry == Geometry::valid([1, 1], [1, 1]) {
+        let sums = match self.dims(&patch.x)[..] {
+            [n, h, w, c] if 1 < groups => {
+                let apart = self.node(Op::Reshape(Shape::from([n, h, w, groups, c / groups])), &[&squares], patch.span);
+                let sums = self.node(Op::Reduce { kind: Reduction::Sum, axes: vec![4] }, &[&apart], patch.span);
+                self.node(Op::Reshape(Shape::from([n, h, w, groups])), &[&sums], patch.span)
+            }
+            _ => self.node(Op::Reduce { kind: Reduction::Sum, axes: vec![3] }, &[&squares], patch.span),
+        };
+        let geometry = patch.geometry.grouped(1);
+        if geometry == Geometry::valid([1, 1], [1, 1]) {
             return sums;
         }
-        self.node(Op::Window { kind: Window::Sum, geometry: patch.geometry }, &[&sums], patch.span)
+        self.node(Op::Window { kind: Window::Sum, geometry }, &[&sums], patch.span)
     }
 
     /// `sum w*w` over each filter, without the epsilon: `[cout]`.
@@ -189,6 +232,11 @@ impl Lowering<'_> {
         let shape = Shape::from([n, 1, 1, classes]);
         let evaluate = add(self, Op::Const { fill: Fill::Value(Scalar64(0.0)), shape }, &[]);
         Some(Tensor { train, evaluate, owner: None })
+    }
+
+    /// What a layer adds to its operator's response is still that layer's.
+    pub(super) fn answer_moved(&mut self, from: NodeId, to: NodeId) {
+        self.heads.iter_mut().filter(|it| it.result == from).for_each(|it| it.result = to);
     }
 
     /// What sees the label must be the model's output: a layer before it would tell the later ones.

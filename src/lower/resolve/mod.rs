@@ -109,6 +109,14 @@ pub(super) struct Resolver<'a> {
     strangers: usize,
 }
 
+/// Whether an expression is one of its type's words.
+fn is_word(ty: &Ty, value: &ast::Expr) -> bool {
+    match (ty, &value.kind) {
+        (Ty::Words(words), ExprKind::Name(name)) => words.contains(&name.as_str()),
+        _ => false,
+    }
+}
+
 impl<'a> Resolver<'a> {
     pub(super) fn new(items: &'a Items, sources: &'a Sources, sink: &'a mut Sink, classes: bool, lint: bool) -> Self {
         Self {
@@ -268,6 +276,7 @@ impl<'a> Resolver<'a> {
             }
             match (&param.default, &param.ty) {
                 (Some(default), Some(ty)) if types::of(ty) == Ty::Axes => self.axis_words(default),
+                (Some(default), Some(ty)) if is_word(&types::of(ty), default) => {}
                 (Some(default), _) => self.expr(default),
                 (None, _) => {}
             }

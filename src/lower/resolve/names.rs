@@ -225,7 +225,7 @@ impl Resolver<'_> {
                         value.span,
                         format!("`{slot}` of `{}` cannot be `{name}`", call.callee.name),
                     )
-                    .label(format!("expected {} or an int", list_text.join(", ")));
+                    .label(format!("expected {}, an int or [int, int]", list_text.join(", ")));
                     let report = suggest(report, value.span, name, list.iter().copied());
                     self.sink.push(report);
                 }

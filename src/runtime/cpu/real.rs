@@ -1,5 +1,6 @@
 //! The two precisions, and the functions of one number in each.
 
+use super::conv::direct::Direct;
 use super::conv::tile::Tile;
 use super::conv::transform::Transforms;
 use super::isa::Isa;
@@ -77,6 +78,8 @@ pub(super) trait Real:
     fn tile(isa: Isa) -> Tile<Self>;
     /// The transforms of Winograd's convolutions.
     fn transforms(isa: Isa) -> Transforms<Self>;
+    /// The micro-kernels of convolutions whose channels are lanes.
+    fn direct(isa: Isa) -> Direct<Self>;
 }
 
 /// A real in another precision; between equal precisions it is nothing.
@@ -145,6 +148,9 @@ impl Real for f32 {
     }
     fn transforms(isa: Isa) -> Transforms<Self> {
         Transforms::f32(isa)
+    }
+    fn direct(isa: Isa) -> Direct<Self> {
+        Direct::f32(isa)
     }
 }
 
@@ -220,5 +226,8 @@ impl Real for f64 {
     }
     fn transforms(isa: Isa) -> Transforms<Self> {
         Transforms::f64(isa)
+    }
+    fn direct(isa: Isa) -> Direct<Self> {
+        Direct::f64(isa)
     }
 }

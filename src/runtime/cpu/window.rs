@@ -48,10 +48,7 @@ pub(super) fn load<R: Real>(
     for y in 0..output[0] {
         for x in 0..output[1] {
             let along = |at: usize, axis: usize| {
-                let start = at * geometry.stride[axis];
-                let from = start.max(geometry.before[axis]);
-                let end = (start + geometry.kernel[axis]).min(size[axis] + geometry.before[axis]);
-                from - geometry.before[axis]..end.max(from) - geometry.before[axis]
+                (0..geometry.kernel[axis]).filter_map(move |tap| geometry.position(axis, at, tap, size[axis]))
             };
             let mut window = Vec::new();
             for row in along(y, 0) {

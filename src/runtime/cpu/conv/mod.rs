@@ -1,7 +1,9 @@
-//! The convolution family: Winograd's way where it pays, f64 where sums are short, else implicit matrix products without
-//! copies of patches.
+//! The convolution family: Winograd's way where it pays, f64 where sums are short, channels as lanes where groups have few,
+//! else implicit matrix products without copies of patches.
 
+pub(super) mod direct;
 mod filter;
+mod grouped;
 mod lanes;
 mod pixels;
 mod short;
@@ -12,7 +14,7 @@ mod winograd;
 use super::isa::Isa;
 use super::kernel::{Kernel, Operand, product};
 use super::real::{Real, convert};
-use crate::kernel::{ConvKernel, ConvKind};
+use crate::kernel::{ConvKernel, ConvKind, shares};
 
 /// Checks a kernel and picks the way to run it.
 pub(super) fn load<R: Real>(kernel: &ConvKernel, isa: Isa) -> Result<Box<dyn Kernel>, String> {
@@ -27,7 +29,12 @@ pub(super) fn load<R: Real>(kernel: &ConvKernel, isa: Isa) -> Result<Box<dyn Ker
     }
     product(&[kernel.n, h, w, kernel.input[2]])?;
     product(&[kernel.n, oh, ow, kernel.output[2]])?;
-    product(&[taps, kernel.input[2], kernel.output[2]])?;
+    let [each_in, each_out] = shares(kernel)?;
+    product(&[taps, each_in, kernel.output[2]])?;
+    if 1 < geometry.groups {
+        let few = each_in.min(each_out) < MANY;
+        return if few { direct::load::<R>(kernel, isa) } else { grouped::load::<R>(kernel, isa) };
+    }
     if winograd::fits::<R>(kernel, isa) {
         return Ok(Box::new(winograd::Winograd::<R>::new(kernel, isa)));
     }
@@ -42,6 +49,8 @@ pub(super) fn load<R: Real>(kernel: &ConvKernel, isa: Isa) -> Result<Box<dyn Ker
 
 /// Fewer channels than this are an image's own: its first layer has few terms to add, whatever the kernel.
 const SHALLOW: usize = 8;
+/// A group of fewer channels than this does not fill the tiles of a product.
+const MANY: usize = 16;
 /// Tiles of a task over pixels, at most.
 const TILES: usize = 8;
 /// Such tasks wanted.
@@ -144,8 +153,7 @@ fn sources(kernel: &ConvKernel) -> Vec<u32> {
 
 /// Position of the input that tap `(ky, kx)` of the window at `(y, x)` reads.
 fn source(kernel: &ConvKernel, [y, x]: [usize; 2], [ky, kx]: [usize; 2]) -> Option<usize> {
-    let geometry = &kernel.geometry;
-    let row = (y * geometry.stride[0] + ky).checked_sub(geometry.before[0])?;
-    let column = (x * geometry.stride[1] + kx).checked_sub(geometry.before[1])?;
-    (row < kernel.input[0] && column < kernel.input[1]).then(|| row * kernel.input[1] + column)
+    let row = kernel.geometry.position(0, y, ky, kernel.input[0])?;
+    let column = kernel.geometry.position(1, x, kx, kernel.input[1])?;
+    Some(row * kernel.input[1] + column)
 }

@@ -69,6 +69,7 @@ pub(super) fn fits<R: Real>(kernel: &ConvKernel, isa: Isa) -> bool {
     let cin = kernel.input[2];
     geometry.kernel == [3, 3]
         && geometry.stride == [1, 1]
+        && geometry.dilation == [1, 1]
         && geometry.before.iter().chain(&geometry.after).all(|it| *it <= 2)
         && cin.is_multiple_of(lanes)
         && cout.is_multiple_of(lanes)
