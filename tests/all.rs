@@ -50,6 +50,7 @@ mod machine;
 mod memory;
 mod moments;
 mod movement;
+mod movement_nets;
 mod names;
 mod near_one;
 mod operators;

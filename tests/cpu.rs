@@ -396,6 +396,11 @@ fn transposes_and_losses_agree() {
         let y = case.b.add(Op::Assemble { shape: Shape::from(shape), places }, &parts);
         case.result(y);
     }
+    // More picks than one task takes, and more rows.
+    let ids = (0..3000).map(|at| f64::from(at * at % 97)).collect();
+    let (index, picked) = (case.bind(Tensor::new([3000], ids), DType::Int), case.real(&[3000, 3, 8]));
+    let sums = case.b.add(Op::Scatter { rows: 97 }, &[index, picked]);
+    case.result(sums);
     let logits = case.real(&[9, 10]);
     let labels = case.bind(Tensor::new([9], (0..9).map(f64::from).collect()), DType::Int);
     let g = case.real(&[9]);

@@ -53,7 +53,7 @@ fn stand_in() -> &'static (PathBuf, PathBuf) {
 }
 
 /// Runs `sphc` where the stand-ins are the only CUDA.
-fn sphc(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+pub(crate) fn sphc(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     let (libraries, cache) = stand_in();
     Command::new(env!("CARGO_BIN_EXE_sphc"))
         .args(arguments)

@@ -512,6 +512,9 @@ fn data_movement_is_exact() {
     check(&case::transpose(&[3, 4, 2, 5], &[2, 0, 3, 1]), &Options::default());
     check(&case::transpose(&[6], &[0]), &Options::default());
     check(&case::transpose(&[7, 5], &[1, 0]).moved_to_bf16(), &Options::default());
+    for [rows, n, item] in [[7, 300, 5], [3, 20, 300], [5, 1, 1]] {
+        check(&case::scatter(rows, n, item), &Options::default());
+    }
     for case in parts() {
         check(&case, &Options::default());
         check(&case.moved_to_bf16(), &Options::default());

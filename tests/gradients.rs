@@ -201,6 +201,22 @@ fn movement() {
     Case::of(&[&[2, 6]], |b, i| b.reshape(i[0], Shape::from([3, 4])));
 }
 
+#[test]
+fn picks_and_their_sums() {
+    let index = |case: &mut Case| {
+        case.env.externs.insert(Extern::Named("index".to_owned()), Tensor::new([5], vec![2.0, 0.0, 2.0, 3.0, 2.0]));
+        case.b.named_input("index", [5], DType::Int)
+    };
+    let mut case = Case::new(&[&[4, 3, 2]]);
+    let at = index(&mut case);
+    let picked = case.b.add(Op::Gather { flip: false, crop: 0 }, &[case.inputs[0], at]);
+    case.check(picked);
+    let mut case = Case::new(&[&[5, 3]]);
+    let at = index(&mut case);
+    let sums = case.b.add(Op::Scatter { rows: 4 }, &[at, case.inputs[0]]);
+    case.check(sums);
+}
+
 /// A place for each axis: where it begins, and whether it is turned.
 fn place(at: &[(i64, bool)]) -> Vec<Along> {
     at.iter().map(|&(start, turned)| Along { start, turned }).collect()

@@ -1,7 +1,14 @@
 //! Tensors joined, cut, padded, mirrored: values against their formulas on every engine, gradients against differences,
 //! and what is said of mistakes.
 
-use crate::blocks::{RECIPE, SHAPE, check, said};
+use crate::blocks::{RECIPE, SHAPE, check, layer, said};
+use crate::engines::{Engine, Machine, typed};
+use crate::golden_layers::with_gradients;
+use crate::lower::settings;
+use sphc::interp::Tensor;
+use sphc::ir::{Phase, Shape};
+use sphc::lower::Settings;
+use sphc::shape::Typed;
 
 /// A tensor by positions: image, row, column, channel.
 fn tensor(shape: [usize; 4], at: impl Fn([usize; 4]) -> f64) -> Vec<f64> {
@@ -180,6 +187,98 @@ fn positions_and_largest_numbers_are_found() {
     });
 }
 
+/// Rows of a learned table by numbers that are not whole, and by some that lie outside.
+#[test]
+fn rows_are_taken_by_their_numbers() {
+    let [n, h, w, c] = SHAPE;
+    // No slope in the ids.
+    check("", "embedding(sign(x - 0.4) + sign(x + 0.6) + 1.2, 3, 2)", |x, p| {
+        let row = |it: f64| usize::from(0.4 < it) + usize::from(-0.6 < it);
+        x.iter().flat_map(|it| p[0][2 * row(*it)..][..2].to_vec()).collect()
+    });
+    let bias = "block by_row(x) {
+        learn table: [2, channels(x)] = 0
+        x * reshape(take(table, indices(x, over: 0)), [height(x), 1, channels(x)])
+    }";
+    check(bias, "by_row(x)", |x, p| tensor([n, h, w, c], |at| of(x, at) * p[0][at[1] * c + at[3]]));
+}
+
+/// As in `tests/peer/movement.py`.
+fn wave(salt: f64, shape: &Shape) -> Tensor {
+    Tensor::new(shape.clone(), (0..shape.len()).map(|at| (0.37 * at as f64 + salt).sin()).collect())
+}
+
+/// A tensor as one number, likewise.
+fn told(numbers: &[f64]) -> f64 {
+    numbers.iter().enumerate().map(|(at, it)| it * (0.11 * at as f64).cos()).sum()
+}
+
+/// The graph's results, each as one number, against those of PyTorch; parameters are waves of these salts.
+fn is_pytorchs(graph: &Typed, params: &[(&str, f64)], wanted: &[(&str, f64)]) {
+    let with = with_gradients(graph.clone());
+    let out = with.shape(with.results[&Phase::Step]["output"]).clone();
+    for engine in [Engine::Interpreter, Engine::SlowPlan, Engine::CpuF64] {
+        let mut machine = Machine::new(engine, with.clone());
+        machine.bind_named("x", &wave(1.0, &Shape::from(SHAPE)));
+        machine.bind_named("seed", &wave(6.0, &out));
+        for (path, salt) in params {
+            let id = with.find_param(path).unwrap_or_else(|| panic!("there is no {path}"));
+            machine.write(path, &wave(*salt, &with.param(id).shape).data);
+        }
+        machine.run(Phase::Step);
+        for (name, wanted) in wanted {
+            let found = told(&machine.result(Phase::Step, name));
+            assert!((found - wanted).abs() < 1e-10, "{name} on {engine:?}: {found}, not {wanted}");
+        }
+    }
+}
+
+#[test]
+fn a_network_of_all_of_them_is_pytorchs() {
+    let net = "block net(x) {
+        a = conv(x, 8) |> offset as \"a\"
+        b = conv(max_pool(a, 2), 4) |> offset as \"b\"
+        m = concat(a, upsample(b, 2, mode: \"bilinear\")) |> channel_shuffle(3)
+        p = pixel_shuffle(slice(m, 2, 10), 2) |> pad(2, 1)
+        q = pixel_unshuffle(slice(slice(p, 0, 6, over: height), 0, 10, over: width), 2)
+        q = slice(slice(flip(q), 0, 2, over: height), 0, 4, over: width)
+        r = avg_pool(q, 2)
+        row = mean(upsample(r, 3), over: positions) + r
+        concat(softmax(row), logsumexp(row))
+    }";
+    is_pytorchs(
+        &layer(net, "net(x)"),
+        &[("l/a/filter", 2.0), ("l/a/bias", 4.0), ("l/b/filter", 3.0), ("l/b/bias", 5.0)],
+        &[
+            ("output", -0.8733816663268668),
+            ("grad/x", -0.025636923362116648),
+            ("grad/l/a/filter", -0.4571594406096856),
+            ("grad/l/a/bias", 0.46832355277335147),
+            ("grad/l/b/filter", -0.08691241522989752),
+            ("grad/l/b/bias", 0.11152058471531379),
+        ],
+    );
+}
+
+#[test]
+fn an_embedding_is_pytorchs() {
+    let text = "model Words {\n    input x: float[6]\n    output embedding(x, 5, 3) as \"l\"\n}\n";
+    let graph = typed("words.sph", text, &Settings { batch: Some(1), ..settings(&[]) });
+    let with = with_gradients(graph);
+    let out = with.shape(with.results[&Phase::Step]["output"]).clone();
+    for engine in Engine::ALL {
+        let mut machine = Machine::new(engine, with.clone());
+        machine.bind_named("x", &Tensor::new([1, 6], vec![4.0, 0.0, 2.0, 4.0, 1.0, 4.0]));
+        machine.bind_named("seed", &wave(8.0, &out));
+        machine.write("l/table", &wave(7.0, &Shape::from([5, 3])).data);
+        machine.run(Phase::Step);
+        for (name, wanted) in [("output", -0.22335516514197234), ("grad/l/table", -1.0132652855943332)] {
+            let found = told(&machine.result(Phase::Step, name));
+            assert!((found - wanted).abs() < engine.tolerance(), "{name} on {engine:?}: {found}, not {wanted}");
+        }
+    }
+}
+
 /// Each mistake with what must be said of it.
 #[test]
 fn mistakes_in_movement_are_told() {
@@ -215,6 +314,8 @@ fn mistakes_in_movement_are_told() {
         ("softmax(x, over: chanels)", "`chanels` is not an axis"),
         ("softmax(x, over: \"no\")", "must be `batch`"),
         ("indices(x, over: positions)", "works along one axis"),
+        ("take(x, x)", "the table of `take` is another one for each example"),
+        ("embedding(x, 0, 2)", "an extent is 0, out of range"),
         ("x * range(0)", "the count of `range` is 0"),
     ];
     for (call, wanted) in cases {

@@ -95,6 +95,7 @@ pub(crate) fn name(op: &Op) -> &'static str {
         Op::Window { .. } => "window",
         Op::Transpose(_) => "transpose",
         Op::Assemble { .. } => "assemble",
+        Op::Scatter { .. } => "scatter",
         Op::Gather { .. } => "gather",
         Op::Loss(_) => "loss",
         Op::Random { .. } => "random",

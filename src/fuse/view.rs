@@ -51,6 +51,7 @@ impl Storage {
                 | Op::Assemble { .. }
                 | Op::Window { .. }
                 | Op::Gather { .. }
+                | Op::Scatter { .. }
                 | Op::Loss(_)
                 | Op::Random { .. } => {}
             }
@@ -184,9 +185,12 @@ fn classify(graph: &Graph, storage: &Storage, id: NodeId) -> Class {
             Class::Heavy(GroupKind::Contraction)
         }
         Op::Window { .. } => Class::Heavy(GroupKind::Window),
-        Op::Transpose(_) | Op::Assemble { .. } | Op::Gather { .. } | Op::Loss(_) | Op::Random { .. } => {
-            Class::Heavy(GroupKind::Single)
-        }
+        Op::Transpose(_)
+        | Op::Assemble { .. }
+        | Op::Gather { .. }
+        | Op::Scatter { .. }
+        | Op::Loss(_)
+        | Op::Random { .. } => Class::Heavy(GroupKind::Single),
         Op::Map { int: true, .. } => Class::Int,
         Op::Map { int: false, .. } | Op::Broadcast(_) => Class::Real,
         Op::Reduce { .. } => Class::Reduce,

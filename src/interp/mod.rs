@@ -209,6 +209,7 @@ fn apply(graph: &Graph, env: &Env, op: &Op, given: &[&Tensor]) -> Tensor {
             [source, index, uniform] => movement::augment(source, index, uniform, *flip, *crop),
             _ => panic!("a gather of {} operands", given.len()),
         },
+        Op::Scatter { rows } => movement::scatter(*rows, given[0], given[1]),
         Op::Loss(kind) => loss::loss(*kind, given),
         Op::Random { kind, shape, stream } => random::random(*kind, shape, env.seed, *stream, given[0]),
         Op::Update(_) => given[0].clone(),

@@ -54,6 +54,20 @@ pub(super) fn pick(source: &Tensor, index: &Tensor) -> Tensor {
     Tensor::new(shape, data)
 }
 
+/// For each row the sum of what has its index.
+pub(super) fn scatter(rows: usize, index: &Tensor, g: &Tensor) -> Tensor {
+    let item: usize = g.shape.0[1..].iter().product();
+    let mut shape = g.shape.clone();
+    shape.0[0] = rows;
+    let mut result = Tensor::filled(shape, 0.0);
+    for (at, row) in index.data.iter().enumerate() {
+        for column in 0..item {
+            result.data[*row as usize * item + column] += g.data[at * item + column];
+        }
+    }
+    result
+}
+
 /// Images by their indices, cropped at random out of a symmetric padding and mirrored at random.
 ///
 /// The image `(y, x)` of the result reads `(y + oy, x' + ox)` of the padded original, where

@@ -151,6 +151,7 @@ fn rule(op: &Op, given: &Operands<'_>, params: &[Param], states: &[State]) -> Re
         Op::Assemble { shape, places } => assemble(given, shape, places),
         Op::Window { kind, geometry } => window(given, *kind, geometry),
         Op::Gather { flip, crop } => gather(given, *flip || 0 < *crop),
+        Op::Scatter { rows } => scatter(given, *rows),
         Op::Loss(kind) => loss(given, *kind),
         Op::Random { kind, shape, .. } => {
             given.typed(0, DType::Int, 0)?;
@@ -329,6 +330,17 @@ fn gather(given: &Operands<'_>, augmented: bool) -> Result<Fact> {
     let mut shape = source.clone();
     shape.0[0] = index.0[0];
     Ok(Fact::Known { shape, dtype })
+}
+
+fn scatter(given: &Operands<'_>, rows: usize) -> Result<Fact> {
+    let index = given.typed(0, DType::Int, 1)?;
+    let mut shape = given.real(1)?.clone();
+    let Some(first) = shape.0.first_mut() else {
+        return Err(ShapeError::Rank { operand: 1, expected: 1, found: shape });
+    };
+    equal("picks", index.0[0], *first)?;
+    *first = rows;
+    Ok(Fact::real(shape))
 }
 
 fn loss(given: &Operands<'_>, kind: Loss) -> Result<Fact> {

@@ -315,6 +315,12 @@ pub enum Op {
         /// Symmetric padding before a random crop back to the size; 0 is none; takes `uniform`.
         crop: usize,
     },
+    /// `(index: int[n], dy: real[n, ...]) -> real[rows, ...]`: adjoint of picks; each row is the sum, in order, of what was
+    /// picked from it.
+    Scatter {
+        /// Rows that were picked from.
+        rows: usize,
+    },
     /// Losses.
     Loss(Loss),
     /// Random numbers.

@@ -86,6 +86,7 @@ impl Graph {
             Op::Transpose(perm) => write!(f, "transpose {perm:?}"),
             Op::Window { kind, geometry } => write!(f, "window {kind:?}{geometry}"),
             Op::Gather { flip, crop } => write!(f, "gather flip={flip} crop={crop}"),
+            Op::Scatter { rows } => write!(f, "scatter to {rows}"),
             Op::Loss(kind) => write!(f, "loss {kind:?}"),
             Op::Random { kind, stream, .. } => write!(f, "random {kind:?} stream={stream:016x}"),
             Op::Update(Target::Param(id)) => write!(f, "update {}", self.param(*id).path),

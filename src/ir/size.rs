@@ -59,6 +59,7 @@ pub fn work(op: &Op, operands: &[&Shape], result: &Shape) -> u64 {
         | Op::Transpose(_)
         | Op::Assemble { .. }
         | Op::Gather { .. }
+        | Op::Scatter { .. }
         | Op::Loss(_)
         | Op::Random { .. }
         | Op::Update(_) => 0,

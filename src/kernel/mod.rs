@@ -296,6 +296,15 @@ pub enum KernelSpec {
         /// Crop padding.
         crop: usize,
     },
+    /// Adds up what was picked (see `ir::Op::Scatter`): `(index: int[n], dy: [n, item]) -> [rows, item]`.
+    Scatter {
+        /// Rows of the result.
+        rows: usize,
+        /// Picks.
+        n: usize,
+        /// Numbers of a row.
+        item: usize,
+    },
     /// Losses over `[n, classes]`.
     Loss {
         /// Which.

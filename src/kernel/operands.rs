@@ -130,6 +130,10 @@ impl KernelSpec {
                 }
                 Ok(Operands { inputs, outputs: vec![Operand { dtype: *dtype, len: all }] })
             }
+            &KernelSpec::Scatter { rows, n, item } => Ok(Operands {
+                inputs: vec![Operand::int(product(&[n])?), Operand::real(product(&[n, item])?)],
+                outputs: vec![Operand::real(product(&[rows, item])?)],
+            }),
             KernelSpec::Loss { kind, n, classes } => {
                 let scores = product(&[*n, *classes])?;
                 if *classes == 0 {
@@ -184,6 +188,7 @@ impl KernelSpec {
             | KernelSpec::Transpose { .. }
             | KernelSpec::Assemble { .. }
             | KernelSpec::Gather { .. }
+            | KernelSpec::Scatter { .. }
             | KernelSpec::Loss { .. }
             | KernelSpec::Random { .. } => false,
         }

@@ -54,6 +54,7 @@ impl Display for KernelSpec {
             KernelSpec::Gather { dtype, n, item, flip, crop } => {
                 write!(f, "gather {n} x {dtype:?}{item} flip={flip} crop={crop}")
             }
+            KernelSpec::Scatter { rows, n, item } => write!(f, "scatter {n} x {item} to {rows}"),
             KernelSpec::Loss { kind, n, classes } => write!(f, "loss {kind:?} {n} x {classes}"),
             KernelSpec::Random { kind, len, stream } => write!(f, "random {kind:?} {len} stream={stream:016x}"),
         }

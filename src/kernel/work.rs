@@ -25,6 +25,7 @@ impl KernelSpec {
                 product(&geometry.kernel) * product(output) * (n * input[2]) as u64
             }
             // A few exponentials and logarithms for each logit.
+            KernelSpec::Scatter { n, item, .. } => product(&[*n, *item]),
             KernelSpec::Loss { n, classes, .. } => 4 * product(&[*n, *classes]),
             KernelSpec::Transpose { .. }
             | KernelSpec::Assemble { .. }
@@ -55,6 +56,7 @@ impl KernelSpec {
             KernelSpec::Transpose { .. } => "transpose",
             KernelSpec::Assemble { .. } => "assemble",
             KernelSpec::Gather { .. } => "gather",
+            KernelSpec::Scatter { .. } => "scatter",
             KernelSpec::Loss { .. } => "loss",
             KernelSpec::Random { .. } => "random",
         }

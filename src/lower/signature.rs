@@ -142,6 +142,7 @@ pub(super) fn builtin(name: &str) -> Option<Signature> {
         ),
         "flip" => make("function", vec![x(), over("width")]),
         "repeat" => make("function", vec![x(), slot("times", Ty::Int, None), over("positions")]),
+        "take" => make("function", vec![slot("table", Ty::Tensor, None), slot("ids", Ty::Tensor, None)]),
         "range" => make("function", vec![slot("count", Ty::Int, None)]),
         "indices" => make("function", vec![x(), over("channels")]),
         "label_cross_entropy" => make(

@@ -98,9 +98,11 @@ fn writes_short(spec: &KernelSpec, output: usize) -> bool {
             map.outputs[output].store == Store::Full && map.outputs[output].dtype == DType::Real
         }
         KernelSpec::Window { .. } | KernelSpec::Transpose { .. } | KernelSpec::Assemble { .. } => true,
-        KernelSpec::MatMul { .. } | KernelSpec::Gather { .. } | KernelSpec::Loss { .. } | KernelSpec::Random { .. } => {
-            false
-        }
+        KernelSpec::MatMul { .. }
+        | KernelSpec::Gather { .. }
+        | KernelSpec::Scatter { .. }
+        | KernelSpec::Loss { .. }
+        | KernelSpec::Random { .. } => false,
         KernelSpec::Maps(_) => unreachable!("{TYPES_COME_FIRST}"),
     }
 }
@@ -130,7 +132,11 @@ fn drop_what_must_be_long(step: &Step, short: &mut BTreeSet<Place>) {
         KernelSpec::Transpose { .. } | KernelSpec::Assemble { .. } => {
             keep_together(&mut step.inputs.iter().chain(&step.outputs));
         }
-        KernelSpec::MatMul { .. } | KernelSpec::Gather { .. } | KernelSpec::Loss { .. } | KernelSpec::Random { .. } => {
+        KernelSpec::MatMul { .. }
+        | KernelSpec::Gather { .. }
+        | KernelSpec::Scatter { .. }
+        | KernelSpec::Loss { .. }
+        | KernelSpec::Random { .. } => {
             step.inputs.iter().chain(&step.outputs).for_each(|it| _ = short.remove(it));
         }
         KernelSpec::Maps(_) => unreachable!("{TYPES_COME_FIRST}"),
@@ -170,8 +176,11 @@ fn apply(step: &mut Step, short: &BTreeSet<Place>) {
             mark(outputs[0], writes);
         }
         KernelSpec::Transpose { dtype, .. } | KernelSpec::Assemble { dtype, .. } => mark(inputs[0], dtype),
-        KernelSpec::MatMul { .. } | KernelSpec::Gather { .. } | KernelSpec::Loss { .. } | KernelSpec::Random { .. } => {
-        }
+        KernelSpec::MatMul { .. }
+        | KernelSpec::Gather { .. }
+        | KernelSpec::Scatter { .. }
+        | KernelSpec::Loss { .. }
+        | KernelSpec::Random { .. } => {}
         KernelSpec::Maps(_) => unreachable!("{TYPES_COME_FIRST}"),
     }
 }
@@ -206,6 +215,7 @@ impl Plan {
                 KernelSpec::Transpose { dtype, .. } | KernelSpec::Assemble { dtype, .. } => widen(dtype),
                 KernelSpec::MatMul { .. }
                 | KernelSpec::Gather { .. }
+                | KernelSpec::Scatter { .. }
                 | KernelSpec::Loss { .. }
                 | KernelSpec::Random { .. } => {}
             }

@@ -103,6 +103,12 @@ fn in_full(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64, roundings: &Roundi
             let bounds = sums.into_iter().map(|it| share(it, terms * roundings.unit)).collect();
             vec![Expected::all(execute(spec, inputs, seed).remove(0), bounds)]
         }
+        KernelSpec::Scatter { n, .. } => {
+            let sizes = [inputs[0].clone(), inputs[1].iter().map(|it| it.abs()).collect()];
+            let sums = execute(spec, &sizes, seed).remove(0);
+            let bounds = sums.into_iter().map(|it| share(it, *n as f64 * roundings.unit)).collect();
+            vec![Expected::all(execute(spec, inputs, seed).remove(0), bounds)]
+        }
         KernelSpec::Loss { kind, classes, .. } => {
             let values = execute(spec, inputs, seed).remove(0);
             let bounds = loss::bounds(*kind, *classes, inputs, &values, roundings.unit);

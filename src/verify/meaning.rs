@@ -62,6 +62,9 @@ pub fn execute(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64) -> Vec<Vec<f64
             shapes.extend((inputs.len() == 3).then(|| real(vec![*n, 3])));
             one(Op::Gather { flip: *flip, crop: *crop }, shapes)
         }
+        KernelSpec::Scatter { rows, n, item } => {
+            one(Op::Scatter { rows: *rows }, vec![(Shape(vec![*n]), DType::Int), real(vec![*n, *item])])
+        }
         KernelSpec::Loss { kind, n, classes } => {
             let mut shapes = vec![real(vec![*n, *classes]), (Shape(vec![*n]), DType::Int)];
             shapes.extend((inputs.len() == 3).then(|| real(vec![*n])));

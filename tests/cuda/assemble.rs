@@ -119,7 +119,8 @@ fn report(assembler: &Path, source: &CudaSource) -> String {
 #[test]
 fn every_kernel_of_every_model_compiles_and_nothing_spills() {
     let Some(assembler) = assembler() else { return };
-    let mut models: Vec<PathBuf> = std::fs::read_dir("models").unwrap().map(|it| it.unwrap().path()).collect();
+    let folders = ["models", "tests/nets"].map(|it| std::fs::read_dir(it).unwrap());
+    let mut models: Vec<PathBuf> = folders.into_iter().flatten().map(|it| it.unwrap().path()).collect();
     models.retain(|it| it.extension().is_some_and(|it| it == "sph"));
     models.sort();
     let mut sources = BTreeMap::new();

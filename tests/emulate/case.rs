@@ -476,6 +476,16 @@ pub(crate) fn gather(dtype: DType, n: usize, item: &[usize], flip: bool, crop: u
     Case { name: format!("gather {dtype:?} {n} {item:?} {flip} {crop}"), spec, inputs, outputs }
 }
 
+/// Sums of what was picked. Several columns go to a thread where there are more than threads.
+pub(crate) fn scatter(rows: usize, n: usize, item: usize) -> Case {
+    let mut numbers = Numbers::new((rows + n) as u64);
+    let inputs = vec![numbers.below([n], DType::Int, rows), numbers.reals([n, item], -1.0, 1.0)];
+    let data = of_op(&Op::Scatter { rows }, &inputs);
+    let bound = data.iter().map(|_| n as f64 * n as f64 * 2f64.powi(-24)).collect();
+    let outputs = vec![Expected { dtype: DType::Real, data, bound }];
+    Case { name: format!("scatter {rows} {n} {item}"), spec: KernelSpec::Scatter { rows, n, item }, inputs, outputs }
+}
+
 /// A loss.
 pub(crate) fn loss(kind: Loss, n: usize, classes: usize) -> Case {
     let mut numbers = Numbers::new((n * classes) as u64);

@@ -92,6 +92,7 @@ fn kind(spec: &KernelSpec, precision: Precision) -> String {
         }
         KernelSpec::Window { kind, input, .. } => format!("{kind:?} {:?}", input.map(|it| it == 1)),
         KernelSpec::Transpose { .. }
+        | KernelSpec::Scatter { .. }
         | KernelSpec::Assemble { .. }
         | KernelSpec::Gather { .. }
         | KernelSpec::Loss { .. }
@@ -163,6 +164,7 @@ fn operands(case: &Case) -> Vec<Vec<f64>> {
     let mut make = Numbers::new(case.inputs.len() as u64);
     let below = match &case.spec {
         KernelSpec::Loss { classes, .. } => *classes,
+        KernelSpec::Scatter { rows, .. } => *rows,
         KernelSpec::Gather { item, .. } => (case.inputs[0].0 / item.len()).max(1),
         _ => 7,
     };

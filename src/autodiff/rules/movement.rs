@@ -63,3 +63,9 @@ pub(super) fn joined(b: &mut Builder, one: NodeId, other: NodeId) -> Option<Node
     let whole = Op::Assemble { shape: shape.clone(), places };
     Some(b.add(whole, &parts))
 }
+
+/// What was picked goes back to where it came from.
+pub(super) fn picks(b: &mut Builder, operands: &[NodeId], g: NodeId) -> NodeId {
+    let rows = b.graph().shape(operands[0]).dims()[0];
+    b.add(Op::Scatter { rows }, &[operands[1], g])
+}

@@ -128,6 +128,7 @@ pub fn generate(spec: &KernelSpec, options: &Options) -> CudaSource {
         KernelSpec::Transpose { shape, perm, dtype } => simple::transpose(shape, perm, *dtype),
         KernelSpec::Assemble { dims, parts, dtype } => simple::assemble(dims, parts, *dtype),
         KernelSpec::Gather { dtype, n, item, flip, crop } => simple::gather(*dtype, *n, item, *flip, *crop),
+        KernelSpec::Scatter { rows, n, item } => simple::scatter(*rows, *n, *item),
         KernelSpec::Loss { kind, n, classes } => simple::loss(*kind, *n, *classes),
         KernelSpec::Random { kind, len, stream } => simple::random(*kind, *len, *stream),
     }

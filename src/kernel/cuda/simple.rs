@@ -137,6 +137,20 @@ pub(super) fn gather(dtype: DType, n: usize, item: &Shape, flip: bool, crop: usi
     single(text, "gather", blocks(size, 256), 256, arguments)
 }
 
+/// Sums of what was picked, a block for each row.
+pub(super) fn scatter(rows: usize, n: usize, item: usize) -> CudaSource {
+    addressable(rows * item);
+    addressable(n * item);
+    let mut text = Text::new();
+    text.ints([("PICKS", n), ("ITEM", item)]);
+    text.file(file!("device.cu"));
+    text.file(file!("scatter.cu"));
+    let arguments = vec![Argument::Input(0), Argument::Input(1), Argument::Output(0)];
+    let mut source = single(text, "scatter", blocks(rows, 1), 256, arguments);
+    source.launches[0].shared = 256 * 4;
+    source
+}
+
 /// Losses.
 pub(super) fn loss(kind: Loss, n: usize, classes: usize) -> CudaSource {
     let (number, smoothing, floor, g) = match kind {

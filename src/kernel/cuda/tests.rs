@@ -68,6 +68,7 @@ fn specs() -> Vec<KernelSpec> {
             parts: vec![Part { dims: vec![4, 2], place: vec![Along::START, Along::from(1)] }],
             dtype: DType::Real,
         },
+        KernelSpec::Scatter { rows: 5, n: 12, item: 8 },
         KernelSpec::Gather { dtype: DType::U8, n: 4, item: Shape(vec![32, 32, 3]), flip: true, crop: 4 },
         KernelSpec::Loss { kind: Loss::CrossEntropy { smoothing, floor }, n: 4, classes: 10 },
         KernelSpec::Random { kind: Random::Shuffle { examples: 50_000 }, len: 4, stream: 77 },

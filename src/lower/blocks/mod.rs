@@ -7,6 +7,7 @@
 //! - `axes`: names of axes, and the reductions over them;
 //! - `draws`: random numbers;
 //! - `parts`: tensors joined, cut, padded and mirrored;
+//! - `picks`: rows of a table by their numbers, and numbers that count;
 //! - `shapes`: what moves numbers without changing them;
 //! - `convolve`: the contractions of images.
 
@@ -18,6 +19,7 @@ mod learn;
 mod mode;
 mod moves;
 mod parts;
+mod picks;
 mod shapes;
 
 pub(super) use axes::{AXES, REDUCTIONS, is_reduction};
@@ -148,6 +150,7 @@ impl Lowering<'_> {
                 | Op::Assemble { .. }
                 | Op::Window { .. }
                 | Op::Gather { .. }
+                | Op::Scatter { .. }
                 | Op::Loss(_)
                 | Op::Update(_) => false,
             };

@@ -2,13 +2,10 @@
 
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::assembly::MOST_PARTS;
-use crate::ir::{Along, Fill, Op, Shape};
+use crate::ir::{Along, Op, Shape};
 use crate::lower::Lowering;
 use crate::lower::call::Args;
 use crate::lower::value::{Tensor, Value};
-
-/// Whole numbers up to this are told apart in 32 bits.
-const MOST_COUNTED: usize = 1 << 24;
 
 /// Extents without the batch, for messages.
 fn extents(dims: &[usize]) -> String {
@@ -104,7 +101,7 @@ impl Lowering<'_> {
     }
 
     /// The axis of `over`, which is one and not the batch.
-    fn one_axis(&mut self, x: &Tensor, args: &Args, default: &str) -> Option<usize> {
+    pub(super) fn one_axis(&mut self, x: &Tensor, args: &Args, default: &str) -> Option<usize> {
         let axes = self.own_axes(x, args, default)?;
         if let [axis] = axes[..] {
             return Some(axis);
@@ -269,42 +266,5 @@ impl Lowering<'_> {
         let x = self.node(Op::Reshape(Shape(apart)), &[&x], place);
         let x = self.node(Op::Broadcast(Shape(filled)), &[&x], place);
         Value::Tensor(self.node(Op::Reshape(Shape(whole)), &[&x], place))
-    }
-
-    /// `range(n)`: 0, 1, ..., n - 1.
-    pub(super) fn range(&mut self, args: &Args) -> Value {
-        let Some((Value::Int(count), span)) = args.get("count").cloned() else { return self.lost(args.span) };
-        let Some(count) = self.sized(count, span, "the count of `range`", 1) else { return self.lost(args.span) };
-        match self.counted(count, span, self.users_place(args.span)) {
-            Some(it) => Value::Tensor(it),
-            None => self.lost(span),
-        }
-    }
-
-    /// `indices(x, over: channels)`: along one axis the positions, and an extent of 1 along the others.
-    pub(super) fn indices(&mut self, args: &Args) -> Value {
-        let Some((Value::Tensor(x), span)) = args.get("x").cloned() else { return self.lost(args.span) };
-        if !self.known(&x) {
-            return self.lost(args.span);
-        }
-        let Some(axis) = self.one_axis(&x, args, "channels") else { return self.lost(args.span) };
-        let own = axis - usize::from(self.has_batch(&x));
-        let dims = &self.dims(&x)[axis - own..];
-        let mut shape = vec![1; dims.len()];
-        shape[own] = dims[own];
-        let place = self.users_place(args.span);
-        match self.counted(dims[own], span, place) {
-            Some(it) => Value::Tensor(self.node(Op::Reshape(Shape(shape)), &[&it], place)),
-            None => self.lost(span),
-        }
-    }
-
-    /// Positions as numbers; `None` after a report of more than the reals of 32 bits tell apart.
-    fn counted(&mut self, count: usize, span: Span, place: Span) -> Option<Tensor> {
-        if MOST_COUNTED < count {
-            self.out_of_range(span, "the number of positions", &count.to_string(), &format!("at most {MOST_COUNTED}"));
-            return None;
-        }
-        Some(self.node(Op::Const { fill: Fill::Range, shape: Shape(vec![count]) }, &[], place))
     }
 }

@@ -122,6 +122,52 @@ impl<R: Real> Kernel for Gather<R> {
     }
 }
 
+/// Sums of what was picked, by row.
+struct Scatter<R> {
+    rows: usize,
+    n: usize,
+    item: usize,
+    marker: PhantomData<R>,
+}
+
+/// Checks sums of picks.
+pub(super) fn scatter<R: Real>(rows: usize, n: usize, item: usize) -> Result<Box<dyn Kernel>, String> {
+    product(&[rows, item])?;
+    product(&[n, item])?;
+    Ok(Box::new(Scatter::<R> { rows, n, item, marker: PhantomData }))
+}
+
+impl<R: Real> Kernel for Scatter<R> {
+    fn inputs(&self) -> Vec<Operand> {
+        vec![Operand::int(self.n), Operand::real(self.n * self.item)]
+    }
+
+    fn outputs(&self) -> Vec<Operand> {
+        vec![Operand::real(self.rows * self.item)]
+    }
+
+    unsafe fn run(&self, context: &Context<'_>, inputs: &[View], outputs: &[View]) {
+        if self.rows * self.item == 0 {
+            return;
+        }
+        // SAFETY: operands as asked for; nobody writes inputs.
+        let (index, picked) = unsafe { (inputs[0].slice::<i64>(), inputs[1].slice::<R>()) };
+        let work = (self.rows + self.n) * self.item * size_of::<R>();
+        let tasks = (work / GRAIN).clamp(1, self.rows);
+        context.tasks(tasks, |task| {
+            let own = share(self.rows, tasks, task);
+            // SAFETY: each task has rows of its own.
+            let sums = unsafe { outputs[0].shared::<R>().part(own.start * self.item, own.len() * self.item) };
+            sums.fill(R::of(0.0));
+            for (row, picked) in index[..self.n].iter().zip(picked.chunks_exact(self.item)) {
+                let Some(row) = usize::try_from(*row).ok().filter(|it| own.contains(it)) else { continue };
+                let sums = &mut sums[(row - own.start) * self.item..][..self.item];
+                sums.iter_mut().zip(picked).for_each(|(sum, it)| *sum = *sum + *it);
+            }
+        });
+    }
+}
+
 /// Axes permuted.
 struct Transpose<R> {
     /// Extents of the result.
