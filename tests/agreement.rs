@@ -14,7 +14,7 @@ const MODEL: &str = "
 fn bump(x, width = 2) = exp(-(x / width) ^ 2)
 
 block unit(x, filters: int, op: operator) {
-    x |> sphere_conv(filters, kernel: 3, operator: op) |> batch_norm(decay: 0.9, epsilon: 1e-3)
+    x |> sphere_conv(filters, kernel: 3, operator: op) |> batch_norm(decay: 0.9, epsilon: 1e-3, start: 0, unbiased: false)
 }
 
 model Everything {

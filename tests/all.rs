@@ -32,6 +32,7 @@ mod exact;
 mod faults;
 mod fetch;
 mod fusion;
+mod gate;
 mod golden;
 mod golden_layers;
 mod golden_nets;

@@ -9,7 +9,7 @@ const TEXT: &str = "\
 model Tiny {
     input image: u8[8, 8, 1]
     x = (image - 8) / 8
-    x = sphere_conv(x, 4, operator: linear) as \"conv\" |> batch_norm |> relu
+    x = sphere_conv(x, 4, operator: linear) as \"conv\" |> batch_norm(decay: 0.999, epsilon: 1e-3, start: 0, unbiased: false) |> relu
     output sphere_conv(max_pool(x, 2), classes, kernel: 4, pad: valid, operator: none) as \"score\"
 }
 

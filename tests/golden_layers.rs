@@ -134,7 +134,7 @@ fn batch_normalisation_its_gradients_and_running_statistics_agree() {
         let (decay, epsilon) = (1.0 - case.number("rate"), case.number("eps"));
         let text = format!(
             "model Case {{\n    input x: float[{}, {}, {}]\n    \
-             output batch_norm(x, decay: {decay}, epsilon: {epsilon}) as \"l\"\n}}\n",
+             output batch_norm(x, decay: {decay}, epsilon: {epsilon}, start: 0, unbiased: false) as \"l\"\n}}\n",
             dims[1], dims[2], dims[3]
         );
         let checked = typed(&case.name, &text, &settings(&case));

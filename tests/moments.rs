@@ -62,7 +62,7 @@ fn batch_normalisation_knows_the_variance_of_numbers_far_from_zero() {
         numbers(64 * 16, 5).into_iter().map(|it| (128.0 + 74.6 * it).round().clamp(0.0, 255.0)).collect();
     for offset in [0.0, 1e3, 1e4, 1e5, 1e6] {
         let text = format!(
-            "model Far {{\n    input image: u8[4, 4, 1]\n    x = batch_norm(image / 255 + {offset}, decay: 0)\n    \
+            "model Far {{\n    input image: u8[4, 4, 1]\n    x = batch_norm(image / 255 + {offset}, decay: 0, unbiased: false)\n    \
              output dense(flatten(x), classes) as \"score\"\n}}\n\
              train {{\n    data digits\n    batch 64\n    iterations 1\n    loss softmax_cross_entropy()\n    \
              optimizer sgd(rate: 1e-9, momentum: 0)\n}}\n"

@@ -108,7 +108,7 @@ fn usual(manifest: &Manifest) -> Option<DataInfo> {
     Some(DataInfo {
         name: manifest.name.clone(),
         image: manifest.image?,
-        classes: manifest.classes.len(),
+        classes: manifest.known_classes(),
         train_examples: manifest.train_examples,
         test_examples: manifest.test_examples,
     })

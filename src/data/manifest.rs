@@ -63,6 +63,9 @@ pub struct Manifest {
     /// Names of the classes; of images by class they are those of the folders.
     #[serde(default)]
     pub classes: Vec<String>,
+    /// How many classes images by class have, where it is known before their folders are seen.
+    #[serde(default)]
+    pub class_count: Option<usize>,
     /// Examples of its usual training set; other numbers are told.
     #[serde(default)]
     pub train_examples: usize,
@@ -80,11 +83,12 @@ pub struct Manifest {
     pub files: Vec<Remote>,
 }
 
-const BUILT_IN: [&str; 5] = [
+const BUILT_IN: [&str; 6] = [
     include_str!("manifests/cifar10.yaml"),
     include_str!("manifests/cifar100.yaml"),
     include_str!("manifests/digits.yaml"),
     include_str!("manifests/fashion_mnist.yaml"),
+    include_str!("manifests/imagenet.yaml"),
     include_str!("manifests/mnist.yaml"),
 ];
 
@@ -172,6 +176,9 @@ impl Manifest {
                 return Err(format!("two classes are called `{}`", class.escape_debug()));
             }
         }
+        if self.class_count.is_some() && (self.format != Format::Images || !self.classes.is_empty()) {
+            return Err("`class_count` has no effect but for images by class whose `classes` are not named".into());
+        }
         if self.directory.is_some() && self.path.is_some() {
             return Err("`directory` has no effect beside `path`".into());
         }
@@ -193,6 +200,9 @@ impl Manifest {
 
     /// That names of classes are those of the folders, which decide them.
     pub(super) fn check_folders(&self, classes: &[String]) -> Result<(), String> {
+        if let Some(count) = self.class_count.filter(|it| *it != classes.len()) {
+            return Err(format!("its `class_count` is {count}, and `train` has folders of {} classes", classes.len()));
+        }
         if self.classes.is_empty() || self.classes == classes {
             return Ok(());
         }
@@ -206,6 +216,11 @@ impl Manifest {
         ))
     }
 
+    /// How many classes it is known to have; 0 where that is not known.
+    pub fn known_classes(&self) -> usize {
+        self.class_count.unwrap_or(self.classes.len())
+    }
+
     /// Of a directory or file that has none.
     pub(super) fn bare(name: String, format: Format) -> Manifest {
         Manifest {
@@ -215,6 +230,7 @@ impl Manifest {
             image: None,
             range: None,
             classes: Vec::new(),
+            class_count: None,
             train_examples: 0,
             test_examples: 0,
             directory: None,
@@ -239,10 +255,11 @@ mod tests {
 
     #[test]
     fn built_in_manifests_are_complete_and_in_order() {
-        assert_eq!(names(), "cifar10, cifar100, digits, fashion_mnist, mnist");
+        assert_eq!(names(), "cifar10, cifar100, digits, fashion_mnist, imagenet, mnist");
         for it in catalog() {
-            assert!(it.image.is_some() && !it.classes.is_empty() && 0 < it.train_examples, "{}", it.name);
-            assert_eq!(it.files.is_empty(), it.format == Format::Embedded, "{}", it.name);
+            assert!(it.image.is_some() && 0 < it.known_classes() && 0 < it.train_examples, "{}", it.name);
+            let fetched = !matches!(it.format, Format::Embedded | Format::Images);
+            assert_eq!(!it.files.is_empty(), fetched, "{}", it.name);
             assert!(it.files.iter().all(|it| it.sha256.len() == 64), "{}", it.name);
         }
         assert_eq!(find("cifar100").unwrap().classes.len(), 100);
