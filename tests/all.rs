@@ -41,6 +41,7 @@ mod golden_recipe;
 mod gradients;
 mod hazards;
 mod heads;
+mod images;
 #[cfg(unix)]
 mod kill;
 mod layers;

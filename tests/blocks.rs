@@ -411,3 +411,16 @@ fn mistakes_in_blocks_are_told() {
         assert!(!said.contains("<prelude>"), "{said}");
     }
 }
+
+#[test]
+fn a_list_is_a_number_for_each_channel() {
+    let definitions = "param lows: [float] = [-2, -1, 0, 0.5, 1, 2]\n\
+                       block normalised(x) = max((x - [125.3, 123, -7, 0.5, 1, 2]) / [63, 62.1, 1, 2, 3, -0.25], lows) + [1, 2, 3, 4, 5, 6]\n";
+    let mean = [125.3, 123.0, -7.0, 0.5, 1.0, 2.0];
+    let deviation = [63.0, 62.1, 1.0, 2.0, 3.0, -0.25];
+    let low = [-2.0, -1.0, 0.0, 0.5, 1.0, 2.0];
+    check(definitions, "normalised(x)", |x, _| {
+        let of = |at: usize, it: f64| ((it - mean[at % 6]) / deviation[at % 6]).max(low[at % 6]) + (at % 6 + 1) as f64;
+        x.iter().enumerate().map(|(at, it)| of(at, *it)).collect()
+    });
+}

@@ -4,6 +4,7 @@
 use crate::plans::{build, compile, random_graph};
 use proptest::prelude::*;
 use sphc::interp::{Env, Tensor, run};
+use sphc::ir::augment::draws;
 use sphc::ir::op::Scalar64;
 use sphc::ir::{
     Along, Binary, DType, Extern, Geometry, Loss, NodeId, Op, Phase, Reduction, ScalarFn, Shape, Unary, Window,
@@ -414,7 +415,9 @@ fn transposes_and_losses_agree() {
 
 #[test]
 fn pictures_are_drawn_and_augmented_as_defined() {
-    for (flip, crop) in [(false, 0), (true, 0), (false, 2), (true, 3)] {
+    let mut all = crate::images::augmentations([5, 4]);
+    all.push(Vec::new());
+    for steps in all {
         let mut case = Case::new();
         let pixels = (0..11 * 5 * 4 * 3).map(|it| f64::from(it * 37 % 256)).collect();
         let images = case.bind(Tensor::new([11, 5, 4, 3], pixels), DType::U8);
@@ -422,13 +425,12 @@ fn pictures_are_drawn_and_augmented_as_defined() {
         let random = |kind, shape: Shape, stream| Op::Random { kind, shape, stream };
         let index = case.b.add(random(sphc::ir::Random::Shuffle { examples: 11 }, Shape::from([8]), 1), &[step]);
         let order = case.b.add(random(sphc::ir::Random::Sequence { examples: 11 }, Shape::from([20]), 1), &[step]);
-        let uniform = case.b.add(random(sphc::ir::Random::Uniform, Shape::from([8, 3]), 2), &[step]);
-        let augmented = flip || 0 < crop;
-        let operands = if augmented { vec![images, index, uniform] } else { vec![images, index] };
-        let picked = case.b.add(Op::Gather { flip, crop }, &operands);
+        let uniform = case.b.add(random(sphc::ir::Random::Uniform, Shape::from([8, draws(&steps).max(1)]), 2), &[step]);
+        let operands = if 0 < draws(&steps) { vec![images, index, uniform] } else { vec![images, index] };
+        let picked = case.b.add(Op::Gather { steps }, &operands);
         let scaled = case.b.scale(picked, 1.0 / 128.0);
         let labels = case.bind(Tensor::new([11], (0..11).map(f64::from).collect()), DType::Int);
-        let labels = case.b.add(Op::Gather { flip: false, crop: 0 }, &[labels, order]);
+        let labels = case.b.add(Op::Gather { steps: Vec::new() }, &[labels, order]);
         [index, order, uniform, picked, scaled, labels].into_iter().for_each(|it| case.result(it));
         case.check(1e-7);
     }

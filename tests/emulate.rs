@@ -522,12 +522,13 @@ fn data_movement_is_exact() {
     for dtype in [DType::U8, DType::Int, DType::Real, DType::Bf16] {
         check(&case::copy(300, dtype), &Options::default());
     }
-    check(&case::gather(DType::Real, 9, &[10], false, 0), &Options::default());
-    check(&case::gather(DType::Int, 9, &[], false, 0), &Options::default());
-    check(&case::gather(DType::U8, 9, &[6, 5, 3], false, 0), &Options::default());
-    check(&case::gather(DType::U8, 9, &[6, 5, 3], true, 0), &Options::default());
-    check(&case::gather(DType::U8, 9, &[6, 5, 3], false, 4), &Options::default());
-    check(&case::gather(DType::U8, 30, &[6, 5, 3], true, 8), &Options::default());
+    for (dtype, item) in [(DType::Real, vec![10]), (DType::Int, vec![]), (DType::U8, vec![6, 5, 3])] {
+        check(&case::gather(dtype, 9, &item, &[]), &Options::default());
+    }
+    for steps in crate::images::augmentations([6, 5]) {
+        check(&case::gather(DType::U8, 30, &[6, 5, 3], &steps), &Options::default());
+    }
+    check(&case::gather(DType::U8, 9, &[6, 5, 1], &crate::images::mirrored_crop([6, 5], 8)), &Options::default());
 }
 
 #[test]

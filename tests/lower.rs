@@ -214,7 +214,7 @@ fn command_line_settings_go_before_the_file() {
     let graph = found.typed();
     let recipe = graph.recipe.clone().expect("a recipe");
     assert_eq!((recipe.batch, recipe.iterations, recipe.seed, recipe.evaluate_every), (8, 6, 3, 2));
-    assert_eq!((recipe.classes, recipe.shuffle, recipe.augment.flip), (100, false, false));
+    assert_eq!((recipe.classes, recipe.shuffle, recipe.augment.is_empty()), (100, false, true));
     assert_eq!(graph.shape(graph.outputs[&Mode::Evaluate]).dims(), [8, 100]);
     assert!(graph.ids().all(|it| !matches!(graph.op(it), Op::Random { kind: Random::Uniform, .. })));
 }

@@ -27,7 +27,7 @@ impl Machine {
         for at in 0..res.plan.buffers.len() {
             let buffer = res.plan.buffers[at].clone();
             let len = buffer.shape.len();
-            let values: Vec<f64> = match buffer.kind {
+            let values: Vec<f64> = match &buffer.kind {
                 BufferKind::Param(Init::Constant(it)) => vec![f64::from(it.0 as f32); len],
                 BufferKind::Param(Init::Uniform(bound)) => {
                     let stream = sphc::ir::random::stream(&buffer.name);
@@ -42,6 +42,7 @@ impl Machine {
                 BufferKind::State(it) => vec![it.start; len],
                 BufferKind::Const(Fill::Value(it)) => vec![it.0; len],
                 BufferKind::Const(Fill::Range) => (0..len).map(|it| it as f64).collect(),
+                BufferKind::Const(Fill::List(numbers)) => numbers.iter().map(|it| it.0).collect(),
                 BufferKind::Const(Fill::Eye) => {
                     let n = buffer.shape.0[0];
                     (0..len).map(|it| if it / n == it % n { 1.0 } else { 0.0 }).collect()

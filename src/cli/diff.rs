@@ -8,7 +8,7 @@ use super::say;
 use super::show::{self, Row};
 use super::table;
 use sphc::diag::Span;
-use sphc::ir::{ImageStep, ParamId, Phase, Recipe, Schedule};
+use sphc::ir::{ImageStep, ParamId, Phase, Schedule, augment};
 use sphc::plan::Memory;
 use std::fmt::Write as _;
 use std::io::Write;
@@ -119,7 +119,7 @@ fn recipe(model: &Model) -> Facts {
     let mut facts = vec![
         ("data", format!("{} ({} training, {} test images)", it.data, it.train_examples, it.test_examples)),
         ("images", steps(&graph.images)),
-        ("augment", augment(it)),
+        ("augment", if it.augment.is_empty() { "none".to_owned() } else { augment::text(&it.augment) }),
         ("batch", it.batch.to_string()),
         ("iterations", it.iterations.to_string()),
         ("loss", it.loss.clone()),
@@ -152,13 +152,6 @@ fn steps(steps: &[ImageStep]) -> String {
         ImageStep::Channels(count) => format!("channels({count})"),
     };
     if steps.is_empty() { "as they are".to_owned() } else { steps.iter().map(step).collect::<Vec<_>>().join(" |> ") }
-}
-
-fn augment(recipe: &Recipe) -> String {
-    let flip = recipe.augment.flip.then(|| "flip_horizontal".to_owned());
-    let crop = (0 < recipe.augment.crop).then(|| format!("crop(pad: {})", recipe.augment.crop));
-    let parts: Vec<String> = flip.into_iter().chain(crop).collect();
-    if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
 }
 
 fn schedule(schedule: &Schedule) -> String {

@@ -6,7 +6,7 @@ use super::failure::{Failure, Outcome};
 use super::{load, say, table};
 use serde_json::json;
 use sphc::data::{self, Change, Picture};
-use sphc::ir::Mode;
+use sphc::ir::{Extern, NodeId, Op};
 use sphc::lower::{DataInfo, images};
 use sphc::plan::{Plan, Training};
 use sphc::train::weights::{Need, Weights};
@@ -131,7 +131,10 @@ fn prepare(args: &Args, weights: &Weights, meaning: Option<&Meaning>) -> Result<
         None => names(&wanted, None)?,
     };
     // The images are made for the model, whatever those of the data set are like.
-    let input = first.graph().and_then(|it| it.fact(*it.inputs.get(&Mode::Evaluate)?).shape().cloned());
+    let input = first.graph().and_then(|graph| {
+        let images = |it: &NodeId| matches!(graph.op(*it), Op::Input { source: Extern::TestImages, .. });
+        graph.fact(graph.ids().find(images)?).shape().cloned()
+    });
     if let Some(&[_, height, width, channels]) = input.as_ref().map(|it| it.dims()) {
         settings.data = Some(DataInfo {
             name: data::describe(&wanted).map_or(wanted, |it| it.name),

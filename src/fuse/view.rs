@@ -41,7 +41,7 @@ impl Storage {
                 Op::Input { .. }
                 | Op::Param(_)
                 | Op::State(_)
-                | Op::Const { fill: Fill::Eye | Fill::Range, .. }
+                | Op::Const { fill: Fill::Eye | Fill::Range | Fill::List(_), .. }
                 | Op::Conv(_)
                 | Op::ConvInputGrad { .. }
                 | Op::ConvFilterGrad(_)

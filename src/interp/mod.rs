@@ -3,6 +3,7 @@
 //! It shares no fusion, selection or memory planning with the backends it judges. Each family of ops
 //! is one file of plain loops. Integers are kept as f64, exact below 2^53.
 
+mod augment;
 mod conv;
 mod expr;
 mod loss;
@@ -182,6 +183,9 @@ fn apply(graph: &Graph, env: &Env, op: &Op, given: &[&Tensor]) -> Tensor {
         Op::Const { fill: Fill::Range, shape } => {
             Tensor::new(shape.clone(), (0..shape.len()).map(|it| it as f64).collect())
         }
+        Op::Const { fill: Fill::List(numbers), shape } => {
+            Tensor::new(shape.clone(), numbers.iter().map(|it| it.0).collect())
+        }
         Op::Const { fill: Fill::Eye, shape } => {
             let mut eye = Tensor::filled(shape.clone(), 0.0);
             let [n, _] = eye.dims::<2>();
@@ -204,11 +208,8 @@ fn apply(graph: &Graph, env: &Env, op: &Op, given: &[&Tensor]) -> Tensor {
             Window::Max => window::max(given[0], geometry),
             Window::MaxGrad => window::max_grad(given[0], given[1], geometry),
         },
-        Op::Gather { flip, crop } => match given {
-            [source, index] => movement::pick(source, index),
-            [source, index, uniform] => movement::augment(source, index, uniform, *flip, *crop),
-            _ => panic!("a gather of {} operands", given.len()),
-        },
+        Op::Gather { steps } if steps.is_empty() => movement::pick(given[0], given[1]),
+        Op::Gather { steps } => augment::augment(given[0], given[1], given.get(2).copied(), steps),
         Op::Scatter { rows } => movement::scatter(*rows, given[0], given[1]),
         Op::Loss(kind) => loss::loss(*kind, given),
         Op::Random { kind, shape, stream } => random::random(*kind, shape, env.seed, *stream, given[0]),

@@ -1,4 +1,4 @@
-//! Data movement: permuted axes, picks along the first axis, augmentation.
+//! Data movement: permuted axes, picks along the first axis.
 
 use super::Tensor;
 use crate::ir::{Along, Shape};
@@ -66,50 +66,4 @@ pub(super) fn scatter(rows: usize, index: &Tensor, g: &Tensor) -> Tensor {
         }
     }
     result
-}
-
-/// Images by their indices, cropped at random out of a symmetric padding and mirrored at random.
-///
-/// The image `(y, x)` of the result reads `(y + oy, x' + ox)` of the padded original, where
-/// `x' = w - 1 - x` if the image is mirrored: the crop is chosen first, then mirrored.
-pub(super) fn augment(source: &Tensor, index: &Tensor, uniform: &Tensor, flip: bool, crop: usize) -> Tensor {
-    let [_, height, width, channels] = source.dims::<4>();
-    let n = index.data.len();
-    let mut result = Tensor::filled([n, height, width, channels], 0.0);
-    for image in 0..n {
-        let u = &uniform.data[image * 3..][..3];
-        let mirrored = flip && u[0] < 0.5;
-        let offset = |u: f64| (u * (2 * crop + 1) as f64).floor() as usize;
-        let (oy, ox) = (offset(u[1]), offset(u[2]));
-        for y in 0..height {
-            for x in 0..width {
-                let column = if mirrored { width - 1 - x } else { x };
-                let from_y = reflect((y + oy) as i64 - crop as i64, height);
-                let from_x = reflect((column + ox) as i64 - crop as i64, width);
-                let from = ((index.data[image] as usize * height + from_y) * width + from_x) * channels;
-                let to = ((image * height + y) * width + x) * channels;
-                result.data[to..][..channels].copy_from_slice(&source.data[from..][..channels]);
-            }
-        }
-    }
-    result
-}
-
-/// A position outside of `0..n`, mirrored at the edges with the edge included: -1 is 0, `n` is `n - 1`.
-fn reflect(at: i64, n: usize) -> usize {
-    let n = n as i64;
-    let at = at.rem_euclid(2 * n);
-    (if at < n { at } else { 2 * n - 1 - at }) as usize
-}
-
-#[cfg(test)]
-mod tests {
-    use super::reflect;
-
-    #[test]
-    fn reflection_repeats_the_edge() {
-        let all: Vec<usize> = (-4..8).map(|at| reflect(at, 4)).collect();
-        assert_eq!(all, [3, 2, 1, 0, 0, 1, 2, 3, 3, 2, 1, 0]);
-        assert_eq!([reflect(-1, 1), reflect(0, 1), reflect(5, 1)], [0, 0, 0]);
-    }
 }

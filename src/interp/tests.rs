@@ -3,7 +3,8 @@
 use super::*;
 use crate::ir::op::Scalar64;
 use crate::ir::{
-    Binary, DType, Geometry, Loss, OriginId, Param, ParamRole, Random, Reduction, ScalarFn, State, StateRole, Unary,
+    Augment, Binary, Border, DType, Geometry, Loss, OriginId, Param, ParamRole, Random, Reduction, ScalarFn, State,
+    StateRole, Unary,
 };
 use crate::shape::Builder;
 
@@ -189,24 +190,36 @@ fn overlapping_max_windows_add_their_gradients() {
 fn gather_picks_examples() {
     let labels = Tensor::new([3], vec![7.0, 8.0, 9.0]);
     let index = Tensor::new([4], vec![2.0, 0.0, 2.0, 1.0]);
-    let plain = Op::Gather { flip: false, crop: 0 };
+    let plain = Op::Gather { steps: Vec::new() };
     assert_eq!(apply_one(plain.clone(), &[&labels, &index], &[0, 1]).data, [9.0, 7.0, 9.0, 8.0]);
     let rows = counted([3, 1, 1, 2]);
     assert_eq!(apply_one(plain, &[&rows, &index], &[1]).data, [5., 6., 1., 2., 5., 6., 3., 4.]);
 }
 
+fn augmented(steps: &[Augment], image: &Tensor, index: &Tensor, u: &Tensor) -> Tensor {
+    let mut b = Builder::empty("test");
+    let mut env = Env { seed: 7, ..Env::default() };
+    let inputs = [("image", image, DType::U8), ("index", index, DType::Int), ("u", u, DType::Real)].map(|it| {
+        env.bind(it.0, it.1.clone());
+        b.named_input(it.0, it.1.shape.clone(), it.2)
+    });
+    let node = b.add(Op::Gather { steps: steps.to_vec() }, &inputs);
+    evaluate(b.graph(), &env, &[node]).remove(0)
+}
+
 #[test]
 fn augmentation_crops_and_then_mirrors() {
     let image = counted([1, 2, 3, 1]);
+    let crop = Augment::Crop { size: [2, 3], pad: 1, border: Border::Symmetric, centre: false };
     let index = Tensor::new([4], vec![0.0; 4]);
     // Offsets 0, 1 and 2 of a padding by 1 are u in [0, 1/3), [1/3, 2/3), [2/3, 1).
     let u = Tensor::new([4, 3], vec![0.5, 0.5, 0.5, 0.4, 0.5, 0.5, 0.9, 0.0, 0.0, 0.1, 0.9, 0.9]);
-    let y = apply_one(Op::Gather { flip: true, crop: 1 }, &[&image, &index, &u], &[1]);
+    let y = augmented(&[crop, Augment::FlipHorizontal], &image, &index, &u);
     assert_eq!(y.data[0..6], [1., 2., 3., 4., 5., 6.]);
     assert_eq!(y.data[6..12], [3., 2., 1., 6., 5., 4.]);
     assert_eq!(y.data[12..18], [1., 1., 2., 1., 1., 2.]);
     assert_eq!(y.data[18..24], [6., 6., 5., 6., 6., 5.]);
-    let y = apply_one(Op::Gather { flip: false, crop: 1 }, &[&image, &index, &u], &[1]);
+    let y = augmented(&[crop], &image, &index, &u);
     assert_eq!(y.data[18..24], [5., 6., 6., 5., 6., 6.]);
 }
 

@@ -1,7 +1,7 @@
 //! The shape rules: one for each op, used by the checker and by every builder.
 
 use super::assembly::{MOST_PARTS, covered, overlap};
-use super::{Along, DType, Fact, Geometry, Loss, Op, Param, Random, Shape, State, Window, size};
+use super::{Along, Augment, DType, Fact, Geometry, Loss, Op, Param, Random, Shape, State, Window, augment, size};
 
 /// Why an op does not fit its operands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,7 +150,7 @@ fn rule(op: &Op, given: &Operands<'_>, params: &[Param], states: &[State]) -> Re
         }
         Op::Assemble { shape, places } => assemble(given, shape, places),
         Op::Window { kind, geometry } => window(given, *kind, geometry),
-        Op::Gather { flip, crop } => gather(given, *flip || 0 < *crop),
+        Op::Gather { steps } => gather(given, steps),
         Op::Scatter { rows } => scatter(given, *rows),
         Op::Loss(kind) => loss(given, *kind),
         Op::Random { kind, shape, .. } => {
@@ -316,20 +316,28 @@ fn window(given: &Operands<'_>, kind: Window, geometry: &Geometry) -> Result<Fac
     }
 }
 
-fn gather(given: &Operands<'_>, augmented: bool) -> Result<Fact> {
+fn gather(given: &Operands<'_>, steps: &[Augment]) -> Result<Fact> {
     let (source, dtype) = given.0[0];
     let index = given.typed(1, DType::Int, 1)?;
     if source.rank() == 0 {
         return Err(ShapeError::Rank { operand: 0, expected: 1, found: source.clone() });
     }
-    if augmented {
-        let [n, three] = given.dims::<2>(2)?;
-        equal("images", n, index.0[0])?;
-        equal("random numbers per image", three, 3)?;
-    }
     let mut shape = source.clone();
     shape.0[0] = index.0[0];
-    Ok(Fact::Known { shape, dtype })
+    if steps.is_empty() {
+        return Ok(Fact::Known { shape, dtype });
+    }
+    let &[_, height, width, channels] = given.typed(0, DType::U8, 4)?.dims() else { unreachable!("four axes") };
+    let draws = augment::draws(steps);
+    if 0 < draws {
+        let [n, found] = given.dims::<2>(2)?;
+        equal("images", n, index.0[0])?;
+        equal("random numbers per image", found, draws)?;
+    }
+    let Ok([rows, columns, _]) = augment::after(steps, [height, width, channels]) else {
+        return Err(ShapeError::Rank { operand: 0, expected: 4, found: source.clone() });
+    };
+    Ok(Fact::Known { shape: Shape::from([index.0[0], rows, columns, channels]), dtype })
 }
 
 fn scatter(given: &Operands<'_>, rows: usize) -> Result<Fact> {

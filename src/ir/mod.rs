@@ -4,6 +4,7 @@
 //! `SphereConv` is not an op: it is what `Conv`, `Window`, `Reduce` and `Map` compose to.
 
 pub mod assembly;
+pub mod augment;
 pub mod expr;
 pub mod fact;
 pub mod graph;
@@ -16,6 +17,7 @@ pub mod size;
 pub mod verify;
 
 pub use assembly::Along;
+pub use augment::{Augment, Border};
 pub use expr::{Binary, ExprNode, Scalar, ScalarFn, Unary};
 pub use fact::{DType, Fact, Shape};
 pub use graph::{
@@ -24,4 +26,4 @@ pub use graph::{
 };
 pub use infer::{ShapeError, infer};
 pub use op::{Extern, Fill, Geometry, Loss, Op, Random, Reduction, Target, Window};
-pub use recipe::{Augment, ImageStep, Optimizer, Penalty, PenaltyKind, Projection, Recipe, Schedule};
+pub use recipe::{ImageStep, Optimizer, Penalty, PenaltyKind, Projection, Recipe, Schedule};

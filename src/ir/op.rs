@@ -1,6 +1,6 @@
 //! The closed set of ops. Matched without wildcards: adding one is a list of compile errors.
 
-use super::{Along, DType, ParamId, ScalarFn, Shape, StateId};
+use super::{Along, Augment, DType, ParamId, ScalarFn, Shape, StateId};
 use serde::{Deserialize, Serialize};
 
 /// How a window slides over an image: kernel, stride and padding in (height, width).
@@ -116,7 +116,7 @@ pub enum Extern {
 }
 
 /// Constant tensors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fill {
     /// The same number everywhere.
@@ -125,6 +125,8 @@ pub enum Fill {
     Eye,
     /// 0, 1, ... in row-major order.
     Range,
+    /// These numbers, in row-major order.
+    List(Vec<Scalar64>),
 }
 
 /// An `f64` compared and hashed by its bits.
@@ -305,15 +307,12 @@ pub enum Op {
         /// Of the forward window.
         geometry: Geometry,
     },
-    /// `(images: u8[examples,h,w,c], index: int[n], uniform: real[n,3]) -> u8[n,h,w,c]` with
-    /// augmentation, `(labels: int[examples], index: int[n]) -> int[n]` without: picks along the first
-    /// axis. `uniform` decides flip (`u0 < 0.5` mirrors), row and column of the crop
-    /// (`floor(u * (2 crop + 1))` into the image padded symmetrically by `crop`).
+    /// `(source: [examples, ...], index: int[n]) -> [n, ...]`: picks along the first axis. With steps of augmentation
+    /// `(images: u8[examples,h,w,c], index: int[n], uniform: real[n, draws]) -> u8[n,h',w',c]`, without `uniform` where
+    /// no step takes random numbers.
     Gather {
-        /// Mirror half of the images; takes `uniform`.
-        flip: bool,
-        /// Symmetric padding before a random crop back to the size; 0 is none; takes `uniform`.
-        crop: usize,
+        /// In order.
+        steps: Vec<Augment>,
     },
     /// `(index: int[n], dy: real[n, ...]) -> real[rows, ...]`: adjoint of picks; each row is the sum, in order, of what was
     /// picked from it.

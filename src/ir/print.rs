@@ -1,6 +1,6 @@
 //! The text of a graph, deterministic to the byte: the `ir`, `typed` and `grad` dumps.
 
-use super::{Fill, Graph, NodeId, Op, Target};
+use super::{Fill, Graph, NodeId, Op, Target, augment};
 use std::fmt;
 
 impl fmt::Display for Graph {
@@ -68,6 +68,10 @@ impl Graph {
             Op::Const { fill: Fill::Value(value), .. } => write!(f, "const {:?}", value.0),
             Op::Const { fill: Fill::Eye, .. } => write!(f, "eye"),
             Op::Const { fill: Fill::Range, .. } => write!(f, "range"),
+            Op::Const { fill: Fill::List(numbers), .. } => {
+                let numbers: Vec<f64> = numbers.iter().map(|it| it.0).collect();
+                write!(f, "const {numbers:?}")
+            }
             Op::Conv(geometry) => write!(f, "conv{geometry}"),
             Op::ConvInputGrad { geometry, .. } => write!(f, "conv_input_grad{geometry}"),
             Op::ConvFilterGrad(geometry) => write!(f, "conv_filter_grad{geometry}"),
@@ -85,7 +89,8 @@ impl Graph {
             }
             Op::Transpose(perm) => write!(f, "transpose {perm:?}"),
             Op::Window { kind, geometry } => write!(f, "window {kind:?}{geometry}"),
-            Op::Gather { flip, crop } => write!(f, "gather flip={flip} crop={crop}"),
+            Op::Gather { steps } if steps.is_empty() => write!(f, "gather"),
+            Op::Gather { steps } => write!(f, "gather [{}]", augment::text(steps)),
             Op::Scatter { rows } => write!(f, "scatter to {rows}"),
             Op::Loss(kind) => write!(f, "loss {kind:?}"),
             Op::Random { kind, stream, .. } => write!(f, "random {kind:?} stream={stream:016x}"),

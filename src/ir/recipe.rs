@@ -1,19 +1,10 @@
 //! The recipe of an experiment, resolved: selectors are lists of parameters.
 
-use super::{Binary, ExprNode, ParamId, ScalarFn, Unary, size};
+use super::{Augment, Binary, ExprNode, ParamId, ScalarFn, Unary, size};
 use crate::diag::Span;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
-
-/// Augmentation of training images.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Augment {
-    /// Mirror half of the images left to right.
-    pub flip: bool,
-    /// Pad symmetrically by this many pixels, then crop at random; 0 is none.
-    pub crop: usize,
-}
 
 /// A step that makes the images of a data set fit a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -182,8 +173,8 @@ pub struct Recipe {
     pub data: String,
     /// Where it was written.
     pub data_span: Span,
-    /// Augmentation.
-    pub augment: Augment,
+    /// What is done to training images at random, in order.
+    pub augment: Vec<Augment>,
     /// Examples per step.
     pub batch: usize,
     /// Steps.

@@ -2,6 +2,7 @@
 //!
 //! Buffers are passed at launch: inputs in the order of the operands, then outputs.
 
+pub(crate) mod augment;
 pub mod cuda;
 mod map;
 mod operands;
@@ -15,7 +16,7 @@ pub use print::dump;
 pub(crate) use select::dtype;
 pub use select::{Bound, bind, select};
 
-use crate::ir::{Along, DType, ExprNode, Geometry, Loss, Random, Reduction, Scalar, ScalarFn, Shape, Window};
+use crate::ir::{Along, Augment, DType, ExprNode, Geometry, Loss, Random, Reduction, Scalar, ScalarFn, Shape, Window};
 use serde::{Deserialize, Serialize};
 
 /// Which of a convolution's three products.
@@ -291,10 +292,9 @@ pub enum KernelSpec {
         n: usize,
         /// Shape of one example: `[h, w, c]` or `[]`.
         item: Shape,
-        /// Mirror.
-        flip: bool,
-        /// Crop padding.
-        crop: usize,
+        /// Augmentation of images.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        steps: Vec<Augment>,
     },
     /// Adds up what was picked (see `ir::Op::Scatter`): `(index: int[n], dy: [n, item]) -> [rows, item]`.
     Scatter {

@@ -3,7 +3,7 @@
 
 use super::{ConvKernel, ConvKind, KernelSpec, MapKernel, Part, Store};
 use crate::ir::assembly::{MOST_PARTS, covered, overlap};
-use crate::ir::{DType, Geometry, Loss, Random, Window};
+use crate::ir::{DType, Geometry, Loss, Random, Window, augment};
 
 /// What a kernel asks of an operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,21 +114,22 @@ impl KernelSpec {
                 Ok(Operands { inputs: vec![operand], outputs: vec![operand] })
             }
             KernelSpec::Assemble { dims, parts, dtype } => assembled(dims, parts, *dtype),
-            KernelSpec::Gather { dtype, n, item, flip, crop } => {
+            KernelSpec::Gather { dtype, n, item, steps } => {
                 let len = product(item.dims())?;
-                let all = product(&[*n, len])?;
-                let augmented = *flip || 0 < *crop;
-                if augmented && item.rank() != 3 {
-                    return Err(format!("only images are augmented, not {item}"));
-                }
-                if 1 << 20 < *crop {
-                    return Err(format!("a crop by {crop} is out of range"));
+                let mut after = len;
+                if !steps.is_empty() {
+                    let (&[height, width, channels], DType::U8) = (item.dims(), dtype) else {
+                        return Err(format!("only images of bytes are augmented, not {dtype:?}{item}"));
+                    };
+                    let image = augment::after(steps, [height, width, channels]).map_err(|it| it.1)?;
+                    after = product(&image)?;
                 }
                 let mut inputs = vec![Operand { dtype: *dtype, len }, Operand::int(*n)];
-                if augmented {
-                    inputs.push(Operand::real(product(&[*n, 3])?));
+                let draws = augment::draws(steps);
+                if 0 < draws {
+                    inputs.push(Operand::real(product(&[*n, draws])?));
                 }
-                Ok(Operands { inputs, outputs: vec![Operand { dtype: *dtype, len: all }] })
+                Ok(Operands { inputs, outputs: vec![Operand { dtype: *dtype, len: product(&[*n, after])? }] })
             }
             &KernelSpec::Scatter { rows, n, item } => Ok(Operands {
                 inputs: vec![Operand::int(product(&[n])?), Operand::real(product(&[n, item])?)],

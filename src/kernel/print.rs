@@ -4,6 +4,7 @@
 use super::{KernelSpec, MapKernel, Store, select};
 use crate::fuse::Fused;
 use crate::ir::Phase;
+use crate::ir::augment;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::{self, Display, Formatter, Write};
 
@@ -51,8 +52,9 @@ impl Display for KernelSpec {
                 write!(f, "assemble {dims:?} of")?;
                 parts.iter().try_for_each(|it| write!(f, " {:?} {}", it.dims, crate::ir::assembly::text(&it.place)))
             }
-            KernelSpec::Gather { dtype, n, item, flip, crop } => {
-                write!(f, "gather {n} x {dtype:?}{item} flip={flip} crop={crop}")
+            KernelSpec::Gather { dtype, n, item, steps } => {
+                write!(f, "gather {n} x {dtype:?}{item}")?;
+                if steps.is_empty() { Ok(()) } else { write!(f, " [{}]", augment::text(steps)) }
             }
             KernelSpec::Scatter { rows, n, item } => write!(f, "scatter {n} x {item} to {rows}"),
             KernelSpec::Loss { kind, n, classes } => write!(f, "loss {kind:?} {n} x {classes}"),

@@ -72,14 +72,13 @@ pub fn bind(fused: &Fused, group: &Group) -> Bound {
                 of.zip(places).map(|(dims, place)| Part { dims: dims.to_vec(), place: place.clone() }).collect();
             assembled(shape.dims(), parts, dtype(graph, id))
         }
-        Op::Gather { flip, crop } => {
+        Op::Gather { steps } => {
             let source = graph.shape(of[0]);
             KernelSpec::Gather {
                 dtype: dtype(graph, id),
                 n: graph.shape(id).0[0],
                 item: crate::ir::Shape(source.0[1..].to_vec()),
-                flip: *flip,
-                crop: *crop,
+                steps: steps.clone(),
             }
         }
         Op::Scatter { rows } => {

@@ -145,10 +145,18 @@ impl Lowering<'_> {
         if let (BinaryOp::Eq | BinaryOp::Ne, Some(equal)) = (op, a.equals(b)) {
             return Value::Bool(equal == (op == BinaryOp::Eq));
         }
-        let (a, b) = (&self.response(a.clone()), &self.response(b.clone()));
-        if let Some(told) = Value::first_error([a, b]) {
+        let (a, b) = (self.response(a.clone()), self.response(b.clone()));
+        if let Some(told) = Value::first_error([&a, &b]) {
             return told;
         }
+        let mut both = vec![a, b];
+        if !logic {
+            both = match self.beside_tensors(&both, span) {
+                Ok(it) => it,
+                Err(told) => return told,
+            };
+        }
+        let [a, b] = both.as_slice() else { return self.lost(span) };
         if let (false, Some(x), Some(y)) = (logic, a.number(), b.number()) {
             return if comparison { compare(op, a, b, x, y) } else { self.binary_now(op, a, b, span) };
         }
@@ -164,7 +172,7 @@ impl Lowering<'_> {
             format!("`{}` does not work on {} and {}", sign(op), a.describe(), b.describe()),
         )
         .label(if logic { "both sides must be bools" } else { "both sides must be numbers or tensors" });
-        self.fail(report)
+        self.fail(Self::list_advice(report, &both))
     }
 
     fn binary_now(&mut self, op: BinaryOp, a: &Value, b: &Value, span: Span) -> Value {
@@ -257,6 +265,10 @@ impl Lowering<'_> {
         if let Some(told) = Value::first_error(args) {
             return told;
         }
+        let args: &[Value] = &match self.beside_tensors(args, span) {
+            Ok(it) => it,
+            Err(told) => return told,
+        };
         let Some(function) = function(name) else { return self.lost(span) };
         match (function, args) {
             (Function::One(Unary::Abs), [Value::Int(it)]) => {

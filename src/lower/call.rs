@@ -133,7 +133,7 @@ impl Lowering<'_> {
 
     /// A word such as `same` is a value only where the parameter knows it.
     fn argument(&mut self, expr: &ast::Expr, ty: &Ty) -> Value {
-        if let (ast::ExprKind::Name(name), Ty::Words(words)) = (&expr.kind, ty) {
+        if let (ast::ExprKind::Name(name), Some(words)) = (&expr.kind, ty.words()) {
             let bound =
                 self.scopes[self.floor..].iter().any(|it| it.contains_key(name)) || self.items.get(name).is_some();
             if !bound {
@@ -376,7 +376,7 @@ impl Lowering<'_> {
             | (Ty::Tensor, Value::Tensor(_))
             | (Ty::Pair | Ty::Words(_), Value::Int(_)) => true,
             (Ty::Pair, Value::List(items)) => matches!(items.as_slice(), [Value::Int(_), Value::Int(_)]),
-            (Ty::Words(words), Value::Str(it)) => words.contains(&it.as_str()),
+            (Ty::Words(words) | Ty::Word(words), Value::Str(it)) => words.contains(&it.as_str()),
             (Ty::Words(_), Value::List(axes)) => axes.len() == 2 && axes.iter().all(|it| both_sides(it).is_some()),
             (Ty::Axes, Value::List(items)) => items.iter().all(|it| self.is_axis(it)),
             (Ty::Axes, it) => self.is_axis(it),
@@ -434,7 +434,7 @@ impl Lowering<'_> {
             }
             _ => report.label(format!("expected {}", article(ty))),
         };
-        if let (Value::Str(found), Ty::Words(words)) = (&value, ty)
+        if let (Value::Str(found), Some(words)) = (&value, ty.words())
             && let Some(near) = did_you_mean(found, words.iter().copied())
         {
             report = report.help(format!("did you mean `{near}`?"));
@@ -499,7 +499,7 @@ fn article(ty: &Ty) -> String {
             let words: Vec<String> = AXES.iter().map(|it| format!("`{it}`")).collect();
             format!("{}, an int, or a list of them", words.join(", "))
         }
-        Ty::Pair | Ty::Words(_) | Ty::Any | Ty::Tensors => format!("{ty}"),
+        Ty::Pair | Ty::Words(_) | Ty::Word(_) | Ty::Any | Ty::Tensors => format!("{ty}"),
         Ty::List(item) => format!("a list of {item}"),
         Ty::Float | Ty::Bool | Ty::Str | Ty::Fn | Ty::Tensor => format!("a {ty}"),
     }

@@ -6,6 +6,7 @@ use super::items::{Items, Kind, suggest};
 use super::signature::{Signature, Slot};
 use super::value::Ty;
 use crate::diag::{Code, Diagnostic};
+use crate::ir::Border;
 use crate::syntax::ast::{self, ExprKind};
 
 /// Name, type and default of an argument.
@@ -41,7 +42,41 @@ pub(super) fn options(key: &str, items: &Items) -> Vec<Signature> {
                 ("channels", &[("count", Ty::Int, None)]),
             ],
         ),
-        "augment" => choices("augmentation", &[("flip_horizontal", &[]), ("crop", &[("pad", Ty::Int, None)])]),
+        "augment" => choices(
+            "augmentation",
+            &[
+                ("flip_horizontal", &[]),
+                ("flip_vertical", &[]),
+                (
+                    "crop",
+                    &[
+                        ("height", Ty::Int, Some("the image's")),
+                        ("width", Ty::Int, Some("the image's")),
+                        ("pad", Ty::Int, Some("0")),
+                        ("mode", Ty::Word(&Border::WORDS), Some("symmetric")),
+                    ],
+                ),
+                (
+                    "random_resized_crop",
+                    &[
+                        ("height", Ty::Int, None),
+                        ("width", Ty::Int, None),
+                        ("scale", Ty::List(Box::new(Ty::Float)), Some("[0.08, 1]")),
+                        ("ratio", Ty::List(Box::new(Ty::Float)), Some("[3/4, 4/3]")),
+                    ],
+                ),
+                ("rotate", &[("degrees", Ty::Float, None)]),
+                (
+                    "color_jitter",
+                    &[
+                        ("brightness", Ty::Float, Some("0")),
+                        ("contrast", Ty::Float, Some("0")),
+                        ("saturation", Ty::Float, Some("0")),
+                    ],
+                ),
+                ("cutout", &[("size", Ty::Int, None), ("value", Ty::Int, Some("0"))]),
+            ],
+        ),
         "penalty" => choices(
             "penalty",
             &[

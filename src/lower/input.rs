@@ -5,7 +5,9 @@ use super::recipe::Basis;
 use super::value::{Tensor, Value};
 use super::{DataInfo, Lowering};
 use crate::diag::{Code, Diagnostic, Span};
-use crate::ir::{DType, Extern, Mode, NodeId, Op, OriginId, Random, ScalarFn, Shape, State, StateRole, random};
+use crate::ir::{
+    Augment, DType, Extern, Mode, NodeId, Op, OriginId, Random, ScalarFn, Shape, State, StateRole, augment, random,
+};
 use crate::syntax::ast;
 
 /// Nodes that say which examples a batch holds.
@@ -13,8 +15,8 @@ use crate::syntax::ast;
 pub(super) struct Feed {
     data: DataInfo,
     data_span: Span,
-    flip: bool,
-    crop: usize,
+    /// What is done to images, in training and in evaluation.
+    steps: [Vec<Augment>; 2],
     /// Positions in the training set and in the test set.
     index: [NodeId; 2],
     /// Random numbers of the augmentation.
@@ -65,12 +67,12 @@ impl Lowering<'_> {
         };
         let kind = Random::Sequence { examples: test };
         let sequence = self.add(Op::Random { kind, shape, stream: 0 }, &[start]);
-        let augment = basis.augment;
-        let uniform = (augment.flip || 0 < augment.crop).then(|| {
-            let shape = Shape::from([n, 3]);
+        let draws = augment::draws(&basis.augment);
+        let uniform = (0 < draws).then(|| {
+            let shape = Shape::from([n, draws]);
             self.add(Op::Random { kind: Random::Uniform, shape, stream: random::stream("augment") }, &[step])
         });
-        let gather = Op::Gather { flip: false, crop: 0 };
+        let gather = Op::Gather { steps: Vec::new() };
         for (mode, source, examples, index) in
             [(Mode::Train, Extern::TrainLabels, train, index), (Mode::Evaluate, Extern::TestLabels, test, sequence)]
         {
@@ -79,7 +81,8 @@ impl Lowering<'_> {
             self.graph.labels.insert(mode, labels);
         }
         let index = [index, sequence];
-        Some(Feed { data, data_span: basis.data_span, flip: augment.flip, crop: augment.crop, index, uniform })
+        let steps = [basis.augment.clone(), basis.steady.clone()];
+        Some(Feed { data, data_span: basis.data_span, steps, index, uniform })
     }
 
     /// `input image: u8[32, 32, 3]`.
@@ -125,15 +128,22 @@ impl Lowering<'_> {
 
     /// The images of the data set, in place of the input.
     fn fed(&mut self, feed: &Feed, span: Span, name: &ast::Ident, dtype: DType, extents: &[usize]) -> Option<Tensor> {
-        let [h, w, c] = feed.data.image;
-        if extents != feed.data.image || dtype != DType::U8 {
+        // A mistake in a step is told where it is.
+        let image = augment::after(&feed.steps[1], feed.data.image).unwrap_or(feed.data.image);
+        let [h, w, c] = image;
+        let cropped = image != feed.data.image;
+        if extents != image || dtype != DType::U8 {
             let list: Vec<String> = extents.iter().map(usize::to_string).collect();
             let found = format!("{}[{}]", if dtype == DType::U8 { "u8" } else { "float" }, list.join(", "));
             let wanted = format!("u8[{h}, {w}, {c}]");
             let mut report = Diagnostic::new(
                 Code::E0202,
                 span,
-                format!("the input is {found}, but the images of `{}` are {wanted}", feed.data.name),
+                format!(
+                    "the input is {found}, but the images of `{}` are {wanted}{}",
+                    feed.data.name,
+                    if cropped { " after augmentation" } else { "" }
+                ),
             )
             .label(format!("expected {wanted}"))
             .also(feed.data_span, "the data set is named here")
@@ -142,7 +152,7 @@ impl Lowering<'_> {
                 span,
                 format!("input {}: {wanted}", name.name),
             );
-            if let Some(steps) = images::steps_between(feed.data.image, extents, true) {
+            if let Some(steps) = images::steps_between(feed.data.image, extents, true).filter(|_| !cropped) {
                 report = report.help(format!("or make the images fit: `data {}{steps}`", feed.data.name));
             }
             self.report(report);
@@ -153,17 +163,21 @@ impl Lowering<'_> {
             }
         }
         let origin = self.origin(span);
-        let gather = |lowering: &mut Self, source: Extern, examples: usize, op: Op, rest: &[NodeId]| {
-            let shape = Shape([&[examples], extents].concat());
+        // After a mistake the model goes on with images that are as it asked for.
+        let (each, steps) = match extents == image {
+            true => (feed.data.image, feed.steps.clone()),
+            false => ([extents[0], extents[1], extents[2]], Default::default()),
+        };
+        let gather = |lowering: &mut Self, source: Extern, examples: usize, steps: &[Augment], rest: &[NodeId]| {
+            let op = Op::Gather { steps: steps.to_vec() };
+            let shape = Shape([&[examples], &each[..]].concat());
             let all = lowering.graph.add(Op::Input { source, shape, dtype: DType::U8 }, &[], origin).0;
             lowering.graph.add(op, &[&[all], rest].concat(), origin).0
         };
         let mut rest = vec![feed.index[0]];
-        rest.extend(feed.uniform);
-        let op = Op::Gather { flip: feed.flip, crop: feed.crop };
-        let train = gather(self, Extern::TrainImages, feed.data.train_examples, op, &rest);
-        let op = Op::Gather { flip: false, crop: 0 };
-        let evaluate = gather(self, Extern::TestImages, feed.data.test_examples, op, &feed.index[1..]);
+        rest.extend(feed.uniform.filter(|_| 0 < augment::draws(&steps[0])));
+        let train = gather(self, Extern::TrainImages, feed.data.train_examples, &steps[0], &rest);
+        let evaluate = gather(self, Extern::TestImages, feed.data.test_examples, &steps[1], &feed.index[1..]);
         Some(Tensor { train, evaluate, owner: None })
     }
 }

@@ -15,6 +15,7 @@
 //! report. How layers are named is described in `naming`.
 
 mod arith;
+mod augment;
 mod blocks;
 mod budget;
 mod call;
@@ -29,6 +30,7 @@ mod input;
 mod items;
 mod keys;
 mod layers;
+mod lists;
 mod naming;
 mod objective;
 mod operator;

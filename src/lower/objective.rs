@@ -404,7 +404,7 @@ impl Lowering<'_> {
         let Some(classes) = self.data.as_ref().map(|it| it.classes) else { return self.lost(self.model_span) };
         let span = self.model_span;
         let eye = self.node(Op::Const { fill: Fill::Eye, shape: Shape::from([classes, classes]) }, &[], span);
-        Value::Tensor(self.node(Op::Gather { flip: false, crop: 0 }, &[&eye, &label], span))
+        Value::Tensor(self.node(Op::Gather { steps: Vec::new() }, &[&eye, &label], span))
     }
 
     /// How many updates are done.

@@ -20,7 +20,9 @@ pub(super) struct Basis {
     pub(super) data: Option<DataInfo>,
     pub(super) data_span: Span,
     pub(super) batch: usize,
-    pub(super) augment: Augment,
+    pub(super) augment: Vec<Augment>,
+    /// What is done to images that are evaluated.
+    pub(super) steady: Vec<Augment>,
     pub(super) shuffle: bool,
 }
 
@@ -69,7 +71,8 @@ impl Lowering<'_> {
             data: self.settings.data.clone(),
             data_span: train.keyword,
             batch: 1,
-            augment: Augment::default(),
+            augment: Vec::new(),
+            steady: Vec::new(),
             shuffle: !self.settings.no_shuffle,
         };
         if let Some(entry) = entry("data") {
@@ -90,10 +93,9 @@ impl Lowering<'_> {
             None => batch.unwrap_or(1),
         };
         if let Some(entry) = entry("augment") {
-            let augment = self.augment(entry);
-            if !self.settings.no_augment {
-                basis.augment = augment;
-            }
+            let steps = self.augment(entry, basis.data.as_ref());
+            basis.steady = basis.data.as_ref().map_or_else(Vec::new, |it| Self::steady(&steps, it));
+            basis.augment = if self.settings.no_augment { basis.steady.clone() } else { steps };
         }
         self.data = basis.data.clone();
         self.batch = basis.batch;
@@ -263,32 +265,6 @@ impl Lowering<'_> {
             }
             _ => None,
         }
-    }
-
-    fn augment(&mut self, entry: &ast::TrainEntry) -> Augment {
-        let mut found = Augment::default();
-        let mut seen: Vec<(String, Span)> = Vec::new();
-        for value in &entry.values {
-            let Some(args) = self.choice("augment", value) else { continue };
-            if let Some((_, first)) = seen.iter().find(|it| it.0 == args.name) {
-                let report = Diagnostic::new(Code::E0103, value.span, format!("`augment` has `{}` twice", args.name))
-                    .label("again here")
-                    .also(*first, "first here")
-                    .help(match args.name.as_str() {
-                        "crop" => "keep one of them; with a larger `pad` it moves the images further",
-                        _ => "keep one of them",
-                    });
-                self.report(report);
-                continue;
-            }
-            seen.push((args.name.clone(), value.span));
-            if args.name == "flip_horizontal" {
-                found.flip = true;
-            } else if let Some(pad) = self.whole(&args, "pad", 1) {
-                found.crop = pad;
-            }
-        }
-        found
     }
 
     /// Reads the rest, builds the selectors, and writes the recipe when nothing is missing.

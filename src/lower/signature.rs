@@ -248,7 +248,7 @@ impl Signature {
             .slots
             .iter()
             .map(|it| match (&it.default, &it.ty) {
-                (Some(default), Ty::Words(words)) if words.contains(&default.as_str()) => {
+                (Some(default), Ty::Words(words) | Ty::Word(words)) if words.contains(&default.as_str()) => {
                     format!("{}: {} = {default}", it.name, words.join("|"))
                 }
                 (Some(default), Ty::Any) => format!("{} = {default}", it.name),

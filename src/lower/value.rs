@@ -229,11 +229,34 @@ pub(super) enum Ty {
     Pair,
     /// One of these words, an int, or a list of two, each an int or a list of two: before and after, for height and width.
     Words(&'static [&'static str]),
+    /// One of these words.
+    Word(&'static [&'static str]),
     /// Names or numbers of axes.
     Axes,
     /// Several tensors, or lists of them: what stands in a call without a name.
     Tensors,
     List(Box<Ty>),
+}
+
+impl Ty {
+    /// The words that are a value here, and nowhere else.
+    pub(super) fn words(&self) -> Option<&'static [&'static str]> {
+        match self {
+            Ty::Words(words) | Ty::Word(words) => Some(words),
+            Ty::Any
+            | Ty::Int
+            | Ty::Float
+            | Ty::Bool
+            | Ty::Str
+            | Ty::Operator
+            | Ty::Fn
+            | Ty::Tensor
+            | Ty::Tensors
+            | Ty::Pair
+            | Ty::Axes
+            | Ty::List(_) => None,
+        }
+    }
 }
 
 impl fmt::Display for Ty {
@@ -251,6 +274,10 @@ impl fmt::Display for Ty {
             Ty::Words(words) => {
                 let list: Vec<String> = words.iter().map(|it| format!("`{it}`")).collect();
                 write!(f, "{}, an int or [int, int]", list.join(", "))
+            }
+            Ty::Word(words) => {
+                let list: Vec<String> = words.iter().map(|it| format!("`{it}`")).collect();
+                write!(f, "{}", list.join(" or "))
             }
             Ty::Axes => write!(f, "axes"),
             Ty::Tensors => write!(f, "tensors"),

@@ -74,7 +74,7 @@ impl<'a> Table<'a> {
         let graph = self.fused.typed.graph();
         let found = match (self.fused.storage.number(id), graph.op(id)) {
             (Some(number), _) => self.constant(Fill::Value(Scalar64(number)), graph.shape(id)),
-            (None, Op::Const { fill, shape }) => self.constant(*fill, shape),
+            (None, Op::Const { fill, shape }) => self.constant(fill.clone(), shape),
             (None, Op::Param(it)) => self.target(Target::Param(*it)),
             (None, Op::State(it)) => self.target(Target::State(*it)),
             (None, Op::Input { source, shape, dtype }) => self.push(Buffer {
@@ -94,18 +94,20 @@ impl<'a> Table<'a> {
     }
 
     fn constant(&mut self, fill: Fill, shape: &Shape) -> BufferId {
-        if let Some(&known) = self.consts.get(&(fill, shape.clone())) {
+        let key = (fill, shape.clone());
+        if let Some(&known) = self.consts.get(&key) {
             return known;
         }
-        let name = match fill {
+        let name = match &key.0 {
             Fill::Value(value) => format!("{:?}", value.0),
             Fill::Eye => "identity".to_owned(),
             Fill::Range => "range".to_owned(),
+            Fill::List(numbers) => format!("list of {}", numbers.len()),
         };
-        let kind = BufferKind::Const(fill);
+        let kind = BufferKind::Const(key.0.clone());
         let buffer = Buffer { name, kind, shape: shape.clone(), dtype: DType::Real, line: String::new() };
         let id = self.push(buffer);
-        self.consts.insert((fill, shape.clone()), id);
+        self.consts.insert(key, id);
         id
     }
 

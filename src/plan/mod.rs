@@ -18,7 +18,7 @@ pub use yaml::{PlanError, from_yaml, to_yaml};
 
 use crate::fuse::Fused;
 use crate::ir::op::Fill;
-use crate::ir::{DType, Extern, ImageStep, Init, Mode, OriginId, Phase, Recipe, Schedule, Shape, StateRole};
+use crate::ir::{DType, Extern, ImageStep, Init, NodeId, Op, OriginId, Phase, Recipe, Schedule, Shape, StateRole};
 use crate::kernel::KernelSpec;
 use crate::kernel::cuda::Arithmetic;
 use serde::{Deserialize, Serialize};
@@ -214,7 +214,7 @@ pub const STEP_RESULTS: [&str; 6] = ["fit", "reg", "orth", "loss", "accuracy", "
 pub const EVALUATION_RESULTS: [&str; 3] = ["losses", "correct", "scores"];
 
 /// Version of the plan's format.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// What a plan depends on besides the graph.
 pub struct Config<'a> {
@@ -256,7 +256,9 @@ pub fn plan(fused: &Fused, config: &Config<'_>) -> Plan {
 
 fn training(fused: &Fused, recipe: &Recipe) -> Training {
     let graph = fused.typed.graph();
-    let image = graph.inputs.get(&Mode::Train).map(|&it| graph.shape(it).dims());
+    // As the data set has them: augmentation may change their size.
+    let data = |it: &NodeId| matches!(graph.op(*it), Op::Input { source: Extern::TrainImages, .. });
+    let image = graph.ids().find(data).map(|it| graph.shape(it).dims());
     Training {
         data: recipe.data.clone(),
         images: graph.images.clone(),

@@ -4,7 +4,7 @@
 use super::{
     BufferId, BufferKind, EVALUATION_RESULTS, Launch, PhasePlan, Plan, Precision, STEP_RESULTS, Training, arena,
 };
-use crate::ir::{DType, Extern, Init, Phase, Shape, StateRole};
+use crate::ir::{DType, Extern, Fill, Init, Phase, Shape, StateRole};
 use crate::kernel::{Operand, Operands};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -116,8 +116,14 @@ impl Plan {
                     }
                     bytes
                 }
-                BufferKind::Const(_) => {
+                BufferKind::Const(fill) => {
                     dtype(&[DType::Real])?;
+                    if let Fill::List(numbers) = fill
+                        && numbers.len() != buffer.shape.len()
+                    {
+                        let (found, wanted) = (numbers.len(), buffer.shape.len());
+                        return flaw(place, format!("{found} numbers are listed for a constant of {wanted}"));
+                    }
                     bytes
                 }
                 BufferKind::Arena { offset } => {

@@ -249,6 +249,10 @@ fn initial(buffer: &Buffer, seed: u64, precision: Precision) -> Option<Vec<u8>> 
         BufferKind::Const(Fill::Range) => {
             Some((0..len).flat_map(|at| encode(&[at as f64], buffer.dtype, precision)).collect())
         }
+        BufferKind::Const(Fill::List(numbers)) => {
+            let numbers: Vec<f64> = numbers.iter().map(|it| it.0).collect();
+            Some(encode(&numbers, buffer.dtype, precision))
+        }
         BufferKind::Const(Fill::Eye) => {
             let side = buffer.shape.dims().last().copied().unwrap_or(1);
             let [zero, one] = [0.0, 1.0].map(|it| encode(&[it], buffer.dtype, precision));

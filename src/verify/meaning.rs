@@ -1,6 +1,7 @@
 //! What a kernel means: its op, evaluated by the interpreter. Shares nothing with any backend.
 
 use crate::interp::{Env, Tensor, evaluate};
+use crate::ir::augment::draws;
 use crate::ir::{DType, ExprNode, NodeId, Op, Scalar, ScalarFn, Shape, Window};
 use crate::kernel::{ConvKernel, ConvKind, KernelSpec, MapKernel, Store, each_with};
 use crate::shape::Builder;
@@ -55,12 +56,12 @@ pub fn execute(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64) -> Vec<Vec<f64
             let of = parts.iter().map(|it| real(it.dims.clone())).collect();
             one(Op::Assemble { shape: Shape(dims.clone()), places }, of)
         }
-        KernelSpec::Gather { dtype, n, item, flip, crop } => {
+        KernelSpec::Gather { dtype, n, item, steps } => {
             let examples = inputs[0].len() / item.len();
             let source = Shape([&[examples], &item.0[..]].concat());
             let mut shapes = vec![(source, *dtype), (Shape(vec![*n]), DType::Int)];
-            shapes.extend((inputs.len() == 3).then(|| real(vec![*n, 3])));
-            one(Op::Gather { flip: *flip, crop: *crop }, shapes)
+            shapes.extend((inputs.len() == 3).then(|| real(vec![*n, draws(steps)])));
+            one(Op::Gather { steps: steps.clone() }, shapes)
         }
         KernelSpec::Scatter { rows, n, item } => {
             one(Op::Scatter { rows: *rows }, vec![(Shape(vec![*n]), DType::Int), real(vec![*n, *item])])

@@ -1,9 +1,10 @@
 //! Kernel specs with operands, and what the interpreter makes of them.
 
 use sphc::interp::{Env, Tensor, evaluate};
+use sphc::ir::augment::{draws, text};
 use sphc::ir::{
-    Along, DType, ExprNode, Extern, Geometry, Graph, Loss, NodeId, Op, OriginId, Random, Reduction, Scalar, ScalarFn,
-    Shape, Window,
+    Along, Augment, DType, ExprNode, Extern, Geometry, Graph, Loss, NodeId, Op, OriginId, Random, Reduction, Scalar,
+    ScalarFn, Shape, Window,
 };
 use sphc::kernel::{ConvKernel, ConvKind, KernelSpec, MapInput, MapKernel, MapOutput, Part, Store};
 
@@ -463,17 +464,17 @@ pub(crate) fn assemble(dims: &[usize], parts: &[(&[usize], &[(i64, bool)])]) -> 
 }
 
 /// Examples picked out of 11.
-pub(crate) fn gather(dtype: DType, n: usize, item: &[usize], flip: bool, crop: usize) -> Case {
-    let mut numbers = Numbers::new((n + crop) as u64);
+pub(crate) fn gather(dtype: DType, n: usize, item: &[usize], steps: &[Augment]) -> Case {
+    let mut numbers = Numbers::new((n + 7 * steps.len()) as u64);
     let mut shape = item.to_vec();
     shape.insert(0, 11);
     let mut inputs = vec![numbers.below(Shape(shape), dtype, 256), numbers.below([n], DType::Int, 11)];
-    if flip || 0 < crop {
-        inputs.push(numbers.reals([n, 3], 0.0, 1.0));
+    if 0 < draws(steps) {
+        inputs.push(numbers.reals([n, draws(steps)], 0.0, 1.0));
     }
-    let outputs = vec![exact(dtype, of_op(&Op::Gather { flip, crop }, &inputs))];
-    let spec = KernelSpec::Gather { dtype, n, item: Shape(item.to_vec()), flip, crop };
-    Case { name: format!("gather {dtype:?} {n} {item:?} {flip} {crop}"), spec, inputs, outputs }
+    let outputs = vec![exact(dtype, of_op(&Op::Gather { steps: steps.to_vec() }, &inputs))];
+    let spec = KernelSpec::Gather { dtype, n, item: Shape(item.to_vec()), steps: steps.to_vec() };
+    Case { name: format!("gather {dtype:?} {n} {item:?} {}", text(steps)), spec, inputs, outputs }
 }
 
 /// Sums of what was picked. Several columns go to a thread where there are more than threads.

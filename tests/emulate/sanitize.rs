@@ -160,7 +160,8 @@ fn no_family_leaves_its_buffers_under_the_address_sanitizer() {
         case::transpose(&[3, 4, 2, 5], &[2, 0, 3, 1]),
         case::assemble(&[3, 6, 4], &[(&[2, 5, 9], &[(1, false), (-1, false), (-2, false)])]),
         case::scatter(5, 270, 7),
-        case::gather(DType::U8, 9, &[6, 5, 3], true, 4),
+        case::gather(DType::U8, 9, &[6, 5, 3], &crate::images::every_step([6, 5])),
+        case::gather(DType::Int, 9, &[], &[]),
         case::loss(Loss::CrossEntropyGrad { smoothing, floor }, 13, 10),
         case::random(sphc::ir::Random::Shuffle { examples: 7 }, 20, 3),
     ];

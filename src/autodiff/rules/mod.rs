@@ -31,7 +31,7 @@ pub(super) fn pull_back(
             adjoints
         }
         Op::Scatter { .. } => {
-            let pick = Op::Gather { flip: false, crop: 0 };
+            let pick = Op::Gather { steps: Vec::new() };
             vec![None, wanted[1].then(|| b.add(pick, &[g, operands[0]]))]
         }
         Op::Conv(geometry) => conv::forward(b, geometry, operands, g, wanted),

@@ -8,6 +8,7 @@ mod combine;
 mod contraction;
 mod epilogue;
 mod expression;
+mod gather;
 mod grouped;
 mod map;
 mod nine;
@@ -127,7 +128,7 @@ pub fn generate(spec: &KernelSpec, options: &Options) -> CudaSource {
         }
         KernelSpec::Transpose { shape, perm, dtype } => simple::transpose(shape, perm, *dtype),
         KernelSpec::Assemble { dims, parts, dtype } => simple::assemble(dims, parts, *dtype),
-        KernelSpec::Gather { dtype, n, item, flip, crop } => simple::gather(*dtype, *n, item, *flip, *crop),
+        KernelSpec::Gather { dtype, n, item, steps } => gather::gather(*dtype, *n, item, steps),
         KernelSpec::Scatter { rows, n, item } => simple::scatter(*rows, *n, *item),
         KernelSpec::Loss { kind, n, classes } => simple::loss(*kind, *n, *classes),
         KernelSpec::Random { kind, len, stream } => simple::random(*kind, *len, *stream),

@@ -6,12 +6,12 @@ use super::{Argument, CudaLaunch, CudaSource, blocks};
 use crate::ir::{DType, Geometry, Loss, Random, Shape, Window};
 use crate::kernel::Part;
 
-fn single(text: Text, entry: &'static str, grid: u32, block: u32, arguments: Vec<Argument>) -> CudaSource {
+pub(super) fn single(text: Text, entry: &'static str, grid: u32, block: u32, arguments: Vec<Argument>) -> CudaSource {
     let launches = vec![CudaLaunch { entry, grid: [grid, 1, 1], block, shared: 0, arguments }];
     CudaSource { text: text.finish(), launches, scratch: 0 }
 }
 
-fn addressable(len: usize) -> usize {
+pub(super) fn addressable(len: usize) -> usize {
     assert!(i32::try_from(len).is_ok(), "{len} elements are not addressable");
     len
 }
@@ -117,24 +117,6 @@ pub(super) fn assemble(dims: &[usize], parts: &[Part], dtype: DType) -> CudaSour
     ));
     let inputs = (0..parts.len()).map(Argument::Input);
     single(text, "assemble", blocks(size, 256), 256, inputs.chain([Argument::Output(0)]).collect())
-}
-
-/// Picks of examples, with augmentation.
-pub(super) fn gather(dtype: DType, n: usize, item: &Shape, flip: bool, crop: usize) -> CudaSource {
-    let [h, w, c] = match *item.dims() {
-        [h, w, c] => [h, w, c],
-        _ => [1, 1, item.len()],
-    };
-    let size = addressable(n * h * w * c);
-    let mut text = Text::new();
-    text.ints([("PICKS", n), ("ITEM_H", h), ("ITEM_W", w), ("ITEM_C", c), ("CROP", crop)]);
-    text.constant("bool", "FLIP", flip);
-    text.file(file!("device.cu"));
-    text.code(format_args!("using element = {};", element(dtype)));
-    text.file(file!("gather.cu"));
-    let uniform = if flip || 0 < crop { Argument::Input(2) } else { Argument::Null };
-    let arguments = vec![Argument::Input(0), Argument::Input(1), uniform, Argument::Output(0)];
-    single(text, "gather", blocks(size, 256), 256, arguments)
 }
 
 /// Sums of what was picked, a block for each row.

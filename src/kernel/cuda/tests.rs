@@ -3,7 +3,7 @@
 use super::*;
 use crate::ir::expr::Pool;
 use crate::ir::op::Scalar64;
-use crate::ir::{Along, Binary, DType, Geometry, Loss, Random, Reduction, Shape, Unary, Window};
+use crate::ir::{Along, Augment, Binary, Border, DType, Geometry, Loss, Random, Reduction, Shape, Unary, Window};
 use crate::kernel::{ConvKernel, ConvKind, MapInput, MapKernel, MapOutput, Part, Store};
 use std::collections::BTreeSet;
 
@@ -69,7 +69,7 @@ fn specs() -> Vec<KernelSpec> {
             dtype: DType::Real,
         },
         KernelSpec::Scatter { rows: 5, n: 12, item: 8 },
-        KernelSpec::Gather { dtype: DType::U8, n: 4, item: Shape(vec![32, 32, 3]), flip: true, crop: 4 },
+        KernelSpec::Gather { dtype: DType::U8, n: 4, item: Shape(vec![32, 32, 3]), steps: every_step() },
         KernelSpec::Loss { kind: Loss::CrossEntropy { smoothing, floor }, n: 4, classes: 10 },
         KernelSpec::Random { kind: Random::Shuffle { examples: 50_000 }, len: 4, stream: 77 },
         KernelSpec::Map(MapKernel::copy(10, DType::Int, DType::Int)),
@@ -151,4 +151,18 @@ fn every_constant_that_a_file_asks_for_is_written() {
         let missing: Vec<&String> = wanted.difference(&written).collect();
         assert!(missing.is_empty(), "{spec:?} leaves out {missing:?}");
     }
+}
+
+/// Each step of augmentation once.
+fn every_step() -> Vec<Augment> {
+    let [low, high, one] = [0.3, 1.0, 1.5].map(Scalar64);
+    vec![
+        Augment::Crop { size: [28, 30], pad: 4, border: Border::Reflect, centre: false },
+        Augment::Rotate { degrees: Scalar64(15.0) },
+        Augment::ResizedCrop { size: [24, 25], areas: [low, high], ratios: [low, one], centre: false },
+        Augment::ColorJitter { brightness: low, contrast: low, saturation: low },
+        Augment::Cutout { size: 5, value: 7 },
+        Augment::FlipHorizontal,
+        Augment::FlipVertical,
+    ]
 }

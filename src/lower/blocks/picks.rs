@@ -51,7 +51,7 @@ impl Lowering<'_> {
         });
         let ids = self.node(Op::Map { body: inside, int: true }, &[&ids], place);
         let flat = self.node(Op::Reshape(Shape(vec![shape.iter().product()])), &[&ids], place);
-        let picked = self.node(Op::Gather { flip: false, crop: 0 }, &[&table, &flat], place);
+        let picked = self.node(Op::Gather { steps: Vec::new() }, &[&table, &flat], place);
         Value::Tensor(self.node(Op::Reshape(Shape([&shape[..], row].concat())), &[&picked], place))
     }
 

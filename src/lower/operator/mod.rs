@@ -227,7 +227,7 @@ impl Lowering<'_> {
         let n = self.batch;
         let add = |lowering: &mut Self, op: Op, inputs: &[NodeId]| lowering.graph.add(op, inputs, origin).0;
         let eye = add(self, Op::Const { fill: Fill::Eye, shape: Shape::from([classes, classes]) }, &[]);
-        let rows = add(self, Op::Gather { flip: false, crop: 0 }, &[eye, labels]);
+        let rows = add(self, Op::Gather { steps: Vec::new() }, &[eye, labels]);
         let train = add(self, Op::Reshape(Shape::from([n, 1, 1, classes])), &[rows]);
         let shape = Shape::from([n, 1, 1, classes]);
         let evaluate = add(self, Op::Const { fill: Fill::Value(Scalar64(0.0)), shape }, &[]);

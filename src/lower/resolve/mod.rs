@@ -9,6 +9,7 @@ mod names;
 mod updates;
 
 use crate::diag::{Code, Diagnostic, Sink, Sources, Span};
+use crate::lower::choices::options;
 use crate::lower::items::{Def, Home, Items, Kind, suggest};
 use crate::lower::types;
 use crate::lower::value::Ty;
@@ -206,7 +207,7 @@ impl<'a> Resolver<'a> {
         }
         for mut value in &entry.values {
             while let ExprKind::Call(call) = &value.kind {
-                call.args.iter().for_each(|it| self.expr(&it.value));
+                self.recipe_call(&entry.key.name, call);
                 let Some(piped) = &call.piped else { break };
                 value = piped;
             }
@@ -228,6 +229,23 @@ impl<'a> Resolver<'a> {
         }
         if let Some(every) = &entry.every {
             self.expr(every);
+        }
+    }
+
+    /// The arguments of one of a recipe's own words, among which may be words.
+    fn recipe_call(&mut self, key: &str, call: &ast::Call) {
+        let signature = options(key, self.items).into_iter().find(|it| it.name == call.callee.name);
+        let matched = signature.as_ref().map_or_else(Vec::new, |it| it.matched(call).0);
+        for arg in &call.args {
+            let at = matched.iter().position(|it| it.is_some_and(|it| std::ptr::eq(it, &raw const arg.value)));
+            let slot = at.and_then(|at| signature.as_ref()?.slots.get(at)).filter(|it| it.ty.words().is_some());
+            match (&arg.value.kind, slot) {
+                (ExprKind::Name(name), Some(slot)) => {
+                    let what = format!("`{}` of `{}`", slot.name, call.callee.name);
+                    self.known_word(name, arg.value.span, &slot.ty, &what);
+                }
+                _ => self.expr(&arg.value),
+            }
         }
     }
 

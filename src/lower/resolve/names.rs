@@ -193,12 +193,12 @@ impl Resolver<'_> {
             if self.strangers == 0 {
                 wrong.into_iter().for_each(|it| self.sink.push(it));
             }
-            let mut words: Vec<(&ast::Expr, &'static [&'static str], String)> = Vec::new();
+            let mut words: Vec<(&ast::Expr, Ty, String)> = Vec::new();
             for (slot, value) in it.slots.iter().zip(matched) {
                 operators.extend(value.filter(|_| slot.ty == Ty::Operator));
                 axes.extend(value.filter(|_| slot.ty == Ty::Axes));
-                if let (Ty::Words(list), Some(value)) = (&slot.ty, value) {
-                    words.push((value, list, slot.name.clone()));
+                if let (Some(_), Some(value)) = (slot.ty.words(), value) {
+                    words.push((value, slot.ty.clone(), slot.name.clone()));
                 }
             }
             words
@@ -213,21 +213,8 @@ impl Resolver<'_> {
             }
             let word = words.iter().flatten().find(|it| std::ptr::eq(it.0, value));
             match (&value.kind, word) {
-                (ExprKind::Name(name), Some((_, list, slot))) if self.local(name).is_none() => {
-                    let known = list.contains(&name.as_str()) || self.items.get(name).is_some();
-                    if known {
-                        self.mark(name);
-                        continue;
-                    }
-                    let list_text: Vec<String> = list.iter().map(|it| format!("`{it}`")).collect();
-                    let report = Diagnostic::new(
-                        Code::E0104,
-                        value.span,
-                        format!("`{slot}` of `{}` cannot be `{name}`", call.callee.name),
-                    )
-                    .label(format!("expected {}, an int or [int, int]", list_text.join(", ")));
-                    let report = suggest(report, value.span, name, list.iter().copied());
-                    self.sink.push(report);
+                (ExprKind::Name(name), Some((_, ty, slot))) if self.local(name).is_none() => {
+                    self.known_word(name, value.span, ty, &format!("`{slot}` of `{}`", call.callee.name));
                 }
                 // A word for an argument or a layer that is not known.
                 (ExprKind::Name(name), None)
@@ -242,6 +229,17 @@ impl Resolver<'_> {
             }
         }
         self.strangers -= usize::from(unknown);
+    }
+
+    /// A word where a parameter asks for one of a few, or the name of a value.
+    pub(super) fn known_word(&mut self, name: &str, span: Span, ty: &Ty, what: &str) {
+        let words = ty.words().unwrap_or(&[]);
+        if words.contains(&name) || self.items.get(name).is_some() {
+            return self.mark(name);
+        }
+        let report =
+            Diagnostic::new(Code::E0104, span, format!("{what} cannot be `{name}`")).label(format!("expected {ty}"));
+        self.sink.push(suggest(report, span, name, words.iter().copied()));
     }
 
     /// Whether a name is that of a layer, built in or of the prelude.

@@ -5,6 +5,7 @@
 //! allocated. A run allocates next to nothing.
 
 mod assemble;
+mod augment;
 mod check;
 mod conv;
 mod isa;
@@ -312,7 +313,7 @@ fn load<R: Real>(spec: &KernelSpec, isa: Isa) -> Result<Box<dyn Kernel>, String>
         }
         KernelSpec::Transpose { shape, perm, .. } => movement::transpose::<R>(shape, perm),
         KernelSpec::Assemble { dims, parts, .. } => assemble::load::<R>(dims, parts),
-        KernelSpec::Gather { dtype, n, item, flip, crop } => movement::gather::<R>(*dtype, *n, item, *flip, *crop),
+        KernelSpec::Gather { dtype, n, item, steps } => movement::gather::<R>(*dtype, *n, item, steps),
         &KernelSpec::Scatter { rows, n, item } => movement::scatter::<R>(rows, n, item),
         KernelSpec::Loss { kind, n, classes } => loss::load::<R>(*kind, *n, *classes),
         KernelSpec::Random { kind, len, stream } => random::load::<R>(*kind, *len, *stream),

@@ -1,23 +1,22 @@
 //! Kernels that only move elements: picks with augmentation, transposes, copies.
 
+use super::augment::Augmenter;
 use super::kernel::{Kernel, Operand, product, share};
 use super::memory::{Element, View};
 use super::pool::Context;
 use super::real::Real;
-use crate::ir::{DType, Shape};
+use crate::ir::{Augment, DType, Shape};
 use std::marker::PhantomData;
 
 /// Bytes of work for one task.
 const GRAIN: usize = 1 << 17;
 
-/// Picks along the first axis, images with augmentation.
+/// Picks along the first axis, images through steps of augmentation.
 struct Gather<R> {
     dtype: DType,
     n: usize,
-    item: Vec<usize>,
     len: usize,
-    flip: bool,
-    crop: usize,
+    steps: Option<Augmenter>,
     marker: PhantomData<R>,
 }
 
@@ -26,72 +25,70 @@ pub(super) fn gather<R: Real>(
     dtype: DType,
     n: usize,
     item: &Shape,
-    flip: bool,
-    crop: usize,
+    steps: &[Augment],
 ) -> Result<Box<dyn Kernel>, String> {
     let len = product(item.dims())?;
-    product(&[n, len, 3])?;
-    if (flip || 0 < crop) && item.rank() != 3 {
-        return Err(format!("only images are augmented, not {item}"));
+    product(&[n, len, 8])?;
+    if !steps.is_empty() && dtype != DType::U8 {
+        return Err(format!("only images of bytes are augmented, not {dtype:?}"));
     }
-    if crop > 1 << 20 {
-        return Err(format!("a crop by {crop} is out of range"));
+    let steps = if steps.is_empty() { None } else { Some(Augmenter::new(steps, item.dims())?) };
+    if let Some(it) = &steps {
+        product(&[n, it.len, it.draws.max(1), 8])?;
     }
-    Ok(Box::new(Gather::<R> { dtype, n, item: item.0.clone(), len, flip, crop, marker: PhantomData }))
+    Ok(Box::new(Gather::<R> { dtype, n, len, steps, marker: PhantomData }))
 }
 
 impl<R: Real> Gather<R> {
-    fn augmented(&self) -> bool {
-        self.flip || 0 < self.crop
+    /// Elements of an example's result.
+    fn after(&self) -> usize {
+        self.steps.as_ref().map_or(self.len, |it| it.len)
     }
 
-    fn copy<T: Element>(&self, context: &Context<'_>, inputs: &[View], output: View) {
+    fn draws(&self) -> usize {
+        self.steps.as_ref().map_or(0, |it| it.draws)
+    }
+
+    /// The examples of each task, and where they go.
+    fn each<T: Element>(
+        &self,
+        context: &Context<'_>,
+        inputs: &[View],
+        output: View,
+        take: impl Fn(usize, &[T], &mut [T], &mut [Vec<u8>; 2]) + Sync,
+    ) {
         // SAFETY: operands as asked for; nobody writes inputs.
         let (source, index) = unsafe { (inputs[0].slice::<T>(), inputs[1].slice::<i64>()) };
         let examples = (source.len() / self.len.max(1)).max(1);
-        let tasks = (self.n * self.len * size_of::<T>() / GRAIN).clamp(1, self.n.max(1));
+        let after = self.after();
+        let tasks = (self.n * self.len.max(after) * size_of::<T>() / GRAIN).clamp(1, self.n.max(1));
         context.tasks(tasks, |task| {
+            let mut scratch = self.steps.as_ref().map_or_else(Default::default, Augmenter::scratch);
             for at in share(self.n, tasks, task) {
                 // Indices are data: those out of range are brought back into it.
                 let example = index[at].rem_euclid(examples as i64) as usize;
                 let from = &source[example * self.len..][..self.len];
                 // SAFETY: each pick is a part of its own.
-                let to = unsafe { output.shared::<T>().part(at * self.len, self.len) };
-                if self.augmented() {
-                    // SAFETY: as for the other inputs.
-                    let uniform = unsafe { inputs[2].slice::<R>() };
-                    self.augment(from, &uniform[at * 3..][..3], to);
-                } else {
-                    to.copy_from_slice(from);
-                }
+                let to = unsafe { output.shared::<T>().part(at * after, after) };
+                take(at, from, to, &mut scratch);
             }
         });
     }
 
-    /// The crop is chosen first, then mirrored.
-    fn augment<T: Element>(&self, from: &[T], uniform: &[R], to: &mut [T]) {
-        let [height, width, channels] = [self.item[0], self.item[1], self.item[2]];
-        let mirrored = self.flip && uniform[0].f64() < 0.5;
-        let offset = |u: R| (u.f64() * (2 * self.crop + 1) as f64).floor() as i64 - self.crop as i64;
-        let (oy, ox) = (offset(uniform[1]), offset(uniform[2]));
-        for y in 0..height {
-            let row = reflect(y as i64 + oy, height) * width;
-            for x in 0..width {
-                let column = if mirrored { width - 1 - x } else { x };
-                let pixel = row + reflect(column as i64 + ox, width);
-                to[(y * width + x) * channels..][..channels].copy_from_slice(&from[pixel * channels..][..channels]);
-            }
-        }
+    fn copy<T: Element>(&self, context: &Context<'_>, inputs: &[View], output: View) {
+        self.each::<T>(context, inputs, output, |_, from, to, _| to.copy_from_slice(from));
     }
-}
 
-/// A position outside of `0..n`, mirrored at the edges with the edge included.
-fn reflect(at: i64, n: usize) -> usize {
-    if 0 <= at && at < n as i64 {
-        return at as usize;
+    fn augment(&self, steps: &Augmenter, context: &Context<'_>, inputs: &[View], output: View) {
+        self.each::<u8>(context, inputs, output, |at, from, to, scratch| {
+            let numbers: Vec<f64> = match steps.draws {
+                0 => Vec::new(),
+                // SAFETY: operands as asked for; nobody writes inputs.
+                draws => unsafe { &inputs[2].slice::<R>()[at * draws..][..draws] }.iter().map(|it| it.f64()).collect(),
+            };
+            steps.run(from, &numbers, to, scratch);
+        });
     }
-    let at = at.rem_euclid(2 * n as i64) as usize;
-    if at < n { at } else { 2 * n - 1 - at }
 }
 
 impl<R: Real> Kernel for Gather<R> {
@@ -99,25 +96,26 @@ impl<R: Real> Kernel for Gather<R> {
         // One example at least; how many there are, the bound buffer tells.
         let source = Operand { dtype: self.dtype, len: self.len };
         let mut inputs = vec![source, Operand::int(self.n)];
-        if self.augmented() {
-            inputs.push(Operand::real(self.n * 3));
+        if 0 < self.draws() {
+            inputs.push(Operand::real(self.n * self.draws()));
         }
         inputs
     }
 
     fn outputs(&self) -> Vec<Operand> {
-        vec![Operand { dtype: self.dtype, len: self.n * self.len }]
+        vec![Operand { dtype: self.dtype, len: self.n * self.after() }]
     }
 
     unsafe fn run(&self, context: &Context<'_>, inputs: &[View], outputs: &[View]) {
         if self.len == 0 {
             return;
         }
-        match self.dtype {
-            DType::U8 => self.copy::<u8>(context, inputs, outputs[0]),
-            DType::Int => self.copy::<i64>(context, inputs, outputs[0]),
-            DType::Real => self.copy::<R>(context, inputs, outputs[0]),
-            DType::Bf16 => unreachable!("refused when the kernel was loaded"),
+        match (self.dtype, &self.steps) {
+            (_, Some(steps)) => self.augment(steps, context, inputs, outputs[0]),
+            (DType::U8, None) => self.copy::<u8>(context, inputs, outputs[0]),
+            (DType::Int, None) => self.copy::<i64>(context, inputs, outputs[0]),
+            (DType::Real, None) => self.copy::<R>(context, inputs, outputs[0]),
+            (DType::Bf16, None) => unreachable!("refused when the kernel was loaded"),
         }
     }
 }
