@@ -1,7 +1,7 @@
-// Matrix product c[m, n] = a b, row-major, either operand stored transposed; k shared out over blockIdx.z as in
-// `filter_grad`.
+// Matrix product c[m, n] = a b, row-major, either operand stored transposed, BATCH of them one after the other; k shared
+// out over blockIdx.z as in `filter_grad`.
 #ifndef SPHC_GENERATED
-constexpr int M = 128, N = 128, K = 1152, SPLIT = 4;
+constexpr int BATCH = 1, M = 128, N = 128, K = 1152, SPLIT = 4;
 constexpr bool TRANSPOSE_A = true, TRANSPOSE_B = false;
 constexpr int VECTOR_A = 4, VECTOR_B = 4;
 constexpr int TILE_M = 64, TILE_N = 64, WARPS_M = 2, WARPS_N = 2, BLOCKS = 4, ARITHMETIC = 0;
@@ -15,7 +15,10 @@ using operand = float;
 #endif
 
 extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) matmul(const operand* a, const operand* b, float* c) {
-    const int row0 = blockIdx.x * TILE_M, column0 = blockIdx.y * TILE_N, share = blockIdx.z;
+    constexpr int TILES_M = (M + TILE_M - 1) / TILE_M;
+    const int item = blockIdx.x / TILES_M, row0 = blockIdx.x % TILES_M * TILE_M;
+    const int column0 = blockIdx.y * TILE_N, share = blockIdx.z;
+    a += (i64)item * M * K, b += (i64)item * K * N;
 
     float sums[HELD];
     constexpr int STAGES_K = (K + DEPTH - 1) / DEPTH;
@@ -37,7 +40,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) matmul(const ope
             });
         });
 
-    c += (i64)share * M * N;
+    c += ((i64)share * BATCH + item) * M * N;
     each_sum(sums, [&](int row, int column, int, const float* sum) {
         row += row0, column += column0;
         if (row < M && column < N) store_side<N>(c + (i64)row * N + column, sum, N - column);

@@ -424,3 +424,46 @@ fn a_list_is_a_number_for_each_channel() {
         x.iter().enumerate().map(|(at, it)| of(at, *it)).collect()
     });
 }
+
+/// Starts that are made as a whole are the same on every engine, and what they say.
+#[test]
+fn orthogonal_and_dirac_starts_are_what_they_say() {
+    let blocks = "
+block f(x) {
+    learn turn: [channels(x), 4] = orthogonal(gain: 2)
+    learn pass as filter: [3, 3, 4, 5] = dirac
+    learn wide as filter: [3, 3, 5, 40] = he(fan: outputs)
+    convolve(convolve(einsum(\"...c,cd->...d\", x, turn), pass), wide)
+}
+";
+    let graph = layer(blocks, "f(x)");
+    for engine in Engine::ALL {
+        let mut machine = Machine::new(engine, with_gradients(graph.clone()));
+        let turn = machine.read("l/turn");
+        for (a, b) in (0..4).flat_map(|a| (0..4).map(move |b| (a, b))) {
+            let product: f64 = (0..6).map(|row| turn[row * 4 + a] * turn[row * 4 + b]).sum();
+            assert!((product - if a == b { 4.0 } else { 0.0 }).abs() < 1e-6, "{engine:?}: {a} {b} {product}");
+        }
+        let pass = machine.read("l/pass");
+        let ones: Vec<usize> = (0..180).filter(|at| pass[*at] != 0.0).collect();
+        // In the middle of the window, channel by channel.
+        assert_eq!(ones, [80, 86, 92, 98], "{engine:?}");
+        // 3 * 3 * 40 numbers take part in each input.
+        let wide = machine.read("l/wide");
+        let variance = wide.iter().map(|it| it * it).sum::<f64>() / wide.len() as f64;
+        assert!((variance * 180.0 - 1.0).abs() < 0.2, "{engine:?}: {variance}");
+    }
+    for (init, wanted) in [
+        ("he(fan: 3)", "`fan` of `he` is 3"),
+        ("he(fan: input)", "input"),
+        ("orthogonal", "`orthogonal` needs two axes"),
+        ("dirac", "`dirac` needs two axes"),
+    ] {
+        let text = format!(
+            "block f(x) {{\n    learn k: [1] = {init}\n    x * k\n}}\n\nmodel M {{\n    input image: u8[8, 8, 1]\n    x = f(image / 16)\n    \
+             output conv(x, classes, kernel: 8, pad: valid)\n}}\n{RECIPE}"
+        );
+        let said = said(text.trim_end());
+        assert!(said.contains(wanted), "{init}\nwanted: {wanted}\n{said}");
+    }
+}

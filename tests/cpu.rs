@@ -241,6 +241,20 @@ fn matrix_products_agree() {
 }
 
 #[test]
+fn stacks_of_matrix_products_agree() {
+    for (count, m, n, k) in [(1, 3, 5, 7), (6, 1, 4, 9), (5, 33, 17, 12), (3, 130, 70, 129)] {
+        for (transpose_a, transpose_b) in [(false, false), (true, false), (false, true), (true, true)] {
+            let mut case = Case::new();
+            let a = case.real(&if transpose_a { [count, k, m] } else { [count, m, k] });
+            let b = case.real(&if transpose_b { [count, n, k] } else { [count, k, n] });
+            let c = case.b.add(Op::MatMul { transpose_a, transpose_b }, &[a, b]);
+            case.result(c);
+            case.check(2e-6);
+        }
+    }
+}
+
+#[test]
 fn windows_agree() {
     for (size, c, geometry) in [
         ([6, 8], 1, Geometry::same([6, 8], [3, 3], [1, 1])),

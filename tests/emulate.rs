@@ -283,10 +283,12 @@ fn matrix_products_give_the_interpreters_numbers() {
     }
     for (transpose_a, transpose_b) in [(false, false), (false, true), (true, false), (true, true)] {
         for extents in [[33, 20, 70], [5, 130, 9]] {
-            let case = matmul(extents, transpose_a, transpose_b);
-            for arithmetic in [Arithmetic::F32, Arithmetic::Tf32] {
-                let choice = Some(Choice { tile: 2, split: 1 + extents[2] / 64 });
-                check(&case, &Options { arithmetic, choice, ..Options::default() });
+            for batch in [1, 3] {
+                let case = matmul(batch, extents, transpose_a, transpose_b);
+                for arithmetic in [Arithmetic::F32, Arithmetic::Tf32] {
+                    let choice = Some(Choice { tile: 2, split: 1 + extents[2] / 64 });
+                    check(&case, &Options { arithmetic, choice, ..Options::default() });
+                }
             }
         }
     }

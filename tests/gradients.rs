@@ -103,6 +103,8 @@ fn products_of_matrices_in_every_orientation() {
     for (ta, tb) in [(false, false), (false, true), (true, false), (true, true)] {
         let (a, b) = (if ta { [3, 2] } else { [2, 3] }, if tb { [4, 3] } else { [3, 4] });
         Case::of(&[&a, &b], |b, i| b.add(Op::MatMul { transpose_a: ta, transpose_b: tb }, i));
+        let [stack_a, stack_b] = [a, b].map(|it| [&[2], &it[..]].concat());
+        Case::of(&[&stack_a, &stack_b], |b, i| b.add(Op::MatMul { transpose_a: ta, transpose_b: tb }, i));
     }
 }
 

@@ -39,6 +39,12 @@ impl Machine {
                     let normal = |it| sphc::ir::random::normal(res.plan.seed, stream, it) * deviation.0;
                     (0..len).map(|it| f64::from(normal(it) as f32)).collect()
                 }
+                BufferKind::Param(Init::Orthogonal(gain)) => {
+                    let stream = sphc::ir::random::stream(&buffer.name);
+                    let values = sphc::ir::start::orthogonal(&buffer.shape, gain.0, res.plan.seed, stream);
+                    values.into_iter().map(|it| f64::from(it as f32)).collect()
+                }
+                BufferKind::Param(Init::Dirac) => sphc::ir::start::dirac(&buffer.shape),
                 BufferKind::State(it) => vec![it.start; len],
                 BufferKind::Const(Fill::Value(it)) => vec![it.0; len],
                 BufferKind::Const(Fill::Range) => (0..len).map(|it| it as f64).collect(),

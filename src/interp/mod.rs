@@ -80,14 +80,15 @@ impl Env {
             .iter()
             .map(|param| {
                 let stream = crate::ir::random::stream(&param.path);
-                let data = (0..param.shape.len())
-                    .map(|at| match param.init {
-                        Init::Constant(value) => value.0,
-                        Init::Normal(deviation) => crate::ir::random::normal(seed, stream, at) * deviation.0,
-                        Init::Uniform(bound) => crate::ir::random::uniform_start(seed, stream, at) * bound.0,
-                    })
-                    .map(|value| f64::from(value as f32))
-                    .collect();
+                let each = |number: &dyn Fn(usize) -> f64| (0..param.shape.len()).map(number).collect();
+                let data: Vec<f64> = match param.init {
+                    Init::Constant(value) => each(&|_| value.0),
+                    Init::Normal(deviation) => each(&|at| crate::ir::random::normal(seed, stream, at) * deviation.0),
+                    Init::Uniform(bound) => each(&|at| crate::ir::random::uniform_start(seed, stream, at) * bound.0),
+                    Init::Orthogonal(gain) => crate::ir::start::orthogonal(&param.shape, gain.0, seed, stream),
+                    Init::Dirac => crate::ir::start::dirac(&param.shape),
+                };
+                let data = data.into_iter().map(|value| f64::from(value as f32)).collect();
                 Tensor::new(param.shape.clone(), data)
             })
             .collect();

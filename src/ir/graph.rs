@@ -87,6 +87,10 @@ pub enum Init {
     Normal(Scalar64),
     /// Uniform between minus this bound and it.
     Uniform(Scalar64),
+    /// This times orthonormal columns of the last axis against all others, or rows where those are fewer.
+    Orthogonal(Scalar64),
+    /// 1 where a filter meets its own channel at the middle of the window, else 0.
+    Dirac,
 }
 
 /// What a parameter is for; selectors of penalties and projections ask for it.

@@ -246,16 +246,20 @@ fn shared_out(geometry: &Geometry, channels: usize) -> Result<()> {
 }
 
 fn matmul(given: &Operands<'_>, transpose_a: bool, transpose_b: bool) -> Result<Fact> {
-    let mut a = given.dims::<2>(0)?;
-    let mut b = given.dims::<2>(1)?;
-    if transpose_a {
-        a.reverse();
-    }
-    if transpose_b {
-        b.reverse();
-    }
-    equal("summed extent", a[1], b[0])?;
-    Ok(Fact::real([a[0], b[1]]))
+    let stacked = given.real(0)?.rank() == 3;
+    let matrix = |operand: usize, transposed: bool| -> Result<[usize; 3]> {
+        let [count, rows, columns] = if stacked {
+            given.dims::<3>(operand)?
+        } else {
+            let [rows, columns] = given.dims::<2>(operand)?;
+            [1, rows, columns]
+        };
+        Ok(if transposed { [count, columns, rows] } else { [count, rows, columns] })
+    };
+    let (a, b) = (matrix(0, transpose_a)?, matrix(1, transpose_b)?);
+    equal("number of matrices", a[0], b[0])?;
+    equal("summed extent", a[2], b[1])?;
+    Ok(if stacked { Fact::real([a[0], a[1], b[2]]) } else { Fact::real([a[1], b[2]]) })
 }
 
 fn map(given: &Operands<'_>, arity: usize, int: bool) -> Result<Fact> {

@@ -14,6 +14,7 @@ pub mod print;
 pub mod random;
 pub mod recipe;
 pub mod size;
+pub mod start;
 pub mod verify;
 
 pub use assembly::Along;

@@ -264,7 +264,7 @@ pub enum Op {
     },
     /// `(x, dy) -> dw`.
     ConvFilterGrad(Geometry),
-    /// `(a, b) -> a b` of matrices, either transposed.
+    /// `(a, b) -> a b` of matrices, either transposed; of two stacks of as many matrices, one by one.
     MatMul {
         /// Use `a` transposed.
         transpose_a: bool,

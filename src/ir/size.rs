@@ -39,7 +39,10 @@ pub fn work(op: &Op, operands: &[&Shape], result: &Shape) -> u64 {
         Op::Conv(_) => of(&[result.len(), each(operands[1])]),
         Op::ConvInputGrad { .. } => of(&[operands[0].len(), each(operands[1])]),
         Op::ConvFilterGrad(_) => of(&[operands[1].len(), each(result)]),
-        Op::MatMul { transpose_a, .. } => of(&[result.len(), operands[0].dims()[usize::from(!transpose_a)]]),
+        Op::MatMul { transpose_a, .. } => {
+            let from_last = if *transpose_a { 2 } else { 1 };
+            of(&[result.len(), operands[0].dims()[operands[0].rank() - from_last]])
+        }
         Op::Window { kind, geometry } => {
             let moved = match kind {
                 Window::Sum | Window::Max => result,

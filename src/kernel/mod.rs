@@ -212,6 +212,15 @@ pub(crate) fn each_with<'a, T>(
     })
 }
 
+fn alone() -> usize {
+    1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives it so")]
+fn is_alone(batch: &usize) -> bool {
+    *batch == 1
+}
+
 /// A kernel.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -227,8 +236,12 @@ pub enum KernelSpec {
         /// The map.
         map: MapKernel,
     },
-    /// `c[m,n] = a b`, row-major; `a` is `[m,k]` (or `[k,m]` when transposed), `b` `[k,n]` (or `[n,k]`).
+    /// `c[m,n] = a b`, row-major; `a` is `[m,k]` (or `[k,m]` when transposed), `b` `[k,n]` (or `[n,k]`); `batch` of each,
+    /// one after the other.
     MatMul {
+        /// How many products.
+        #[serde(default = "alone", skip_serializing_if = "is_alone")]
+        batch: usize,
         /// Rows of the result.
         m: usize,
         /// Columns of the result.

@@ -71,9 +71,9 @@ impl KernelSpec {
         match self {
             KernelSpec::Conv(conv) => convolution(conv),
             KernelSpec::ConvMap { conv, map } => followed(conv, map),
-            &KernelSpec::MatMul { m, n, k, .. } => Ok(Operands {
-                inputs: vec![Operand::real(product(&[m, k])?), Operand::real(product(&[k, n])?)],
-                outputs: vec![Operand::real(product(&[m, n])?)],
+            &KernelSpec::MatMul { batch, m, n, k, .. } => Ok(Operands {
+                inputs: vec![Operand::real(product(&[batch, m, k])?), Operand::real(product(&[batch, k, n])?)],
+                outputs: vec![Operand::real(product(&[batch, m, n])?)],
             }),
             KernelSpec::Map(map) => mapped(map),
             KernelSpec::Maps(maps) => {

@@ -40,9 +40,10 @@ impl Display for KernelSpec {
                 write!(f, "conv {:?}{} {} x {:?} -> {:?}", it.kind, it.geometry, it.n, it.input, it.output)
             }
             KernelSpec::ConvMap { conv, map } => write!(f, "{}, then {map}", KernelSpec::Conv(*conv)),
-            KernelSpec::MatMul { m, n, k, transpose_a, transpose_b } => {
+            KernelSpec::MatMul { batch, m, n, k, transpose_a, transpose_b } => {
                 let mark = |it: &bool| if *it { "^T" } else { "" };
-                write!(f, "matmul a{} b{}, {m} x {n} x {k}", mark(transpose_a), mark(transpose_b))
+                let times = if *batch == 1 { String::new() } else { format!("{batch} times ") };
+                write!(f, "matmul a{} b{}, {times}{m} x {n} x {k}", mark(transpose_a), mark(transpose_b))
             }
             KernelSpec::Window { kind, geometry, n, input, output, .. } => {
                 write!(f, "window {kind:?}{geometry} {n} x {input:?} -> {output:?}")

@@ -58,9 +58,10 @@ pub fn bind(fused: &Fused, group: &Group) -> Bound {
             writes: DType::Real,
         }),
         Op::MatMul { transpose_a, transpose_b } => {
-            let out = graph.shape(id).dims();
-            let k = graph.shape(of[0]).0[usize::from(!transpose_a)];
-            KernelSpec::MatMul { m: out[0], n: out[1], k, transpose_a: *transpose_a, transpose_b: *transpose_b }
+            let (stack, matrix) = graph.shape(id).dims().split_at(graph.shape(id).rank() - 2);
+            let k = graph.shape(of[0]).0[stack.len() + usize::from(!transpose_a)];
+            let (batch, m, n) = (stack.iter().product(), matrix[0], matrix[1]);
+            KernelSpec::MatMul { batch, m, n, k, transpose_a: *transpose_a, transpose_b: *transpose_b }
         }
         Op::Window { kind, geometry } => window(graph, id, &of, *kind, *geometry),
         Op::Transpose(perm) => {

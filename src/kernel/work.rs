@@ -15,7 +15,7 @@ impl KernelSpec {
                 2 * it.n as u64 * product(&it.output) * taps
             }
             KernelSpec::ConvMap { conv, map } => KernelSpec::Conv(*conv).flops() + KernelSpec::Map(map.clone()).flops(),
-            KernelSpec::MatMul { m, n, k, .. } => 2 * product(&[*m, *n, *k]),
+            KernelSpec::MatMul { batch, m, n, k, .. } => 2 * product(&[*batch, *m, *n, *k]),
             KernelSpec::Map(it) => {
                 let node = |it: &&ExprNode| !matches!(it, ExprNode::Const(_) | ExprNode::Input(_));
                 product(&it.dims) * it.body.nodes.iter().filter(node).count() as u64
@@ -108,7 +108,7 @@ mod tests {
             writes: crate::ir::DType::Real,
         });
         assert_eq!(depthwise.flops(), 2 * (2 * 8 * 8 * 12) * (3 * 3));
-        let product = KernelSpec::MatMul { m: 3, n: 4, k: 5, transpose_a: false, transpose_b: true };
+        let product = KernelSpec::MatMul { batch: 1, m: 3, n: 4, k: 5, transpose_a: false, transpose_b: true };
         assert_eq!(product.flops(), 120);
     }
 }

@@ -48,7 +48,7 @@ impl Lowering<'_> {
         if let Some(value) = local {
             return self.call_value(call, value, span);
         }
-        match self.items.get(name).map(|it| it.def.clone()) {
+        match self.items.called(call).map(|it| it.def.clone()) {
             Some(Def::Block(it)) => self.call_block(call, &it),
             Some(Def::Fn(it)) => self.call_fn(call, &it, span),
             // What is given to it by place was reported.

@@ -12,7 +12,7 @@ use super::value::{FnRef, OperatorRef, Ty, Value, range_len, short};
 use super::{Lowering, signature};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::Layer;
-use crate::syntax::ast::{self, BinaryOp, ExprKind, StmtKind, TypeKind};
+use crate::syntax::ast::{self, BinaryOp, ExprKind, Sharing, StmtKind, TypeKind};
 use std::collections::BTreeMap;
 
 /// Names of one body.
@@ -417,8 +417,8 @@ impl Lowering<'_> {
                 let value = self.choose(cond, then, otherwise.as_ref(), span);
                 self.something(value, span)
             }
-            ExprKind::Named(inner, text) if self.names_losses() => self.named_measure(inner, text),
-            ExprKind::Named(inner, text) => self.named(inner, text),
+            ExprKind::Named(inner, text, _) if self.names_losses() => self.named_measure(inner, text),
+            ExprKind::Named(inner, text, sharing) => self.named(inner, text, *sharing),
         }
     }
 
@@ -498,7 +498,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn named(&mut self, inner: &ast::Expr, text: &ast::Text) -> Value {
+    fn named(&mut self, inner: &ast::Expr, text: &ast::Text, sharing: Sharing) -> Value {
         let name = self.text(text).unwrap_or_else(|| {
             self.unnamed += 1;
             format!("?{}", self.unnamed)
@@ -511,11 +511,23 @@ impl Lowering<'_> {
         }
         let items = self.items;
         let count = *self.counts.entry(inner.span).or_insert_with(|| count(items, inner));
-        let report = self.names.enter_named(&name, count, text.span);
-        self.report_all(report);
-        let path = self.names.path().to_owned();
         let before = self.graph.layers.len();
+        let again = sharing == Sharing::Shared && self.enter_shared(&name, inner, count, text.span);
+        if !again {
+            let report = self.names.enter_named(&name, count, text.span);
+            self.report_all(report);
+        }
+        let path = self.names.path().to_owned();
         let value = self.expr(inner);
+        if sharing == Sharing::Shared {
+            self.leave_shared();
+        }
+        if again {
+            // It is listed once.
+            self.graph.layers.truncate(before);
+            self.names.leave();
+            return value;
+        }
         // What holds no layer of its own is still a place that `show` can point at.
         if let Value::Tensor(tensor) = &value
             && before == self.graph.layers.len()

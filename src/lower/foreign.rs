@@ -19,6 +19,8 @@ const NAMES: &[(&str, &str)] = &[
     ("maxpooling2d", "max_pool"),
     ("linear", "dense"),
     ("logsigmoid", "log_logistic"),
+    ("multiheadattention", "attention"),
+    ("selfattention", "attention"),
     ("sigmoid", "logistic"),
     ("stochasticdepth", "drop_path"),
     ("where", "select"),
@@ -119,10 +121,7 @@ const WAYS: &[(&[&str], &str)] = &[
     (&["print"], "`sphc show FILE` prints every layer with its size; `assert` checks one"),
     (&["view", "squeeze", "unsqueeze"], "`reshape(x, [4, 4, 8])` gives a tensor other extents; the batch stays"),
     (&["permute", "swapaxes"], "write `transpose(x, [2, 0, 1])`; the batch is not counted"),
-    (
-        &["weightnorm", "spectralnorm"],
-        "an operator with `cos` alone, such as `cosine`, divides by the norms of patch and filter",
-    ),
+    (&["spectralnorm"], "an operator with `cos` alone, such as `cosine`, divides by the norms of patch and filter"),
     (
         &["groups", "depthwise", "depthwiseconv", "depthwiseconv2d", "separableconv", "separableconv2d", "groupconv"],
         "`conv` and `sphere_conv` take `groups`; with as many groups as channels it is `depthwise_conv(x)`",
@@ -134,8 +133,8 @@ const WAYS: &[(&[&str], &str)] = &[
         "images are convolved with `conv` and `sphere_conv`, and made larger with `upsample`",
     ),
     (
-        &["attention", "selfattention", "multiheadattention", "transformer", "embedding", "lstm", "gru", "rnn"],
-        "the layers are convolutions, pools, `dense` and `batch_norm`",
+        &["transformer", "transformerencoderlayer", "rnn"],
+        "write it as a block: `attention`, `linear`, `layer_norm`, `gru_cell` and `lstm_cell` are there",
     ),
     (&["interpolate", "resize"], "`upsample(x, 2, mode: \"bilinear\")` makes images larger by a whole factor"),
     (&["depthtospace"], "write `pixel_shuffle(x, 2)`"),

@@ -78,6 +78,8 @@ pub(super) struct Items {
     table: BTreeMap<String, Item>,
     /// What only a recipe names.
     chosen: BTreeMap<(Kind, String), (Rc<ast::Function>, Home)>,
+    /// Layers of the prelude that are called as an operator of it is.
+    layers: BTreeMap<String, Item>,
     /// Names in the order of their definitions: params may use those before them.
     pub(super) order: Vec<String>,
     /// Definitions so far.
@@ -107,6 +109,18 @@ impl Def {
 impl Items {
     pub(super) fn get(&self, name: &str) -> Option<&Item> {
         self.table.get(name)
+    }
+
+    /// What a call calls. Constants of operators are given by name, so what is given by place goes to a layer of that name.
+    pub(super) fn called(&self, call: &ast::Call) -> Option<&Item> {
+        let name = call.callee.name.as_str();
+        let placed = call.piped.is_some() || call.args.iter().any(|it| it.name.is_none());
+        match self.table.get(name) {
+            Some(Item { def: Def::Operator(_), .. }) if placed => {
+                self.layers.get(name).or_else(|| self.table.get(name))
+            }
+            found => found,
+        }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&String, &Item)> {
@@ -183,6 +197,12 @@ impl Items {
     fn define(&mut self, def: Def, home: Home, sink: &mut Sink) {
         let ident = def.name().clone();
         if let Some(old) = self.table.get(&ident.name) {
+            // The prelude has an operator and a layer of one name.
+            if home == Home::Prelude && matches!((&old.def, &def), (Def::Operator(_), Def::Block(_))) {
+                self.places += 1;
+                self.layers.insert(ident.name.clone(), Item { def, home, place: self.places });
+                return;
+            }
             if home != Home::Prelude && old.home != Home::Prelude {
                 let first = old.def.name();
                 let elsewhere = if first.span.file == ident.span.file { "" } else { " in another file" };

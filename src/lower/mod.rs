@@ -41,6 +41,7 @@ mod recipe;
 mod resolve;
 mod selector;
 pub mod settings;
+mod sharing;
 mod signature;
 mod told;
 mod types;
@@ -177,6 +178,8 @@ struct Lowering<'a> {
     batched: Vec<bool>,
     /// The `if training` around what is unfolded, and whether it is the branch of training.
     modes: Vec<(Span, bool)>,
+    /// What is shared, by its path, and the uses of it around what is unfolded.
+    sharing: sharing::Sharing,
     /// The counter of updates, once something reads it.
     step: Option<NodeId>,
     /// How many draws of random numbers each path has.
@@ -246,6 +249,7 @@ impl<'a> Lowering<'a> {
             called: Vec::new(),
             batched: Vec::new(),
             modes: Vec::new(),
+            sharing: sharing::Sharing::default(),
             step: None,
             draws: BTreeMap::new(),
             reported: BTreeSet::new(),
@@ -441,7 +445,11 @@ impl<'a> Lowering<'a> {
         operator: &str,
         span: Span,
     ) -> Tensor {
-        let path = self.free(format!("{layer}/{name}"), span);
+        let path = format!("{layer}/{name}");
+        if let Some(id) = self.shared_param(&path, &shape, init, role, span) {
+            return self.node(Op::Param(id), &[], span);
+        }
+        let path = self.free(path, span);
         let origin = self.origin(span);
         let (layer, operator) = (layer.to_owned(), operator.to_owned());
         let id = self.graph.add_param(Param { path, shape, init, role, layer, operator, origin });
@@ -450,7 +458,11 @@ impl<'a> Lowering<'a> {
 
     /// The state `layer/name`.
     fn state(&mut self, layer: &str, name: &str, shape: Shape, init: f64, span: Span) -> (StateId, Tensor) {
-        let path = self.free(format!("{layer}/{name}"), span);
+        let path = format!("{layer}/{name}");
+        if let Some(known) = self.shared_state(&path, &shape, init, span) {
+            return known;
+        }
+        let path = self.free(path, span);
         let origin = self.origin(span);
         let (role, never_negative) = (StateRole::Running, false);
         let id = self.graph.add_state(State { path, shape, dtype: DType::Real, init, role, never_negative, origin });

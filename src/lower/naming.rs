@@ -20,6 +20,8 @@
 //! "Written" is meant literally: the text decides, so values of params do not rename anything. The
 //! branches of an `if` count as alternatives, the body of a `for` as more than one.
 //!
+//! 7. `as shared "cell"` names the same thing at every use (`sharing`).
+//!
 //! Nothing depends on line numbers, nor on layers in other scopes or of other kinds.
 
 use super::blocks::{Nature, role};
@@ -149,7 +151,7 @@ pub(super) fn count(items: &Items, expr: &ast::Expr) -> Count {
                 all = all.both(count(items, it));
             }
             let name = call.callee.name.as_str();
-            match items.get(name).map(|it| &it.def) {
+            match items.called(call).map(|it| &it.def) {
                 Some(Def::Block(it)) => match Nature::of(it) {
                     Nature::Filter | Nature::Plain => all.filters += 1,
                     Nature::Beside(_) => all.norms += 1,
@@ -189,6 +191,23 @@ impl Names {
         let (path, report) = self.claim(path, span);
         self.open.push(Scope { path, count, explicit: true, span, named: true });
         report
+    }
+
+    /// The path that `as name` gives here.
+    pub(super) fn path_of(&self, name: &str) -> String {
+        below(self.body_path(), name)
+    }
+
+    /// Opens the scope of a shared layer again.
+    pub(super) fn enter_again(&mut self, path: String, count: Count, span: Span) {
+        self.open.push(Scope { path, count, explicit: true, span, named: true });
+    }
+
+    /// Names below a path may be given again.
+    pub(super) fn forget_below(&mut self, path: &str) {
+        let under = below(path, "");
+        self.positions.retain(|(scope, _), _| scope != path && !scope.starts_with(&under));
+        self.taken.retain(|it, _| !it.starts_with(&under));
     }
 
     /// Opens the scope of a block's call on the result of the layer `owner`.

@@ -334,7 +334,7 @@ impl Lowering<'_> {
         path.split('/').all(|name| {
             let mut found = false;
             self.each_expr(&mut |expr| {
-                if let ExprKind::Named(_, text) = &expr.kind {
+                if let ExprKind::Named(_, text, _) = &expr.kind {
                     found |= text.parts.iter().all(|it| matches!(it, TextPart::Literal(_))) && literal(text) == name;
                 }
             });
@@ -429,7 +429,7 @@ fn walk(expr: &ast::Expr, f: &mut dyn FnMut(&ast::Expr)) {
             walk(a, f);
             walk(b, f);
         }
-        ExprKind::Unary(_, a) | ExprKind::Named(a, _) => walk(a, f),
+        ExprKind::Unary(_, a) | ExprKind::Named(a, ..) => walk(a, f),
         ExprKind::Call(call) => {
             let args = call.args.iter().map(|it| &it.value);
             call.piped.as_deref().into_iter().chain(args).for_each(|it| walk(it, f));

@@ -34,6 +34,8 @@ pub(super) type Matched<'a> = Vec<Option<&'a ast::Expr>>;
 /// What is around an image.
 pub(super) const BORDER: Ty = Ty::Words(&["same", "valid"]);
 
+const FAN: Ty = Ty::Words(&["inputs", "outputs"]);
+
 /// Names that only these layers and functions have; a file may define its own over them.
 pub(super) const LAYERS: &[&str] = &["sphere_conv", "conv", "dense", "max_pool", "avg_pool"];
 
@@ -127,6 +129,14 @@ pub(super) fn builtin(name: &str) -> Option<Signature> {
         "channels" | "height" | "width" | "size" | "shape" => make("function", vec![x()]),
         "reshape" => make("function", vec![x(), slot("to", Ty::List(Box::new(Ty::Int)), None)]),
         "transpose" => make("function", vec![x(), slot("order", Ty::List(Box::new(Ty::Int)), None)]),
+        "einsum" => make(
+            "function",
+            vec![slot("letters", Ty::Str, None), slot("a", Ty::Tensor, None), slot("b", Ty::Tensor, None)],
+        ),
+        "full" => {
+            make("function", vec![slot("extents", Ty::List(Box::new(Ty::Int)), None), slot("value", Ty::Float, None)])
+        }
+        "eye" => make("function", vec![slot("n", Ty::Int, None)]),
         "uniform" => make(
             "function",
             vec![slot("extents", Ty::List(Box::new(Ty::Int)), None), slot("batch", Ty::Bool, Some("true"))],
@@ -214,7 +224,9 @@ pub(super) fn running(name: &str) -> Option<Signature> {
 /// The signature of a start that is not a number.
 pub(super) fn init(name: &str) -> Option<Signature> {
     let slots = match name {
-        "he" | "glorot" => Vec::new(),
+        "he" => vec![slot("fan", FAN, Some("inputs"))],
+        "glorot" | "dirac" => Vec::new(),
+        "orthogonal" => vec![slot("gain", Ty::Float, Some("1"))],
         "normal" => vec![slot("std", Ty::Float, None)],
         "uniform" => vec![slot("bound", Ty::Float, None)],
         _ => return None,

@@ -4,7 +4,7 @@
 use super::{
     BufferId, BufferKind, EVALUATION_RESULTS, Launch, PhasePlan, Plan, Precision, STEP_RESULTS, Training, arena,
 };
-use crate::ir::{DType, Extern, Fill, Init, Phase, Shape, StateRole};
+use crate::ir::{DType, Extern, Fill, Init, Phase, Shape, StateRole, start};
 use crate::kernel::{Operand, Operands};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -96,9 +96,17 @@ impl Plan {
                 }
                 BufferKind::Param(init) => {
                     dtype(&[DType::Real])?;
-                    let (Init::Constant(number) | Init::Normal(number) | Init::Uniform(number)) = init;
-                    if !number.0.is_finite() || matches!(init, Init::Normal(it) | Init::Uniform(it) if it.0 < 0.0) {
-                        return flaw(place, format!("`{}` cannot start with {}", buffer.name, number.0));
+                    let (number, least) = match init {
+                        Init::Constant(it) => (it.0, f64::NEG_INFINITY),
+                        Init::Normal(it) | Init::Uniform(it) | Init::Orthogonal(it) => (it.0, 0.0),
+                        Init::Dirac => (1.0, 0.0),
+                    };
+                    if !number.is_finite() || number < least {
+                        return flaw(place, format!("`{}` cannot start with {number}", buffer.name));
+                    }
+                    let whole = matches!(init, Init::Orthogonal(_));
+                    if whole && start::MOST_ORTHOGONAL_WORK < start::orthogonal_work(&buffer.shape) {
+                        return flaw(place, format!("`{}` is too large for an orthogonal start", buffer.name));
                     }
                     bytes
                 }

@@ -2,7 +2,7 @@
 
 use super::{Backend, RuntimeError};
 use crate::ir::op::Fill;
-use crate::ir::{DType, Extern, Init, Phase, StateRole, random};
+use crate::ir::{DType, Extern, Init, Phase, StateRole, random, start};
 use crate::plan::{Buffer, BufferId, BufferKind, Plan, Precision};
 use half::bf16;
 use rayon::prelude::*;
@@ -232,17 +232,21 @@ fn initial(buffer: &Buffer, seed: u64, precision: Precision) -> Option<Vec<u8>> 
     let all = |value: f64| Some(encode(&[value], buffer.dtype, precision).repeat(len));
     match &buffer.kind {
         BufferKind::Param(Init::Constant(value)) => all(f64::from(value.0 as f32)),
-        BufferKind::Param(init @ (Init::Normal(_) | Init::Uniform(_))) => {
+        BufferKind::Param(Init::Normal(deviation)) => {
             let stream = random::stream(&buffer.name);
-            let number = |at| match init {
-                Init::Constant(value) => value.0 as f32,
-                Init::Normal(deviation) => (deviation.0 * random::normal(seed, stream, at)) as f32,
-                Init::Uniform(bound) => (bound.0 * random::uniform_start(seed, stream, at)) as f32,
-            };
-            Some(match precision.is_double() {
-                false => each(len, |at| number(at).to_ne_bytes()),
-                true => each(len, |at| f64::from(number(at)).to_ne_bytes()),
-            })
+            Some(numbers(len, precision, |at| deviation.0 * random::normal(seed, stream, at)))
+        }
+        BufferKind::Param(Init::Uniform(bound)) => {
+            let stream = random::stream(&buffer.name);
+            Some(numbers(len, precision, |at| bound.0 * random::uniform_start(seed, stream, at)))
+        }
+        BufferKind::Param(Init::Orthogonal(gain)) => {
+            let values = start::orthogonal(&buffer.shape, gain.0, seed, random::stream(&buffer.name));
+            Some(numbers(len, precision, |at| values[at]))
+        }
+        BufferKind::Param(Init::Dirac) => {
+            let values = start::dirac(&buffer.shape);
+            Some(numbers(len, precision, |at| values[at]))
         }
         BufferKind::State(it) => all(it.start),
         BufferKind::Const(Fill::Value(value)) => all(value.0),
@@ -259,6 +263,14 @@ fn initial(buffer: &Buffer, seed: u64, precision: Precision) -> Option<Vec<u8>> 
             Some((0..len).flat_map(|at| if at / side == at % side { &one } else { &zero }).copied().collect())
         }
         BufferKind::Extern(_) | BufferKind::Arena { .. } => None,
+    }
+}
+
+/// The bytes of `len` numbers, rounded to f32.
+fn numbers(len: usize, precision: Precision, number: impl Fn(usize) -> f64 + Sync) -> Vec<u8> {
+    match precision.is_double() {
+        false => each(len, |at| (number(at) as f32).to_ne_bytes()),
+        true => each(len, |at| f64::from(number(at) as f32).to_ne_bytes()),
     }
 }
 

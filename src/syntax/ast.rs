@@ -295,8 +295,17 @@ pub enum ExprKind {
     Index(Box<Expr>, Box<Expr>),
     /// `if cond { a } else { b }` as a value.
     If(Box<Expr>, Body, Option<Body>),
-    /// `expr as "name"`.
-    Named(Box<Expr>, Text),
+    /// `expr as "name"`, `expr as shared "name"`.
+    Named(Box<Expr>, Text, Sharing),
+}
+
+/// Whether a name is that of one thing or of the same thing at each of its uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// `as "name"`.
+    Own,
+    /// `as shared "name"`.
+    Shared,
 }
 
 /// A call.

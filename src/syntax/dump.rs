@@ -214,7 +214,8 @@ fn expr(it: &Expr) -> String {
         }
         ExprKind::Index(a, b) => format!("(index {} {})", expr(a), expr(b)),
         ExprKind::If(cond, then, otherwise) => if_else(cond, then, otherwise.as_ref()),
-        ExprKind::Named(it, name) => format!("(as {} {})", expr(it), text(name)),
+        ExprKind::Named(it, name, Sharing::Own) => format!("(as {} {})", expr(it), text(name)),
+        ExprKind::Named(it, name, Sharing::Shared) => format!("(as shared {} {})", expr(it), text(name)),
     }
 }
 

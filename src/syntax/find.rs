@@ -66,7 +66,7 @@ impl Expr {
                 a.find(wanted).or_else(|| b.find(wanted))
             }
             ExprKind::Unary(_, a) => a.find(wanted),
-            ExprKind::Named(a, text) => a.find(wanted).or_else(|| text.find(wanted)),
+            ExprKind::Named(a, text, _) => a.find(wanted).or_else(|| text.find(wanted)),
             ExprKind::Call(call) => call
                 .piped
                 .as_deref()

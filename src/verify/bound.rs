@@ -432,7 +432,7 @@ mod tests {
         assert!(0.0 < off(&product, &[1e-160, 1e-160]));
         assert_eq!(off(&product, &[0.0, 1e-200]), 0.0);
         let tiny = [vec![1e-160; 3], vec![1e-160; 3]];
-        let spec = KernelSpec::MatMul { m: 1, n: 1, k: 3, transpose_a: false, transpose_b: false };
+        let spec = KernelSpec::MatMul { batch: 1, m: 1, n: 1, k: 3, transpose_a: false, transpose_b: false };
         let found = &expected(&spec, &tiny, 0, &Roundings::of(Precision::F64))[0];
         assert!(1e-323 < found.bounds[0] && found.bounds[0] < 1e-150);
     }

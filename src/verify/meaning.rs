@@ -32,9 +32,9 @@ pub fn execute(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64) -> Vec<Vec<f64
                 ConvKind::FilterGrad => one(Op::ConvFilterGrad(*geometry), vec![x, y]),
             }
         }
-        KernelSpec::MatMul { m, n, k, transpose_a, transpose_b } => {
-            let a = if *transpose_a { vec![*k, *m] } else { vec![*m, *k] };
-            let b = if *transpose_b { vec![*n, *k] } else { vec![*k, *n] };
+        KernelSpec::MatMul { batch, m, n, k, transpose_a, transpose_b } => {
+            let a = if *transpose_a { vec![*batch, *k, *m] } else { vec![*batch, *m, *k] };
+            let b = if *transpose_b { vec![*batch, *n, *k] } else { vec![*batch, *k, *n] };
             let op = Op::MatMul { transpose_a: *transpose_a, transpose_b: *transpose_b };
             one(op, vec![real(a), real(b)])
         }

@@ -321,15 +321,15 @@ pub(crate) fn conv_map(kind: ConvKind, images: Images, geometry: Geometry, store
     Case { name: format!("{name}, then a map"), spec: KernelSpec::ConvMap { conv, map }, inputs, outputs: results }
 }
 
-/// A matrix product.
-pub(crate) fn matmul([m, n, k]: [usize; 3], transpose_a: bool, transpose_b: bool) -> Case {
+/// A matrix product, or `batch` of them.
+pub(crate) fn matmul(batch: usize, [m, n, k]: [usize; 3], transpose_a: bool, transpose_b: bool) -> Case {
     let mut numbers = Numbers::new((m * n + k) as u64);
-    let a = numbers.short(if transpose_a { [k, m] } else { [m, k] });
-    let b = numbers.short(if transpose_b { [n, k] } else { [k, n] });
+    let a = numbers.short(if transpose_a { [batch, k, m] } else { [batch, m, k] });
+    let b = numbers.short(if transpose_b { [batch, n, k] } else { [batch, k, n] });
     let inputs = vec![a, b];
     let op = Op::MatMul { transpose_a, transpose_b };
-    let spec = KernelSpec::MatMul { m, n, k, transpose_a, transpose_b };
-    let name = format!("matmul {m} {n} {k} {transpose_a} {transpose_b}");
+    let spec = KernelSpec::MatMul { batch, m, n, k, transpose_a, transpose_b };
+    let name = format!("matmul {batch} {m} {n} {k} {transpose_a} {transpose_b}");
     Case { name, spec, outputs: vec![of_contraction(&op, &inputs, k, 0.0)], inputs }
 }
 

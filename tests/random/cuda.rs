@@ -87,8 +87,8 @@ fn kind(spec: &KernelSpec, precision: Precision) -> String {
             let one = |it: [usize; 3]| it.map(|it| it == 1);
             format!("{:?} {:?} {:?} {:?} {:?}", it.kind, one(it.input), one(it.output), it.n == 1, it.geometry.stride)
         }
-        KernelSpec::MatMul { m, n, k, transpose_a, transpose_b } => {
-            format!("{:?} {transpose_a} {transpose_b}", [m, n, k].map(|it| *it == 1))
+        KernelSpec::MatMul { batch, m, n, k, transpose_a, transpose_b } => {
+            format!("{:?} {transpose_a} {transpose_b}", [batch, m, n, k].map(|it| *it == 1))
         }
         KernelSpec::Window { kind, input, .. } => format!("{kind:?} {:?}", input.map(|it| it == 1)),
         KernelSpec::Transpose { .. }

@@ -322,13 +322,19 @@ pub(super) fn pixels(conv: &ConvKernel, options: &Options) -> (Product<'static>,
     (product, text)
 }
 
-/// A matrix product.
-pub(super) fn matmul([m, n, k]: [usize; 3], transpose_a: bool, transpose_b: bool, options: &Options) -> CudaSource {
+/// A matrix product, or `batch` of them.
+pub(super) fn matmul(
+    batch: usize,
+    [m, n, k]: [usize; 3],
+    transpose_a: bool,
+    transpose_b: bool,
+    options: &Options,
+) -> CudaSource {
     let mut text = Text::new();
-    text.ints([("M", m), ("N", n), ("K", k)]);
+    text.ints([("BATCH", batch), ("M", m), ("N", n), ("K", k)]);
     text.constant("bool", "TRANSPOSE_A", transpose_a);
     text.constant("bool", "TRANSPOSE_B", transpose_b);
-    let (tile, split, _) = choose(&Extents { m, n, k, batches: 1, reads: DType::Real, again: 1 }, options);
+    let (tile, split, _) = choose(&Extents { m, n, k, batches: batch, reads: DType::Real, again: 1 }, options);
     let arithmetic = match options.arithmetic {
         Arithmetic::F32 => Arithmetic::F32,
         Arithmetic::Tf32 | Arithmetic::Bf16 => Arithmetic::Tf32,
@@ -343,8 +349,8 @@ pub(super) fn matmul([m, n, k]: [usize; 3], transpose_a: bool, transpose_b: bool
         reads: DType::Real,
         writes: DType::Real,
         vectors: [if transpose_a { m } else { k }, if transpose_b { k } else { n }].map(|it| vector(it, DType::Real)),
-        grid: [blocks(m, tile.m), blocks(n, tile.n), split as u32],
-        width: m * n,
+        grid: [blocks(m, tile.m) * batch as u32, blocks(n, tile.n), split as u32],
+        width: batch * m * n,
     }
     .finish(text)
 }

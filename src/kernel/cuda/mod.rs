@@ -118,8 +118,8 @@ pub fn generate(spec: &KernelSpec, options: &Options) -> CudaSource {
         KernelSpec::Conv(conv) if conv.kind == ConvKind::FilterGrad => contraction::filter_grad(conv, options),
         KernelSpec::Conv(conv) => epilogue::plain(conv, options),
         KernelSpec::ConvMap { conv, map } => epilogue::mapped(conv, map, options),
-        KernelSpec::MatMul { m, n, k, transpose_a, transpose_b } => {
-            contraction::matmul([*m, *n, *k], *transpose_a, *transpose_b, options)
+        KernelSpec::MatMul { batch, m, n, k, transpose_a, transpose_b } => {
+            contraction::matmul(*batch, [*m, *n, *k], *transpose_a, *transpose_b, options)
         }
         KernelSpec::Map(map) => map::maps(std::slice::from_ref(map)),
         KernelSpec::Maps(all) => map::maps(all),

@@ -51,7 +51,7 @@ fn specs() -> Vec<KernelSpec> {
         conv(ConvKind::Forward, 1),
         conv(ConvKind::InputGrad, 2),
         conv(ConvKind::FilterGrad, 1),
-        KernelSpec::MatMul { m: 8, n: 8, k: 4000, transpose_a: true, transpose_b: false },
+        KernelSpec::MatMul { batch: 1, m: 8, n: 8, k: 4000, transpose_a: true, transpose_b: false },
         map(),
         KernelSpec::Window {
             kind: Window::Max,
@@ -108,7 +108,7 @@ fn a_convolution_is_written_as_its_constants() {
 
 #[test]
 fn a_sum_shared_out_gets_a_second_launch() {
-    let spec = KernelSpec::MatMul { m: 8, n: 8, k: 4000, transpose_a: true, transpose_b: false };
+    let spec = KernelSpec::MatMul { batch: 1, m: 8, n: 8, k: 4000, transpose_a: true, transpose_b: false };
     let source = generate(&spec, &Options::default());
     assert_eq!(source.launches.iter().map(|it| it.entry).collect::<Vec<_>>(), ["matmul", "combine"]);
     assert_eq!(source.scratch, source.launches[0].grid[2] as usize * 64 * 4);

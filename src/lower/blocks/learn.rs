@@ -3,7 +3,7 @@
 
 use super::{rate, towards};
 use crate::diag::{Code, Span};
-use crate::ir::{Init, Op, ParamRole, Phase, Reduction, Shape, Target, op::Scalar64};
+use crate::ir::{Init, Op, ParamRole, Reduction, Shape, op::Scalar64, start};
 use crate::lower::Lowering;
 use crate::lower::items::Def;
 use crate::lower::signature::{self, Signature};
@@ -11,7 +11,7 @@ use crate::lower::value::{Tensor, Ty, Value};
 use crate::syntax::ast::{self, ExprKind};
 
 /// How a learned tensor can start, besides at a number.
-pub(in crate::lower) const INITS: &[&str] = &["he", "glorot", "normal", "uniform"];
+pub(in crate::lower) const INITS: &[&str] = &["he", "glorot", "normal", "uniform", "orthogonal", "dirac"];
 
 /// Most numbers of one tensor.
 const MOST_NUMBERS: usize = 1 << 31;
@@ -93,8 +93,7 @@ impl Lowering<'_> {
         self.graph.states[id.0 as usize].never_negative = variance && 0.0 <= start;
         let of = self.node(Op::Reshape(shape), &[&of], place);
         let next = self.node(towards(rate(decay)), &[&state, &of], place);
-        let update = self.node(Op::Update(Target::State(id)), &[&next], place);
-        self.effect(Phase::Step, update.train);
+        self.state_moves(id, &next, place);
         // `towards` stops the gradient, and a state has none.
         Value::Tensor(Tensor { train: next.train, evaluate: state.evaluate, owner: None })
     }
@@ -120,7 +119,8 @@ impl Lowering<'_> {
             self.report(report);
             return None;
         }
-        if self.is_taken(&format!("{path}/{}", name.name)) {
+        let key = format!("{path}/{}", name.name);
+        if self.is_taken(&key) && !self.is_shared(&key) {
             let report = self
                 .at(Code::E0103, span, format!("`{path}/{}` is kept twice", name.name))
                 .label("a second one of this name in one layer")
@@ -177,7 +177,45 @@ impl Lowering<'_> {
         }
         let [fan_in, fan_out] = fans(shape);
         match signature.name.as_str() {
-            "he" => Some(Init::Normal(Scalar64((2.0 / fan_in).sqrt()))),
+            "he" => {
+                let fan = match args.get("fan") {
+                    None => fan_in,
+                    Some((Value::Str(word), _)) => {
+                        if word == "outputs" {
+                            fan_out
+                        } else {
+                            fan_in
+                        }
+                    }
+                    Some((other, span)) => {
+                        self.out_of_range(*span, "`fan` of `he`", &other.to_string(), "`inputs` or `outputs`");
+                        return None;
+                    }
+                };
+                Some(Init::Normal(Scalar64((2.0 / fan).sqrt())))
+            }
+            "orthogonal" | "dirac" if shape.rank() < 2 => {
+                let place = self.users_place(args.span);
+                let report = self
+                    .at(Code::E0303, place, format!("`{}` needs two axes, and this is {shape}", signature.name))
+                    .label("starts a matrix or a filter");
+                self.report(report);
+                None
+            }
+            "orthogonal" => {
+                let gain = self.float(&args, "gain", 1.0, |it| it.is_finite() && 0.0 <= it, "0 or above")?;
+                if start::MOST_ORTHOGONAL_WORK < start::orthogonal_work(shape) {
+                    let place = self.users_place(args.span);
+                    let report = self
+                        .at(Code::E0304, place, format!("an orthogonal start of {shape} takes too long"))
+                        .label("each vector is made orthogonal to all before it")
+                        .help("start it with `he` or `glorot`");
+                    self.report(report);
+                    return None;
+                }
+                Some(Init::Orthogonal(Scalar64(gain)))
+            }
+            "dirac" => Some(Init::Dirac),
             "glorot" => Some(Init::Uniform(Scalar64((6.0 / (fan_in + fan_out)).sqrt()))),
             "normal" => {
                 let deviation = self.float(&args, "std", 1.0, |it| it.is_finite() && 0.0 <= it, "0 or above")?;

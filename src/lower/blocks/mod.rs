@@ -6,6 +6,8 @@
 //! - `mode`: `if training`;
 //! - `axes`: names of axes, and the reductions over them;
 //! - `draws`: random numbers;
+//! - `einsum`: sums of products;
+//! - `leaves`: constants;
 //! - `parts`: tensors joined, cut, padded and mirrored;
 //! - `picks`: rows of a table by their numbers, and numbers that count;
 //! - `shapes`: what moves numbers without changing them;
@@ -14,8 +16,10 @@
 mod axes;
 mod convolve;
 mod draws;
+mod einsum;
 mod labels;
 mod learn;
+mod leaves;
 mod mode;
 mod moves;
 mod parts;

@@ -23,7 +23,10 @@ pub(in crate::lower) const PRIMITIVES: &[&str] = &[
     "hit",
     "convolve",
     "convolve_transpose",
+    "einsum",
     "uniform",
+    "full",
+    "eye",
 ];
 
 impl Lowering<'_> {
@@ -56,6 +59,7 @@ impl Lowering<'_> {
         match args.name.as_str() {
             "reshape" => self.reshape(args),
             "transpose" => self.transpose(args),
+            "einsum" => self.einsum(args),
             "uniform" => self.uniform(args),
             "concat" => self.concat(args),
             "slice" => self.slice(args),
@@ -68,6 +72,8 @@ impl Lowering<'_> {
             "indices" => self.indices(args),
             "label_cross_entropy" => self.label_cross_entropy(args),
             "hit" => self.hit(args),
+            "full" => self.full(args),
+            "eye" => self.eye(args),
             "convolve" => self.convolve(args),
             _ => self.convolve_transpose(args),
         }

@@ -7,7 +7,7 @@
 use super::Patch;
 use super::monomial::{COS, FIRST_FREE, GEOMETRY, W_NORM, X_NORM};
 use crate::diag::{Code, Diagnostic, Span};
-use crate::ir::{Init, Op, ParamRole, Phase, Reduction, ScalarFn, Shape, Target, op::Scalar64};
+use crate::ir::{Init, Op, ParamRole, Reduction, ScalarFn, Shape, op::Scalar64};
 use crate::lower::Lowering;
 use crate::lower::blocks::{rate, towards};
 use crate::lower::signature;
@@ -81,8 +81,7 @@ impl Lowering<'_> {
         let (layer, key) = self.place(&name.name);
         let (id, state) = self.state(&layer, &key, shape, start, patch.span);
         let next = self.node(towards(rate(decay)), &[&state, &batch], patch.span);
-        let update = self.node(Op::Update(Target::State(id)), &[&next], patch.span);
-        self.effect(Phase::Step, update.train);
+        self.state_moves(id, &next, patch.span);
         // `towards` stops the gradient, and a state has none.
         self.keep(&name.name, Tensor { train: next.train, evaluate: state.evaluate, owner: None })
     }

@@ -167,7 +167,7 @@ impl Resolver<'_> {
             ExprKind::If(cond, then, otherwise) => {
                 self.branches(flow, cond, then, otherwise.as_ref(), true, live);
             }
-            ExprKind::Named(inner, text) => {
+            ExprKind::Named(inner, text, _) => {
                 self.take(flow, inner, live);
                 self.holes(flow, text, live);
             }
@@ -180,12 +180,12 @@ impl Resolver<'_> {
         match stmt {
             StmtKind::Expr(expr) => {
                 let mut expr = expr;
-                while let ExprKind::Named(inner, _) = &expr.kind {
+                while let ExprKind::Named(inner, ..) = &expr.kind {
                     expr = inner;
                 }
                 match &expr.kind {
                     // Blocks that contain each other are reported for that.
-                    ExprKind::Call(call) => match self.items.get(&call.callee.name).map(|it| &it.def) {
+                    ExprKind::Call(call) => match self.items.called(call).map(|it| &it.def) {
                         Some(Def::Block(block)) => depth < 8 && ends(&block.body),
                         _ => true,
                     },
@@ -217,8 +217,7 @@ impl Resolver<'_> {
     }
 
     fn calls_operator(&self, call: &ast::Call) -> bool {
-        self.context != Context::Operator
-            && matches!(self.items.get(&call.callee.name).map(|it| &it.def), Some(Def::Operator(_)))
+        self.context != Context::Operator && matches!(self.items.called(call).map(|it| &it.def), Some(Def::Operator(_)))
     }
 
     fn dropped(&self, expr: &Expr, live: &Live) -> Diagnostic {
@@ -260,7 +259,7 @@ impl Resolver<'_> {
                 self.subject(first)
             }
             ExprKind::Binary(_, a, b) => self.subject(a).or_else(|| self.subject(b)),
-            ExprKind::Unary(_, a) | ExprKind::Named(a, _) => self.subject(a),
+            ExprKind::Unary(_, a) | ExprKind::Named(a, ..) => self.subject(a),
             ExprKind::Int(_)
             | ExprKind::Float(_)
             | ExprKind::Bool(_)
@@ -276,10 +275,10 @@ impl Resolver<'_> {
     fn gives_tensor(&self, expr: &Expr) -> bool {
         match &expr.kind {
             ExprKind::Binary(..) | ExprKind::Unary(..) => true,
-            ExprKind::Named(inner, _) => self.gives_tensor(inner),
+            ExprKind::Named(inner, ..) => self.gives_tensor(inner),
             ExprKind::Call(call) => {
                 let name = call.callee.name.as_str();
-                match self.items.get(name).map(|it| &it.def) {
+                match self.items.called(call).map(|it| &it.def) {
                     Some(Def::Block(it)) => match it.body.stmts.last().map(|it| &it.kind) {
                         Some(StmtKind::Expr(it)) => !matches!(it.kind, ExprKind::List(_)),
                         _ => false,

@@ -6,6 +6,7 @@ use crate::ir::ParamRole;
 use crate::lower::blocks::{INITS, training};
 use crate::lower::items::suggest;
 use crate::lower::signature;
+use crate::lower::value::Ty;
 use crate::syntax::ast::{self, ExprKind, Extents, StmtKind};
 
 impl Resolver<'_> {
@@ -80,10 +81,15 @@ impl Resolver<'_> {
                 }
             }
             ExprKind::Call(call) if INITS.contains(&call.callee.name.as_str()) => {
-                if let Some(signature) = signature::init(&call.callee.name) {
-                    signature.matched(call).1.into_iter().for_each(|it| self.sink.push(it));
+                let Some(signature) = signature::init(&call.callee.name) else { return };
+                let (matched, wrong) = signature.matched(call);
+                wrong.into_iter().for_each(|it| self.sink.push(it));
+                for (slot, value) in signature.slots.iter().zip(matched) {
+                    match (&slot.ty, value.map(|it| &it.kind)) {
+                        (Ty::Words(words), Some(ExprKind::Name(word))) if words.contains(&word.as_str()) => {}
+                        _ => value.into_iter().for_each(|it| self.expr(it)),
+                    }
                 }
-                call.args.iter().for_each(|it| self.expr(&it.value));
             }
             _ => self.expr(init),
         }

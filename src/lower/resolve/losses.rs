@@ -91,7 +91,7 @@ impl Resolver<'_> {
                     args.for_each(|it| self.expr(it));
                 }
             }
-            ExprKind::Unary(_, a) | ExprKind::Named(a, _) => self.measure(kind, a),
+            ExprKind::Unary(_, a) | ExprKind::Named(a, ..) => self.measure(kind, a),
             ExprKind::Binary(_, a, b) => {
                 self.measure(kind, a);
                 self.measure(kind, b);

@@ -474,7 +474,7 @@ impl<'a> Resolver<'a> {
             ExprKind::Unary(_, a) => self.expr(a),
             ExprKind::Call(call) => self.call(call),
             ExprKind::If(cond, then, otherwise) => self.choice(cond, then, otherwise.as_ref(), expr.span),
-            ExprKind::Named(inner, text) => {
+            ExprKind::Named(inner, text, _) => {
                 self.expr(inner);
                 self.text(text);
             }

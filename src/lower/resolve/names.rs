@@ -287,7 +287,7 @@ impl Resolver<'_> {
         let span = call.callee.span;
         let layers = matches!(self.context, Context::Model | Context::Block | Context::Loss);
         let positional = call.piped.is_some() || call.args.iter().any(|it| it.name.is_none());
-        match self.items.get(name).map(|it| &it.def) {
+        match self.items.called(call).map(|it| &it.def) {
             Some(Def::Block(it)) => {
                 self.calls.entry(self.current.clone()).or_default().push((name.to_owned(), call.span));
                 let signature = self.items.block_signature(it);
@@ -416,7 +416,6 @@ impl Resolver<'_> {
         match name {
             _ if self.in_slot => report.fix(format!("its name is enough: `{name}`"), call.span, name),
             "sigmoid" => report.fix("the function of this name is `logistic`", call.callee.span, "logistic"),
-            "linear" => report.fix("a layer that sees all channels is `dense(x, units)`", call.callee.span, "dense"),
             _ if given => report,
             _ => report.help(format!("an operator is an argument of a layer: `sphere_conv(x, 16, operator: {name})`")),
         }

@@ -303,8 +303,8 @@ fn load<R: Real>(spec: &KernelSpec, isa: Isa) -> Result<Box<dyn Kernel>, String>
     match spec {
         KernelSpec::Conv(kernel) => conv::load::<R>(kernel, isa),
         KernelSpec::ConvMap { conv, map } => mapped::load::<R>(conv, map, isa),
-        &KernelSpec::MatMul { m, n, k, transpose_a, transpose_b } => {
-            matmul::load::<R>([m, n, k], transpose_a, transpose_b)
+        &KernelSpec::MatMul { batch, m, n, k, transpose_a, transpose_b } => {
+            matmul::load::<R>(batch, [m, n, k], transpose_a, transpose_b)
         }
         KernelSpec::Map(kernel) => map::load::<R>(kernel),
         KernelSpec::Maps(all) => many::load::<R>(all),

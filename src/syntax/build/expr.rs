@@ -86,6 +86,7 @@ impl Builder<'_> {
         let mut parts = parts.into_iter().peekable();
         let mut value = self.climb(&mut parts, 0);
 
+        let mut sharing = Sharing::Own;
         for part in rest {
             let end = self.span(&part);
             value = match part.as_rule() {
@@ -96,7 +97,12 @@ impl Builder<'_> {
                 }
                 Rule::string => {
                     let span = value.span.to(end);
-                    Expr { kind: ExprKind::Named(Box::new(value), self.string(part, depth)), span }
+                    let sharing = std::mem::replace(&mut sharing, Sharing::Own);
+                    Expr { kind: ExprKind::Named(Box::new(value), self.string(part, depth), sharing), span }
+                }
+                Rule::kw_shared => {
+                    sharing = Sharing::Shared;
+                    value
                 }
                 _ => value, // `|>`, `as`
             };
