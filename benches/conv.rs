@@ -1,4 +1,5 @@
-//! The convolutions of SphereNet-9 at batch 32: GFLOP/s of each product, after the machine's peak.
+//! The convolutions of SphereNet-9 at batch 32, and convolutions in groups as other networks have them at batch 8: GFLOP/s
+//! of each product, after the machine's peak. `tests/peer/grouped_speed.py` takes the time of PyTorch for the latter.
 //! `cargo bench --bench conv -- [threads]`. What counts is the processor time of the best of several
 //! runs, divided by the threads, since others may be using the machine.
 
@@ -23,10 +24,27 @@ const LAYERS: &[(&str, usize, usize, usize, usize, bool, u32)] = &[
     ("fc6", 4, 256, 256, 4, false, 1),
 ];
 const BATCH: usize = 32;
+
+/// Size, channels in and out, kernel side, stride, groups: of MobileNets, ConvNeXt and ResNeXt.
+const GROUPED: &[[usize; 6]] = &[
+    [56, 128, 128, 3, 1, 128],
+    [112, 32, 32, 3, 1, 32],
+    [56, 144, 144, 3, 2, 144],
+    [14, 576, 576, 3, 1, 576],
+    [7, 960, 960, 3, 1, 960],
+    [56, 96, 96, 7, 1, 96],
+    [14, 384, 384, 7, 1, 384],
+    [56, 128, 128, 3, 1, 32],
+    [28, 256, 256, 3, 1, 32],
+    [56, 128, 128, 3, 2, 32],
+    [14, 512, 512, 3, 1, 32],
+];
+const GROUPED_BATCH: usize = 8;
 const RUNS: usize = 7;
 
 fn plan(kernel: ConvKernel) -> Plan {
-    let filter = Shape(vec![kernel.geometry.kernel[0], kernel.geometry.kernel[1], kernel.input[2], kernel.output[2]]);
+    let [kh, kw] = kernel.geometry.kernel;
+    let filter = Shape(vec![kh, kw, kernel.input[2] / kernel.geometry.groups, kernel.output[2]]);
     let image = |[h, w, c]: [usize; 3]| Shape(vec![kernel.n, h, w, c]);
     let shapes = match kernel.kind {
         ConvKind::Forward => [image(kernel.input), filter, image(kernel.output)],
@@ -167,5 +185,25 @@ fn main() -> Result<(), RuntimeError> {
         total[2] * 1e3,
         total.iter().sum::<f64>() * 1e3
     );
+    for &[size, cin, cout, side, stride, groups] in GROUPED {
+        let geometry = Geometry::same([size; 2], [side; 2], [stride; 2]).grouped(groups);
+        let [oh, ow] = geometry.output([size; 2]).expect("the window fits");
+        print!("{:34}", format!("{size}x{size} {cin}->{cout} k{side} s{stride} g{groups}"));
+        for kind in [ConvKind::Forward, ConvKind::InputGrad, ConvKind::FilterGrad] {
+            let kernel = ConvKernel {
+                kind,
+                geometry,
+                n: GROUPED_BATCH,
+                input: [size, size, cin],
+                output: [oh, ow, cout],
+                reads: DType::Real,
+                writes: DType::Real,
+            };
+            let flops = KernelSpec::Conv(kernel).flops() as f64;
+            let seconds = time(plan(kernel), threads)?;
+            print!(" {:8.2} ms {:6.1} GF/s", seconds * 1e3, flops / seconds / 1e9);
+        }
+        println!();
+    }
     Ok(())
 }

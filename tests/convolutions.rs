@@ -6,7 +6,7 @@ use crate::golden_layers::with_gradients;
 use crate::lower::settings;
 use serde_json::Value;
 use sphc::interp::Tensor;
-use sphc::ir::{Phase, Shape};
+use sphc::ir::{Init, ParamRole, Phase, Shape, op::Scalar64};
 use sphc::lower::Settings;
 
 /// As the script makes them.
@@ -16,6 +16,44 @@ fn numbers(salt: usize, len: usize) -> Vec<f64> {
 
 fn list(value: &Value) -> Vec<f64> {
     value.as_array().unwrap().iter().map(|it| it.as_f64().unwrap()).collect()
+}
+
+#[test]
+fn filters_start_as_they_are_told_and_biases_at_nothing() {
+    let text = "
+        block wide(x, filters: int, init: start = glorot) {
+            conv(x, filters, kernel: [1, 3], bias: true, init: init)
+        }
+        model Starts {
+            input x: float[4, 6, 4]
+            x = conv(x, 8, groups: 2) as \"a\"
+            x = conv(x, 8, init: normal(std: 0.01)) as \"b\"
+            x = wide(x, 8) as \"c\"
+            x = wide(x, 8, init: 0.5) as \"d\"
+            x = depthwise_conv(x, init: uniform(bound: 0.25)) as \"e\"
+            x = conv_transpose(x, 6, groups: 2, kernel: 2, bias: true) as \"f\"
+            output sphere_dense(x, 3, init: he) as \"g\"
+        }";
+    let graph = typed("starts.sph", text, &Settings { batch: Some(2), ..settings(&[]) });
+    let normal = |variance: f64| Init::Normal(Scalar64(variance.sqrt()));
+    let uniform = |bound: f64| Init::Uniform(Scalar64(bound));
+    let expected: Vec<(&str, Vec<usize>, Init)> = vec![
+        ("a/filter", vec![3, 3, 2, 8], normal(2.0 / 18.0)),
+        ("b/filter", vec![3, 3, 8, 8], Init::Normal(Scalar64(0.01))),
+        ("c/filter", vec![1, 3, 8, 8], uniform((6.0f64 / (24.0 + 24.0)).sqrt())),
+        ("c/bias", vec![8], Init::Constant(Scalar64(0.0))),
+        ("d/filter", vec![1, 3, 8, 8], Init::Constant(Scalar64(0.5))),
+        ("d/bias", vec![8], Init::Constant(Scalar64(0.0))),
+        ("e/filter", vec![3, 3, 1, 8], uniform(0.25)),
+        ("f/filter", vec![2, 2, 3, 8], normal(2.0 / 12.0)),
+        ("f/bias", vec![6], Init::Constant(Scalar64(0.0))),
+        ("g/filter", vec![1, 1, 144, 3], normal(2.0 / 144.0)),
+    ];
+    let found: Vec<(&str, Vec<usize>, Init)> =
+        graph.params.iter().map(|it| (it.path.as_str(), it.shape.dims().to_vec(), it.init)).collect();
+    assert_eq!(found, expected);
+    assert_eq!(graph.params[3].role, ParamRole::Bias);
+    assert_eq!(graph.params[9].operator, "cosine");
 }
 
 #[test]

@@ -143,6 +143,10 @@ impl Lowering<'_> {
         }
         match ty {
             Ty::Axes => self.axis_words(expr),
+            Ty::Start => match self.started(expr, "an argument") {
+                Some(it) => Value::Start(it),
+                None => self.lost(expr.span),
+            },
             _ => self.expr(expr),
         }
     }
@@ -380,6 +384,7 @@ impl Lowering<'_> {
             (Ty::Words(_), Value::List(axes)) => axes.len() == 2 && axes.iter().all(|it| both_sides(it).is_some()),
             (Ty::Axes, Value::List(items)) => items.iter().all(|it| self.is_axis(it)),
             (Ty::Axes, it) => self.is_axis(it),
+            (Ty::Start, Value::Start(_)) => true,
             (Ty::Tensors, Value::List(_)) => {
                 let flat = flat(&value);
                 match flat.iter().find(|it| !matches!(it, Value::Tensor(_))) {
@@ -501,7 +506,7 @@ fn article(ty: &Ty) -> String {
         }
         Ty::Pair | Ty::Words(_) | Ty::Word(_) | Ty::Any | Ty::Tensors => format!("{ty}"),
         Ty::List(item) => format!("a list of {item}"),
-        Ty::Float | Ty::Bool | Ty::Str | Ty::Fn | Ty::Tensor => format!("a {ty}"),
+        Ty::Float | Ty::Bool | Ty::Str | Ty::Fn | Ty::Tensor | Ty::Start => format!("a {ty}"),
     }
 }
 

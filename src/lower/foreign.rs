@@ -212,7 +212,7 @@ const WAYS: &[(&[&str], &str)] = &[
     (&["activation", "nonlinearity"], "apply it to the result: `conv(x, 16) |> relu`"),
     (
         &["initializer", "kernelinitializer", "weightinit", "init"],
-        "leave it out: filters start normal, with a variance of 2 by their number of inputs",
+        "`conv`, `sphere_conv` and `dense` take `init`: `he`, `glorot`, `normal(std: 0.01)`, `uniform(bound: 0.1)`, a number",
     ),
     (&["list", "array", "tuple"], "the type of a list is written `[int]`"),
     (&["half"], "16-bit numbers are `bf16`"),

@@ -115,6 +115,7 @@ pub(super) fn type_of(value: &Value) -> Ty {
             Some(first) => Ty::List(Box::new(type_of(first))),
             None => Ty::Any,
         },
+        Value::Start(_) => Ty::Start,
         Value::Error(_) | Value::Nothing | Value::Range(..) | Value::Tensor(_) | Value::Scalar(_) => Ty::Any,
     }
 }

@@ -93,6 +93,7 @@ pub(super) fn builtin(name: &str) -> Option<Signature> {
     let same = || slot("pad", BORDER, Some("same"));
     let dilation = || slot("dilation", Ty::Pair, Some("1"));
     let groups = || slot("groups", Ty::Int, Some("1"));
+    let init = || slot("init", Ty::Start, Some("he"));
     let bias = || slot("bias", Ty::Bool, Some("false"));
     match name {
         "sphere_conv" => make(
@@ -107,12 +108,14 @@ pub(super) fn builtin(name: &str) -> Option<Signature> {
                 dilation(),
                 groups(),
                 bias(),
+                init(),
             ],
         ),
-        "conv" => make("layer", vec![x(), filters(), kernel(), stride(), same(), dilation(), groups(), bias()]),
-        "dense" => {
-            make("layer", vec![x(), slot("units", Ty::Int, None), slot("operator", Ty::Operator, Some("none")), bias()])
-        }
+        "conv" => make("layer", vec![x(), filters(), kernel(), stride(), same(), dilation(), groups(), bias(), init()]),
+        "dense" => make(
+            "layer",
+            vec![x(), slot("units", Ty::Int, None), slot("operator", Ty::Operator, Some("none")), bias(), init()],
+        ),
         "max_pool" => {
             make("layer", vec![x(), slot("size", Ty::Pair, None), slot("stride", Ty::Pair, Some("size")), same()])
         }

@@ -8,7 +8,7 @@ use crate::syntax::ast::{self, ExprKind, TypeKind};
 
 /// Names of types.
 pub(super) const NAMES: &[&str] =
-    &["int", "float", "bool", "string", "operator", "fn", "tensor", "axes", "pair", "border"];
+    &["int", "float", "bool", "string", "operator", "fn", "tensor", "axes", "pair", "border", "start"];
 
 /// The type of a name.
 pub(super) fn named(name: &str) -> Option<Ty> {
@@ -23,6 +23,7 @@ pub(super) fn named(name: &str) -> Option<Ty> {
         "axes" => Ty::Axes,
         "pair" => Ty::Pair,
         "border" => BORDER,
+        "start" => Ty::Start,
         _ => return None,
     })
 }

@@ -56,8 +56,41 @@ pub(super) enum Value {
     Operator(OperatorRef),
     Fn(FnRef),
     Tensor(Tensor),
+    Start(Start),
     /// A number known only at run time, inside the body of a `fn` or an operator.
     Scalar(Scalar),
+}
+
+/// How a tensor starts, whatever its shape.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Start {
+    Number(f64),
+    /// By the inputs of each number.
+    He,
+    HeOfOutputs,
+    Glorot,
+    /// Of this length.
+    Orthogonal(f64),
+    Dirac,
+    /// Of this standard deviation.
+    Normal(f64),
+    /// Up to this bound on either side.
+    Uniform(f64),
+}
+
+impl fmt::Display for Start {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Start::Number(it) => write!(f, "{it}"),
+            Start::He => write!(f, "he"),
+            Start::HeOfOutputs => write!(f, "he(fan: outputs)"),
+            Start::Glorot => write!(f, "glorot"),
+            Start::Orthogonal(it) => write!(f, "orthogonal(gain: {it})"),
+            Start::Dirac => write!(f, "dirac"),
+            Start::Normal(it) => write!(f, "normal(std: {it})"),
+            Start::Uniform(it) => write!(f, "uniform(bound: {it})"),
+        }
+    }
 }
 
 impl OperatorRef {
@@ -103,6 +136,7 @@ impl Value {
             Value::Operator(_) => "an operator",
             Value::Fn(_) => "a function",
             Value::Tensor(_) => "a tensor",
+            Value::Start(_) => "a start",
             Value::Scalar(_) => "a number of the operator",
         }
     }
@@ -209,6 +243,7 @@ impl fmt::Display for Value {
             Value::Fn(FnRef::Item(it)) => write!(f, "{}", it.name.name),
             Value::Fn(FnRef::Builtin(it)) => write!(f, "{it}"),
             Value::Tensor(_) => write!(f, "tensor"),
+            Value::Start(it) => write!(f, "{it}"),
             Value::Scalar(_) => write!(f, "number"),
         }
     }
@@ -233,6 +268,8 @@ pub(super) enum Ty {
     Word(&'static [&'static str]),
     /// Names or numbers of axes.
     Axes,
+    /// How a tensor starts: a number, or a word for random ones.
+    Start,
     /// Several tensors, or lists of them: what stands in a call without a name.
     Tensors,
     List(Box<Ty>),
@@ -254,6 +291,7 @@ impl Ty {
             | Ty::Tensors
             | Ty::Pair
             | Ty::Axes
+            | Ty::Start
             | Ty::List(_) => None,
         }
     }
@@ -280,6 +318,7 @@ impl fmt::Display for Ty {
                 write!(f, "{}", list.join(" or "))
             }
             Ty::Axes => write!(f, "axes"),
+            Ty::Start => write!(f, "start"),
             Ty::Tensors => write!(f, "tensors"),
             Ty::List(item) => write!(f, "[{item}]"),
         }

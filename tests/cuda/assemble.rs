@@ -3,7 +3,9 @@
 
 use crate::emulate::module::build;
 use cudarc::nvrtc::result;
-use sphc::kernel::cuda::{CudaSource, Options, generate};
+use sphc::ir::{DType, Geometry};
+use sphc::kernel::cuda::{Arithmetic, CudaSource, Options, generate};
+use sphc::kernel::{ConvKernel, ConvKind, KernelSpec};
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
@@ -40,6 +42,26 @@ fn kernels(model: &str, precision: &str) -> Vec<CudaSource> {
     let plan = sphc::plan::from_yaml("plan.yaml", &text).unwrap();
     let options = Options { arithmetic: plan.precision.arithmetic(), ..Options::default() };
     plan.kernels.iter().map(|it| generate(it, &options)).collect()
+}
+
+/// Convolutions that no model here has: in groups, and dilated.
+fn convolutions() -> Vec<CudaSource> {
+    let dilated = |stride| Geometry::valid([3, 3], [stride; 2]).dilated([2, 2]).padded([28, 28]);
+    let depthwise = Geometry::same([28, 28], [3, 3], [2, 2]).grouped(64);
+    let mut all = Vec::new();
+    for geometry in [depthwise, dilated(2).grouped(16), dilated(1), dilated(2)] {
+        for kind in [ConvKind::Forward, ConvKind::InputGrad, ConvKind::FilterGrad] {
+            let [oh, ow] = geometry.output([28, 28]).unwrap();
+            for (dtype, arithmetic) in
+                [(DType::Real, Arithmetic::F32), (DType::Real, Arithmetic::Tf32), (DType::Bf16, Arithmetic::Bf16)]
+            {
+                let (input, output) = ([28, 28, 64], [oh, ow, 128]);
+                let conv = ConvKernel { kind, geometry, n: 32, input, output, reads: dtype, writes: dtype };
+                all.push(generate(&KernelSpec::Conv(conv), &Options { arithmetic, ..Options::default() }));
+            }
+        }
+    }
+    all
 }
 
 fn ptx(text: &str) -> Result<Vec<u8>, String> {
@@ -131,6 +153,7 @@ fn every_kernel_of_every_model_compiles_and_nothing_spills() {
             }
         }
     }
+    sources.extend(convolutions().into_iter().map(|it| (it.text.clone(), it)));
     let sources: Vec<CudaSource> = sources.into_values().collect();
     let next = AtomicUsize::new(0);
     let reports = Mutex::new(vec![String::new(); sources.len()]);

@@ -81,11 +81,13 @@ fn kind(spec: &KernelSpec, precision: Precision) -> String {
         KernelSpec::Map(it) => map(it),
         KernelSpec::Maps(all) => format!("{:?}", all.iter().map(map).collect::<BTreeSet<_>>().len().min(3)),
         KernelSpec::ConvMap { conv, map: after } => {
-            format!("{:?} {:?} {}", conv.kind, conv.input.map(|it| it == 1), map(after))
+            let near = [conv.geometry.dilation == [1, 1], conv.geometry.groups == 1];
+            format!("{:?} {:?} {near:?} {}", conv.kind, conv.input.map(|it| it == 1), map(after))
         }
         KernelSpec::Conv(it) => {
             let one = |it: [usize; 3]| it.map(|it| it == 1);
-            format!("{:?} {:?} {:?} {:?} {:?}", it.kind, one(it.input), one(it.output), it.n == 1, it.geometry.stride)
+            let near = [it.n == 1, it.geometry.dilation == [1, 1], it.geometry.groups == 1];
+            format!("{:?} {:?} {:?} {near:?} {:?}", it.kind, one(it.input), one(it.output), it.geometry.stride)
         }
         KernelSpec::MatMul { batch, m, n, k, transpose_a, transpose_b } => {
             format!("{:?} {transpose_a} {transpose_b}", [batch, m, n, k].map(|it| *it == 1))

@@ -112,7 +112,7 @@ pub(super) fn program(choices: &mut Choices) -> Program {
 
 impl Network<'_> {
     fn layer(&mut self, at: usize) {
-        match self.choices.below(14) {
+        match self.choices.below(15) {
             0..=3 => self.convolution(&format!("layer{at}")),
             4 => self.pool(),
             5 => {
@@ -146,6 +146,7 @@ impl Network<'_> {
             }
             11 => self.parts(),
             12 => self.around(),
+            13 => self.enlarge(&format!("larger{at}")),
             _ => {
                 self.lines.push(format!("n = batch_norm(x) as \"norm{at}\""));
                 self.lines.push("x = max(x, 0.5 * n)".into());
@@ -187,13 +188,30 @@ impl Network<'_> {
 
     /// A layer of filters, with what usually follows.
     fn convolution(&mut self, name: &str) {
-        let filters = self.filters();
+        let mut filters = self.filters();
         let kernel = [self.choices.one(&[1, 3, 2, 5, 4]), self.choices.one(&[1, 3, 2, 5, 4])];
         let stride = [self.choices.one(&[1, 1, 2, 3]), self.choices.one(&[1, 1, 2, 3])];
-        let Some((pad, size)) = self.slide(kernel, stride, true) else { return };
-        let operator = self.choices.one(&OPERATORS);
+        let dilation = [self.choices.one(&[1, 1, 1, 2, 3]), self.choices.one(&[1, 1, 1, 2])];
+        let extent = [0, 1].map(|it| (kernel[it] - 1) * dilation[it] + 1);
+        let Some((pad, size)) = self.slide(extent, stride, true) else { return };
+        let (operator, groups) = (self.choices.one(&OPERATORS), self.choices.one(&[1, 1, 1, 2, 3, self.channels]));
+        let groups = if self.channels % groups == 0 { groups } else { 1 };
+        if groups != 1 {
+            filters = (filters / groups).max(1) * groups;
+        }
+        if MOST < size[0] * size[1] * filters {
+            return;
+        }
+        let mut options = String::new();
+        if dilation != [1, 1] {
+            options += &format!(", dilation: {dilation:?}");
+        }
+        if groups != 1 {
+            options += &format!(", groups: {groups}");
+        }
+        options += self.choices.one(&["", "", ", bias: true", ", init: uniform(bound: 0.5)"]);
         let mut line = format!(
-            "x = sphere_conv(x, {filters}, kernel: {kernel:?}, stride: {stride:?}, pad: {pad}, operator: {operator}) as \"{name}\""
+            "x = sphere_conv(x, {filters}, kernel: {kernel:?}, stride: {stride:?}, pad: {pad}, operator: {operator}{options}) as \"{name}\""
         );
         if !self.choices.once_in(3) {
             line += self.choices.one(&[" |> batch_norm", " |> batch_norm(decay: 0.5, epsilon: 1e-2)"]);
@@ -203,6 +221,26 @@ impl Network<'_> {
             let bend = self.choices.one(&BENDS);
             self.lines.push(format!("x = {bend}(x)"));
         }
+        self.names.push(name.to_owned());
+        (self.size, self.channels) = (size, filters);
+    }
+
+    /// A convolution the other way.
+    fn enlarge(&mut self, name: &str) {
+        let filters = self.filters();
+        let kernel = [self.choices.one(&[2, 3, 1]), self.choices.one(&[2, 3, 1])];
+        let stride = [self.choices.one(&[2, 1, 3]), self.choices.one(&[1, 2])];
+        let pad = self.choices.one(&["same", "valid"]);
+        let size = [0, 1].map(|axis| match pad {
+            "same" => self.size[axis] * stride[axis],
+            _ => (self.size[axis] - 1) * stride[axis] + kernel[axis],
+        });
+        if MOST < size[0] * size[1] * filters {
+            return;
+        }
+        let bias = self.choices.one(&["", ", bias: true"]);
+        let line = format!("conv_transpose(x, {filters}, kernel: {kernel:?}, stride: {stride:?}, pad: {pad}{bias})");
+        self.lines.push(format!("x = relu({line} as \"{name}\")"));
         self.names.push(name.to_owned());
         (self.size, self.channels) = (size, filters);
     }

@@ -7,7 +7,7 @@ use crate::ir::{Init, Op, ParamRole, Reduction, Shape, op::Scalar64, start};
 use crate::lower::Lowering;
 use crate::lower::items::Def;
 use crate::lower::signature::{self, Signature};
-use crate::lower::value::{Tensor, Ty, Value};
+use crate::lower::value::{Start, Tensor, Ty, Value};
 use crate::syntax::ast::{self, ExprKind};
 
 /// How a learned tensor can start, besides at a number.
@@ -34,7 +34,9 @@ impl Lowering<'_> {
         let Some(shape) = extents.and_then(|it| self.bounded(Shape(it), &name.name, shape_span)) else {
             return self.lost(name.span);
         };
-        let Some(init) = self.init(init, &shape, &name.name) else { return self.lost(name.span) };
+        let what = format!("the start of `{}`", name.name);
+        let started = self.started(init, &what).and_then(|it| self.start_of(it, &shape, init.span));
+        let Some(init) = started else { return self.lost(name.span) };
         let Some(path) = self.keeps(name) else { return self.lost(name.span) };
         let role = role(name, written);
         // A filter without an operator answers as the plain product does; `convolve` says otherwise.
@@ -143,18 +145,21 @@ impl Lowering<'_> {
         None
     }
 
-    /// A number, or one of [`INITS`].
-    fn init(&mut self, expr: &ast::Expr, shape: &Shape, name: &str) -> Option<Init> {
+    /// A number, or one of [`INITS`], or what was given as either.
+    pub(in crate::lower) fn started(&mut self, expr: &ast::Expr, what: &str) -> Option<Start> {
         let word = match &expr.kind {
             ExprKind::Name(it) => it.as_str(),
             ExprKind::Call(it) => it.callee.name.as_str(),
             _ => "",
         };
-        let Some(signature) = signature::init(word) else {
+        let local = self.scopes[self.floor..].iter().any(|it| it.contains_key(word));
+        let Some(signature) = signature::init(word).filter(|_| !local) else {
             let value = self.expr(expr);
-            let what = format!("the start of `{name}`");
-            return match self.coerce(value, &Ty::Float, expr.span, &what, None) {
-                Value::Float(it) => Some(Init::Constant(Scalar64(it))),
+            if let Value::Start(it) = value {
+                return Some(it);
+            }
+            return match self.coerce(value, &Ty::Float, expr.span, what, None) {
+                Value::Float(it) => Some(Start::Number(it)),
                 _ => None,
             };
         };
@@ -167,64 +172,63 @@ impl Lowering<'_> {
                 &alone
             }
         };
-        self.start(&signature, call, shape)
+        self.start(&signature, call)
     }
 
-    fn start(&mut self, signature: &Signature, call: &ast::Call, shape: &Shape) -> Option<Init> {
+    fn start(&mut self, signature: &Signature, call: &ast::Call) -> Option<Start> {
         let args = self.arguments(signature, call);
         if args.wrong() {
             return None;
         }
-        let [fan_in, fan_out] = fans(shape);
+        let mut number = |name: &str| self.float(&args, name, 1.0, |it| it.is_finite() && 0.0 <= it, "0 or above");
         match signature.name.as_str() {
-            "he" => {
-                let fan = match args.get("fan") {
-                    None => fan_in,
-                    Some((Value::Str(word), _)) => {
-                        if word == "outputs" {
-                            fan_out
-                        } else {
-                            fan_in
-                        }
-                    }
-                    Some((other, span)) => {
-                        self.out_of_range(*span, "`fan` of `he`", &other.to_string(), "`inputs` or `outputs`");
-                        return None;
-                    }
-                };
-                Some(Init::Normal(Scalar64((2.0 / fan).sqrt())))
-            }
-            "orthogonal" | "dirac" if shape.rank() < 2 => {
-                let place = self.users_place(args.span);
+            "he" => match args.get("fan") {
+                None => Some(Start::He),
+                Some((Value::Str(word), _)) if word == "outputs" => Some(Start::HeOfOutputs),
+                Some((Value::Str(_), _)) => Some(Start::He),
+                Some((other, span)) => {
+                    self.out_of_range(*span, "`fan` of `he`", &other.to_string(), "`inputs` or `outputs`");
+                    None
+                }
+            },
+            "glorot" => Some(Start::Glorot),
+            "dirac" => Some(Start::Dirac),
+            "orthogonal" => number("gain").map(Start::Orthogonal),
+            "normal" => number("std").map(Start::Normal),
+            _ => number("bound").map(Start::Uniform),
+        }
+    }
+
+    /// The start of a tensor of this shape; `None` after a report.
+    pub(in crate::lower) fn start_of(&mut self, start: Start, shape: &Shape, place: Span) -> Option<Init> {
+        let [fan_in, fan_out] = fans(shape);
+        match start {
+            Start::Number(it) => Some(Init::Constant(Scalar64(it))),
+            Start::He => Some(Init::Normal(Scalar64((2.0 / fan_in).sqrt()))),
+            Start::HeOfOutputs => Some(Init::Normal(Scalar64((2.0 / fan_out).sqrt()))),
+            Start::Glorot => Some(Init::Uniform(Scalar64((6.0 / (fan_in + fan_out)).sqrt()))),
+            Start::Normal(it) => Some(Init::Normal(Scalar64(it))),
+            Start::Uniform(it) => Some(Init::Uniform(Scalar64(it))),
+            Start::Orthogonal(_) | Start::Dirac if shape.rank() < 2 => {
+                let place = self.users_place(place);
+                let name = if start == Start::Dirac { "dirac" } else { "orthogonal" };
                 let report = self
-                    .at(Code::E0303, place, format!("`{}` needs two axes, and this is {shape}", signature.name))
+                    .at(Code::E0303, place, format!("`{name}` needs two axes, and this is {shape}"))
                     .label("starts a matrix or a filter");
                 self.report(report);
                 None
             }
-            "orthogonal" => {
-                let gain = self.float(&args, "gain", 1.0, |it| it.is_finite() && 0.0 <= it, "0 or above")?;
-                if start::MOST_ORTHOGONAL_WORK < start::orthogonal_work(shape) {
-                    let place = self.users_place(args.span);
-                    let report = self
-                        .at(Code::E0304, place, format!("an orthogonal start of {shape} takes too long"))
-                        .label("each vector is made orthogonal to all before it")
-                        .help("start it with `he` or `glorot`");
-                    self.report(report);
-                    return None;
-                }
-                Some(Init::Orthogonal(Scalar64(gain)))
+            Start::Orthogonal(_) if start::MOST_ORTHOGONAL_WORK < start::orthogonal_work(shape) => {
+                let place = self.users_place(place);
+                let report = self
+                    .at(Code::E0304, place, format!("an orthogonal start of {shape} takes too long"))
+                    .label("each vector is made orthogonal to all before it")
+                    .help("start it with `he` or `glorot`");
+                self.report(report);
+                None
             }
-            "dirac" => Some(Init::Dirac),
-            "glorot" => Some(Init::Uniform(Scalar64((6.0 / (fan_in + fan_out)).sqrt()))),
-            "normal" => {
-                let deviation = self.float(&args, "std", 1.0, |it| it.is_finite() && 0.0 <= it, "0 or above")?;
-                Some(Init::Normal(Scalar64(deviation)))
-            }
-            _ => {
-                let bound = self.float(&args, "bound", 1.0, |it| it.is_finite() && 0.0 <= it, "0 or above")?;
-                Some(Init::Uniform(Scalar64(bound)))
-            }
+            Start::Orthogonal(gain) => Some(Init::Orthogonal(Scalar64(gain))),
+            Start::Dirac => Some(Init::Dirac),
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::lower::Lowering;
 use crate::lower::call::Args;
 use crate::lower::naming::Role;
 use crate::lower::operator::Patch;
-use crate::lower::value::{OperatorRef, Tensor, Value};
+use crate::lower::value::{OperatorRef, Start, Tensor, Value};
 
 /// Numbers in one filter: positions in it fit into 32 bits.
 const LARGEST_FILTER: usize = 1 << 31;
@@ -23,6 +23,10 @@ impl Lowering<'_> {
         let kernel = if dense { Some([1, 1]) } else { self.pair(args, "kernel", [3, 3]) };
         let stride = if dense { Some([1, 1]) } else { self.pair(args, "stride", [1, 1]) };
         let pad = if dense { Some(Pad::Valid) } else { self.pad(args, Pad::Same) };
+        let (start, start_span) = match args.get("init") {
+            Some((Value::Start(it), span)) => (*it, *span),
+            _ => (Start::He, span),
+        };
         let bias = matches!(args.get("bias"), Some((Value::Bool(true), _)));
         let default = if args.name == "sphere_conv" { "cosine" } else { "none" };
         let operator = match args.get("operator") {
@@ -57,7 +61,10 @@ impl Lowering<'_> {
             );
             None
         } else {
-            let init = Init::Normal(Scalar64((2.0 / inputs as f64).sqrt()));
+            let Some(init) = self.start_of(start, &shape, start_span) else {
+                self.leave_layer(outer);
+                return self.lost(span);
+            };
             let filter = self.param(&path, "filter", shape, init, ParamRole::Filter, operator.name(), span);
             let geometry = pad.around(size, Geometry { kernel, stride, ..bare });
             self.vain_window(args, size, &geometry, [1, 1]);

@@ -67,7 +67,7 @@ impl Resolver<'_> {
     }
 
     /// How a learned tensor starts: a number, or a word of its own.
-    fn start(&mut self, init: &ast::Expr) {
+    pub(super) fn start(&mut self, init: &ast::Expr) {
         match &init.kind {
             ExprKind::Name(it) if INITS.contains(&it.as_str()) && self.local(it).is_none() => {
                 if let Some(signature) = signature::init(it)

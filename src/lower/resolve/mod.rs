@@ -294,6 +294,7 @@ impl<'a> Resolver<'a> {
             }
             match (&param.default, &param.ty) {
                 (Some(default), Some(ty)) if types::of(ty) == Ty::Axes => self.axis_words(default),
+                (Some(default), Some(ty)) if types::of(ty) == Ty::Start => self.start(default),
                 (Some(default), Some(ty)) if is_word(&types::of(ty), default) => {}
                 (Some(default), _) => self.expr(default),
                 (None, _) => {}

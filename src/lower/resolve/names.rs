@@ -183,9 +183,10 @@ impl Resolver<'_> {
         let by_name = call.args.iter().filter_map(|it| it.name.as_ref());
         self.named.extend(by_name.map(|it| (name.to_owned(), it.name.clone())));
         let mut blind = signature.is_none();
-        // Arguments that are operators, and axes.
+        // Arguments that are operators, axes, and starts.
         let mut operators: Vec<&ast::Expr> = Vec::new();
         let mut axes: Vec<&ast::Expr> = Vec::new();
+        let mut starts: Vec<&ast::Expr> = Vec::new();
         let signature_unknown = self.unknown.contains_key(&(Code::E0101, name.to_owned()));
         let words = signature.map(|it| {
             let (matched, wrong) = it.matched(call);
@@ -197,6 +198,7 @@ impl Resolver<'_> {
             for (slot, value) in it.slots.iter().zip(matched) {
                 operators.extend(value.filter(|_| slot.ty == Ty::Operator));
                 axes.extend(value.filter(|_| slot.ty == Ty::Axes));
+                starts.extend(value.filter(|_| slot.ty == Ty::Start));
                 if let (Some(_), Some(value)) = (slot.ty.words(), value) {
                     words.push((value, slot.ty.clone(), slot.name.clone()));
                 }
@@ -209,6 +211,10 @@ impl Resolver<'_> {
         for value in call.piped.as_deref().into_iter().chain(call.args.iter().map(|it| &it.value)) {
             if axes.iter().any(|it| std::ptr::eq(*it, value)) {
                 self.axis_words(value);
+                continue;
+            }
+            if starts.iter().any(|it| std::ptr::eq(*it, value)) {
+                self.start(value);
                 continue;
             }
             let word = words.iter().flatten().find(|it| std::ptr::eq(it.0, value));
