@@ -215,3 +215,107 @@ fn losses_may_be_named_as_anything_else_and_speak_of_the_step() {
     assert_eq!(said(own, SCORES, "loss relu()"), "");
     assert_eq!(said("param weight = 0.5", SCORES, "loss weight * hinge() + max(focal(), huber())"), "");
 }
+
+/// The accuracy, other metrics and a second output, as their definitions say of the scores of one batch.
+#[test]
+fn metrics_are_told_beside_the_loss() {
+    let line = "softmax_cross_entropy\n    metric top(k: 2), errors, (100 * errors()) as \"percent\"\n    metric top(k: 1) on aux";
+    let graph = graph(line);
+    let vectors: Value = serde_json::from_str(include_str!("peer/losses.json")).unwrap();
+    let (start, labels) = (named(&vectors["start"]), numbers(&vectors["labels"]));
+    // How many scores are above the label's.
+    let above = |of: &str| -> Vec<usize> {
+        let rows = start[of].chunks(CLASSES).zip(&labels);
+        rows.map(|(row, label)| row.iter().filter(|it| row[*label as usize] < **it).count()).collect()
+    };
+    let share =
+        |of: &str, most: usize| above(of).into_iter().map(|it| f64::from(u8::from(it < most))).collect::<Vec<f64>>();
+    let hits = share("score/filter", 1);
+    let misses: Vec<f64> = hits.iter().map(|it| 1.0 - it).collect();
+    let percent: Vec<f64> = misses.iter().map(|it| 100.0 * it).collect();
+    let wanted = [
+        ("accuracy", "correct", hits),
+        ("metric/top", "metric/top", share("score/filter", 2)),
+        ("metric/errors", "metric/errors", misses),
+        ("metric/percent", "metric/percent", percent),
+        ("metric/aux_top", "metric/aux_top", share("aux/filter", 1)),
+    ];
+    for engine in Engine::ALL {
+        let mut machine = Machine::new(engine, graph.clone());
+        let images = (0..EXAMPLES * EXAMPLES).map(|it| f64::from(u8::from(it / EXAMPLES == it % EXAMPLES)));
+        let images = Tensor::new([EXAMPLES, 1, 1, EXAMPLES], images.collect());
+        let labels = Tensor::new([EXAMPLES], labels.clone());
+        machine.bind(Extern::TrainImages, &images);
+        machine.bind(Extern::TestImages, &images);
+        machine.bind(Extern::TrainLabels, &labels);
+        machine.bind(Extern::TestLabels, &labels);
+        for name in ["score/filter", "aux/filter"] {
+            machine.write(name, &start[name]);
+        }
+        machine.run(Phase::Evaluate);
+        for (_, name, each) in &wanted {
+            assert_eq!(&machine.result(Phase::Evaluate, name), each, "{name}, {engine:?}");
+        }
+        machine.run(Phase::Step);
+        for (name, _, each) in &wanted {
+            let mean = each.iter().sum::<f64>() / EXAMPLES as f64;
+            close(name, &machine.result(Phase::Step, name), &[mean], 1e-6, 1.0);
+        }
+    }
+}
+
+#[test]
+fn what_helps_the_training_alone_is_not_computed_in_evaluation() {
+    let reads = |graph: &Typed, phase: Phase, path: &str| {
+        let needed = graph.needed(graph.phase_roots(phase));
+        needed.into_iter().any(|it| matches!(graph.op(it), sphc::ir::Op::Param(id) if graph.param(*id).path == path))
+    };
+    let aux = graph("softmax_cross_entropy\n    loss 0.3 * softmax_cross_entropy() on aux");
+    assert!(!reads(&aux, Phase::Evaluate, "aux/filter") && reads(&aux, Phase::Evaluate, "score/filter"));
+    let triplet = graph("triplet on a, b, c");
+    assert!(reads(&triplet, Phase::Evaluate, "b/filter"), "there is no other loss");
+    let told =
+        graph("softmax_cross_entropy\n    loss 0.3 * softmax_cross_entropy() on aux\n    metric accuracy on aux");
+    assert!(reads(&told, Phase::Evaluate, "aux/filter"));
+}
+
+#[test]
+fn mistakes_in_metrics_are_told() {
+    let loss = "loss softmax_cross_entropy()\n    ";
+    let cases = [
+        ("metric topk(k: 5)", "did you mean `top`?"),
+        ("metric top(k: 0)", "`k` of `top` is 0: it must be above 0"),
+        ("metric errors\n    metric errors", "two metrics are called `errors`"),
+        ("metric 100 * errors", "this metric needs a name for the log"),
+        ("metric errors as \"loss\"", "`loss` cannot be the name of a metric"),
+        ("metric errors on other", "the model has no output `other`"),
+    ];
+    for (line, wanted) in cases {
+        let said = said("", SCORES, &format!("{loss}{line}"));
+        assert!(said.contains(wanted), "{line}\nwanted: {wanted}\n{said}");
+        assert_eq!(said.matches("error[").count() + said.matches("warning[").count(), 1, "{line}\n{said}");
+    }
+}
+
+/// A model without classes is trained, evaluated and logged; only the class of an image cannot be asked for.
+#[test]
+fn a_model_that_copies_its_input_is_trained_to_the_end() {
+    let place = crate::cli::Place::new();
+    let text = "model Copy {\n    input image: u8[8, 8, 1]\n    x = conv(image / 16, 8, stride: 2) as \"narrow\"\n    \
+                output reshape(conv(relu(x), 4, kernel: 1) as \"wide\", [8, 8, 1])\n}\n\n\
+                train {\n    data       digits\n    batch      16\n    iterations 4\n    \
+                loss       mean_squared_error(target: image / 16)\n    \
+                metric     mean_absolute_error(target: image / 16) as \"distance\"\n    optimizer  adam(rate: 1e-2)\n    evaluate   every 2\n}\n";
+    std::fs::write(place.path("copy.sph"), text).unwrap();
+    let said = place.succeeds("train copy.sph --run run --device cpu");
+    assert!(said.contains("test loss") && !said.contains("accuracy"), "{said}");
+    let log = std::fs::read_to_string(place.path("run").join("metrics.jsonl")).unwrap();
+    let lines: Vec<Value> = log.lines().map(|it| serde_json::from_str(it).unwrap()).collect();
+    assert_eq!(lines.iter().filter(|it| it["distance"].is_f64() && it.get("accuracy").is_none()).count(), 2, "{log}");
+    let tested: Vec<&Value> = lines.iter().filter(|it| it["test_distance"].is_f64()).collect();
+    assert_eq!(tested.len(), 2, "{log}");
+    let found = place.succeeds("eval copy.sph --weights run/checkpoints/step-00000004.safetensors --format json");
+    let found: Value = serde_json::from_str(&found).unwrap();
+    assert_eq!((&found["test_loss"], &found["test_distance"]), (&tested[1]["test_loss"], &tested[1]["test_distance"]));
+    assert!(found.get("test_accuracy").is_none(), "{found}");
+}

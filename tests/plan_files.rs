@@ -3,7 +3,7 @@
 
 use crate::cli::{Place, errors};
 use sphc::ir::Phase;
-use sphc::plan::{Plan, STEP_RESULTS, from_yaml};
+use sphc::plan::{Plan, from_yaml};
 use sphc::runtime::cpu::{self, CpuBackend};
 use sphc::runtime::{RuntimeError, Session};
 use sphc::train;
@@ -34,9 +34,11 @@ fn run(plan: Plan) -> Result<(), String> {
         bind_noise(session)?;
         for _ in 0..2 {
             session.run(Phase::Step)?;
-            session.request(Phase::Step, &STEP_RESULTS)?;
+            let names: Vec<String> = session.plan.step_results().into_iter().map(str::to_owned).collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            session.request(Phase::Step, &names)?;
             while let Some(found) = session.collect(true)? {
-                assert_eq!(found.len(), STEP_RESULTS.len());
+                assert_eq!(found.len(), names.len());
             }
             session.run(Phase::Project)?;
         }

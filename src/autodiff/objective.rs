@@ -3,7 +3,8 @@
 //! Penalties on how filters lie to each other (orthogonality, energy) count in `orth`, the others in `reg`.
 
 use crate::ir::expr::Pool;
-use crate::ir::{Binary, Fill, Loss, Mode, NodeId, Op, Penalty, PenaltyKind, Recipe, Scalar, ScalarFn, Shape, Unary};
+use crate::ir::recipe::{ACCURACY, metric_result};
+use crate::ir::{Binary, Fill, Mode, NodeId, Op, Penalty, PenaltyKind, Recipe, Scalar, ScalarFn, Shape, Unary};
 use crate::shape::Builder;
 
 /// Added to the sum of squares of a filter inside the root.
@@ -19,21 +20,26 @@ pub(super) struct Objective {
     pub(super) reg: NodeId,
     pub(super) orth: NodeId,
     pub(super) loss: NodeId,
-    pub(super) accuracy: NodeId,
+    /// Results by name: of the metrics.
+    pub(super) metrics: Vec<(String, NodeId)>,
 }
 
 /// Builds loss and penalties on the model's training output.
 pub(super) fn objective(b: &mut Builder, recipe: &Recipe) -> Objective {
-    let (logits, labels) = (b.graph().outputs[&Mode::Train], b.graph().labels[&Mode::Train]);
     let losses = b.graph().losses[&Mode::Train];
     let fit = mean(b, losses);
-    let correct = b.add(Op::Loss(Loss::Correct), &[logits, labels]);
-    let accuracy = mean(b, correct);
+    let metrics = b.graph().metrics.clone();
+    let metrics = metrics.iter().map(|it| (step_result(&it.name), mean(b, it.nodes[&Mode::Train]))).collect();
     let reg = penalties(b, recipe, |it| *it == PenaltyKind::L2);
     let orth = penalties(b, recipe, |it| *it != PenaltyKind::L2);
     let penalties = b.binary(Binary::Add, reg, orth);
     let loss = b.binary(Binary::Add, fit, penalties);
-    Objective { fit, reg, orth, loss, accuracy }
+    Objective { fit, reg, orth, loss, metrics }
+}
+
+/// The name of a metric among the results of a step.
+fn step_result(name: &str) -> String {
+    if name == ACCURACY { ACCURACY.to_owned() } else { metric_result(name) }
 }
 
 fn mean(b: &mut Builder, x: NodeId) -> NodeId {

@@ -32,12 +32,11 @@ pub(super) fn optimizer(b: &mut Builder, recipe: &Recipe, objective: &Objective)
     let tables = b.tables();
     tables.effects.entry(Phase::Step).or_default().extend(effects);
     let results = tables.results.entry(Phase::Step).or_default();
-    let Objective { fit, reg, orth, loss, accuracy } = *objective;
-    for (name, id) in
-        [("fit", fit), ("reg", reg), ("orth", orth), ("loss", loss), ("accuracy", accuracy), ("rate", rate)]
-    {
+    let Objective { fit, reg, orth, loss, ref metrics } = *objective;
+    for (name, id) in [("fit", fit), ("reg", reg), ("orth", orth), ("loss", loss), ("rate", rate)] {
         results.insert(name.to_owned(), id);
     }
+    results.extend(metrics.iter().cloned());
 }
 
 /// The scheduled rate of the update of iteration `step`, counted from 0.

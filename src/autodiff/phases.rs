@@ -1,16 +1,22 @@
 //! The phases beside the step: evaluation of a batch, and projections.
 
-use crate::ir::{
-    Binary, Loss, Mode, NodeId, Op, ParamId, Phase, Recipe, Reduction, ScalarFn, StateRole, Target, Unary,
-};
+use crate::ir::recipe::{ACCURACY, metric_result};
+use crate::ir::{Binary, Mode, NodeId, Op, ParamId, Phase, Recipe, Reduction, ScalarFn, StateRole, Target, Unary};
 use crate::shape::Builder;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Losses, hits and scores of one batch of the test set; the start moves on by a batch.
 pub(super) fn evaluation(b: &mut Builder, recipe: &Recipe) {
-    let (logits, labels) = (b.graph().outputs[&Mode::Evaluate], b.graph().labels[&Mode::Evaluate]);
+    let scores = b.graph().outputs[&Mode::Evaluate];
     let losses = b.graph().losses[&Mode::Evaluate];
-    let correct = b.add(Op::Loss(Loss::Correct), &[logits, labels]);
+    let metrics: Vec<(String, NodeId)> = (b.graph().metrics.iter())
+        .map(|it| {
+            (
+                if it.name == ACCURACY { "correct".to_owned() } else { metric_result(&it.name) },
+                it.nodes[&Mode::Evaluate],
+            )
+        })
+        .collect();
     let start_id = b.graph().state_of(StateRole::EvaluateStart).expect("a model with a recipe can be evaluated");
     let start = b.add(Op::State(start_id), &[]);
     let body = ScalarFn::build(1, |pool, i| {
@@ -22,7 +28,8 @@ pub(super) fn evaluation(b: &mut Builder, recipe: &Recipe) {
     let tables = b.tables();
     tables.effects.entry(Phase::Evaluate).or_default().push(update);
     let results = tables.results.entry(Phase::Evaluate).or_default();
-    for (name, id) in [("losses", losses), ("correct", correct), ("scores", logits)] {
+    results.extend(metrics);
+    for (name, id) in [("losses", losses), ("scores", scores)] {
         results.insert(name.to_owned(), id);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::args::{Format, RecipeArgs, SetArgs, positive, warn};
 use super::device::{self, DeviceArgs};
-use super::failure::Outcome;
+use super::failure::{Failure, Outcome};
 use super::{load, say, stop, table};
 use serde_json::json;
 
@@ -62,6 +62,12 @@ pub(super) fn run(args: &Args) -> Outcome {
     stop::listen();
     // Many classes have a large matrix, which few ask for.
     let wanted = args.per_class || args.confusion;
+    if wanted && !session.plan.tells_classes() {
+        return Err(Failure::new(
+            "the model does not tell classes apart, so there is nothing to be told of each",
+            "leave out `--per-class` and `--confusion`",
+        ));
+    }
     let mut confusion = if wanted { vec![vec![0u64; count]; count] } else { Vec::new() };
     let found = train::evaluate(&mut session, &stop::asked, &mut |at, scores| {
         if wanted {
@@ -73,11 +79,13 @@ pub(super) fn run(args: &Args) -> Outcome {
     };
     let mut out = say::out();
     if args.format == Format::Json {
-        let mut object = json!({
-            "test_loss": found.loss,
-            "test_accuracy": found.accuracy,
-            "examples": found.examples,
-        });
+        let mut object = json!({ "test_loss": found.loss, "examples": found.examples });
+        if let Some(accuracy) = found.accuracy {
+            object["test_accuracy"] = json!(accuracy);
+        }
+        for (name, value) in &found.metrics {
+            object[format!("test_{name}")] = json!(value);
+        }
         if args.per_class || args.confusion {
             object["classes"] = json!(names);
             object["confusion"] = json!(confusion);
@@ -85,13 +93,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         writeln!(out, "{object}")?;
         return Ok(ExitCode::SUCCESS);
     }
-    writeln!(
-        out,
-        "test accuracy {:.2} %, test loss {:.4} on {} images",
-        100.0 * found.accuracy,
-        found.loss,
-        found.examples
-    )?;
+    writeln!(out, "{} on {} images", say::tested(found.accuracy, found.loss, &found.metrics, ""), found.examples)?;
     if args.per_class {
         write!(out, "\n{}", per_class(&names, &confusion))?;
     }

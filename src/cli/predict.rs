@@ -62,6 +62,10 @@ pub(super) fn run(args: &Args) -> Outcome {
     let (mut session, _) = device::open(&args.device, plan, &|_| None)?;
     weights.load(&mut session, Need::Inference)?;
     let scores = train::predict(&mut session, &pixels)?;
+    if let Some(found) = scores.first().map(Vec::len).filter(|it| *it != names.len()) {
+        let cause = format!("the model gives {found} numbers for an image, and there are {} classes", names.len());
+        return Err(Failure::new(cause, "only what tells classes apart can be asked for the class of an image"));
+    }
 
     let mut out = say::out();
     let mut rows = Vec::new();

@@ -20,7 +20,8 @@ pub(super) struct Progress {
     begun: Instant,
     /// Mean of the last losses and accuracies, so that the numbers can be read.
     loss: f64,
-    accuracy: f64,
+    /// Where the model tells classes apart.
+    accuracy: Option<f64>,
     tested: Option<f64>,
 }
 
@@ -38,7 +39,7 @@ impl Progress {
             Format::Human => View::Lines { last: None },
         };
         let now = Instant::now();
-        Progress { view, batch: 0, iterations: 0, first: 0, begun: now, loss: 0.0, accuracy: 0.0, tested: None }
+        Progress { view, batch: 0, iterations: 0, first: 0, begun: now, loss: 0.0, accuracy: None, tested: None }
     }
 
     /// Takes an event. What cannot be shown is dropped: a training does not stop for its audience.
@@ -61,9 +62,12 @@ impl Progress {
             Event::Step { losses, .. } => {
                 let share = if losses.iteration == self.first { 1.0 } else { 0.05 };
                 self.loss += share * (losses.loss - self.loss);
-                self.accuracy += share * (losses.accuracy - self.accuracy);
+                self.accuracy = losses.accuracy.map(|it| {
+                    let before = self.accuracy.unwrap_or(it);
+                    before + share * (it - before)
+                });
             }
-            Event::Tested(it) => self.tested = Some(it.test_accuracy),
+            Event::Tested(it) => self.tested = it.test_accuracy,
             Event::Anew | Event::Hole { .. } | Event::Searching { .. } | Event::Checkpoint { .. } => {}
         }
         self.show(event);
@@ -99,11 +103,10 @@ impl Progress {
                         format!("iteration {:>6}/{}  {status}", losses.iteration, self.iterations)
                     }
                     Event::Tested(it) => format!(
-                        "iteration {:>6}/{}  test accuracy {:.2} %, test loss {:.4}",
+                        "iteration {:>6}/{}  {}",
                         it.iteration,
                         self.iterations,
-                        100.0 * it.test_accuracy,
-                        it.test_loss
+                        say::tested(it.test_accuracy, it.test_loss, &it.metrics, "test_")
                     ),
                     Event::Anew => ANEW.to_owned(),
                     Event::Hole { from, to } => hole(from, to),
@@ -121,7 +124,10 @@ impl Progress {
     fn status(&self, event: Event) -> String {
         let done = if let Event::Step { losses, .. } = event { losses.iteration + 1 - self.first } else { 0 };
         let speed = (done * self.batch) as f64 / self.begun.elapsed().as_secs_f64().max(1e-9);
-        let mut res = format!("loss {:.4}  accuracy {:.1} %", self.loss, 100.0 * self.accuracy);
+        let mut res = format!("loss {:.4}", self.loss);
+        if let Some(it) = self.accuracy {
+            res += &format!("  accuracy {:.1} %", 100.0 * it);
+        }
         if done != 0 {
             res += &format!("  {speed:.0} images/s");
         }

@@ -252,7 +252,7 @@ fn finish(args: &train::Args, root: &Path, seeds: &[u64], found: &[Group]) -> Ou
 fn as_json(group: &Group, curve: &Curve) -> serde_json::Value {
     let estimate = |it: Option<Estimate>| it.map(|it| json!({ "mean": it.mean, "half_width": it.half_width }));
     let each = |one: &dyn Fn(&[Line]) -> Option<Tested>| -> Vec<Option<f64>> {
-        group.runs.iter().map(|it| one(it).map(|it| it.test_accuracy)).collect()
+        group.runs.iter().map(|it| one(it).and_then(|it| it.test_accuracy)).collect()
     };
     json!({
         "set": group.point.name,

@@ -179,18 +179,20 @@ fn finish(args: &Args, run: &Path, manifest: &Manifest, report: &Report) -> Outc
 
 fn summary(args: &Args, run: &Path, manifest: &Manifest, report: &Report) -> String {
     let mut lines = Vec::new();
-    if let (Some(last), Some(best)) = (report.last, report.best) {
-        let best = if best.test_accuracy > last.test_accuracy {
-            format!(" (best {:.2} % at {})", 100.0 * best.test_accuracy, best.iteration)
-        } else {
-            String::new()
+    if let (Some(last), Some(best)) = (&report.last, &report.best) {
+        let (what, best) = match (last.test_accuracy, best.test_accuracy) {
+            (Some(last), Some(accuracy)) => {
+                let better = format!(" (best {:.2} % at {})", 100.0 * accuracy, best.iteration);
+                (format!("accuracy {:.2} %", 100.0 * last), if last < accuracy { better } else { String::new() })
+            }
+            _ => {
+                let better = format!(" (best {:.4} at {})", best.test_loss, best.iteration);
+                (format!("loss {:.4}", last.test_loss), if best.is_better(last) { better } else { String::new() })
+            }
         };
         lines.push(format!(
-            "test accuracy {:.2} %{best} on {} images after {} iterations in {:.1} s",
-            100.0 * last.test_accuracy,
-            manifest.training.test_examples,
-            report.step,
-            report.seconds
+            "test {what}{best} on {} images after {} iterations in {:.1} s",
+            manifest.training.test_examples, report.step, report.seconds
         ));
     } else {
         lines.push(format!(

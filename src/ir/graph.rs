@@ -213,6 +213,15 @@ pub struct Layer {
     pub origin: OriginId,
 }
 
+/// What is told of a training and of an evaluation: a number for each example, `[n]`, in each mode.
+#[derive(Clone, Debug)]
+pub struct Metric {
+    /// `accuracy`: the key in the log.
+    pub name: String,
+    /// Its node in each mode.
+    pub nodes: BTreeMap<Mode, NodeId>,
+}
+
 #[derive(Clone, Debug)]
 struct NodeData {
     op: Op,
@@ -244,6 +253,8 @@ pub struct Graph {
     pub outputs: BTreeMap<Mode, NodeId>,
     /// What a model is trained to make small, `[n]`: a number for each example, in each mode.
     pub losses: BTreeMap<Mode, NodeId>,
+    /// What is told beside the loss, in order of the text.
+    pub metrics: Vec<Metric>,
     /// What each phase must do, in order: `Update` nodes.
     pub effects: BTreeMap<Phase, Vec<NodeId>>,
     /// What can be read after each phase, by name: `fit`, `accuracy`, `scores`.
@@ -284,6 +295,7 @@ impl Graph {
             labels: BTreeMap::new(),
             outputs: BTreeMap::new(),
             losses: BTreeMap::new(),
+            metrics: Vec::new(),
             effects: BTreeMap::new(),
             results: BTreeMap::new(),
             images: self.images.clone(),

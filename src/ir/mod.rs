@@ -22,8 +22,8 @@ pub use augment::{Augment, Border};
 pub use expr::{Binary, ExprNode, Scalar, ScalarFn, Unary};
 pub use fact::{DType, Fact, Shape};
 pub use graph::{
-    Frame, Graph, Init, Layer, Mode, NodeId, Origin, OriginId, Param, ParamId, ParamRole, Phase, State, StateId,
-    StateRole,
+    Frame, Graph, Init, Layer, Metric, Mode, NodeId, Origin, OriginId, Param, ParamId, ParamRole, Phase, State,
+    StateId, StateRole,
 };
 pub use infer::{ShapeError, infer};
 pub use op::{Extern, Fill, Geometry, Loss, Op, Random, Reduction, Target, Window};

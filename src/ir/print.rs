@@ -21,6 +21,11 @@ impl fmt::Display for Graph {
         for (mode, id) in &self.losses {
             writeln!(f, "loss {mode:?} = %{}", id.0)?;
         }
+        for metric in &self.metrics {
+            for (mode, id) in &metric.nodes {
+                writeln!(f, "metric {} {mode:?} = %{}", metric.name, id.0)?;
+            }
+        }
         for (phase, effects) in &self.effects {
             for id in effects {
                 writeln!(f, "effect {phase:?} %{}", id.0)?;

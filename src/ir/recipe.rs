@@ -166,6 +166,20 @@ pub enum Schedule {
     Cosine,
 }
 
+/// The metric that is told where outputs are numbers of classes and nothing else is said.
+pub const ACCURACY: &str = "accuracy";
+
+/// Names in the log that are no metric's.
+pub const LOGGED: [&str; 7] = ["iteration", "fit", "reg", "orth", "loss", "rate", "seconds"];
+
+/// Starts the names of metrics among the results of a phase.
+pub const METRIC: &str = "metric/";
+
+/// The name of a metric among the results of a phase.
+pub fn metric_result(name: &str) -> String {
+    format!("{METRIC}{name}")
+}
+
 /// The recipe.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recipe {

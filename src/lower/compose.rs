@@ -35,6 +35,7 @@ fn parts(graph: &Graph) -> BTreeSet<NodeId> {
     for table in [&graph.inputs, &graph.labels, &graph.outputs, &graph.losses] {
         fixed.extend(table.values());
     }
+    fixed.extend(graph.metrics.iter().flat_map(|it| it.nodes.values()));
     fixed.extend(graph.effects.values().flatten());
     fixed.extend(graph.results.values().flat_map(|it| it.values()));
     let mut parts = BTreeSet::new();
@@ -43,7 +44,8 @@ fn parts(graph: &Graph) -> BTreeSet<NodeId> {
     let modes = [(Mode::Train, Phase::Step), (Mode::Evaluate, Phase::Evaluate)];
     let needed = modes.map(|(mode, phase)| {
         let results = [&graph.outputs, &graph.losses].into_iter().filter_map(|it| it.get(&mode).copied());
-        let roots = results.chain(graph.phase_roots(phase));
+        let metrics = graph.metrics.iter().filter_map(|it| it.nodes.get(&mode).copied());
+        let roots = results.chain(metrics).chain(graph.phase_roots(phase));
         let mut needed = vec![false; graph.len()];
         graph.needed(roots).into_iter().for_each(|it| needed[it.0 as usize] = true);
         needed
@@ -228,6 +230,10 @@ impl Composer<'_> {
         self.new.labels = all(&mut self, &old.labels);
         self.new.outputs = all(&mut self, &old.outputs);
         self.new.losses = all(&mut self, &old.losses);
+        for metric in &old.metrics {
+            let nodes = all(&mut self, &metric.nodes);
+            self.new.metrics.push(crate::ir::Metric { name: metric.name.clone(), nodes });
+        }
         for (phase, nodes) in &old.effects {
             let nodes = nodes.iter().map(|it| self.node(*it)).collect();
             self.new.effects.insert(*phase, nodes);

@@ -62,6 +62,7 @@ const NAMES: &[(&str, &str)] = &[
     ("fp16", "bf16"),
     ("fp32", "f32"),
     ("fp64", "f64"),
+    ("metrics", "metric"),
     ("focalloss", "focal"),
     ("hingeloss", "hinge"),
     ("huberloss", "huber"),
@@ -181,10 +182,7 @@ const WAYS: &[(&[&str], &str)] = &[
         &["validation", "validationsplit", "val", "test"],
         "the test set is the data set's; `evaluate every 100` looks at it",
     ),
-    (
-        &["metrics", "metric", "accuracy"],
-        "loss and accuracy are always told; `evaluate every 100` also those of the test set",
-    ),
+    (&["accuracy"], "the accuracy is told without being asked for; `evaluate every 100` also that of the test set"),
     (&["earlystopping", "patience"], "a run has its number of `iterations`; every checkpoint that is written stays"),
     (
         &["gradientclip", "clipnorm", "gradclip", "clip", "clipvalue", "maxgradnorm"],

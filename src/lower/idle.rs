@@ -340,7 +340,8 @@ impl Lowering<'_> {
             return;
         }
         let tables = [&self.graph.outputs, &self.graph.losses];
-        let needed = self.graph.needed(tables.into_iter().flat_map(|it| it.values().copied()));
+        let metrics = self.graph.metrics.iter().map(|it| &it.nodes);
+        let needed = self.graph.needed(tables.into_iter().chain(metrics).flat_map(|it| it.values().copied()));
         let needed: std::collections::BTreeSet<NodeId> = needed.into_iter().collect();
         let mut told: Vec<String> = Vec::new();
         let ids: Vec<NodeId> = self.graph.ids().collect();

@@ -147,6 +147,12 @@ impl Items {
         self.chosen.get(&(kind, name.to_owned())).map(|it| &it.0)
     }
 
+    /// What can be measured under a name: a metric may be a loss as well.
+    pub(super) fn measure(&self, kind: Kind, name: &str) -> Option<(Kind, &Rc<ast::Function>)> {
+        let kinds = if kind == Kind::Metric { [Kind::Metric, Kind::Loss].as_slice() } else { &[Kind::Loss] };
+        kinds.iter().find_map(|it| Some((*it, self.definition(*it, name)?)))
+    }
+
     /// What a recipe can choose of a kind. The text of the prelude is nobody's to look at.
     pub(super) fn signatures(&self, kind: Kind) -> Vec<Signature> {
         let signature = |def: &ast::Function| {

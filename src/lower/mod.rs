@@ -199,6 +199,8 @@ struct Lowering<'a> {
     output_span: Option<Span>,
     /// Those with a name.
     named: Vec<outputs::Named>,
+    /// Whether a loss asks the model's own output for classes.
+    classifies: bool,
     /// While a line of the recipe that names losses or metrics is unfolded.
     objective: Option<objective::Objective>,
 }
@@ -262,6 +264,7 @@ impl<'a> Lowering<'a> {
             output: Output::Missing,
             output_span: None,
             named: Vec::new(),
+            classifies: false,
             objective: None,
         }
     }

@@ -23,6 +23,7 @@ use super::types;
 use super::update::describe;
 use super::value::{Tensor, Ty, Value};
 use crate::diag::{Code, Diagnostic, Span};
+use crate::ir::recipe::{ACCURACY, LOGGED};
 use crate::ir::{DType, Fill, Mode, Op, ScalarFn, Shape, StateRole};
 use crate::syntax::ast::{self, BinaryOp, ExprKind};
 use std::rc::Rc;
@@ -81,7 +82,8 @@ impl Lowering<'_> {
             texts.push(self.text_of(entry, expr, &calls));
             parts.push((Value::Tensor(tensor), of_scores, expr.span));
         }
-        if !self.tells_classes(basis) || parts.len() < entries.len() || parts.is_empty() {
+        if parts.len() < entries.len() || parts.is_empty() {
+            self.tells_classes(basis);
             return None;
         }
         // Losses of other outputs are there to help the training, if one of the model's own is measured.
@@ -103,6 +105,72 @@ impl Lowering<'_> {
         self.graph.losses.insert(Mode::Train, train.train);
         self.graph.losses.insert(Mode::Evaluate, evaluate.evaluate);
         Some(texts.join(", "))
+    }
+
+    /// The metrics of the recipe, in the graph. Where it tells classes apart, the accuracy is one.
+    pub(super) fn metrics(&mut self, basis: &Basis, iterations: Option<u64>) {
+        let Some(scores) = self.scores() else { return };
+        let train = basis.train.clone();
+        let mut told: Vec<(String, Span, Tensor)> = Vec::new();
+        for entry in train.entries.iter().filter(|it| it.key.name == Kind::Metric.word()) {
+            for expr in &entry.values {
+                let Some(objective) = self.objective(Kind::Metric, entry, basis, &scores, iterations) else { break };
+                let Some(name) = self.metric_name(entry, expr) else { continue };
+                if let Some((_, first, _)) = told.iter().find(|it| it.0 == name) {
+                    let report = Diagnostic::new(Code::E0103, expr.span, format!("two metrics are called `{name}`"))
+                        .label("again here")
+                        .also(*first, "first here")
+                        .help(format!("give one of them a name: `... as \"{name}_2\"`"));
+                    self.report(report);
+                    continue;
+                }
+                let Some((tensor, _)) = self.measured(objective, expr) else { continue };
+                told.push((name, expr.span, tensor));
+            }
+        }
+        if self.classifies && told.iter().all(|it| it.0 != ACCURACY) {
+            let callee = ast::Ident { name: ACCURACY.to_owned(), span: basis.train.keyword };
+            let call = ast::Call { callee, piped: None, args: Vec::new(), span: basis.train.keyword };
+            let expr = ast::Expr { kind: ExprKind::Call(call), span: basis.train.keyword };
+            let objective = self.of_outputs(Kind::Metric, vec![scores], true, basis, iterations);
+            if let Some((tensor, _)) = self.measured(objective, &expr) {
+                told.insert(0, (ACCURACY.to_owned(), expr.span, tensor));
+            }
+        }
+        for (name, _, tensor) in told {
+            let nodes = [(Mode::Train, tensor.train), (Mode::Evaluate, tensor.evaluate)].into();
+            self.graph.metrics.push(crate::ir::Metric { name, nodes });
+        }
+    }
+
+    /// The name of a metric in the log; `None` after a report.
+    fn metric_name(&mut self, entry: &ast::TrainEntry, expr: &ast::Expr) -> Option<String> {
+        let own = match &expr.kind {
+            ExprKind::Named(_, text, _) => self.text(text)?,
+            ExprKind::Call(call) => call.callee.name.clone(),
+            ExprKind::Name(name) => name.clone(),
+            _ => {
+                let report = Diagnostic::new(Code::E0203, expr.span, "this metric needs a name for the log")
+                    .label("neither a metric alone nor one with a name")
+                    .help("put it in parentheses and name it: `(...) as \"name\"`");
+                self.report(report);
+                return None;
+            }
+        };
+        let mut parts: Vec<&str> = entry.on.iter().map(|it| it.name.as_str()).collect();
+        parts.push(&own);
+        let name = if matches!(expr.kind, ExprKind::Named(..)) { own.clone() } else { parts.join("_") };
+        let word = |it: char| it.is_alphanumeric() || it == '_' || it == '-';
+        let taken = LOGGED.contains(&name.as_str()) || name.starts_with("test_");
+        if taken || name.is_empty() || !name.chars().all(word) {
+            let why = if taken { "the log has something else of this name" } else { "letters, digits, `_` and `-`" };
+            let report = Diagnostic::new(Code::E0108, expr.span, format!("`{name}` cannot be the name of a metric"))
+                .label(why)
+                .help("give it another name: `... as \"name\"`");
+            self.report(report);
+            return None;
+        }
+        Some(name)
     }
 
     /// What an entry measures; `None` after a report.
@@ -143,8 +211,19 @@ impl Lowering<'_> {
             let (tensor, span) = (named.tensor.clone(), named.name.span);
             outputs.push(self.row(tensor, span));
         }
+        Some(self.of_outputs(kind, outputs, of_scores, basis, iterations))
+    }
+
+    fn of_outputs(
+        &self,
+        kind: Kind,
+        outputs: Vec<Tensor>,
+        of_scores: bool,
+        basis: &Basis,
+        iterations: Option<u64>,
+    ) -> Objective {
         let (basis, name, calls) = (basis.clone(), None, Vec::new());
-        Some(Objective { kind, outputs, of_scores, basis, iterations, name, calls })
+        Objective { kind, outputs, of_scores, basis, iterations, name, calls }
     }
 
     /// The value of a line of the recipe, a number for each example, and the calls in it.
@@ -200,7 +279,7 @@ impl Lowering<'_> {
         let name = call.callee.name.as_str();
         let items = self.items;
         if self.names_losses() {
-            if let Some(def) = items.definition(kind, name) {
+            if let Some((kind, def)) = items.measure(kind, name) {
                 return Some(self.measure(kind, def, call));
             }
             let arithmetic = FUNCTIONS.iter().any(|it| it.0 == name) || items.get(name).is_some();
@@ -209,8 +288,7 @@ impl Lowering<'_> {
         if local || self.pool.is_some() || items.get(name).is_some() || super::signature::builtin(name).is_some() {
             return None;
         }
-        let (kind, def) =
-            [Kind::Loss, Kind::Metric].into_iter().find_map(|it| Some((it, items.definition(it, name)?)))?;
+        let (kind, def) = items.measure(Kind::Metric, name)?;
         let signature = types::signature(kind.word(), def);
         let (scope, wrong) = self.bound(&signature, def, call);
         if wrong || self.is_endless(kind, name) {
@@ -236,7 +314,7 @@ impl Lowering<'_> {
         if !self.names_losses() {
             return None;
         }
-        if let Some(def) = self.items.definition(kind, name) {
+        if let Some((kind, def)) = self.items.measure(kind, name) {
             let callee = ast::Ident { name: name.to_owned(), span };
             let call = ast::Call { callee, piped: None, args: Vec::new(), span };
             return Some(self.measure(kind, def, &call));
@@ -386,8 +464,11 @@ impl Lowering<'_> {
     fn label(&mut self) -> Value {
         let Some(objective) = &self.objective else { return self.lost(self.model_span) };
         let basis = objective.basis.clone();
-        if objective.of_scores && !self.tells_classes(&basis) {
-            return self.lost(basis.data_span);
+        if objective.of_scores {
+            if !self.tells_classes(&basis) {
+                return self.lost(basis.data_span);
+            }
+            self.classifies = true;
         }
         match (self.graph.labels.get(&Mode::Train), self.graph.labels.get(&Mode::Evaluate)) {
             (Some(&train), Some(&evaluate)) => Value::Tensor(Tensor { train, evaluate, owner: None }),

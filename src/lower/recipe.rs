@@ -33,6 +33,7 @@ const KEYS: &[(&str, bool, &[&str])] = &[
     ("batch", false, &[]),
     ("iterations", false, &[]),
     ("loss", true, &["on"]),
+    ("metric", true, &["on"]),
     ("penalty", true, &["on", "where"]),
     ("project", true, &["on", "where", "every"]),
     ("optimizer", false, &[]),
@@ -158,7 +159,7 @@ impl Lowering<'_> {
                         .label("nothing follows"),
                 );
             } else if !bare
-                && !matches!(key.name.as_str(), "augment" | "allow")
+                && !matches!(key.name.as_str(), "augment" | "metric" | "allow")
                 && let Some(second) = entry.values.get(1)
             {
                 let report = Diagnostic::new(Code::E0105, second.span, format!("`{}` takes one value", key.name))
@@ -332,6 +333,7 @@ impl Lowering<'_> {
             self.report(report);
         }
         let loss = self.losses(&basis, all);
+        self.metrics(&basis, all);
         let (Some(data), Some(loss), Some(optimizer), Some(schedule)) = (basis.data.clone(), loss, optimizer, schedule)
         else {
             return;

@@ -18,6 +18,7 @@ pub use yaml::{PlanError, from_yaml, to_yaml};
 
 use crate::fuse::Fused;
 use crate::ir::op::Fill;
+use crate::ir::recipe::{ACCURACY, METRIC};
 use crate::ir::{DType, Extern, ImageStep, Init, NodeId, Op, OriginId, Phase, Recipe, Schedule, Shape, StateRole};
 use crate::kernel::KernelSpec;
 use crate::kernel::cuda::Arithmetic;
@@ -207,11 +208,29 @@ pub struct Plan {
     pub phases: BTreeMap<Phase, PhasePlan>,
 }
 
-/// Results of a step that a training reads, each a single number.
-pub const STEP_RESULTS: [&str; 6] = ["fit", "reg", "orth", "loss", "accuracy", "rate"];
+/// Results of a step that a training reads, each a single number; metrics follow, by their names.
+pub const STEP_RESULTS: [&str; 5] = ["fit", "reg", "orth", "loss", "rate"];
 
-/// Results of an evaluation: a number, a number and a row of scores for each example of the batch.
-pub const EVALUATION_RESULTS: [&str; 3] = ["losses", "correct", "scores"];
+impl Plan {
+    /// The results of a step that a training reads: [`STEP_RESULTS`], the accuracy of a model that tells classes apart, and
+    /// other metrics.
+    pub fn step_results(&self) -> Vec<&str> {
+        let results = self.phases.get(&Phase::Step).map(|it| &it.results);
+        let metrics = results.into_iter().flat_map(|it| it.keys()).map(String::as_str);
+        let metrics = metrics.filter(|it| *it == ACCURACY || it.starts_with(METRIC));
+        STEP_RESULTS.into_iter().chain(metrics).collect()
+    }
+
+    /// Names of the metrics beside the accuracy.
+    pub fn metrics(&self) -> Vec<String> {
+        self.step_results().into_iter().filter_map(|it| it.strip_prefix(METRIC)).map(str::to_owned).collect()
+    }
+
+    /// Whether the model tells classes apart: its accuracy is told.
+    pub fn tells_classes(&self) -> bool {
+        self.step_results().contains(&ACCURACY)
+    }
+}
 
 /// Version of the plan's format.
 pub const FORMAT: u32 = 3;

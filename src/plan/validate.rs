@@ -1,9 +1,8 @@
 //! Whether a plan can be run: a file may say anything. What passes touches no memory that is not its own, reads no number
 //! that was not written, and has all that a training asks for.
 
-use super::{
-    BufferId, BufferKind, EVALUATION_RESULTS, Launch, PhasePlan, Plan, Precision, STEP_RESULTS, Training, arena,
-};
+use super::{BufferId, BufferKind, Launch, PhasePlan, Plan, Precision, Training, arena};
+use crate::ir::recipe::metric_result;
 use crate::ir::{DType, Extern, Fill, Init, Phase, Shape, StateRole, start};
 use crate::kernel::{Operand, Operands};
 use std::collections::{BTreeMap, BTreeSet};
@@ -212,12 +211,22 @@ impl Plan {
                 );
             }
         }
-        for name in STEP_RESULTS {
+        for name in self.step_results() {
             self.check_result(Phase::Step, name, 1)?;
         }
-        let scores = batch.saturating_mul(classes);
-        for (name, len) in EVALUATION_RESULTS.into_iter().zip([batch, batch, scores]) {
-            self.check_result(Phase::Evaluate, name, len)?;
+        self.check_result(Phase::Evaluate, "losses", batch)?;
+        for name in self.metrics() {
+            self.check_result(Phase::Evaluate, &metric_result(&name), batch)?;
+        }
+        if self.tells_classes() {
+            self.check_result(Phase::Evaluate, "correct", batch)?;
+            self.check_result(Phase::Evaluate, "scores", batch.saturating_mul(classes))?;
+        } else {
+            // What is no number for each class has as many for each example as it has.
+            let results = self.phases.get(&Phase::Evaluate).and_then(|it| it.results.get("scores"));
+            let len = results.and_then(|it| self.buffers.get(it.0 as usize)).and_then(|it| it.shape.checked_len());
+            let each = len.unwrap_or(0).checked_div(batch).unwrap_or(0);
+            self.check_result(Phase::Evaluate, "scores", batch.saturating_mul(each.max(1)))?;
         }
         match (training.project_every, self.phases.contains_key(&Phase::Project)) {
             (0, true) => flaw(here, "`project_every` is 0, but there is a phase `project`"),

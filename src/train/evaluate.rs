@@ -2,17 +2,21 @@
 
 use super::TrainError;
 use super::blame::blame;
+use crate::ir::recipe::metric_result;
 use crate::ir::{Extern, Phase, StateRole};
 use crate::runtime::Session;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What an evaluation found.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
     /// Mean loss of the data.
     pub loss: f64,
-    /// Share classified right.
-    pub accuracy: f64,
+    /// Share classified right, where the model tells classes apart.
+    pub accuracy: Option<f64>,
+    /// Means of other metrics, by their names.
+    pub metrics: BTreeMap<String, f64>,
     /// Examples it was made on.
     pub examples: usize,
 }
@@ -27,7 +31,8 @@ pub fn evaluate(
     let plan = session.plan.clone();
     let training = plan.training.as_ref().ok_or_else(|| TrainError::NoRecipe { model: plan.name.clone() })?;
     let (examples, batch) = (training.test_examples, training.batch);
-    let (mut loss, mut correct) = (0.0, 0.0);
+    let (mut loss, mut correct) = (0.0, plan.tells_classes().then_some(0.0));
+    let mut metrics: BTreeMap<String, f64> = plan.metrics().into_iter().map(|it| (it, 0.0)).collect();
     let mut completed = true;
     session.set_counter(StateRole::EvaluateStart, 0)?;
     for start in (0..examples).step_by(batch) {
@@ -43,16 +48,23 @@ pub fn evaluate(
             return Err(broken(session, start, start + at, found));
         }
         loss += losses.iter().sum::<f64>();
-        correct += session.result(Phase::Evaluate, "correct")[..valid].iter().sum::<f64>();
+        if let Some(correct) = &mut correct {
+            *correct += session.result(Phase::Evaluate, "correct")[..valid].iter().sum::<f64>();
+        }
+        for (name, sum) in &mut metrics {
+            *sum += session.result(Phase::Evaluate, &metric_result(name))[..valid].iter().sum::<f64>();
+        }
         let scores = session.result(Phase::Evaluate, "scores");
-        for (at, scores) in scores.chunks_exact(training.classes).take(valid).enumerate() {
+        for (at, scores) in scores.chunks_exact((scores.len() / batch).max(1)).take(valid).enumerate() {
             seen(start + at, scores);
         }
     }
     // The counter is part of checkpoints, which must not tell whether an evaluation went before.
     session.set_counter(StateRole::EvaluateStart, 0)?;
     let n = examples as f64;
-    Ok(completed.then_some(Evaluation { loss: loss / n, accuracy: correct / n, examples }))
+    metrics.values_mut().for_each(|it| *it /= n);
+    let accuracy = correct.map(|it| it / n);
+    Ok(completed.then_some(Evaluation { loss: loss / n, accuracy, metrics, examples }))
 }
 
 /// Why an example of the test set has no loss: the batch from `start` on is evaluated once more.
@@ -94,7 +106,7 @@ pub fn predict(session: &mut Session, pixels: &[u8]) -> Result<Vec<Vec<f64>>, Tr
             session.run(Phase::Evaluate)?;
             let scores = session.result(Phase::Evaluate, "scores");
             let valid = training.batch.min(count - start);
-            res.extend(scores.chunks_exact(training.classes).take(valid).map(<[f64]>::to_vec));
+            res.extend(scores.chunks_exact((scores.len() / training.batch).max(1)).take(valid).map(<[f64]>::to_vec));
         }
     }
     Ok(res)

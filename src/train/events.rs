@@ -108,21 +108,29 @@ fn seconds_of(line: &Line) -> Option<f64> {
 }
 
 fn event(line: &Line, wall_time: f64) -> Event {
+    let named = |tag: &str, value: f64| (tag.to_owned(), value);
     let (step, values) = match line {
-        Line::Losses(it) => (
-            it.iteration,
-            vec![
-                ("train/loss", it.loss),
-                ("train/fit", it.fit),
-                ("train/reg", it.reg),
-                ("train/orth", it.orth),
-                ("train/accuracy", it.accuracy),
-                ("train/rate", it.rate),
-            ],
-        ),
-        Line::Tested(it) => (it.iteration, vec![("test/loss", it.test_loss), ("test/accuracy", it.test_accuracy)]),
+        Line::Losses(it) => {
+            let mut values = vec![
+                named("train/loss", it.loss),
+                named("train/fit", it.fit),
+                named("train/reg", it.reg),
+                named("train/orth", it.orth),
+            ];
+            values.extend(it.accuracy.map(|it| named("train/accuracy", it)));
+            values.push(named("train/rate", it.rate));
+            values.extend(it.metrics.iter().map(|(name, value)| (format!("train/{name}"), *value)));
+            (it.iteration, values)
+        }
+        Line::Tested(it) => {
+            let mut values = vec![named("test/loss", it.test_loss)];
+            values.extend(it.test_accuracy.map(|it| named("test/accuracy", it)));
+            let metrics = it.metrics.iter();
+            values.extend(metrics.map(|(name, value)| (format!("test/{}", name.trim_start_matches("test_")), *value)));
+            (it.iteration, values)
+        }
     };
-    let scalar = |(tag, value): (&str, f64)| Scalar { tag: tag.into(), simple_value: Some(value as f32) };
+    let scalar = |(tag, value): (String, f64)| Scalar { tag, simple_value: Some(value as f32) };
     let summary = Summary { value: values.into_iter().map(scalar).collect() };
     Event { wall_time, step: step as i64, file_version: None, summary: Some(summary) }
 }
@@ -146,11 +154,21 @@ mod tests {
 
     fn losses(iteration: u64) -> Line {
         let (fit, loss) = (0.25, 0.5);
-        Line::Losses(Losses { iteration, fit, reg: 0.0, orth: 0.25, loss, accuracy: 0.5, rate: 1e-3, seconds: 1.5 })
+        Line::Losses(Losses {
+            iteration,
+            fit,
+            reg: 0.0,
+            orth: 0.25,
+            loss,
+            accuracy: Some(0.5),
+            rate: 1e-3,
+            seconds: 1.5,
+            metrics: Default::default(),
+        })
     }
 
     fn tested(iteration: u64) -> Line {
-        Line::Tested(Tested { iteration, test_loss: 0.125, test_accuracy: 0.75 })
+        Line::Tested(Tested { iteration, test_loss: 0.125, test_accuracy: Some(0.75), metrics: Default::default() })
     }
 
     /// The events of the only file in a directory; every checksum is checked.

@@ -3,12 +3,13 @@
 
 use super::events::Events;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 
 /// The losses of a batch, before the update that it causes.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Losses {
     /// Counted from 0.
     pub iteration: u64,
@@ -20,27 +21,47 @@ pub struct Losses {
     pub orth: f64,
     /// Sum of the three.
     pub loss: f64,
-    /// Share of the batch classified right.
-    pub accuracy: f64,
+    /// Share of the batch classified right, where the model tells classes apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<f64>,
     /// Learning rate of the update.
     pub rate: f64,
     /// Since the start, over all resumed parts.
     pub seconds: f64,
+    /// Other metrics, by their names.
+    #[serde(flatten)]
+    pub metrics: BTreeMap<String, f64>,
 }
 
 /// An evaluation on the test set.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tested {
     /// Updates done.
     pub iteration: u64,
     /// Mean loss of the data.
     pub test_loss: f64,
-    /// Share classified right.
-    pub test_accuracy: f64,
+    /// Share classified right, where the model tells classes apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_accuracy: Option<f64>,
+    /// Other metrics, by their names with `test_` before them.
+    #[serde(flatten)]
+    pub metrics: BTreeMap<String, f64>,
+}
+
+impl Tested {
+    /// Whether it is better than another one: by the accuracy, else by the loss.
+    pub fn is_better(&self, other: &Tested) -> bool {
+        match (self.test_accuracy, other.test_accuracy) {
+            (Some(own), Some(other)) => other < own,
+            (Some(_), None) => true,
+            (None, Some(_)) => false,
+            (None, None) => self.test_loss < other.test_loss,
+        }
+    }
 }
 
 /// A line.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Line {
     /// Of training.
@@ -133,14 +154,15 @@ mod tests {
             reg: 1e-300,
             orth: 0.0,
             loss: third,
-            accuracy: 0.5,
+            accuracy: Some(0.5),
             rate: 1e-3,
             seconds: 1.5,
+            metrics: BTreeMap::new(),
         })
     }
 
     fn tested(iteration: u64) -> Line {
-        Line::Tested(Tested { iteration, test_loss: 0.1, test_accuracy: 0.9 })
+        Line::Tested(Tested { iteration, test_loss: 0.1, test_accuracy: Some(0.9), metrics: BTreeMap::new() })
     }
 
     #[test]
@@ -154,6 +176,15 @@ mod tests {
         let text = serde_json::to_string(&tested(5)).unwrap();
         assert_eq!(text, r#"{"iteration":5,"test_loss":0.1,"test_accuracy":0.9}"#);
         assert_eq!(serde_json::from_str::<Line>(&text).unwrap(), tested(5));
+    }
+
+    #[test]
+    fn metrics_stand_beside_the_rest_and_what_is_not_told_is_left_out() {
+        let metrics = BTreeMap::from([("test_top".to_owned(), 0.75)]);
+        let line = Line::Tested(Tested { iteration: 5, test_loss: 0.1, test_accuracy: None, metrics });
+        let text = serde_json::to_string(&line).unwrap();
+        assert_eq!(text, r#"{"iteration":5,"test_loss":0.1,"test_top":0.75}"#);
+        assert_eq!(serde_json::from_str::<Line>(&text).unwrap(), line);
     }
 
     #[test]

@@ -9,8 +9,10 @@ use super::{
 };
 use crate::data::Dataset;
 use crate::ir::Phase;
+use crate::ir::recipe::{ACCURACY, METRIC};
 use crate::plan::{Plan, STEP_RESULTS, Training};
 use crate::runtime::Session;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -276,7 +278,8 @@ impl Trainer<'_> {
     fn update(&mut self, with_losses: bool) -> Result<(), TrainError> {
         self.session.run(Phase::Step)?;
         if with_losses {
-            self.session.request(Phase::Step, &STEP_RESULTS)?;
+            let plan = self.session.plan.clone();
+            self.session.request(Phase::Step, &plan.step_results())?;
         }
         self.project()
     }
@@ -299,18 +302,27 @@ impl Trainer<'_> {
             let found = self.session.collect(all || AHEAD < waiting)?;
             self.times.steps += begun.elapsed().as_secs_f64();
             let Some(found) = found else { return Ok(()) };
-            let &[fit, reg, orth, loss, accuracy, rate] = &found[..] else {
+            let &[fit, reg, orth, loss, rate, ref told @ ..] = &found[..] else {
                 unreachable!("a step has as many losses as were asked for");
             };
+            let plan = self.session.plan.clone();
+            let (mut accuracy, mut metrics) = (None, BTreeMap::new());
+            for (name, value) in plan.step_results().into_iter().skip(STEP_RESULTS.len()).zip(told) {
+                match name.strip_prefix(METRIC) {
+                    Some(name) => _ = metrics.insert(name.to_owned(), *value),
+                    None if name == ACCURACY => accuracy = Some(*value),
+                    None => unreachable!("`{name}` is neither a metric nor one of the losses"),
+                }
+            }
             let seconds = self.seconds();
             let iteration = self.step - waiting;
             let rate = if self.session.plan.precision.is_double() { rate } else { shortest(rate as f32) };
-            let losses = Losses { iteration, fit, reg, orth, loss, accuracy, rate, seconds };
+            let losses = Losses { iteration, fit, reg, orth, loss, accuracy, rate, seconds, metrics };
             let is_finite = losses.loss.is_finite();
             let last = iteration + 1 == self.training.iterations;
             let logged = iteration.is_multiple_of(self.config.log_every) || last || !is_finite;
             if logged {
-                self.push(Line::Losses(losses))?;
+                self.push(Line::Losses(losses.clone()))?;
             }
             (self.see)(Event::Step { losses: &losses, logged });
             if !is_finite {
@@ -380,8 +392,9 @@ impl Trainer<'_> {
     }
 
     fn push(&mut self, line: Line) -> Result<(), TrainError> {
+        self.log.push(&line).map_err(|it| TrainError::write(&self.run.path, &self.run.metrics(), it))?;
         self.lines.push(line);
-        self.log.push(&line).map_err(|it| TrainError::write(&self.run.path, &self.run.metrics(), it))
+        Ok(())
     }
 
     fn evaluate_if_due(&mut self) -> Result<(), TrainError> {
@@ -406,8 +419,9 @@ impl Trainer<'_> {
             found => found?,
         };
         if let Some(found) = found {
-            let tested = Tested { iteration: step, test_loss: found.loss, test_accuracy: found.accuracy };
-            self.push(Line::Tested(tested))?;
+            let metrics = found.metrics.into_iter().map(|(name, value)| (format!("test_{name}"), value)).collect();
+            let tested = Tested { iteration: step, test_loss: found.loss, test_accuracy: found.accuracy, metrics };
+            self.push(Line::Tested(tested.clone()))?;
             (self.see)(Event::Tested(&tested));
         }
         Ok(())
@@ -468,12 +482,13 @@ impl Trainer<'_> {
     }
 
     fn report(self) -> Report {
-        let tested = || self.lines.iter().filter_map(|it| if let Line::Tested(it) = it { Some(*it) } else { None });
+        let tested =
+            || self.lines.iter().filter_map(|it| if let Line::Tested(it) = it { Some(it.clone()) } else { None });
         Report {
             step: self.step,
             interrupted: self.step < self.training.iterations,
             last: tested().next_back(),
-            best: tested().reduce(|a, b| if b.test_accuracy > a.test_accuracy { b } else { a }),
+            best: tested().reduce(|a, b| if b.is_better(&a) { b } else { a }),
             seconds: self.seconds(),
             times: self.times,
             checkpoint: self.checkpoint.clone().map(|it| it.1),

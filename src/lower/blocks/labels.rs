@@ -2,7 +2,7 @@
 
 use crate::diag::{Code, Span};
 use crate::ir::op::Scalar64;
-use crate::ir::{DType, Loss, Op};
+use crate::ir::{Binary, DType, ExprNode, Loss, NodeId, Op, Reduction, Scalar, Unary};
 use crate::lower::Lowering;
 use crate::lower::call::Args;
 use crate::lower::value::{Tensor, Value};
@@ -38,7 +38,45 @@ impl Lowering<'_> {
             return self.fail(report);
         }
         let Some(scores) = self.rows(scores, scores_span) else { return self.lost(args.span) };
+        if matches!(kind, Loss::CrossEntropy { .. })
+            && let Some(softmax) = self.softmax_before(scores.train)
+        {
+            let place = self.users_place(args.span);
+            let report = self
+                .at(Code::W0207, place, "these scores went through a softmax already")
+                .label("has a softmax of its own")
+                .also(softmax, "the softmax before it")
+                .help("give the loss the scores as they are: leave out that softmax");
+            self.report(report);
+        }
         Value::Tensor(self.node(Op::Loss(kind), &[&scores, &label], args.span))
+    }
+
+    /// Where a tensor was divided by the sum of it over the channels, being exponentials: a softmax, however it was written.
+    fn softmax_before(&self, scores: NodeId) -> Option<Span> {
+        let graph = &self.graph;
+        let bare = |mut id: NodeId| {
+            while matches!(graph.op(id), Op::Reshape(_)) {
+                id = graph.operands(id)[0];
+            }
+            id
+        };
+        let id = bare(scores);
+        let whole = |id: NodeId| match graph.op(id) {
+            Op::Map { body, .. } => Some((body.nodes.get(body.roots.first()?.0 as usize)?, body, graph.operands(id))),
+            _ => None,
+        };
+        let (ExprNode::Binary(Binary::Div, above, below), body, operands) = whole(id)? else { return None };
+        let operand = |at: &Scalar| match body.nodes.get(at.0 as usize) {
+            Some(ExprNode::Input(at)) => operands.get(*at as usize).copied(),
+            _ => None,
+        };
+        let (raised, sum) = (operand(above)?, bare(operand(below)?));
+        let Op::Reduce { kind: Reduction::Sum, axes } = graph.op(sum) else { return None };
+        let last = graph.fact(raised).shape()?.rank().checked_sub(1)?;
+        let sums = axes.as_slice() == [last] && bare(graph.operands(sum)[0]) == bare(raised);
+        let exponentials = matches!(whole(bare(raised))?.0, ExprNode::Unary(Unary::Exp, _));
+        (sums && exponentials).then(|| graph.origin_of(graph.origin_id(id)).span)
     }
 
     /// A tensor with one row for each example; `None` after a report.

@@ -46,9 +46,7 @@ impl Resolver<'_> {
 
     /// What a loss or a metric within another one must be given.
     pub(super) fn measure_of(&mut self, name: &str, span: Span) -> Option<Signature> {
-        let (kind, def) = [Kind::Loss, Kind::Metric]
-            .into_iter()
-            .find_map(|kind| Some((kind, self.items.definition(kind, name)?.clone())))?;
+        let (kind, def) = self.items.measure(Kind::Metric, name).map(|it| (it.0, it.1.clone()))?;
         self.chosen.insert((kind, name.to_owned()));
         self.calls.entry(self.current.clone()).or_default().push((of_kind(kind, name), span));
         Some(types::signature(kind.word(), &def))
@@ -74,14 +72,16 @@ impl Resolver<'_> {
         match &expr.kind {
             ExprKind::Name(name) if self.local(name).is_some() => self.mark(name),
             ExprKind::Name(name) => {
+                let kind = self.items.measure(kind, name).map_or(kind, |it| it.0);
                 self.chosen.insert((kind, name.clone()));
                 self.mark(name);
             }
             ExprKind::Call(call) => {
                 let name = call.callee.name.as_str();
-                let arithmetic = self.items.definition(kind, name).is_none()
+                let arithmetic = self.items.measure(kind, name).is_none()
                     && (matches!(self.items.get(name).map(|it| &it.def), Some(Def::Fn(_)))
                         || FUNCTIONS.iter().any(|it| it.0 == name));
+                let kind = self.items.measure(kind, name).map_or(kind, |it| it.0);
                 self.chosen.insert((kind, name.to_owned()));
                 let args = call.piped.as_deref().into_iter().chain(call.args.iter().map(|it| &it.value));
                 if arithmetic {

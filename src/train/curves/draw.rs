@@ -286,14 +286,20 @@ mod tests {
                 reg: 0.0,
                 orth: 0.0,
                 loss,
-                accuracy,
+                accuracy: Some(accuracy),
                 rate: 1e-3,
                 seconds,
+                metrics: Default::default(),
             }));
             if at % 20 == 19 {
                 let wobble = 0.01 * (3 * seed + at) as f64;
                 let test_accuracy = 0.97 - 0.5 * (-0.02 * at as f64).exp() + 0.01 * wobble.sin();
-                lines.push(Line::Tested(Tested { iteration: at + 1, test_loss: loss, test_accuracy }));
+                lines.push(Line::Tested(Tested {
+                    iteration: at + 1,
+                    test_loss: loss,
+                    test_accuracy: Some(test_accuracy),
+                    metrics: Default::default(),
+                }));
             }
         }
         lines

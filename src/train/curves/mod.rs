@@ -39,24 +39,24 @@ pub struct Curve {
 
 /// The best evaluation of a run, the earliest of equals.
 pub fn best_of(lines: &[Line]) -> Option<Tested> {
-    tested(lines).reduce(|a, b| if b.test_accuracy > a.test_accuracy { b } else { a })
+    tested(lines).reduce(|a, b| if b.is_better(&a) { b } else { a })
 }
 
 /// The evaluations of a run.
 pub fn tested(lines: &[Line]) -> impl DoubleEndedIterator<Item = Tested> {
-    lines.iter().filter_map(|it| if let Line::Tested(it) = it { Some(*it) } else { None })
+    lines.iter().filter_map(|it| if let Line::Tested(it) = it { Some(it.clone()) } else { None })
 }
 
 impl Curve {
     /// Of one run.
     pub fn of_run(name: &str, lines: &[Line]) -> Curve {
-        let point = |it: Tested| Point { iteration: it.iteration, accuracy: Estimate::of(&[it.test_accuracy]) };
+        let point = |it: Tested| Some(Point { iteration: it.iteration, accuracy: Estimate::of(&[it.test_accuracy?]) });
         Curve {
             name: name.into(),
             runs: 1,
-            tested: tested(lines).map(point).collect(),
-            best: best_of(lines).map(|it| (Some(it.iteration), Estimate::of(&[it.test_accuracy]))),
-            last: tested(lines).next_back().map(|it| Estimate::of(&[it.test_accuracy])),
+            tested: tested(lines).filter_map(point).collect(),
+            best: best_of(lines).and_then(|it| Some((Some(it.iteration), Estimate::of(&[it.test_accuracy?])))),
+            last: tested(lines).next_back().and_then(|it| Some(Estimate::of(&[it.test_accuracy?]))),
             losses: losses(lines),
         }
     }
@@ -71,11 +71,11 @@ impl Curve {
         }
         let at = |iteration: u64| -> Option<Vec<f64>> {
             let one = |lines: &Vec<Line>| tested(lines).find(|it| it.iteration == iteration);
-            runs.iter().map(|it| one(it).map(|it| it.test_accuracy)).collect()
+            runs.iter().map(|it| one(it).and_then(|it| it.test_accuracy)).collect()
         };
         let point = |it: Tested| Some(Point { iteration: it.iteration, accuracy: Estimate::of(&at(it.iteration)?) });
         let all = |one: &dyn Fn(&[Line]) -> Option<Tested>| -> Option<Estimate> {
-            let values: Option<Vec<f64>> = runs.iter().map(|it| one(it).map(|it| it.test_accuracy)).collect();
+            let values: Option<Vec<f64>> = runs.iter().map(|it| one(it).and_then(|it| it.test_accuracy)).collect();
             values.map(|it| Estimate::of(&it))
         };
         Curve {
