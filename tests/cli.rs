@@ -59,7 +59,7 @@ impl Place {
     }
 
     /// Fails with status 1, says all of `expected`, and leaves no run directory behind.
-    fn fails(&self, words: &str, expected: &[&str]) {
+    pub(crate) fn fails(&self, words: &str, expected: &[&str]) {
         let output = self.sphc(words);
         let text = errors(&output);
         assert_eq!(output.status.code(), Some(1), "{words}\n{text}");

@@ -1,5 +1,7 @@
 //! What is done to images before and in a model: colours, augmentation, views, and the data that a file names.
 
+use crate::cli::{Place, errors};
+use crate::data::{npy, npz};
 use crate::lower::settings;
 use sphc::diag::render;
 use sphc::interp::{Env, Tensor, evaluate};
@@ -10,6 +12,7 @@ use sphc::kernel::KernelSpec;
 use sphc::pipeline;
 use sphc::plan::{self, BufferKind, Plan, Precision};
 use sphc::shape::Builder;
+use std::fs;
 
 /// A crop of the size there was, out of a mirrored border, and a mirror.
 pub(crate) fn mirrored_crop(size: [usize; 2], pad: usize) -> Vec<Augment> {
@@ -181,4 +184,113 @@ fn what_is_evaluated_is_cropped_in_the_middle_and_nothing_else() {
         Augment::ColorJitter { brightness: Scalar64(0.0), contrast: Scalar64(0.2), saturation: Scalar64(0.0) };
     let cutout = Augment::Cutout { size: 8, value: 0 };
     assert_eq!(steps, [vec![crop(false), cutout, contrast, Augment::FlipVertical], vec![crop(true)]]);
+}
+
+/// Forty training and twelve test images of two classes, told apart by their brightness.
+fn bright(place: &Place, file: &str) {
+    let pixels = |n: usize| (0..n * 64).map(|at| (at / 64 % 2 * 150 + at * 37 % 100) as u8).collect::<Vec<u8>>();
+    let labels = |n: usize| (0..n).map(|at| (at % 2) as i64).collect::<Vec<i64>>();
+    let arrays = [
+        ("x_train", npy(&[40, 8, 8], &pixels(40))),
+        ("y_train", npy(&[40], &labels(40))),
+        ("x_test", npy(&[12, 8, 8], &pixels(12))),
+        ("y_test", npy(&[12], &labels(12))),
+    ];
+    fs::write(place.path(file), npz(&arrays, false)).unwrap();
+}
+
+fn bright_model(data: &str, more: &str) -> String {
+    format!(
+        "model M {{\n    input image: u8[8, 8, 1]\n    x = (image - 127.5) / 128\n    \
+         output conv(x, classes, kernel: 8, pad: valid) as \"score\"\n}}\n\ntrain {{\n    data       {data}\n{more}    \
+         batch      4\n    iterations 6\n    loss       softmax_cross_entropy()\n    optimizer  sgd(rate: 0.01)\n}}\n"
+    )
+}
+
+/// Is refused with a report that says all of these.
+fn refused(place: &Place, words: &str, expected: &[&str]) {
+    let output = place.sphc(words);
+    let said = errors(&output);
+    assert_eq!(output.status.code(), Some(1), "{words}\n{said}");
+    expected.iter().for_each(|it| assert!(said.contains(it), "`{words}` does not say `{it}`:\n{said}"));
+}
+
+#[test]
+fn a_file_names_its_data_by_a_path_seen_from_it() {
+    let place = Place::new();
+    fs::create_dir_all(place.path("models/parts")).unwrap();
+    fs::create_dir_all(place.path("sets")).unwrap();
+    bright(&place, "sets/bright.npz");
+    fs::write(place.path("sets/named.yaml"), "name: named\nformat: npz\npath: bright.npz\nclasses: [dark, light]\n")
+        .unwrap();
+    fs::write(place.path("models/npz.sph"), bright_model("\"../sets/bright.npz\"", "")).unwrap();
+    fs::write(place.path("models/yaml.sph"), bright_model("\"../sets/named.yaml\"", "")).unwrap();
+    // A param of an imported file: seen from that one.
+    fs::write(place.path("models/parts/where.sph"), "param place = \"../../sets/bright.npz\"\n").unwrap();
+    let text = format!("import \"parts/where.sph\"\n\n{}", bright_model("place", ""));
+    fs::write(place.path("models/param.sph"), text).unwrap();
+    for name in ["npz", "yaml", "param"] {
+        let file = format!("models/{name}.sph");
+        place.succeeds(&format!("check {file}"));
+        place.succeeds(&format!("show {file}"));
+        place.succeeds(&format!("compile {file} --emit plan"));
+        place.succeeds(&format!("train {file} --run {name}"));
+        let weights = format!("--weights {name}/checkpoints/step-00000006.safetensors");
+        assert!(place.succeeds(&format!("eval {file} {weights}")).contains("12"), "{name}");
+    }
+    place.succeeds("verify models/npz.sph --batch 2 --kernels-only");
+    place.succeeds("bench models/npz.sph --steps 1");
+    place.succeeds("diff models/npz.sph models/yaml.sph");
+    // `--set` is seen from where the command runs, and `--data` goes first.
+    place.succeeds("check models/param.sph --set place=sets/bright.npz");
+    place.succeeds("train models/yaml.sph --data sets/bright.npz --run other");
+    fs::write(place.path("models/none.sph"), bright_model("\"nowhere.npz\"", "")).unwrap();
+    refused(&place, "check models/none.sph", &["the data set `nowhere.npz` cannot be used", "models/nowhere.npz"]);
+    fs::write(place.path("models/bare.sph"), bright_model("bright", "")).unwrap();
+    refused(&place, "check models/bare.sph", &["unknown data set `bright`", "in quotes"]);
+}
+
+#[test]
+fn images_kept_for_validation_are_not_trained_on_and_the_test_set_is_left_to_eval() {
+    let place = Place::new();
+    bright(&place, "bright.npz");
+    let write = |share: &str| {
+        fs::write(place.path("m.sph"), bright_model("\"bright.npz\"", &format!("    validate   {share}\n"))).unwrap();
+    };
+    write("0.25");
+    let said = errors(&place.sphc("train m.sph --run r"));
+    assert!(said.contains("(30 training and 10 validation images)"), "{said}");
+    assert!(
+        place
+            .succeeds("eval m.sph --weights r/checkpoints/step-00000006.safetensors --format json")
+            .contains("\"examples\":12")
+    );
+    place.succeeds("bench m.sph --steps 1");
+    place.succeeds("compile m.sph -o plan");
+    place.succeeds("train plan/plan.yaml --run p");
+    let weights = "--weights p/checkpoints/step-00000006.safetensors";
+    place.fails(&format!("eval plan/plan.yaml {weights}"), &["made for a validation set"]);
+    for (share, wrong) in [("0", "above 0 and below 1"), ("1", "above 0 and below 1"), ("\"a\"", "must be a float")] {
+        write(share);
+        refused(&place, "check m.sph", &[wrong]);
+    }
+}
+
+#[test]
+fn a_share_of_the_training_images_is_chosen_by_the_seed() {
+    let (manifest, at) = sphc::data::locate("digits").unwrap();
+    let whole = sphc::data::read(&manifest, &at, &[]).unwrap();
+    let part = |seed, tests| sphc::data::parted(whole.clone(), 0.1, seed, tests).unwrap();
+    let one = part(1, false);
+    assert_eq!((one.train.len(), one.test.len()), (1293, 144));
+    assert_eq!(one, part(1, false));
+    assert_ne!(one, part(2, false));
+    assert_eq!(part(1, true).test, whole.test);
+    // Every image is in one of the two, and in no more.
+    let images = |it: &sphc::data::Split| it.images.chunks_exact(64).map(<[u8]>::to_vec).collect::<Vec<_>>();
+    let mut all = [images(&one.train), images(&one.test)].concat();
+    let mut before = images(&whole.train);
+    all.sort_unstable();
+    before.sort_unstable();
+    assert_eq!(all, before);
 }

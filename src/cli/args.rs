@@ -7,7 +7,7 @@ use sphc::data::{self, DataError, Dataset, Manifest, Place};
 use sphc::ir::{ImageStep, Recipe};
 use sphc::lower::{DataInfo, Settings};
 use sphc::plan::Precision;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::Mutex;
 
@@ -100,7 +100,37 @@ pub(super) fn settings(set: &SetArgs, recipe: &RecipeArgs) -> Settings {
         ranges: data::catalog().iter().filter_map(|it| Some((it.name.clone(), it.range?))).collect(),
         known_data: data::catalog().iter().filter_map(usual).collect(),
         data: None,
+        data_path: None,
+        look: Some(look),
     }
+}
+
+/// What is known of a data set that a file names by its path: what its manifest says, if that is enough, or else what is in
+/// it, which is read once for a command.
+pub(super) fn look(path: &str, steps: &[ImageStep]) -> Result<(DataInfo, Option<[u8; 2]>), String> {
+    let manifest = data::describe(path).map_err(|it| it.to_string())?;
+    if let (Some(info), true) = (usual(&manifest), is_told(&manifest)) {
+        let image = steps.iter().try_fold(info.image, |image, step| step.shape(image))?;
+        return Ok((DataInfo { image, ..info }, manifest.range));
+    }
+    type Seen = BTreeMap<(String, String), (DataInfo, Option<[u8; 2]>)>;
+    static SEEN: Mutex<Seen> = Mutex::new(BTreeMap::new());
+    let key = (path.to_owned(), format!("{steps:?}"));
+    if let Some(known) = SEEN.lock().ok().and_then(|it| it.get(&key).cloned()) {
+        return Ok(known);
+    }
+    let place = data::place_of(&manifest, path).map_err(|it| it.to_string())?;
+    let dataset = data::read(&manifest, &place, steps).map_err(|it| it.to_string())?;
+    let found = (info(&dataset), range(&dataset).map(|it| it.1).or(manifest.range));
+    if let Ok(mut seen) = SEEN.lock() {
+        seen.insert(key, found.clone());
+    }
+    Ok(found)
+}
+
+/// Whether a manifest says all that the compiler must know.
+fn is_told(manifest: &Manifest) -> bool {
+    !manifest.classes.is_empty() && 0 < manifest.train_examples && 0 < manifest.test_examples
 }
 
 /// What is usual for a data set of the catalog.

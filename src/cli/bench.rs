@@ -47,9 +47,12 @@ pub(super) fn run(args: &Args) -> Outcome {
         return Err(Failure::new("the file has no recipe, so there is no step", "add a `train { ... }` section"));
     };
     // Noise does for timing; a few batches of it spare the memory of a whole data set.
-    let data = noise(&training.data, training.image, training.classes, 4 * training.batch);
+    let mut data = noise(&training.data, training.image, training.classes, 4 * training.batch);
     settings.data = Some(DataInfo { name: training.data.clone(), ..args::info(&data) });
     let model = load::compile(&args.file, settings.clone(), precision)?;
+    if let Some(share) = training.validate {
+        data = sphc::data::parted(data, share, model.compiled.plan.seed, false)?;
+    }
     let (mut session, device) = {
         let again = load::Again::new(&args.file, &settings, precision);
         device::open(&args.device, model.compiled.plan, &|batch| again.plan(batch))?

@@ -3,7 +3,7 @@
 use super::args::{self, PrecisionArg, RecipeArgs, SetArgs};
 use super::failure::Failure;
 use super::say;
-use sphc::data::Dataset;
+use sphc::data::{self, Dataset};
 use sphc::diag::{self, FileId, Sources};
 use sphc::ir::ImageStep;
 use sphc::lower::{DataInfo, Settings};
@@ -254,7 +254,7 @@ pub(super) fn ready(
     // Mistakes in the file come before a data set that is missing; with `--data` they need its sizes.
     let first = check(path, &settings)?;
     let named = first.typed.as_ref().and_then(|it| it.recipe.as_ref()).map(|it| it.data.clone());
-    let wanted = match (&recipe.data, named) {
+    let wanted = match (&recipe.data, named.clone()) {
         (Some(it), _) => it.clone(),
         (None, Some(it)) => it,
         (None, None) => {
@@ -267,11 +267,15 @@ pub(super) fn ready(
         }
     };
     let steps = image_steps(&first);
-    let (data, place) = args::read_data(&wanted, &steps, fetch)?;
+    let (mut data, place) = args::read_data(&wanted, &steps, fetch)?;
     settings.ranges.extend(args::range(&data));
     settings.data = Some(args::info(&data));
+    settings.data_path = named.filter(|it| recipe.data.is_none() && data::find(it).is_none());
     let again = Some(Again::new(path, &settings, flag));
     let Model { checked, compiled } = compile(path, settings, flag)?;
+    if let Some(share) = compiled.plan.training.as_ref().and_then(|it| it.validate) {
+        data = data::parted(data, share, compiled.plan.seed, recipe.evaluates)?;
+    }
     Ok(Ready { plan: compiled.plan, data, place, sources: checked.sources, again })
 }
 
@@ -319,6 +323,15 @@ fn ready_plan(
     training.evaluate_every = recipe.evaluate_every.unwrap_or(training.evaluate_every);
     training.checkpoint_every = recipe.checkpoint_every.unwrap_or(training.checkpoint_every);
     let wanted = recipe.data.clone().unwrap_or_else(|| training.data.clone());
-    let (data, place) = args::read_data(&wanted, &training.images, fetch)?;
+    let (mut data, place) = args::read_data(&wanted, &training.images, fetch)?;
+    if let Some(share) = training.validate {
+        if recipe.evaluates {
+            return Err(Failure::new(
+                format!("the plan `{}` is made for a validation set, not for the test set", path.display()),
+                "give the `.sph` file",
+            ));
+        }
+        data = data::parted(data, share, plan.seed, false)?;
+    }
     Ok(Ready { plan, data, place, sources: Sources::new(), again: None })
 }

@@ -88,7 +88,7 @@ pub(super) fn one(args: &Args, run: Option<&Path>) -> Result<Done, Failure> {
     }
     if args.format == Format::Human {
         let what = format!(
-            "{}: {} {} iterations of {} images, {} ({} training and {} test images)",
+            "{}: {} {} iterations of {} images, {} ({} training and {} {} images)",
             plan.name,
             if args.resume { "resuming" } else { "training" },
             training.iterations,
@@ -96,6 +96,7 @@ pub(super) fn one(args: &Args, run: Option<&Path>) -> Result<Done, Failure> {
             training.data,
             training.train_examples,
             training.test_examples,
+            if training.validate.is_some() { "validation" } else { "test" },
         );
         let _ = writeln!(say::err(), "{what}");
     }

@@ -26,7 +26,7 @@ pub use manifest::{Format, Manifest, Remote, catalog, find};
 pub use picture::{Change, Picture, decode, remarks};
 pub use steps::apply;
 
-use crate::ir::ImageStep;
+use crate::ir::{ImageStep, random};
 use bound::Room;
 use std::path::{Path, PathBuf};
 
@@ -220,6 +220,32 @@ fn read_within(manifest: &Manifest, place: &Place, steps: &[ImageStep], mut room
     let images = manifest.format == Format::Images;
     judge::judge(&mut data, manifest, images && !steps.is_empty())?;
     if images { Ok(data) } else { steps::fitted(data, steps, &mut room) }
+}
+
+/// The same data set without a share of its training images, chosen by the seed; unless `tests`, they take the place of the
+/// test set.
+pub fn parted(data: Dataset, share: f64, seed: u64, tests: bool) -> Result<Dataset, DataError> {
+    let examples = data.train.len();
+    if examples < 2 {
+        let cause = format!("{examples} training image cannot be parted: `validate` needs two at least");
+        return Err(DataError::Step { name: data.name, cause });
+    }
+    let kept = crate::ir::recipe::kept(examples, share);
+    let stream = random::stream("validate");
+    let mut order: Vec<usize> =
+        (0..examples).map(|it| random::shuffled(seed, stream, it as u64, examples as u64) as usize).collect();
+    let mut train = order.split_off(kept);
+    // In the order they had.
+    order.sort_unstable();
+    train.sort_unstable();
+    let each = data.train.images.len() / examples;
+    let take = |all: &[usize]| Split {
+        images: all.iter().flat_map(|at| &data.train.images[at * each..][..each]).copied().collect(),
+        labels: all.iter().map(|at| data.train.labels[*at]).collect(),
+    };
+    let (train, kept) = (take(&train), take(&order));
+    let test = if tests { data.test } else { kept };
+    Ok(Dataset { train, test, ..data })
 }
 
 /// Names of the classes, without reading the images where that can be avoided.

@@ -183,10 +183,12 @@ pub fn metric_result(name: &str) -> String {
 /// The recipe.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recipe {
-    /// Name of the data set: `cifar10`, `digits`.
+    /// Name of the data set: `cifar10`, `digits`; or its path.
     pub data: String,
     /// Where it was written.
     pub data_span: Span,
+    /// The share of the training images that are kept for validation.
+    pub validate: Option<f64>,
     /// What is done to training images at random, in order.
     pub augment: Vec<Augment>,
     /// Examples per step.
@@ -219,6 +221,11 @@ pub struct Recipe {
     pub test_examples: usize,
     /// Classes of the data set.
     pub classes: usize,
+}
+
+/// How many of so many examples are kept for validation: a share, but neither none nor all.
+pub fn kept(examples: usize, share: f64) -> usize {
+    ((examples as f64 * share).round() as usize).clamp(1, examples.saturating_sub(1).max(1)).min(examples)
 }
 
 impl Recipe {

@@ -180,7 +180,7 @@ const WAYS: &[(&[&str], &str)] = &[
     ),
     (
         &["validation", "validationsplit", "val", "test"],
-        "the test set is the data set's; `evaluate every 100` looks at it",
+        "the test set is the data set's; `validate 0.1` keeps training images to look at instead",
     ),
     (&["accuracy"], "the accuracy is told without being asked for; `evaluate every 100` also that of the test set"),
     (&["earlystopping", "patience"], "a run has its number of `iterations`; every checkpoint that is written stays"),

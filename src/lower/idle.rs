@@ -267,7 +267,7 @@ impl Lowering<'_> {
     pub(super) fn bytes(&self) -> [u8; 2] {
         let name = self.data.as_ref().map(|it| &it.name);
         let known = self.settings.ranges.iter().rev().find(|it| Some(&it.0) == name);
-        known.map_or([0, 255], |it| it.1)
+        known.map(|it| it.1).or(self.data_bytes).unwrap_or([0, 255])
     }
 
     /// Images scaled for other bytes than they hold: what comes of them is nearly the same everywhere, or next to nothing.

@@ -327,7 +327,7 @@ impl<'a> Collector<'a> {
 }
 
 /// `path` as seen from the folder of `file`.
-fn join(file: &str, path: &str) -> String {
+pub(super) fn join(file: &str, path: &str) -> String {
     if path.starts_with('/') {
         return normal(path);
     }

@@ -21,6 +21,7 @@ mod budget;
 mod call;
 mod choices;
 mod compose;
+mod data;
 mod eval;
 mod foreign;
 mod hazard;
@@ -129,6 +130,8 @@ struct Lowering<'a> {
     params: BTreeMap<String, Value>,
     /// The data set, once the recipe named it.
     data: Option<DataInfo>,
+    /// Smallest and largest byte of a data set that was looked at.
+    data_bytes: Option<[u8; 2]>,
     /// Examples in a batch.
     batch: usize,
     /// Scopes of the callers and, from `floor` on, of the running function.
@@ -223,6 +226,7 @@ impl<'a> Lowering<'a> {
             lost: resolved.lost,
             params: BTreeMap::new(),
             data: settings.data.clone(),
+            data_bytes: None,
             batch: 1,
             scopes: Vec::new(),
             floor: 0,

@@ -19,6 +19,10 @@ pub(super) struct Basis {
     /// `None` after a mistake.
     pub(super) data: Option<DataInfo>,
     pub(super) data_span: Span,
+    /// Where it is, when the file names it by its path.
+    pub(super) data_path: Option<String>,
+    /// The share of the training images that are kept for validation.
+    pub(super) validate: Option<f64>,
     pub(super) batch: usize,
     pub(super) augment: Vec<Augment>,
     /// What is done to images that are evaluated.
@@ -29,6 +33,7 @@ pub(super) struct Basis {
 /// Keys of entries: whether each may come again, and which clauses it takes besides values.
 const KEYS: &[(&str, bool, &[&str])] = &[
     ("data", false, &[]),
+    ("validate", false, &[]),
     ("augment", false, &[]),
     ("batch", false, &[]),
     ("iterations", false, &[]),
@@ -71,6 +76,8 @@ impl Lowering<'_> {
             train: train.clone(),
             data: self.settings.data.clone(),
             data_span: train.keyword,
+            data_path: None,
+            validate: None,
             batch: 1,
             augment: Vec::new(),
             steady: Vec::new(),
@@ -79,11 +86,18 @@ impl Lowering<'_> {
         if let Some(entry) = entry("data") {
             basis.data_span = entry.values.first().map_or(entry.span, |it| it.span);
             let (name, steps) = self.image_steps(entry);
-            let found = name.and_then(|it| self.data_set(it));
             if let Some(steps) = steps {
-                basis.data = basis.data.or(found.and_then(|it| self.fitted(it, &steps)));
+                if let Some(name) = name {
+                    let (found, path) = self.named_data(name, &steps);
+                    basis.data = basis.data.or(found);
+                    basis.data_path = path;
+                }
                 self.graph.images = steps.into_iter().map(|it| it.0).collect();
             }
+        }
+        basis.validate = entry("validate").and_then(|it| self.validate(it));
+        if let (Some(share), Some(entry)) = (basis.validate, entry("validate")) {
+            basis.data = basis.data.map(|it| self.parted(it, share, entry.span));
         }
         let batch = entry("batch").and_then(|it| {
             let batch = self.whole_entry(it, 1)?;
@@ -221,35 +235,6 @@ impl Lowering<'_> {
         }
     }
 
-    fn data_set(&mut self, value: &ast::Expr) -> Option<DataInfo> {
-        let name = match &value.kind {
-            ExprKind::Name(name) => match self.params.get(name) {
-                Some(Value::Str(it)) => it.clone(),
-                Some(_) | None => name.clone(),
-            },
-            ExprKind::Str(text) => self.text(text)?,
-            _ => {
-                self.report(
-                    Diagnostic::new(Code::E0203, value.span, "`data` is the name of a data set")
-                        .label("expected a name such as `cifar10`"),
-                );
-                return None;
-            }
-        };
-        let settings = self.settings;
-        if let Some(found) = settings.known_data.iter().find(|it| it.name == name) {
-            return Some(found.clone());
-        }
-        if settings.data.is_none() {
-            let known: Vec<&str> = settings.known_data.iter().map(|it| it.name.as_str()).collect();
-            let report = Diagnostic::new(Code::E0203, value.span, format!("unknown data set `{name}`"))
-                .label("not a data set that sphc knows")
-                .note(format!("data sets: {}", known.join(", ")));
-            self.report(suggest(report, value.span, &name, known));
-        }
-        None
-    }
-
     /// A whole number of at least `least`, the only value of an entry.
     fn whole_entry(&mut self, entry: &ast::TrainEntry, least: i64) -> Option<i64> {
         let value = entry.values.first()?;
@@ -340,7 +325,8 @@ impl Lowering<'_> {
         };
         let Some(iterations) = all else { return };
         self.graph.recipe = Some(Recipe {
-            data: data.name,
+            data: basis.data_path.unwrap_or(data.name),
+            validate: basis.validate,
             data_span: basis.data_span,
             augment: basis.augment,
             batch: basis.batch,

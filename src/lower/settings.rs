@@ -1,5 +1,7 @@
 //! What the command line decides about a compilation.
 
+use crate::ir::ImageStep;
+
 /// What the compiler must know of a data set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DataInfo {
@@ -14,6 +16,10 @@ pub struct DataInfo {
     /// Test examples.
     pub test_examples: usize,
 }
+
+/// Looks at a data set that a file names by its path, given the steps that are done to its images: what is known of it
+/// then, and the smallest and largest of its bytes where they tell something; or why it cannot be used.
+pub type Look = fn(path: &str, steps: &[ImageStep]) -> Result<(DataInfo, Option<[u8; 2]>), String>;
 
 /// Settings; `None` leaves the file's word.
 #[derive(Clone, Debug, Default)]
@@ -43,4 +49,8 @@ pub struct Settings {
     /// The data set that is there (`--data`), in place of the one the file names; the steps of the
     /// recipe's `data` entry are done to its images already.
     pub data: Option<DataInfo>,
+    /// Where that is, when it is the one that the file names by its path.
+    pub data_path: Option<String>,
+    /// Looks at data sets that a file names by their paths.
+    pub look: Option<Look>,
 }

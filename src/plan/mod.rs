@@ -150,8 +150,11 @@ pub struct PhasePlan {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Training {
-    /// Name of the data set.
+    /// Name of the data set, or its path.
     pub data: String,
+    /// The share of the training images that are kept for validation, and tested with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validate: Option<f64>,
     /// What is done to its images before anything else.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<ImageStep>,
@@ -280,6 +283,7 @@ fn training(fused: &Fused, recipe: &Recipe) -> Training {
     let image = graph.ids().find(data).map(|it| graph.shape(it).dims());
     Training {
         data: recipe.data.clone(),
+        validate: recipe.validate,
         images: graph.images.clone(),
         image: match image {
             Some(&[_, h, w, c]) => [h, w, c],
