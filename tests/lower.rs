@@ -2,7 +2,7 @@
 //! that need more than one file or setting.
 
 use sphc::diag::{Diagnostic, Sink, Sources, render};
-use sphc::ir::{Graph, Mode, Op, PenaltyKind, Phase, Random, Window, verify};
+use sphc::ir::{Column, Graph, Mode, Op, Phase, Random, Window, verify};
 use sphc::lower::{DataInfo, Settings, lower};
 use sphc::shape::{Typed, check};
 use std::collections::BTreeMap;
@@ -153,13 +153,13 @@ fn nothing_is_computed_that_an_operator_does_not_need() {
 fn the_recipe_selects_as_the_paper_does() {
     let found = model("spherenet9.sph", &[]);
     let recipe = found.typed().recipe.clone().expect("a recipe");
-    let count: Vec<(PenaltyKind, usize)> = recipe.penalties.iter().map(|it| (it.kind, it.params.len())).collect();
-    assert_eq!(count, [(PenaltyKind::Orthogonality, 10), (PenaltyKind::L2, 1), (PenaltyKind::L2, 18)]);
+    let count: Vec<(Column, usize)> = recipe.penalties.iter().map(|it| (it.column, it.params.len())).collect();
+    assert_eq!(count, [(Column::Orth, 10), (Column::Reg, 1), (Column::Reg, 18)]);
     assert_eq!((recipe.batch, recipe.iterations, recipe.evaluate_every), (128, 64_000, 500));
     let found = model("spherenet9.sph", &[("norm", "none")]);
     let recipe = found.typed().recipe.clone().expect("a recipe");
-    let count: Vec<(PenaltyKind, usize)> = recipe.penalties.iter().map(|it| (it.kind, it.params.len())).collect();
-    assert_eq!(count, [(PenaltyKind::L2, 11), (PenaltyKind::L2, 18)]);
+    let count: Vec<(Column, usize)> = recipe.penalties.iter().map(|it| (it.column, it.params.len())).collect();
+    assert_eq!(count, [(Column::Reg, 11), (Column::Reg, 18)]);
     let found = model("sphereresnet32.sph", &[]);
     let recipe = found.typed().recipe.clone().expect("a recipe");
     assert_eq!(recipe.penalties[1].params.len(), 3, "two shortcuts and the score");

@@ -4,8 +4,10 @@
 use crate::engines::{Engine, Machine, typed};
 use crate::lower::settings;
 use sphc::autodiff::training;
+use sphc::diag::render;
 use sphc::interp::Tensor;
 use sphc::ir::{Extern, Phase, random};
+use sphc::pipeline;
 use sphc::shape::Typed;
 
 /// Examples in the data set, and in a batch.
@@ -25,7 +27,32 @@ const PENALTIES: &[(&str, Definition)] = &[
     ("energy(0.3, s: 2.5)", |it| 0.3 * energy(&directions(it), |distance| distance.powf(-2.5))),
     ("energy(0.3, half_space: true)", |it| 0.3 * energy(&doubled(it), |distance| distance.powi(-2))),
     ("energy(0.3, s: 0, half_space: true)", |it| 0.3 * energy(&doubled(it), |distance| -distance.ln())),
+    ("l2(0.3)", |it| it.iter().flatten().map(|it| 0.15 * it * it).sum()),
+    ("spread(0.3)", |it| it.iter().map(|it| 0.3 * spread(it, 2.0)).sum()),
+    ("spread(0.3, power: 3)", |it| it.iter().map(|it| 0.3 * spread(it, 3.0)).sum()),
+    ("far(0.3)", |it| 0.3 * it.iter().flatten().map(|it| it * it).sum::<f64>().sqrt().tanh()),
 ];
+
+/// Penalties of a file.
+const OWN: &str = "
+fn tail(x, power) = (x ^ 2 + 0.1) ^ (power / 2)
+
+/// How far the numbers of each filter are from their mean.
+penalty spread(w, weight, power = 2) as orth {
+    gap = w - mean(w, over: [0, 1, 2])
+    weight * sum(sum(tail(gap, power), over: [0, 1, 2]))
+}
+
+penalty far(w, weight) {
+    size = sqrt(sum(w ^ 2))
+    weight * tanh(size)
+}
+";
+
+fn spread(filter: &[f64], power: f64) -> f64 {
+    let mean = filter.iter().sum::<f64>() / filter.len() as f64;
+    filter.iter().map(|it| ((it - mean).powi(2) + 0.1).powf(power / 2.0)).sum()
+}
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
@@ -73,8 +100,15 @@ fn energy(all: &[Vec<f64>], of: impl Fn(f64) -> f64) -> f64 {
 
 /// A model whose layer `p` is only seen by the penalty. The velocity of the first step is the gradient.
 fn graph(penalty: &str, filters: usize) -> Typed {
+    let own = if penalty.starts_with("spread") || penalty.starts_with("far") {
+        // The other one stays unused.
+        OWN.replace("penalty far", if penalty.starts_with("far") { "penalty far" } else { "penalty _far" })
+            .replace("penalty spread", if penalty.starts_with("far") { "penalty _spread" } else { "penalty spread" })
+    } else {
+        String::new()
+    };
     let text = format!(
-        "model Case {{\n    input image: u8[8, 8, 1]\n    x = image / 16\n    \
+        "{own}model Case {{\n    input image: u8[8, 8, 1]\n    x = image / 16\n    \
          o = conv(x, 3, kernel: 1) as \"o\"\n    \
          p = sphere_conv(o, {filters}, kernel: 2) as \"p\"\n    \
          q = conv(global_avg_pool(p), classes, kernel: 1) as \"q\"\n    \
@@ -99,7 +133,10 @@ fn run(graph: &Typed, engine: Engine, filters: &[Vec<f64>]) -> (f64, Vec<f64>) {
     let columns: Vec<f64> = (0..n * LENGTH).map(|at| filters[at % n][at / n]).collect();
     machine.write("p/filter", &columns);
     machine.run(Phase::Step);
-    let value = machine.result(Phase::Step, "orth")[0];
+    // Each counts in one column.
+    let [orth, reg] = ["orth", "reg"].map(|it| machine.result(Phase::Step, it)[0]);
+    assert!(orth == 0.0 || reg == 0.0, "{orth} {reg}");
+    let value = orth + reg;
     let [fit, loss] = ["fit", "loss"].map(|it| machine.result(Phase::Step, it)[0]);
     assert!((loss - fit - value).abs() <= 1e-5 * loss.abs(), "{loss} is not {fit} + {value}");
     (value, machine.read("p/filter/velocity"))
@@ -143,6 +180,67 @@ fn penalties_on_pairs_are_their_definitions() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn absolute_values_pull_all_numbers_alike() {
+    let graph = graph("l1(0.3)", 2);
+    let filters = [filter(1), filter(2)];
+    for engine in Engine::ALL {
+        let (value, gradient) = run(&graph, engine, &filters);
+        let expected: f64 = filters.iter().flatten().map(|it| 0.3 * it.abs()).sum();
+        assert!((value - expected).abs() <= engine.tolerance() * expected, "{engine:?}: {value} {expected}");
+        for (at, found) in gradient.iter().enumerate() {
+            let expected = 0.3 * filters[at % 2][at / 2].signum();
+            assert!((found - expected).abs() <= engine.tolerance(), "{engine:?}: {found} {expected}");
+        }
+    }
+}
+
+#[test]
+fn mistakes_in_penalties_are_told() {
+    let cases: &[(&str, &str, &str)] = &[
+        (
+            "penalty p(w, weight) = weight * w",
+            "p(1) on filters",
+            "the penalty `p` of `a/filter` is [8,8,1,10], not one number",
+        ),
+        (
+            "penalty p(w, weight) = weight * sum(w * reshape(w, [2, 320]))",
+            "p(1) on filters",
+            "the penalty `p` does not fit `a/filter`",
+        ),
+        (
+            "penalty p(w, weight) = weight * sum(conv(w, 3))",
+            "p(1) on filters",
+            "the layer `conv` cannot be used in a penalty",
+        ),
+        ("penalty p(w, weight) as spare = weight * sum(w)", "p(1) on filters", "the log has no column `spare`"),
+        ("penalty p() = 1", "p on filters", "the penalty `p` does not start with a tensor"),
+        ("penalty p(w, weight) = sum(w ^ 2)", "p(1) on filters", "`weight` is never used"),
+        ("penalty p(w, weight) = weight * sum(w ^ 2)", "l2(1) on filters", "the penalty `p` is never used"),
+        ("penalty p(w, weight) = weight * sum(w ^ 2)", "p(1, 2) on filters", "the penalty `p` takes 1 argument"),
+        ("penalty p(w, weight) = weight * sum(v ^ 2)", "p(1) on filters", "undefined name `v`"),
+        (
+            "penalty p(w, weight) {\n    learn k: [1] = 1\n    weight * sum(w * k)\n}",
+            "p(1) on filters",
+            "`learn` belongs in",
+        ),
+        ("optimizer o(rate) as orth = value - rate * gradient", "l2(1) on filters", "has no column `orth`"),
+        ("", "l2(0) on filters", "this penalty of weight 0 has no effect"),
+        ("", "l3(1) on filters", "unknown penalty `l3`"),
+    ];
+    for (definitions, penalty, wanted) in cases {
+        let optimizer = if definitions.contains("optimizer") { "o(rate: 0.1)" } else { "adam" };
+        let text = format!(
+            "{definitions}\n\nmodel M {{\n    input image: u8[8, 8, 1]\n    output conv(image / 16, classes, kernel: 8, pad: valid) as \"a\"\n}}\n\n\
+             train {{\n    data digits\n    batch 4\n    iterations 10\n    loss softmax_cross_entropy()\n    penalty {penalty}\n    optimizer {optimizer}\n}}\n"
+        );
+        let mut none = |path: &str| Err(format!("{path} is not there"));
+        let checked = pipeline::check("case.sph", &text, &mut none, &settings(&[]));
+        let said = render::render(&checked.diagnostics, &checked.sources, false);
+        assert!(said.contains(wanted), "{definitions} {penalty}\nwanted: {wanted}\n{said}");
     }
 }
 

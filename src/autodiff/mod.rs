@@ -1,6 +1,7 @@
 //! From a model to its training step: loss, penalties, gradients and optimizer join the forward
 //! graph. There is one gradient rule per op, in `rules`.
 
+mod average;
 mod objective;
 mod optimizer;
 mod phases;
@@ -73,6 +74,7 @@ pub fn training(typed: Typed) -> Typed {
             let objective = objective::objective(&mut b, &recipe);
             optimizer::optimizer(&mut b, &recipe, &objective);
             phases::evaluation(&mut b, &recipe);
+            average::averages(&mut b, &recipe);
             phases::projection(&mut b, &recipe);
         }
         None => phases::scores_only(&mut b),

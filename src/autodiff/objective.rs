@@ -1,10 +1,13 @@
 //! What is minimised: the loss of the data, and the penalties (numerics page, "Losses").
 //!
-//! Penalties on how filters lie to each other (orthogonality, energy) count in `orth`, the others in `reg`.
+//! Penalties on how filters lie to each other (orthogonality, energy) count in `orth`, those that are text in the column that
+//! they say, `reg` by default.
 
 use crate::ir::expr::Pool;
 use crate::ir::recipe::{ACCURACY, metric_result};
-use crate::ir::{Binary, Fill, Mode, NodeId, Op, Penalty, PenaltyKind, Recipe, Scalar, ScalarFn, Shape, Unary};
+use crate::ir::{
+    Binary, Column, Fill, Mode, NodeId, Op, Penalty, PenaltyKind, Recipe, Scalar, ScalarFn, Shape, Term, Unary,
+};
 use crate::shape::Builder;
 
 /// Added to the sum of squares of a filter inside the root.
@@ -30,8 +33,8 @@ pub(super) fn objective(b: &mut Builder, recipe: &Recipe) -> Objective {
     let fit = mean(b, losses);
     let metrics = b.graph().metrics.clone();
     let metrics = metrics.iter().map(|it| (step_result(&it.name), mean(b, it.nodes[&Mode::Train]))).collect();
-    let reg = penalties(b, recipe, |it| *it == PenaltyKind::L2);
-    let orth = penalties(b, recipe, |it| *it != PenaltyKind::L2);
+    let reg = penalties(b, recipe, Column::Reg);
+    let orth = penalties(b, recipe, Column::Orth);
     let penalties = b.binary(Binary::Add, reg, orth);
     let loss = b.binary(Binary::Add, fit, penalties);
     Objective { fit, reg, orth, loss, metrics }
@@ -48,10 +51,10 @@ fn mean(b: &mut Builder, x: NodeId) -> NodeId {
     b.scale(sum, 1.0 / count as f64)
 }
 
-/// The sum of the penalties that `which` picks, in order of the text.
-fn penalties(b: &mut Builder, recipe: &Recipe, which: impl Fn(&PenaltyKind) -> bool) -> NodeId {
+/// The sum of the penalties of a column, in order of the text.
+fn penalties(b: &mut Builder, recipe: &Recipe, column: Column) -> NodeId {
     let mut sum = None;
-    for penalty in recipe.penalties.iter().filter(|it| which(&it.kind)) {
+    for penalty in recipe.penalties.iter().filter(|it| it.column == column) {
         for part in parts(b, penalty) {
             sum = Some(match sum {
                 Some(sum) => b.binary(Binary::Add, sum, part),
@@ -65,14 +68,16 @@ fn penalties(b: &mut Builder, recipe: &Recipe, which: impl Fn(&PenaltyKind) -> b
 /// One scalar per parameter of a penalty.
 fn parts(b: &mut Builder, penalty: &Penalty) -> Vec<NodeId> {
     let outer = b.origin;
+    let weight = penalty.weight.unwrap_or(1.0);
     let parts = penalty
         .params
         .iter()
-        .map(|&id| {
+        .enumerate()
+        .map(|(at, &id)| {
             b.origin = b.graph().param(id).origin;
             let param = b.add(Op::Param(id), &[]);
-            let residual = match penalty.kind {
-                PenaltyKind::L2 => param,
+            let residual = match &penalty.kind {
+                PenaltyKind::Text(terms) => return made(b, &terms[at]),
                 PenaltyKind::Orthogonality => {
                     let columns = columns(b, param);
                     gram_residual(b, columns)
@@ -82,17 +87,27 @@ fn parts(b: &mut Builder, penalty: &Penalty) -> Vec<NodeId> {
                     gram_residual(b, columns)
                 }
                 PenaltyKind::Energy { power, half_space } => {
-                    let energy = energy(b, param, power, half_space);
-                    return b.scale(energy, penalty.coefficient);
+                    let energy = energy(b, param, *power, *half_space);
+                    return b.scale(energy, weight);
                 }
             };
             let squares = b.map(ScalarFn::build(1, |pool, i| pool.mul(i[0], i[0])), &[residual]);
             let sum = b.sum_all(squares);
-            b.scale(sum, penalty.coefficient / 2.0)
+            b.scale(sum, weight / 2.0)
         })
         .collect();
     b.origin = outer;
     parts
+}
+
+/// The nodes of a term.
+fn made(b: &mut Builder, term: &Term) -> NodeId {
+    let mut nodes: Vec<NodeId> = Vec::with_capacity(term.nodes.len());
+    for (op, operands) in &term.nodes {
+        let operands: Vec<NodeId> = operands.iter().map(|it| nodes[*it]).collect();
+        nodes.push(b.add(op.clone(), &operands));
+    }
+    *nodes.last().expect("a term has a result")
 }
 
 /// The filter as `[kh*kw*cin, cout]`: one column per filter.

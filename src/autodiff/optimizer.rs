@@ -2,22 +2,30 @@
 
 use super::objective::Objective;
 use super::update::Update;
-use crate::ir::{Binary, NodeId, Op, ParamId, Phase, Recipe, ScalarFn, Schedule, Shape, StateRole, Target, Unary};
+use crate::ir::{
+    Binary, Clip, NodeId, Op, Optimizer, ParamId, Phase, Recipe, ScalarFn, Shape, StateRole, Target, Unary,
+};
 use crate::shape::Builder;
 
 /// Adds gradients and updates of every parameter, and the step counter's.
 pub(super) fn optimizer(b: &mut Builder, recipe: &Recipe, objective: &Objective) {
-    let ids: Vec<ParamId> = (0..b.graph().params.len()).map(|it| ParamId(it as u32)).collect();
+    let frozen = |it: &ParamId| recipe.frozen.contains(it);
+    let ids: Vec<ParamId> = (0..b.graph().params.len()).map(|it| ParamId(it as u32)).filter(|it| !frozen(it)).collect();
     let params: Vec<NodeId> = ids.iter().map(|&it| b.add(Op::Param(it), &[])).collect();
     let one = b.constant(1.0, Shape::scalar());
     let gradients = super::gradients(b, objective.loss, one, &params);
+    let gradients = clipped(b, recipe.clip, &ids, gradients);
 
     let step_id = b.graph().state_of(StateRole::Step).expect("a model with a recipe counts its steps");
     let step = b.add(Op::State(step_id), &[]);
-    let rate = rate(b, recipe, step);
-    let update = Update::new(b, &recipe.optimizer, rate, step);
+    let rates: Vec<NodeId> = recipe.optimizers.iter().map(|it| rate(b, it, step)).collect();
+    let updates: Vec<Update> =
+        recipe.optimizers.iter().zip(&rates).map(|(it, &rate)| Update::new(b, it, rate, step)).collect();
+    let rate = *rates.first().expect("a recipe has an optimizer");
     let mut effects = Vec::new();
     for ((&id, &param), &gradient) in ids.iter().zip(&params).zip(&gradients) {
+        let by = recipe.optimizers.iter().position(|it| it.params.contains(&id));
+        let update = &updates[by.expect("what is not frozen is moved")];
         b.origin = b.graph().param(id).origin;
         effects.extend(update.apply(b, id, param, gradient));
     }
@@ -39,31 +47,61 @@ pub(super) fn optimizer(b: &mut Builder, recipe: &Recipe, objective: &Objective)
     results.extend(metrics.iter().cloned());
 }
 
-/// The scheduled rate of the update of iteration `step`, counted from 0.
-fn rate(b: &mut Builder, recipe: &Recipe, step: NodeId) -> NodeId {
-    let rate = recipe.optimizer.rate;
-    let body = ScalarFn::build(1, |pool, inputs| match &recipe.schedule {
-        Schedule::Constant => pool.constant(rate),
-        Schedule::Step { at, factor } => {
-            let mut current = pool.constant(rate);
-            for (passed, &milestone) in at.iter().enumerate() {
-                let milestone = pool.constant(milestone as f64);
-                let reached = pool.binary(Binary::Le, milestone, inputs[0]);
-                let lower = pool.constant(rate * factor.powi(passed as i32 + 1));
-                current = pool.select(reached, lower, current);
-            }
-            current
+/// The gradients within their bound.
+fn clipped(b: &mut Builder, clip: Option<Clip>, ids: &[ParamId], gradients: Vec<NodeId>) -> Vec<NodeId> {
+    let scale = match clip {
+        None => return gradients,
+        Some(Clip::Value(_)) => None,
+        Some(Clip::Norm(most)) => Some(norm_scale(b, most, ids, &gradients)),
+    };
+    let each = |(id, gradient): (&ParamId, NodeId)| {
+        b.origin = b.graph().param(*id).origin;
+        match (clip, scale) {
+            (Some(Clip::Value(most)), _) => b.map(
+                ScalarFn::build(1, |pool, i| {
+                    let (most, least) = (pool.constant(most), pool.constant(-most));
+                    let above = pool.binary(Binary::Max, i[0], least);
+                    pool.binary(Binary::Min, above, most)
+                }),
+                &[gradient],
+            ),
+            (_, Some(scale)) => b.binary(Binary::Mul, gradient, scale),
+            (_, None) => gradient,
         }
-        Schedule::Cosine => {
-            // `(1 + cos(pi t / n)) / 2`, as the square of a sine of what is left: near the end the sum would cancel.
-            let (iterations, rate) = (recipe.iterations.max(1) as f64, pool.constant(rate));
-            let (all, share) = (pool.constant(iterations), pool.constant(std::f64::consts::FRAC_PI_2 / iterations));
-            let left = pool.sub(all, inputs[0]);
-            let angle = pool.mul(left, share);
-            let sin = pool.unary(Unary::Sin, angle);
-            let square = pool.mul(sin, sin);
-            pool.mul(rate, square)
-        }
+    };
+    let bounded = ids.iter().zip(gradients).map(each).collect();
+    b.origin = Default::default();
+    bounded
+}
+
+/// Added to the norm that a bound is divided by.
+const NORM_EPSILON: f64 = 1e-6;
+
+/// What gradients are multiplied by, so that the norm of all of them is at most this.
+fn norm_scale(b: &mut Builder, most: f64, ids: &[ParamId], gradients: &[NodeId]) -> NodeId {
+    let mut sums = Vec::new();
+    for (id, &gradient) in ids.iter().zip(gradients) {
+        b.origin = b.graph().param(*id).origin;
+        let squares = b.map(ScalarFn::build(1, |pool, i| pool.mul(i[0], i[0])), &[gradient]);
+        sums.push(b.sum_all(squares));
+    }
+    b.origin = Default::default();
+    let total = sums.into_iter().reduce(|sum, it| b.binary(Binary::Add, sum, it));
+    let total = total.unwrap_or_else(|| b.constant(0.0, Shape::scalar()));
+    let scale = ScalarFn::build(1, |pool, i| {
+        let (most, epsilon, one) = (pool.constant(most), pool.constant(NORM_EPSILON), pool.constant(1.0));
+        let norm = pool.unary(Unary::Sqrt, i[0]);
+        let norm = pool.add(norm, epsilon);
+        let share = pool.div(most, norm);
+        pool.binary(Binary::Min, share, one)
     });
-    if body.used_inputs().is_empty() { b.constant(rate, Shape::scalar()) } else { b.map(body, &[step]) }
+    b.map(scale, &[total])
+}
+
+/// The rate of the update of iteration `step`, counted from 0.
+fn rate(b: &mut Builder, optimizer: &Optimizer, step: NodeId) -> NodeId {
+    match optimizer.rate.as_constant() {
+        Some(rate) => b.constant(rate, Shape::scalar()),
+        None => b.map(optimizer.rate.clone(), &[step]),
+    }
 }

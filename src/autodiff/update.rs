@@ -1,8 +1,10 @@
 //! An optimizer's body as nodes. What depends on the step and the rate alone is computed once a step, for all parameters;
-//! what is kept is a value of its own, which the rest reads.
+//! what is kept is a value of its own, which the rest reads; so is a sum over all numbers of a parameter.
 
 use crate::ir::expr::Pool;
-use crate::ir::{DType, ExprNode, NodeId, Op, Optimizer, ParamId, Scalar, ScalarFn, Shape, State, StateRole, Target};
+use crate::ir::{
+    DType, ExprNode, NodeId, Op, Optimizer, ParamId, Scalar, ScalarFn, Shape, State, StateRole, Taken, Target,
+};
 use crate::shape::Builder;
 use std::collections::BTreeMap;
 
@@ -18,14 +20,22 @@ pub(super) struct Update<'a> {
     optimizer: &'a Optimizer,
     /// Nodes of what is the same for all parameters.
     shared: Vec<NodeId>,
-    /// New values of what is kept, in an order in which they can be computed: position and function.
-    keeps: Vec<(usize, ScalarFn)>,
+    /// New values of what is kept and what is summed, in an order in which they can be computed.
+    parts: Vec<(Part, Vec<ScalarFn>)>,
     value: ScalarFn,
 }
 
-/// Operands of the maps: the parameter, what is kept before and after, the gradient, what is shared.
+/// What is computed before the new value.
+#[derive(Clone, Copy)]
+enum Part {
+    Keep(usize),
+    Taken(usize),
+}
+
+/// Operands of the maps: the parameter, what is kept before and after, the gradient, what is taken of whole tensors, what is shared.
 struct Places {
     keeps: usize,
+    taken: usize,
 }
 
 impl Places {
@@ -41,15 +51,19 @@ impl Places {
         1 + 2 * self.keeps
     }
 
-    fn shared(&self, at: usize) -> usize {
+    fn taken(&self, at: usize) -> usize {
         2 + 2 * self.keeps + at
+    }
+
+    fn shared(&self, at: usize) -> usize {
+        2 + 2 * self.keeps + self.taken + at
     }
 }
 
 impl<'a> Update<'a> {
     pub(super) fn new(b: &mut Builder, optimizer: &'a Optimizer, rate: NodeId, step: NodeId) -> Self {
         let body = &optimizer.body;
-        let places = Places { keeps: optimizer.keeps.len() };
+        let places = Places { keeps: optimizer.keeps.len(), taken: optimizer.taken.len() };
         let own = own(body);
         let mut cuts: BTreeMap<u32, usize> = BTreeMap::new();
         let mut shared = Vec::new();
@@ -66,27 +80,40 @@ impl<'a> Update<'a> {
             GRADIENT => places.gradient(),
             // The rate and the step are shared, hence cut.
             RATE | STEP => unreachable!("argument {input} is the same for all parameters"),
-            kept => places.kept((kept - KEPT) as usize),
+            other => match (other - KEPT) as usize {
+                at if at < places.keeps => places.kept(at),
+                at => places.taken(at - places.keeps),
+            },
         };
         let arity = places.shared(shared.len());
-        // Operands come before what they are used in: a kept value may be made of another one's new value.
-        let mut order: Vec<usize> = (0..places.keeps).collect();
-        order.sort_by_key(|it| body.roots[1 + it]);
-        let mut keeps = Vec::new();
-        for at in order {
-            let root = body.roots[1 + at];
-            keeps.push((at, body_of(body, root, &cuts, argument, arity)));
-            if own[root.0 as usize] && !matches!(body.nodes[root.0 as usize], ExprNode::Input(_)) {
+        // Operands come before what they are used in: a kept value may be made of another one's new value, or of a sum.
+        let mut order: Vec<(Vec<Scalar>, Part)> =
+            (0..places.keeps).map(|it| (vec![body.roots[1 + it]], Part::Keep(it))).collect();
+        let mut first = 1 + places.keeps;
+        for (at, taken) in optimizer.taken.iter().enumerate() {
+            let roots = body.roots[first..first + taken.operands()].to_vec();
+            first += roots.len();
+            order.push((roots, Part::Taken(at)));
+        }
+        order.sort_by_key(|it| it.0.iter().copied().max());
+        let mut parts = Vec::new();
+        for (roots, part) in order {
+            parts.push((part, roots.iter().map(|it| body_of(body, *it, &cuts, argument, arity)).collect()));
+            let root = roots[0];
+            if let Part::Keep(at) = part
+                && own[root.0 as usize]
+                && !matches!(body.nodes[root.0 as usize], ExprNode::Input(_))
+            {
                 cuts.entry(root.0).or_insert(places.moved(at));
             }
         }
         let value = body_of(body, body.roots[0], &cuts, argument, arity);
-        Self { optimizer, shared, keeps, value }
+        Self { optimizer, shared, parts, value }
     }
 
     /// The updates of one parameter.
     pub(super) fn apply(&self, b: &mut Builder, id: ParamId, param: NodeId, gradient: NodeId) -> Vec<NodeId> {
-        let places = Places { keeps: self.keeps.len() };
+        let places = Places { keeps: self.optimizer.keeps.len(), taken: self.optimizer.taken.len() };
         let kept: Vec<(Target, NodeId)> =
             (0..self.optimizer.keeps.len()).map(|at| state(b, id, self.optimizer, at)).collect();
         let mut operands = vec![param; places.shared(0)];
@@ -97,10 +124,20 @@ impl<'a> Update<'a> {
         operands.extend(&self.shared);
         let shape = b.graph().shape(param).clone();
         let mut moved = Vec::new();
-        for (at, function) in &self.keeps {
-            let node = apply(b, function, &operands, &shape);
-            operands[places.moved(*at)] = node;
-            moved.push((*at, node));
+        for (part, functions) in &self.parts {
+            let nodes: Vec<NodeId> = functions.iter().map(|it| apply(b, it, &operands, &shape)).collect();
+            match *part {
+                Part::Keep(at) => {
+                    operands[places.moved(at)] = nodes[0];
+                    moved.push((at, nodes[0]));
+                }
+                Part::Taken(at) => {
+                    operands[places.taken(at)] = match self.optimizer.taken[at] {
+                        Taken::Sum => b.sum_all(nodes[0]),
+                        Taken::Product { transpose } => product(b, [nodes[0], nodes[1]], transpose, &shape),
+                    }
+                }
+            }
         }
         moved.sort_unstable();
         let mut updates: Vec<NodeId> =
@@ -109,6 +146,15 @@ impl<'a> Update<'a> {
         updates.push(b.add(Op::Update(Target::Param(id)), &[node]));
         updates
     }
+}
+
+/// The product of two matrices; one of as many rows and columns as the parameter has its shape again.
+fn product(b: &mut Builder, of: [NodeId; 2], transpose: bool, shape: &Shape) -> NodeId {
+    let columns = shape.dims().last().copied().unwrap_or(1);
+    let matrix = Shape::from([shape.len() / columns, columns]);
+    let of = of.map(|it| if b.graph().shape(it) == shape { b.reshape(it, matrix.clone()) } else { it });
+    let product = b.add(Op::MatMul { transpose_a: transpose, transpose_b: false }, &of);
+    if *b.graph().shape(product) == matrix { b.reshape(product, shape.clone()) } else { product }
 }
 
 /// Which nodes depend on a number of a parameter, and not on step and rate alone.
@@ -198,7 +244,8 @@ fn apply(b: &mut Builder, function: &ScalarFn, operands: &[NodeId], shape: &Shap
     }
     let operands: Vec<NodeId> = used.iter().map(|it| operands[*it as usize]).collect();
     let node = if function.is_identity() { operands[0] } else { b.map(function, &operands) };
-    b.broadcast(node, shape.clone())
+    // A matrix of another size stays what it is.
+    if b.graph().shape(node).rank() == 0 { b.broadcast(node, shape.clone()) } else { node }
 }
 
 /// What is kept beside a parameter.

@@ -48,9 +48,7 @@ pub(super) fn definitions(models: [(&Model, &[(String, String)]); 2]) -> Vec<Cha
                 Some((format!("param {}", it.name.name), given.unwrap_or_else(|| slice(it.default.span))))
             }
             Item::Operator(it) => Some((format!("operator {}", it.name.name), slice(it.span))),
-            Item::Optimizer(it) => Some((format!("optimizer {}", it.name.name), slice(it.span))),
-            Item::Loss(it) => Some((format!("loss {}", it.name.name), slice(it.span))),
-            Item::Metric(it) => Some((format!("metric {}", it.name.name), slice(it.span))),
+            Item::Recipe(part, it) => Some((format!("{} {}", part.word(), it.name.name), slice(it.span))),
             Item::Fn(it) => Some((format!("fn {}", it.name.name), slice(it.span))),
             Item::Block(it) => Some((format!("block {}", it.name.name), slice(it.span))),
             Item::Import(_) | Item::Model(_) | Item::Train(_) => None,

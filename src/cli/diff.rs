@@ -8,7 +8,7 @@ use super::say;
 use super::show::{self, Row};
 use super::table;
 use sphc::diag::Span;
-use sphc::ir::{ImageStep, ParamId, Phase, Schedule, augment};
+use sphc::ir::{Clip, ImageStep, ParamId, Phase, augment};
 use sphc::plan::Memory;
 use std::fmt::Write as _;
 use std::io::Write;
@@ -123,13 +123,27 @@ fn recipe(model: &Model) -> Facts {
         ("batch", it.batch.to_string()),
         ("iterations", it.iterations.to_string()),
         ("loss", it.loss.clone()),
-        ("optimizer", it.optimizer.text.clone()),
-        ("schedule", schedule(&it.schedule)),
+        ("schedule", it.schedule.clone()),
         ("evaluate", every(it.evaluate_every)),
         ("checkpoint", every(it.checkpoint_every)),
         ("precision", it.precision.clone().unwrap_or_else(|| "f32".to_owned())),
         ("seed", it.seed.to_string()),
     ];
+    let some = |it: &[ParamId]| format!("{} tensor{}", it.len(), if it.len() == 1 { "" } else { "s" });
+    let one = it.optimizers.len() == 1;
+    let optimizers = it
+        .optimizers
+        .iter()
+        .map(|it| if one { it.text.clone() } else { format!("{} ({})", it.text, some(&it.params)) });
+    facts.extend(optimizers.map(|it| ("optimizer", it)));
+    if !it.frozen.is_empty() {
+        facts.push(("freeze", some(&it.frozen)));
+    }
+    facts.extend(it.clip.map(|it| match it {
+        Clip::Norm(most) => ("clip", format!("norm({most})")),
+        Clip::Value(most) => ("clip", format!("value({most})")),
+    }));
+    facts.extend(it.average.iter().map(|it| ("average", it.text.clone())));
     let entry = |span: Span, params: &[ParamId], weight: Option<f64>| {
         let text = model.checked.sources.slice(span).split_whitespace().collect::<Vec<_>>().join(" ");
         let plural = if params.len() == 1 { "" } else { "s" };
@@ -140,7 +154,7 @@ fn recipe(model: &Model) -> Facts {
         let weight = weight.filter(|it| !written(*it)).map_or(String::new(), |it| format!(", weight {it}"));
         format!("{text} ({} tensor{plural}{weight})", params.len())
     };
-    facts.extend(it.penalties.iter().map(|it| ("penalty", entry(it.span, &it.params, Some(it.coefficient)))));
+    facts.extend(it.penalties.iter().map(|it| ("penalty", entry(it.span, &it.params, it.weight))));
     facts.extend(it.projections.iter().map(|it| ("project", entry(it.span, &it.params, None))));
     facts
 }
@@ -152,14 +166,6 @@ fn steps(steps: &[ImageStep]) -> String {
         ImageStep::Channels(count) => format!("channels({count})"),
     };
     if steps.is_empty() { "as they are".to_owned() } else { steps.iter().map(step).collect::<Vec<_>>().join(" |> ") }
-}
-
-fn schedule(schedule: &Schedule) -> String {
-    match schedule {
-        Schedule::Constant => "constant".to_owned(),
-        Schedule::Cosine => "cosine".to_owned(),
-        Schedule::Step { at, factor } => format!("step(at: {at:?}, factor: {factor})"),
-    }
 }
 
 fn totals(model: &Model) -> Facts {

@@ -66,7 +66,7 @@ pub fn fuse(typed: Typed) -> Fused {
     let storage = Storage::new(typed.graph());
     let view = view::View::new(typed.graph(), &storage);
     let mut phases = BTreeMap::new();
-    for phase in [Phase::Step, Phase::Evaluate, Phase::Project] {
+    for phase in [Phase::Step, Phase::Evaluate, Phase::Project, Phase::Average] {
         let roots = typed.phase_roots(phase);
         if !roots.is_empty() {
             let needed = typed.needed(roots.iter().copied());

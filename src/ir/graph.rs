@@ -44,6 +44,8 @@ pub enum Phase {
     Evaluate,
     /// Projections of parameters, every so many steps.
     Project,
+    /// Averages over the steps, after each; before the first they are what the parameters start with.
+    Average,
 }
 
 impl Phase {
@@ -53,6 +55,7 @@ impl Phase {
             Phase::Step => "step",
             Phase::Evaluate => "evaluate",
             Phase::Project => "project",
+            Phase::Average => "average",
         }
     }
 }
@@ -151,6 +154,8 @@ pub enum StateRole {
     Running,
     /// What the optimizer keeps of a parameter.
     Optimizer,
+    /// An average over the steps of a parameter or statistic, which evaluation uses.
+    Average,
     /// Counts the updates.
     Step,
     /// Counts the examples of the test set that were evaluated.
@@ -159,13 +164,13 @@ pub enum StateRole {
 
 impl StateRole {
     /// Every role.
-    pub const ALL: [StateRole; 4] =
-        [StateRole::Running, StateRole::Optimizer, StateRole::Step, StateRole::EvaluateStart];
+    pub const ALL: [StateRole; 5] =
+        [StateRole::Running, StateRole::Optimizer, StateRole::Average, StateRole::Step, StateRole::EvaluateStart];
 
     /// Whether it belongs to the training rather than to the model.
     pub fn is_progress(self) -> bool {
         match self {
-            StateRole::Running => false,
+            StateRole::Running | StateRole::Average => false,
             StateRole::Optimizer | StateRole::Step | StateRole::EvaluateStart => true,
         }
     }
@@ -175,6 +180,7 @@ impl StateRole {
         match self {
             StateRole::Running => "running",
             StateRole::Optimizer => "optimizer",
+            StateRole::Average => "average",
             StateRole::Step => "step",
             StateRole::EvaluateStart => "evaluate_start",
         }

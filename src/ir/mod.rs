@@ -27,4 +27,4 @@ pub use graph::{
 };
 pub use infer::{ShapeError, infer};
 pub use op::{Extern, Fill, Geometry, Loss, Op, Random, Reduction, Target, Window};
-pub use recipe::{ImageStep, Optimizer, Penalty, PenaltyKind, Projection, Recipe, Schedule};
+pub use recipe::{Average, Clip, Column, ImageStep, Optimizer, Penalty, PenaltyKind, Projection, Recipe, Taken, Term};

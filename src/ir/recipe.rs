@@ -1,6 +1,6 @@
 //! The recipe of an experiment, resolved: selectors are lists of parameters.
 
-use super::{Augment, Binary, ExprNode, ParamId, ScalarFn, Unary, size};
+use super::{Augment, Binary, ExprNode, Op, ParamId, ScalarFn, Unary, size};
 use crate::diag::Span;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -62,16 +62,37 @@ impl ImageStep {
     }
 }
 
+/// A part of a graph over parameters, to be made where it is wanted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Term {
+    /// Ops with the places of their operands before them; the last one is the result, a single number.
+    pub nodes: Vec<(Op, Vec<usize>)>,
+}
+
+/// The column of the log that a penalty counts in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Column {
+    /// Penalties on numbers.
+    Reg,
+    /// Penalties on how filters lie to each other.
+    Orth,
+}
+
+impl Column {
+    /// Columns by name.
+    pub const NAMES: [(&'static str, Column); 2] = [("reg", Column::Reg), ("orth", Column::Orth)];
+}
+
 /// Penalties added to the loss.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum PenaltyKind {
-    /// `coefficient * sum(x^2) / 2`.
-    L2,
-    /// `coefficient * sum((W^T W - I)^2) / 2`, `W` the filter as `[kh*kw*cin, cout]`.
+    /// A definition in use: one term for each parameter.
+    Text(Vec<Term>),
+    /// `weight * sum((W^T W - I)^2) / 2`, `W` the filter as `[kh*kw*cin, cout]`.
     Orthogonality,
     /// The same of filters divided by their norms.
     NormalizedOrthogonality,
-    /// Hyperspherical energy: `coefficient` times the mean over pairs of filters of `(2 - 2u)^(-power/2)`,
+    /// Hyperspherical energy: `weight` times the mean over pairs of filters of `(2 - 2u)^(-power/2)`,
     /// or of `-log(2 - 2u) / 2` for a power of 0, with `u` the cosine between them.
     Energy {
         /// `s` in the language.
@@ -86,8 +107,10 @@ pub enum PenaltyKind {
 pub struct Penalty {
     /// Which.
     pub kind: PenaltyKind,
-    /// Its weight in the loss.
-    pub coefficient: f64,
+    /// The column of the log.
+    pub column: Column,
+    /// Its weight in the loss, if it has one.
+    pub weight: Option<f64>,
     /// On what.
     pub params: Vec<ParamId>,
     /// Where it was written.
@@ -110,13 +133,64 @@ pub struct Projection {
 pub struct Optimizer {
     /// As it would be written with all its numbers: `sgd(rate: 0.1, momentum: 0.9)`.
     pub text: String,
-    /// Learning rate before the schedule.
-    pub rate: f64,
+    /// Its rate after the updates done, the only argument.
+    pub rate: ScalarFn,
     /// What is kept beside each number of a parameter: name and start.
     pub keeps: Vec<(String, f64)>,
-    /// Arguments: the number, its gradient, the scheduled rate, the updates done, and what is kept. Results: the new
-    /// number, and what is kept of it.
+    /// Arguments: the number, its gradient, the scheduled rate, the updates done, what is kept, and what is taken of whole
+    /// tensors. Results: the new number, what is kept of it, and the operands of what is taken.
     pub body: ScalarFn,
+    /// What is taken of whole tensors, in order of the text.
+    pub taken: Vec<Taken>,
+    /// What it moves.
+    pub params: Vec<ParamId>,
+}
+
+/// What an optimizer takes of whole tensors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// The sum of all numbers of one operand.
+    Sum,
+    /// The product of two operands as matrices of one column for each filter.
+    Product {
+        /// Whether the first one is transposed.
+        transpose: bool,
+    },
+}
+
+impl Taken {
+    /// How many operands there are.
+    pub fn operands(self) -> usize {
+        match self {
+            Taken::Sum => 1,
+            Taken::Product { .. } => 2,
+        }
+    }
+}
+
+/// A bound on gradients, penalties included.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Clip {
+    /// On the norm of all of them together: they are scaled down to it.
+    Norm(f64),
+    /// On each number.
+    Value(f64),
+}
+
+/// An average over the steps, of each number of parameters and statistics.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Average {
+    /// As it would be written with all its numbers: `ema(decay: 0.999)`.
+    pub text: String,
+    /// Arguments: the number, its average so far, the updates done with this one. Result: the new average.
+    pub body: ScalarFn,
+}
+
+impl Average {
+    /// The path of the average of a parameter or statistic: its key in checkpoints.
+    pub fn path(of: &str) -> String {
+        format!("{of}/average")
+    }
 }
 
 impl Optimizer {
@@ -147,23 +221,6 @@ impl Optimizer {
         }
         false
     }
-}
-
-/// Multiplies the learning rate over time.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Schedule {
-    /// Always 1.
-    Constant,
-    /// `factor` to the number of milestones reached.
-    Step {
-        /// Iterations, ascending; the update of iteration `i` (from 0) counts `at <= i`.
-        at: Vec<u64>,
-        /// Multiplied at each.
-        factor: f64,
-    },
-    /// From 1 to 0 over all iterations along half a cosine.
-    Cosine,
 }
 
 /// The metric that is told where outputs are numbers of classes and nothing else is said.
@@ -201,10 +258,18 @@ pub struct Recipe {
     pub penalties: Vec<Penalty>,
     /// Projections in order of the text.
     pub projections: Vec<Projection>,
-    /// Optimizer.
-    pub optimizer: Optimizer,
-    /// Schedule of its rate.
-    pub schedule: Schedule,
+    /// Optimizers in order of the text.
+    pub optimizers: Vec<Optimizer>,
+    /// What none of them moves.
+    pub frozen: Vec<ParamId>,
+    /// The bound on gradients.
+    pub clip: Option<Clip>,
+    /// What evaluation uses.
+    pub average: Option<Average>,
+    /// What multiplies rates, as it is written.
+    pub schedule: String,
+    /// Whether an update depends on how many iterations there will be.
+    pub length_matters: bool,
     /// Evaluate on the test set every so many steps; 0 is only at the end.
     pub evaluate_every: u64,
     /// Write a checkpoint every so many steps; 0 is only at the end.

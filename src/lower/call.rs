@@ -9,10 +9,11 @@ use super::items::Def;
 use super::layers::both_sides;
 use super::signature::{self, FUNCTIONS, LAYERS, Signature};
 use super::types;
+use super::update::WHOLE;
 use super::value::{FnRef, OperatorRef, Ty, Value, range_len, short};
 use crate::diag::{Code, Diagnostic, Span, did_you_mean};
 use crate::ir::size;
-use crate::syntax::ast;
+use crate::syntax::ast::{self, Part};
 use std::rc::Rc;
 
 /// Evaluated arguments of a built-in, with their places.
@@ -45,8 +46,13 @@ impl Lowering<'_> {
         }
         // In an operator `cos` is a number, and `cos(...)` still the function.
         let local = local.filter(|it| !matches!(it, Value::Scalar(_)) || !FUNCTIONS.iter().any(|it| it.0 == name));
-        if let Some(value) = local {
+        // Nor is what is counted a schedule: `step(at: [500])` is called beside the number `step`.
+        let schedule = self.scheduled.is_some() && self.items.definition(Part::Schedule, name).is_some();
+        if let Some(value) = local.filter(|it| !schedule || it.number().is_none() && !matches!(it, Value::Scalar(_))) {
             return self.call_value(call, value, span);
+        }
+        if schedule {
+            return self.call_schedule(call);
         }
         match self.items.called(call).map(|it| it.def.clone()) {
             Some(Def::Block(it)) => self.call_block(call, &it),
@@ -65,6 +71,7 @@ impl Lowering<'_> {
             }
             None if LAYERS.contains(&name) => self.call_layer(call),
             None if self.building.is_some() && name == signature::BATCH_MEAN => self.batch_mean(call),
+            None if self.update.is_some() && WHOLE.contains(&name) => self.taken_for_update(call),
             None if is_reduction(call) => self.reduction(call),
             None if PRIMITIVES.contains(&name) => self.call_primitive(call),
             None => match FUNCTIONS.iter().find(|it| it.0 == name) {
@@ -147,6 +154,7 @@ impl Lowering<'_> {
                 Some(it) => Value::Start(it),
                 None => self.lost(expr.span),
             },
+            Ty::Rate => self.over_steps(expr, self.scheduled.flatten()),
             _ => self.expr(expr),
         }
     }
@@ -239,6 +247,8 @@ impl Lowering<'_> {
         let names: Vec<String> = scope.keys().cloned().collect();
         let values: Vec<Value> = scope.into_values().map(|it| self.response(it)).collect();
         let tensors = values.iter().any(|it| matches!(it, Value::Tensor(_)));
+        // A function knows nothing of schedules.
+        let scheduled = self.scheduled.take();
         let run = |lowering: &mut Self, values: Vec<Value>| {
             let scope = names.into_iter().zip(values).collect();
             lowering.calls.push(place);
@@ -246,7 +256,9 @@ impl Lowering<'_> {
             lowering.calls.pop();
             lowering.number_like(value, function)
         };
-        if tensors { self.over_tensors(&values, place, run) } else { run(self, values) }
+        let value = if tensors { self.over_tensors(&values, place, run) } else { run(self, values) };
+        self.scheduled = scheduled;
+        value
     }
 
     /// A function of numbers must give a number.
@@ -370,9 +382,10 @@ impl Lowering<'_> {
         let fits = match (ty, &value) {
             (_, Value::Error(_)) => return value,
             (Ty::Any, it) => !matches!(it, Value::Nothing),
-            (Ty::Float, Value::Int(it)) => return Value::Float(*it as f64),
+            (Ty::Float | Ty::Rate, Value::Int(it)) => return Value::Float(*it as f64),
             (Ty::Int, Value::Int(_))
-            | (Ty::Float, Value::Float(_))
+            | (Ty::Float | Ty::Rate, Value::Float(_))
+            | (Ty::Rate, Value::Scalar(_))
             | (Ty::Bool, Value::Bool(_))
             | (Ty::Str, Value::Str(_))
             | (Ty::Operator, Value::Operator(_))
@@ -506,7 +519,7 @@ fn article(ty: &Ty) -> String {
         }
         Ty::Pair | Ty::Words(_) | Ty::Word(_) | Ty::Any | Ty::Tensors => format!("{ty}"),
         Ty::List(item) => format!("a list of {item}"),
-        Ty::Float | Ty::Bool | Ty::Str | Ty::Fn | Ty::Tensor | Ty::Start => format!("a {ty}"),
+        Ty::Float | Ty::Rate | Ty::Bool | Ty::Str | Ty::Fn | Ty::Tensor | Ty::Start => format!("a {ty}"),
     }
 }
 

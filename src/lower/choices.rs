@@ -1,4 +1,4 @@
-//! The words of a recipe that take arguments: losses, penalties, optimizers, schedules, ...
+//! The words of a recipe that take arguments: losses, penalties, projections, ...
 
 use super::Lowering;
 use super::call::Args;
@@ -34,6 +34,8 @@ fn choices(key: &'static str, list: &[(&str, &[Argument<'_>])]) -> Vec<Signature
 pub(super) fn options(key: &str, items: &Items) -> Vec<Signature> {
     match key {
         "optimizer" => items.signatures(Kind::Optimizer),
+        "average" => items.signatures(Kind::Average),
+        "clip" => choices("bound", &[("norm", &[("most", Ty::Float, None)]), ("value", &[("most", Ty::Float, None)])]),
         "data" => choices(
             "step",
             &[
@@ -77,30 +79,22 @@ pub(super) fn options(key: &str, items: &Items) -> Vec<Signature> {
                 ("cutout", &[("size", Ty::Int, None), ("value", Ty::Int, Some("0"))]),
             ],
         ),
-        "penalty" => choices(
-            "penalty",
-            &[
-                ("l2", &[("coefficient", Ty::Float, None)]),
-                ("orthogonality", &[("coefficient", Ty::Float, None), ("normalized", Ty::Bool, Some("false"))]),
-                (
-                    "energy",
-                    &[
-                        ("coefficient", Ty::Float, None),
-                        ("s", Ty::Float, Some("2")),
-                        ("half_space", Ty::Bool, Some("false")),
-                    ],
-                ),
-            ],
-        ),
-        "project" => choices("projection", &[("normalize", &[])]),
-        _ => choices(
-            "schedule",
-            &[
-                ("constant", &[]),
-                ("cosine", &[]),
-                ("step", &[("at", Ty::List(Box::new(Ty::Int)), None), ("factor", Ty::Float, Some("0.1"))]),
-            ],
-        ),
+        "penalty" => {
+            let mut all = items.signatures(Kind::Penalty);
+            let weight = || ("weight", Ty::Float, None);
+            let pairs = choices(
+                "penalty",
+                &[
+                    ("orthogonality", &[weight(), ("normalized", Ty::Bool, Some("false"))]),
+                    ("energy", &[weight(), ("s", Ty::Float, Some("2")), ("half_space", Ty::Bool, Some("false"))]),
+                ],
+            );
+            // A definition of the file goes before what is built in.
+            let own: Vec<String> = all.iter().map(|it| it.name.clone()).collect();
+            all.extend(pairs.into_iter().filter(|it| !own.contains(&it.name)));
+            all
+        }
+        _ => choices("projection", &[("normalize", &[])]),
     }
 }
 

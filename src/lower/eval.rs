@@ -12,7 +12,7 @@ use super::value::{FnRef, OperatorRef, Ty, Value, range_len, short};
 use super::{Lowering, signature};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::Layer;
-use crate::syntax::ast::{self, BinaryOp, ExprKind, Sharing, StmtKind, TypeKind};
+use crate::syntax::ast::{self, BinaryOp, ExprKind, Part, Sharing, StmtKind, TypeKind};
 use std::collections::BTreeMap;
 
 /// Names of one body.
@@ -425,10 +425,14 @@ impl Lowering<'_> {
     fn name(&mut self, name: &str, span: Span) -> Value {
         if let Some(it) = self.scopes[self.floor..].iter().rev().find_map(|it| it.get(name)) {
             let it = it.clone();
+            self.length_matters |= name == "iterations" && (self.scheduled.is_some() || self.update.is_some());
             return if self.pay(weight(&it), span) { it } else { self.lost(span) };
         }
         if let Some(value) = self.objective_name(name, span) {
             return value;
+        }
+        if self.scheduled.is_some() && self.items.definition(Part::Schedule, name).is_some() {
+            return self.named_schedule(name, span);
         }
         // Not taken by the operator; `cos` is not a function here.
         let operator = self.building.is_some() || self.trace.is_some();

@@ -54,6 +54,10 @@ const NAMES: &[(&str, &str)] = &[
     ("cosineannealing", "cosine"),
     ("cosineannealinglr", "cosine"),
     ("cosinedecay", "cosine"),
+    ("cycliclr", "triangular"),
+    ("exponentiallr", "exponential"),
+    ("onecyclelr", "one_cycle"),
+    ("polynomiallr", "polynomial"),
     ("dataset", "data"),
     ("errorrate", "errors"),
     ("float16", "bf16"),
@@ -142,7 +146,6 @@ const WAYS: &[(&[&str], &str)] = &[
     (&["spacetodepth"], "write `pixel_unshuffle(x, 2)`"),
     (&["zeropad2d"], "write `pad(x, 1)`"),
     (&["weightdecay"], "the weight decay is a line of the recipe: `penalty l2(5e-4) on filters`"),
-    (&["l1"], "there is no penalty on absolute values; `l2(5e-4)` is that on squares"),
     (
         &["adagrad", "adadelta", "nadam", "radam", "lamb", "lars", "lbfgs", "adamax"],
         "the optimizers are `sgd`, `adam`, `adamw`, `rmsprop` and `lion`; an `optimizer` of your own is a few lines",
@@ -150,22 +153,12 @@ const WAYS: &[(&[&str], &str)] = &[
     (&["amsgrad", "dampening", "foreach", "maximize"], "leave it out: there is nothing like it"),
     (
         &["warmup", "warmupsteps", "warmupiterations", "linearwarmup", "warmupepochs"],
-        "there is no warm-up yet; a step that raises the rate is one: a tenth of the rate, and \
-         `schedule step(at: [500], factor: 10)`",
+        "a warm-up is a schedule, which multiplies others: `schedule warmup(500) * cosine`",
     ),
     (&["steplr", "multistep", "multisteplr"], "write `schedule step(at: [600, 850], factor: 0.1)`"),
     (
-        &[
-            "exponential",
-            "exponentiallr",
-            "polynomial",
-            "onecycle",
-            "onecyclelr",
-            "plateau",
-            "reducelronplateau",
-            "linear",
-        ],
-        "the schedules are `constant`, `cosine` and `step(at: [600, 850], factor: 0.1)`",
+        &["plateau", "reducelronplateau", "linear"],
+        "a schedule knows the step only: `step(at: [600, 850], factor: 0.1)`, `polynomial`, `cosine` and others",
     ),
     (
         &["kldiv", "kldivergence", "ctc", "ctcloss", "infonce", "contrastive", "ntxent", "arcface", "dice"],

@@ -8,7 +8,7 @@ use super::call::Args;
 use super::outputs::Output;
 use super::recipe::Basis;
 use crate::diag::{Code, Diagnostic, FileId, Span};
-use crate::ir::{Geometry, Mode, NodeId, Op, Schedule};
+use crate::ir::{Geometry, Mode, NodeId, Op};
 use crate::syntax::ast::{self, ExprKind};
 
 /// Running statistics, for what is known of the run only later.
@@ -30,7 +30,7 @@ const FLAT: f64 = 0.25;
 const SMALL: f64 = 0.1;
 
 /// Whether a text is a number, a list of numbers or a word of a layer's: nothing that a param decides.
-fn is_written(text: &str) -> bool {
+pub(super) fn is_written(text: &str) -> bool {
     matches!(text, "same" | "valid") || text.chars().all(|it| it.is_ascii_digit() || "[], _.e-+".contains(it))
 }
 
@@ -145,7 +145,7 @@ impl Lowering<'_> {
     }
 
     /// What the recipe says in vain, once all of it is known.
-    pub(super) fn vain_entries(&mut self, basis: &Basis, iterations: Option<u64>, schedule: Option<&Schedule>) {
+    pub(super) fn vain_entries(&mut self, basis: &Basis, iterations: Option<u64>) {
         if self.settings.evaluates {
             return;
         }
@@ -161,7 +161,7 @@ impl Lowering<'_> {
                 "penalty" => {
                     if let Some(ExprKind::Call(call)) = entry.values.first().map(|it| &it.kind)
                         && let Some(weight) =
-                            call.args.iter().find(|it| it.name.as_ref().is_none_or(|it| it.name == "coefficient"))
+                            call.args.iter().find(|it| it.name.as_ref().is_none_or(|it| it.name == "weight"))
                         && is_zero(&weight.value)
                     {
                         let message = "this penalty of weight 0 has no effect".to_owned();
@@ -170,29 +170,6 @@ impl Lowering<'_> {
                             message,
                             "adds nothing to the loss",
                             "remove the line, or give it a weight",
-                        );
-                    }
-                }
-                "schedule" => {
-                    if let Some(Schedule::Step { at, factor }) = schedule
-                        && is_written(
-                            &self
-                                .sources
-                                .slice(entry.span)
-                                .replace(|it: char| it.is_alphabetic() || "(:)".contains(it), ""),
-                        )
-                        && (at.is_empty() || *factor == 1.0)
-                    {
-                        let label = if at.is_empty() {
-                            "there is no step in it"
-                        } else {
-                            "a factor of 1 leaves the rate as it is"
-                        };
-                        self.in_vain(
-                            entry.span,
-                            "this schedule has no effect".to_owned(),
-                            label,
-                            "remove the line, or give it steps with another factor",
                         );
                     }
                 }
@@ -382,9 +359,21 @@ fn lost_docs(text: &str) -> Vec<(usize, usize)> {
         at += line.len() + 1;
         let below = lines[number..].iter().map(|it| it.trim()).find(|it| !is_doc(it)).unwrap_or("");
         let word = below.split(|it: char| !it.is_alphanumeric()).next().unwrap_or("");
-        let described =
-            matches!(word, "param" | "operator" | "optimizer" | "loss" | "metric" | "fn" | "block" | "layer" | "model")
-                && !line.starts_with(char::is_whitespace);
+        let described = matches!(
+            word,
+            "param"
+                | "operator"
+                | "optimizer"
+                | "loss"
+                | "metric"
+                | "schedule"
+                | "penalty"
+                | "average"
+                | "fn"
+                | "block"
+                | "layer"
+                | "model"
+        ) && !line.starts_with(char::is_whitespace);
         if is_doc(bare) && !described || bare.starts_with("//!") && begun {
             found.push((start, start + 3));
         }

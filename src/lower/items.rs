@@ -7,8 +7,10 @@
 use super::foreign;
 use super::signature::Signature;
 use super::types;
+use super::value::Ty;
 use crate::diag::{Code, Diagnostic, FileId, Sink, Sources, Span, did_you_mean};
 use crate::syntax::ast;
+pub(super) use crate::syntax::ast::Part as Kind;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -22,36 +24,6 @@ pub(super) enum Def {
     Operator(Rc<ast::Function>),
     Fn(Rc<ast::Function>),
     Block(Rc<ast::Function>),
-}
-
-/// What only a recipe names. Each kind has names of its own: where a name stands says which is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
-    Optimizer,
-    Loss,
-    Metric,
-}
-
-impl Kind {
-    pub(super) const ALL: [Kind; 3] = [Kind::Optimizer, Kind::Loss, Kind::Metric];
-
-    /// The word that defines one, which is also the entry of the recipe that names one.
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Kind::Optimizer => "optimizer",
-            Kind::Loss => "loss",
-            Kind::Metric => "metric",
-        }
-    }
-
-    /// With its article: `an optimizer`.
-    pub(super) fn one(self) -> &'static str {
-        match self {
-            Kind::Optimizer => "an optimizer",
-            Kind::Loss => "a loss",
-            Kind::Metric => "a metric",
-        }
-    }
 }
 
 /// Where a definition comes from.
@@ -153,14 +125,23 @@ impl Items {
         kinds.iter().find_map(|it| Some((*it, self.definition(*it, name)?)))
     }
 
-    /// What a recipe can choose of a kind. The text of the prelude is nobody's to look at.
+    /// What a recipe can choose of a kind.
     pub(super) fn signatures(&self, kind: Kind) -> Vec<Signature> {
-        let signature = |def: &ast::Function| {
-            let signature = types::signature(kind.word(), def);
-            let prelude = def.header.file == self.prelude;
-            Signature { header: signature.header.filter(|_| !prelude), ..signature }
-        };
-        self.definitions(kind).into_iter().map(|it| signature(it.0)).collect()
+        self.definitions(kind).into_iter().map(|it| self.part_signature(kind, it.0)).collect()
+    }
+
+    /// What an entry of a recipe must give. The text of the prelude is nobody's to look at.
+    pub(super) fn part_signature(&self, kind: Kind, def: &ast::Function) -> Signature {
+        let mut signature = types::signature(kind.word(), def);
+        match (kind, signature.slots.first_mut()) {
+            (Kind::Optimizer, Some(rate)) => rate.ty = Ty::Rate,
+            // The recipe says by `on` what it is a penalty of.
+            (Kind::Penalty, Some(_)) => drop(signature.slots.remove(0)),
+            (Kind::Optimizer | Kind::Penalty, None)
+            | (Kind::Schedule | Kind::Average | Kind::Loss | Kind::Metric, _) => {}
+        }
+        let prelude = def.header.file == self.prelude;
+        Signature { header: signature.header.filter(|_| !prelude), ..signature }
     }
 
     fn define_chosen(&mut self, kind: Kind, def: &ast::Function, home: Home, sink: &mut Sink) {
@@ -269,9 +250,7 @@ impl<'a> Collector<'a> {
                 ast::Item::Operator(it) => self.items.define(Def::Operator(Rc::new(it.clone())), home, self.sink),
                 ast::Item::Fn(it) => self.items.define(Def::Fn(Rc::new(it.clone())), home, self.sink),
                 ast::Item::Block(it) => self.items.define(Def::Block(Rc::new(it.clone())), home, self.sink),
-                ast::Item::Optimizer(it) => self.items.define_chosen(Kind::Optimizer, it, home, self.sink),
-                ast::Item::Loss(it) => self.items.define_chosen(Kind::Loss, it, home, self.sink),
-                ast::Item::Metric(it) => self.items.define_chosen(Kind::Metric, it, home, self.sink),
+                ast::Item::Recipe(kind, it) => self.items.define_chosen(*kind, it, home, self.sink),
                 ast::Item::Model(it) if home == Home::Main => self.items.models.push(Rc::new(it.clone())),
                 ast::Item::Train(it) if home == Home::Main => self.items.trains.push(Rc::new(it.clone())),
                 ast::Item::Model(_) | ast::Item::Train(_) => {}

@@ -44,8 +44,10 @@ impl Lowering<'_> {
         }
         let Some(recipe) = &self.graph.recipe else { return };
         let mut clashes: Vec<(String, String, OriginId)> = Vec::new();
-        for param in &self.graph.params {
-            let paths = recipe.optimizer.keeps.iter().map(|it| Optimizer::path(&param.path, &it.0));
+        let moved = recipe.optimizers.iter().flat_map(|it| it.params.iter().map(move |id| (it, *id)));
+        for (optimizer, id) in moved {
+            let param = self.graph.param(id);
+            let paths = optimizer.keeps.iter().map(|it| Optimizer::path(&param.path, &it.0));
             let taken = paths.filter(|it| self.is_taken(it));
             clashes.extend(taken.map(|it| (it, param.path.clone(), param.origin)));
         }

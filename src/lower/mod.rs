@@ -16,6 +16,7 @@
 
 mod arith;
 mod augment;
+mod average;
 mod blocks;
 mod budget;
 mod call;
@@ -24,6 +25,7 @@ mod compose;
 mod data;
 mod eval;
 mod foreign;
+mod groups;
 mod hazard;
 mod idle;
 pub mod images;
@@ -40,6 +42,7 @@ mod params;
 mod penalty;
 mod recipe;
 mod resolve;
+mod schedule;
 mod selector;
 pub mod settings;
 mod sharing;
@@ -175,6 +178,10 @@ struct Lowering<'a> {
     unnamed: usize,
     /// While the body of an optimizer is unfolded.
     update: Option<update::Update>,
+    /// While a rate is unfolded, in which schedules may be named: the iterations of the run, where they are known.
+    scheduled: Option<Option<u64>>,
+    /// Whether an update depends on how many there will be.
+    length_matters: bool,
     /// Calls of the prelude's blocks in the user's text that are being unfolded.
     called: Vec<ast::Call>,
     /// By node of training: whether its first axis is the batch.
@@ -252,6 +259,8 @@ impl<'a> Lowering<'a> {
             forms: HashMap::new(),
             unnamed: 0,
             update: None,
+            scheduled: None,
+            length_matters: false,
             called: Vec::new(),
             batched: Vec::new(),
             modes: Vec::new(),
@@ -351,7 +360,10 @@ impl<'a> Lowering<'a> {
             && let Some(&call) = self.calls.iter().find(|it| it.file != self.items.prelude)
         {
             let inner = std::mem::replace(&mut report.primary, Label { span: call, text: "in this call".to_owned() });
-            report.secondary.insert(0, inner);
+            // What the prelude asserts says all there is to say.
+            if report.code != Code::E0110 {
+                report.secondary.insert(0, inner);
+            }
         }
         if self.reported.insert((report.code, report.primary.span)) {
             self.sink.push(report);
@@ -368,7 +380,8 @@ impl<'a> Lowering<'a> {
         // Of many, the outermost and the innermost tell the way.
         const SHOWN: usize = 4;
         for (at, frame) in self.frames.iter().enumerate() {
-            if frame.span != span && (at < SHOWN || self.frames.len() - SHOWN <= at) {
+            let seen = frame.span != span && frame.span.file != self.items.prelude;
+            if seen && (at < SHOWN || self.frames.len() - SHOWN <= at) {
                 report = report.also(frame.span, &*frame.text);
             }
         }

@@ -414,7 +414,7 @@ impl Lowering<'_> {
         if scope.values().any(Value::is_error) {
             return self.lost(call.span);
         }
-        let text = describe(def, &scope);
+        let text = describe(def, &scope, "");
         let Some(objective) = &mut self.objective else { return self.lost(call.span) };
         objective.calls.push(text);
         let path = format!("{}/{}", kind.word(), objective.name.as_ref().unwrap_or(name));

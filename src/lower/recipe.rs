@@ -3,12 +3,11 @@
 //!
 //! `allow W0303` in it silences a lint on purpose.
 
-use super::call::Args;
 use super::items::suggest;
 use super::value::{Ty, Value};
 use super::{DataInfo, Lowering};
 use crate::diag::{Code, Diagnostic, Span};
-use crate::ir::{Augment, Recipe, Schedule};
+use crate::ir::{Augment, Recipe};
 use crate::syntax::ast::{self, ExprKind};
 use std::rc::Rc;
 
@@ -41,8 +40,11 @@ const KEYS: &[(&str, bool, &[&str])] = &[
     ("metric", true, &["on"]),
     ("penalty", true, &["on", "where"]),
     ("project", true, &["on", "where", "every"]),
-    ("optimizer", false, &[]),
+    ("freeze", true, &["on", "where"]),
+    ("optimizer", true, &["on", "where"]),
     ("schedule", false, &[]),
+    ("clip", false, &[]),
+    ("average", false, &[]),
     ("evaluate", false, &["every"]),
     ("checkpoint", false, &["every"]),
     ("precision", false, &[]),
@@ -167,6 +169,13 @@ impl Lowering<'_> {
                         .label("missing `every`")
                         .help(format!("write `{} every 500`", key.name)),
                 );
+            } else if key.name == "freeze" {
+                if let Some(value) = entry.values.first() {
+                    let report = Diagnostic::new(Code::E0105, value.span, "`freeze` takes no value")
+                        .label("not wanted here")
+                        .help("say on what: `freeze on filters where layer == \"stem\"`");
+                    self.report(report);
+                }
             } else if entry.values.is_empty() && !bare {
                 self.report(
                     Diagnostic::new(Code::E0105, key.span, format!("`{}` needs a value", key.name))
@@ -263,25 +272,24 @@ impl Lowering<'_> {
         let evaluate = entry("evaluate").and_then(|it| self.interval(it));
         let checkpoint = entry("checkpoint").and_then(|it| self.interval(it));
         let all = self.settings.iterations.or(iterations.map(|it| it as u64));
-        let optimizer = entry("optimizer").and_then(|it| self.optimizer(it.values.first()?, all));
-        let schedule = match entry("schedule") {
-            Some(it) => it.values.first().and_then(|it| self.choice("schedule", it)).and_then(|it| self.schedule(&it)),
-            None => Some(Schedule::Constant),
-        };
+        self.length_matters = false;
+        let schedule = entry("schedule").map(|it| (it, self.factor(it, all)));
+        let factor = schedule.as_ref().and_then(|it| it.1.as_ref());
+        // What a loss learns is moved as well.
+        let loss = self.losses(&basis, all);
+        self.metrics(&basis, all);
+        let frozen = self.frozen(&train);
+        let optimizers = self.optimizers(&train, &frozen, factor, all);
+        let clip = entry("clip").map(|it| self.clip(it));
+        let average = entry("average").map(|it| self.average(it, all));
         let single = entry("iterations").is_some_and(|it| it.values.len() == 1);
-        if let (Some(Schedule::Step { at, .. }), Some(all), Some(entry)) =
-            (&schedule, iterations.filter(|_| single), entry("schedule"))
-            && let Some(late) = at.iter().find(|it| all as u64 <= **it)
-        {
-            self.report(
-                Diagnostic::new(Code::W0202, entry.span, format!("the schedule's step at {late} is never reached"))
-                    .label(format!("the training ends after {all} iterations"))
-                    .help("give places below the number of iterations"),
-            );
+        let written = iterations.map(|it| it as u64).filter(|_| single);
+        if let Some((entry, Some(factor))) = &schedule {
+            self.vain_schedule(entry, factor, written);
         }
-        self.vain_entries(&basis, iterations.map(|it| it as u64).filter(|_| single), schedule.as_ref());
-        let penalties = self.penalties(&train);
-        let projections = self.projections(&train);
+        self.vain_entries(&basis, written);
+        let penalties = self.penalties(&train, &frozen);
+        let projections = self.projections(&train, &frozen);
         let precision = entry("precision").and_then(|it| match &it.values.first()?.kind {
             ExprKind::Name(name) => Some(name.clone()),
             _ => None,
@@ -317,11 +325,19 @@ impl Lowering<'_> {
             }
             self.report(report);
         }
-        let loss = self.losses(&basis, all);
-        self.metrics(&basis, all);
-        let (Some(data), Some(loss), Some(optimizer), Some(schedule)) = (basis.data.clone(), loss, optimizer, schedule)
+        let schedule = match schedule {
+            Some((_, factor)) => factor.map(|it| it.text),
+            None => Some("constant".to_owned()),
+        };
+        let (Some(data), Some(loss), Some(optimizers), Some(schedule)) =
+            (basis.data.clone(), loss, optimizers, schedule)
         else {
             return;
+        };
+        // Of what was written and is wrong there is nothing.
+        let (clip, average) = match (clip, average) {
+            (Some(None), _) | (_, Some(None)) => return,
+            (clip, average) => (clip.flatten(), average.flatten()),
         };
         let Some(iterations) = all else { return };
         self.graph.recipe = Some(Recipe {
@@ -334,8 +350,12 @@ impl Lowering<'_> {
             loss,
             penalties,
             projections,
-            optimizer,
+            optimizers,
+            frozen: frozen.into_iter().collect(),
+            clip,
+            average,
             schedule,
+            length_matters: self.length_matters,
             evaluate_every: self.settings.evaluate_every.or(evaluate).unwrap_or(0),
             checkpoint_every: self.settings.checkpoint_every.or(checkpoint).unwrap_or(0),
             precision,
@@ -350,27 +370,5 @@ impl Lowering<'_> {
     pub(super) fn interval(&mut self, entry: &ast::TrainEntry) -> Option<u64> {
         let every = entry.every.as_ref()?;
         self.whole_number(every, &format!("the interval of `{}`", entry.key.name), 1).map(|it| it as u64)
-    }
-
-    fn schedule(&mut self, args: &Args) -> Option<Schedule> {
-        match args.name.as_str() {
-            "constant" => return Some(Schedule::Constant),
-            "cosine" => return Some(Schedule::Cosine),
-            _ => {}
-        }
-        let factor = self.float(args, "factor", 0.1, |it| 0.0 < it, "above 0");
-        let Some((Value::List(items), span)) = args.get("at") else { return None };
-        let at: Vec<i64> =
-            items.iter().filter_map(|it| if let Value::Int(it) = it { Some(*it) } else { None }).collect();
-        if let Some(wrong) = at.iter().find(|it| **it < 0) {
-            self.out_of_range(*span, "an iteration of the schedule", &wrong.to_string(), "at least 0");
-            return None;
-        }
-        if let Some(pair) = at.windows(2).find(|it| it[1] <= it[0]) {
-            let found = format!("{} after {}", pair[1], pair[0]);
-            self.out_of_range(*span, "an iteration of the schedule", &found, "in ascending order");
-            return None;
-        }
-        Some(Schedule::Step { at: at.into_iter().map(|it| it as u64).collect(), factor: factor? })
     }
 }

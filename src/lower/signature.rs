@@ -205,9 +205,21 @@ pub(super) fn reduction(name: &str) -> Option<Signature> {
     REDUCTIONS.contains(&name).then(|| Signature {
         what: "function",
         name: name.to_owned(),
-        slots: vec![slot("x", Ty::Tensor, None), slot("over", Ty::Axes, None)],
+        slots: vec![slot("x", Ty::Tensor, None), slot("over", Ty::Axes, Some("all"))],
         header: None,
     })
+}
+
+/// The signature of what an optimizer takes of whole tensors.
+pub(super) fn whole(name: &str) -> Option<Signature> {
+    let slots = match name {
+        "sum" => vec![slot("x", Ty::Any, None)],
+        "product" => {
+            vec![slot("x", Ty::Any, None), slot("y", Ty::Any, None), slot("transpose", Ty::Bool, Some("false"))]
+        }
+        _ => return None,
+    };
+    Some(Signature { what: "function", name: name.to_owned(), slots, header: None })
 }
 
 /// The signature of a block's statistic.

@@ -12,15 +12,16 @@
 //! What a `keep` is at the end of the body is kept; the body's value is the parameter's new one.
 
 use super::Lowering;
-use super::items::Kind;
-use super::types;
+use super::schedule::{Factor, steps};
 use super::value::{Ty, Value};
+use super::{signature, types};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::expr::Pool;
-use crate::ir::{Optimizer, Scalar};
+use crate::ir::{ExprNode, Optimizer, Scalar, ScalarFn, Taken};
 use crate::lower::arith::to_scalar;
 use crate::lower::eval::Scope;
-use crate::syntax::ast;
+use crate::syntax::ast::{self, Part};
+use std::rc::Rc;
 
 /// What an optimizer is given besides its parameters.
 pub(super) const GIVEN: &[&str] = &["value", "gradient", "step", "iterations"];
@@ -30,21 +31,34 @@ pub(super) const GIVEN: &[&str] = &["value", "gradient", "step", "iterations"];
 pub(super) struct Update {
     /// Names and start values of what it keeps, with their places.
     keeps: Vec<(String, f64, Span)>,
+    /// What is taken of whole tensors, with its operands and place.
+    taken: Vec<(Taken, Vec<Scalar>, Span)>,
 }
 
+/// The first argument that stands for what is taken of whole tensors, while it is not known how many are kept.
+const FIRST_TAKEN: u32 = 1 << 16;
+
+/// Functions of whole tensors in an optimizer.
+pub(super) const WHOLE: &[&str] = &["sum", "product"];
+
 impl Lowering<'_> {
-    /// The optimizer that an entry of the recipe names.
-    pub(super) fn optimizer(&mut self, expr: &ast::Expr, iterations: Option<u64>) -> Option<Optimizer> {
-        let (args, call) = self.choice_and_call("optimizer", expr)?;
-        let items = self.items;
-        let def = items.definition(Kind::Optimizer, &args.name)?;
-        let signature = items.signatures(Kind::Optimizer).into_iter().find(|it| it.name == args.name)?;
-        let (mut scope, wrong) = self.bound(&signature, def, &call);
-        if wrong || scope.values().any(Value::is_error) || self.endless.contains(&args.name) {
-            return None;
-        }
-        let rate = self.rate(&scope, &args.name, args.get("rate").map_or(call.span, |it| it.1))?;
-        let text = describe(def, &scope);
+    /// The optimizer that an entry of the recipe names, its rate multiplied by the recipe's schedule; and the places of what
+    /// it takes of whole tensors.
+    pub(super) fn optimizer(
+        &mut self,
+        expr: &ast::Expr,
+        factor: Option<&Factor>,
+        iterations: Option<u64>,
+    ) -> Option<(Optimizer, Vec<Span>)> {
+        // The rate may change with the steps; other arguments are numbers.
+        let outer = (self.pool.replace(steps()), self.scheduled.replace(iterations));
+        let bound = self.bound_optimizer(expr);
+        let rates = std::mem::replace(&mut self.pool, outer.0);
+        self.scheduled = outer.1;
+        let (def, mut scope, place) = bound?;
+        let name = def.name.name.as_str();
+        let rate = self.rate_over_time((scope.get("rate")?, &rates?), factor, iterations, (name, place))?;
+        let text = describe(&def, &scope, self.sources.slice(place));
         let mut pool = Pool::new();
         for (at, name) in ["value", "gradient", "rate", "step"].into_iter().enumerate() {
             let input = Value::Scalar(pool.input(at as u32));
@@ -53,10 +67,10 @@ impl Lowering<'_> {
             }
         }
         if let Some(all) = iterations {
-            scope.entry("iterations".to_owned()).or_insert(Value::Int(all as i64));
+            scope.entry("iterations".to_owned()).or_insert(Value::Int(i64::try_from(all).unwrap_or(i64::MAX)));
         }
-        self.calls.push(call.span);
-        let outer = (self.pool.replace(pool), self.update.replace(Update { keeps: Vec::new() }));
+        self.calls.push(expr.span);
+        let outer = (self.pool.replace(pool), self.update.replace(Update { keeps: Vec::new(), taken: Vec::new() }));
         let floor = std::mem::replace(&mut self.floor, self.scopes.len());
         self.scopes.push(scope);
         let value = self.stmts(&def.body);
@@ -65,30 +79,33 @@ impl Lowering<'_> {
         let pool = std::mem::replace(&mut self.pool, outer.0);
         let update = std::mem::replace(&mut self.update, outer.1);
         let finished = match (pool, update) {
-            (Some(pool), Some(update)) => self.finish_update(def, text, rate, (value, scope), (pool, update)),
+            (Some(pool), Some(update)) => self.finish_update(&def, text, rate, (value, scope), (pool, update)),
             _ => None,
         };
         self.calls.pop();
         finished
     }
 
-    fn rate(&mut self, scope: &Scope, name: &str, span: Span) -> Option<f64> {
-        let rate = scope.get("rate")?.number()?;
-        if 0.0 < rate && rate.is_finite() {
-            return Some(rate);
+    /// Its definition, its arguments, and the place of its rate.
+    fn bound_optimizer(&mut self, expr: &ast::Expr) -> Option<(Rc<ast::Function>, Scope, Span)> {
+        let (args, call) = self.choice_and_call("optimizer", expr)?;
+        let def = self.items.definition(Part::Optimizer, &args.name)?.clone();
+        let signature = self.items.part_signature(Part::Optimizer, &def);
+        let (scope, wrong) = self.bound(&signature, &def, &call);
+        if wrong || scope.values().any(Value::is_error) {
+            return None;
         }
-        self.out_of_range(span, &format!("`rate` of `{name}`"), &rate.to_string(), "above 0");
-        None
+        Some((def, scope, args.get("rate").map_or(call.span, |it| it.1)))
     }
 
     fn finish_update(
         &mut self,
         def: &ast::Function,
         text: String,
-        rate: f64,
+        rate: ScalarFn,
         (value, scope): (Value, Scope),
         (mut pool, update): (Pool, Update),
-    ) -> Option<Optimizer> {
+    ) -> Option<(Optimizer, Vec<Span>)> {
         let mut roots: Vec<Scalar> = Vec::new();
         let results = std::iter::once((def.name.name.as_str(), &value, def.body.span));
         let keeps = update
@@ -109,9 +126,52 @@ impl Lowering<'_> {
                 }
             }
         }
-        let body = pool.finish(4 + update.keeps.len() as u32, &roots);
+        roots.extend(update.taken.iter().flat_map(|it| &it.1));
+        let first = 4 + update.keeps.len() as u32;
+        let mut body = pool.finish(first + update.taken.len() as u32, &roots);
+        for node in &mut body.nodes {
+            if let ExprNode::Input(at) = node
+                && FIRST_TAKEN <= *at
+            {
+                *at = *at - FIRST_TAKEN + first;
+            }
+        }
+        let taken: Vec<Taken> = update.taken.iter().map(|it| it.0).collect();
+        let places = update.taken.into_iter().map(|it| it.2).collect();
         let keeps = update.keeps.into_iter().map(|it| (it.0, it.1)).collect();
-        Some(Optimizer { text, rate, keeps, body })
+        Some((Optimizer { text, rate, keeps, body, taken, params: Vec::new() }, places))
+    }
+
+    /// `sum(value ^ 2)`, `product(a, b)`: what is taken of whole tensors.
+    pub(super) fn taken_for_update(&mut self, call: &ast::Call) -> Value {
+        let Some(signature) = signature::whole(&call.callee.name) else { return self.lost(call.span) };
+        let args = self.arguments(&signature, call);
+        if args.wrong() {
+            return self.lost(call.span);
+        }
+        let taken = match args.get("transpose") {
+            Some((Value::Bool(true), _)) => Taken::Product { transpose: true },
+            _ if call.callee.name == "product" => Taken::Product { transpose: false },
+            _ => Taken::Sum,
+        };
+        let mut operands = Vec::new();
+        for name in &["x", "y"][..taken.operands()] {
+            let Some((of, span)) = args.get(name).cloned() else { return self.lost(call.span) };
+            match self.pool.as_mut().and_then(|it| to_scalar(it, &of)) {
+                Some(it) => operands.push(it),
+                None => {
+                    let message = format!("`{}` does not work on {}", call.callee.name, of.describe());
+                    return self.fail(Diagnostic::new(Code::E0104, span, message).label("expected a number"));
+                }
+            }
+        }
+        match (&mut self.update, &mut self.pool) {
+            (Some(update), Some(pool)) => {
+                update.taken.push((taken, operands, call.span));
+                Value::Scalar(pool.input(FIRST_TAKEN + update.taken.len() as u32 - 1))
+            }
+            _ => self.lost(call.span),
+        }
     }
 
     /// `keep velocity = 0`: a number beside each one of each parameter.
@@ -140,10 +200,12 @@ impl Lowering<'_> {
     }
 }
 
-/// `adam(rate: 0.001, beta1: 0.9, ...)`: with all its numbers. Tensors are not what it is given, but what it is given of.
-pub(super) fn describe(def: &ast::Function, scope: &Scope) -> String {
+/// `adam(rate: 0.001, beta1: 0.9, ...)`: with all its numbers, and its rate as it is written where that is none. Tensors are
+/// not what it is given, but what it is given of.
+pub(super) fn describe(def: &ast::Function, scope: &Scope, rate: &str) -> String {
     let shown = |value: &Value| match value {
         Value::Float(it) => types::shortest(*it),
+        Value::Scalar(_) => rate.split_whitespace().collect::<Vec<_>>().join(" "),
         other => other.to_string(),
     };
     let list: Vec<String> = (def.params.iter())

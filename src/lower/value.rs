@@ -137,7 +137,7 @@ impl Value {
             Value::Fn(_) => "a function",
             Value::Tensor(_) => "a tensor",
             Value::Start(_) => "a start",
-            Value::Scalar(_) => "a number of the operator",
+            Value::Scalar(_) => "a number that is known at run time",
         }
     }
 
@@ -272,6 +272,8 @@ pub(super) enum Ty {
     Start,
     /// Several tensors, or lists of them: what stands in a call without a name.
     Tensors,
+    /// A float, or a number that changes with the steps.
+    Rate,
     List(Box<Ty>),
 }
 
@@ -292,6 +294,7 @@ impl Ty {
             | Ty::Pair
             | Ty::Axes
             | Ty::Start
+            | Ty::Rate
             | Ty::List(_) => None,
         }
     }
@@ -320,6 +323,7 @@ impl fmt::Display for Ty {
             Ty::Axes => write!(f, "axes"),
             Ty::Start => write!(f, "start"),
             Ty::Tensors => write!(f, "tensors"),
+            Ty::Rate => write!(f, "float"),
             Ty::List(item) => write!(f, "[{item}]"),
         }
     }

@@ -19,7 +19,7 @@ pub use yaml::{PlanError, from_yaml, to_yaml};
 use crate::fuse::Fused;
 use crate::ir::op::Fill;
 use crate::ir::recipe::{ACCURACY, METRIC};
-use crate::ir::{DType, Extern, ImageStep, Init, NodeId, Op, OriginId, Phase, Recipe, Schedule, Shape, StateRole};
+use crate::ir::{DType, Extern, ImageStep, Init, NodeId, Op, OriginId, Phase, Recipe, Shape, StateRole};
 use crate::kernel::KernelSpec;
 use crate::kernel::cuda::Arithmetic;
 use serde::{Deserialize, Serialize};
@@ -294,10 +294,7 @@ fn training(fused: &Fused, recipe: &Recipe) -> Training {
         test_examples: recipe.test_examples,
         batch: recipe.batch,
         iterations: recipe.iterations,
-        schedule_iterations: match recipe.schedule {
-            Schedule::Constant | Schedule::Step { .. } => None,
-            Schedule::Cosine => Some(recipe.iterations),
-        },
+        schedule_iterations: recipe.length_matters.then_some(recipe.iterations),
         evaluate_every: recipe.evaluate_every,
         checkpoint_every: recipe.checkpoint_every,
         project_every: recipe.project_every(),

@@ -111,7 +111,7 @@ impl Plan {
                 }
                 BufferKind::State(state) => {
                     dtype(match state.role {
-                        StateRole::Running | StateRole::Optimizer => &[DType::Real, DType::Int],
+                        StateRole::Running | StateRole::Optimizer | StateRole::Average => &[DType::Real, DType::Int],
                         StateRole::Step | StateRole::EvaluateStart => &[DType::Int],
                     })?;
                     let counter = matches!(state.role, StateRole::Step | StateRole::EvaluateStart);

@@ -35,12 +35,8 @@ pub enum Item {
     Fn(Function),
     /// `block unit(x, filters: int) { ... }`.
     Block(Function),
-    /// `optimizer lion(rate, beta = 0.9) { ... }`.
-    Optimizer(Function),
-    /// `loss squares(scores, target) = ...`, or with a body.
-    Loss(Function),
-    /// `metric errors(scores, label) = ...`, or with a body.
-    Metric(Function),
+    /// `optimizer lion(rate, beta = 0.9) { ... }`: what a recipe names.
+    Recipe(Part, Function),
     /// `model Name { ... }`.
     Model(Model),
     /// `train { ... }`.
@@ -93,7 +89,54 @@ pub enum TypeKind {
     Shape(Vec<Expr>),
 }
 
-/// An operator, a pointwise function, a block or a layer.
+/// What a definition is to a recipe. Each kind has names of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// How parameters move.
+    Optimizer,
+    /// What a rate is multiplied by.
+    Schedule,
+    /// What is added to the loss for a parameter.
+    Penalty,
+    /// What evaluation uses in place of the parameters of the last step.
+    Average,
+    /// What is minimised.
+    Loss,
+    /// What is told of an evaluation.
+    Metric,
+}
+
+impl Part {
+    /// Every kind.
+    pub const ALL: [Part; 6] =
+        [Part::Optimizer, Part::Schedule, Part::Penalty, Part::Average, Part::Loss, Part::Metric];
+
+    /// The keyword of a definition, and the entry of a recipe that names one.
+    pub fn word(self) -> &'static str {
+        match self {
+            Part::Optimizer => "optimizer",
+            Part::Schedule => "schedule",
+            Part::Penalty => "penalty",
+            Part::Average => "average",
+            Part::Loss => "loss",
+            Part::Metric => "metric",
+        }
+    }
+
+    /// With its article: `an optimizer`.
+    pub fn one(self) -> &'static str {
+        match self {
+            Part::Optimizer => "an optimizer",
+            Part::Schedule => "a schedule",
+            Part::Penalty => "a penalty",
+            Part::Average => "an average",
+            Part::Loss => "a loss",
+            Part::Metric => "a metric",
+        }
+    }
+}
+
+/// An operator, a pointwise function, a block, a layer or a part of a recipe.
 #[derive(Clone, Debug)]
 pub struct Function {
     /// `///` lines.
@@ -102,6 +145,8 @@ pub struct Function {
     pub layer: bool,
     /// `beside "bn"`: what it keeps lies beside what it is called on.
     pub beside: Option<Ident>,
+    /// `as orth`: the column of the log that a penalty counts in.
+    pub column: Option<Ident>,
     /// Name.
     pub name: Ident,
     /// Parameters.

@@ -42,9 +42,7 @@ impl Dump<'_> {
             Item::Operator(it) => self.function("operator", it),
             Item::Fn(it) => self.function("fn", it),
             Item::Block(it) => self.function(if it.layer { "layer" } else { "block" }, it),
-            Item::Optimizer(it) => self.function("optimizer", it),
-            Item::Loss(it) => self.function("loss", it),
-            Item::Metric(it) => self.function("metric", it),
+            Item::Recipe(part, it) => self.function(part.word(), it),
             Item::Model(it) => {
                 self.docs(&it.docs);
                 self.line(&format!("model {}", it.name.name));
@@ -72,7 +70,8 @@ impl Dump<'_> {
             })
             .collect();
         let beside = it.beside.as_ref().map(|it| format!(" beside {:?}", it.name)).unwrap_or_default();
-        self.line(&format!("{keyword} {} ({}){beside}", it.name.name, params.join(", ")));
+        let column = it.column.as_ref().map(|it| format!(" as {}", it.name)).unwrap_or_default();
+        self.line(&format!("{keyword} {} ({}){beside}{column}", it.name.name, params.join(", ")));
         self.body(&it.body);
     }
 

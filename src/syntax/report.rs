@@ -270,12 +270,8 @@ fn words(rules: &[Rule]) -> Vec<String> {
             | Rule::function
             | Rule::block
             | Rule::kw_layer
-            | Rule::optimizer
-            | Rule::kw_optimizer
-            | Rule::loss
-            | Rule::kw_loss
-            | Rule::metric
-            | Rule::kw_metric
+            | Rule::recipe_item
+            | Rule::kw_recipe
             | Rule::model
             | Rule::train
             | Rule::strict_item => "`import`, `param`, `operator`, `fn`, `block`, `model` or `train`".to_string(),

@@ -290,6 +290,9 @@ impl Trainer<'_> {
         if is_due(self.step, self.training.project_every) {
             self.session.run(Phase::Project)?;
         }
+        if self.session.plan.phases.contains_key(&Phase::Average) {
+            self.session.run(Phase::Average)?;
+        }
         Ok(())
     }
 

@@ -32,14 +32,7 @@ fn rows(item: &Item, sources: &Sources, set: &[(String, String)]) -> Vec<Vec<Str
             let head = sources.slice(Span { end, ..it.span });
             (format!("{head}{}", value.unwrap_or(sources.slice(it.default.span))), &it.docs)
         }
-        Item::Operator(it)
-        | Item::Fn(it)
-        | Item::Block(it)
-        | Item::Optimizer(it)
-        | Item::Loss(it)
-        | Item::Metric(it)
-            if !it.docs.is_empty() =>
-        {
+        Item::Operator(it) | Item::Fn(it) | Item::Block(it) | Item::Recipe(_, it) if !it.docs.is_empty() => {
             (sources.slice(it.header).to_owned(), &it.docs)
         }
         Item::Model(it) if !it.docs.is_empty() => (format!("model {}", it.name.name), &it.docs),

@@ -54,6 +54,8 @@ pub(super) struct Row {
     pub(super) kind: String,
     pub(super) shape: Vec<usize>,
     pub(super) parameters: usize,
+    /// Of them, those that no training moves.
+    pub(super) frozen: usize,
     /// Of evaluating one example.
     flops: u64,
     /// Of its result in training, for one batch.
@@ -95,12 +97,30 @@ pub(super) fn rows(model: &Model) -> Vec<Row> {
             kind: layer.kind.clone(),
             shape: shape.get(1..).unwrap_or(&[]).to_vec(),
             parameters: graph.params.iter().filter(|it| it.layer == layer.path).map(|it| it.shape.len()).sum(),
+            frozen: frozen(graph, Some(&layer.path)),
             flops: flops / batch as u64,
             bytes: shape.iter().product::<usize>() * model.compiled.plan.precision.bytes(sphc::ir::DType::Real),
             line: line_of(graph, &model.checked.sources, layer.origin),
         });
     }
     res
+}
+
+/// How many numbers of a layer, or of all, are frozen.
+fn frozen(graph: &Graph, layer: Option<&str>) -> usize {
+    let frozen = graph.recipe.iter().flat_map(|it| &it.frozen).map(|it| graph.param(*it));
+    frozen.filter(|it| layer.is_none_or(|layer| it.layer == layer)).map(|it| it.shape.len()).sum()
+}
+
+/// `1,234`, `1,234 frozen`, `1,234 (1,000 frozen)`.
+fn counted(parameters: usize, frozen: usize) -> String {
+    let all = table::grouped(parameters as u64);
+    match frozen {
+        _ if parameters == 0 => String::new(),
+        0 => all,
+        _ if frozen == parameters => format!("{all} frozen"),
+        _ => format!("{all} ({} frozen)", table::grouped(frozen as u64)),
+    }
 }
 
 pub(super) fn shape(dims: &[usize]) -> String {
@@ -118,7 +138,7 @@ fn as_table(model: &Model, rows: &[Row], threads: Option<u64>) -> String {
                 it.path.clone(),
                 it.kind.clone(),
                 shape(&it.shape),
-                if it.parameters == 0 { String::new() } else { table::grouped(it.parameters as u64) },
+                counted(it.parameters, it.frozen),
                 if it.flops == 0 { String::new() } else { table::scaled(it.flops as f64) },
                 table::bytes(it.bytes),
                 it.line.clone(),
@@ -127,7 +147,7 @@ fn as_table(model: &Model, rows: &[Row], threads: Option<u64>) -> String {
         .collect();
     res += &table::render(&["layer", "kind", ">output", ">parameters", ">FLOPs", ">bytes", "line"], &cells);
     let parameters: usize = graph.params.iter().map(|it| it.shape.len()).sum();
-    let _ = writeln!(res, "\nparameters   {}", table::grouped(parameters as u64));
+    let _ = writeln!(res, "\nparameters   {}", counted(parameters, frozen(graph, None)));
     let phase = |phase: Phase| {
         model.compiled.fused.phases.get(&phase).iter().flat_map(|it| it.iter()).map(|it| it.flops).sum::<u64>()
     };
@@ -169,6 +189,7 @@ fn as_json(model: &Model, rows: &[Row], threads: Option<u64>) -> Value {
                 "kind": it.kind,
                 "output": it.shape,
                 "parameters": it.parameters,
+                "frozen": it.frozen,
                 "flops": it.flops,
                 "bytes": it.bytes,
                 "line": it.line,

@@ -2,7 +2,7 @@
 //! made of without more words.
 
 use crate::diag::{Code, Span};
-use crate::ir::{Op, Reduction, ScalarFn, Unary, size};
+use crate::ir::{Op, Reduction, ScalarFn, Shape, Unary, size};
 use crate::lower::Lowering;
 use crate::lower::signature;
 use crate::lower::value::{Tensor, Value};
@@ -35,15 +35,19 @@ impl Lowering<'_> {
         if args.wrong() {
             return self.lost(call.span);
         }
-        let (Some((Value::Tensor(x), _)), Some((over, span))) = (args.get("x").cloned(), args.get("over").cloned())
-        else {
+        let Some((Value::Tensor(x), _)) = args.get("x").cloned() else { return self.lost(call.span) };
+        let batch = usize::from(self.has_batch(&x));
+        let Some(dims) = self.graph.fact(x.train).shape().map(|it| it.dims().to_vec()) else {
             return self.lost(call.span);
         };
-        let Some(axes) = self.axes(&x, &over, span) else { return self.lost(call.span) };
-        let dims = self.dims(&x);
+        let axes = match args.get("over").cloned() {
+            Some((over, span)) => self.axes(&x, &over, span),
+            None => Some((batch..dims.len()).collect()),
+        };
+        let Some(axes) = axes else { return self.lost(call.span) };
         let count = size::product(&axes.iter().map(|it| dims[*it]).collect::<Vec<_>>());
         let place = self.users_place(call.span);
-        match call.callee.name.as_str() {
+        let value = match call.callee.name.as_str() {
             "count" => Value::Int(count as i64),
             "sum" => Value::Tensor(self.reduced(Reduction::Sum, &axes, &x, place)),
             "mean" => Value::Tensor(self.reduced(Reduction::Mean, &axes, &x, place)),
@@ -55,6 +59,14 @@ impl Lowering<'_> {
                 let most = self.reduced(Reduction::Max, &axes, &turned, place);
                 Value::Tensor(self.node(negative(), &[&most], place))
             }
+        };
+        match value {
+            // Of all there is, one number is left.
+            Value::Tensor(it) if args.get("over").is_none() => {
+                let whole = Op::Reshape(Shape(dims[..batch].to_vec()));
+                Value::Tensor(self.node(whole, &[&it], place))
+            }
+            other => other,
         }
     }
 

@@ -59,7 +59,16 @@ impl Resolver<'_> {
                     .label("only an operator learns a number for each filter")
                     .help(format!("write how many numbers it has: `learn {}: [channels(x)] = 1`", name.name)),
             ),
-            (Context::Model | Context::Fn | Context::Optimizer | Context::Value, _) => {
+            (
+                Context::Model
+                | Context::Fn
+                | Context::Optimizer
+                | Context::Schedule
+                | Context::Penalty
+                | Context::Average
+                | Context::Value,
+                _,
+            ) => {
                 self.misplaced(span, "learn", "an operator or a block");
             }
         }

@@ -13,7 +13,7 @@ use crate::lower::choices::options;
 use crate::lower::items::{Def, Home, Items, Kind, suggest};
 use crate::lower::types;
 use crate::lower::value::Ty;
-use crate::syntax::ast::{self, ExprKind, StmtKind, TypeKind};
+use crate::syntax::ast::{self, ExprKind, Part, StmtKind, TypeKind};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What an operator can be a function of.
@@ -38,6 +38,10 @@ pub(super) enum Context {
     Optimizer,
     /// A loss or a metric: works on tensors, as a block does.
     Loss,
+    /// Of `step` and `iterations`.
+    Schedule,
+    Penalty,
+    Average,
     /// Params and the recipe: values only.
     Value,
 }
@@ -161,7 +165,7 @@ impl<'a> Resolver<'a> {
                 Def::Block(it) => self.function(it, Context::Block),
             }
         }
-        self.optimizers();
+        self.parts();
         self.losses();
         self.current.clear();
         self.main = true;
@@ -192,7 +196,7 @@ impl<'a> Resolver<'a> {
         let endless = self.recursion();
         if self.lint {
             self.unused();
-            self.unchosen();
+            self.unused_parts();
             self.idle_parameters();
         }
         std::mem::take(&mut self.unknown).into_values().for_each(|it| self.sink.push(it));
@@ -201,11 +205,19 @@ impl<'a> Resolver<'a> {
 
     /// The recipe's own words are checked where the recipe is read; here only names that hold values.
     fn train_entry(&mut self, entry: &ast::TrainEntry) {
-        let kind = Kind::ALL.into_iter().find(|it| *it != Kind::Optimizer && it.word() == entry.key.name);
-        if let Some(kind) = kind {
+        let part = Part::ALL.into_iter().find(|it| it.word() == entry.key.name);
+        if let Some(kind @ (Part::Loss | Part::Metric)) = part {
             return self.measures(kind, entry);
         }
         for mut value in &entry.values {
+            match part {
+                Some(Part::Schedule) => {
+                    self.over_steps(value);
+                    continue;
+                }
+                Some(part) => self.chosen.extend(callee(value).map(|it| (part, it.to_owned()))),
+                None => {}
+            }
             while let ExprKind::Call(call) = &value.kind {
                 self.recipe_call(&entry.key.name, call);
                 let Some(piped) = &call.piped else { break };
@@ -238,9 +250,10 @@ impl<'a> Resolver<'a> {
         let matched = signature.as_ref().map_or_else(Vec::new, |it| it.matched(call).0);
         for arg in &call.args {
             let at = matched.iter().position(|it| it.is_some_and(|it| std::ptr::eq(it, &raw const arg.value)));
-            let slot = at.and_then(|at| signature.as_ref()?.slots.get(at)).filter(|it| it.ty.words().is_some());
+            let slot = at.and_then(|at| signature.as_ref()?.slots.get(at));
             match (&arg.value.kind, slot) {
-                (ExprKind::Name(name), Some(slot)) => {
+                (_, Some(slot)) if slot.ty == Ty::Rate => self.over_steps(&arg.value),
+                (ExprKind::Name(name), Some(slot)) if slot.ty.words().is_some() => {
                     let what = format!("`{}` of `{}`", slot.name, call.callee.name);
                     self.known_word(name, arg.value.span, &slot.ty, &what);
                 }
@@ -447,7 +460,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// Whether an expression is a name that stands for nothing yet.
-    fn is_new(&mut self, expr: &ast::Expr) -> bool {
+    pub(super) fn is_new(&mut self, expr: &ast::Expr) -> bool {
         let ExprKind::Name(name) = &expr.kind else { return false };
         self.local(name).is_none() && self.items.get(name).is_none() && name != "classes"
     }
@@ -480,6 +493,15 @@ impl<'a> Resolver<'a> {
                 self.text(text);
             }
         }
+    }
+}
+
+/// What a value of a recipe calls.
+fn callee(value: &ast::Expr) -> Option<&str> {
+    match &value.kind {
+        ExprKind::Call(call) => Some(&call.callee.name),
+        ExprKind::Name(name) => Some(name),
+        _ => None,
     }
 }
 

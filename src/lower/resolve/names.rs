@@ -6,11 +6,11 @@ use crate::lower::blocks::{AXES, PRIMITIVES, REDUCTIONS, is_reduction};
 use crate::lower::foreign;
 use crate::lower::items::{Def, Home, Item, suggest};
 use crate::lower::signature::{
-    BATCH_MEAN, FUNCTIONS, LAYERS, QUERIES, STATISTICS, Signature, batch_mean, builtin, reduction, statistic,
+    BATCH_MEAN, FUNCTIONS, LAYERS, QUERIES, STATISTICS, Signature, batch_mean, builtin, reduction, statistic, whole,
 };
 use crate::lower::types;
 use crate::lower::value::Ty;
-use crate::syntax::ast::{self, ExprKind};
+use crate::syntax::ast::{self, ExprKind, Part};
 
 /// Unknown names for which a similar one is looked for.
 pub(super) const MOST_SUGGESTIONS: usize = 200;
@@ -22,6 +22,9 @@ impl Resolver<'_> {
     pub(super) fn name(&mut self, name: &str, span: Span) {
         if self.local(name).is_some() {
             self.mark(name);
+            return;
+        }
+        if self.is_schedule(name, span) {
             return;
         }
         if self.context == Context::Operator && GEOMETRY.contains(&name) && self.items.get(name).is_none() {
@@ -169,7 +172,11 @@ impl Resolver<'_> {
         let name = call.callee.name.as_str();
         // In an operator `cos` is a number, and `cos(...)` still the function.
         let number = self.context == Context::Operator && GEOMETRY.contains(&name);
-        let signature = if self.local(name).is_some() && !number {
+        // What is counted is no schedule: `step(at: [500])` is called beside the number `step`.
+        let given = self.local(name).is_none_or(|it| it.what.is_none());
+        let signature = if given && self.is_schedule(name, call.span) {
+            self.items.definition(Part::Schedule, name).map(|it| self.items.part_signature(Part::Schedule, it))
+        } else if self.local(name).is_some() && !number {
             self.mark(name);
             None
         } else {
@@ -343,12 +350,19 @@ impl Resolver<'_> {
             return Some(batch_mean());
         }
         let tensors = is_reduction(call) || PRIMITIVES.contains(&name);
-        if tensors && !layers {
+        if self.context == Context::Optimizer
+            && let Some(whole) = whole(name)
+        {
+            return Some(whole);
+        }
+        if tensors && !layers && self.context != Context::Penalty {
             self.forbidden(span, "function", name);
         }
         let known = if is_reduction(call) { reduction(name) } else { builtin(name) };
         self.confused |= known.is_none();
-        if known.is_none() && !self.known_unknown(Code::E0101, name, span) {
+        if known.is_none() && self.context == Context::Schedule {
+            self.unknown_schedule(name, span);
+        } else if known.is_none() && !self.known_unknown(Code::E0101, name, span) {
             // An operator or a param is nothing to be called.
             let called = |it: &(&String, &Item)| matches!(it.1.def, Def::Fn(_) | Def::Block(_));
             let mut names: Vec<&str> = self.items.iter().filter(called).map(|it| it.0.as_str()).collect();
@@ -432,6 +446,9 @@ impl Resolver<'_> {
             Context::Fn => "a `fn`, which works on single numbers",
             Context::Operator => "an operator, which works on single numbers",
             Context::Optimizer => "an optimizer, which works on single numbers",
+            Context::Schedule => "a schedule, which works on single numbers",
+            Context::Penalty => "a penalty",
+            Context::Average => "an average, which works on single numbers",
             _ => "a value",
         };
         self.sink.push(

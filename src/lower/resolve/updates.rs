@@ -1,66 +1,135 @@
-//! Optimizers: names in their bodies, and those that nothing uses.
+//! Optimizers, schedules, averages and penalties: names in their bodies, and those that nothing uses.
 
 use super::{Context, Resolver};
 use crate::diag::{Code, Diagnostic, Span};
-use crate::lower::items::{Home, Kind};
+use crate::ir::Column;
+use crate::lower::average;
+use crate::lower::items::{Home, suggest};
+use crate::lower::schedule::{self, key};
 use crate::lower::update::GIVEN;
-use crate::syntax::ast::{self, ExprKind};
+use crate::syntax::ast::{self, ExprKind, Part};
 
 impl Resolver<'_> {
-    pub(super) fn optimizers(&mut self) {
-        for (optimizer, home) in self.items.definitions(Kind::Optimizer) {
-            self.main = home == Home::Main;
-            self.current.clear();
-            if optimizer.params.first().is_none_or(|it| it.name.name != "rate") {
-                self.sink.push(
-                    Diagnostic::new(
-                        Code::E0105,
-                        optimizer.header,
-                        format!("the optimizer `{}` does not start with `rate`", optimizer.name.name),
-                    )
-                    .label("takes no rate")
-                    .note("the recipe's schedule changes the first parameter of an optimizer")
-                    .help(format!("write `optimizer {}(rate, ...)`", optimizer.name.name)),
-                );
+    /// What only recipes name.
+    pub(super) fn parts(&mut self) {
+        // Losses and metrics are walked as blocks are.
+        for part in Part::ALL.into_iter().filter(|it| !matches!(it, Part::Loss | Part::Metric)) {
+            for (def, home) in self.items.definitions(part) {
+                self.main = home == Home::Main;
+                self.current = if part == Part::Schedule { key(&def.name.name) } else { String::new() };
+                self.part(part, def);
             }
-            // What every optimizer is given may stay unused.
-            self.open();
-            for name in GIVEN {
-                self.bind(&ast::Ident { name: (*name).to_owned(), span: optimizer.header }, None);
-            }
-            self.function(optimizer, Context::Optimizer);
-            self.close();
         }
+        self.current.clear();
     }
 
-    /// Definitions for recipes that this one does not name.
-    pub(super) fn unchosen(&mut self) {
-        let named = |it: &ast::Expr| match &it.kind {
-            ExprKind::Call(call) => Some((Kind::Optimizer, call.callee.name.clone())),
-            ExprKind::Name(name) => Some((Kind::Optimizer, name.clone())),
-            _ => None,
+    fn part(&mut self, part: Part, def: &ast::Function) {
+        let name = &def.name.name;
+        let (given, context) = match part {
+            Part::Optimizer => (GIVEN, Context::Optimizer),
+            Part::Schedule => (schedule::GIVEN, Context::Schedule),
+            Part::Penalty => (&[][..], Context::Penalty),
+            Part::Average => (average::GIVEN, Context::Average),
+            Part::Loss | Part::Metric => (&[][..], Context::Loss),
         };
-        let entries = self.items.trains.iter().flat_map(|it| &it.entries);
-        let optimizers = entries.filter(|it| it.key.name == "optimizer").filter_map(|it| named(it.values.first()?));
-        self.chosen.extend(optimizers);
+        if part == Part::Optimizer && def.params.first().is_none_or(|it| it.name.name != "rate") {
+            self.sink.push(
+                Diagnostic::new(Code::E0105, def.header, format!("the optimizer `{name}` does not start with `rate`"))
+                    .label("takes no rate")
+                    .note("the recipe's schedule changes the first parameter of an optimizer")
+                    .help(format!("write `optimizer {name}(rate, ...)`")),
+            );
+        }
+        if part == Part::Penalty && def.params.first().is_none_or(|it| it.default.is_some()) {
+            self.sink.push(
+                Diagnostic::new(Code::E0105, def.header, format!("the penalty `{name}` does not start with a tensor"))
+                    .label("takes no parameter to be a penalty of")
+                    .help(format!("write `penalty {name}(w, weight) = ...`")),
+            );
+        }
+        match &def.column {
+            Some(it) if part != Part::Penalty => self.sink.push(
+                Diagnostic::new(Code::E0105, it.span, format!("a definition of this kind has no column `{}`", it.name))
+                    .label("only a penalty counts in a column of the log"),
+            ),
+            Some(it) if Column::NAMES.iter().all(|known| known.0 != it.name) => {
+                let known = Column::NAMES.map(|it| it.0);
+                let report = Diagnostic::new(Code::E0203, it.span, format!("the log has no column `{}`", it.name))
+                    .label("expected `reg` or `orth`");
+                self.sink.push(suggest(report, it.span, &it.name, known));
+            }
+            Some(_) | None => {}
+        }
+        // What every definition of the kind is given may stay unused.
+        self.open();
+        for name in given {
+            self.bind(&ast::Ident { name: (*name).to_owned(), span: def.header }, None);
+        }
+        self.function(def, context);
+        self.close();
+    }
+
+    /// What no recipe names, once all of them are walked.
+    pub(super) fn unused_parts(&mut self) {
         if self.items.is_library() {
             return;
         }
-        for kind in Kind::ALL {
-            for (def, home) in self.items.definitions(kind) {
-                let (name, what) = (&def.name, kind.word());
-                let chosen = self.chosen.contains(&(kind, name.name.clone()));
-                if home != Home::Main || chosen || name.name.starts_with('_') {
+        for part in Part::ALL {
+            for (def, home) in self.items.definitions(part) {
+                let (name, word) = (&def.name, part.word());
+                if home != Home::Main || name.name.starts_with('_') || self.chosen.contains(&(part, name.name.clone()))
+                {
                     continue;
                 }
                 let fix = format!("_{}", name.name);
                 self.sink.push(
-                    Diagnostic::new(Code::W0104, name.span, format!("the {what} `{}` is never used", name.name))
-                        .label(format!("unused {what}"))
+                    Diagnostic::new(Code::W0104, name.span, format!("the {word} `{}` is never used", name.name))
+                        .label(format!("unused {word}"))
                         .fix(format!("prefix with `_` to keep it on purpose: `{fix}`"), name.span, fix),
                 );
             }
         }
+    }
+
+    /// Whether a name stands for a schedule here; then it is used.
+    pub(super) fn is_schedule(&mut self, name: &str, span: Span) -> bool {
+        if self.context != Context::Schedule || self.items.definition(Part::Schedule, name).is_none() {
+            return false;
+        }
+        self.calls.entry(self.current.clone()).or_default().push((key(name), span));
+        self.chosen.insert((Part::Schedule, name.to_owned()));
+        true
+    }
+
+    /// An expression of schedules: the value of `schedule`, and rates.
+    pub(super) fn over_steps(&mut self, value: &ast::Expr) {
+        let outer = std::mem::replace(&mut self.context, Context::Schedule);
+        self.open();
+        match &value.kind {
+            ExprKind::Name(name) if self.is_schedule(name, value.span) => {}
+            ExprKind::Name(name) if self.is_new(value) && name != "step" && name != "iterations" => {
+                self.unknown_schedule(name, value.span);
+            }
+            _ => {
+                for name in schedule::GIVEN {
+                    self.bind(&ast::Ident { name: (*name).to_owned(), span: value.span }, None);
+                }
+                self.expr(value);
+            }
+        }
+        self.close();
+        self.context = outer;
+    }
+
+    /// A schedule that there is not.
+    pub(super) fn unknown_schedule(&mut self, name: &str, span: Span) {
+        let known: Vec<&str> =
+            self.items.definitions(Part::Schedule).iter().map(|it| it.0.name.name.as_str()).collect();
+        let list: Vec<String> = known.iter().map(|it| format!("`{it}`")).collect();
+        let report = Diagnostic::new(Code::E0203, span, format!("unknown schedule `{name}`"))
+            .label("no schedule has this name")
+            .note(format!("schedules: {}", list.join(", ")));
+        self.sink.push(suggest(report, span, name, known));
     }
 
     /// `keep velocity = 0`.

@@ -49,9 +49,11 @@ impl<'t> Builder<'t> {
             Rule::operator => Item::Operator(self.function(pair, docs, span)),
             Rule::function => Item::Fn(self.function(pair, docs, span)),
             Rule::block => Item::Block(self.function(pair, docs, span)),
-            Rule::optimizer => Item::Optimizer(self.function(pair, docs, span)),
-            Rule::loss => Item::Loss(self.function(pair, docs, span)),
-            Rule::metric => Item::Metric(self.function(pair, docs, span)),
+            Rule::recipe_item => {
+                let word = pair.clone().into_inner().next().map_or("", |it| it.as_str().trim());
+                let part = Part::ALL.into_iter().find(|it| it.word() == word).expect(GRAMMAR);
+                Item::Recipe(part, self.function(pair, docs, span))
+            }
             Rule::model => {
                 let mut parts = pair.into_inner().skip(1);
                 let name = self.ident(next(&mut parts));
@@ -88,7 +90,7 @@ impl<'t> Builder<'t> {
         let mut params = Vec::new();
         let mut body = None;
         let mut header = span;
-        let (mut layer, mut beside) = (false, None);
+        let (mut layer, mut beside, mut column) = (false, None, None);
         for part in pair.into_inner() {
             match part.as_rule() {
                 Rule::ident => name = Some(self.ident(part)),
@@ -98,6 +100,10 @@ impl<'t> Builder<'t> {
                     header.end = span.end;
                     let text = self.string(child(part, Rule::string), 0);
                     beside = Some(Ident { name: self.plain(text, "a name after `beside`"), span });
+                }
+                Rule::column => {
+                    header.end = self.span(&part).end;
+                    column = Some(self.ident(child(part, Rule::ident)));
                 }
                 Rule::fn_params => {
                     header.end = self.span(&part).end;
@@ -117,7 +123,7 @@ impl<'t> Builder<'t> {
             }
         }
         let (name, body) = (name.expect(GRAMMAR), body.expect(GRAMMAR));
-        Function { docs, layer, beside, name, params, body, header, span }
+        Function { docs, layer, beside, column, name, params, body, header, span }
     }
 
     fn fn_param(&mut self, pair: Pair<'_>) -> FnParam {
@@ -225,9 +231,8 @@ impl<'t> Builder<'t> {
         let keyword = report::first_word(self.text, place.start);
         let inside_rule = match keyword {
             "train" => Rule::entries,
-            "operator" | "fn" | "block" | "layer" | "optimizer" | "loss" | "metric" | "model" | "for" | "if" => {
-                Rule::body
-            }
+            "operator" | "fn" | "block" | "layer" | "optimizer" | "schedule" | "penalty" | "average" | "loss"
+            | "metric" | "model" | "for" | "if" => Rule::body,
             _ => return,
         };
         for braces in pair.into_inner().filter(|it| it.as_rule() == Rule::braces) {

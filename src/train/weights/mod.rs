@@ -8,7 +8,7 @@ mod file;
 
 use super::TrainError;
 use super::meaning::{self, Meaning};
-use crate::ir::{DType, StateRole};
+use crate::ir::{DType, Phase, StateRole};
 use crate::plan::{Buffer, BufferId, BufferKind, Plan};
 use crate::runtime::{RuntimeError, Session};
 use file::TensorFile;
@@ -65,6 +65,7 @@ fn described(role: Option<StateRole>) -> &'static str {
         None => "a parameter",
         Some(StateRole::Running) => "a running statistic",
         Some(StateRole::Optimizer) => "the optimizer's",
+        Some(StateRole::Average) => "an average",
         Some(StateRole::Step | StateRole::EvaluateStart) => "a counter",
     }
 }
@@ -187,14 +188,17 @@ impl Weights {
     /// Puts the values into a session. `problems` must have been none.
     pub fn load(&self, session: &mut Session, need: Need) -> Result<(), TrainError> {
         let plan = session.plan.clone();
+        let mut whole = true;
         for buffer in kept(&plan) {
             let name = &buffer.name;
             let role = role(buffer);
             if need != Need::Resume && role.is_some_and(StateRole::is_progress) || !self.file.tensors.contains_key(name)
             {
+                whole &= role != Some(StateRole::Average);
                 continue;
             }
             if self.roles.as_ref().is_some_and(|it| it.get(name).copied() != role) {
+                whole &= role != Some(StateRole::Average);
                 continue;
             }
             let mut bytes = Vec::with_capacity(buffer.shape.len() * plan.precision.bytes(buffer.dtype));
@@ -205,6 +209,10 @@ impl Weights {
                 remedy: "was the file changed meanwhile? try again".into(),
             })?;
             session.write_bytes(name, &bytes)?;
+        }
+        // Without averages of their own they are what the weights are.
+        if !whole {
+            session.run(Phase::Average)?;
         }
         Ok(())
     }

@@ -1,0 +1,71 @@
+//! Averages over the steps: what evaluation uses in place of the parameters and statistics of the last one.
+//!
+//! ```text
+//! average ema(decay: float = 0.999) = average + (1 - decay) * (value - average)
+//! train { average ema(0.999) }
+//! ```
+//!
+//! `value` is a number of a parameter or statistic after an update, `average` its average so far, `step` the updates before
+//! this one. Before any update, and after the first, the average is the value.
+
+use super::update::describe;
+use super::value::Value;
+use super::{Lowering, types};
+use crate::diag::{Code, Diagnostic};
+use crate::ir::expr::Pool;
+use crate::ir::{Average, Scalar};
+use crate::lower::arith::to_scalar;
+use crate::syntax::ast::{self, Part};
+
+/// What an average is given besides its parameters, in the order of its arguments, and the length of the run.
+pub(super) const GIVEN: &[&str] = &["value", "average", "step", "iterations"];
+
+impl Lowering<'_> {
+    /// The average that an entry of the recipe names.
+    pub(super) fn average(&mut self, entry: &ast::TrainEntry, iterations: Option<u64>) -> Option<Average> {
+        let expr = entry.values.first()?;
+        let (args, call) = self.choice_and_call("average", expr)?;
+        let def = self.items.definition(Part::Average, &args.name)?.clone();
+        let (mut scope, wrong) = self.bound(&types::signature("average", &def), &def, &call);
+        if wrong || scope.values().any(Value::is_error) {
+            return None;
+        }
+        let text = describe(&def, &scope, "");
+        let mut pool = Pool::new();
+        let inputs: Vec<Scalar> = (0..3).map(|it| pool.input(it)).collect();
+        for (name, input) in GIVEN.iter().zip(&inputs) {
+            scope.entry((*name).to_owned()).or_insert(Value::Scalar(*input));
+        }
+        if let Some(all) = iterations {
+            scope.entry("iterations".to_owned()).or_insert(Value::Int(i64::try_from(all).unwrap_or(i64::MAX)));
+        }
+        let outer = self.pool.replace(pool);
+        self.calls.push(expr.span);
+        let value = self.enter(scope, &def.body, expr.span);
+        self.calls.pop();
+        let mut pool = std::mem::replace(&mut self.pool, outer)?;
+        let root =
+            match &value {
+                Value::Error(_) => return None,
+                Value::Scalar(_) | Value::Int(_) | Value::Float(_) => to_scalar(&mut pool, &value)?,
+                other => {
+                    let message = format!("the average `{}` gives {}, not a number", args.name, other.describe());
+                    self.report(Diagnostic::new(Code::E0104, def.body.span, message).label("expected a number").help(
+                        "the last expression of an average is its new value: `average + (value - average) / 10`",
+                    ));
+                    return None;
+                }
+            };
+        // Of no update and of the first it is the value.
+        let [value, average, done] = inputs[..] else { return None };
+        let rest = pool.finish(3, &[root]);
+        let mut pool = Pool::new();
+        let [value, average, done] = [value, average, done].map(|it| pool.input(it.0));
+        let one = pool.constant(1.0);
+        let before = pool.sub(done, one);
+        let moved = *pool.inline(&rest, &[value, average, before]).first()?;
+        let later = pool.binary(crate::ir::Binary::Lt, one, done);
+        let body = pool.select(later, moved, value);
+        Some(Average { text, body: pool.finish(3, &[body]) })
+    }
+}

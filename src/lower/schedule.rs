@@ -1,0 +1,256 @@
+//! Rates over time: from an expression of schedules to a function of the updates done.
+//!
+//! ```text
+//! schedule warmup(steps: int) = min((step + 1) / steps, 1)
+//! train {
+//!     optimizer sgd(rate: 0.1)
+//!     schedule  warmup(500) * cosine(floor: 0.01)
+//! }
+//! ```
+//!
+//! `step` counts the updates done, `iterations` those of the whole run. Either one `schedule` multiplies the rates of all
+//! optimizers, or each rate is such an expression itself.
+
+use super::idle::is_written;
+use super::value::Value;
+use super::{Lowering, types};
+use crate::diag::{Code, Diagnostic, Span};
+use crate::ir::expr::Pool;
+use crate::ir::{Binary, ExprNode, Scalar, ScalarFn};
+use crate::lower::arith::to_scalar;
+use crate::lower::eval::Scope;
+use crate::syntax::ast::{self, ExprKind, Part};
+
+/// What a schedule is given besides its parameters.
+pub(super) const GIVEN: &[&str] = &["step", "iterations"];
+
+/// At how many steps of a run a rate is looked at.
+const LOOKS: u64 = 64;
+
+/// The schedule of a recipe.
+#[derive(Clone, Debug)]
+pub(super) struct Factor {
+    pub(super) span: Span,
+    pub(super) text: String,
+    /// Of the updates done.
+    pub(super) body: ScalarFn,
+}
+
+impl Lowering<'_> {
+    /// The `schedule` of the recipe.
+    pub(super) fn factor(&mut self, entry: &ast::TrainEntry, iterations: Option<u64>) -> Option<Factor> {
+        let expr = entry.values.first()?;
+        let outer = self.pool.replace(steps());
+        let value = self.over_steps(expr, iterations);
+        let pool = std::mem::replace(&mut self.pool, outer);
+        let mut pool = pool?;
+        let root = match value {
+            Value::Scalar(it) => it,
+            Value::Int(_) | Value::Float(_) if !matches!(expr.kind, ExprKind::Int(_) | ExprKind::Float(_)) => {
+                to_scalar(&mut pool, &value)?
+            }
+            Value::Error(_) => return None,
+            other => {
+                let list: Vec<String> =
+                    self.items.definitions(Part::Schedule).iter().map(|it| format!("`{}`", it.0.name.name)).collect();
+                self.report(
+                    Diagnostic::new(Code::E0203, expr.span, format!("the schedule is {}", other.describe()))
+                        .label("expected a schedule, or a product of them")
+                        .note(format!("schedules: {}", list.join(", ")))
+                        .help("write for example `schedule warmup(500) * cosine`"),
+                );
+                return None;
+            }
+        };
+        let text = self.sources.slice(expr.span).split_whitespace().collect::<Vec<_>>().join(" ");
+        Some(Factor { span: entry.span, text, body: pool.finish(1, &[root]) })
+    }
+
+    /// Evaluates an expression in which schedules may be named; its numbers are those of the pool under construction.
+    pub(super) fn over_steps(&mut self, expr: &ast::Expr, iterations: Option<u64>) -> Value {
+        let outer = self.scheduled.replace(iterations);
+        let floor = std::mem::replace(&mut self.floor, self.scopes.len());
+        let mut scope = Scope::new();
+        self.give_steps(&mut scope);
+        self.scopes.push(scope);
+        let value = match &expr.kind {
+            // Alone, `step` is the schedule of this name without its arguments.
+            ExprKind::Name(name) if self.items.definition(Part::Schedule, name).is_some() => {
+                self.named_schedule(name, expr.span)
+            }
+            _ => self.expr(expr),
+        };
+        self.scopes.pop();
+        self.floor = floor;
+        self.scheduled = outer;
+        value
+    }
+
+    fn give_steps(&mut self, scope: &mut Scope) {
+        let (Some(pool), Some(iterations)) = (&mut self.pool, self.scheduled) else { return };
+        let step = Value::Scalar(pool.input(0));
+        scope.entry("step".to_owned()).or_insert(step);
+        if let Some(all) = iterations {
+            scope.entry("iterations".to_owned()).or_insert(Value::Int(i64::try_from(all).unwrap_or(i64::MAX)));
+        }
+    }
+
+    /// A schedule named without arguments.
+    pub(super) fn named_schedule(&mut self, name: &str, span: Span) -> Value {
+        let callee = ast::Ident { name: name.to_owned(), span };
+        self.call_schedule(&ast::Call { callee, piped: None, args: Vec::new(), span })
+    }
+
+    /// `warmup(500)`, where a schedule is wanted.
+    pub(super) fn call_schedule(&mut self, call: &ast::Call) -> Value {
+        let name = &call.callee.name;
+        let Some(def) = self.items.definition(Part::Schedule, name).cloned() else { return self.lost(call.span) };
+        let signature = self.items.part_signature(Part::Schedule, &def);
+        self.report_mismatches(&signature, call);
+        let (mut scope, wrong) = self.bound(&signature, &def, call);
+        if wrong || scope.values().any(Value::is_error) || self.endless.contains(&key(name)) {
+            return self.lost(call.span);
+        }
+        self.give_steps(&mut scope);
+        self.calls.push(call.span);
+        let value = self.enter(scope, &def.body, call.span);
+        self.calls.pop();
+        match value {
+            Value::Scalar(_) | Value::Int(_) | Value::Float(_) | Value::Error(_) => value,
+            other => self.fail(
+                Diagnostic::new(
+                    Code::E0104,
+                    def.body.span,
+                    format!("the schedule `{name}` gives {}, not a number", other.kind()),
+                )
+                .label("expected a number")
+                .help("the last expression of a schedule is what rates are multiplied by"),
+            ),
+        }
+    }
+
+    /// A rate as a function of the updates done, which must never lead uphill.
+    pub(super) fn rate_over_time(
+        &mut self,
+        (rate, pool): (&Value, &Pool),
+        factor: Option<&Factor>,
+        iterations: Option<u64>,
+        (name, span): (&str, Span),
+    ) -> Option<ScalarFn> {
+        let mut pool = pool.clone();
+        let rate = match rate {
+            Value::Scalar(it) => *it,
+            other => to_scalar(&mut pool, other)?,
+        };
+        let root = match (pool.as_const(rate), factor) {
+            (Some(number), _) if !(0.0 < number && number.is_finite()) => {
+                self.out_of_range(span, &format!("`rate` of `{name}`"), &number.to_string(), "above 0");
+                return None;
+            }
+            (Some(number), Some(factor)) => {
+                let root = *pool.inline(&factor.body, &[Scalar(0)]).first()?;
+                scaled(&mut pool, number, root)
+            }
+            (None, Some(factor)) => {
+                let report =
+                    Diagnostic::new(Code::E0103, factor.span, format!("the rate of `{name}` has a schedule already"))
+                        .label("multiplies the rates of all optimizers")
+                        .also(span, "this rate changes by itself")
+                        .help("keep one of them: all rates say how they change, or one `schedule` says it for all");
+                self.report(report);
+                return None;
+            }
+            (_, None) => rate,
+        };
+        let body = pool.finish(1, &[root]);
+        let last = iterations.unwrap_or(1).saturating_sub(1);
+        let steps =
+            (0..=LOOKS).map(|it| (last as f64 / LOOKS as f64 * it as f64).floor()).chain([1f64.min(last as f64)]);
+        for step in steps {
+            let value = body.eval(&[step]).first().copied().unwrap_or(f64::NAN);
+            if !(0.0 <= value && value.is_finite()) {
+                let (what, place) = match factor {
+                    Some(it) => (format!("with this schedule the rate of `{name}` at step {step}"), it.span),
+                    None => (format!("the rate of `{name}` at step {step}"), span),
+                };
+                self.out_of_range(place, &what, &types::shortest(value), "a finite number of at least 0");
+                return None;
+            }
+        }
+        Some(body)
+    }
+
+    /// What a schedule says in vain. `iterations` are those that stand in the text.
+    pub(super) fn vain_schedule(&mut self, entry: &ast::TrainEntry, factor: &Factor, iterations: Option<u64>) {
+        if let Some(all) = iterations
+            && let Some(late) = places(&factor.body).find(|it| all as f64 <= *it)
+        {
+            self.report(
+                Diagnostic::new(Code::W0202, entry.span, format!("the schedule's step at {late} is never reached"))
+                    .label(format!("the training ends after {all} iterations"))
+                    .help("give places below the number of iterations"),
+            );
+        }
+        let bare = matches!(entry.values.first().map(|it| &it.kind), Some(ExprKind::Name(_)));
+        let arguments = factor.text.replace(|it: char| it.is_alphabetic() || "(:)*".contains(it), "");
+        if !self.settings.evaluates
+            && !bare
+            && is_written(&arguments)
+            && factor.body.simplify().as_constant() == Some(1.0)
+        {
+            let report = Diagnostic::new(Code::W0203, entry.span, "this schedule has no effect")
+                .label("leaves the rate as it is at every step")
+                .help("remove the line, or give it steps with a factor other than 1");
+            self.report(report);
+        }
+    }
+}
+
+/// How `resolve` calls a schedule among all definitions.
+pub(super) fn key(name: &str) -> String {
+    format!("schedule {name}")
+}
+
+/// A pool whose first node is the updates done.
+pub(super) fn steps() -> Pool {
+    let mut pool = Pool::new();
+    pool.input(0);
+    pool
+}
+
+/// Numbers that the updates done are waited for.
+fn places(body: &ScalarFn) -> impl Iterator<Item = f64> + '_ {
+    body.nodes.iter().filter_map(|it| match it {
+        ExprNode::Binary(Binary::Le, place, step) => {
+            match (body.nodes.get(place.0 as usize), body.nodes.get(step.0 as usize)) {
+                (Some(ExprNode::Const(place)), Some(ExprNode::Input(_))) => Some(place.0),
+                _ => None,
+            }
+        }
+        _ => None,
+    })
+}
+
+/// `rate * factor`; a rate that changes by steps is a choice between numbers, each the product of both.
+fn scaled(pool: &mut Pool, rate: f64, factor: Scalar) -> Scalar {
+    let mut choices = Vec::new();
+    let mut rest = factor;
+    while let ExprNode::Select(cond, a, b) = pool.get(rest)
+        && let Some(number) = pool.as_const(a)
+    {
+        choices.push((cond, number));
+        rest = b;
+    }
+    let mut product = match pool.as_const(rest) {
+        Some(number) => pool.constant(rate * number),
+        None => {
+            let rate = pool.constant(rate);
+            pool.mul(rate, rest)
+        }
+    };
+    for (cond, number) in choices.into_iter().rev() {
+        let number = pool.constant(rate * number);
+        product = pool.select(cond, number, product);
+    }
+    product
+}
