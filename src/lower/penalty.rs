@@ -10,7 +10,7 @@ use super::recipe::allowed;
 use super::value::Value;
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::op::Scalar64;
-use crate::ir::{Column, Fill, Graph, NodeId, Op, ParamId, Penalty, PenaltyKind, Phase, Projection, Shape, Term};
+use crate::ir::{Column, Fact, Fill, Graph, NodeId, Op, ParamId, Penalty, PenaltyKind, Phase, Projection, Shape, Term};
 use crate::syntax::ast::{self, Part};
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -111,6 +111,16 @@ impl Lowering<'_> {
                 .label("added to the loss")
                 .help("a penalty ends with a number: `weight * sum(...)`")
         };
+        // What is unknown in a graph of its own is told here: nothing else looks at it.
+        if self.graph.ids().any(|it| *self.graph.fact(it) == Fact::Unknown) {
+            let shape = self.graph.param(id).shape.clone();
+            let text = format!("the penalty `{name}` does not fit `{path}`, which is {shape}");
+            let report = Diagnostic::new(Code::E0303, span, text)
+                .label("shapes of its tensors do not fit together")
+                .also(def.header, "defined here");
+            self.report(report);
+            return None;
+        }
         let tensor = match value {
             Value::Error(_) => return None,
             Value::Tensor(it) => it,
@@ -123,15 +133,7 @@ impl Lowering<'_> {
                 return None;
             }
         };
-        let Some(shape) = self.graph.fact(tensor.train).shape().cloned() else {
-            let shape = self.graph.param(id).shape.clone();
-            let text = format!("the penalty `{name}` does not fit `{path}`, which is {shape}");
-            let report = Diagnostic::new(Code::E0303, span, text)
-                .label("shapes of its tensors do not fit together")
-                .also(def.header, "defined here");
-            self.report(report);
-            return None;
-        };
+        let shape = self.graph.shape(tensor.train).clone();
         if shape.len() != 1 {
             self.report(wrong(format!("{shape}")));
             return None;

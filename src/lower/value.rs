@@ -137,7 +137,7 @@ impl Value {
             Value::Fn(_) => "a function",
             Value::Tensor(_) => "a tensor",
             Value::Start(_) => "a start",
-            Value::Scalar(_) => "a number that is known at run time",
+            Value::Scalar(_) => "a number of the operator",
         }
     }
 
