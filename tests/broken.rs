@@ -6,7 +6,8 @@ use std::fs;
 
 /// The model with so many normalisations, of which evaluation multiplies by 30 each as the running variance stays at 0.
 fn overflowing() -> String {
-    let more = "    for i in 0..30 {\n        x = batch_norm(x, decay: 1)\n    }\n    x = max_pool";
+    let more =
+        "    for i in 0..30 {\n        x = batch_norm(x, decay: 1, start: 0, epsilon: 1e-3)\n    }\n    x = max_pool";
     MODEL.replace("    x = max_pool", more)
 }
 

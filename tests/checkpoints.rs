@@ -18,6 +18,9 @@ fn here(name: &str) -> PathBuf {
 #[test]
 fn a_checkpoint_of_every_format_there_was_is_read() {
     let place = Place::new();
+    // What was the default then.
+    let text = fs::read_to_string(place.path("tiny.sph")).unwrap();
+    fs::write(place.path("tiny.sph"), text.replace("decay: 0.9", "decay: 0.9, epsilon: 1e-3")).unwrap();
     fs::copy(here("fixtures/checkpoint-format-1.safetensors"), place.path("old.safetensors")).unwrap();
     let old = Weights::read(&place.path("old.safetensors")).unwrap();
     assert_eq!((old.metadata["sphc_format"].as_str(), old.metadata["step"].as_str()), ("1", "12"));

@@ -73,7 +73,8 @@ mod tests {
                     assert!((product - wanted).abs() < 1e-13, "{shape}: {a} {b} {product}");
                 }
             }
-            assert_ne!(values, orthogonal(&shape, 2.0, 6, 6));
+            // A single number is the one or the other sign of the gain.
+            assert!(shape.len() == 1 || values != orthogonal(&shape, 2.0, 6, 6), "{shape}: another seed");
         }
     }
 

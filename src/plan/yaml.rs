@@ -207,7 +207,8 @@ mod tests {
 
     #[test]
     fn what_is_no_plan_is_refused_with_its_place() {
-        for (text, at) in [("hello", 1), ("format: 2\nname: x\nhash: []\n", 3), ("format: [", 1), ("", 1)] {
+        let unfinished = format!("format: {FORMAT}\nname: x\nhash: []\n");
+        for (text, at) in [("hello", 1), (&*unfinished, 3), ("format: [", 1), ("", 1)] {
             let error = from_yaml("x.yaml", text).expect_err("no plan");
             assert!(matches!(error, PlanError::Malformed { line, .. } if at <= line || text.is_empty()), "{error:?}");
         }
@@ -215,9 +216,9 @@ mod tests {
 
     #[test]
     fn numbers_that_point_nowhere_are_found() {
-        let text = "format: 2\nname: x\nhash: ''\nprecision: f32\nseed: 0\ntraining: null\narena_bytes: 0\n\
+        let text = "name: x\nhash: ''\nprecision: f32\nseed: 0\ntraining: null\narena_bytes: 0\n\
             buffers: []\nkernels: []\nphases:\n  step:\n    launches:\n    - kernel: 0\n      inputs: []\n      outputs: []\n    results: {}\n";
-        let error = from_yaml("x.yaml", text).expect_err("no kernel 0");
+        let error = from_yaml("x.yaml", &format!("format: {FORMAT}\n{text}")).expect_err("no kernel 0");
         assert!(matches!(error, PlanError::Flawed { line: 13, .. }), "{error}");
         assert!(error.to_string().contains("launch 0 of phase `step`: kernel 0 does not exist"), "{error}");
     }

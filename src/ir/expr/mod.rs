@@ -128,6 +128,17 @@ pub struct ScalarFn {
 }
 
 impl ScalarFn {
+    /// Whether nothing is done to the arguments but multiplying and dividing, by them and by numbers above 0: what is made of
+    /// arguments that are never negative is never negative.
+    pub fn only_scales(&self) -> bool {
+        self.nodes.iter().all(|it| match it {
+            ExprNode::Input(_) => true,
+            ExprNode::Const(value) => 0.0 < value.0,
+            ExprNode::Binary(op, ..) => matches!(op, Binary::Mul | Binary::Div),
+            ExprNode::Unary(..) | ExprNode::Select(..) => false,
+        })
+    }
+
     /// Builds a function with one result.
     pub fn build(arity: u32, f: impl FnOnce(&mut Pool, &[Scalar]) -> Scalar) -> ScalarFn {
         let mut pool = Pool::new();

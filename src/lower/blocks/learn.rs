@@ -3,7 +3,7 @@
 
 use super::{rate, towards};
 use crate::diag::{Code, Span};
-use crate::ir::{Init, Op, ParamRole, Reduction, Shape, op::Scalar64, start};
+use crate::ir::{Init, NodeId, Op, ParamRole, Reduction, Shape, op::Scalar64, start};
 use crate::lower::Lowering;
 use crate::lower::items::Def;
 use crate::lower::signature::{self, Signature};
@@ -77,27 +77,35 @@ impl Lowering<'_> {
         let Some(path) = self.keeps(name) else { return self.lost(name.span) };
         let place = self.users_place(name.span);
         let (id, state) = self.state(&path, &name.name, shape.clone(), start, place);
-        let variance = match self.graph.op(of.train).clone() {
-            Op::Reduce { kind: Reduction::Variance, axes } => {
-                let from = self.graph.operands(of.train)[0];
-                let count = axes.iter().map(|it| self.graph.shape(from).dims()[*it]).product();
-                self.varies(&path, place, count);
-                true
-            }
-            _ => false,
-        };
+        let variance = self.variance_in(of.train);
+        if let Some(count) = variance {
+            self.varies(&path, place, count);
+        }
         // A layer of the prelude is told of as a whole.
         let (told, call) = match self.called.last() {
             Some(call) if name.span.file == self.items.prelude => (path, (place, self.given(call, "decay"))),
             _ => (format!("{path}/{}", name.name), (args.span, args.get("decay").map(|it| it.1))),
         };
         self.keeps_running(&told, call, decay, start);
-        self.graph.states[id.0 as usize].never_negative = variance && 0.0 <= start;
+        self.graph.states[id.0 as usize].never_negative = variance.is_some() && 0.0 <= start;
         let of = self.node(Op::Reshape(shape), &[&of], place);
         let next = self.node(towards(rate(decay)), &[&state, &of], place);
         self.state_moves(id, &next, place);
         // `towards` stops the gradient, and a state has none.
         Value::Tensor(Tensor { train: next.train, evaluate: state.evaluate, owner: None })
+    }
+
+    /// Of how many numbers a value is the variance, times what is above 0; nothing of another value.
+    fn variance_in(&self, value: NodeId) -> Option<usize> {
+        let operands = self.graph.operands(value);
+        match self.graph.op(value) {
+            Op::Reduce { kind: Reduction::Variance, axes } => {
+                let dims = self.graph.shape(operands[0]).dims();
+                Some(axes.iter().map(|it| dims[*it]).product())
+            }
+            Op::Map { body, .. } if operands.len() == 1 && body.only_scales() => self.variance_in(operands[0]),
+            _ => None,
+        }
     }
 
     /// Where the call of a block gives an argument.
