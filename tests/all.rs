@@ -73,3 +73,4 @@ mod told;
 mod updates;
 mod verify;
 mod views;
+mod zoo;

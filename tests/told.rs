@@ -14,7 +14,7 @@ const EDITS: &[(&str, &str, &str)] = &[
     ("x = max_pool(x, 4)", "x = max_pool(x + 1, 4)", "x + 1"),
     ("x = max_pool(x, 4)", "x = avg_pool(x, 4)", "avg_pool"),
     ("kernel: 2, pad: valid", "kernel: 2, pad: valid, stride: 2", "stride: 2"),
-    ("floor: 1e-4", "floor: 1e-3", "floor 0.001"),
+    ("floor: 1e-4", "floor: 1e-3", "floor: 1e-3"),
     ("l2(5e-4)", "l2(4e-4)", "l2(4e-4)"),
     ("data       digits", "data       digits |> channels(3) |> channels(1)", "channels(3) |> channels(1)"),
     ("adam(rate: 1e-2)", "adam(rate: 1e-2, beta2: 0.99)", "beta2: 0.99"),
