@@ -10,8 +10,10 @@ use sphc::pipeline;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+type Network = (&'static str, usize, usize, &'static [(&'static str, &'static str)]);
+
 /// A network, the published number of its parameters, the extent of its images here, and params that make it small.
-const NETWORKS: [(&str, usize, usize, &[(&str, &str)]); 16] = [
+const NETWORKS: [Network; 16] = [
     ("alexnet", 61_100_840, 64, &[]),
     ("autoencoder", 2_837_314, 28, &[("widths", "[40,20]")]),
     ("convnext_t", 28_589_128, 32, &[("widths", "[8,16,24,32]"), ("depths", "[1,1,2,1]")]),

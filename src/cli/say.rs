@@ -62,6 +62,16 @@ fn quote(word: &OsString) -> String {
     }
 }
 
+/// What a test found: `test accuracy 98.00 %, test loss 0.0512, test top 0.9950`. The names of metrics may start with `prefix`.
+pub(super) fn tested(accuracy: Option<f64>, loss: f64, metrics: &BTreeMap<String, f64>, prefix: &str) -> String {
+    let mut parts: Vec<String> = accuracy.map(|it| format!("test accuracy {:.2} %", 100.0 * it)).into_iter().collect();
+    parts.push(format!("test loss {loss:.4}"));
+    let metric =
+        |(name, value): (&String, &f64)| format!("test {} {value:.4}", name.strip_prefix(prefix).unwrap_or(name));
+    parts.extend(metrics.iter().map(metric));
+    parts.join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,14 +94,4 @@ mod tests {
         writeln!(out, "class {name}").unwrap();
         assert_eq!(out.0, b"class a\\u001b[2J\n");
     }
-}
-
-/// What a test found: `test accuracy 98.00 %, test loss 0.0512, test top 0.9950`. The names of metrics may start with `prefix`.
-pub(super) fn tested(accuracy: Option<f64>, loss: f64, metrics: &BTreeMap<String, f64>, prefix: &str) -> String {
-    let mut parts: Vec<String> = accuracy.map(|it| format!("test accuracy {:.2} %", 100.0 * it)).into_iter().collect();
-    parts.push(format!("test loss {loss:.4}"));
-    let metric =
-        |(name, value): (&String, &f64)| format!("test {} {value:.4}", name.strip_prefix(prefix).unwrap_or(name));
-    parts.extend(metrics.iter().map(metric));
-    parts.join(", ")
 }

@@ -450,8 +450,11 @@ pub(crate) fn transpose(shape: &[usize], perm: &[usize]) -> Case {
     Case { name: format!("transpose {shape} {perm:?}"), spec, inputs, outputs }
 }
 
+/// The extents of a part, and for each axis where it begins and whether it is turned around.
+pub(crate) type AssembledPart<'a> = (&'a [usize], &'a [(i64, bool)]);
+
 /// Parts put at their places, each `(start, turned)` along each axis.
-pub(crate) fn assemble(dims: &[usize], parts: &[(&[usize], &[(i64, bool)])]) -> Case {
+pub(crate) fn assemble(dims: &[usize], parts: &[AssembledPart<'_>]) -> Case {
     let mut numbers = Numbers::new(dims.len() as u64);
     let inputs = parts.iter().map(|it| numbers.reals(Shape(it.0.to_vec()), -1.0, 1.0)).collect::<Vec<_>>();
     let along = |place: &[(i64, bool)]| place.iter().map(|&(start, turned)| Along { start, turned }).collect();

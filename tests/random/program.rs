@@ -195,7 +195,7 @@ impl Network<'_> {
         let extent = [0, 1].map(|it| (kernel[it] - 1) * dilation[it] + 1);
         let Some((pad, size)) = self.slide(extent, stride, true) else { return };
         let (operator, groups) = (self.choices.one(&OPERATORS), self.choices.one(&[1, 1, 1, 2, 3, self.channels]));
-        let groups = if self.channels % groups == 0 { groups } else { 1 };
+        let groups = if self.channels.is_multiple_of(groups) { groups } else { 1 };
         if groups != 1 {
             filters = (filters / groups).max(1) * groups;
         }

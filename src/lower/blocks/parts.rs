@@ -182,7 +182,7 @@ impl Lowering<'_> {
         }
         let Some(axis) = self.one_axis(&x, args, "channels") else { return self.lost(args.span) };
         let extent = self.dims(&x)[axis];
-        let Some(count) = usize::try_from(parts).ok().filter(|it| 0 < *it && extent % it == 0) else {
+        let Some(count) = usize::try_from(parts).ok().filter(|it| 0 < *it && extent.is_multiple_of(*it)) else {
             let report = self
                 .at(Code::E0303, span, format!("an axis of {extent} cannot be split into {parts} parts of one size"))
                 .label(format!("must divide {extent}"))

@@ -97,7 +97,7 @@ impl Lowering<'_> {
     pub(super) fn groups(&mut self, args: &Args, channels: usize, filters: usize) -> Option<usize> {
         let Some((_, span)) = args.get("groups") else { return Some(1) };
         let (span, groups) = (*span, self.whole(args, "groups", 1)?);
-        if channels % groups == 0 && filters % groups == 0 {
+        if channels.is_multiple_of(groups) && filters.is_multiple_of(groups) {
             return Some(groups);
         }
         let (mut most, mut rest) = (channels, filters);

@@ -86,7 +86,7 @@ pub(super) fn erf<const FMA: bool>(x: f32) -> f32 {
             -2.686_54e-2,
             1.128_378_2e-1,
             -3.761_263_8e-1,
-            1.128_379_2,
+            std::f32::consts::FRAC_2_SQRT_PI,
         ],
     );
     // -log(1 - erf a), from 1 to 4

@@ -160,7 +160,7 @@ impl<R: Real> Kernel for Scatter<R> {
             for (row, picked) in index[..self.n].iter().zip(picked.chunks_exact(self.item)) {
                 let Some(row) = usize::try_from(*row).ok().filter(|it| own.contains(it)) else { continue };
                 let sums = &mut sums[(row - own.start) * self.item..][..self.item];
-                sums.iter_mut().zip(picked).for_each(|(sum, it)| *sum = *sum + *it);
+                sums.iter_mut().zip(picked).for_each(|(sum, it)| *sum += *it);
             }
         });
     }

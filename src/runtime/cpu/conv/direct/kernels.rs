@@ -119,8 +119,8 @@ unsafe fn sums<L: Lanes>(
 ) {
     macro_rules! by_number {
         ($($number:literal)*) => {
-            // SAFETY: passed on to the caller.
             match terms.len() {
+                // SAFETY: passed on to the caller.
                 $($number => unsafe { some_sums::<L, $number>(terms, source, with, steps, out, count) },)*
                 other => unreachable!("{other} sums at a time"),
             }

@@ -211,6 +211,7 @@ impl<R: Real> Grid<R> {
     ///
     /// # Safety
     /// `panel` holds the block's filter; the strip's part of `y`, in this block, is this task's.
+    #[allow(clippy::too_many_arguments, reason = "a strip, its operands and where its sums go")]
     unsafe fn strip(
         &self,
         context: &Context<'_>,
