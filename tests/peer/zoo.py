@@ -344,7 +344,7 @@ def compare(name, sphc):
             noise = generator.standard_normal(shape)
             start[path] = 1 + 0.1 * noise if path.endswith("gamma") else noise * np.sqrt(2 / fan) if len(shape) == 4 else 0.1 * noise
         write_tensors(folder / "start.safetensors", start)
-        run(sphc, folder, "train", *shared, "--device", "cpu", "--no-shuffle", "--no-augment", "--init", "start.safetensors", "--run", "run")
+        run(sphc, folder, "train", *shared, "--device", "cpu", "--no-shuffle", "--no-augment", "--log-every", "1", "--init", "start.safetensors", "--run", "run")
         lines = [json.loads(it) for it in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
         losses = [it["loss"] for it in lines if "loss" in it]
         ended = read_tensors(folder / "run" / "checkpoints" / f"step-{STEPS:08}.safetensors")
