@@ -87,7 +87,7 @@ impl Lowering<'_> {
                 };
                 Some(Augment::Cutout { size: size?, value: value? })
             }
-            _ => {
+            "color_jitter" => {
                 let share = |it: f64| (0.0..=1.0).contains(&it);
                 let mut all = [Scalar64(0.0); 3];
                 let mut good = true;
@@ -108,6 +108,7 @@ impl Lowering<'_> {
                 }
                 good.then_some(Augment::ColorJitter { brightness, contrast, saturation })
             }
+            other => unreachable!("`{other}` is not among the steps of `augment`"),
         }
     }
 

@@ -94,7 +94,9 @@ pub(super) fn options(key: &str, items: &Items) -> Vec<Signature> {
             all.extend(pairs.into_iter().filter(|it| !own.contains(&it.name)));
             all
         }
-        _ => choices("projection", &[("normalize", &[])]),
+        "project" => choices("projection", &[("normalize", &[])]),
+        // Other entries have no words of their own.
+        _ => Vec::new(),
     }
 }
 

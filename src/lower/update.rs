@@ -149,10 +149,13 @@ impl Lowering<'_> {
         if args.wrong() {
             return self.lost(call.span);
         }
-        let taken = match args.get("transpose") {
-            Some((Value::Bool(true), _)) => Taken::Product { transpose: true },
-            _ if call.callee.name == "product" => Taken::Product { transpose: false },
-            _ => Taken::Sum,
+        let taken = match call.callee.name.as_str() {
+            "sum" => Taken::Sum,
+            "product" => {
+                let transpose = matches!(args.get("transpose"), Some((Value::Bool(true), _)));
+                Taken::Product { transpose }
+            }
+            other => unreachable!("`{other}` does not take whole parameters"),
         };
         let mut operands = Vec::new();
         for name in &["x", "y"][..taken.operands()] {

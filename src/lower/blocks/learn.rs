@@ -203,7 +203,8 @@ impl Lowering<'_> {
             "dirac" => Some(Start::Dirac),
             "orthogonal" => number("gain").map(Start::Orthogonal),
             "normal" => number("std").map(Start::Normal),
-            _ => number("bound").map(Start::Uniform),
+            "uniform" => number("bound").map(Start::Uniform),
+            other => unreachable!("`{other}` is not among the starts"),
         }
     }
 

@@ -75,7 +75,8 @@ impl Lowering<'_> {
             "full" => self.full(args),
             "eye" => self.eye(args),
             "convolve" => self.convolve(args),
-            _ => self.convolve_transpose(args),
+            "convolve_transpose" => self.convolve_transpose(args),
+            other => unreachable!("`{other}` is not among the primitives"),
         }
     }
 
