@@ -46,7 +46,7 @@ pub(crate) fn product(dims: &[usize]) -> Result<usize, String> {
 pub(crate) fn shares(conv: &ConvKernel) -> Result<[usize; 2], String> {
     let (groups, channels) = (conv.geometry.groups, [conv.input[2], conv.output[2]]);
     if groups == 0 || channels.iter().any(|it| it % groups != 0) {
-        return Err(format!("{channels:?} channels cannot be shared out to {groups} groups"));
+        return Err(format!("{channels:?} channels cannot be divided into {groups} groups"));
     }
     Ok(channels.map(|it| it / groups))
 }

@@ -193,7 +193,7 @@ impl Lowering<'_> {
                 outputs.push(scores.clone());
                 continue;
             }
-            let Some(named) = self.named.iter_mut().find(|it| it.name.name == name.name) else {
+            let Some(named) = self.named.iter().find(|it| it.name.name == name.name) else {
                 let known: Vec<String> = self.named.iter().map(|it| it.name.name.clone()).collect();
                 let list: Vec<String> = known.iter().map(|it| format!("`{it}`")).collect();
                 let report =
@@ -207,7 +207,6 @@ impl Lowering<'_> {
                 self.report(report);
                 return None;
             };
-            named.read = true;
             let (tensor, span) = (named.tensor.clone(), named.name.span);
             outputs.push(self.row(tensor, span));
         }

@@ -26,8 +26,6 @@ pub(super) enum Output {
 pub(super) struct Named {
     pub(super) name: ast::Ident,
     pub(super) tensor: Tensor,
-    /// Whether anything reads it.
-    pub(super) read: bool,
 }
 
 impl Lowering<'_> {
@@ -80,7 +78,7 @@ impl Lowering<'_> {
                     self.graph.outputs.insert(Mode::Train, tensor.train);
                     self.graph.outputs.insert(Mode::Evaluate, tensor.evaluate);
                 }
-                self.named.extend(name.map(|it| Named { name: it.clone(), tensor, read: false }));
+                self.named.extend(name.map(|it| Named { name: it.clone(), tensor }));
             }
             Value::Error(_) => self.output = Output::Lost,
             other => {

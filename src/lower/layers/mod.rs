@@ -106,10 +106,10 @@ impl Lowering<'_> {
         }
         let report = self
             .at(Code::E0108, span, format!("`groups` of `{}` is {groups}, out of range", args.name))
-            .label(format!("{channels} channels and {filters} filters cannot be shared out to {groups}"))
+            .label(format!("does not divide both the channels, {channels}, and the filters, {filters}"))
             .help(match most {
-                1 => "it divides both numbers, and only 1 does".to_owned(),
-                _ => format!("it divides both numbers: give 1, {most}, or what divides {most}"),
+                1 => "only 1 divides both".to_owned(),
+                _ => format!("give 1, {most}, or another divisor of {most}"),
             });
         self.report(report);
         None
