@@ -16,6 +16,7 @@ fn settings() -> Settings {
         name: name.to_owned(),
         image,
         classes,
+        target: sphc::ir::TargetKind::Class,
         train_examples: 50_000,
         test_examples: 10_000,
     };

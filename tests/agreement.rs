@@ -4,7 +4,7 @@ use crate::engines::{Engine, Machine, typed};
 use crate::golden::Report;
 use sphc::autodiff::training;
 use sphc::interp::Tensor;
-use sphc::ir::{Extern, Phase};
+use sphc::ir::{Extern, Phase, TargetKind};
 use sphc::lower::{DataInfo, Settings};
 
 /// Fewer examples than whole batches of 6, so that batches reach into the next epoch.
@@ -53,6 +53,7 @@ fn check(name: &str, optimizer: &str, schedule: &str) {
         name: "digits".to_owned(),
         image: [8, 8, 2],
         classes: 10,
+        target: TargetKind::Class,
         train_examples: EXAMPLES,
         test_examples: EXAMPLES,
     };

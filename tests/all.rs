@@ -69,6 +69,7 @@ mod signs;
 mod storage;
 mod suite;
 mod syntax;
+mod targets;
 mod told;
 mod updates;
 mod verify;

@@ -191,8 +191,10 @@ fn tries() {
                 Ok(it) => {
                     let volume: usize = it.image.iter().product();
                     for split in [&it.train, &it.test] {
-                        assert_eq!(split.images.len(), split.labels.len() * volume, "{} {seed}", sample.name);
-                        assert!(split.labels.iter().all(|label| (0..it.classes.len() as i64).contains(label)));
+                        assert_eq!(split.images.len(), split.len() * volume, "{} {seed}", sample.name);
+                        assert!(
+                            split.targets.labels().iter().all(|label| (0..it.classes.len() as i64).contains(label))
+                        );
                     }
                     let is_same = (&it.train, &it.test) == (&sound.train, &sound.test);
                     assert!(is_same || !sample.checked, "{} {seed}: {name} was read as something else", sample.name);

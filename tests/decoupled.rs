@@ -6,7 +6,7 @@ use crate::operators::{close, path};
 use serde_json::Value;
 use sphc::autodiff::training;
 use sphc::interp::Tensor;
-use sphc::ir::{Extern, Phase};
+use sphc::ir::{Extern, Phase, TargetKind};
 use sphc::lower::{DataInfo, Settings};
 use sphc::shape::Typed;
 use std::collections::BTreeMap;
@@ -41,6 +41,7 @@ fn graph(operator: &str, momentum: f64) -> Typed {
         name: "digits".to_owned(),
         image: [5, 5, 2],
         classes: 3,
+        target: TargetKind::Class,
         train_examples: STEPS * BATCH,
         test_examples: BATCH,
     };

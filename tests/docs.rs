@@ -2,6 +2,8 @@
 
 use crate::lower::settings;
 use sphc::diag::render;
+use sphc::ir::{ImageStep, TargetKind};
+use sphc::lower::{DataInfo, Settings};
 use sphc::pipeline;
 use sphc::plan::Precision;
 use std::fs;
@@ -28,10 +30,28 @@ pub(crate) fn blocks(page: &str, fence: &str) -> Vec<(usize, String)> {
     found
 }
 
+/// What the examples suppose of the files that they name.
+pub(crate) fn look(path: &str, _: &[ImageStep]) -> Result<(DataInfo, Option<[u8; 2]>), String> {
+    let data = |image, classes, target| DataInfo {
+        name: "set".to_owned(),
+        image,
+        classes,
+        target,
+        train_examples: 1000,
+        test_examples: 100,
+    };
+    match path.rsplit('/').next() {
+        Some("cells.npz") => Ok((data([64, 64, 1], 3, TargetKind::Map([64, 64])), None)),
+        Some("poses.npz") => Ok((data([32, 32, 3], 0, TargetKind::Numbers(vec![4])), None)),
+        _ => Err(format!("there is no `{path}`")),
+    }
+}
+
 /// Compiles a text all the way; anything found in it is a failure, warnings included.
 fn compiles(name: &str, text: &str) {
     let mut load = |path: &str| fs::read_to_string(path).map_err(|error| error.to_string());
-    let checked = pipeline::check(name, text, &mut load, &settings(&[]));
+    let settings = Settings { look: Some(look), ..settings(&[]) };
+    let checked = pipeline::check(name, text, &mut load, &settings);
     assert!(checked.diagnostics.is_empty(), "{}", render::render(&checked.diagnostics, &checked.sources, false));
     let typed = checked.typed.expect("a clean text has a model");
     let compiled = pipeline::compile(typed, &checked.sources, Precision::F32, pipeline::Identity::default());

@@ -176,7 +176,10 @@ impl Place {
         let (manifest, path) = self.manifest();
         let place = data::place_of(&manifest, &path).unwrap();
         let found = data::read(&manifest, &place, &[]).unwrap();
-        assert_eq!((found.train.labels, found.test.labels, found.image), (vec![0, 1], vec![0, 1], [8, 8, 1]));
+        assert_eq!(
+            (found.train.targets.labels(), found.test.targets.labels(), found.image),
+            (&[0, 1][..], &[0, 1][..], [8, 8, 1])
+        );
         assert_eq!(names(&self.sets()), ["pets"]);
     }
 }

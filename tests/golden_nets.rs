@@ -5,7 +5,7 @@ use crate::engines::{Engine, Machine, typed};
 use crate::golden::{Case, Report, cases};
 use sphc::autodiff::training;
 use sphc::interp::Tensor;
-use sphc::ir::{Extern, Phase, Shape, random};
+use sphc::ir::{Extern, Phase, Shape, TargetKind, random};
 use sphc::lower::{DataInfo, Settings};
 use sphc::shape::Typed;
 use std::path::Path;
@@ -60,6 +60,7 @@ fn graph(case: &Case) -> Typed {
         name: "cifar10".to_owned(),
         image: [h, w, c],
         classes: case.meta["config"]["n_class"].as_u64().expect("a number of classes") as usize,
+        target: TargetKind::Class,
         train_examples: steps * batch,
         test_examples: batch,
     };

@@ -6,7 +6,7 @@ use crate::engines::{Engine, Machine, typed};
 use crate::golden::{Case, Report, cases};
 use sphc::autodiff::training;
 use sphc::interp::Tensor;
-use sphc::ir::{Extern, Phase};
+use sphc::ir::{Extern, Phase, TargetKind};
 use sphc::lower::{DataInfo, Settings};
 use sphc::shape::Typed;
 
@@ -27,6 +27,7 @@ fn graph(case: &Case, channels: usize, layer: &str, recipe: &str) -> Typed {
         name: "digits".to_owned(),
         image: [8, 8, channels],
         classes: 10,
+        target: TargetKind::Class,
         train_examples: EXAMPLES,
         test_examples: EXAMPLES,
     };

@@ -6,7 +6,7 @@ use crate::lower::settings;
 use sphc::autodiff::training;
 use sphc::diag::render;
 use sphc::interp::Tensor;
-use sphc::ir::{Extern, Phase};
+use sphc::ir::{Extern, Phase, TargetKind};
 use sphc::lower::{DataInfo, Settings};
 use sphc::pipeline;
 use sphc::shape::Typed;
@@ -32,6 +32,7 @@ fn graph(model: &str, recipe: &str) -> Typed {
         name: "digits".to_owned(),
         image: [8, 8, 1],
         classes: 10,
+        target: TargetKind::Class,
         train_examples: EXAMPLES,
         test_examples: EXAMPLES,
     };

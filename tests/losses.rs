@@ -8,7 +8,7 @@ use serde_json::Value;
 use sphc::autodiff::training;
 use sphc::diag::render;
 use sphc::interp::Tensor;
-use sphc::ir::{Extern, Phase};
+use sphc::ir::{Extern, Phase, TargetKind};
 use sphc::lower::{DataInfo, Settings};
 use sphc::pipeline;
 use sphc::shape::Typed;
@@ -49,6 +49,7 @@ fn graph(line: &str) -> Typed {
         name: "digits".to_owned(),
         image: [1, 1, EXAMPLES],
         classes: CLASSES,
+        target: TargetKind::Class,
         train_examples: EXAMPLES,
         test_examples: EXAMPLES,
     };
@@ -141,7 +142,7 @@ fn mistakes_in_losses_are_told() {
             "",
             aux,
             "loss softmax_cross_entropy()\n    loss mean_squared_error(target: image) on aux",
-            "4 numbers are compared with 64",
+            "[4] is compared with a target of [8, 8, 1]",
         ),
         (
             "",

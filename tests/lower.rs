@@ -2,7 +2,7 @@
 //! that need more than one file or setting.
 
 use sphc::diag::{Diagnostic, Sink, Sources, render};
-use sphc::ir::{Column, Graph, Mode, Op, Phase, Random, Window, verify};
+use sphc::ir::{Column, Graph, Mode, Op, Phase, Random, TargetKind, Window, verify};
 use sphc::lower::{DataInfo, Settings, lower};
 use sphc::shape::{Typed, check};
 use std::collections::BTreeMap;
@@ -13,6 +13,7 @@ pub(crate) fn settings(set: &[(&str, &str)]) -> Settings {
         name: name.to_owned(),
         image,
         classes,
+        target: TargetKind::Class,
         train_examples,
         test_examples,
     };

@@ -4,7 +4,7 @@ use crate::cpu::{Case, numbers};
 use crate::engines::{Engine, Machine, typed};
 use sphc::autodiff::training;
 use sphc::interp::Tensor;
-use sphc::ir::{DType, Extern, Op, Phase, Reduction, Shape};
+use sphc::ir::{DType, Extern, Op, Phase, Reduction, Shape, TargetKind};
 use sphc::lower::{DataInfo, Settings};
 
 /// Numbers of a normal distribution around `offset`, as f32 holds them.
@@ -71,6 +71,7 @@ fn batch_normalisation_knows_the_variance_of_numbers_far_from_zero() {
             name: "digits".to_owned(),
             image: [4, 4, 1],
             classes: 10,
+            target: TargetKind::Class,
             train_examples: 64,
             test_examples: 64,
         };

@@ -1,8 +1,9 @@
 //! The paths of parameters and statistics, which are the keys of checkpoints: they must never move, and do not depend on
 //! how a line is written.
 
-use crate::docs::blocks;
+use crate::docs::{blocks, look};
 use crate::lower::settings;
+use sphc::lower::Settings;
 use sphc::pipeline;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,8 @@ fn files(folder: &str) -> Vec<(String, String)> {
 /// Every path of a text without errors, parameters first.
 fn paths(name: &str, text: &str) -> Option<Vec<String>> {
     let mut load = |path: &str| fs::read_to_string(root().join(path)).map_err(|it| it.to_string());
-    let checked = pipeline::check(name, text, &mut load, &settings(&[]));
+    let settings = Settings { look: Some(look), ..settings(&[]) };
+    let checked = pipeline::check(name, text, &mut load, &settings);
     let graph = checked.typed.as_ref()?.graph();
     let states = graph.states.iter().map(|it| it.path.clone()).filter(|it| it.contains('/'));
     Some(graph.params.iter().map(|it| it.path.clone()).chain(states).collect())

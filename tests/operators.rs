@@ -442,7 +442,8 @@ fn demo(set: &[(&str, &str)], batch: usize, examples: usize) -> (Typed, Vec<(Ext
     let graph = training(typed(&file, &text, &settings));
     let images: Vec<f64> = digits.train.images[..examples * 64].iter().map(|it| f64::from(*it)).collect();
     let images = Tensor::new([examples, 8, 8, 1], images);
-    let labels = Tensor::new([examples], digits.train.labels[..examples].iter().map(|it| *it as f64).collect());
+    let labels =
+        Tensor::new([examples], digits.train.targets.labels()[..examples].iter().map(|it| *it as f64).collect());
     let data = [
         (Extern::TrainImages, images.clone()),
         (Extern::TrainLabels, labels.clone()),

@@ -89,7 +89,13 @@ fn trained(plan: &Plan, threads: usize, within_fences: bool, killed: bool) -> Re
         }
         if killed && step == KILLED_AFTER {
             let file = tempfile::NamedTempFile::new().map_err(|it| it.to_string())?;
-            let meaning = Meaning { classes: Vec::new(), image: training.image, steps: Vec::new(), range: [0, 255] };
+            let meaning = Meaning {
+                classes: Vec::new(),
+                target: training.target.clone(),
+                image: training.image,
+                steps: Vec::new(),
+                range: [0, 255],
+            };
             write(&session, step, &meaning, &mut file.as_file()).map_err(|it| it.to_string())?;
             session = open()?;
             let weights = Weights::read(file.path())?;

@@ -5,7 +5,7 @@ use crate::lower::settings;
 use sphc::autodiff::training;
 use sphc::diag::render;
 use sphc::interp::Tensor;
-use sphc::ir::{Extern, Phase, Shape};
+use sphc::ir::{Extern, Phase, Shape, TargetKind};
 use sphc::lower::{DataInfo, Settings};
 use sphc::pipeline;
 use sphc::shape::Typed;
@@ -21,8 +21,14 @@ fn text(definitions: &str, recipe: &str) -> String {
 }
 
 fn graph(definitions: &str, recipe: &str) -> Typed {
-    let data =
-        DataInfo { name: "digits".to_owned(), image: [8, 8, 1], classes: 10, train_examples: 2, test_examples: 2 };
+    let data = DataInfo {
+        name: "digits".to_owned(),
+        image: [8, 8, 1],
+        classes: 10,
+        target: TargetKind::Class,
+        train_examples: 2,
+        test_examples: 2,
+    };
     let settings = Settings { known_data: vec![data.clone()], data: Some(data), ..Settings::default() };
     training(typed("case.sph", &text(definitions, recipe), &settings))
 }

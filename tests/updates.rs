@@ -5,7 +5,7 @@ use crate::lower::settings;
 use sphc::autodiff::training;
 use sphc::diag::render;
 use sphc::interp::Tensor;
-use sphc::ir::{Extern, Phase, Shape};
+use sphc::ir::{Extern, Phase, Shape, TargetKind};
 use sphc::lower::{DataInfo, Settings};
 use sphc::pipeline;
 use sphc::shape::Typed;
@@ -29,6 +29,7 @@ fn graph(definitions: &str, optimizer: &str) -> Typed {
         name: "digits".to_owned(),
         image: [8, 8, 1],
         classes: 10,
+        target: TargetKind::Class,
         train_examples: EXAMPLES,
         test_examples: EXAMPLES,
     };

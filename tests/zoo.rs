@@ -4,7 +4,7 @@
 use crate::engines::{Engine, Machine, typed};
 use sphc::autodiff::training;
 use sphc::interp::Tensor;
-use sphc::ir::{Extern, Phase};
+use sphc::ir::{Extern, Phase, TargetKind};
 use sphc::lower::{DataInfo, Settings};
 use sphc::pipeline;
 use std::fs;
@@ -59,6 +59,7 @@ fn networks_have_the_published_numbers_of_parameters_and_no_remark() {
             name: name.to_owned(),
             image,
             classes,
+            target: TargetKind::Class,
             train_examples: 50_000,
             test_examples: 10_000,
         };
@@ -103,6 +104,7 @@ fn networks_train_three_steps_at_a_reduced_size() {
             name: "digits".to_owned(),
             image: [extent, extent, channels],
             classes: 10,
+            target: TargetKind::Class,
             train_examples: STEPS * BATCH,
             test_examples: BATCH,
         };

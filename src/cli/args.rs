@@ -4,7 +4,7 @@ use super::failure::Failure;
 use super::say;
 use clap::{Args, ValueEnum};
 use sphc::data::{self, DataError, Dataset, Manifest, Place};
-use sphc::ir::{ImageStep, Recipe};
+use sphc::ir::{ImageStep, Recipe, TargetKind};
 use sphc::lower::{DataInfo, Settings};
 use sphc::plan::Precision;
 use std::collections::{BTreeMap, BTreeSet};
@@ -130,7 +130,8 @@ pub(super) fn look(path: &str, steps: &[ImageStep]) -> Result<(DataInfo, Option<
 
 /// Whether a manifest says all that the compiler must know.
 fn is_told(manifest: &Manifest) -> bool {
-    !manifest.classes.is_empty() && 0 < manifest.train_examples && 0 < manifest.test_examples
+    let class = manifest.format != data::Format::Npz || manifest.target == Some(data::Answer::Class);
+    class && !manifest.classes.is_empty() && 0 < manifest.train_examples && 0 < manifest.test_examples
 }
 
 /// What is usual for a data set of the catalog.
@@ -139,6 +140,7 @@ fn usual(manifest: &Manifest) -> Option<DataInfo> {
         name: manifest.name.clone(),
         image: manifest.image?,
         classes: manifest.known_classes(),
+        target: TargetKind::Class,
         train_examples: manifest.train_examples,
         test_examples: manifest.test_examples,
     })
@@ -153,6 +155,7 @@ pub(super) fn info(data: &Dataset) -> DataInfo {
         name: data.name.clone(),
         image: data.image,
         classes: data.classes.len(),
+        target: data.target.clone(),
         train_examples: data.train.len(),
         test_examples: data.test.len(),
     }

@@ -5,9 +5,10 @@ use super::device::{self, DeviceArgs};
 use super::failure::{Failure, Outcome};
 use super::{load, say, table};
 use serde_json::json;
-use sphc::data::{Dataset, Split};
-use sphc::ir::Phase;
+use sphc::data::{Dataset, Split, Targets};
+use sphc::ir::{Phase, TargetKind};
 use sphc::lower::DataInfo;
+use sphc::plan::Training;
 use sphc::runtime::{Peaks, RuntimeError, Session};
 use sphc::train;
 use std::io::{self, Write};
@@ -47,7 +48,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         return Err(Failure::new("the file has no recipe, so there is no step", "add a `train { ... }` section"));
     };
     // Noise does for timing; a few batches of it spare the memory of a whole data set.
-    let mut data = noise(&training.data, training.image, training.classes, 4 * training.batch);
+    let mut data = noise(&training, 4 * training.batch);
     settings.data = Some(DataInfo { name: training.data.clone(), ..args::info(&data) });
     let model = load::compile(&args.file, settings.clone(), precision)?;
     if let Some(share) = training.validate {
@@ -273,7 +274,10 @@ fn spaced(number: f64) -> String {
     if text.contains(' ') { text } else { text + " " }
 }
 
-fn noise(name: &str, image: [usize; 3], classes: usize, examples: usize) -> Dataset {
+fn noise(training: &Training, examples: usize) -> Dataset {
+    let Training { data: name, image, classes, target, .. } = training;
+    let (image, classes) = (*image, *classes);
+    let each = target.count(classes);
     let size: usize = image.iter().product();
     let mut state = 1u32;
     let mut next = || {
@@ -282,12 +286,24 @@ fn noise(name: &str, image: [usize; 3], classes: usize, examples: usize) -> Data
     };
     let mut split = || Split {
         images: (0..examples * size).map(|_| next() as u8).collect(),
-        labels: (0..examples).map(|it| (it % classes) as i64).collect(),
+        targets: match target {
+            TargetKind::Class => Targets::Classes((0..examples).map(|it| (it % classes) as i64).collect()),
+            TargetKind::Map(_) => {
+                Targets::Bytes { each, bytes: (0..examples * each).map(|it| (it % classes) as u8).collect() }
+            }
+            TargetKind::Labels => {
+                Targets::Bytes { each, bytes: (0..examples * each).map(|it| (it % 2) as u8).collect() }
+            }
+            TargetKind::Numbers(_) => {
+                Targets::Numbers { each, numbers: (0..examples * each).map(|it| (it % 256) as f64 / 256.0).collect() }
+            }
+        },
     };
     let (train, test) = (split(), split());
     Dataset {
-        name: name.into(),
+        name: name.clone(),
         image,
+        target: target.clone(),
         classes: (0..classes).map(|it| it.to_string()).collect(),
         train,
         test,

@@ -103,12 +103,15 @@ fn verify(wanted: &str) -> Outcome {
     let [least, most] = data.range();
     writeln!(
         say::out(),
-        "{} ({place}): {} training and {} test images of {height}x{width}x{channels}, values {least} to {most}, in {} \
-         classes, {problems}",
+        "{} ({place}): {} training and {} test images of {height}x{width}x{channels}, values {least} to {most}, {}, \
+         {problems}",
         data.name,
         data.train.len(),
         data.test.len(),
-        data.classes.len()
+        match data.target.is_class() {
+            true => format!("in {} classes", data.classes.len()),
+            false => format!("targets {}", data.target.describe(data.classes.len())),
+        }
     )?;
     Ok(ExitCode::SUCCESS)
 }

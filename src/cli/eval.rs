@@ -55,13 +55,19 @@ pub(super) fn run(args: &Args) -> Outcome {
     }
     let (mut session, _) = device::open(&args.device, ready.plan, &|batch| ready.again.as_ref()?.plan(batch))?;
     weights.load(&mut session, Need::Inference)?;
-    let labels = ready.data.test.labels.clone();
+    let labels = ready.data.test.targets.labels().to_vec();
     let names = ready.data.classes.clone();
     train::bind(&mut session, ready.data)?;
 
     stop::listen();
     // Many classes have a large matrix, which few ask for.
     let wanted = args.per_class || args.confusion;
+    if wanted && !training.target.is_class() {
+        return Err(Failure::new(
+            format!("an image has no one class, but {}", training.target.describe(count)),
+            "leave out `--per-class` and `--confusion`",
+        ));
+    }
     if wanted && !session.plan.tells_classes() {
         return Err(Failure::new(
             "the model does not tell classes apart, so there is nothing to be told of each",

@@ -4,6 +4,7 @@
 //! that a user can see, 2 for a wrong command line, 130 after Ctrl-C,
 //! 143 after SIGTERM.
 
+mod answer;
 mod args;
 mod bench;
 mod changes;

@@ -1,10 +1,10 @@
 //! `sphc predict`.
 
+use super::answer::Asked;
 use super::args::{self, Format, RecipeArgs, SetArgs};
 use super::device::{self, DeviceArgs};
 use super::failure::{Failure, Outcome};
 use super::{load, say, table};
-use serde_json::json;
 use sphc::data::{self, Change, Picture};
 use sphc::ir::{Extern, NodeId, Op};
 use sphc::lower::{DataInfo, images};
@@ -47,6 +47,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     let meaning = load::meaning(&args.weights, &weights, None)?;
     let (plan, names) = prepare(args, &weights, meaning.as_ref())?;
     let training = recipe_of(&plan)?.clone();
+    let asked = Asked::new(&plan, &training, &names, args.top as usize)?;
     let mut pixels = Vec::new();
     let mut changes = BTreeMap::new();
     for path in &args.images {
@@ -57,47 +58,31 @@ pub(super) fn run(args: &Args) -> Outcome {
     if let Some(known) = meaning {
         let range = [0, pixels.iter().copied().max().unwrap_or(0).max(known.range[1])];
         let classes = known.classes.clone();
-        args::warn(&known.doubts(&Meaning { classes, image: training.image, steps: training.images, range }));
+        args::warn(&known.doubts(&Meaning {
+            classes,
+            target: training.target.clone(),
+            image: training.image,
+            steps: training.images.clone(),
+            range,
+        }));
     }
     let (mut session, _) = device::open(&args.device, plan, &|_| None)?;
     weights.load(&mut session, Need::Inference)?;
     let scores = train::predict(&mut session, &pixels)?;
-    if let Some(found) = scores.first().map(Vec::len).filter(|it| *it != names.len()) {
-        let cause = format!("the model gives {found} numbers for an image, and there are {} classes", names.len());
-        return Err(Failure::new(cause, "only what tells classes apart can be asked for the class of an image"));
-    }
-
     let mut out = say::out();
     let mut rows = Vec::new();
     for (path, scores) in args.images.iter().zip(&scores) {
-        let chances = softmax(scores);
-        if !chances.iter().all(|it| it.is_finite()) {
-            let numbers: Vec<String> = scores.iter().map(f64::to_string).collect();
-            let cause = format!("the scores of `{}` have no probabilities: {}", path.display(), numbers.join(", "));
-            return Err(Failure::new(cause, "`sphc eval` with these weights says where NaN or infinite numbers arise"));
-        }
-        let mut order: Vec<usize> = (0..chances.len()).collect();
-        order.sort_by(|a, b| chances[*b].total_cmp(&chances[*a]));
-        order.truncate(args.top as usize);
+        let answer = asked.answer(&path.to_string_lossy(), scores)?;
         if args.format == Format::Json {
-            let classes: Vec<_> =
-                order.iter().map(|it| json!({ "class": names[*it], "probability": chances[*it] })).collect();
-            let first = order[0];
-            let object = json!({
-                "image": path.to_string_lossy(),
-                "class": names[first],
-                "probability": chances[first],
-                "classes": classes,
-            });
-            writeln!(out, "{object}")?;
+            writeln!(out, "{}", answer.json)?;
         }
-        for (at, class) in order.into_iter().enumerate() {
+        for (at, row) in answer.rows.into_iter().enumerate() {
             let image = if at == 0 { path.display().to_string() } else { String::new() };
-            rows.push(vec![image, names[class].clone(), format!("{:.2} %", 100.0 * chances[class])]);
+            rows.push([vec![image], row].concat());
         }
     }
     if args.format == Format::Human {
-        write!(out, "{}", table::render(&["image", "class", ">probability"], &rows))?;
+        write!(out, "{}", table::render(asked.header(), &rows))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -124,7 +109,9 @@ fn prepare(args: &Args, weights: &Weights, meaning: Option<&Meaning>) -> Result<
     let recipe = RecipeArgs { batch: Some(most as u64), evaluates: true, ..RecipeArgs::default() };
     let mut settings = args::settings(&args.set, &recipe);
     let first = load::check(&args.file, &settings)?;
-    let named = first.graph().and_then(|it| it.recipe.as_ref()).map(|it| it.data.clone());
+    let recipe = first.graph().and_then(|it| it.recipe.as_ref());
+    let named = recipe.map(|it| it.data.clone());
+    let target = meaning.map(|it| it.target.clone()).or_else(|| recipe.map(|it| it.target.clone())).unwrap_or_default();
     let Some(wanted) = args.data.clone().or(named) else {
         load::demand(&first)?;
         let cause = format!("`{}` has no recipe, so its classes have no names", args.file.display());
@@ -144,6 +131,7 @@ fn prepare(args: &Args, weights: &Weights, meaning: Option<&Meaning>) -> Result<
             name: data::describe(&wanted).map_or(wanted, |it| it.name),
             image: [height, width, channels],
             classes: names.len(),
+            target,
             train_examples: most,
             test_examples: args.images.len(),
         });
@@ -187,11 +175,4 @@ fn fitting(path: &Path, training: &Training, changes: &mut BTreeMap<Change, Vec<
     };
     let cause = format!("`{shown}` is {}{done}, the model takes {}", describe(after), describe(expected));
     Err(Failure::new(cause, remedy))
-}
-
-fn softmax(scores: &[f64]) -> Vec<f64> {
-    let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let powers: Vec<f64> = scores.iter().map(|it| (it - most).exp()).collect();
-    let sum: f64 = powers.iter().sum();
-    powers.into_iter().map(|it| it / sum).collect()
 }

@@ -50,6 +50,7 @@ pub(super) fn run(args: &Args) -> Outcome {
             name: it.data.clone(),
             image: it.image,
             classes: it.classes,
+            target: it.target.clone(),
             train_examples: examples,
             test_examples: examples,
         });

@@ -24,7 +24,7 @@ pub(super) struct Faults {
 }
 
 impl Faults {
-    fn add(&mut self, array: &Array, causes: &[String], mended: Option<String>, advice: &'static str) {
+    pub(super) fn add(&mut self, array: &Array, causes: &[String], mended: Option<String>, advice: &'static str) {
         if causes.is_empty() {
             return;
         }

@@ -5,6 +5,7 @@ use super::bound::{Room, open, text};
 use super::error::few;
 use super::manifest::{Format, Manifest, find};
 use super::{DataError, Dataset, Split};
+use crate::ir::TargetKind;
 use std::fs;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -110,7 +111,15 @@ pub(super) fn read(directory: &Path, entry: &Manifest, room: &mut Room) -> Resul
     }
     let mut tested = Split::default();
     append(&mut tested, &test, layout, entry, classes.len(), room)?;
-    Ok(Dataset { name: entry.name.clone(), image: [SIDE, SIDE, 3], classes, train, test: tested, warnings })
+    Ok(Dataset {
+        name: entry.name.clone(),
+        image: [SIDE, SIDE, 3],
+        target: TargetKind::Class,
+        classes,
+        train,
+        test: tested,
+        warnings,
+    })
 }
 
 /// Names of training files that there ought to be: those of the official set, or those below the last one.
@@ -178,7 +187,8 @@ fn append(
         return Err(DataError::Empty { path: path.into() });
     }
     room.reserve(path, &mut split.images, complete * 3 * PLANE as u64)?;
-    room.reserve(path, &mut split.labels, complete)?;
+    let labels = split.targets.labels_mut();
+    room.reserve(path, labels, complete)?;
     let mut file = BufReader::with_capacity(BUFFER, file);
     let mut record = vec![0; record_bytes];
     for at in 0..complete {
@@ -195,7 +205,7 @@ fn append(
                 classes,
             });
         }
-        split.labels.push(i64::from(label));
+        labels.push(i64::from(label));
         let planes = &record[label_bytes..];
         let (red, rest) = planes.split_at(PLANE);
         let (green, blue) = rest.split_at(PLANE);
@@ -241,8 +251,8 @@ mod tests {
             Some(record(9)),
         );
         let data = cifar10(&dir).unwrap();
-        assert_eq!(data.train.labels, [3, 4, 7]);
-        assert_eq!(data.test.labels, [9]);
+        assert_eq!(data.train.targets.labels(), [3, 4, 7]);
+        assert_eq!(data.test.targets.labels(), [9]);
         assert_eq!(data.train.images[..6], [0, 60, 120, 1, 61, 121]);
         assert_eq!(data.train.images.len(), 3 * 3072);
         assert_eq!(data.classes[3], "cat");
@@ -287,7 +297,7 @@ mod tests {
         );
         fs::write(dir.path().join("batches.meta.txt"), "a\nb\n").unwrap();
         let data = cifar10(&dir).unwrap();
-        assert_eq!((data.train.labels, data.classes[3].as_str()), (vec![3, 7], "cat"));
+        assert_eq!((data.train.targets.labels(), data.classes[3].as_str()), (&[3, 7][..], "cat"));
         let said = data.warnings.join("\n");
         for it in [
             "`data_batch_2 (copy).bin`",

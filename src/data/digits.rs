@@ -3,6 +3,7 @@
 //! (<https://archive.ics.uci.edu/dataset/80>). 1797 images of 8x8 with values 0 to 16.
 
 use super::{Dataset, Split};
+use crate::ir::TargetKind;
 use flate2::read::GzDecoder;
 
 /// Examples for training.
@@ -25,11 +26,12 @@ pub(super) fn digits() -> Dataset {
     for (at, row) in shuffled(rows.len()).into_iter().enumerate() {
         let split = if at < TRAIN { &mut train } else { &mut test };
         split.images.extend_from_slice(&rows[row][..64]);
-        split.labels.push(i64::from(rows[row][64]));
+        split.targets.labels_mut().push(i64::from(rows[row][64]));
     }
     Dataset {
         name: "digits".into(),
         image: [8, 8, 1],
+        target: TargetKind::Class,
         classes: (0..10).map(|it: usize| it.to_string()).collect(),
         train,
         test,
@@ -61,20 +63,20 @@ mod tests {
     #[test]
     fn digits_are_complete_and_both_splits_hold_every_class() {
         let data = digits();
-        assert_eq!(data.train.labels.len(), TRAIN);
-        assert_eq!(data.test.labels.len(), TEST);
+        assert_eq!(data.train.targets.labels().len(), TRAIN);
+        assert_eq!(data.test.targets.labels().len(), TEST);
         assert_eq!(data.train.images.len(), TRAIN * 64);
         assert!(data.train.images.iter().chain(&data.test.images).all(|it| *it <= 16));
         for class in 0..10 {
-            assert!(data.train.labels.iter().filter(|it| **it == class).count() > 120, "{class}");
-            assert!(data.test.labels.iter().filter(|it| **it == class).count() > 20, "{class}");
+            assert!(data.train.targets.labels().iter().filter(|it| **it == class).count() > 120, "{class}");
+            assert!(data.test.targets.labels().iter().filter(|it| **it == class).count() > 20, "{class}");
         }
     }
 
     #[test]
     fn the_split_is_the_same_every_time() {
         assert_eq!(digits(), digits());
-        let sum = digits().test.labels.iter().enumerate().map(|(at, it)| at as i64 * it).sum::<i64>();
+        let sum = digits().test.targets.labels().iter().enumerate().map(|(at, it)| at as i64 * it).sum::<i64>();
         assert_eq!(sum, 317_377, "the split moved: results would no longer compare");
     }
 }

@@ -7,7 +7,7 @@ use super::error::{count, extents, few, plain};
 use super::manifest::Manifest;
 use super::picture::{Change, decoded, remarks};
 use super::{DataError, Dataset, Split, steps};
-use crate::ir::ImageStep;
+use crate::ir::{ImageStep, TargetKind};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -216,16 +216,24 @@ pub(super) fn read(
             if split.is_empty() {
                 let count = files.len() as u64;
                 room.reserve(path, &mut split.images, (pixels.len() as u64).saturating_mul(count))?;
-                room.reserve(path, &mut split.labels, count)?;
+                room.reserve(path, split.targets.labels_mut(), count)?;
             }
             split.images.extend(pixels);
-            split.labels.push(*label as i64);
+            split.targets.labels_mut().push(*label as i64);
         }
     }
     warnings.extend(remarks(&changes));
     let (_, image) = image.expect("empty parts are errors");
     let [train, test] = splits;
-    Ok(Dataset { name: manifest.name.clone(), image, classes: listing.classes, train, test, warnings })
+    Ok(Dataset {
+        name: manifest.name.clone(),
+        image,
+        target: TargetKind::Class,
+        classes: listing.classes,
+        train,
+        test,
+        warnings,
+    })
 }
 
 /// The steps that make two sizes equal.
@@ -275,7 +283,8 @@ mod tests {
     fn folders_are_classes_in_order_of_names() {
         let data = found(&directory(), &[]).unwrap();
         assert_eq!(data.classes, ["cat", "dog"]);
-        assert_eq!((data.image, data.train.labels, data.test.labels), ([2, 3, 1], vec![0, 1], vec![1]));
+        assert_eq!(data.image, [2, 3, 1]);
+        assert_eq!((data.train.targets.labels(), data.test.targets.labels()), (&[0, 1][..], &[1][..]));
         assert_eq!(data.train.images, [[10; 6], [20; 6]].concat());
     }
 
@@ -288,7 +297,7 @@ mod tests {
             assert!(message.contains(it), "{message}");
         }
         let steps = [ImageStep::Resize { height: 2, width: 3 }, ImageStep::Channels(1)];
-        assert_eq!(found(&dir, &steps).unwrap().train.labels, [0, 1, 1]);
+        assert_eq!(found(&dir, &steps).unwrap().train.targets.labels(), [0, 1, 1]);
     }
 
     #[test]
@@ -323,7 +332,11 @@ mod tests {
         fs::rename(at("train/dog/b.png"), at("train/dog/b.PNG")).unwrap();
         grey(&at("train/Dog/g.png"), 3, 2, 1);
         let data = found(&dir, &[]).unwrap();
-        assert_eq!((data.classes.len(), data.train.labels), (3, vec![0, 1, 2]), "endings in capitals are read");
+        assert_eq!(
+            (data.classes.len(), data.train.targets.labels()),
+            (3, &[0, 1, 2][..]),
+            "endings in capitals are read"
+        );
         for it in [
             "3 files not read (neither .png, .jpg nor .jpeg): `train/cat/a.webp`, `train/cat/b.gif`, `train/cat/notes.txt`",
             "1 hidden file not read",
@@ -347,7 +360,7 @@ mod tests {
         symlink("circle.png", at("train/cat/circle.png")).unwrap();
         symlink(at("train/cat/a.png"), at("train/cat/live.png")).unwrap();
         let data = found(&dir, &[]).unwrap();
-        assert_eq!(data.train.labels, [0, 0, 1]);
+        assert_eq!(data.train.targets.labels(), [0, 0, 1]);
         let expected = "2 links not read (they lead nowhere): `train/cat/circle.png`, `train/cat/dead.png`";
         assert!(data.warnings.iter().any(|it| it == expected), "{:?}", data.warnings);
     }

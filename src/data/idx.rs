@@ -3,7 +3,8 @@
 use super::bound::{Room, ends, open, unpacks, volume};
 use super::error::few;
 use super::manifest::Manifest;
-use super::{DataError, Dataset, Split, numbered};
+use super::{DataError, Dataset, Split, Targets, numbered};
+use crate::ir::TargetKind;
 use flate2::read::MultiGzDecoder;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -30,7 +31,7 @@ pub(super) fn read(directory: &Path, manifest: &Manifest, room: &mut Room) -> Re
         return Err(DataError::Unfit { path, cause, remedy: "store both in one size".into() });
     }
     let classes = match manifest.classes.is_empty() {
-        true => numbered(&[&train.labels, &test.labels]),
+        true => numbered(&[train.targets.labels(), test.targets.labels()]),
         false => manifest.classes.clone(),
     };
     let twice = |it: &&String| directory.join(it).is_file() && directory.join(it.replace(".gz", "")).is_file();
@@ -41,7 +42,7 @@ pub(super) fn read(directory: &Path, manifest: &Manifest, room: &mut Room) -> Re
     if !packed.is_empty() {
         warnings.push(format!("not read, as the same is there unpacked: {}", few(&packed)));
     }
-    Ok(Dataset { name: manifest.name.clone(), image, classes, train, test, warnings })
+    Ok(Dataset { name: manifest.name.clone(), image, target: TargetKind::Class, classes, train, test, warnings })
 }
 
 fn images_of(part: &str) -> String {
@@ -74,7 +75,7 @@ fn read_split(
     let mut numbers = Vec::new();
     room.reserve(&labels_path, &mut numbers, labels.len() as u64)?;
     numbers.extend(labels.into_iter().map(i64::from));
-    Ok(([extents[1], extents[2], 1], Split { images, labels: numbers }))
+    Ok(([extents[1], extents[2], 1], Split { images, targets: Targets::Classes(numbers) }))
 }
 
 /// Path, extents and bytes of a file of `RANK` dimensions.
@@ -171,8 +172,9 @@ mod tests {
         let dir = directory();
         assert_eq!(format_of(dir.path()).unwrap(), crate::data::Format::Idx);
         let data = read(dir.path(), find("mnist").unwrap(), &mut Room::of(1 << 20)).unwrap();
-        assert_eq!((data.image, data.train.images, data.train.labels), ([1, 2, 1], vec![1, 2, 3, 4], vec![7, 9]));
-        assert_eq!((data.test.images, data.test.labels, data.classes.len()), (vec![5, 6], vec![0], 10));
+        assert_eq!((data.image, data.train.images), ([1, 2, 1], vec![1, 2, 3, 4]));
+        assert_eq!(data.train.targets.labels(), [7, 9]);
+        assert_eq!((data.test.images, data.test.targets.labels(), data.classes.len()), (vec![5, 6], &[0][..], 10));
     }
 
     #[test]

@@ -25,7 +25,9 @@ pub(super) fn judge(data: &mut Dataset, manifest: &Manifest, changed: bool) -> R
             data.warnings.push(format!("there are {found}, while `{}` usually has {said}", manifest.name));
         }
     }
-    data.warnings.extend(classes(data));
+    if data.target.is_class() {
+        data.warnings.extend(classes(data));
+    }
     data.warnings.extend(pixels(data));
     Ok(())
 }
@@ -33,7 +35,7 @@ pub(super) fn judge(data: &mut Dataset, manifest: &Manifest, changed: bool) -> R
 /// How many examples each class has. Labels are below the number of classes.
 fn counts(split: &Split, classes: usize) -> Vec<usize> {
     let mut res = vec![0; classes];
-    for label in &split.labels {
+    for label in split.targets.labels() {
         if let Some(it) = usize::try_from(*label).ok().and_then(|it| res.get_mut(it)) {
             *it += 1;
         }
@@ -91,16 +93,18 @@ pub(super) fn range(bytes: &[u8]) -> (u8, u8) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Format;
+    use crate::data::{Format, Targets};
+    use crate::ir::TargetKind;
 
     fn set(train: &[i64], test: &[i64], classes: &[&str]) -> Dataset {
         let split = |labels: &[i64]| Split {
             images: (0..labels.len() as u8).map(|it| 9 * it).collect(),
-            labels: labels.into(),
+            targets: Targets::Classes(labels.into()),
         };
         Dataset {
             name: "set".into(),
             image: [1, 1, 1],
+            target: TargetKind::Class,
             classes: classes.iter().map(|it| (*it).into()).collect(),
             train: split(train),
             test: split(test),

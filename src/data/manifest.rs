@@ -27,6 +27,20 @@ pub enum Format {
     Npz,
 }
 
+/// What the labels of a data set's arrays are, where their extents and dtype could mean two things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Answer {
+    /// A class for each image.
+    Class,
+    /// 0 or 1 for each class.
+    Labels,
+    /// Numbers.
+    Numbers,
+    /// A class for each pixel.
+    Pixels,
+}
+
 /// A file to be fetched.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -63,6 +77,9 @@ pub struct Manifest {
     /// Names of the classes; of images by class they are those of the folders.
     #[serde(default)]
     pub classes: Vec<String>,
+    /// What the labels of arrays are, where it is not to be told from them.
+    #[serde(default)]
+    pub target: Option<Answer>,
     /// How many classes images by class have, where it is known before their folders are seen.
     #[serde(default)]
     pub class_count: Option<usize>,
@@ -179,6 +196,15 @@ impl Manifest {
         if self.class_count.is_some() && (self.format != Format::Images || !self.classes.is_empty()) {
             return Err("`class_count` has no effect but for images by class whose `classes` are not named".into());
         }
+        if self.target.is_some() && self.format != Format::Npz {
+            return Err(
+                "`target` has no effect but for arrays (`format: npz`): other formats have a class for each image"
+                    .into(),
+            );
+        }
+        if self.target == Some(Answer::Numbers) && !self.classes.is_empty() {
+            return Err("`classes` have no effect beside `target: numbers`".into());
+        }
         if self.directory.is_some() && self.path.is_some() {
             return Err("`directory` has no effect beside `path`".into());
         }
@@ -230,6 +256,7 @@ impl Manifest {
             image: None,
             range: None,
             classes: Vec::new(),
+            target: None,
             class_count: None,
             train_examples: 0,
             test_examples: 0,

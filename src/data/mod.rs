@@ -4,6 +4,7 @@
 //! that reads it. `digits` (8x8, 1797 images; E. Alpaydin and C. Kaynak, 1998, CC BY 4.0) is part of the
 //! program.
 
+mod answers;
 mod arrays;
 mod bound;
 mod cifar;
@@ -19,46 +20,50 @@ mod npy;
 mod npz;
 mod picture;
 mod steps;
+mod target;
 mod unpack;
 
 pub use error::{DataError, FetchError, few};
-pub use manifest::{Format, Manifest, Remote, catalog, find};
+pub use manifest::{Answer, Format, Manifest, Remote, catalog, find};
 pub use picture::{Change, Picture, decode, remarks};
 pub use steps::apply;
+pub use target::Targets;
 
-use crate::ir::{ImageStep, random};
+use crate::ir::{ImageStep, TargetKind, random};
 use bound::Room;
 use std::path::{Path, PathBuf};
 
-/// Examples with their labels.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Examples with what they are to be answered with.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Split {
     /// Bytes in the order example, row, column, channel.
     pub images: Vec<u8>,
-    /// Classes, from 0.
-    pub labels: Vec<i64>,
+    /// One for each example.
+    pub targets: Targets,
 }
 
 impl Split {
     /// Number of examples.
     pub fn len(&self) -> usize {
-        self.labels.len()
+        self.targets.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
+        self.len() == 0
     }
 }
 
 /// A data set.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
     /// Its name.
     pub name: String,
     /// Height, width, channels of an image.
     pub image: [usize; 3],
-    /// Names of the classes.
+    /// What an example is to be answered with.
+    pub target: TargetKind,
+    /// Names of the classes; none where targets are numbers.
     pub classes: Vec<String>,
     /// For training.
     pub train: Split,
@@ -241,7 +246,7 @@ pub fn parted(data: Dataset, share: f64, seed: u64, tests: bool) -> Result<Datas
     let each = data.train.images.len() / examples;
     let take = |all: &[usize]| Split {
         images: all.iter().flat_map(|at| &data.train.images[at * each..][..each]).copied().collect(),
-        labels: all.iter().map(|at| data.train.labels[*at]).collect(),
+        targets: data.train.targets.picked(all),
     };
     let (train, kept) = (take(&train), take(&order));
     let test = if tests { data.test } else { kept };

@@ -4,12 +4,13 @@
 //! Every array is judged by its header before any number is read; what is not as it must be is said together, with the
 //! line of Python that mends all of it.
 
+use super::answers::Answers;
 use super::arrays::{Faults, channels_first, image_extents};
 use super::bound::{Room, ends, open, unpacks, volume};
 use super::error::few;
 use super::manifest::Manifest;
 use super::npy::Header;
-use super::{DataError, Dataset, Split, numbered};
+use super::{DataError, Dataset, Split};
 use std::fs::{self, File};
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -45,7 +46,7 @@ pub(super) fn read(place: &Path, manifest: &Manifest, room: &mut Room) -> Result
     let labels = [array(LABELS[0])?, array(LABELS[1])?];
     let mut faults = Faults::default();
     archive.judge_images(&images, &mut faults)?;
-    let numbers = archive.labels(&images, &labels, manifest, room, &mut faults)?;
+    let answers = archive.answers(&images, &labels, manifest, room, &mut faults)?;
     faults.end(&path)?;
 
     let extents = |at: usize| image_extents(&images[at].header.shape).unwrap_or_default();
@@ -60,14 +61,13 @@ pub(super) fn read(place: &Path, manifest: &Manifest, room: &mut Room) -> Result
     let mut warnings = archive.unread(&images, &labels);
     warnings.extend(channels_first(&path, &images));
     let pixels = [archive.bytes(&images[0], room)?, archive.bytes(&images[1], room)?];
-    let [train, test] = pixels.map(|images| Split { images, labels: Vec::new() });
-    let [train_labels, test_labels] = numbers;
-    let (train, test) = (Split { labels: train_labels, ..train }, Split { labels: test_labels, ..test });
-    let classes = match manifest.classes.is_empty() {
-        true => numbered(&[&train.labels, &test.labels]),
-        false => manifest.classes.clone(),
-    };
-    Ok(Dataset { name: manifest.name.clone(), image, classes, train, test, warnings })
+    let classes = answers.classes(manifest);
+    let Answers { kind: target, parts } = answers;
+    let [train, test] = pixels;
+    let [train_targets, test_targets] = parts;
+    let train = Split { images: train, targets: train_targets };
+    let test = Split { images: test, targets: test_targets };
+    Ok(Dataset { name: manifest.name.clone(), image, target, classes, train, test, warnings })
 }
 
 /// An array that is there.
@@ -219,8 +219,9 @@ mod tests {
     #[test]
     fn arrays_of_bytes_and_any_integers_are_read() {
         let data = found(&archive(&arrays())).unwrap();
-        assert_eq!((data.image, data.train.images, data.train.labels), ([1, 2, 1], vec![1, 2, 3, 4], vec![1, 0]));
-        assert_eq!((data.test.labels, data.classes.len()), (vec![2], 3));
+        assert_eq!((data.image, data.train.images), ([1, 2, 1], vec![1, 2, 3, 4]));
+        assert_eq!(data.train.targets.labels(), [1, 0]);
+        assert_eq!((data.test.targets.labels(), data.classes.len()), (&[2][..], 3));
     }
 
     #[test]

@@ -253,7 +253,7 @@ pub struct Graph {
     pub layers: Vec<Layer>,
     /// The model's input in each mode: `u8[n,h,w,c]` or real.
     pub inputs: BTreeMap<Mode, NodeId>,
-    /// Labels in each mode, `int[n]`, once something asked for them.
+    /// What a batch is to be answered with in each mode: labels, `int[n]`, or as the data set has it otherwise.
     pub labels: BTreeMap<Mode, NodeId>,
     /// The model's output in each mode.
     pub outputs: BTreeMap<Mode, NodeId>,

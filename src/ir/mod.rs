@@ -15,6 +15,7 @@ pub mod random;
 pub mod recipe;
 pub mod size;
 pub mod start;
+pub mod target;
 pub mod verify;
 
 pub use assembly::Along;
@@ -28,3 +29,4 @@ pub use graph::{
 pub use infer::{ShapeError, infer};
 pub use op::{Extern, Fill, Geometry, Loss, Op, Random, Reduction, Target, Window};
 pub use recipe::{Average, Clip, Column, ImageStep, Optimizer, Penalty, PenaltyKind, Projection, Recipe, Taken, Term};
+pub use target::TargetKind;

@@ -1,6 +1,6 @@
 //! The recipe of an experiment, resolved: selectors are lists of parameters.
 
-use super::{Augment, Binary, ExprNode, Op, ParamId, ScalarFn, Unary, size};
+use super::{Augment, Binary, ExprNode, Op, ParamId, ScalarFn, TargetKind, Unary, size};
 use crate::diag::Span;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -286,6 +286,8 @@ pub struct Recipe {
     pub test_examples: usize,
     /// Classes of the data set.
     pub classes: usize,
+    /// What its examples are to be answered with.
+    pub target: TargetKind,
 }
 
 /// How many of so many examples are kept for validation: a share, but neither none nor all.

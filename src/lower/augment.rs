@@ -36,6 +36,9 @@ impl Lowering<'_> {
             let image = data.and_then(|it| after(&so_far, it.image).ok());
             if let Some(step) = self.augmentation(&args, &call, image) {
                 found.push((step, value.span));
+                if data.is_some_and(|data| !self.moves_targets(&found, data)) {
+                    found.pop();
+                }
             }
         }
         let mirrors = |it: &(Augment, Span)| matches!(it.0, Augment::FlipHorizontal | Augment::FlipVertical);

@@ -454,7 +454,10 @@ impl Lowering<'_> {
             return Value::Fn(FnRef::Builtin(name));
         }
         match &self.data {
-            Some(data) if name == "classes" => Value::Int(data.classes as i64),
+            Some(data) if name == "classes" => {
+                let data = data.clone();
+                self.classes(&data, span)
+            }
             _ => self.lost(span),
         }
     }

@@ -72,16 +72,21 @@ impl Lowering<'_> {
             let shape = Shape::from([n, draws]);
             self.add(Op::Random { kind: Random::Uniform, shape, stream: random::stream("augment") }, &[step])
         });
-        let gather = Op::Gather { steps: Vec::new() };
-        for (mode, source, examples, index) in
-            [(Mode::Train, Extern::TrainLabels, train, index), (Mode::Evaluate, Extern::TestLabels, test, sequence)]
-        {
-            let all = self.add(Op::Input { source, shape: Shape::from([examples]), dtype: DType::Int }, &[]);
-            let labels = self.add(gather.clone(), &[all, index]);
-            self.graph.labels.insert(mode, labels);
-        }
         let index = [index, sequence];
         let steps = [basis.augment.clone(), basis.steady.clone()];
+        let moves = self.target_moves(basis, &data);
+        for (at, (mode, source, examples)) in
+            [(Mode::Train, Extern::TrainLabels, train), (Mode::Evaluate, Extern::TestLabels, test)]
+                .into_iter()
+                .enumerate()
+        {
+            let shape = Shape([&[examples], &data.target.stored(data.classes)[..]].concat());
+            let all = self.add(Op::Input { source, shape, dtype: data.target.dtype() }, &[]);
+            let mut operands = vec![all, index[at]];
+            operands.extend(uniform.filter(|_| at == 0).and_then(|it| self.drawn(it, &moves[at])));
+            let targets = self.add(Op::Gather { steps: moves[at].clone() }, &operands);
+            self.graph.labels.insert(mode, targets);
+        }
         Some(Feed { data, data_span: basis.data_span, steps, index, uniform })
     }
 

@@ -47,6 +47,7 @@ mod selector;
 pub mod settings;
 mod sharing;
 mod signature;
+mod target;
 mod told;
 mod types;
 mod update;

@@ -24,7 +24,7 @@ use super::update::describe;
 use super::value::{Tensor, Ty, Value};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::recipe::{ACCURACY, LOGGED};
-use crate::ir::{DType, Fill, Mode, Op, ScalarFn, Shape, StateRole};
+use crate::ir::{DType, Mode, Op, ScalarFn, Shape, StateRole};
 use crate::syntax::ast::{self, BinaryOp, ExprKind};
 use std::rc::Rc;
 
@@ -301,8 +301,7 @@ impl Lowering<'_> {
         let objective = self.objective.as_ref()?;
         let kind = objective.kind;
         match name {
-            "target" if !self.names_losses() => return Some(self.target()),
-            "label" if !self.names_losses() => return Some(self.label()),
+            "target" | "label" if !self.names_losses() => return Some(self.asked(name, span)),
             "step" => return Some(self.updates_done(span)),
             "iterations" => {
                 let all = objective.iterations.map(|it| Value::Int(it as i64));
@@ -401,8 +400,7 @@ impl Lowering<'_> {
             let value = match (args.get(name), &param.default, given(param)) {
                 (Some((value, _)), ..) => value.clone(),
                 (None, Some(default), _) => self.default(&scope, default, ty, name),
-                (None, None, Some("label")) => self.label(),
-                (None, None, Some(_)) => self.target(),
+                (None, None, Some(word)) => self.asked(word, call.span),
                 (None, None, None) => match outputs.pop() {
                     Some(it) => Value::Tensor(it),
                     None => self.lost(call.span),
@@ -459,32 +457,11 @@ impl Lowering<'_> {
         self.fail(report)
     }
 
-    /// The number of each example's class.
-    fn label(&mut self) -> Value {
+    /// `label` or `target`, for the line that is unfolded.
+    fn asked(&mut self, word: &str, span: Span) -> Value {
         let Some(objective) = &self.objective else { return self.lost(self.model_span) };
-        let basis = objective.basis.clone();
-        if objective.of_scores {
-            if !self.tells_classes(&basis) {
-                return self.lost(basis.data_span);
-            }
-            self.classifies = true;
-        }
-        match (self.graph.labels.get(&Mode::Train), self.graph.labels.get(&Mode::Evaluate)) {
-            (Some(&train), Some(&evaluate)) => Value::Tensor(Tensor { train, evaluate, owner: None }),
-            _ => self.lost(basis.data_span),
-        }
-    }
-
-    /// A row for each example, 1 at its class and 0 elsewhere.
-    fn target(&mut self) -> Value {
-        let label = match self.label() {
-            Value::Tensor(it) => it,
-            other => return other,
-        };
-        let Some(classes) = self.data.as_ref().map(|it| it.classes) else { return self.lost(self.model_span) };
-        let span = self.model_span;
-        let eye = self.node(Op::Const { fill: Fill::Eye, shape: Shape::from([classes, classes]) }, &[], span);
-        Value::Tensor(self.node(Op::Gather { steps: Vec::new() }, &[&eye, &label], span))
+        let (basis, of_scores) = (objective.basis.clone(), objective.of_scores);
+        if word == "label" { self.label((&basis, of_scores), span) } else { self.target((&basis, of_scores), span) }
     }
 
     /// How many updates are done.

@@ -5,7 +5,7 @@ use super::Lowering;
 use super::recipe::Basis;
 use super::value::{Tensor, Value};
 use crate::diag::{Code, Diagnostic, Span};
-use crate::ir::{Mode, Op, Shape};
+use crate::ir::{Mode, Op, Shape, TargetKind};
 use crate::syntax::ast;
 
 /// The name of the output without one.
@@ -125,6 +125,11 @@ impl Lowering<'_> {
         let Some(&train) = self.graph.outputs.get(&Mode::Train) else { return false };
         let Some(shape) = self.graph.fact(train).shape() else { return false };
         let dims = shape.dims().to_vec();
+        match data.target {
+            TargetKind::Class => {}
+            TargetKind::Map(_) => return self.tells_pixels(basis, &data.clone(), &dims, span),
+            TargetKind::Labels | TargetKind::Numbers(_) => return true,
+        }
         let [_, found] = dims[..] else {
             // The size follows from an input that is not the data set's.
             if self.input_differs {

@@ -364,6 +364,7 @@ impl Lowering<'_> {
             train_examples: data.train_examples,
             test_examples: data.test_examples,
             classes: data.classes,
+            target: data.target,
         });
     }
 

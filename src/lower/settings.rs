@@ -1,6 +1,6 @@
 //! What the command line decides about a compilation.
 
-use crate::ir::ImageStep;
+use crate::ir::{ImageStep, TargetKind};
 
 /// What the compiler must know of a data set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,8 +9,10 @@ pub struct DataInfo {
     pub name: String,
     /// Height, width, channels.
     pub image: [usize; 3],
-    /// Classes.
+    /// Classes; 0 where targets are numbers.
     pub classes: usize,
+    /// What examples are to be answered with.
+    pub target: TargetKind,
     /// Training examples.
     pub train_examples: usize,
     /// Test examples.

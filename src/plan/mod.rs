@@ -19,7 +19,7 @@ pub use yaml::{PlanError, from_yaml, to_yaml};
 use crate::fuse::Fused;
 use crate::ir::op::Fill;
 use crate::ir::recipe::{ACCURACY, METRIC};
-use crate::ir::{DType, Extern, ImageStep, Init, NodeId, Op, OriginId, Phase, Recipe, Shape, StateRole};
+use crate::ir::{DType, Extern, ImageStep, Init, NodeId, Op, OriginId, Phase, Recipe, Shape, StateRole, TargetKind};
 use crate::kernel::KernelSpec;
 use crate::kernel::cuda::Arithmetic;
 use serde::{Deserialize, Serialize};
@@ -160,8 +160,11 @@ pub struct Training {
     pub images: Vec<ImageStep>,
     /// Height, width, channels of an image, after that.
     pub image: [usize; 3],
-    /// Classes.
+    /// Classes; 0 where targets are numbers.
     pub classes: usize,
+    /// What examples are to be answered with, if not with a class.
+    #[serde(default, skip_serializing_if = "TargetKind::is_class")]
+    pub target: TargetKind,
     /// Training examples the plan is made for.
     pub train_examples: usize,
     /// Test examples the plan is made for.
@@ -290,6 +293,7 @@ fn training(fused: &Fused, recipe: &Recipe) -> Training {
             _ => [0; 3],
         },
         classes: recipe.classes,
+        target: recipe.target.clone(),
         train_examples: recipe.train_examples,
         test_examples: recipe.test_examples,
         batch: recipe.batch,

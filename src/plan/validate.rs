@@ -88,7 +88,10 @@ impl Plan {
                     }
                     match source {
                         Extern::TrainImages | Extern::TestImages => dtype(&[DType::U8])?,
-                        Extern::TrainLabels | Extern::TestLabels => dtype(&[DType::Int])?,
+                        Extern::TrainLabels | Extern::TestLabels => {
+                            let target = self.training.as_ref().map_or(DType::Int, |it| it.target.dtype());
+                            dtype(&[target])?;
+                        }
                         Extern::Named(_) => dtype(&[DType::U8, DType::Int, DType::Real])?,
                     }
                     bytes
@@ -168,7 +171,7 @@ impl Plan {
         let Training { image, classes, train_examples, test_examples, batch, .. } = *training;
         for (what, number) in [
             ("the batch", batch),
-            ("the number of classes", classes),
+            ("the number of classes", if training.target.has_classes() { classes } else { 1 }),
             ("the number of training examples", train_examples),
             ("the number of test examples", test_examples),
             ("the height of an image", image[0]),
@@ -190,12 +193,13 @@ impl Plan {
             }
         }
         let images = |count: usize| Shape([&[count], &image[..]].concat());
+        let targets = |count: usize| Shape([&[count], &training.target.stored(classes)[..]].concat());
         for (at, buffer) in self.buffers.iter().enumerate() {
             let wanted = match &buffer.kind {
                 BufferKind::Extern(Extern::TrainImages) => images(train_examples),
                 BufferKind::Extern(Extern::TestImages) => images(test_examples),
-                BufferKind::Extern(Extern::TrainLabels) => Shape(vec![train_examples]),
-                BufferKind::Extern(Extern::TestLabels) => Shape(vec![test_examples]),
+                BufferKind::Extern(Extern::TrainLabels) => targets(train_examples),
+                BufferKind::Extern(Extern::TestLabels) => targets(test_examples),
                 BufferKind::Extern(Extern::Named(name)) => {
                     return flaw(Place::Buffer(at), format!("a data set has no `{name}`"));
                 }
@@ -220,6 +224,8 @@ impl Plan {
         }
         if self.tells_classes() {
             self.check_result(Phase::Evaluate, "correct", batch)?;
+        }
+        if self.tells_classes() && training.target.is_class() {
             self.check_result(Phase::Evaluate, "scores", batch.saturating_mul(classes))?;
         } else {
             // What is no number for each class has as many for each example as it has.

@@ -58,6 +58,14 @@ impl Session {
         }
     }
 
+    /// Fills a buffer that comes from outside with zeros, if the plan uses it.
+    pub fn clear(&mut self, source: Extern) -> Result<(), RuntimeError> {
+        let Some(id) = self.find(&source) else { return Ok(()) };
+        let buffer = &self.plan.buffers[id.0 as usize];
+        let bytes = vec![0; buffer.shape.len() * self.plan.precision.bytes(buffer.dtype)];
+        self.backend.write(id, &bytes)
+    }
+
     /// Like [`Session::bind`], but the bytes are only borrowed where the device can read them.
     pub fn share(&mut self, source: Extern, bytes: Arc<Vec<u8>>) -> Result<(), RuntimeError> {
         match self.find(&source) {

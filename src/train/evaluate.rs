@@ -99,7 +99,7 @@ pub fn predict(session: &mut Session, pixels: &[u8]) -> Result<Vec<Vec<f64>>, Tr
         let mut images = part.to_vec();
         images.resize(places * each, 0);
         session.share(Extern::TestImages, Arc::new(images))?;
-        session.bind(Extern::TestLabels, bytemuck::cast_slice(&vec![0i64; places]))?;
+        session.clear(Extern::TestLabels)?;
         session.set_counter(StateRole::EvaluateStart, 0)?;
         let count = part.len() / each;
         for start in (0..count).step_by(training.batch) {

@@ -3,7 +3,7 @@
 
 use super::weights::Weights;
 use crate::data::{Dataset, few};
-use crate::ir::ImageStep;
+use crate::ir::{ImageStep, TargetKind};
 use crate::plan::Training;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -16,6 +16,9 @@ pub(super) const KEY: &str = "trained_on";
 pub struct Meaning {
     /// Names of the classes, in the order of the outputs.
     pub classes: Vec<String>,
+    /// What an example was answered with, if not with a class.
+    #[serde(default, skip_serializing_if = "TargetKind::is_class")]
+    pub target: TargetKind,
     /// Height, width, channels of an image, after the steps.
     pub image: [usize; 3],
     /// What was done to each image before.
@@ -29,6 +32,7 @@ impl Meaning {
     pub fn of(data: &Dataset, training: &Training) -> Meaning {
         Meaning {
             classes: data.classes.clone(),
+            target: data.target.clone(),
             image: training.image,
             steps: training.images.clone(),
             range: data.range(),
@@ -80,6 +84,10 @@ impl Meaning {
         if self.classes != now.classes && counted(&self.classes) != counted(&now.classes) {
             res.push("the classes have names on one side only, so that their order cannot be compared".to_owned());
         }
+        if self.target != now.target {
+            let told = |it: &Meaning| it.target.describe(it.classes.len());
+            res.push(format!("the weights were trained for targets that are {}, not {}", told(self), told(now)));
+        }
         let size = |it: &Meaning| format!("{}x{}x{}", it.image[0], it.image[1], it.image[2]);
         if self.image != now.image {
             res.push(format!("the weights were trained on images of {}, not of {}", size(self), size(now)));
@@ -112,7 +120,7 @@ mod tests {
 
     fn meaning(classes: &[&str]) -> Meaning {
         let classes = classes.iter().map(|it| (*it).to_owned()).collect();
-        Meaning { classes, image: [8, 8, 1], steps: vec![ImageStep::Pad(2)], range: [0, 16] }
+        Meaning { classes, target: TargetKind::Class, image: [8, 8, 1], steps: vec![ImageStep::Pad(2)], range: [0, 16] }
     }
 
     #[test]

@@ -19,8 +19,8 @@ pub use meaning::Meaning;
 pub use run_dir::{Manifest, SourceText, Started, checkpoints};
 pub use trainer::{fit, fitting, read_weights, train};
 
-use crate::data::{DataError, Dataset};
-use crate::ir::Extern;
+use crate::data::{DataError, Dataset, Targets};
+use crate::ir::{DType, Extern, TargetKind};
 use crate::plan::{Plan, Training};
 use crate::runtime::Session;
 use metrics::{Losses, Tested};
@@ -144,6 +144,12 @@ pub fn check_data(plan: &Plan, data: &Dataset) -> Result<(), TrainError> {
         let remedy = "change the model's `input` or give another data set with `--data`";
         return Err(mismatch(size(data.image), size(training.image), remedy));
     }
+    if data.target != training.target {
+        let remedy = "give the data set that the plan was made for, or compile it for this one: `sphc compile FILE --data DIR -o DIR`";
+        let told = |it: &TargetKind, classes| format!("targets that are {}", it.describe(classes));
+        let found = told(&data.target, data.classes.len());
+        return Err(mismatch(found, told(&training.target, training.classes), remedy));
+    }
     let classes = |it: usize| format!("{it} classes");
     if data.classes.len() != training.classes {
         let remedy = "make the model's output as wide as the data set has classes, or give another with `--data`";
@@ -165,7 +171,14 @@ pub fn bind(session: &mut Session, data: Dataset) -> Result<(), TrainError> {
         [(Extern::TrainImages, Extern::TrainLabels, train), (Extern::TestImages, Extern::TestLabels, test)]
     {
         session.share(images, Arc::new(split.images))?;
-        session.bind(labels, bytemuck::cast_slice(&split.labels))?;
+        match &split.targets {
+            Targets::Classes(all) => session.bind(labels, bytemuck::cast_slice(all))?,
+            Targets::Bytes { bytes, .. } => session.bind(labels, bytes)?,
+            Targets::Numbers { numbers, .. } => {
+                let bytes = session.encoded(DType::Real, numbers);
+                session.bind(labels, &bytes)?;
+            }
+        }
     }
     Ok(())
 }

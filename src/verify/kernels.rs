@@ -1,7 +1,7 @@
 //! A device's kernels against the interpreter: every launch of a plan, on the numbers that it was given.
 
 use super::bound::{Expected, Roundings, expected};
-use crate::ir::{DType, Phase};
+use crate::ir::{DType, Extern, Phase, TargetKind};
 use crate::kernel::KernelSpec;
 use crate::plan::{BufferKind, Plan, Precision};
 use crate::runtime::{RuntimeError, Session};
@@ -152,9 +152,15 @@ pub fn bind_noise(session: &mut Session) -> Result<(), RuntimeError> {
         if !matches!(buffer.kind, BufferKind::Extern(_)) {
             continue;
         }
+        // Bytes of targets stand for classes, or for yes and no.
+        let bytes = match (&buffer.kind, plan.training.as_ref().map(|it| &it.target)) {
+            (BufferKind::Extern(Extern::TrainLabels | Extern::TestLabels), Some(TargetKind::Labels)) => 2,
+            (BufferKind::Extern(Extern::TrainLabels | Extern::TestLabels), Some(_)) => classes,
+            _ => 256,
+        };
         let values: Vec<f64> = (0..buffer.shape.len())
             .map(|_| match buffer.dtype {
-                DType::U8 => (next() % 256) as f64,
+                DType::U8 => (next() % bytes) as f64,
                 DType::Int => (next() % classes) as f64,
                 DType::Real | DType::Bf16 => next() as f64 / f64::from(1 << 23) - 1.0,
             })

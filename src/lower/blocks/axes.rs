@@ -62,7 +62,7 @@ impl Lowering<'_> {
         };
         match value {
             // Of all there is, one number is left.
-            Value::Tensor(it) if args.get("over").is_none() => {
+            Value::Tensor(it) if args.get("over").is_none() && batch != dims.len() => {
                 let whole = Op::Reshape(Shape(dims[..batch].to_vec()));
                 Value::Tensor(self.node(whole, &[&it], place))
             }

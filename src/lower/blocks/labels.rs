@@ -2,7 +2,7 @@
 
 use crate::diag::{Code, Span};
 use crate::ir::op::Scalar64;
-use crate::ir::{Binary, DType, ExprNode, Loss, NodeId, Op, Reduction, Scalar, Unary};
+use crate::ir::{Binary, DType, ExprNode, Loss, NodeId, Op, Reduction, Scalar, Shape, Unary, size};
 use crate::lower::Lowering;
 use crate::lower::call::Args;
 use crate::lower::value::{Tensor, Value};
@@ -30,14 +30,17 @@ impl Lowering<'_> {
         };
         let known = self.graph.fact(label.train);
         let (Some(dtype), Some(labels)) = (known.dtype(), known.shape().cloned()) else { return self.lost(args.span) };
-        if dtype != DType::Int || labels.rank() != 1 {
+        if dtype != DType::Int || !self.has_batch(&label) {
             let report = self
                 .at(Code::E0302, self.users_place(label_span), "this is not the number of a class")
                 .label("expected `label`")
                 .help("`target` is the label's row of zeros and a one; `label` is its number");
             return self.fail(report);
         }
-        let Some(scores) = self.rows(scores, scores_span) else { return self.lost(args.span) };
+        let each = labels.dims().to_vec();
+        let rows =
+            if each.len() == 1 { self.rows(scores, scores_span) } else { self.pixels(scores, &each, scores_span) };
+        let Some(scores) = rows else { return self.lost(args.span) };
         if matches!(kind, Loss::CrossEntropy { .. })
             && let Some(softmax) = self.softmax_before(scores.train)
         {
@@ -49,7 +52,12 @@ impl Lowering<'_> {
                 .help("give the loss the scores as they are: leave out that softmax");
             self.report(report);
         }
-        Value::Tensor(self.node(Op::Loss(kind), &[&scores, &label], args.span))
+        if each.len() == 1 {
+            return Value::Tensor(self.node(Op::Loss(kind), &[&scores, &label], args.span));
+        }
+        let flat = self.node(Op::Reshape(Shape::from([size::product(&each)])), &[&label], args.span);
+        let all = self.node(Op::Loss(kind), &[&scores, &flat], args.span);
+        Value::Tensor(self.node(Op::Reshape(Shape(each)), &[&all], args.span))
     }
 
     /// Where a tensor was divided by the sum of it over the channels, being exponentials: a softmax, however it was written.
@@ -79,6 +87,34 @@ impl Lowering<'_> {
         (sums && exponentials).then(|| graph.origin_of(graph.origin_id(id)).span)
     }
 
+    /// A row for each pixel of each example, where labels are `[n, height, width]`; `None` after a report.
+    fn pixels(&mut self, scores: Tensor, labels: &[usize], span: Span) -> Option<Tensor> {
+        let dims = self.dims(&scores);
+        if !self.known(&scores) {
+            self.lost(span);
+            return None;
+        }
+        let place = self.users_place(span);
+        if let Some((classes, positions)) = dims.split_last()
+            && positions == labels
+        {
+            let shape = Shape::from([size::product(labels), *classes]);
+            return Some(self.node(Op::Reshape(shape), &[&scores], place));
+        }
+        let list = |dims: &[usize]| dims.iter().skip(1).map(usize::to_string).collect::<Vec<_>>().join(", ");
+        let message = format!(
+            "the scores are [{}], not a number for each class at each of [{}] labels",
+            list(&dims),
+            list(labels)
+        );
+        let report = self
+            .at(Code::E0302, place, message)
+            .label("expected a row for each label")
+            .help("bring the scores to the size of the labels, with `upsample` or `conv_transpose`");
+        self.report(report);
+        None
+    }
+
     /// A tensor with one row for each example; `None` after a report.
     fn rows(&mut self, scores: Tensor, span: Span) -> Option<Tensor> {
         let batch = self.has_batch(&scores);
@@ -90,7 +126,7 @@ impl Lowering<'_> {
         match (batch, dims.as_slice()) {
             (true, [_, _]) => Some(scores),
             (true, [n, ones @ .., classes]) if ones.iter().all(|it| *it == 1) => {
-                let shape = crate::ir::Shape::from([*n, *classes]);
+                let shape = Shape::from([*n, *classes]);
                 let place = self.users_place(span);
                 Some(self.node(Op::Reshape(shape), &[&scores], place))
             }

@@ -208,7 +208,18 @@ impl Lowering<'_> {
             return None;
         }
         // Without either, the mistake in the recipe was reported.
-        let (labels, classes) = (*self.graph.labels.get(&Mode::Train)?, self.data.as_ref()?.classes);
+        let (labels, data) = (*self.graph.labels.get(&Mode::Train)?, self.data.clone()?);
+        let classes = data.classes;
+        if !data.target.is_class() {
+            let told = format!("the targets of `{}` are {}", data.name, data.target.describe(classes));
+            let report =
+                Diagnostic::new(Code::E0202, span, format!("`{operator}` sees the label, and there is no single one"))
+                    .label("takes `target`, the class of an image")
+                    .note(told)
+                    .help("use an operator without `target`");
+            self.report(report);
+            return None;
+        }
         if patch.filters != classes {
             let found = patch.filters;
             let plural = if found == 1 { "" } else { "s" };

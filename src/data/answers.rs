@@ -1,0 +1,242 @@
+//! What the labels of an `.npz` file are: classes, classes of pixels, several classes each, or numbers. Their extents and dtype
+//! tell, and a manifest where those could mean two things.
+
+use super::arrays::Faults;
+use super::bound::Room;
+use super::manifest::{Answer, Manifest};
+use super::mend;
+use super::npy::Kind;
+use super::npz::{Archive, Array};
+use super::{DataError, Targets, numbered};
+use crate::ir::TargetKind;
+use crate::ir::target::MOST_MAPPED_CLASSES;
+
+/// What was found: the kind, and those of both parts.
+pub(super) struct Answers {
+    pub(super) kind: TargetKind,
+    pub(super) parts: [Targets; 2],
+}
+
+impl Answers {
+    /// Names of the classes: the manifest's, or numbers. Only of what was found without fault is it known how many there are.
+    pub(super) fn classes(&self, manifest: &Manifest) -> Vec<String> {
+        if !manifest.classes.is_empty() {
+            return manifest.classes.clone();
+        }
+        match (&self.kind, &self.parts) {
+            (TargetKind::Numbers(_), _) => Vec::new(),
+            (TargetKind::Class, [train, test]) => numbered(&[train.labels(), test.labels()]),
+            (TargetKind::Labels, [Targets::Bytes { each, .. }, _]) => (0..*each).map(|it| it.to_string()).collect(),
+            (TargetKind::Map(_) | TargetKind::Labels, [train, test]) => {
+                let most = [train, test].into_iter().flat_map(|it| it.bytes()).max().copied().unwrap_or(0);
+                (0..=most).map(|it| it.to_string()).collect()
+            }
+        }
+    }
+}
+
+/// What the values of an array are like, beside how it is stored.
+#[derive(Clone, Copy)]
+struct Seen {
+    /// All are whole numbers from 0.
+    whole: bool,
+    /// All are 0 or 1.
+    bits: bool,
+    /// Each row has exactly one that is not 0, and that is 1.
+    one_hot: bool,
+}
+
+impl Seen {
+    fn and(self, other: Seen) -> Seen {
+        Seen { whole: self.whole && other.whole, bits: self.bits && other.bits, one_hot: self.one_hot && other.one_hot }
+    }
+}
+
+impl Archive {
+    /// Reads the labels of both parts, whatever they are.
+    pub(super) fn answers(
+        &mut self,
+        images: &[Array; 2],
+        labels: &[Array; 2],
+        manifest: &Manifest,
+        room: &mut Room,
+        faults: &mut Faults,
+    ) -> Result<Answers, DataError> {
+        let kind = self.kind(images, labels, manifest)?;
+        let TargetKind::Class = kind else { return self.others(kind, images, labels, manifest, room, faults) };
+        let parts = self.labels(images, labels, manifest, room, faults)?.map(Targets::Classes);
+        Ok(Answers { kind, parts })
+    }
+
+    /// What the arrays hold. What fits nothing is judged as classes are, and told with what mends it.
+    fn kind(&mut self, images: &[Array; 2], labels: &[Array; 2], manifest: &Manifest) -> Result<TargetKind, DataError> {
+        let array = &labels[0];
+        let one_each = (0..2).all(|at| {
+            let [images, labels] = [&images[at], &labels[at]].map(|it| it.header.shape.first());
+            images.is_some() && images == labels
+        });
+        let extents: Option<Vec<usize>> =
+            array.header.shape.iter().skip(1).map(|it| usize::try_from(*it).ok().filter(|it| 0 < *it)).collect();
+        let (Some(extents), true) = (extents, one_each) else { return Ok(TargetKind::Class) };
+        let single = matches!(extents[..], [] | [1]);
+        let numbers = || match extents[..] {
+            [] => TargetKind::Numbers(vec![1]),
+            [height, width] => TargetKind::Numbers(vec![height, width, 1]),
+            _ => TargetKind::Numbers(extents.clone()),
+        };
+        let map = || match extents[..] {
+            [height, width] | [height, width, 1] => Some(TargetKind::Map([height, width])),
+            _ => None,
+        };
+        let kind = array.header.dtype.kind;
+        let counts = matches!(kind, Kind::Bool | Kind::Int | Kind::Uint);
+        if !counts && kind != Kind::Float {
+            return Ok(TargetKind::Class);
+        }
+        let wrong = |wanted: &str, remedy: &str| DataError::Unfit {
+            path: self.path.clone(),
+            cause: format!(
+                "`{}` has extents {:?} and dtype {}, while the manifest says `target: {wanted}`",
+                array.name, array.header.shape, array.header.dtype.text
+            ),
+            remedy: remedy.to_owned(),
+        };
+        match manifest.target {
+            Some(Answer::Class) => return Ok(TargetKind::Class),
+            Some(Answer::Numbers) => return Ok(numbers()),
+            Some(Answer::Labels) if extents.len() == 1 => return Ok(TargetKind::Labels),
+            Some(Answer::Labels) => return Err(wrong("labels", "store 0 or 1 for each class, [n, classes]")),
+            Some(Answer::Pixels) => {
+                let found = map().filter(|_| counts);
+                return found.ok_or_else(|| wrong("pixels", "store whole numbers, [n, height, width]"));
+            }
+            None => {}
+        }
+        if let (false, true, Some(map)) = (single, counts, map()) {
+            return Ok(map);
+        }
+        if single && counts || 1 < extents.len() {
+            return Ok(if counts { TargetKind::Class } else { numbers() });
+        }
+        let seen = self.seen(&labels[0])?.and(self.seen(&labels[1])?);
+        Ok(match (single, kind) {
+            // Classes that were stored as floats, most likely.
+            (true, _) if seen.whole => TargetKind::Class,
+            (false, _) if seen.one_hot => TargetKind::Class,
+            (false, Kind::Bool | Kind::Int | Kind::Uint) if seen.bits => TargetKind::Labels,
+            (_, Kind::Float) => numbers(),
+            (..) => TargetKind::Class,
+        })
+    }
+
+    fn seen(&mut self, array: &Array) -> Result<Seen, DataError> {
+        let width = array.header.shape.get(1).copied().unwrap_or(1).max(1);
+        let mut seen = Seen { whole: true, bits: true, one_hot: true };
+        let (mut at, mut ones) = (0, 0);
+        self.each(array, |it| {
+            seen.whole &= it.fract() == 0.0 && 0.0 <= it;
+            let bit = it == 0.0 || it == 1.0;
+            seen.bits &= bit;
+            ones += u64::from(it != 0.0);
+            at += 1;
+            if at % width == 0 {
+                seen.one_hot &= ones == 1;
+                ones = 0;
+            }
+        })?;
+        seen.one_hot &= seen.bits;
+        Ok(seen)
+    }
+
+    /// What is no class each.
+    fn others(
+        &mut self,
+        kind: TargetKind,
+        images: &[Array; 2],
+        labels: &[Array; 2],
+        manifest: &Manifest,
+        room: &mut Room,
+        faults: &mut Faults,
+    ) -> Result<Answers, DataError> {
+        let path = self.path.clone();
+        let unfit = |cause: String, remedy: &str| DataError::Unfit { path: path.clone(), cause, remedy: remedy.into() };
+        let named = manifest.classes.len();
+        if named != 0 && !kind.has_classes() {
+            let cause = format!("`{}` holds numbers, and the manifest names classes", labels[0].name);
+            return Err(unfit(cause, "leave `classes` out of the manifest"));
+        }
+        if labels[0].header.shape[1..] != labels[1].header.shape[1..] {
+            let [one, two] = [0, 1].map(|at| (labels[at].name, &labels[at].header.shape));
+            let cause = format!("`{}` has extents {:?}, and `{}` {:?}", one.0, one.1, two.0, two.1);
+            return Err(unfit(cause, "store both in one size"));
+        }
+        let width = labels[0].header.shape.get(1).map_or(1, |it| *it as usize);
+        if kind == TargetKind::Labels && named != 0 && named != width {
+            let cause = format!(
+                "`{}` has {width} numbers for each image, and the manifest names {named} classes",
+                labels[0].name
+            );
+            return Err(unfit(cause, "name a class for each of them"));
+        }
+        // The largest number that may stand for a class, and one more.
+        let bound = match kind {
+            TargetKind::Labels => 2,
+            _ if named != 0 => named.min(MOST_MAPPED_CLASSES),
+            _ => MOST_MAPPED_CLASSES,
+        };
+        let mut parts = Vec::new();
+        for (array, images) in labels.iter().zip(images) {
+            let each = usize::try_from(array.count.checked_div(images.header.shape[0]).unwrap_or(0)).unwrap_or(0);
+            if array.header.fortran && 1 < array.header.shape.len() {
+                let mended = format!("np.ascontiguousarray({})", mend::array(array.name));
+                faults.add(array, &["is in Fortran's order".to_owned()], Some(mended), "store it row by row");
+                continue;
+            }
+            let (mut bytes, mut numbers) = (Vec::new(), Vec::new());
+            let mut wrong = None;
+            let mut at = 0u64;
+            if kind.has_classes() {
+                room.reserve(&path, &mut bytes, array.count)?;
+                self.each(array, |it| {
+                    let is_class = it.fract() == 0.0 && 0.0 <= it && it < bound as f64;
+                    wrong = wrong.or((!is_class).then_some((at, it)));
+                    bytes.push(it as u8);
+                    at += 1;
+                })?;
+                parts.push(Targets::Bytes { each, bytes });
+            } else {
+                room.reserve(&path, &mut numbers, array.count)?;
+                self.each(array, |it| {
+                    wrong = wrong.or((!it.is_finite()).then_some((at, it)));
+                    numbers.push(it);
+                    at += 1;
+                })?;
+                parts.push(Targets::Numbers { each, numbers });
+            }
+            if let Some((at, found)) = wrong {
+                let image = at / each.max(1) as u64;
+                let (allowed, advice) = match (&kind, named) {
+                    (TargetKind::Numbers(_), _) => {
+                        ("targets are finite".to_owned(), "leave out the images without a target")
+                    }
+                    (TargetKind::Labels, _) => {
+                        ("it is 0 or 1 for each class".to_owned(), "store numbers that are no classes as floats")
+                    }
+                    (_, 0) => (
+                        format!("classes of pixels are 0 to {}", bound - 1),
+                        "store numbers that are no classes as floats",
+                    ),
+                    (..) => (
+                        format!("the manifest names the classes 0 to {}", bound - 1),
+                        "name all classes in the manifest",
+                    ),
+                };
+                let cause = format!("has {found} for image {image}, while {allowed}");
+                faults.add(array, &[cause], None, advice);
+            }
+        }
+        let mut parts = parts.into_iter();
+        let mut next = || parts.next().unwrap_or_default();
+        Ok(Answers { kind, parts: [next(), next()] })
+    }
+}
