@@ -1,16 +1,17 @@
-//! The convolutions of SphereNet-9 at batch 32, and convolutions in groups as other networks have them at batch 8: GFLOP/s
-//! of each product, after the machine's peak. `tests/peer/grouped_speed.py` takes the time of PyTorch for the latter.
+//! The convolutions of SphereNet-9 at batch 32: GFLOP/s of each product, after the machine's peak.
 //! `cargo bench --bench conv -- [threads]`. What counts is the processor time of the best of several
 //! runs, divided by the threads, since others may be using the machine.
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark looks at the clock")]
 
+mod clock;
+
+use clock::{clock, peak};
 use sphc::ir::{DType, Extern, Geometry, Phase, Shape};
 use sphc::kernel::{ConvKernel, ConvKind, KernelSpec};
 use sphc::plan::{Buffer, BufferId, BufferKind, FORMAT, Launch, PhasePlan, Plan, Precision};
 use sphc::runtime::cpu::CpuBackend;
 use sphc::runtime::{Backend, RuntimeError};
-use std::hint::black_box;
 use std::sync::Arc;
 
 /// Name, size, channels in and out, kernel side, whether padded, how often in the network.
@@ -25,21 +26,6 @@ const LAYERS: &[(&str, usize, usize, usize, usize, bool, u32)] = &[
 ];
 const BATCH: usize = 32;
 
-/// Size, channels in and out, kernel side, stride, groups: of MobileNets, ConvNeXt and ResNeXt.
-const GROUPED: &[[usize; 6]] = &[
-    [56, 128, 128, 3, 1, 128],
-    [112, 32, 32, 3, 1, 32],
-    [56, 144, 144, 3, 2, 144],
-    [14, 576, 576, 3, 1, 576],
-    [7, 960, 960, 3, 1, 960],
-    [56, 96, 96, 7, 1, 96],
-    [14, 384, 384, 7, 1, 384],
-    [56, 128, 128, 3, 1, 32],
-    [28, 256, 256, 3, 1, 32],
-    [56, 128, 128, 3, 2, 32],
-    [14, 512, 512, 3, 1, 32],
-];
-const GROUPED_BATCH: usize = 8;
 const RUNS: usize = 7;
 
 fn plan(kernel: ConvKernel) -> Plan {
@@ -75,28 +61,6 @@ fn plan(kernel: ConvKernel) -> Plan {
     }
 }
 
-/// Processor time of this process in seconds; elapsed time where it cannot be had.
-fn clock() -> f64 {
-    #[cfg(target_os = "linux")]
-    {
-        #[repr(C)]
-        struct Time {
-            seconds: i64,
-            nanoseconds: i64,
-        }
-        unsafe extern "C" {
-            fn clock_gettime(clock: i32, time: *mut Time) -> i32;
-        }
-        const CLOCK_PROCESS_CPUTIME_ID: i32 = 2;
-        let mut time = Time { seconds: 0, nanoseconds: 0 };
-        // SAFETY: `time` is as the C library lays it out on 64-bit machines.
-        if unsafe { clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &mut time) } == 0 {
-            return time.seconds as f64 + time.nanoseconds as f64 * 1e-9;
-        }
-    }
-    std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0.0, |it| it.as_secs_f64())
-}
-
 /// Seconds of the fastest run, as if the threads shared the work evenly.
 fn time(plan: Plan, threads: Option<usize>) -> Result<f64, RuntimeError> {
     let plan = Arc::new(plan);
@@ -115,41 +79,9 @@ fn time(plan: Plan, threads: Option<usize>) -> Result<f64, RuntimeError> {
     Ok(best / threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |it| it.get())) as f64)
 }
 
-/// Independent fused multiply-adds that stay in registers.
-fn peak() -> f64 {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::*;
-        #[target_feature(enable = "avx512f")]
-        #[inline(never)]
-        fn avx512(rounds: usize) -> f32 {
-            let (a, b) = (_mm512_set1_ps(black_box(0.999)), _mm512_set1_ps(black_box(0.001)));
-            let mut sums = [_mm512_set1_ps(black_box(1.0)); 16];
-            for _ in 0..rounds {
-                for sum in &mut sums {
-                    *sum = _mm512_fmadd_ps(*sum, a, b);
-                }
-            }
-            sums.iter().map(|it| _mm512_reduce_add_ps(*it)).sum()
-        }
-        if is_x86_feature_detected!("avx512f") {
-            let rounds = 4_000_000;
-            let mut best = 0.0f64;
-            for _ in 0..5 {
-                let start = clock();
-                // SAFETY: the feature is there.
-                black_box(unsafe { avx512(black_box(rounds)) });
-                best = best.max((rounds * 16 * 32) as f64 / (clock() - start) / 1e9);
-            }
-            return best;
-        }
-    }
-    f64::NAN
-}
-
 fn main() -> Result<(), RuntimeError> {
     let threads = std::env::args().skip(1).find_map(|it| it.parse().ok());
-    println!("peak of one core: {:.0} GFLOP/s", peak());
+    println!("peak of one core: {:.0} GFLOP/s", peak() / 1e9);
     println!("{:8} {:>22} {:>22} {:>22}", "", "forward", "input gradient", "filter gradient");
     let mut total = [0.0; 3];
     for &(name, size, cin, cout, side, padded, count) in LAYERS {
@@ -185,25 +117,5 @@ fn main() -> Result<(), RuntimeError> {
         total[2] * 1e3,
         total.iter().sum::<f64>() * 1e3
     );
-    for &[size, cin, cout, side, stride, groups] in GROUPED {
-        let geometry = Geometry::same([size; 2], [side; 2], [stride; 2]).grouped(groups);
-        let [oh, ow] = geometry.output([size; 2]).expect("the window fits");
-        print!("{:34}", format!("{size}x{size} {cin}->{cout} k{side} s{stride} g{groups}"));
-        for kind in [ConvKind::Forward, ConvKind::InputGrad, ConvKind::FilterGrad] {
-            let kernel = ConvKernel {
-                kind,
-                geometry,
-                n: GROUPED_BATCH,
-                input: [size, size, cin],
-                output: [oh, ow, cout],
-                reads: DType::Real,
-                writes: DType::Real,
-            };
-            let flops = KernelSpec::Conv(kernel).flops() as f64;
-            let seconds = time(plan(kernel), threads)?;
-            print!(" {:8.2} ms {:6.1} GF/s", seconds * 1e3, flops / seconds / 1e9);
-        }
-        println!();
-    }
     Ok(())
 }

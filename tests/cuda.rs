@@ -472,3 +472,24 @@ fn a_plan_for_an_architecture_has_machine_code_for_every_kernel() {
     assert!(text(&output).contains("NVRTC, which compiles kernels, was not found"), "{}", text(&output));
     assert!(!out.path().join("without").exists(), "nothing is half-written");
 }
+
+#[test]
+fn a_tensor_too_long_for_cuda_is_told_instead_of_compiled() {
+    let out = tempfile::tempdir().unwrap();
+    let folder = out.path().join("out");
+    let file = out.path().join("long.sph");
+    let model = "model Long {\n    input image: u8[64, 64, 3]\n    x = conv(image / 255, 512, kernel: 1) |> relu as \"wide\"\n    \
+                output dense(global_avg_pool(x), classes) as \"score\"\n}\n\ntrain {\n    data       imagenet |> resize(64, 64)\n    batch      8\n    \
+                iterations 1\n    loss       softmax_cross_entropy()\n    optimizer  sgd(rate: 1e-3)\n}\n";
+    std::fs::write(&file, model).unwrap();
+    let compile = |batch: &str| {
+        let words =
+            ["compile", file.to_str().unwrap(), "--target", "cuda", "--batch", batch, "-o", folder.to_str().unwrap()];
+        Command::new(env!("CARGO_BIN_EXE_sphc")).args(words).output().unwrap()
+    };
+    let (fits, long) = (compile("1023"), compile("1024"));
+    assert!(fits.status.success(), "{}", text(&fits));
+    assert_eq!(long.status.code(), Some(1), "{}", text(&long));
+    assert!(text(&long).contains("has a tensor of 2147483648 numbers"), "{}", text(&long));
+    assert!(text(&long).contains("use a smaller `--batch`"), "{}", text(&long));
+}

@@ -106,7 +106,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         Some(Stage::Grad) => write!(out, "{}", compiled.training.graph())?,
         Some(Stage::Fused) => write!(out, "{}", compiled.fused)?,
         Some(Stage::Kernels) if target == Target::Cuda => {
-            for (name, text) in cuda_texts(&compiled.plan) {
+            for (name, text) in cuda_texts(&compiled.plan)? {
                 write!(out, "// {name}\n{text}")?;
             }
         }
@@ -115,7 +115,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         Some(Stage::Ast | Stage::Ir) | None => {}
     }
     if let Some(directory) = &args.output {
-        let texts = if target == Target::Cuda { cuda_texts(&compiled.plan) } else { Vec::new() };
+        let texts = if target == Target::Cuda { cuda_texts(&compiled.plan)? } else { Vec::new() };
         let cubins = args.arch.as_ref().map(|it| cubins(&texts, it)).transpose()?.unwrap_or_default();
         let path = write_plan(directory, &compiled.plan)?;
         for (name, text) in &texts {
@@ -146,14 +146,22 @@ fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 }
 
 /// Names and texts of the CUDA files, as a device of 132 multiprocessors would get them.
-fn cuda_texts(plan: &Plan) -> Vec<(String, String)> {
+fn cuda_texts(plan: &Plan) -> Result<Vec<(String, String)>, Failure> {
+    if let Some(numbers) = plan.kernels.iter().find_map(cuda::beyond) {
+        let cause = format!(
+            "`{}` has a tensor of {numbers} numbers, and kernels for CUDA count up to {}",
+            plan.name,
+            cuda::REACH
+        );
+        return Err(Failure::new(cause, "use a smaller `--batch`"));
+    }
     let options = cuda::Options { arithmetic: plan.precision.arithmetic(), ..cuda::Options::default() };
     let text = |(at, kernel)| {
         let source = cuda::generate(kernel, &options);
         let entry = source.launches.first().map_or("nothing", |it| it.entry);
         (format!("kernel_{at:03}_{entry}.cu"), source.text)
     };
-    plan.kernels.iter().enumerate().map(text).collect()
+    Ok(plan.kernels.iter().enumerate().map(text).collect())
 }
 
 /// Machine code of each text.

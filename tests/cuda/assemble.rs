@@ -1,12 +1,19 @@
 //! Every kernel of every model, compiled by NVRTC to PTX for compute_80 and assembled for sm_80 and sm_90 by ptxas,
 //! which reports registers and spills. `tests/cuda/setup.sh` installs both; `SPHC_CUDA_LIB` says where.
+//!
+//! The networks of the zoo have some thousands of kernels, most of which differ in nothing but sizes. One of each such kind
+//! is compiled here, of a share of the kinds; with `SPHC_EVERY_KERNEL=1` all kernels are, which takes hours of a processor, and
+//! with `SPHC_EVERY_KERNEL=kinds` one of every kind.
 
 use crate::emulate::module::build;
 use cudarc::nvrtc::result;
-use sphc::ir::{DType, Geometry};
-use sphc::kernel::cuda::{Arithmetic, CudaSource, Options, generate};
+use sphc::ir::{DType, Geometry, TargetKind};
+use sphc::kernel::cuda::{Arithmetic, CudaSource, Options, beyond, generate};
 use sphc::kernel::{ConvKernel, ConvKind, KernelSpec};
-use std::collections::BTreeMap;
+use sphc::lower::{DataInfo, Settings};
+use sphc::pipeline;
+use sphc::plan::{Plan, Precision};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -29,19 +36,139 @@ fn assembler() -> Option<PathBuf> {
     found
 }
 
-/// The kernels of a model in one precision.
-fn kernels(model: &str, precision: &str) -> Vec<CudaSource> {
-    let folder = tempfile::tempdir().unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_sphc"))
-        .args(["compile", model, "--precision", precision, "-o"])
-        .arg(folder.path())
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{model}\n{}", String::from_utf8_lossy(&output.stderr));
-    let text = std::fs::read_to_string(folder.path().join("plan.yaml")).unwrap();
-    let plan = sphc::plan::from_yaml("plan.yaml", &text).unwrap();
-    let options = Options { arithmetic: plan.precision.arithmetic(), ..Options::default() };
-    plan.kernels.iter().map(|it| generate(it, &options)).collect()
+/// The kernels of a model in each precision.
+fn kernels(model: &Path) -> Vec<CudaSource> {
+    let file = model.display().to_string();
+    let text = std::fs::read_to_string(model).unwrap();
+    let known = |name: &str, image, classes| DataInfo {
+        name: name.to_owned(),
+        image,
+        classes,
+        target: TargetKind::Class,
+        train_examples: 50_000,
+        test_examples: 10_000,
+    };
+    let known_data = vec![
+        known("digits", [8, 8, 1], 10),
+        known("mnist", [28, 28, 1], 10),
+        known("cifar10", [32, 32, 3], 10),
+        known("cifar100", [32, 32, 3], 100),
+        known("imagenet", [256, 256, 3], 1000),
+    ];
+    // The recipe's batch, or as much of it as kernels for one GPU can count.
+    for batch in std::iter::once(None).chain((0..10).map(|it| Some(2048 >> it))) {
+        let settings = Settings { batch, known_data: known_data.clone(), ..Settings::default() };
+        let mut load = |it: &str| std::fs::read_to_string(it).map_err(|it| it.to_string());
+        let checked = pipeline::check(&file, &text, &mut load, &settings);
+        let typed = checked.typed.unwrap_or_else(|| panic!("{file}: {:#?}", checked.diagnostics));
+        let plans = [Precision::F32, Precision::Tf32, Precision::Bf16].map(|precision| {
+            let identity = pipeline::identity(&checked.sources, &settings, precision);
+            pipeline::compile(typed.clone(), &checked.sources, precision, identity).plan
+        });
+        if plans.iter().flat_map(|it| &it.kernels).all(|it| beyond(it).is_none()) {
+            let of = |plan: &Plan| {
+                let options = Options { arithmetic: plan.precision.arithmetic(), ..Options::default() };
+                plan.kernels.iter().map(|it| generate(it, &options)).collect::<Vec<_>>()
+            };
+            return plans.iter().flat_map(of).collect();
+        }
+    }
+    panic!("{file}: one tensor of one example is too long");
+}
+
+/// What is generated of a text, without the sizes of tensors: tiles, vectors, windows and expressions. Kernels of one kind differ
+/// in how far their loops run.
+fn kind(text: &str) -> String {
+    const SIZES: [&str; 14] = [
+        "IMAGES",
+        "BEFORE_",
+        "SOURCE_",
+        "TARGET_",
+        "INPUT_H",
+        "INPUT_W",
+        "INPUT_C",
+        "OUTPUT_",
+        "CHANNELS",
+        "ROWS",
+        "COLUMNS",
+        "BLOCK_ROWS",
+        "ROW_BLOCKS",
+        "SPLIT",
+    ];
+    let mut out = String::new();
+    let mut generated = false;
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("#line ") {
+            generated = rest.ends_with("\"generated\"");
+            // Which of the files lie between stays.
+            out += if generated { "" } else { rest };
+            continue;
+        }
+        if !generated {
+            continue;
+        }
+        let constant = line.strip_prefix("constexpr ").and_then(|it| it.split(' ').nth(1));
+        if constant.is_some_and(|name| !SIZES.iter().any(|it| name.starts_with(it))) {
+            out += line;
+        } else {
+            // Numbers, but not those within names.
+            let mut last = ' ';
+            for it in line.chars() {
+                let number = it.is_ascii_digit() || it == '.' && last == '#';
+                let of_a_name = last.is_ascii_alphanumeric() || last == '_';
+                match number && !of_a_name {
+                    true if last == '#' => {}
+                    true => {
+                        out.push('#');
+                        last = '#';
+                    }
+                    false => {
+                        out.push(it);
+                        last = it;
+                    }
+                }
+            }
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// Kinds of which one kernel is compiled when nothing else is asked for, out of those that `models` and `tests/nets` lack.
+const SHARE: usize = 80;
+
+/// What is compiled: all kernels of the small models, and of the zoo what `SPHC_EVERY_KERNEL` says.
+fn chosen(small: Vec<CudaSource>, zoo: Vec<CudaSource>) -> Vec<CudaSource> {
+    let wanted = std::env::var("SPHC_EVERY_KERNEL").unwrap_or_default();
+    assert!(["", "1", "kinds"].contains(&wanted.as_str()), "SPHC_EVERY_KERNEL is `1` or `kinds`, not `{wanted}`");
+    let mut kinds = BTreeSet::new();
+    let mut texts = BTreeSet::new();
+    let mut all = Vec::new();
+    let (of_small, of_zoo) = (small.len(), zoo.len());
+    for it in small {
+        kinds.insert(kind(&it.text));
+        if texts.insert(it.text.clone()) {
+            all.push(it);
+        }
+    }
+    let mut more = Vec::new();
+    for it in zoo {
+        let new = kinds.insert(kind(&it.text));
+        if texts.insert(it.text.clone()) && (new || wanted == "1") {
+            more.push(it);
+        }
+    }
+    eprintln!(
+        "{of_small} kernels of small models and {of_zoo} of the zoo: {} texts, {} kinds; {} and {}",
+        texts.len(),
+        kinds.len(),
+        all.len(),
+        more.len()
+    );
+    // Every so many of them, so that all networks and precisions have their share.
+    let step = if wanted.is_empty() { more.len().div_ceil(SHARE).max(1) } else { 1 };
+    all.extend(more.into_iter().step_by(step));
+    all
 }
 
 /// Convolutions that no model here has: in groups, and dilated.
@@ -141,20 +268,16 @@ fn report(assembler: &Path, source: &CudaSource) -> String {
 #[test]
 fn every_kernel_of_every_model_compiles_and_nothing_spills() {
     let Some(assembler) = assembler() else { return };
-    let folders = ["models", "tests/nets"].map(|it| std::fs::read_dir(it).unwrap());
-    let mut models: Vec<PathBuf> = folders.into_iter().flatten().map(|it| it.unwrap().path()).collect();
-    models.retain(|it| it.extension().is_some_and(|it| it == "sph"));
-    models.sort();
-    let mut sources = BTreeMap::new();
-    for model in &models {
-        for precision in ["f32", "tf32", "bf16"] {
-            for source in kernels(model.to_str().unwrap(), precision) {
-                sources.insert(source.text.clone(), source);
-            }
-        }
-    }
-    sources.extend(convolutions().into_iter().map(|it| (it.text.clone(), it)));
-    let sources: Vec<CudaSource> = sources.into_values().collect();
+    let within = |folders: &[&str]| -> Vec<CudaSource> {
+        let entries = folders.iter().flat_map(|it| std::fs::read_dir(it).unwrap());
+        let mut models: Vec<PathBuf> = entries.map(|it| it.unwrap().path()).collect();
+        models.retain(|it| it.extension().is_some_and(|it| it == "sph"));
+        models.sort();
+        models.iter().flat_map(|it| kernels(it)).collect()
+    };
+    let mut small = within(&["models", "tests/nets"]);
+    small.extend(convolutions());
+    let sources = chosen(small, within(&["models/zoo"]));
     let next = AtomicUsize::new(0);
     let reports = Mutex::new(vec![String::new(); sources.len()]);
     std::thread::scope(|scope| {

@@ -12,9 +12,12 @@ mod gather;
 mod grouped;
 mod map;
 mod nine;
+mod reach;
 mod simple;
 mod text;
 mod waves;
+
+pub use reach::{REACH, beyond};
 
 use super::{ConvKind, KernelSpec};
 

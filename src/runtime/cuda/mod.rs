@@ -15,8 +15,8 @@ pub use compiler::{Compiler, Image, Spills};
 pub use probe::{DeviceInfo, Driver, Probe, probe, usable};
 
 use super::{Backend, Peaks, RuntimeError};
-use crate::ir::Phase;
-use crate::kernel::cuda::{Argument, Arithmetic, Options, generate};
+use crate::ir::{DType, Phase};
+use crate::kernel::cuda::{Argument, Arithmetic, Options, REACH, beyond, generate};
 use crate::plan::{BufferId, BufferKind, Launch, Plan};
 use cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
 use cudarc::driver::{
@@ -79,6 +79,13 @@ impl CudaBackend {
         let device = find_device(options.ordinal)?;
         let compiler = Compiler::new().map_err(|it| unavailable(it.cause, &it.remedy))?;
 
+        if let Some(numbers) = plan.kernels.iter().find_map(beyond) {
+            return Err(RuntimeError::Memory {
+                bytes: numbers.saturating_mul(plan.precision.bytes(DType::Real)),
+                what: format!("a tensor of {numbers} numbers"),
+                cause: format!("kernels for CUDA count up to {REACH}"),
+            });
+        }
         let generation =
             Options { arithmetic: plan.precision.arithmetic(), processors: device.processors, ..Options::default() };
         let layout_of = |sources: &mut dyn Iterator<Item = usize>| {
@@ -286,6 +293,9 @@ pub fn free_bytes(ordinal: usize) -> Option<usize> {
 /// Bytes that a plan takes on a device, as far as is known before its kernels are compiled.
 pub fn needed_bytes(plan: &Plan, ordinal: usize) -> Option<usize> {
     let processors = find_device(ordinal).ok()?.processors;
+    if plan.kernels.iter().any(|it| beyond(it).is_some()) {
+        return None;
+    }
     let options = Options { arithmetic: plan.precision.arithmetic(), processors, ..Options::default() };
     let scratch = plan.kernels.iter().map(|it| generate(it, &options).scratch).max().unwrap_or(0);
     Some(Layout::new(plan, scratch).ok()?.bytes)

@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+"""The cases of `benches/ops.rs` beside PyTorch, in f32 on one thread, by turns: processor time, the fastest of all rounds.
+
+    cargo bench --bench ops --no-run     prints the path of the program
+    venv/bin/python tests/peer/ops_speed.py PROGRAM [PART OF A NAME] [--rounds 3]
+
+It prints a table as `docs/benchmarks.md` has it: ours / PyTorch's = ratio, and the floor, which is the higher one of arithmetic
+and memory. PyTorch's images are in channels last, which is the order of `sphc`.
+"""
+
+import argparse
+import json
+import re
+import subprocess
+import time
+
+import torch
+import torch.nn.functional as F
+
+torch.set_num_threads(1)
+BATCH, RUNS = 8, 8
+PRODUCTS = {
+    "24 x 197x197x64 q k'": ([24, 197, 64], [24, 197, 64], lambda a, b: torch.bmm(a, b.mT)),
+    "24 x 197x64x197 a v": ([24, 197, 197], [24, 197, 64], torch.bmm),
+    "24 x 197x64x197 a' dy": ([24, 197, 197], [24, 197, 64], lambda a, b: torch.bmm(a.mT, b)),
+    "96 x 64x64x32 q k'": ([96, 64, 32], [96, 64, 32], lambda a, b: torch.bmm(a, b.mT)),
+    "512 x 16x16x16": ([512, 16, 16], [512, 16, 16], torch.bmm),
+    "8 x 512x512x512": ([8, 512, 512], [8, 512, 512], torch.bmm),
+}
+
+
+def fastest(run):
+    best = float("inf")
+    for _ in range(RUNS):
+        start = time.process_time()
+        run()
+        best = min(best, time.process_time() - start)
+    return best * 1e3
+
+
+def image(extent, channels):
+    return torch.randn(BATCH, channels, extent, extent).to(memory_format=torch.channels_last)
+
+
+def convolution(name, kind):
+    """The runs of a convolution, from its name."""
+    extent, channels = map(int, re.search(r"(\d+)x\d+x(\d+)", name).groups())
+
+    def number(letter, default):
+        found = re.search(rf" {letter}(\d+)", name)
+        return int(found[1]) if found else default
+
+    side, stride, dilation = number("k", 1), number("s", 1), number("d", 1)
+    filters = int(re.search(r"->(\d+)", name)[1]) if "->" in name else channels
+    groups = channels if kind == "depthwise" else 32 if kind == "groups" else 1
+    transposed = kind == "transposed"
+    pad = (side - stride) // 2 if transposed else dilation * (side - 1) // 2
+    x = image(extent, channels)
+    w = torch.randn(*([channels, filters] if transposed else [filters, channels // groups]), side, side)
+    run = F.conv_transpose2d if transposed else F.conv2d
+    options = dict(stride=stride, padding=pad, dilation=dilation, groups=groups)
+    dy = torch.randn_like(run(x, w, **options))
+
+    def backward(mask):
+        arguments = [0], [stride] * 2, [pad] * 2, [dilation] * 2, transposed, [0, 0], groups, mask
+        return torch.ops.aten.convolution_backward(dy, x, w, *arguments)
+
+    return {
+        "forward": lambda: run(x, w, **options),
+        "input": lambda: backward([True, False, False]),
+        "learned": lambda: backward([False, True, False]),
+    }
+
+
+def both(run, *leaves):
+    for it in leaves:
+        it.requires_grad_()
+    dy = torch.randn_like(run(*leaves))
+
+    def forward():
+        with torch.no_grad():
+            run(*leaves)
+
+    return {"forward": forward, "both": lambda: torch.autograd.grad(run(*leaves), leaves, dy)}
+
+
+def runs(name):
+    kind = name.split()[0]
+    if kind == "softmax":
+        shape = {"591": (BATCH, 197, 3, 197), "64": (BATCH, 8, 8, 1000)}[name.split()[1]]
+        return both(lambda x: torch.softmax(x, -1), torch.randn(shape))
+    if kind == "layer":
+        rows, width = int(name.split()[2]), int(name.split()[-1])
+        leaves = torch.randn(BATCH, rows, width), torch.ones(width), torch.zeros(width)
+        return both(lambda x, gamma, beta: F.layer_norm(x, [width], gamma, beta, 1e-5), *leaves)
+    if kind == "concat":
+        return both(lambda x: torch.cat([x, x], -1), torch.randn(BATCH, 28, 28, 128))
+    if "rows of" in name:
+        table, ids = torch.randn(50_000, 64), torch.arange(4096) * 7919 % 50_000
+        return {
+            "forward": lambda: F.embedding(ids, table),
+            "learned": lambda: torch.ops.aten.embedding_dense_backward(torch.ones(4096, 64), ids, 50_000, -1, False),
+        }
+    if name in PRODUCTS:
+        a, b, run = PRODUCTS[name]
+        a, b = torch.randn(a), torch.randn(b)
+        return {"forward": lambda: run(a, b)}
+    return convolution(name, "groups" if "groups" in name else kind)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("program", help="the benchmark, as `cargo bench --bench ops --no-run` makes it")
+    parser.add_argument("part", nargs="?", default="", help="of the names of the cases to run")
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    ours, theirs = {}, {}
+    for _ in range(arguments.rounds):
+        done = subprocess.run([arguments.program, "1", *filter(None, [arguments.part])], capture_output=True, text=True, check=True)
+        lines = [json.loads(it) for it in done.stdout.splitlines()]
+        for it in lines:
+            at = it["case"], it["pass"]
+            if at not in ours or it["ms"] < ours[at]["ms"]:
+                ours[at] = it
+        for case in dict.fromkeys(it["case"] for it in lines):
+            for name, run in runs(case).items():
+                theirs[case, name] = min(theirs.get((case, name), float("inf")), fastest(run))
+    print("| case | pass | ours / PyTorch's = ratio, ms | floor, ms |\n|---|---|---|---|")
+    for (case, name), it in ours.items():
+        floor = max((it[f"{of}_ms"], of) for of in ["arithmetic", "memory"])
+        peer = theirs[case, name]
+        print(f"| {case} | {name} | {it['ms']:.2f} / {peer:.2f} = {it['ms'] / peer:.2f} | {floor[0]:.2f} ({floor[1]}) |")
+
+
+if __name__ == "__main__":
+    main()
