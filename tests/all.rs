@@ -43,6 +43,7 @@ mod groups;
 mod hazards;
 mod heads;
 mod images;
+mod keeping;
 #[cfg(unix)]
 mod kill;
 mod layers;

@@ -8,6 +8,7 @@ use super::say;
 use super::show::{self, Row};
 use super::table;
 use sphc::diag::Span;
+use sphc::ir::recipe::Keep;
 use sphc::ir::{Clip, ImageStep, ParamId, Phase, augment};
 use sphc::plan::Memory;
 use std::fmt::Write as _;
@@ -125,7 +126,7 @@ fn recipe(model: &Model) -> Facts {
         ("loss", it.loss.clone()),
         ("schedule", it.schedule.clone()),
         ("evaluate", every(it.evaluate_every)),
-        ("checkpoint", every(it.checkpoint_every)),
+        ("checkpoint", kept(it.keep) + &every(it.checkpoint_every)),
         ("precision", it.precision.clone().unwrap_or_else(|| "f32".to_owned())),
         ("seed", it.seed.to_string()),
     ];
@@ -157,6 +158,12 @@ fn recipe(model: &Model) -> Facts {
     facts.extend(it.penalties.iter().map(|it| ("penalty", entry(it.span, &it.params, it.weight))));
     facts.extend(it.projections.iter().map(|it| ("project", entry(it.span, &it.params, None))));
     facts
+}
+
+/// `last(3), best, `: before the interval.
+fn kept(keep: Keep) -> String {
+    let last = keep.last.map(|it| format!("last({it}), "));
+    last.unwrap_or_default() + if keep.best { "best, " } else { "" }
 }
 
 fn steps(steps: &[ImageStep]) -> String {

@@ -152,7 +152,7 @@ fn other_start(known: &Meaning, now: &Meaning) -> Vec<String> {
 
 fn finish(args: &Args, run: &Path, manifest: &Manifest, report: &Report) -> Outcome {
     if args.format == Format::Json {
-        let object = json!({
+        let mut object = json!({
             "event": if report.interrupted { "interrupted" } else { "finished" },
             "iteration": report.step,
             "last": report.last,
@@ -163,6 +163,9 @@ fn finish(args: &Args, run: &Path, manifest: &Manifest, report: &Report) -> Outc
             "run": run.to_string_lossy(),
             "checkpoint": report.checkpoint.as_ref().map(|it| it.to_string_lossy()),
         });
+        if let Some(best) = &report.best_checkpoint {
+            object["best_checkpoint"] = json!(best.to_string_lossy());
+        }
         writeln!(say::out(), "{object}")?;
     } else if report.interrupted {
         let _ = writeln!(
@@ -214,7 +217,10 @@ fn summary(args: &Args, run: &Path, manifest: &Manifest, report: &Report) -> Str
         "run           {}: metrics.jsonl, TensorBoard events, curves.svg, config.yaml, checkpoints",
         run.display()
     ));
-    if let Some(checkpoint) = &report.checkpoint {
+    if let Some(best) = &report.best_checkpoint {
+        lines.push(format!("best          {}", best.display()));
+    }
+    if let Some(checkpoint) = report.best_checkpoint.as_ref().or(report.checkpoint.as_ref()) {
         let mut command: Vec<OsString> = vec!["sphc".into(), "eval".into(), args.file.clone().into()];
         for set in &manifest.set {
             command.extend(["--set".into(), set.into()]);

@@ -223,6 +223,25 @@ impl Optimizer {
     }
 }
 
+/// Which checkpoints are kept besides the newest. Where nothing is said, all of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Keep {
+    /// Of those that are written at intervals, so many of the newest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<u64>,
+    /// That of the best evaluation, which is written when it was made.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub best: bool,
+}
+
+impl Keep {
+    /// Whether none is ever removed.
+    pub fn is_all(&self) -> bool {
+        *self == Keep::default()
+    }
+}
+
 /// The metric that is told where outputs are numbers of classes and nothing else is said.
 pub const ACCURACY: &str = "accuracy";
 
@@ -274,6 +293,8 @@ pub struct Recipe {
     pub evaluate_every: u64,
     /// Write a checkpoint every so many steps; 0 is only at the end.
     pub checkpoint_every: u64,
+    /// Which of them are kept.
+    pub keep: Keep,
     /// `f32`, `tf32`, `bf16` or `f64`, when the file says so.
     pub precision: Option<String>,
     /// Of initial values, shuffling and augmentation.

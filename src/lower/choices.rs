@@ -36,6 +36,7 @@ pub(super) fn options(key: &str, items: &Items) -> Vec<Signature> {
         "optimizer" => items.signatures(Kind::Optimizer),
         "average" => items.signatures(Kind::Average),
         "clip" => choices("bound", &[("norm", &[("most", Ty::Float, None)]), ("value", &[("most", Ty::Float, None)])]),
+        "checkpoint" => choices("rule", &[("last", &[("count", Ty::Int, None)]), ("best", &[])]),
         "data" => choices(
             "step",
             &[

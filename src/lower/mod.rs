@@ -20,6 +20,7 @@ mod average;
 mod blocks;
 mod budget;
 mod call;
+mod checkpoint;
 mod choices;
 mod compose;
 mod data;

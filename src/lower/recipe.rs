@@ -3,6 +3,7 @@
 //!
 //! `allow W0303` in it silences a lint on purpose.
 
+use super::checkpoint;
 use super::items::suggest;
 use super::value::{Ty, Value};
 use super::{DataInfo, Lowering};
@@ -153,7 +154,10 @@ impl Lowering<'_> {
                 }
             }
             let bare = matches!(key.name.as_str(), "evaluate" | "checkpoint");
-            if bare && let Some(value) = entry.values.first() {
+            // `checkpoint last(3), best every 500` says what is kept.
+            let keeps =
+                |it: &&ast::Expr| key.name == "checkpoint" && matches!(it.kind, ExprKind::Call(_) | ExprKind::Name(_));
+            if bare && let Some(value) = entry.values.iter().find(|it| !keeps(it)) {
                 self.report(
                     Diagnostic::new(Code::E0105, value.span, format!("`{}` takes only an interval", key.name))
                         .label("not wanted here")
@@ -163,7 +167,7 @@ impl Lowering<'_> {
                             "every ",
                         ),
                 );
-            } else if entry.every.is_none() && bare {
+            } else if entry.every.is_none() && bare && !checkpoint::only_best(entry) {
                 self.report(
                     Diagnostic::new(Code::E0105, entry.span, format!("`{}` needs an interval", key.name))
                         .label("missing `every`")
@@ -271,6 +275,8 @@ impl Lowering<'_> {
         let seed = entry("seed").and_then(|it| self.whole_entry(it, 0));
         let evaluate = entry("evaluate").and_then(|it| self.interval(it));
         let checkpoint = entry("checkpoint").and_then(|it| self.interval(it));
+        let evaluate_every = self.settings.evaluate_every.or(evaluate).unwrap_or(0);
+        let keep = entry("checkpoint").map(|it| self.kept_checkpoints(it, evaluate_every)).unwrap_or_default();
         let all = self.settings.iterations.or(iterations.map(|it| it as u64));
         self.length_matters = false;
         let schedule = entry("schedule").map(|it| (it, self.factor(it, all)));
@@ -356,8 +362,9 @@ impl Lowering<'_> {
             average,
             schedule,
             length_matters: self.length_matters,
-            evaluate_every: self.settings.evaluate_every.or(evaluate).unwrap_or(0),
+            evaluate_every,
             checkpoint_every: self.settings.checkpoint_every.or(checkpoint).unwrap_or(0),
+            keep,
             precision,
             seed: self.settings.seed.or(seed.map(|it| it as u64)).unwrap_or(0),
             shuffle: basis.shuffle,

@@ -18,7 +18,7 @@ pub use yaml::{PlanError, from_yaml, to_yaml};
 
 use crate::fuse::Fused;
 use crate::ir::op::Fill;
-use crate::ir::recipe::{ACCURACY, METRIC};
+use crate::ir::recipe::{ACCURACY, Keep, METRIC};
 use crate::ir::{DType, Extern, ImageStep, Init, NodeId, Op, OriginId, Phase, Recipe, Shape, StateRole, TargetKind};
 use crate::kernel::KernelSpec;
 use crate::kernel::cuda::Arithmetic;
@@ -180,6 +180,9 @@ pub struct Training {
     pub evaluate_every: u64,
     /// Checkpoint every so many steps; 0 is only at the end.
     pub checkpoint_every: u64,
+    /// Which of them are kept.
+    #[serde(default, skip_serializing_if = "Keep::is_all")]
+    pub keep: Keep,
     /// Run the `project` phase after every so many steps; 0 is never. The greatest common divisor when
     /// projections have different intervals; each update then looks at the step itself.
     pub project_every: u64,
@@ -301,6 +304,7 @@ fn training(fused: &Fused, recipe: &Recipe) -> Training {
         schedule_iterations: recipe.length_matters.then_some(recipe.iterations),
         evaluate_every: recipe.evaluate_every,
         checkpoint_every: recipe.checkpoint_every,
+        keep: recipe.keep,
         project_every: recipe.project_every(),
     }
 }

@@ -185,6 +185,9 @@ impl Plan {
         if training.iterations == 0 {
             return flaw(here, "the number of iterations is 0");
         }
+        if training.keep.last == Some(0) {
+            return flaw(here, "no checkpoint would be kept");
+        }
         for role in [StateRole::Step, StateRole::EvaluateStart] {
             let is_it = |it: &BufferKind| matches!(it, BufferKind::State(it) if it.role == role);
             let count = self.buffers.iter().filter(|it| is_it(&it.kind)).count();

@@ -6,6 +6,7 @@ pub mod curves;
 mod error;
 mod evaluate;
 mod events;
+mod keep;
 mod meaning;
 pub mod metrics;
 mod run_dir;
@@ -125,6 +126,8 @@ pub struct Report {
     pub times: Times,
     /// The newest checkpoint.
     pub checkpoint: Option<PathBuf>,
+    /// That of the best evaluation, where the recipe asks to keep it.
+    pub best_checkpoint: Option<PathBuf>,
 }
 
 /// The recipe's numbers of a plan that has some.

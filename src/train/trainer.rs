@@ -1,6 +1,7 @@
 //! The loop.
 
 use super::blame::blame;
+use super::keep;
 use super::metrics::{self, Line, Log, Losses, Tested};
 use super::run_dir::{Manifest, RunDir, Started, checkpoint_name, may_be_run};
 use super::weights::{self, Need, Weights};
@@ -426,13 +427,16 @@ impl Trainer<'_> {
             let tested = Tested { iteration: step, test_loss: found.loss, test_accuracy: found.accuracy, metrics };
             self.push(Line::Tested(tested.clone()))?;
             (self.see)(Event::Tested(&tested));
+            if self.training.keep.best && keep::best(&self.lines, |_| true) == Some(step) {
+                self.write_checkpoint()?;
+            }
         }
         Ok(())
     }
 
     fn write_checkpoint(&mut self) -> Result<(), TrainError> {
         if self.checkpoint.as_ref().is_some_and(|it| it.0 == self.step) {
-            return Ok(());
+            return self.remove_superseded();
         }
         self.take_losses(true)?;
         let begun = Instant::now();
@@ -445,8 +449,31 @@ impl Trainer<'_> {
             return Err(self.restore());
         }
         self.save()?;
+        self.remove_superseded()?;
         self.times.checkpoints += begun.elapsed().as_secs_f64();
         Ok(())
+    }
+
+    /// Removes the checkpoints that the recipe keeps no longer, once those that take their place are on the disk.
+    fn remove_superseded(&self) -> Result<(), TrainError> {
+        let Training { keep, checkpoint_every: every, .. } = self.training;
+        let all = checkpoints(&self.run.path);
+        let steps: Vec<u64> = all.iter().map(|it| it.0).collect();
+        let wanted = keep::wanted(&steps, keep, every, self.step, &self.best());
+        for (_, path) in all.iter().filter(|it| !wanted.contains(&it.0)) {
+            match std::fs::remove_file(path) {
+                // Somebody else was first.
+                Err(it) if it.kind() == std::io::ErrorKind::NotFound => {}
+                found => found.map_err(|it| TrainError::write(&self.run.path, path, it))?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The best evaluation so far; and without that at the end, which a run that is resumed for longer does not count.
+    fn best(&self) -> [Option<u64>; 2] {
+        let every = self.training.evaluate_every;
+        [keep::best(&self.lines, |_| true), keep::best(&self.lines, |it| is_due(it, every))]
     }
 
     /// Writes a checkpoint.
@@ -494,6 +521,10 @@ impl Trainer<'_> {
             best: tested().reduce(|a, b| if b.is_better(&a) { b } else { a }),
             seconds: self.seconds(),
             times: self.times,
+            best_checkpoint: self.best()[0].filter(|_| self.training.keep.best).and_then(|step| {
+                let path = self.run.checkpoints().join(checkpoint_name(step));
+                path.is_file().then_some(path)
+            }),
             checkpoint: self.checkpoint.clone().map(|it| it.1),
         }
     }
