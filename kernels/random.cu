@@ -2,9 +2,10 @@
 //
 // KIND 0: uniform in [0, 1), multiples of 2^-24. KIND 1: which examples batch `step` holds; every epoch visits each
 // example once, in an order of its own (a Feistel network walked until it lands inside). KIND 2: start, start + 1, ...
+// FIRST is the position of the first number: a tensor may be a later part of a batch.
 #ifndef SPHC_GENERATED
 constexpr int KIND = 0, SIZE = 384;
-constexpr unsigned long long STREAM = 1, EXAMPLES = 50000;
+constexpr unsigned long long STREAM = 1, EXAMPLES = 50000, FIRST = 0;
 constexpr int HALF_BITS = 8;  // half of the Feistel network's width
 #define SPHC_GENERATED
 #include "device.cu"
@@ -53,12 +54,13 @@ extern "C" __global__ void __launch_bounds__(RANDOM_THREADS) random_numbers(cons
     if (i >= SIZE) return;
     const u64 step = (u64)*counter;
     if constexpr (KIND == 0) {
-        const Words four = words(seed, step, (u64)i / 4);
-        const u32 word = i % 4 == 0 ? four.w[0] : i % 4 == 1 ? four.w[1] : i % 4 == 2 ? four.w[2] : four.w[3];
+        const u64 at = FIRST + i;
+        const Words four = words(seed, step, at / 4);
+        const u32 word = at % 4 == 0 ? four.w[0] : at % 4 == 1 ? four.w[1] : at % 4 == 2 ? four.w[2] : four.w[3];
         ((float*)result)[i] = (float)(word >> 8) * (1.0f / 16777216.0f);
     } else if constexpr (KIND == 1) {
-        ((i64*)result)[i] = (i64)shuffled(seed, step * SIZE + i);
+        ((i64*)result)[i] = (i64)shuffled(seed, step * SIZE + FIRST + i);
     } else {
-        ((i64*)result)[i] = (i64)((step + i) % EXAMPLES);
+        ((i64*)result)[i] = (i64)((step + FIRST + i) % EXAMPLES);
     }
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests read their cases and run the program")]
 
 mod acceptance;
+mod accumulating;
 mod activations;
 mod agreement;
 mod blocks;

@@ -436,7 +436,7 @@ fn pictures_are_drawn_and_augmented_as_defined() {
         let pixels = (0..11 * 5 * 4 * 3).map(|it| f64::from(it * 37 % 256)).collect();
         let images = case.bind(Tensor::new([11, 5, 4, 3], pixels), DType::U8);
         let step = case.bind(Tensor::scalar(3.0), DType::Int);
-        let random = |kind, shape: Shape, stream| Op::Random { kind, shape, stream };
+        let random = |kind, shape: Shape, stream| Op::Random { kind, shape, stream, first: 0 };
         let index = case.b.add(random(sphc::ir::Random::Shuffle { examples: 11 }, Shape::from([8]), 1), &[step]);
         let order = case.b.add(random(sphc::ir::Random::Sequence { examples: 11 }, Shape::from([20]), 1), &[step]);
         let uniform = case.b.add(random(sphc::ir::Random::Uniform, Shape::from([8, draws(&steps).max(1)]), 2), &[step]);

@@ -85,7 +85,7 @@ fn what_a_line_leaves_out_is_as_ever() {
     let text = fs::read_to_string(place.path("tiny.sph")).unwrap();
     for (line, kept) in [
         ("checkpoint last(1) every 4", BTreeSet::from([12])),
-        ("checkpoint last(1000000000000) every 5", BTreeSet::from([5, 10, 12])),
+        ("checkpoint last(1000000) every 5", BTreeSet::from([5, 10, 12])),
         ("checkpoint best every 5", BTreeSet::from([5, 10, 12, best(&place.path("all"), |_| true)])),
         ("checkpoint best", BTreeSet::from([12, best(&place.path("all"), |_| true)])),
     ] {

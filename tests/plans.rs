@@ -340,7 +340,7 @@ fn a_classifier_on_bytes_trains_as_the_interpreter_says() {
         origin: Default::default(),
     });
     let count = b.add(Op::State(step), &[]);
-    let random = |kind, shape: Shape, stream| Op::Random { kind, shape, stream };
+    let random = |kind, shape: Shape, stream| Op::Random { kind, shape, stream, first: 0 };
     let index = b.add(random(sphc::ir::Random::Shuffle { examples }, Shape::from([batch]), 1), &[count]);
     let uniform = b.add(random(sphc::ir::Random::Uniform, Shape::from([batch, 3]), 2), &[count]);
     let input = |source, shape, dtype| Op::Input { source, shape, dtype };

@@ -108,7 +108,7 @@ fn trained(plan: &Plan, threads: usize, within_fences: bool, killed: bool) -> Re
         }
     }
     session.write("evaluate_start", &[0.0]).map_err(error)?;
-    for _ in (0..training.test_examples).step_by(training.batch) {
+    for _ in (0..training.test_examples).step_by(training.part()) {
         run(&mut session, Phase::Evaluate, &mut trace)?;
     }
     for buffer in kept(&plan) {

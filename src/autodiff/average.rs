@@ -52,7 +52,11 @@ pub(super) fn averages(b: &mut Builder, recipe: &Recipe) {
 }
 
 /// What is needed for these nodes, made again of other leaves: where each node went.
-fn replaced(b: &mut Builder, roots: Vec<NodeId>, mut to: BTreeMap<NodeId, NodeId>) -> BTreeMap<NodeId, NodeId> {
+pub(super) fn replaced(
+    b: &mut Builder,
+    roots: Vec<NodeId>,
+    mut to: BTreeMap<NodeId, NodeId>,
+) -> BTreeMap<NodeId, NodeId> {
     for id in b.graph().needed(roots) {
         let operands = b.graph().operands(id);
         if to.contains_key(&id) || operands.iter().all(|it| !to.contains_key(it)) {

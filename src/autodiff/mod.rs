@@ -4,6 +4,7 @@
 mod average;
 mod objective;
 mod optimizer;
+mod parts;
 mod phases;
 mod rules;
 mod update;
@@ -71,8 +72,15 @@ pub fn training(typed: Typed) -> Typed {
     let mut b = Builder::new(typed);
     match b.graph().recipe.clone() {
         Some(recipe) => {
-            let objective = objective::objective(&mut b, &recipe);
-            optimizer::optimizer(&mut b, &recipe, &objective);
+            let (objective, trained) = match recipe.accumulate {
+                1 => {
+                    let objective = objective::objective(&mut b, &recipe);
+                    let trained = optimizer::Trained::new(&mut b, &recipe, objective.loss);
+                    (objective, trained)
+                }
+                _ => parts::parts(&mut b, &recipe),
+            };
+            optimizer::optimizer(&mut b, &recipe, &objective, trained);
             phases::evaluation(&mut b, &recipe);
             average::averages(&mut b, &recipe);
             phases::projection(&mut b, &recipe);

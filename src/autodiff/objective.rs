@@ -22,6 +22,8 @@ pub(super) struct Objective {
     pub(super) fit: NodeId,
     pub(super) reg: NodeId,
     pub(super) orth: NodeId,
+    /// The sum of the two.
+    pub(super) penalties: NodeId,
     pub(super) loss: NodeId,
     /// Results by name: of the metrics.
     pub(super) metrics: Vec<(String, NodeId)>,
@@ -33,19 +35,29 @@ pub(super) fn objective(b: &mut Builder, recipe: &Recipe) -> Objective {
     let fit = mean(b, losses);
     let metrics = b.graph().metrics.clone();
     let metrics = metrics.iter().map(|it| (step_result(&it.name), mean(b, it.nodes[&Mode::Train]))).collect();
+    with_penalties(b, recipe, fit, metrics)
+}
+
+/// The same, of a loss of the data and metrics that are there.
+pub(super) fn with_penalties(
+    b: &mut Builder,
+    recipe: &Recipe,
+    fit: NodeId,
+    metrics: Vec<(String, NodeId)>,
+) -> Objective {
     let reg = penalties(b, recipe, Column::Reg);
     let orth = penalties(b, recipe, Column::Orth);
     let penalties = b.binary(Binary::Add, reg, orth);
     let loss = b.binary(Binary::Add, fit, penalties);
-    Objective { fit, reg, orth, loss, metrics }
+    Objective { fit, reg, orth, penalties, loss, metrics }
 }
 
 /// The name of a metric among the results of a step.
-fn step_result(name: &str) -> String {
+pub(super) fn step_result(name: &str) -> String {
     if name == ACCURACY { ACCURACY.to_owned() } else { metric_result(name) }
 }
 
-fn mean(b: &mut Builder, x: NodeId) -> NodeId {
+pub(super) fn mean(b: &mut Builder, x: NodeId) -> NodeId {
     let count = b.graph().shape(x).len();
     let sum = b.sum_all(x);
     b.scale(sum, 1.0 / count as f64)

@@ -7,13 +7,34 @@ use crate::ir::{
 };
 use crate::shape::Builder;
 
-/// Adds gradients and updates of every parameter, and the step counter's.
-pub(super) fn optimizer(b: &mut Builder, recipe: &Recipe, objective: &Objective) {
-    let frozen = |it: &ParamId| recipe.frozen.contains(it);
-    let ids: Vec<ParamId> = (0..b.graph().params.len()).map(|it| ParamId(it as u32)).filter(|it| !frozen(it)).collect();
-    let params: Vec<NodeId> = ids.iter().map(|&it| b.add(Op::Param(it), &[])).collect();
-    let one = b.constant(1.0, Shape::scalar());
-    let gradients = super::gradients(b, objective.loss, one, &params);
+/// What is not frozen, with its gradients.
+pub(super) struct Trained {
+    pub(super) ids: Vec<ParamId>,
+    pub(super) params: Vec<NodeId>,
+    pub(super) gradients: Vec<NodeId>,
+}
+
+impl Trained {
+    /// Without gradients so far.
+    pub(super) fn none(b: &mut Builder, recipe: &Recipe) -> Self {
+        let all = (0..b.graph().params.len()).map(|it| ParamId(it as u32));
+        let ids: Vec<ParamId> = all.filter(|it| !recipe.frozen.contains(it)).collect();
+        let params = ids.iter().map(|&it| b.add(Op::Param(it), &[])).collect();
+        Self { ids, params, gradients: Vec::new() }
+    }
+
+    /// With the gradients of a loss.
+    pub(super) fn new(b: &mut Builder, recipe: &Recipe, loss: NodeId) -> Self {
+        let mut trained = Self::none(b, recipe);
+        let one = b.constant(1.0, Shape::scalar());
+        trained.gradients = super::gradients(b, loss, one, &trained.params);
+        trained
+    }
+}
+
+/// Adds updates of every parameter that is trained, and the step counter's.
+pub(super) fn optimizer(b: &mut Builder, recipe: &Recipe, objective: &Objective, trained: Trained) {
+    let Trained { ids, params, gradients } = trained;
     let gradients = clipped(b, recipe.clip, &ids, gradients);
 
     let step_id = b.graph().state_of(StateRole::Step).expect("a model with a recipe counts its steps");
@@ -40,7 +61,7 @@ pub(super) fn optimizer(b: &mut Builder, recipe: &Recipe, objective: &Objective)
     let tables = b.tables();
     tables.effects.entry(Phase::Step).or_default().extend(effects);
     let results = tables.results.entry(Phase::Step).or_default();
-    let Objective { fit, reg, orth, loss, ref metrics } = *objective;
+    let Objective { fit, reg, orth, loss, ref metrics, .. } = *objective;
     for (name, id) in [("fit", fit), ("reg", reg), ("orth", orth), ("loss", loss), ("rate", rate)] {
         results.insert(name.to_owned(), id);
     }

@@ -20,7 +20,7 @@ pub(super) fn evaluation(b: &mut Builder, recipe: &Recipe) {
     let start_id = b.graph().state_of(StateRole::EvaluateStart).expect("a model with a recipe can be evaluated");
     let start = b.add(Op::State(start_id), &[]);
     let body = ScalarFn::build(1, |pool, i| {
-        let batch = pool.constant(recipe.batch as f64);
+        let batch = pool.constant(recipe.part() as f64);
         pool.add(i[0], batch)
     });
     let next = b.add(Op::Map { body, int: true }, &[start]);

@@ -111,7 +111,7 @@ pub(super) fn open(
 
 /// Why a plan is not begun with, and which batch would be: `fits` compiles a batch and tries, where it can.
 fn refused(plan: &Plan, needed: usize, free: &Free, fits: &dyn Fn(usize) -> Option<bool>) -> Failure {
-    let batch = plan.training.as_ref().map_or(1, |it| it.batch);
+    let (batch, parts) = plan.training.as_ref().map_or((1, 1), |it| (it.batch, it.accumulate));
     let cause = format!(
         "`{}` needs {} of memory with a batch of {batch}, and {} are {}",
         plan.name,
@@ -119,9 +119,10 @@ fn refused(plan: &Plan, needed: usize, free: &Free, fits: &dyn Fn(usize) -> Opti
         table::bytes(free.bytes),
         free.bound
     );
-    let remedy = match largest(batch, free.bytes as f64 / needed as f64, fits) {
-        Some(0) => "even a batch of 1 does not fit: make the model smaller".to_owned(),
-        Some(it) => format!("the largest batch that fits is {it}: `--batch {it}`"),
+    // A batch is as many equal parts as before.
+    let remedy = match largest(batch / parts, free.bytes as f64 / needed as f64, &|it| fits(it.checked_mul(parts)?)) {
+        Some(0) => format!("even a batch of {parts} does not fit: make the model smaller"),
+        Some(it) => format!("the largest batch that fits is {0}: `--batch {0}`", it * parts),
         None => "use a smaller batch".to_owned(),
     };
     Failure::new(cause, format!("{remedy} (`--ignore-memory` starts anyway)"))

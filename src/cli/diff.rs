@@ -10,7 +10,7 @@ use super::table;
 use sphc::diag::Span;
 use sphc::ir::recipe::Keep;
 use sphc::ir::{Clip, ImageStep, ParamId, Phase, augment};
-use sphc::plan::Memory;
+use sphc::plan::{Memory, Training};
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::PathBuf;
@@ -121,7 +121,7 @@ fn recipe(model: &Model) -> Facts {
         ("data", format!("{} ({} training, {} test images)", it.data, it.train_examples, it.test_examples)),
         ("images", steps(&graph.images)),
         ("augment", if it.augment.is_empty() { "none".to_owned() } else { augment::text(&it.augment) }),
-        ("batch", it.batch.to_string()),
+        ("batch", in_parts(it.batch, it.accumulate)),
         ("iterations", it.iterations.to_string()),
         ("loss", it.loss.clone()),
         ("schedule", it.schedule.clone()),
@@ -160,6 +160,11 @@ fn recipe(model: &Model) -> Facts {
     facts
 }
 
+/// `128`, or `128 in 4 parts`.
+pub(super) fn in_parts(batch: usize, parts: usize) -> String {
+    if parts == 1 { batch.to_string() } else { format!("{batch} in {parts} parts") }
+}
+
 /// `last(3), best, `: before the interval.
 fn kept(keep: Keep) -> String {
     let last = keep.last.map(|it| format!("last({it}), "));
@@ -178,7 +183,7 @@ fn steps(steps: &[ImageStep]) -> String {
 fn totals(model: &Model) -> Facts {
     let plan = &model.compiled.plan;
     let parameters: usize = model.compiled.training.graph().params.iter().map(|it| it.shape.len()).sum();
-    let batch = plan.training.as_ref().map_or(1, |it| it.batch);
+    let batch = plan.training.as_ref().map_or(1, Training::part);
     let flops = |phase: Phase, of: f64| {
         let groups = model.compiled.fused.phases.get(&phase);
         let sum: u64 = groups.iter().flat_map(|it| it.iter()).map(|it| it.flops).sum();

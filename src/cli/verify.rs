@@ -40,8 +40,11 @@ pub(super) fn run(args: &Args) -> Outcome {
     if let Some(run) = &args.replay {
         return replay::run(&args.file, run, &args.device, args.format);
     }
-    let recipe = RecipeArgs { batch: Some(args.batch), ..RecipeArgs::default() };
-    let mut settings = args::settings(&args.set, &recipe);
+    let mut settings = args::settings(&args.set, &RecipeArgs::default());
+    // As many parts as the recipe cuts its batch into, of an example each at least.
+    let first = load::check(&args.file, &settings)?;
+    let parts = first.graph().and_then(|it| it.recipe.as_ref()).map_or(1, |it| it.accumulate);
+    settings.batch = (args.batch as usize).checked_next_multiple_of(parts);
     let usual = load::compile(&args.file, settings.clone(), args.device.precision)?;
     if let Some(it) = &usual.compiled.plan.training {
         // Noise does for comparing, and a few batches of it reach around the end of an epoch.

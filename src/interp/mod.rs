@@ -213,7 +213,7 @@ fn apply(graph: &Graph, env: &Env, op: &Op, given: &[&Tensor]) -> Tensor {
         Op::Gather { steps } => augment::augment(given[0], given[1], given.get(2).copied(), steps),
         Op::Scatter { rows } => movement::scatter(*rows, given[0], given[1]),
         Op::Loss(kind) => loss::loss(*kind, given),
-        Op::Random { kind, shape, stream } => random::random(*kind, shape, env.seed, *stream, given[0]),
+        Op::Random { kind, shape, stream, first } => random::random(*kind, shape, env.seed, *stream, *first, given[0]),
         Op::Update(_) => given[0].clone(),
     }
 }

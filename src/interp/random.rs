@@ -4,11 +4,11 @@ use super::Tensor;
 use crate::ir::random::{shuffled, uniform};
 use crate::ir::{Random, Shape};
 
-/// Every kind; `counter` is the step, or for a sequence its start.
-pub(super) fn random(kind: Random, shape: &Shape, seed: u64, stream: u64, counter: &Tensor) -> Tensor {
+/// Every kind, from position `first` on; `counter` is the step, or for a sequence its start.
+pub(super) fn random(kind: Random, shape: &Shape, seed: u64, stream: u64, first: usize, counter: &Tensor) -> Tensor {
     let counter = counter.item() as u64;
     let n = shape.len();
-    let data = (0..n)
+    let data = (first..first + n)
         .map(|at| match kind {
             Random::Uniform => f64::from(uniform(seed, stream, counter, at)),
             Random::Shuffle { examples } => {

@@ -268,10 +268,17 @@ fn the_first_of_equal_logits_is_the_answer() {
 
 #[test]
 fn random_numbers_are_a_function_of_seed_stream_step_and_position() {
-    let random = |kind, step: f64, n: usize| {
-        let op = Op::Random { kind, shape: Shape::from([n]), stream: 11 };
+    let random_from = |kind, first: usize, step: f64, n: usize| {
+        let op = Op::Random { kind, shape: Shape::from([n]), stream: 11, first };
         apply_one(op, &[&Tensor::scalar(step)], &[0]).data
     };
+    let random = |kind, step: f64, n: usize| random_from(kind, 0, step, n);
+    assert_eq!(random_from(Random::Uniform, 3, 5.0, 6), random(Random::Uniform, 5.0, 9)[3..]);
+    assert_eq!(random_from(Random::Sequence { examples: 5 }, 2, 3.0, 2), [0.0, 1.0]);
+    // Two parts of three in step 4: the numbers of step 2 of batches of six.
+    let kind = Random::Shuffle { examples: 50 };
+    let parts = [random_from(kind, 0, 4.0, 3), random_from(kind, 3, 4.0, 3)].concat();
+    assert_eq!(parts, random(kind, 2.0, 6));
     let uniform = random(Random::Uniform, 5.0, 9);
     assert_eq!(uniform[7], f64::from(crate::ir::random::uniform(7, 11, 5, 7)));
     assert_eq!(random(Random::Sequence { examples: 5 }, 3.0, 4), [3.0, 4.0, 0.0, 1.0]);

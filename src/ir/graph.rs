@@ -6,7 +6,7 @@ use foldhash::fast::FixedState;
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
 use petgraph::{Direction, visit::EdgeRef};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// A node.
@@ -265,6 +265,8 @@ pub struct Graph {
     pub effects: BTreeMap<Phase, Vec<NodeId>>,
     /// What can be read after each phase, by name: `fit`, `accuracy`, `scores`.
     pub results: BTreeMap<Phase, BTreeMap<String, NodeId>>,
+    /// Streams of random numbers that all examples of a batch have in common.
+    pub common_draws: BTreeSet<u64>,
     /// Smallest and largest byte of the images.
     pub bytes: [u8; 2],
     /// What is done to the images of the data set before anything else.
@@ -304,6 +306,7 @@ impl Graph {
             metrics: Vec::new(),
             effects: BTreeMap::new(),
             results: BTreeMap::new(),
+            common_draws: self.common_draws.clone(),
             images: self.images.clone(),
             recipe: self.recipe.clone(),
         }

@@ -330,6 +330,8 @@ pub enum Op {
         shape: Shape,
         /// Distinguishes uses under one seed.
         stream: u64,
+        /// The position of the first number: not 0 where a tensor is a later part of a batch.
+        first: usize,
     },
     /// `(value) -> value`, also written to the target when the phase ends.
     Update(Target),

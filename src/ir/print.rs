@@ -98,7 +98,8 @@ impl Graph {
             Op::Gather { steps } => write!(f, "gather [{}]", augment::text(steps)),
             Op::Scatter { rows } => write!(f, "scatter to {rows}"),
             Op::Loss(kind) => write!(f, "loss {kind:?}"),
-            Op::Random { kind, stream, .. } => write!(f, "random {kind:?} stream={stream:016x}"),
+            Op::Random { kind, stream, first: 0, .. } => write!(f, "random {kind:?} stream={stream:016x}"),
+            Op::Random { kind, stream, first, .. } => write!(f, "random {kind:?} stream={stream:016x} from {first}"),
             Op::Update(Target::Param(id)) => write!(f, "update {}", self.param(*id).path),
             Op::Update(Target::State(id)) => write!(f, "update {}", self.state(*id).path),
         }

@@ -269,6 +269,8 @@ pub struct Recipe {
     pub augment: Vec<Augment>,
     /// Examples per step.
     pub batch: usize,
+    /// Equal parts that a step takes the batch in.
+    pub accumulate: usize,
     /// Steps.
     pub iterations: u64,
     /// The losses as they would be written with all their numbers: `softmax_cross_entropy(smoothing: 0.1, floor: 0)`.
@@ -317,6 +319,11 @@ pub fn kept(examples: usize, share: f64) -> usize {
 }
 
 impl Recipe {
+    /// Examples that are worked on at once: of a part of the batch, and of an evaluation.
+    pub fn part(&self) -> usize {
+        self.batch / self.accumulate
+    }
+
     /// After how many steps the projections run: the longest interval at which none is missed, 0 without any.
     pub fn project_every(&self) -> u64 {
         let gcd = |mut a: u64, mut b: u64| {

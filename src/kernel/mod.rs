@@ -335,5 +335,12 @@ pub enum KernelSpec {
         len: usize,
         /// Stream under the plan's seed.
         stream: u64,
+        /// The position of the first number.
+        #[serde(default, skip_serializing_if = "is_first")]
+        first: usize,
     },
+}
+
+fn is_first(it: &usize) -> bool {
+    *it == 0
 }

@@ -150,8 +150,11 @@ impl KernelSpec {
                 };
                 Ok(Operands { inputs, outputs: vec![Operand::real(len)] })
             }
-            KernelSpec::Random { kind, len, .. } => {
+            KernelSpec::Random { kind, len, first, .. } => {
                 product(&[*len])?;
+                if 1 << 60 < *first {
+                    return Err(format!("no batch has a number {first}"));
+                }
                 let output = match kind {
                     Random::Uniform => Operand::real(*len),
                     Random::Shuffle { examples } | Random::Sequence { examples }

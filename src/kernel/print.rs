@@ -59,7 +59,10 @@ impl Display for KernelSpec {
             }
             KernelSpec::Scatter { rows, n, item } => write!(f, "scatter {n} x {item} to {rows}"),
             KernelSpec::Loss { kind, n, classes } => write!(f, "loss {kind:?} {n} x {classes}"),
-            KernelSpec::Random { kind, len, stream } => write!(f, "random {kind:?} {len} stream={stream:016x}"),
+            KernelSpec::Random { kind, len, stream, first } => {
+                write!(f, "random {kind:?} {len} stream={stream:016x}")?;
+                if *first == 0 { Ok(()) } else { write!(f, " from {first}") }
+            }
         }
     }
 }

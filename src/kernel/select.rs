@@ -90,7 +90,9 @@ pub fn bind(fused: &Fused, group: &Group) -> Bound {
             let logits = graph.shape(of[0]);
             KernelSpec::Loss { kind: *kind, n: logits.0[0], classes: logits.0[1] }
         }
-        Op::Random { kind, shape, stream } => KernelSpec::Random { kind: *kind, len: shape.len(), stream: *stream },
+        Op::Random { kind, shape, stream, first } => {
+            KernelSpec::Random { kind: *kind, len: shape.len(), stream: *stream, first: *first }
+        }
         Op::Map { .. }
         | Op::Broadcast(_)
         | Op::Reduce { .. }

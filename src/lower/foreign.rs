@@ -164,6 +164,16 @@ const WAYS: &[(&[&str], &str)] = &[
         &["kldiv", "kldivergence", "ctc", "ctcloss", "infonce", "contrastive", "ntxent", "arcface", "dice"],
         "write it as a `loss` of its own: `loss name(scores, target) = ...`; margins of the angle are operators, heads",
     ),
+    (
+        &[
+            "gradientaccumulation",
+            "accumulategradbatches",
+            "gradientaccumulationsteps",
+            "accumsteps",
+            "accumulationsteps",
+        ],
+        "write `accumulate 4`: the batch is taken in four parts, in the memory of one",
+    ),
     (&["epochs", "epoch"], "write `iterations N`: the number of batches, which is epochs * examples / batch"),
     (&["learningrate", "lr"], "the rate belongs to the optimizer: `optimizer adam(rate: 1e-3)`"),
     (&["momentum"], "the momentum belongs to the optimizer: `optimizer sgd(rate: 0.1, momentum: 0.9)`"),

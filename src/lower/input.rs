@@ -44,10 +44,20 @@ impl Lowering<'_> {
         self.graph.add(op, inputs, OriginId::default()).0
     }
 
-    /// Builds the choice of examples and the labels.
+    /// A counter times a number.
+    fn times(&mut self, counter: NodeId, by: usize) -> NodeId {
+        let body = ScalarFn::build(1, |pool, it| {
+            let by = pool.constant(by as f64);
+            pool.mul(it[0], by)
+        });
+        self.add(Op::Map { body, int: true }, &[counter])
+    }
+
+    /// Builds the choice of examples and the labels: of the first part of a step's, where it takes several.
     pub(super) fn feed(&mut self, basis: &Basis) -> Option<Feed> {
         let data = basis.data.clone()?;
-        let n = basis.batch;
+        let (whole, parts) = (basis.batch, basis.accumulate);
+        let n = whole / parts;
         let (train, test) = (data.train_examples, data.test_examples);
         let step = self.counter(StateRole::Step);
         self.step = Some(step);
@@ -55,22 +65,23 @@ impl Lowering<'_> {
         let shape = Shape::from([n]);
         let index = if basis.shuffle {
             let kind = Random::Shuffle { examples: train };
-            self.add(Op::Random { kind, shape: shape.clone(), stream: random::stream("shuffle") }, &[step])
+            // Counted in parts of a batch.
+            let counter = match parts {
+                1 => step,
+                parts => self.times(step, parts),
+            };
+            self.add(Op::Random { kind, shape: shape.clone(), stream: random::stream("shuffle"), first: 0 }, &[counter])
         } else {
-            let body = ScalarFn::build(1, |pool, it| {
-                let n = pool.constant(n as f64);
-                pool.mul(it[0], n)
-            });
-            let first = self.add(Op::Map { body, int: true }, &[step]);
+            let first = self.times(step, whole);
             let kind = Random::Sequence { examples: train };
-            self.add(Op::Random { kind, shape: shape.clone(), stream: 0 }, &[first])
+            self.add(Op::Random { kind, shape: shape.clone(), stream: 0, first: 0 }, &[first])
         };
         let kind = Random::Sequence { examples: test };
-        let sequence = self.add(Op::Random { kind, shape, stream: 0 }, &[start]);
+        let sequence = self.add(Op::Random { kind, shape, stream: 0, first: 0 }, &[start]);
         let draws = augment::draws(&basis.augment);
         let uniform = (0 < draws).then(|| {
             let shape = Shape::from([n, draws]);
-            self.add(Op::Random { kind: Random::Uniform, shape, stream: random::stream("augment") }, &[step])
+            self.add(Op::Random { kind: Random::Uniform, shape, stream: random::stream("augment"), first: 0 }, &[step])
         });
         let index = [index, sequence];
         let steps = [basis.augment.clone(), basis.steady.clone()];

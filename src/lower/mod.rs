@@ -14,6 +14,7 @@
 //! After a mistake a value is `Error`, and everything that depends on it is silent: one mistake, one
 //! report. How layers are named is described in `naming`.
 
+mod accumulate;
 mod arith;
 mod augment;
 mod average;

@@ -24,6 +24,8 @@ pub(super) struct Basis {
     /// The share of the training images that are kept for validation.
     pub(super) validate: Option<f64>,
     pub(super) batch: usize,
+    /// Equal parts that a step takes it in.
+    pub(super) accumulate: usize,
     pub(super) augment: Vec<Augment>,
     /// What is done to images that are evaluated.
     pub(super) steady: Vec<Augment>,
@@ -46,6 +48,7 @@ const KEYS: &[(&str, bool, &[&str])] = &[
     ("schedule", false, &[]),
     ("clip", false, &[]),
     ("average", false, &[]),
+    ("accumulate", false, &[]),
     ("evaluate", false, &["every"]),
     ("checkpoint", false, &["every"]),
     ("precision", false, &[]),
@@ -82,6 +85,7 @@ impl Lowering<'_> {
             data_path: None,
             validate: None,
             batch: 1,
+            accumulate: 1,
             augment: Vec::new(),
             steady: Vec::new(),
             shuffle: !self.settings.no_shuffle,
@@ -110,13 +114,21 @@ impl Lowering<'_> {
             Some(_) => self.batch,
             None => batch.unwrap_or(1),
         };
+        if let Some(parts) = entry("accumulate").and_then(|it| self.parts(it, basis.batch)) {
+            match self.settings.evaluates {
+                false => basis.accumulate = parts,
+                // What is evaluated at once is a part; another batch was asked for as it is.
+                true if self.settings.batch.is_none() => basis.batch /= parts,
+                true => {}
+            }
+        }
         if let Some(entry) = entry("augment") {
             let steps = self.augment(entry, basis.data.as_ref());
             basis.steady = basis.data.as_ref().map_or_else(Vec::new, |it| Self::steady(&steps, it));
             basis.augment = if self.settings.no_augment { basis.steady.clone() } else { steps };
         }
         self.data = basis.data.clone();
-        self.batch = basis.batch;
+        self.batch = basis.batch / basis.accumulate;
         Some(basis)
     }
 
@@ -254,7 +266,7 @@ impl Lowering<'_> {
         self.whole_number(value, &format!("`{}`", entry.key.name), least)
     }
 
-    fn whole_number(&mut self, expr: &ast::Expr, what: &str, least: i64) -> Option<i64> {
+    pub(super) fn whole_number(&mut self, expr: &ast::Expr, what: &str, least: i64) -> Option<i64> {
         let value = self.expr(expr);
         match self.coerce(value, &Ty::Int, expr.span, what, None) {
             Value::Int(it) if least <= it => Some(it),
@@ -352,6 +364,7 @@ impl Lowering<'_> {
             data_span: basis.data_span,
             augment: basis.augment,
             batch: basis.batch,
+            accumulate: basis.accumulate,
             iterations,
             loss,
             penalties,

@@ -169,8 +169,11 @@ pub struct Training {
     pub train_examples: usize,
     /// Test examples the plan is made for.
     pub test_examples: usize,
-    /// Examples per step and per evaluation batch.
+    /// Examples per step.
     pub batch: usize,
+    /// Equal parts that a step takes them in.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub accumulate: usize,
     /// Steps.
     pub iterations: u64,
     /// Over how many steps the learning rate's schedule runs, where it depends on how many there are.
@@ -186,6 +189,21 @@ pub struct Training {
     /// Run the `project` phase after every so many steps; 0 is never. The greatest common divisor when
     /// projections have different intervals; each update then looks at the step itself.
     pub project_every: u64,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(it: &usize) -> bool {
+    *it == 1
+}
+
+impl Training {
+    /// Examples that are worked on at once: of a part of a step's, and of an evaluation.
+    pub fn part(&self) -> usize {
+        self.batch / self.accumulate.max(1)
+    }
 }
 
 /// The executable plan.
@@ -300,6 +318,7 @@ fn training(fused: &Fused, recipe: &Recipe) -> Training {
         train_examples: recipe.train_examples,
         test_examples: recipe.test_examples,
         batch: recipe.batch,
+        accumulate: recipe.accumulate,
         iterations: recipe.iterations,
         schedule_iterations: recipe.length_matters.then_some(recipe.iterations),
         evaluate_every: recipe.evaluate_every,

@@ -168,9 +168,10 @@ impl Plan {
 
     fn check_training(&self, training: &Training) -> Result<(), Flaw> {
         let here = Place::Key("training");
-        let Training { image, classes, train_examples, test_examples, batch, .. } = *training;
+        let Training { image, classes, train_examples, test_examples, batch, accumulate, .. } = *training;
         for (what, number) in [
             ("the batch", batch),
+            ("the number of its parts", accumulate),
             ("the number of classes", if training.target.has_classes() { classes } else { 1 }),
             ("the number of training examples", train_examples),
             ("the number of test examples", test_examples),
@@ -182,6 +183,10 @@ impl Plan {
                 return flaw(here, format!("{what} is 0"));
             }
         }
+        if !batch.is_multiple_of(accumulate) {
+            return flaw(here, format!("a batch of {batch} cannot be cut into {accumulate} equal parts"));
+        }
+        let batch = training.part();
         if training.iterations == 0 {
             return flaw(here, "the number of iterations is 0");
         }

@@ -30,7 +30,7 @@ pub fn evaluate(
 ) -> Result<Option<Evaluation>, TrainError> {
     let plan = session.plan.clone();
     let training = plan.training.as_ref().ok_or_else(|| TrainError::NoRecipe { model: plan.name.clone() })?;
-    let (examples, batch) = (training.test_examples, training.batch);
+    let (examples, batch) = (training.test_examples, training.part());
     let (mut loss, mut correct) = (0.0, plan.tells_classes().then_some(0.0));
     let mut metrics: BTreeMap<String, f64> = plan.metrics().into_iter().map(|it| (it, 0.0)).collect();
     let mut completed = true;
@@ -92,7 +92,7 @@ pub fn predict(session: &mut Session, pixels: &[u8]) -> Result<Vec<Vec<f64>>, Tr
     let plan = session.plan.clone();
     let training = plan.training.as_ref().ok_or_else(|| TrainError::NoRecipe { model: plan.name.clone() })?;
     let each: usize = training.image.iter().product();
-    let places = training.test_examples;
+    let (places, batch) = (training.test_examples, training.part());
     let mut res = Vec::new();
     // They take the place of the test set, as many at once as it has.
     for part in pixels.chunks(places * each) {
@@ -102,11 +102,11 @@ pub fn predict(session: &mut Session, pixels: &[u8]) -> Result<Vec<Vec<f64>>, Tr
         session.clear(Extern::TestLabels)?;
         session.set_counter(StateRole::EvaluateStart, 0)?;
         let count = part.len() / each;
-        for start in (0..count).step_by(training.batch) {
+        for start in (0..count).step_by(batch) {
             session.run(Phase::Evaluate)?;
             let scores = session.result(Phase::Evaluate, "scores");
-            let valid = training.batch.min(count - start);
-            res.extend(scores.chunks_exact((scores.len() / training.batch).max(1)).take(valid).map(<[f64]>::to_vec));
+            let valid = batch.min(count - start);
+            res.extend(scores.chunks_exact((scores.len() / batch).max(1)).take(valid).map(<[f64]>::to_vec));
         }
     }
     Ok(res)

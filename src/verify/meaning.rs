@@ -71,8 +71,8 @@ pub fn execute(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64) -> Vec<Vec<f64
             shapes.extend((inputs.len() == 3).then(|| real(vec![*n])));
             one(Op::Loss(*kind), shapes)
         }
-        KernelSpec::Random { kind, len, stream } => {
-            let op = Op::Random { kind: *kind, shape: Shape(vec![*len]), stream: *stream };
+        KernelSpec::Random { kind, len, stream, first } => {
+            let op = Op::Random { kind: *kind, shape: Shape(vec![*len]), stream: *stream, first: *first };
             one(op, vec![(Shape::scalar(), DType::Int)])
         }
     }

@@ -507,14 +507,15 @@ pub(crate) fn loss(kind: Loss, n: usize, classes: usize) -> Case {
     Case { name: format!("{kind:?} {n} {classes}"), spec: KernelSpec::Loss { kind, n, classes }, inputs, outputs }
 }
 
-/// Random numbers at a step.
-pub(crate) fn random(kind: Random, len: usize, step: u64) -> Case {
+/// Random numbers at a step, from a position on.
+pub(crate) fn random(kind: Random, len: usize, step: u64, first: usize) -> Case {
     let stream = sphc::ir::random::stream("case");
     let inputs = vec![Value { dtype: DType::Int, shape: Shape::scalar(), data: vec![step as f64] }];
-    let op = Op::Random { kind, shape: Shape(vec![len]), stream };
+    let op = Op::Random { kind, shape: Shape(vec![len]), stream, first };
     let dtype = if kind == Random::Uniform { DType::Real } else { DType::Int };
     let outputs = vec![exact(dtype, of_op(&op, &inputs))];
-    Case { name: format!("{kind:?} {len} {step}"), spec: KernelSpec::Random { kind, len, stream }, inputs, outputs }
+    let spec = KernelSpec::Random { kind, len, stream, first };
+    Case { name: format!("{kind:?} {len} {step} {first}"), spec, inputs, outputs }
 }
 
 /// A copy.

@@ -164,7 +164,7 @@ fn no_family_leaves_its_buffers_under_the_address_sanitizer() {
         case::gather(DType::U8, 9, &[6, 5, 3], &crate::images::every_step([6, 5])),
         case::gather(DType::Int, 9, &[], &[]),
         case::loss(Loss::CrossEntropyGrad { smoothing, floor }, 13, 10),
-        case::random(sphc::ir::Random::Shuffle { examples: 7 }, 20, 3),
+        case::random(sphc::ir::Random::Shuffle { examples: 7 }, 20, 3, 0),
     ];
     cases.extend(usual.into_iter().map(|it| (it, Options::default())));
     for (case, options) in &cases {

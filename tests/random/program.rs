@@ -340,5 +340,9 @@ fn recipe(choices: &mut Choices, size: [usize; 2], batch: usize, names: &[String
         "schedule cosine".to_owned(),
     ]));
     lines.push(format!("seed {}", choices.below(1000)));
+    let parts = choices.one(&[1, 1, 2, 3, batch]);
+    if parts != 1 && batch.is_multiple_of(parts) {
+        lines.push(format!("accumulate {parts}"));
+    }
     lines
 }

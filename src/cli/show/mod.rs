@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use sphc::diag;
 use sphc::ir::{Graph, Phase};
 use sphc::pipeline::line_of;
-use sphc::plan::{Memory, Plan};
+use sphc::plan::{Memory, Plan, Training};
 use sphc::runtime;
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -85,7 +85,7 @@ pub(super) fn run(args: &Args) -> Outcome {
 pub(super) fn rows(model: &Model) -> Vec<Row> {
     let graph = model.compiled.training.graph();
     let fused = &model.compiled.fused;
-    let batch = model.compiled.plan.training.as_ref().map_or(1, |it| it.batch);
+    let batch = model.compiled.plan.training.as_ref().map_or(1, Training::part);
     let evaluate = fused.phases.get(&Phase::Evaluate).map_or(&[][..], Vec::as_slice);
     let mut res = Vec::new();
     for layer in &graph.layers {
@@ -152,7 +152,7 @@ fn as_table(model: &Model, rows: &[Row], threads: Option<u64>) -> String {
         model.compiled.fused.phases.get(&phase).iter().flat_map(|it| it.iter()).map(|it| it.flops).sum::<u64>()
     };
     if let Some(training) = &plan.training {
-        let each = phase(Phase::Evaluate) as f64 / training.batch as f64;
+        let each = phase(Phase::Evaluate) as f64 / training.part() as f64;
         let _ = writeln!(
             res,
             "arithmetic   {}FLOPs to evaluate an image, {}FLOPs a step of {} images",
@@ -171,8 +171,11 @@ fn as_table(model: &Model, rows: &[Row], threads: Option<u64>) -> String {
     if let Some(training) = &plan.training {
         let _ = writeln!(
             res,
-            "recipe       {} iterations of {} images of {}",
-            training.iterations, training.batch, training.data
+            "recipe       {} iterations of {} images{} of {}",
+            training.iterations,
+            training.batch,
+            if training.accumulate == 1 { String::new() } else { format!(" in {} parts", training.accumulate) },
+            training.data
         );
     }
     res

@@ -134,7 +134,7 @@ pub fn generate(spec: &KernelSpec, options: &Options) -> CudaSource {
         KernelSpec::Gather { dtype, n, item, steps } => gather::gather(*dtype, *n, item, steps),
         KernelSpec::Scatter { rows, n, item } => simple::scatter(*rows, *n, *item),
         KernelSpec::Loss { kind, n, classes } => simple::loss(*kind, *n, *classes),
-        KernelSpec::Random { kind, len, stream } => simple::random(*kind, *len, *stream),
+        KernelSpec::Random { kind, len, stream, first } => simple::random(*kind, *len, *stream, *first),
     }
 }
 

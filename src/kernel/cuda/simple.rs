@@ -153,7 +153,7 @@ pub(super) fn loss(kind: Loss, n: usize, classes: usize) -> CudaSource {
 }
 
 /// Random numbers.
-pub(super) fn random(kind: Random, len: usize, stream: u64) -> CudaSource {
+pub(super) fn random(kind: Random, len: usize, stream: u64, first: usize) -> CudaSource {
     let (number, examples) = match kind {
         Random::Uniform => (0, 1),
         Random::Shuffle { examples } => (1, examples),
@@ -165,6 +165,7 @@ pub(super) fn random(kind: Random, len: usize, stream: u64) -> CudaSource {
     text.ints([("KIND", number), ("SIZE", len), ("HALF_BITS", half)]);
     text.constant("unsigned long long", "STREAM", format_args!("{stream}ull"));
     text.constant("unsigned long long", "EXAMPLES", format_args!("{examples}ull"));
+    text.constant("unsigned long long", "FIRST", format_args!("{first}ull"));
     text.file(file!("device.cu"));
     text.file(file!("random.cu"));
     let arguments = vec![Argument::Input(0), Argument::Seed, Argument::Output(0)];

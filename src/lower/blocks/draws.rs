@@ -36,12 +36,13 @@ impl Lowering<'_> {
         let stream = random::stream(&format!("{path}/draw {drawn}"));
         *drawn += 1;
         let origin = self.origin(args.span);
-        let op = Op::Random { kind: Random::Uniform, shape: Shape(dims), stream };
+        let op = Op::Random { kind: Random::Uniform, shape: Shape(dims), stream, first: 0 };
         let train = self.graph.add(op, &[step], origin).0;
         let tensor = Tensor { train, evaluate: train, owner: None };
         if !batch {
             self.has_batch(&tensor);
             self.batched[train.0 as usize] = false;
+            self.graph.common_draws.insert(stream);
         }
         Value::Tensor(tensor)
     }

@@ -316,6 +316,6 @@ fn load<R: Real>(spec: &KernelSpec, isa: Isa) -> Result<Box<dyn Kernel>, String>
         KernelSpec::Gather { dtype, n, item, steps } => movement::gather::<R>(*dtype, *n, item, steps),
         &KernelSpec::Scatter { rows, n, item } => movement::scatter::<R>(rows, n, item),
         KernelSpec::Loss { kind, n, classes } => loss::load::<R>(*kind, *n, *classes),
-        KernelSpec::Random { kind, len, stream } => random::load::<R>(*kind, *len, *stream),
+        KernelSpec::Random { kind, len, stream, first } => random::load::<R>(*kind, *len, *stream, *first),
     }
 }
