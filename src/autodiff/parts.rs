@@ -35,6 +35,8 @@ pub(super) fn parts(b: &mut Builder, recipe: &Recipe) -> (Objective, Trained) {
         let metrics: Vec<NodeId> = part.metrics.iter().map(|it| mean(b, *it)).collect();
         trained.gradients = added(b, &trained.gradients, gradients);
         told = added(b, &told, [vec![fit], metrics].concat());
+        let end = NodeId(b.graph().len() as u32);
+        b.tables().fences.push(end);
         moved = part.moved;
     }
     let told: Vec<NodeId> = told.into_iter().map(|it| b.scale(it, 1.0 / recipe.accumulate as f64)).collect();

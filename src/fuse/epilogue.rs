@@ -61,7 +61,9 @@ fn core(view: &View<'_>, group: &Group) -> Option<NodeId> {
 
 fn may_follow(view: &View<'_>, core: NodeId, map: &Group) -> bool {
     let space = view.space(core);
-    let same_space = map.kind == GroupKind::Map && view.space(map.outputs[0]) == space;
+    let part = |id: NodeId| view.graph.part(id);
+    let same_space =
+        map.kind == GroupKind::Map && view.space(map.outputs[0]) == space && part(map.outputs[0]) == part(core);
     let stores = |&id: &NodeId| match view.graph.op(id) {
         Op::Reduce { kind, axes } => {
             // Over all pixels and no channels, which are the last axis of the space.

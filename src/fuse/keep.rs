@@ -79,7 +79,9 @@ fn must_store(view: &View<'_>, needed: &[NodeId], roots: &[NodeId]) -> Vec<bool>
             Class::Real | Class::Alias => {}
         }
         if !matches!(view.class(id), Class::Alias | Class::Leaf) {
-            for &operand in view.operands(id).iter().filter(|&&it| !view.plain(it)) {
+            // What a later part of a step reads is done with when its own part ends.
+            let crosses = |it: &NodeId| view.graph.part(view.base(*it)) != view.graph.part(id);
+            for &operand in view.operands(id).iter().filter(|it| !view.plain(**it) || crosses(it)) {
                 must[view.base(operand).0 as usize] = true;
             }
         }

@@ -17,8 +17,8 @@ const LOOK_BACK: usize = 8;
 /// A group in the making.
 struct Draft {
     kind: GroupKind,
-    /// Iteration space and whether it is of integers; of map groups.
-    key: (u32, bool),
+    /// Iteration space, whether it is of integers, and the part of a step; of map groups.
+    key: (u32, bool, usize),
     level: u32,
     outputs: Vec<NodeId>,
     reads: BTreeSet<NodeId>,
@@ -111,12 +111,12 @@ impl Merger<'_, '_> {
         let reads: BTreeSet<NodeId> = self.view.operands(id).iter().map(|&it| self.view.base(it)).collect();
         let level = 1 + reads.iter().map(|&it| self.level_of(it)).max().unwrap_or(0);
         self.home[id.0 as usize] = Some(self.drafts.len());
-        self.drafts.push(Draft { kind, key: (u32::MAX, false), level, outputs: vec![id], reads });
+        self.drafts.push(Draft { kind, key: (u32::MAX, false, 0), level, outputs: vec![id], reads });
     }
 
     fn place(&mut self, id: NodeId) {
         let view = self.view;
-        let key = (view.space(id), view.class(id) == Class::Int);
+        let key = (view.space(id), view.class(id) == Class::Int, view.graph.part(id));
         let mut needs = Closure::default();
         needs.extend(view, &self.kept.stored, &BTreeSet::new(), id);
         let at = match self.company(key, &needs) {
@@ -142,7 +142,7 @@ impl Merger<'_, '_> {
     }
 
     /// The legal group that saves most traffic.
-    fn company(&self, key: (u32, bool), needs: &Closure) -> Option<usize> {
+    fn company(&self, key: (u32, bool, usize), needs: &Closure) -> Option<usize> {
         let view = self.view;
         let len = view.space_len[key.0 as usize];
         let mut saved: Vec<(usize, u64)> = Vec::new();
@@ -160,7 +160,7 @@ impl Merger<'_, '_> {
         saved.into_iter().max_by_key(|it| (it.1, Reverse(it.0))).map(|it| it.0)
     }
 
-    fn may_join(&self, at: usize, key: (u32, bool), needs: &Closure) -> bool {
+    fn may_join(&self, at: usize, key: (u32, bool, usize), needs: &Closure) -> bool {
         let draft = &self.drafts[at];
         let below = |base: &NodeId| self.level_of(*base) < draft.level;
         let inside = |base: &NodeId| self.home[base.0 as usize] == Some(at);

@@ -265,6 +265,9 @@ pub struct Graph {
     pub effects: BTreeMap<Phase, Vec<NodeId>>,
     /// What can be read after each phase, by name: `fit`, `accuracy`, `scores`.
     pub results: BTreeMap<Phase, BTreeMap<String, NodeId>>,
+    /// Where the nodes of another part of a step begin, ascending: what is computed in one part is done before the next one
+    /// begins, so that their memory is that of one.
+    pub fences: Vec<NodeId>,
     /// Streams of random numbers that all examples of a batch have in common.
     pub common_draws: BTreeSet<u64>,
     /// Smallest and largest byte of the images.
@@ -306,6 +309,7 @@ impl Graph {
             metrics: Vec::new(),
             effects: BTreeMap::new(),
             results: BTreeMap::new(),
+            fences: Vec::new(),
             common_draws: self.common_draws.clone(),
             images: self.images.clone(),
             recipe: self.recipe.clone(),
@@ -316,6 +320,11 @@ impl Graph {
     pub fn origin(&mut self, origin: Origin) -> OriginId {
         self.origins.push(origin);
         OriginId(self.origins.len() as u32 - 1)
+    }
+
+    /// The part of a step that a node belongs to, counted from 0.
+    pub fn part(&self, id: NodeId) -> usize {
+        self.fences.partition_point(|it| *it <= id)
     }
 
     /// Looks an origin up.

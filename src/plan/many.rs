@@ -4,7 +4,7 @@
 //! time, goes with it. What only updates need comes at the end, level by level: matrix products of filters, the updates.
 
 use super::schedule::{Place, Schedule, Step, target};
-use crate::ir::Graph;
+use crate::ir::{Graph, NodeId};
 use crate::kernel::KernelSpec;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -113,7 +113,10 @@ fn may_wait(step: &Step, graph: &Graph, parameters: &BTreeSet<Vec<usize>>) -> bo
             shape.len() <= SMALL || parameters.contains(shape.dims())
         }
     };
+    // Nothing waits beyond the part of a step that it belongs to.
+    let last = |it: &NodeId| graph.part(*it) == graph.fences.len();
     matches!(step.spec, KernelSpec::Map(_) | KernelSpec::MatMul { .. })
+        && step.nodes.iter().all(last)
         && step.inputs.iter().chain(&step.outputs).all(fits)
 }
 
