@@ -23,7 +23,7 @@ pub(super) struct Args {
     /// A checkpoint, or any safetensors file with the model's parameters and running statistics
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
-    /// PNG or JPEG files
+    /// PNG or JPEG files, or folders of them
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
     /// Classes to show of each image, the likeliest first
@@ -43,14 +43,15 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Outcome {
     device::check(&args.device)?;
+    let images = listed(&args.images)?;
     let weights = train::read_weights(&args.weights)?;
     let meaning = load::meaning(&args.weights, &weights, None)?;
-    let (plan, names) = prepare(args, &weights, meaning.as_ref())?;
+    let (plan, names) = prepare(args, images.len(), &weights, meaning.as_ref())?;
     let training = recipe_of(&plan)?.clone();
     let asked = Asked::new(&plan, &training, &names, args.top as usize)?;
     let mut pixels = Vec::new();
     let mut changes = BTreeMap::new();
-    for path in &args.images {
+    for path in &images {
         pixels.extend(fitting(path, &training, &mut changes)?);
     }
     args::warn(&data::remarks(&changes));
@@ -71,7 +72,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     let scores = train::predict(&mut session, &pixels)?;
     let mut out = say::out();
     let mut rows = Vec::new();
-    for (path, scores) in args.images.iter().zip(&scores) {
+    for (path, scores) in images.iter().zip(&scores) {
         let answer = asked.answer(&path.to_string_lossy(), scores)?;
         if args.format == Format::Json {
             writeln!(out, "{}", answer.json)?;
@@ -87,14 +88,45 @@ pub(super) fn run(args: &Args) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The plan for these images and the names of the classes: the weights know them, or else the data set, which need not be
+/// The files, with the pictures of a folder in its place.
+fn listed(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let mut images = Vec::new();
+    for path in given {
+        if !path.is_dir() {
+            images.push(path.clone());
+            continue;
+        }
+        let (found, left) = data::pictures(path)?;
+        let shown = path.display();
+        if found.is_empty() {
+            let cause = format!("there are no pictures in the folder `{shown}`");
+            return Err(Failure::new(
+                cause,
+                "give one with PNG or JPEG files in it; folders inside of it are not looked at",
+            ));
+        }
+        if left != 0 {
+            let them = if left == 1 { "1 item that is".to_owned() } else { format!("{left} items that are") };
+            args::warn(&[format!("`{shown}` holds {them} no PNG or JPEG file, and not looked at")]);
+        }
+        images.extend(found);
+    }
+    Ok(images)
+}
+
+/// The plan for so many images and the names of the classes: the weights know them, or else the data set, which need not be
 /// there otherwise.
-fn prepare(args: &Args, weights: &Weights, meaning: Option<&Meaning>) -> Result<(Plan, Vec<String>), Failure> {
+fn prepare(
+    args: &Args,
+    count: usize,
+    weights: &Weights,
+    meaning: Option<&Meaning>,
+) -> Result<(Plan, Vec<String>), Failure> {
     if let Some(wanted) = args.data.as_deref().filter(|_| meaning.is_some()) {
         let given = names(wanted, None)?;
         load::meaning(&args.weights, weights, Some(&given))?;
     }
-    let most = 256.min(args.images.len());
+    let most = 256.min(count);
     if load::is_plan(&args.file) {
         let text = load::read_text(&args.file)?;
         let plan = sphc::plan::from_yaml(&args.file.display().to_string(), &text).map_err(Failure::from_error)?;
@@ -133,7 +165,7 @@ fn prepare(args: &Args, weights: &Weights, meaning: Option<&Meaning>) -> Result<
             classes: names.len(),
             target,
             train_examples: most,
-            test_examples: args.images.len(),
+            test_examples: count,
         });
     }
     let model = load::compile(&args.file, settings, args.device.precision)?;

@@ -248,6 +248,16 @@ fn differing(size: [usize; 3], expected: [usize; 3]) -> String {
     res
 }
 
+/// The pictures in a folder, in order of their names, and how many other things there are.
+pub fn pictures(directory: &Path) -> Result<(Vec<PathBuf>, usize), DataError> {
+    let all = entries(directory)?;
+    let count = all.len();
+    let is_picture = |it: &(PathBuf, Entry)| matches!(it.1, Entry::File) && is_image(&it.0);
+    let found: Vec<PathBuf> = all.into_iter().filter(is_picture).map(|it| it.0).collect();
+    let left = count - found.len();
+    Ok((found, left))
+}
+
 /// Whether a file is read as a picture, by the ending of its name.
 fn is_image(path: &Path) -> bool {
     let extension = path.extension().map(|it| it.to_string_lossy().to_lowercase());

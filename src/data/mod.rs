@@ -24,6 +24,7 @@ mod target;
 mod unpack;
 
 pub use error::{DataError, FetchError, few};
+pub use folder::pictures;
 pub use manifest::{Answer, Format, Manifest, Remote, catalog, find};
 pub use picture::{Change, Picture, decode, remarks};
 pub use steps::apply;

@@ -8,7 +8,7 @@ mod file;
 
 use super::TrainError;
 use super::meaning::{self, Meaning};
-use crate::ir::{DType, Phase, StateRole};
+use crate::ir::{Average, DType, Phase, StateRole};
 use crate::plan::{Buffer, BufferId, BufferKind, Plan};
 use crate::runtime::{RuntimeError, Session};
 use file::TensorFile;
@@ -119,8 +119,10 @@ impl Weights {
     pub fn problems(&self, plan: &Plan, need: Need) -> Vec<String> {
         let mut res: Vec<String> = kept(plan).filter_map(|it| self.problem(it, need)).collect();
         for name in self.file.tensors.keys() {
+            // A model without averages takes the weights that they are of.
+            let left = |it: &StateRole| it.is_progress() || need != Need::Resume && *it == StateRole::Average;
             let progress = match &self.roles {
-                Some(roles) => roles.get(name).is_some_and(|it| it.is_progress()),
+                Some(roles) => roles.get(name).is_some_and(left),
                 None => was_progress(name),
             };
             if !progress && !kept(plan).any(|it| it.name == *name) {
@@ -130,11 +132,21 @@ impl Weights {
         res
     }
 
+    /// Whether there are averages over steps in the file.
+    fn has_averages(&self) -> bool {
+        match &self.roles {
+            Some(roles) => roles.values().any(|it| *it == StateRole::Average),
+            None => self.file.tensors.keys().any(|it| it.ends_with(&Average::path(""))),
+        }
+    }
+
     /// What keeps the tensor of a buffer from being used.
     fn problem(&self, buffer: &Buffer, need: Need) -> Option<String> {
         let (name, role) = (&buffer.name, role(buffer));
         let needed = match (need, role) {
             (Need::Resume, _) | (Need::Start | Need::Inference, None) => true,
+            // Weights without any are their own averages.
+            (Need::Inference, Some(StateRole::Average)) => self.has_averages(),
             (Need::Inference, Some(it)) => !it.is_progress(),
             (Need::Start, Some(_)) => false,
         };
