@@ -53,6 +53,7 @@ mod lower;
 mod machine;
 #[cfg(target_os = "linux")]
 mod memory;
+mod mixing;
 mod moments;
 mod movement;
 mod movement_nets;
@@ -62,6 +63,7 @@ mod operators;
 mod penalties;
 mod plan_files;
 mod plans;
+mod predicting;
 mod products;
 mod random;
 mod runs;

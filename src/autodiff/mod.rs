@@ -8,6 +8,7 @@ mod parts;
 mod phases;
 mod rules;
 mod update;
+mod views;
 
 use crate::ir::{DType, NodeId};
 use crate::shape::{Builder, Typed};
@@ -81,6 +82,7 @@ pub fn training(typed: Typed) -> Typed {
                 _ => parts::parts(&mut b, &recipe),
             };
             optimizer::optimizer(&mut b, &recipe, &objective, trained);
+            views::views(&mut b, &recipe);
             phases::evaluation(&mut b, &recipe);
             average::averages(&mut b, &recipe);
             phases::projection(&mut b, &recipe);

@@ -8,7 +8,7 @@ use super::say;
 use super::show::{self, Row};
 use super::table;
 use sphc::diag::Span;
-use sphc::ir::recipe::Keep;
+use sphc::ir::recipe::{Keep, Views};
 use sphc::ir::{Clip, ImageStep, ParamId, Phase, augment};
 use sphc::plan::{Memory, Training};
 use std::fmt::Write as _;
@@ -117,10 +117,12 @@ fn recipe(model: &Model) -> Facts {
     let graph = model.compiled.training.graph();
     let Some(it) = &graph.recipe else { return vec![("recipe", "none".to_owned())] };
     let every = |steps: u64| if steps == 0 { "at the end".to_owned() } else { format!("every {steps}") };
+    let steps_and_mix = [augment::text(&it.augment)].into_iter().chain(it.mix.map(|it| it.to_string()));
+    let augmented = steps_and_mix.filter(|it| !it.is_empty()).collect::<Vec<_>>().join(", ");
     let mut facts = vec![
         ("data", format!("{} ({} training, {} test images)", it.data, it.train_examples, it.test_examples)),
         ("images", steps(&graph.images)),
-        ("augment", if it.augment.is_empty() { "none".to_owned() } else { augment::text(&it.augment) }),
+        ("augment", if augmented.is_empty() { "none".to_owned() } else { augmented }),
         ("batch", in_parts(it.batch, it.accumulate)),
         ("iterations", it.iterations.to_string()),
         ("loss", it.loss.clone()),
@@ -144,6 +146,9 @@ fn recipe(model: &Model) -> Facts {
         Clip::Norm(most) => ("clip", format!("norm({most})")),
         Clip::Value(most) => ("clip", format!("value({most})")),
     }));
+    if it.views != Views::default() {
+        facts.push(("views", it.views.to_string()));
+    }
     facts.extend(it.average.iter().map(|it| ("average", it.text.clone())));
     let entry = |span: Span, params: &[ParamId], weight: Option<f64>| {
         let text = model.checked.sources.slice(span).split_whitespace().collect::<Vec<_>>().join(" ");

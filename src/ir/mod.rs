@@ -5,6 +5,7 @@
 
 pub mod assembly;
 pub mod augment;
+pub mod beta;
 pub mod expr;
 pub mod fact;
 pub mod graph;

@@ -1,6 +1,6 @@
 //! The recipe of an experiment, resolved: selectors are lists of parameters.
 
-use super::{Augment, Binary, ExprNode, Op, ParamId, ScalarFn, TargetKind, Unary, size};
+use super::{Augment, Binary, Border, ExprNode, Op, ParamId, ScalarFn, TargetKind, Unary, size};
 use crate::diag::Span;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -223,6 +223,62 @@ impl Optimizer {
     }
 }
 
+/// How images of a batch are mixed, two by two; by shares from Beta(alpha, alpha).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Mix {
+    /// Each number is a mean of two.
+    Images {
+        /// Of the distribution.
+        alpha: f64,
+    },
+    /// A box of one comes from the other.
+    Boxes {
+        /// Of the distribution.
+        alpha: f64,
+    },
+}
+
+impl Mix {
+    /// Its word in the language.
+    pub fn word(self) -> &'static str {
+        match self {
+            Mix::Images { .. } => "mixup",
+            Mix::Boxes { .. } => "cutmix",
+        }
+    }
+
+    /// Of the distribution of shares.
+    pub fn alpha(self) -> f64 {
+        match self {
+            Mix::Images { alpha } | Mix::Boxes { alpha } => alpha,
+        }
+    }
+}
+
+impl fmt::Display for Mix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}({})", self.word(), self.alpha())
+    }
+}
+
+/// Of which views of an image an evaluation takes the mean of the scores.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Views {
+    /// Also of the mirrored image.
+    pub mirror: bool,
+    /// Half of the image as it is, and a quarter each moved by so many pixels up and left, down and right; and what is
+    /// beyond the edge.
+    pub shift: Option<(usize, Border)>,
+}
+
+impl fmt::Display for Views {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mirror = self.mirror.then(|| "flip_horizontal".to_owned());
+        let shift = self.shift.map(|(pixels, border)| format!("shift({pixels}, mode: {})", border.word()));
+        write!(f, "{}", mirror.into_iter().chain(shift).collect::<Vec<_>>().join(", "))
+    }
+}
+
 /// Which checkpoints are kept besides the newest. Where nothing is said, all of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -267,6 +323,10 @@ pub struct Recipe {
     pub validate: Option<f64>,
     /// What is done to training images at random, in order.
     pub augment: Vec<Augment>,
+    /// How they are mixed after that.
+    pub mix: Option<Mix>,
+    /// What evaluation looks at.
+    pub views: Views,
     /// Examples per step.
     pub batch: usize,
     /// Equal parts that a step takes the batch in.

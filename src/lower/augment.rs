@@ -2,11 +2,13 @@
 //! exchange with every other step, come last.
 
 use super::call::Args;
+use super::recipe::Basis;
 use super::value::Value;
 use super::{DataInfo, Lowering};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::augment::after;
-use crate::ir::{Augment, Border, op::Scalar64};
+use crate::ir::recipe::{Mix, Views};
+use crate::ir::{Augment, Border, Mode, op::Scalar64};
 use crate::syntax::ast;
 
 /// Areas and ratios of a resized crop, unless told.
@@ -14,8 +16,13 @@ const SCALE: [f64; 2] = [0.08, 1.0];
 const RATIO: [f64; 2] = [0.75, 4.0 / 3.0];
 
 impl Lowering<'_> {
-    /// The steps of the entry; without those that cannot be done.
-    pub(super) fn augment(&mut self, entry: &ast::TrainEntry, data: Option<&DataInfo>) -> Vec<Augment> {
+    /// The steps of the entry, without those that cannot be done; and how images are mixed after them.
+    pub(super) fn augment(
+        &mut self,
+        entry: &ast::TrainEntry,
+        data: Option<&DataInfo>,
+    ) -> (Vec<Augment>, Option<(Mix, Span)>) {
+        let mut mix: Option<(Mix, Span)> = None;
         let mut found: Vec<(Augment, Span)> = Vec::new();
         let mut seen: Vec<(String, Span)> = Vec::new();
         for value in &entry.values {
@@ -32,6 +39,21 @@ impl Lowering<'_> {
                 continue;
             }
             seen.push((args.name.clone(), value.span));
+            if matches!(args.name.as_str(), "mixup" | "cutmix") {
+                if let Some((other, first)) = mix {
+                    let message = format!("`{}` beside `{}`: images are mixed once", args.name, other.word());
+                    let report = Diagnostic::new(Code::E0103, value.span, message)
+                        .label("mixes them again")
+                        .also(first, "mixed here")
+                        .help("keep one of them");
+                    self.report(report);
+                    continue;
+                }
+                let alpha = self.float(&args, "alpha", 1.0, |it| (0.01..=100.0).contains(&it), "from 0.01 to 100");
+                let of = |alpha| if args.name == "mixup" { Mix::Images { alpha } } else { Mix::Boxes { alpha } };
+                mix = alpha.map(|it| (of(it), value.span)).or(mix);
+                continue;
+            }
             let so_far: Vec<Augment> = found.iter().map(|it| it.0).collect();
             let image = data.and_then(|it| after(&so_far, it.image).ok());
             if let Some(step) = self.augmentation(&args, &call, image) {
@@ -55,7 +77,74 @@ impl Lowering<'_> {
                     .note(format!("the images of `{}` are {h}x{w}x{c}", data.name)),
             );
         }
-        found.into_iter().map(|it| it.0).collect()
+        (found.into_iter().map(|it| it.0).collect(), mix)
+    }
+
+    /// Whether the images of a batch have partners, in each of its parts.
+    pub(super) fn may_be_mixed(&mut self, mix: Mix, span: Span, basis: &Basis) {
+        let (word, part) = (mix.word(), basis.batch / basis.accumulate);
+        if let Some(data) = basis.data.as_ref().filter(|it| !it.target.is_class()) {
+            let told = format!("the targets of `{}` are {}", data.name, data.target.describe(data.classes));
+            let report = Diagnostic::new(Code::E0202, span, format!("`{word}` mixes the classes of two images"))
+                .label("images have no single class here")
+                .note(told)
+                .help("leave it out");
+            self.report(report);
+        } else if basis.batch == 1 && self.settings.batch.is_none() {
+            let report = Diagnostic::new(Code::W0203, span, format!("`{word}` has no effect on a batch of one image"))
+                .label("mixes the images of a batch")
+                .help("give a larger `batch`, or leave it out");
+            self.report(report);
+        } else if 1 < basis.accumulate && !part.is_multiple_of(2) {
+            let message = format!("`{word}` mixes images in pairs, and the parts of a batch have {part}");
+            let report = Diagnostic::new(Code::E0108, span, message)
+                .label("needs parts of an even number of images")
+                .help(format!("write `batch {}`, or another number of parts", basis.accumulate * (part + 1)));
+            self.report(report);
+        }
+    }
+
+    /// `views flip_horizontal, shift(1)`: what evaluation takes the mean over.
+    pub(super) fn views(&mut self, entry: &ast::TrainEntry) -> Views {
+        let mut views = Views::default();
+        let mut seen: Vec<(String, Span)> = Vec::new();
+        for value in &entry.values {
+            let Some(args) = self.choice("views", value) else { continue };
+            if let Some((_, first)) = seen.iter().find(|it| it.0 == args.name) {
+                let report = Diagnostic::new(Code::E0103, value.span, format!("`views` has `{}` twice", args.name))
+                    .label("again here")
+                    .also(*first, "first here")
+                    .help("keep one of them");
+                self.report(report);
+                continue;
+            }
+            seen.push((args.name.clone(), value.span));
+            match args.name.as_str() {
+                "flip_horizontal" => views.mirror = true,
+                "shift" => {
+                    let border = match args.get("mode") {
+                        Some((Value::Str(it), _)) => Border::find(it),
+                        Some(_) => None,
+                        None => Some(Border::Reflect),
+                    };
+                    let Some((pixels, border)) = self.whole(&args, "pixels", 1).zip(border) else { continue };
+                    let input = self.graph.inputs.get(&Mode::Evaluate).and_then(|it| self.graph.fact(*it).shape());
+                    let least = input.and_then(|it| it.dims().get(1..3)?.iter().min().copied());
+                    match least {
+                        Some(least) if least <= pixels => {
+                            let allowed = format!("less than the image, which is {least} pixels");
+                            let span = args.get("pixels").map_or(value.span, |it| it.1);
+                            self.out_of_range(span, "`pixels` of `shift`", &pixels.to_string(), &allowed);
+                        }
+                        // Without an input there is a report of that.
+                        Some(_) => views.shift = Some((pixels, border)),
+                        None => {}
+                    }
+                }
+                other => unreachable!("`{other}` is not among the words of `views`"),
+            }
+        }
+        views
     }
 
     /// One step, for images of so many rows, columns and channels, where that is known.

@@ -78,6 +78,15 @@ pub(super) fn options(key: &str, items: &Items) -> Vec<Signature> {
                     ],
                 ),
                 ("cutout", &[("size", Ty::Int, None), ("value", Ty::Int, Some("0"))]),
+                ("mixup", &[("alpha", Ty::Float, None)]),
+                ("cutmix", &[("alpha", Ty::Float, None)]),
+            ],
+        ),
+        "views" => choices(
+            "view",
+            &[
+                ("flip_horizontal", &[]),
+                ("shift", &[("pixels", Ty::Int, None), ("mode", Ty::Word(&Border::WORDS), Some("reflect"))]),
             ],
         ),
         "penalty" => {

@@ -174,6 +174,8 @@ const WAYS: &[(&[&str], &str)] = &[
         ],
         "write `accumulate 4`: the batch is taken in four parts, in the memory of one",
     ),
+    (&["mixup", "cutmix"], "write `augment mixup(0.2)` or `augment cutmix(1)`, after other steps"),
+    (&["tta", "testtimeaugmentation"], "write `views flip_horizontal, shift(1)`: what evaluation takes the mean over"),
     (&["epochs", "epoch"], "write `iterations N`: the number of batches, which is epochs * examples / batch"),
     (&["learningrate", "lr"], "the rate belongs to the optimizer: `optimizer adam(rate: 1e-3)`"),
     (&["momentum"], "the momentum belongs to the optimizer: `optimizer sgd(rate: 0.1, momentum: 0.9)`"),
@@ -197,8 +199,8 @@ const WAYS: &[(&[&str], &str)] = &[
     ),
     (&["shuffle"], "batches are shuffled; `--no-shuffle` on the command line takes them in order"),
     (
-        &["rotation", "randomrotation", "mixup", "cutmix", "randomerasing"],
-        "the augmentations are `flip_horizontal`, `flip_vertical`, `crop(pad: 4)`, `random_resized_crop`, `rotate`, `color_jitter` and `cutout`",
+        &["rotation", "randomrotation", "randomerasing"],
+        "the augmentations are `flip_horizontal`, `flip_vertical`, `crop(pad: 4)`, `random_resized_crop`, `rotate`, `color_jitter`, `cutout`, `mixup` and `cutmix`",
     ),
     (&["normalize", "transform", "transforms"], "the model scales its image itself, as in `x = (image - 127.5) / 128`"),
     (

@@ -36,11 +36,11 @@ impl Lowering<'_> {
             never_negative: true,
             origin: OriginId::default(),
         });
-        self.add(Op::State(id), &[])
+        self.made(Op::State(id), &[])
     }
 
     /// Adds a node that no line of the model made.
-    fn add(&mut self, op: Op, inputs: &[NodeId]) -> NodeId {
+    pub(super) fn made(&mut self, op: Op, inputs: &[NodeId]) -> NodeId {
         self.graph.add(op, inputs, OriginId::default()).0
     }
 
@@ -50,7 +50,7 @@ impl Lowering<'_> {
             let by = pool.constant(by as f64);
             pool.mul(it[0], by)
         });
-        self.add(Op::Map { body, int: true }, &[counter])
+        self.made(Op::Map { body, int: true }, &[counter])
     }
 
     /// Builds the choice of examples and the labels: of the first part of a step's, where it takes several.
@@ -70,18 +70,21 @@ impl Lowering<'_> {
                 1 => step,
                 parts => self.times(step, parts),
             };
-            self.add(Op::Random { kind, shape: shape.clone(), stream: random::stream("shuffle"), first: 0 }, &[counter])
+            self.made(
+                Op::Random { kind, shape: shape.clone(), stream: random::stream("shuffle"), first: 0 },
+                &[counter],
+            )
         } else {
             let first = self.times(step, whole);
             let kind = Random::Sequence { examples: train };
-            self.add(Op::Random { kind, shape: shape.clone(), stream: 0, first: 0 }, &[first])
+            self.made(Op::Random { kind, shape: shape.clone(), stream: 0, first: 0 }, &[first])
         };
         let kind = Random::Sequence { examples: test };
-        let sequence = self.add(Op::Random { kind, shape, stream: 0, first: 0 }, &[start]);
+        let sequence = self.made(Op::Random { kind, shape, stream: 0, first: 0 }, &[start]);
         let draws = augment::draws(&basis.augment);
         let uniform = (0 < draws).then(|| {
             let shape = Shape::from([n, draws]);
-            self.add(Op::Random { kind: Random::Uniform, shape, stream: random::stream("augment"), first: 0 }, &[step])
+            self.made(Op::Random { kind: Random::Uniform, shape, stream: random::stream("augment"), first: 0 }, &[step])
         });
         let index = [index, sequence];
         let steps = [basis.augment.clone(), basis.steady.clone()];
@@ -92,11 +95,14 @@ impl Lowering<'_> {
                 .enumerate()
         {
             let shape = Shape([&[examples], &data.target.stored(data.classes)[..]].concat());
-            let all = self.add(Op::Input { source, shape, dtype: data.target.dtype() }, &[]);
+            let all = self.made(Op::Input { source, shape, dtype: data.target.dtype() }, &[]);
             let mut operands = vec![all, index[at]];
             operands.extend(uniform.filter(|_| at == 0).and_then(|it| self.drawn(it, &moves[at])));
-            let targets = self.add(Op::Gather { steps: moves[at].clone() }, &operands);
+            let targets = self.made(Op::Gather { steps: moves[at].clone() }, &operands);
             self.graph.labels.insert(mode, targets);
+        }
+        if let (Some(mix), Ok([height, width, _])) = (basis.mix, augment::after(&basis.augment, data.image)) {
+            self.mixed = self.mix(mix, n, [height, width]);
         }
         Some(Feed { data, data_span: basis.data_span, steps, index, uniform })
     }
@@ -193,6 +199,7 @@ impl Lowering<'_> {
         let mut rest = vec![feed.index[0]];
         rest.extend(feed.uniform.filter(|_| 0 < augment::draws(&steps[0])));
         let train = gather(self, Extern::TrainImages, feed.data.train_examples, &steps[0], &rest);
+        let train = self.mixed_images(train);
         let evaluate = gather(self, Extern::TestImages, feed.data.test_examples, &steps[1], &feed.index[1..]);
         Some(Tensor { train, evaluate, owner: None })
     }

@@ -36,6 +36,7 @@ mod items;
 mod keys;
 mod layers;
 mod lists;
+mod mix;
 mod naming;
 mod objective;
 mod operator;
@@ -205,6 +206,8 @@ struct Lowering<'a> {
     /// What the recipe gives the model as its input, to be used by `input`.
     feed: Option<input::Feed>,
     input: Option<(Span, ast::Ident)>,
+    /// By what images of a batch are mixed, once they are.
+    mixed: Option<mix::Mixed>,
     /// Whether the input was reported to differ from the images of the data set.
     input_differs: bool,
     output: Output,
@@ -276,6 +279,7 @@ impl<'a> Lowering<'a> {
             model_span: Span::default(),
             feed: None,
             input: None,
+            mixed: None,
             input_differs: false,
             output: Output::Missing,
             output_span: None,

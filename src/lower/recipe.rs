@@ -8,6 +8,7 @@ use super::items::suggest;
 use super::value::{Ty, Value};
 use super::{DataInfo, Lowering};
 use crate::diag::{Code, Diagnostic, Span};
+use crate::ir::recipe::Mix;
 use crate::ir::{Augment, Recipe};
 use crate::syntax::ast::{self, ExprKind};
 use std::rc::Rc;
@@ -27,6 +28,8 @@ pub(super) struct Basis {
     /// Equal parts that a step takes it in.
     pub(super) accumulate: usize,
     pub(super) augment: Vec<Augment>,
+    /// How they are mixed after that.
+    pub(super) mix: Option<Mix>,
     /// What is done to images that are evaluated.
     pub(super) steady: Vec<Augment>,
     pub(super) shuffle: bool,
@@ -50,6 +53,7 @@ const KEYS: &[(&str, bool, &[&str])] = &[
     ("average", false, &[]),
     ("accumulate", false, &[]),
     ("evaluate", false, &["every"]),
+    ("views", false, &[]),
     ("checkpoint", false, &["every"]),
     ("precision", false, &[]),
     ("seed", false, &[]),
@@ -87,6 +91,7 @@ impl Lowering<'_> {
             batch: 1,
             accumulate: 1,
             augment: Vec::new(),
+            mix: None,
             steady: Vec::new(),
             shuffle: !self.settings.no_shuffle,
         };
@@ -123,7 +128,13 @@ impl Lowering<'_> {
             }
         }
         if let Some(entry) = entry("augment") {
-            let steps = self.augment(entry, basis.data.as_ref());
+            let (steps, mix) = self.augment(entry, basis.data.as_ref());
+            if let Some((mix, span)) = mix {
+                self.may_be_mixed(mix, span, &basis);
+                let of_classes = basis.data.as_ref().is_some_and(|it| it.target.is_class());
+                let trains = !self.settings.no_augment && !self.settings.evaluates;
+                basis.mix = Some(mix).filter(|_| of_classes && trains);
+            }
             basis.steady = basis.data.as_ref().map_or_else(Vec::new, |it| Self::steady(&steps, it));
             basis.augment = if self.settings.no_augment { basis.steady.clone() } else { steps };
         }
@@ -198,7 +209,7 @@ impl Lowering<'_> {
                         .label("nothing follows"),
                 );
             } else if !bare
-                && !matches!(key.name.as_str(), "augment" | "metric" | "allow")
+                && !matches!(key.name.as_str(), "augment" | "views" | "metric" | "allow")
                 && let Some(second) = entry.values.get(1)
             {
                 let report = Diagnostic::new(Code::E0105, second.span, format!("`{}` takes one value", key.name))
@@ -296,6 +307,8 @@ impl Lowering<'_> {
         // What a loss learns is moved as well.
         let loss = self.losses(&basis, all);
         self.metrics(&basis, all);
+        self.labels_are_mixed();
+        let views = entry("views").map(|it| self.views(it)).unwrap_or_default();
         let frozen = self.frozen(&train);
         let optimizers = self.optimizers(&train, &frozen, factor, all);
         let clip = entry("clip").map(|it| self.clip(it));
@@ -363,6 +376,8 @@ impl Lowering<'_> {
             validate: basis.validate,
             data_span: basis.data_span,
             augment: basis.augment,
+            mix: basis.mix,
+            views,
             batch: basis.batch,
             accumulate: basis.accumulate,
             iterations,

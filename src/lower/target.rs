@@ -186,7 +186,13 @@ impl Lowering<'_> {
         let (classes, place) = (data.classes, self.model_span);
         if one_hot {
             let eye = self.node(Op::Const { fill: Fill::Eye, shape: Shape::from([classes, classes]) }, &[], place);
-            return Value::Tensor(self.node(Op::Gather { steps: Vec::new() }, &[&eye, &label], place));
+            let rows = Op::Gather { steps: Vec::new() };
+            let mut found = self.node(rows.clone(), &[&eye, &label], place);
+            let origin = self.graph.origin_id(found.train);
+            if let Some(both) = self.of_labels(&rows, &[eye.train], label.train, origin) {
+                found.train = both;
+            }
+            return Value::Tensor(found);
         }
         let each = self.dims(&label);
         let column = self.node(Op::Reshape(Shape([&each[..], &[1]].concat())), &[&label], place);

@@ -53,7 +53,12 @@ impl Lowering<'_> {
             self.report(report);
         }
         if each.len() == 1 {
-            return Value::Tensor(self.node(Op::Loss(kind), &[&scores, &label], args.span));
+            let mut found = self.node(Op::Loss(kind), &[&scores, &label], args.span);
+            let origin = self.graph.origin_id(found.train);
+            if let Some(both) = self.of_labels(&Op::Loss(kind), &[scores.train], label.train, origin) {
+                found.train = both;
+            }
+            return Value::Tensor(found);
         }
         let flat = self.node(Op::Reshape(Shape::from([size::product(&each)])), &[&label], args.span);
         let all = self.node(Op::Loss(kind), &[&scores, &flat], args.span);

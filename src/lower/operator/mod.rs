@@ -238,7 +238,11 @@ impl Lowering<'_> {
         let n = self.batch;
         let add = |lowering: &mut Self, op: Op, inputs: &[NodeId]| lowering.graph.add(op, inputs, origin).0;
         let eye = add(self, Op::Const { fill: Fill::Eye, shape: Shape::from([classes, classes]) }, &[]);
-        let rows = add(self, Op::Gather { steps: Vec::new() }, &[eye, labels]);
+        let pick = Op::Gather { steps: Vec::new() };
+        let rows = match self.of_labels(&pick, &[eye], labels, origin) {
+            Some(both) => both,
+            None => add(self, pick, &[eye, labels]),
+        };
         let train = add(self, Op::Reshape(Shape::from([n, 1, 1, classes])), &[rows]);
         let shape = Shape::from([n, 1, 1, classes]);
         let evaluate = add(self, Op::Const { fill: Fill::Value(Scalar64(0.0)), shape }, &[]);
