@@ -6,7 +6,7 @@ use crate::engines::{Engine, Machine, typed};
 use sphc::autodiff::training;
 use sphc::fuse::fuse;
 use sphc::interp::Tensor;
-use sphc::ir::{Extern, Phase};
+use sphc::ir::{Extern, Phase, TargetKind};
 use sphc::lower::{DataInfo, Settings};
 use sphc::plan::{Config, Plan, Precision, plan};
 use sphc::runtime::Session;
@@ -43,6 +43,7 @@ fn graph(model: &str, recipe: &str, no_shuffle: bool) -> Typed {
         name: "digits".to_owned(),
         image: [8, 8, 1],
         classes: 10,
+        target: TargetKind::Class,
         train_examples: EXAMPLES,
         test_examples: EXAMPLES,
     };

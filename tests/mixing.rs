@@ -3,7 +3,7 @@
 use crate::engines::{Engine, Machine, typed};
 use sphc::autodiff::training;
 use sphc::interp::Tensor;
-use sphc::ir::{Extern, Phase, random};
+use sphc::ir::{Extern, Phase, TargetKind, random};
 use sphc::lower::{DataInfo, Settings};
 use sphc::shape::Typed;
 
@@ -24,6 +24,7 @@ fn graph(recipe: &str) -> Typed {
         name: "digits".to_owned(),
         image: [SIDE, SIDE, 1],
         classes: CLASSES,
+        target: TargetKind::Class,
         train_examples: EXAMPLES,
         test_examples: EXAMPLES,
     };

@@ -341,8 +341,20 @@ fn recipe(choices: &mut Choices, size: [usize; 2], batch: usize, names: &[String
     ]));
     lines.push(format!("seed {}", choices.below(1000)));
     let parts = choices.one(&[1, 1, 2, 3, batch]);
-    if parts != 1 && batch.is_multiple_of(parts) {
+    let parts = if batch.is_multiple_of(parts) { parts } else { 1 };
+    if parts != 1 {
         lines.push(format!("accumulate {parts}"));
+    }
+    let mix = choices.one(&["", "", "", "mixup(0.4)", "cutmix(1)"]);
+    let pairs = parts == 1 || (batch / parts).is_multiple_of(2);
+    match lines.iter_mut().find(|it| it.starts_with("augment")) {
+        _ if mix.is_empty() || batch == 1 || !pairs => {}
+        Some(line) => *line += &format!(", {mix}"),
+        None => lines.push(format!("augment {mix}")),
+    }
+    let views = choices.one(&["", "", "", "flip_horizontal", "shift(1)", "shift(1, mode: zero), flip_horizontal"]);
+    if !views.is_empty() && 1 < size[0].min(size[1]) {
+        lines.push(format!("views {views}"));
     }
     lines
 }
