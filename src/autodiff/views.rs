@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 
 /// Lets what an evaluation gives depend on the mean over the views.
 pub(super) fn views(b: &mut Builder, recipe: &Recipe) {
+    if recipe.views == Views::default() {
+        return;
+    }
     let Views { mirror, shift } = recipe.views;
     let by: &[(i64, f64)] = match shift {
         Some(_) => &[(0, 0.5), (-1, 0.25), (1, 0.25)],
@@ -40,7 +43,7 @@ pub(super) fn views(b: &mut Builder, recipe: &Recipe) {
             b.origin = Default::default();
         }
     }
-    let Some(mean) = sum.filter(|_| 1 < by.len() * sides.len()) else { return };
+    let Some(mean) = sum else { return };
     let tables = b.tables();
     let metrics = tables.metrics.iter().filter_map(|it| it.nodes.get(&Mode::Evaluate).copied());
     let roots = metrics.chain(tables.losses.get(&Mode::Evaluate).copied()).collect();
