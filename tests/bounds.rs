@@ -221,7 +221,7 @@ fn sizes_are_bounded_in_one_arithmetic() {
     let pairs = model("    x = conv(x, 1_000_000, kernel: 1, stride: 8)");
     let pairs =
         pairs.replace("    optimizer", "    penalty orthogonality(1) on filters\n    allow W0303\n    optimizer");
-    one(&pairs, Code::E0304, 12, "filters is too large");
+    one(&pairs, Code::E0110, 12, "1000000 filters are too many");
     // All layers together.
     let lines = "    for i in 0..400 { x = conv(x, 5_000, kernel: 1) }";
     let text = model(lines).replace("batch      4", "batch      1_000_000");

@@ -27,6 +27,12 @@ const PENALTIES: &[(&str, Definition)] = &[
     ("energy(0.3, s: 2.5)", |it| 0.3 * energy(&directions(it), |distance| distance.powf(-2.5))),
     ("energy(0.3, half_space: true)", |it| 0.3 * energy(&doubled(it), |distance| distance.powi(-2))),
     ("energy(0.3, s: 0, half_space: true)", |it| 0.3 * energy(&doubled(it), |distance| -distance.ln())),
+    ("energy(0.3, angular: true)", |it| 0.3 * energy(&directions(it), |distance| angle(distance).powi(-2))),
+    ("energy(0.3, s: 0, angular: true)", |it| 0.3 * energy(&directions(it), |distance| -angle(distance).ln())),
+    ("energy(0.3, s: 1, angular: true)", |it| 0.3 * energy(&directions(it), |distance| 1.0 / angle(distance))),
+    ("energy(0.3, s: 1, half_space: true, angular: true)", |it| {
+        0.3 * energy(&doubled(it), |distance| 1.0 / angle(distance))
+    }),
     ("l2(0.3)", |it| it.iter().flatten().map(|it| 0.15 * it * it).sum()),
     ("spread(0.3)", |it| it.iter().map(|it| 0.3 * spread(it, 2.0)).sum()),
     ("spread(0.3, power: 3)", |it| it.iter().map(|it| 0.3 * spread(it, 3.0)).sum()),
@@ -48,6 +54,11 @@ penalty far(w, weight) {
     weight * tanh(size)
 }
 ";
+
+/// The way along the sphere between two points at this distance.
+fn angle(distance: f64) -> f64 {
+    2.0 * (distance / 2.0).asin()
+}
 
 fn spread(filter: &[f64], power: f64) -> f64 {
     let mean = filter.iter().sum::<f64>() / filter.len() as f64;
@@ -257,7 +268,11 @@ fn penalties_on_pairs_stay_finite() {
         scaled(2, 1e-6),
         scaled(3, 1e4),
     ];
-    for penalty in PENALTIES.iter().map(|it| it.0).chain(["energy(1, s: 8)", "energy(1, s: 8, half_space: true)"]) {
+    for penalty in PENALTIES.iter().map(|it| it.0).chain([
+        "energy(1, s: 8)",
+        "energy(1, s: 8, half_space: true)",
+        "energy(1, s: 8, angular: true)",
+    ]) {
         let graph = graph(penalty, filters.len());
         for engine in [Engine::Interpreter, Engine::CpuF64, Engine::CpuF32] {
             let (value, gradient) = run(&graph, engine, &filters);

@@ -314,9 +314,7 @@ fn ready_plan(
     training.iterations = recipe.iterations.unwrap_or(training.iterations);
     if let Some(all) = training.schedule_iterations.filter(|it| *it != training.iterations) {
         return Err(Failure::new(
-            format!(
-                "the learning rate of the plan follows a schedule over {all} iterations, which are compiled into it"
-            ),
+            format!("the training of the plan follows a schedule over {all} iterations, which are compiled into it"),
             "give `--iterations` to `sphc compile`, or train the `.sph` file",
         ));
     }

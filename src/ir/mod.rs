@@ -29,5 +29,5 @@ pub use graph::{
 };
 pub use infer::{ShapeError, infer};
 pub use op::{Extern, Fill, Geometry, Loss, Op, Random, Reduction, Target, Window};
-pub use recipe::{Average, Clip, Column, ImageStep, Optimizer, Penalty, PenaltyKind, Projection, Recipe, Taken, Term};
+pub use recipe::{Average, Clip, Column, ImageStep, Optimizer, Penalty, Projection, Recipe, Taken, Term};
 pub use target::TargetKind;

@@ -83,33 +83,14 @@ impl Column {
     pub const NAMES: [(&'static str, Column); 2] = [("reg", Column::Reg), ("orth", Column::Orth)];
 }
 
-/// Penalties added to the loss.
-#[derive(Clone, Debug, PartialEq)]
-pub enum PenaltyKind {
-    /// A definition in use: one term for each parameter.
-    Text(Vec<Term>),
-    /// `weight * sum((W^T W - I)^2) / 2`, `W` the filter as `[kh*kw*cin, cout]`.
-    Orthogonality,
-    /// The same of filters divided by their norms.
-    NormalizedOrthogonality,
-    /// Hyperspherical energy: `weight` times the mean over pairs of filters of `(2 - 2u)^(-power/2)`,
-    /// or of `-log(2 - 2u) / 2` for a power of 0, with `u` the cosine between them.
-    Energy {
-        /// `s` in the language.
-        power: f64,
-        /// Whether the opposite of each filter counts as one more filter.
-        half_space: bool,
-    },
-}
-
 /// A penalty on parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Penalty {
-    /// Which.
-    pub kind: PenaltyKind,
+    /// One for each parameter.
+    pub terms: Vec<Term>,
     /// The column of the log.
     pub column: Column,
-    /// Its weight in the loss, if it has one.
+    /// Its weight in the loss, if it has one that is a number.
     pub weight: Option<f64>,
     /// On what.
     pub params: Vec<ParamId>,

@@ -207,7 +207,7 @@ impl Lowering<'_> {
     }
 
     fn call_block(&mut self, call: &ast::Call, block: &Rc<ast::Function>) -> Value {
-        if self.endless.contains(&block.name.name) || self.pool.is_some() {
+        if self.endless.contains(&self.items.key(block)) || self.pool.is_some() {
             return self.lost(call.span);
         }
         let (scope, wrong) = self.bound(&self.items.block_signature(block), block, call);
@@ -382,9 +382,9 @@ impl Lowering<'_> {
         let fits = match (ty, &value) {
             (_, Value::Error(_)) => return value,
             (Ty::Any, it) => !matches!(it, Value::Nothing),
-            (Ty::Float | Ty::Rate, Value::Int(it)) => return Value::Float(*it as f64),
+            (Ty::Float | Ty::Number | Ty::Rate, Value::Int(it)) => return Value::Float(*it as f64),
             (Ty::Int, Value::Int(_))
-            | (Ty::Float | Ty::Rate, Value::Float(_))
+            | (Ty::Float | Ty::Number | Ty::Rate, Value::Float(_))
             | (Ty::Rate, Value::Scalar(_))
             | (Ty::Bool, Value::Bool(_))
             | (Ty::Str, Value::Str(_))
@@ -397,6 +397,7 @@ impl Lowering<'_> {
             (Ty::Words(_), Value::List(axes)) => axes.len() == 2 && axes.iter().all(|it| both_sides(it).is_some()),
             (Ty::Axes, Value::List(items)) => items.iter().all(|it| self.is_axis(it)),
             (Ty::Axes, it) => self.is_axis(it),
+            (Ty::Number, Value::Tensor(it)) => self.goes_by_steps(it),
             (Ty::Start, Value::Start(_)) => true,
             (Ty::Tensors, Value::List(_)) => {
                 let flat = flat(&value);
@@ -519,7 +520,7 @@ fn article(ty: &Ty) -> String {
         }
         Ty::Pair | Ty::Words(_) | Ty::Word(_) | Ty::Any | Ty::Tensors => format!("{ty}"),
         Ty::List(item) => format!("a list of {item}"),
-        Ty::Float | Ty::Rate | Ty::Bool | Ty::Str | Ty::Fn | Ty::Tensor | Ty::Start => format!("a {ty}"),
+        Ty::Float | Ty::Number | Ty::Rate | Ty::Bool | Ty::Str | Ty::Fn | Ty::Tensor | Ty::Start => format!("a {ty}"),
     }
 }
 

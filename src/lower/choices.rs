@@ -89,21 +89,7 @@ pub(super) fn options(key: &str, items: &Items) -> Vec<Signature> {
                 ("shift", &[("pixels", Ty::Int, None), ("mode", Ty::Word(&Border::WORDS), Some("reflect"))]),
             ],
         ),
-        "penalty" => {
-            let mut all = items.signatures(Kind::Penalty);
-            let weight = || ("weight", Ty::Float, None);
-            let pairs = choices(
-                "penalty",
-                &[
-                    ("orthogonality", &[weight(), ("normalized", Ty::Bool, Some("false"))]),
-                    ("energy", &[weight(), ("s", Ty::Float, Some("2")), ("half_space", Ty::Bool, Some("false"))]),
-                ],
-            );
-            // A definition of the file goes before what is built in.
-            let own: Vec<String> = all.iter().map(|it| it.name.clone()).collect();
-            all.extend(pairs.into_iter().filter(|it| !own.contains(&it.name)));
-            all
-        }
+        "penalty" => items.signatures(Kind::Penalty),
         "project" => choices("projection", &[("normalize", &[])]),
         // Other entries have no words of their own.
         _ => Vec::new(),

@@ -57,7 +57,7 @@ impl Lowering<'_> {
     }
 
     /// Binds, or rebinds an existing name of an enclosing scope of the same function.
-    fn assign(&mut self, name: &str, value: Value) {
+    pub(super) fn assign(&mut self, name: &str, value: Value) {
         let floor = self.floor;
         match self.scopes[floor..].iter_mut().rev().find_map(|it| it.get_mut(name)) {
             Some(place) => *place = value,
@@ -81,6 +81,7 @@ impl Lowering<'_> {
                 let found = self.something(found, value.span);
                 self.assign(&name.name, found);
             }
+            StmtKind::Unpack { names, value } => self.unpack(names, value),
             StmtKind::For { index, item, list, body } => self.repeat(stmt.span, index.as_ref(), item, list, body),
             StmtKind::If { cond, then, otherwise } => {
                 return self.choose(cond, then, otherwise.as_ref(), stmt.span);
@@ -259,6 +260,11 @@ impl Lowering<'_> {
                         *it = Value::Error(told);
                     }
                 }
+                StmtKind::Unpack { names, .. } => {
+                    for name in names {
+                        self.assign(&name.name, Value::Error(told));
+                    }
+                }
                 StmtKind::For { body, .. } => self.after_mistake(body, told),
                 StmtKind::If { then, otherwise, .. } => {
                     self.after_mistake(then, told);
@@ -322,7 +328,11 @@ impl Lowering<'_> {
 
     /// Whether it holds, or could not be asked.
     fn assert(&mut self, span: Span, cond: &ast::Expr, message: Option<&ast::Text>) -> bool {
-        match self.expr(cond) {
+        let value = match self.expr(cond) {
+            Value::Tensor(it) => self.holds_at_all_steps(&it).map_or(Value::Tensor(it), Value::Bool),
+            other => other,
+        };
+        match value {
             Value::Bool(true) | Value::Error(_) => return true,
             Value::Bool(false) => {
                 let text = match message {
@@ -358,7 +368,7 @@ impl Lowering<'_> {
                     let value = self.expr(it);
                     sound &= !value.is_error();
                     self.pay(weight(&value), it.span);
-                    all.push_str(&value.to_string());
+                    all.push_str(&self.lies(&value).unwrap_or_else(|| value.to_string()));
                 }
             }
         }
@@ -446,6 +456,9 @@ impl Lowering<'_> {
                 Def::Fn(it) => Value::Fn(FnRef::Item(it.clone())),
                 Def::Block(_) => self.lost(span),
             };
+        }
+        if let Some(value) = self.of_steps(name, span) {
+            return value;
         }
         if let Some((_, value)) = CONSTANTS.iter().find(|it| it.0 == name) {
             return Value::Float(*value);

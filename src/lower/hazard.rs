@@ -8,10 +8,11 @@
 use super::Lowering;
 use super::items::{Def, Home};
 use super::operator::{Angle, Building, FIRST_FREE};
+use super::steps::Reach;
 use super::value::{OperatorRef, Value};
 use crate::diag::{Code, Diagnostic, Sources, Span};
-use crate::ir::ScalarFn;
 use crate::ir::expr::{Hazard, HazardKind, Interval, Jump, Pool};
+use crate::ir::{NodeId, ScalarFn};
 use crate::syntax::ast::{self, ExprKind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::f64::consts::PI;
@@ -36,6 +37,8 @@ pub(super) struct Trace {
     geometry: Vec<Quantity>,
     /// What the operator learns and measures, and whether it sees a label, with its domain.
     extra: Vec<Quantity>,
+    /// Of those, what is given: the updates done, or a node.
+    outer: Vec<(Option<NodeId>, u32)>,
 }
 
 /// An argument of an operator's body.
@@ -47,6 +50,8 @@ struct Quantity {
     usual: f64,
     /// Whether there is a derivative in it.
     moved: bool,
+    /// Whether the operator is given it: the updates done, and constants that are no numbers yet.
+    given: bool,
 }
 
 /// An operator's body as a function of its quantities.
@@ -65,14 +70,14 @@ impl Trace {
     pub(super) fn learned(&mut self, name: &str, start: f64) {
         let reach = (2.0 * start.abs()).max(4.0);
         let range = Interval::new(start - reach, start + reach);
-        self.extra.push(Quantity { name: name.to_owned(), range, usual: start, moved: true });
+        self.extra.push(Quantity { name: name.to_owned(), range, usual: start, moved: true, given: false });
     }
 
     /// A running mean or maximum of numbers.
     pub(super) fn measured(&mut self, name: &str, of: &ScalarFn, start: f64) {
         let (range, usual) = self.reach(of);
         let range = Interval::new(range.low.min(start), range.high.max(start));
-        self.extra.push(Quantity { name: name.to_owned(), range, usual, moved: false });
+        self.extra.push(Quantity { name: name.to_owned(), range, usual, moved: false, given: false });
     }
 
     /// Where a number can lie, and what it often is.
@@ -86,19 +91,38 @@ impl Trace {
     /// The batch's mean of numbers.
     pub(super) fn batch_mean(&mut self, of: &ScalarFn) {
         let (range, usual) = self.reach(of);
-        self.extra.push(Quantity { name: BATCH_MEAN.to_owned(), range, usual, moved: true });
+        self.extra.push(Quantity { name: BATCH_MEAN.to_owned(), range, usual, moved: true, given: false });
     }
 
     /// 1 in training, 0 in evaluation.
     pub(super) fn training(&mut self) {
         let range = Interval::new(0.0, 1.0);
-        self.extra.push(Quantity { name: TRAINING.to_owned(), range, usual: 1.0, moved: false });
+        self.extra.push(Quantity { name: TRAINING.to_owned(), range, usual: 1.0, moved: false, given: false });
     }
 
     /// 1 for the label's filter, 0 for others.
     pub(super) fn target(&mut self) {
         let range = Interval::new(0.0, 1.0);
-        self.extra.push(Quantity { name: TARGET.to_owned(), range, usual: 0.0, moved: false });
+        self.extra.push(Quantity { name: TARGET.to_owned(), range, usual: 0.0, moved: false, given: false });
+    }
+
+    /// The place of the updates done in a run of this length.
+    pub(super) fn step(&mut self, iterations: u64) -> u32 {
+        let last = iterations as f64;
+        let reach = Reach { range: Interval::new(0.0, last), usual: (last / 2.0).floor(), moved: false };
+        self.given("step", None, reach)
+    }
+
+    /// The place of a number that the operator is given: of the updates done, or of a node.
+    pub(super) fn given(&mut self, name: &str, node: Option<NodeId>, reach: Reach) -> u32 {
+        if let Some(known) = self.outer.iter().find(|it| it.0 == node) {
+            return known.1;
+        }
+        let Reach { range, usual, moved } = reach;
+        self.extra.push(Quantity { name: name.to_owned(), range, usual, moved, given: true });
+        let at = self.extra.len() as u32 - 1;
+        self.outer.push((node, at));
+        at
     }
 
     /// How many there are besides the geometry.
@@ -130,8 +154,14 @@ impl<'a> Lowering<'a> {
 
     /// The node of what the operator learns or measures last.
     pub(super) fn studied_quantity(&mut self) -> Value {
-        let (Some(trace), Some(pool)) = (&self.trace, &mut self.pool) else { return self.lost(self.model_span) };
-        Value::Scalar(pool.input(FIRST_FREE + trace.extra.len() as u32 - 1))
+        let Some(trace) = &self.trace else { return self.lost(self.model_span) };
+        self.studied(trace.extra.len() as u32 - 1)
+    }
+
+    /// The node of what is no part of the geometry, by its place.
+    pub(super) fn studied(&mut self, at: u32) -> Value {
+        let Some(pool) = &mut self.pool else { return self.lost(self.model_span) };
+        Value::Scalar(pool.input(FIRST_FREE + at))
     }
 
     /// Remembers where the nodes from `first` on come from.
@@ -154,6 +184,7 @@ impl<'a> Lowering<'a> {
             range: Interval::new(low, high),
             usual,
             moved: true,
+            given: false,
         };
         let angle = if by_angle { quantity("theta", 0.0, PI, 1.2) } else { quantity("cos", -1.0, 1.0, 0.3) };
         let norm = |name: &str| quantity(name, 0.01, LARGEST_NORM, 1.0);
@@ -206,8 +237,11 @@ impl Study<'_> {
         if found.is_empty() {
             let usual = self.point(&[]);
             let jumps = self.body.jumps(&ranges, &usual);
-            // The label and the mode are meant to make a difference.
-            let meant = |it: &&Jump| [TARGET, TRAINING].contains(&self.quantities[it.input as usize].name.as_str());
+            // The label, the mode and the updates done are meant to make a difference.
+            let meant = |it: &&Jump| {
+                let of = &self.quantities[it.input as usize];
+                of.given && !of.moved || [TARGET, TRAINING].contains(&of.name.as_str())
+            };
             let jumps = jumps.iter().filter(|it| !meant(it));
             found.extend(jumps.map(|it| self.jump(it)));
         }
@@ -429,6 +463,9 @@ impl Study<'_> {
         match it.name.as_str() {
             "theta" => "`theta` lies in [0, pi]".to_owned(),
             "cos" => "`cos` lies in [-1, 1]".to_owned(),
+            name if it.given && !it.moved => {
+                format!("`{name}` lies in [{}, {}]", number(it.range.low), number(it.range.high))
+            }
             name if input < FIRST_FREE => format!("`{name}` is 0.01 or more"),
             BATCH_MEAN => {
                 format!("{BATCH_MEAN} lies in [{}, {}]", number(it.range.low), number(it.range.high))
@@ -486,7 +523,7 @@ fn bare(text: &str) -> &str {
 }
 
 /// A number as one would write it.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     let near = value.round();
     if (value - near).abs() < 1e-9 * (1.0 + near.abs()) && near.abs() < 1e5 {
         return format!("{}", near + 0.0);
@@ -500,7 +537,7 @@ fn number(value: f64) -> String {
             _ => text,
         };
     }
-    format!("{value:.4}").trim_end_matches('0').to_owned()
+    format!("{value:.4}").trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 fn number_range(range: Interval) -> String {

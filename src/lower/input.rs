@@ -60,7 +60,6 @@ impl Lowering<'_> {
         let n = whole / parts;
         let (train, test) = (data.train_examples, data.test_examples);
         let step = self.counter(StateRole::Step);
-        self.step = Some(step);
         let start = self.counter(StateRole::EvaluateStart);
         let shape = Shape::from([n]);
         let index = if basis.shuffle {

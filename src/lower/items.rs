@@ -5,6 +5,7 @@
 //! behind, so that a block can be taken out of another experiment.
 
 use super::foreign;
+use super::library;
 use super::signature::Signature;
 use super::types;
 use super::value::Ty;
@@ -16,6 +17,9 @@ use std::rc::Rc;
 
 /// Files that import each other, within each other.
 const DEEPEST_IMPORT: usize = 64;
+
+/// Starts what a block is known as that has the name of an operator. No name has a space.
+pub(super) const BESIDE: &str = "layer ";
 
 /// What a name stands for.
 #[derive(Clone, Debug)]
@@ -50,7 +54,7 @@ pub(super) struct Items {
     table: BTreeMap<String, Item>,
     /// What only a recipe names.
     chosen: BTreeMap<(Kind, String), (Rc<ast::Function>, Home)>,
-    /// Layers of the prelude that are called as an operator of it is.
+    /// Blocks and layers that are called as an operator is.
     layers: BTreeMap<String, Item>,
     /// Names in the order of their definitions: params may use those before them.
     pub(super) order: Vec<String>,
@@ -96,7 +100,7 @@ impl Items {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&String, &Item)> {
-        self.table.iter()
+        self.table.iter().chain(&self.layers)
     }
 
     pub(super) fn operator(&self, name: &str) -> Option<&Rc<ast::Function>> {
@@ -165,7 +169,7 @@ impl Items {
     /// Whether the file is there to be imported: it defines things, but neither a model nor a recipe.
     pub(super) fn is_library(&self) -> bool {
         let defines =
-            self.table.values().any(|it| it.home == Home::Main) || self.chosen.values().any(|it| it.1 == Home::Main);
+            self.iter().any(|it| it.1.home == Home::Main) || self.chosen.values().any(|it| it.1 == Home::Main);
         defines && self.models.is_empty() && self.trains.is_empty()
     }
 
@@ -183,29 +187,56 @@ impl Items {
 
     fn define(&mut self, def: Def, home: Home, sink: &mut Sink) {
         let ident = def.name().clone();
-        if let Some(old) = self.table.get(&ident.name) {
-            // The prelude has an operator and a layer of one name.
-            if home == Home::Prelude && matches!((&old.def, &def), (Def::Operator(_), Def::Block(_))) {
-                self.places += 1;
-                self.layers.insert(ident.name.clone(), Item { def, home, place: self.places });
-                return;
-            }
-            if home != Home::Prelude && old.home != Home::Prelude {
-                let first = old.def.name();
-                let elsewhere = if first.span.file == ident.span.file { "" } else { " in another file" };
-                sink.push(
-                    Diagnostic::new(Code::E0103, ident.span, format!("`{}` is defined twice", ident.name))
-                        .label(format!("a {} of this name again", def.what()))
-                        .also(first.span, format!("first defined here{elsewhere}, as a {}", old.def.what()))
-                        .help("give one of them another name"),
-                );
-                return;
-            }
-            self.order.retain(|it| *it != ident.name);
-        }
-        self.order.push(ident.name.clone());
         self.places += 1;
-        self.table.insert(ident.name, Item { def, home, place: self.places });
+        let item = Item { def, home, place: self.places };
+        let old = self.table.get(&ident.name);
+        match (old.map(|it| &it.def), &item.def) {
+            // Operators have names of their own: a block or layer of one's name stays, or comes, beside it.
+            (Some(Def::Operator(_)), Def::Block(_)) => {
+                if let Some(first) = self.layers.get(&ident.name).filter(|it| it.is_rival(home)) {
+                    return sink.push(item.again(first));
+                }
+                self.layers.insert(ident.name, item);
+                return;
+            }
+            (Some(Def::Block(_)), Def::Operator(_)) => {
+                self.layers.extend(old.cloned().map(|it| (ident.name.clone(), it)));
+            }
+            _ => {
+                if let Some(first) = old.filter(|it| it.is_rival(home)) {
+                    return sink.push(item.again(first));
+                }
+            }
+        }
+        self.order.retain(|it| *it != ident.name);
+        self.order.push(ident.name.clone());
+        self.table.insert(ident.name, item);
+    }
+
+    /// How a block is known among all definitions, of which an operator may have its name.
+    pub(super) fn key(&self, block: &ast::Function) -> String {
+        let name = &block.name.name;
+        match self.layers.get(name) {
+            Some(it) if it.def.name().span == block.name.span => format!("{BESIDE}{name}"),
+            Some(_) | None => name.clone(),
+        }
+    }
+}
+
+impl Item {
+    /// Whether a definition of this home must not have the same name.
+    fn is_rival(&self, home: Home) -> bool {
+        home != Home::Prelude && self.home != Home::Prelude
+    }
+
+    /// The report of a name that is taken.
+    fn again(&self, first: &Item) -> Diagnostic {
+        let (ident, old) = (self.def.name(), first.def.name());
+        let elsewhere = if old.span.file == ident.span.file { "" } else { " in another file" };
+        Diagnostic::new(Code::E0103, ident.span, format!("`{}` is defined twice", ident.name))
+            .label(format!("a {} of this name again", self.def.what()))
+            .also(old.span, format!("first defined here{elsewhere}, as a {}", first.def.what()))
+            .help("give one of them another name")
     }
 }
 
@@ -260,7 +291,9 @@ impl<'a> Collector<'a> {
 
     fn import(&mut self, import: &ast::Import) {
         let here = self.open.last().map_or(String::new(), |it| it.0.clone());
-        let path = join(&here, &import.path);
+        let (place, own) = (join(&here, &import.path), library::text(&import.path));
+        // A file of the library is one, wherever it is imported.
+        let path = if own.is_some() { format!("<{}>", import.path) } else { place.clone() };
         if let Some(at) = self.open.iter().position(|it| it.0 == path) {
             let mut cycle: Vec<&str> = self.open[at..].iter().map(|it| it.0.as_str()).collect();
             cycle.push(&path);
@@ -288,7 +321,30 @@ impl<'a> Collector<'a> {
             );
             return;
         }
-        match (self.load)(&path) {
+        let found = match own {
+            Some(text) => match (self.load)(&place) {
+                // What is on the disk must not be what it stands for by accident.
+                Ok(_) => {
+                    self.sink.push(
+                        Diagnostic::new(
+                            Code::E0109,
+                            import.path_span,
+                            format!("`{}` is a file here and one of the library", import.path),
+                        )
+                        .label("which of them?")
+                        .note(format!(
+                            "`{place}` is there, and paths that start with `{}` are the library's",
+                            library::FOLDER
+                        ))
+                        .help(format!("write `\"./{}\"` for the file, or move it for the library's", import.path)),
+                    );
+                    return;
+                }
+                Err(_) => Ok(text.to_owned()),
+            },
+            None => (self.load)(&path),
+        };
+        match found {
             Ok(text) => {
                 let id = self.sources.add(path.clone(), text.clone());
                 let tree = crate::syntax::parse(id, &text, self.sink);
@@ -296,11 +352,18 @@ impl<'a> Collector<'a> {
                 self.take(&tree, Home::Import);
                 self.open.pop();
             }
-            Err(cause) => self.sink.push(
-                Diagnostic::new(Code::E0109, import.path_span, format!("cannot import `{}`", import.path))
+            Err(cause) => {
+                let report = Diagnostic::new(Code::E0109, import.path_span, format!("cannot import `{}`", import.path))
                     .label(cause)
-                    .note(format!("looked for `{path}`: imports are relative to the importing file")),
-            ),
+                    .note(format!("looked for `{path}`: imports are relative to the importing file"));
+                let all: Vec<String> = library::paths().map(|it| format!("`{it}`")).collect();
+                let library = import.path.starts_with(library::FOLDER);
+                self.sink.push(if library {
+                    report.note(format!("the library has {}", all.join(", ")))
+                } else {
+                    report
+                });
+            }
         }
     }
 }

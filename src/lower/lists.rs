@@ -1,10 +1,11 @@
-//! A list of numbers beside a tensor: one number for each entry of the last axis, as in
-//! `(image - [125.3, 123.0, 113.9]) / [63.0, 62.1, 66.7]`.
+//! Lists: one of numbers beside a tensor is a number for each entry of the last axis, as in
+//! `(image - [125.3, 123.0, 113.9]) / [63.0, 62.1, 66.7]`; and one is taken apart by `a, b = ...`.
 
 use super::Lowering;
-use super::value::{Tensor, Value};
+use super::value::{Tensor, Value, range_len};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::{Fill, Op, Shape, op::Scalar64};
+use crate::syntax::ast;
 
 /// The numbers of a list of some.
 fn numbers(value: &Value) -> Option<Vec<f64>> {
@@ -50,6 +51,36 @@ impl Lowering<'_> {
         let fill = Fill::List(numbers.iter().map(|it| Scalar64(*it)).collect());
         let shape = Shape::from([numbers.len()]);
         Ok(Value::Tensor(self.node(Op::Const { fill, shape }, &[], span)))
+    }
+
+    /// `a, b = split(x, 2)`: each name is the value in its place, new or of an enclosing scope.
+    pub(super) fn unpack(&mut self, names: &[ast::Ident], value: &ast::Expr) {
+        let found = self.expr(value);
+        let values = match found {
+            Value::List(items) => items,
+            Value::Range(low, high) if range_len(low, high) == names.len() as u64 => {
+                (low..high).map(Value::Int).collect()
+            }
+            Value::Error(told) => vec![Value::Error(told); names.len()],
+            other => {
+                let report =
+                    Diagnostic::new(Code::E0104, value.span, format!("this is {}, not a list", other.describe()))
+                        .label(format!("{} names take a list of as many values", names.len()));
+                vec![self.fail(report); names.len()]
+            }
+        };
+        let values = if values.len() == names.len() {
+            values
+        } else {
+            let (found, wanted) = (values.len(), names.len());
+            let report = self
+                .at(Code::E0104, value.span, format!("{wanted} names take a list of {found}"))
+                .label(format!("has {found} value{}", if found == 1 { "" } else { "s" }));
+            vec![self.fail(report); wanted]
+        };
+        for (name, value) in names.iter().zip(values) {
+            self.assign(&name.name, value);
+        }
     }
 
     /// A list without a tensor beside it is no number.

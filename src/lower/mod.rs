@@ -35,6 +35,7 @@ mod input;
 mod items;
 mod keys;
 mod layers;
+pub mod library;
 mod lists;
 mod mix;
 mod naming;
@@ -50,6 +51,7 @@ mod selector;
 pub mod settings;
 mod sharing;
 mod signature;
+mod steps;
 mod target;
 mod told;
 mod types;
@@ -106,10 +108,13 @@ pub fn lower(
     lowering.report_all(divisions);
     lowering.read_batch(main);
     lowering.read_params(&overrides);
-    lowering.check_operators();
-    let model = lowering.the_model(main)?;
+    let Some(model) = lowering.the_model(main) else {
+        lowering.check_operators();
+        return None;
+    };
     lowering.graph = Graph::new(model.name.name.clone());
     let basis = lowering.basis();
+    lowering.check_operators();
     lowering.graph.bytes = lowering.bytes();
     lowering.unfold(&model, basis.as_ref());
     if let Some(basis) = basis {
@@ -141,6 +146,8 @@ struct Lowering<'a> {
     data_bytes: Option<[u8; 2]>,
     /// Examples in a batch.
     batch: usize,
+    /// Updates of the whole run, once the recipe told.
+    iterations: Option<u64>,
     /// Scopes of the callers and, from `floor` on, of the running function.
     scopes: Vec<eval::Scope>,
     floor: usize,
@@ -194,8 +201,6 @@ struct Lowering<'a> {
     modes: Vec<(Span, bool)>,
     /// What is shared, by its path, and the uses of it around what is unfolded.
     sharing: sharing::Sharing,
-    /// The counter of updates, once something reads it.
-    step: Option<NodeId>,
     /// How many draws of random numbers each path has.
     draws: BTreeMap<String, usize>,
     reported: BTreeSet<(Code, Span)>,
@@ -241,6 +246,7 @@ impl<'a> Lowering<'a> {
             data: settings.data.clone(),
             data_bytes: None,
             batch: 1,
+            iterations: None,
             scopes: Vec::new(),
             floor: 0,
             pool: None,
@@ -271,7 +277,6 @@ impl<'a> Lowering<'a> {
             batched: Vec::new(),
             modes: Vec::new(),
             sharing: sharing::Sharing::default(),
-            step: None,
             draws: BTreeMap::new(),
             reported: BTreeSet::new(),
             unsaid: None,

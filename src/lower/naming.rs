@@ -109,7 +109,9 @@ pub(super) fn count_body(items: &Items, body: &ast::Body) -> Count {
     let mut all = Count::default();
     for stmt in &body.stmts {
         all = all.both(match &stmt.kind {
-            StmtKind::Let { value, .. } | StmtKind::Assign { value, .. } => count(items, value),
+            StmtKind::Let { value, .. } | StmtKind::Assign { value, .. } | StmtKind::Unpack { value, .. } => {
+                count(items, value)
+            }
             StmtKind::For { list, body, .. } => count(items, list).both(count_body(items, body).many()),
             StmtKind::If { cond, then, otherwise } => count(items, cond).both(branches(items, then, otherwise)),
             StmtKind::Output { value, .. } | StmtKind::Expr(value) => count(items, value),

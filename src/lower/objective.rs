@@ -19,12 +19,13 @@ use super::items::{Kind, suggest};
 use super::outputs::SCORES;
 use super::recipe::Basis;
 use super::signature::{FUNCTIONS, Signature, Slot};
+use super::steps::STEPS;
 use super::types;
 use super::update::describe;
 use super::value::{Tensor, Ty, Value};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::recipe::{ACCURACY, LOGGED};
-use crate::ir::{DType, Mode, Op, ScalarFn, Shape, StateRole};
+use crate::ir::{DType, Mode, Op, ScalarFn, Shape};
 use crate::syntax::ast::{self, BinaryOp, ExprKind};
 use std::rc::Rc;
 
@@ -40,7 +41,6 @@ pub(super) struct Objective {
     /// Whether the model's own output is among them.
     of_scores: bool,
     basis: Basis,
-    iterations: Option<u64>,
     /// The name that is given by `as`.
     name: Option<String>,
     /// The calls, with all their numbers.
@@ -69,14 +69,14 @@ fn takes_output(param: &ast::FnParam) -> bool {
 
 impl Lowering<'_> {
     /// The losses of the recipe, added up, in the graph; their text.
-    pub(super) fn losses(&mut self, basis: &Basis, iterations: Option<u64>) -> Option<String> {
+    pub(super) fn losses(&mut self, basis: &Basis) -> Option<String> {
         let scores = self.scores();
         let train = basis.train.clone();
         let entries: Vec<&ast::TrainEntry> = train.entries.iter().filter(|it| it.key.name == "loss").collect();
         let (mut texts, mut parts) = (Vec::new(), Vec::new());
         for entry in &entries {
             let (Some(expr), Some(scores)) = (entry.values.first(), &scores) else { continue };
-            let Some(objective) = self.objective(Kind::Loss, entry, basis, scores, iterations) else { continue };
+            let Some(objective) = self.objective(Kind::Loss, entry, basis, scores) else { continue };
             let of_scores = objective.of_scores;
             let Some((tensor, calls)) = self.measured(objective, expr) else { continue };
             texts.push(self.text_of(entry, expr, &calls));
@@ -108,13 +108,13 @@ impl Lowering<'_> {
     }
 
     /// The metrics of the recipe, in the graph. Where it tells classes apart, the accuracy is one.
-    pub(super) fn metrics(&mut self, basis: &Basis, iterations: Option<u64>) {
+    pub(super) fn metrics(&mut self, basis: &Basis) {
         let Some(scores) = self.scores() else { return };
         let train = basis.train.clone();
         let mut told: Vec<(String, Span, Tensor)> = Vec::new();
         for entry in train.entries.iter().filter(|it| it.key.name == Kind::Metric.word()) {
             for expr in &entry.values {
-                let Some(objective) = self.objective(Kind::Metric, entry, basis, &scores, iterations) else { break };
+                let Some(objective) = self.objective(Kind::Metric, entry, basis, &scores) else { break };
                 let Some(name) = self.metric_name(entry, expr) else { continue };
                 if let Some((_, first, _)) = told.iter().find(|it| it.0 == name) {
                     let report = Diagnostic::new(Code::E0103, expr.span, format!("two metrics are called `{name}`"))
@@ -132,7 +132,7 @@ impl Lowering<'_> {
             let callee = ast::Ident { name: ACCURACY.to_owned(), span: basis.train.keyword };
             let call = ast::Call { callee, piped: None, args: Vec::new(), span: basis.train.keyword };
             let expr = ast::Expr { kind: ExprKind::Call(call), span: basis.train.keyword };
-            let objective = self.of_outputs(Kind::Metric, vec![scores], true, basis, iterations);
+            let objective = self.of_outputs(Kind::Metric, vec![scores], true, basis);
             if let Some((tensor, _)) = self.measured(objective, &expr) {
                 told.insert(0, (ACCURACY.to_owned(), expr.span, tensor));
             }
@@ -174,14 +174,7 @@ impl Lowering<'_> {
     }
 
     /// What an entry measures; `None` after a report.
-    fn objective(
-        &mut self,
-        kind: Kind,
-        entry: &ast::TrainEntry,
-        basis: &Basis,
-        scores: &Tensor,
-        iterations: Option<u64>,
-    ) -> Option<Objective> {
+    fn objective(&mut self, kind: Kind, entry: &ast::TrainEntry, basis: &Basis, scores: &Tensor) -> Option<Objective> {
         let mut outputs = Vec::new();
         let mut of_scores = entry.on.is_empty();
         if of_scores {
@@ -210,19 +203,12 @@ impl Lowering<'_> {
             let (tensor, span) = (named.tensor.clone(), named.name.span);
             outputs.push(self.row(tensor, span));
         }
-        Some(self.of_outputs(kind, outputs, of_scores, basis, iterations))
+        Some(self.of_outputs(kind, outputs, of_scores, basis))
     }
 
-    fn of_outputs(
-        &self,
-        kind: Kind,
-        outputs: Vec<Tensor>,
-        of_scores: bool,
-        basis: &Basis,
-        iterations: Option<u64>,
-    ) -> Objective {
+    fn of_outputs(&self, kind: Kind, outputs: Vec<Tensor>, of_scores: bool, basis: &Basis) -> Objective {
         let (basis, name, calls) = (basis.clone(), None, Vec::new());
-        Objective { kind, outputs, of_scores, basis, iterations, name, calls }
+        Objective { kind, outputs, of_scores, basis, name, calls }
     }
 
     /// The value of a line of the recipe, a number for each example, and the calls in it.
@@ -302,11 +288,7 @@ impl Lowering<'_> {
         let kind = objective.kind;
         match name {
             "target" | "label" if !self.names_losses() => return Some(self.asked(name, span)),
-            "step" => return Some(self.updates_done(span)),
-            "iterations" => {
-                let all = objective.iterations.map(|it| Value::Int(it as i64));
-                return Some(all.unwrap_or_else(|| self.lost(span)));
-            }
+            name if STEPS.contains(&name) => return self.of_steps(name, span),
             _ => {}
         }
         if !self.names_losses() {
@@ -462,14 +444,6 @@ impl Lowering<'_> {
         let Some(objective) = &self.objective else { return self.lost(self.model_span) };
         let (basis, of_scores) = (objective.basis.clone(), objective.of_scores);
         if word == "label" { self.label((&basis, of_scores), span) } else { self.target((&basis, of_scores), span) }
-    }
-
-    /// How many updates are done.
-    fn updates_done(&mut self, span: Span) -> Value {
-        match self.graph.state_of(StateRole::Step) {
-            Some(id) => Value::Tensor(self.node(Op::State(id), &[], span)),
-            None => self.lost(span),
-        }
     }
 
     /// A number for each example, `[n]`.

@@ -1,75 +1,38 @@
 //! The entries of a recipe that are about some of the parameters: penalties and projections.
 //!
-//! A penalty that is text is unfolded into a graph of its own for each parameter.
+//! A penalty is text, unfolded into a graph of its own for each parameter.
 
 use super::Lowering;
-use super::call::Args;
 use super::compose::compose;
 use super::eval::Scope;
 use super::recipe::allowed;
 use super::value::Value;
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::op::Scalar64;
-use crate::ir::{Column, Fact, Fill, Graph, NodeId, Op, ParamId, Penalty, PenaltyKind, Phase, Projection, Shape, Term};
+use crate::ir::{
+    Binary, Column, ExprNode, Fact, Fill, Graph, NodeId, Op, ParamId, Penalty, Phase, Projection, Scalar, Shape, Term,
+};
 use crate::syntax::ast::{self, Part};
 use std::collections::BTreeSet;
-use std::rc::Rc;
-
-/// The matrix of their pairs, with opposites, is a tensor; its product with a filter of the largest size fits, too.
-const MOST_FILTERS_IN_PAIRS: usize = 1 << 18;
 
 impl Lowering<'_> {
     pub(super) fn penalties(&mut self, train: &ast::Train, frozen: &BTreeSet<ParamId>) -> Vec<Penalty> {
-        let mut found = Vec::new();
-        for entry in train.entries.iter().filter(|it| it.key.name == "penalty") {
-            let chosen = entry.values.first().and_then(|it| self.choice_and_call("penalty", it));
-            let def = chosen.as_ref().and_then(|it| self.items.definition(Part::Penalty, &it.0.name)).cloned();
-            found.extend(match (def, &chosen) {
-                (Some(def), Some((_, call))) => self.written_penalty(entry, call, &def, frozen),
-                (_, chosen) => self.penalty_on_pairs(train, entry, chosen.as_ref().map(|it| &it.0), frozen),
-            });
-        }
+        let entries = train.entries.iter().filter(|it| it.key.name == "penalty");
+        let found: Vec<Penalty> = entries.filter_map(|it| self.penalty(it, frozen)).collect();
+        found.iter().for_each(|it| self.lint_orthogonality(train, it));
         found
     }
 
-    fn penalty_on_pairs(
-        &mut self,
-        train: &ast::Train,
-        entry: &ast::TrainEntry,
-        args: Option<&Args>,
-        frozen: &BTreeSet<ParamId>,
-    ) -> Option<Penalty> {
-        let kind = args.and_then(|it| self.penalty_kind(it));
-        let weight = args.and_then(|args| self.float(args, "weight", 0.0, |it| 0.0 <= it, "at least 0"));
-        let params = self.select_moving(entry, args.is_some(), frozen);
-        if matches!(kind, Some(PenaltyKind::Orthogonality | PenaltyKind::NormalizedOrthogonality)) {
-            self.lint_orthogonality(train, entry, &params);
-        }
-        if kind.is_some() {
-            self.check_pairs(entry, &params);
-        }
-        let (kind, weight) = (kind?, Some(weight?));
-        (!params.is_empty()).then_some(Penalty { kind, column: Column::Orth, weight, params, span: entry.span })
-    }
-
-    /// A penalty that is text: a part of a graph for each parameter.
-    fn written_penalty(
-        &mut self,
-        entry: &ast::TrainEntry,
-        call: &ast::Call,
-        def: &Rc<ast::Function>,
-        frozen: &BTreeSet<ParamId>,
-    ) -> Option<Penalty> {
+    /// A part of a graph for each parameter.
+    fn penalty(&mut self, entry: &ast::TrainEntry, frozen: &BTreeSet<ParamId>) -> Option<Penalty> {
+        let chosen = entry.values.first().and_then(|it| self.choice_and_call("penalty", it));
         let params = self.select_moving(entry, false, frozen);
+        let (_, call) = chosen?;
+        let def = self.items.definition(Part::Penalty, &call.callee.name)?.clone();
         let (of, rest) = def.params.split_first()?;
-        let numbers = ast::Function { params: rest.to_vec(), ..(**def).clone() };
-        let (scope, wrong) = self.bound(&self.items.part_signature(Part::Penalty, def), &numbers, call);
-        if wrong || scope.values().any(Value::is_error) {
-            return None;
-        }
+        let numbers = ast::Function { params: rest.to_vec(), ..(*def).clone() };
         let written = def.column.as_ref().map_or("reg", |it| &it.name);
         let column = Column::NAMES.into_iter().find(|it| it.0 == written)?.1;
-        let weight = scope.get("weight").and_then(Value::number);
         // Its nodes are made later, where the loss is.
         let own = self.graph.without_nodes();
         let outer = (
@@ -77,16 +40,19 @@ impl Lowering<'_> {
             std::mem::take(&mut self.batched),
             std::mem::take(&mut self.origins),
         );
+        let (scope, wrong) = self.bound(&self.items.part_signature(Part::Penalty, &def), &numbers, &call);
+        let sound = !wrong && !scope.values().any(Value::is_error);
+        let each = params.iter().filter(|_| sound);
         let results: Vec<Option<NodeId>> =
-            params.iter().map(|id| self.penalty_of(def, (&of.name.name, *id), scope.clone(), entry.span)).collect();
+            each.map(|id| self.penalty_of(&def, (&of.name.name, *id), scope.clone(), entry.span)).collect();
         let own = std::mem::replace(&mut self.graph, outer.0);
         self.batched = outer.1;
         self.origins = outer.2;
-        let results: Vec<NodeId> = results.into_iter().collect::<Option<_>>()?;
+        let results: Vec<NodeId> = results.into_iter().collect::<Option<_>>().filter(|_| sound)?;
         (!params.is_empty()).then(|| Penalty {
-            kind: PenaltyKind::Text(terms(own, &results)),
+            terms: terms(own, &results),
             column,
-            weight,
+            weight: scope.get("weight").and_then(Value::number),
             params,
             span: entry.span,
         })
@@ -102,9 +68,12 @@ impl Lowering<'_> {
     ) -> Option<NodeId> {
         let param = self.node(Op::Param(id), &[], span);
         scope.insert(of.to_owned(), Value::Tensor(param));
+        let made = self.graph.origin_of(self.graph.param(id).origin).span;
+        self.enter_frame(made, "for what is learned here".to_owned());
         self.calls.push(span);
         let value = self.enter(scope, &def.body, span);
         self.calls.pop();
+        self.leave_frame();
         let (name, path) = (&def.name.name, self.graph.param(id).path.clone());
         let wrong = |found: String| {
             Diagnostic::new(Code::E0303, span, format!("the penalty `{name}` of `{path}` is {found}, not one number"))
@@ -142,39 +111,6 @@ impl Lowering<'_> {
         Some(if shape.rank() == 0 { tensor } else { self.node(Op::Reshape(Shape::scalar()), &[&tensor], place) }.train)
     }
 
-    /// A penalty on pairs of filters makes a matrix of all of them.
-    fn check_pairs(&mut self, entry: &ast::TrainEntry, params: &[ParamId]) {
-        for &id in params {
-            let param = self.graph.param(id);
-            let filters = param.shape.dims().last().copied().unwrap_or(1);
-            if MOST_FILTERS_IN_PAIRS < filters {
-                let place = self.graph.origin_of(param.origin).span;
-                let message = format!("a penalty on pairs of `{}`'s {filters} filters is too large", param.layer);
-                self.report(
-                    Diagnostic::new(Code::E0304, entry.span, message)
-                        .label(format!("at most {MOST_FILTERS_IN_PAIRS} filters of a layer"))
-                        .also(place, format!("has {filters} filters"))
-                        .help("exclude the layer: `where layer != \"...\"`"),
-                );
-            }
-        }
-    }
-
-    /// `None` after a mistake.
-    fn penalty_kind(&mut self, args: &Args) -> Option<PenaltyKind> {
-        let is_set = |name: &str| matches!(args.get(name), Some((Value::Bool(true), _)));
-        match args.name.as_str() {
-            "orthogonality" if is_set("normalized") => Some(PenaltyKind::NormalizedOrthogonality),
-            "orthogonality" => Some(PenaltyKind::Orthogonality),
-            "energy" => {
-                // Beyond, the energy of two equal filters leaves f32.
-                let power = self.float(args, "s", 2.0, |it| (0.0..=8.0).contains(&it), "between 0 and 8")?;
-                Some(PenaltyKind::Energy { power, half_space: is_set("half_space") })
-            }
-            other => unreachable!("`{other}` is not among the choices"),
-        }
-    }
-
     pub(super) fn projections(&mut self, train: &ast::Train, frozen: &BTreeSet<ParamId>) -> Vec<Projection> {
         let mut found = Vec::new();
         for entry in train.entries.iter().filter(|it| it.key.name == "project") {
@@ -192,15 +128,16 @@ impl Lowering<'_> {
     }
 
     /// `N` filters of fewer than `N` numbers cannot all be orthogonal.
-    fn lint_orthogonality(&mut self, train: &ast::Train, entry: &ast::TrainEntry, params: &[ParamId]) {
+    fn lint_orthogonality(&mut self, train: &ast::Train, penalty: &Penalty) {
         if allowed(train).contains(&Code::W0303) || self.sink.has_errors() {
             return;
         }
         let mut crowded: Vec<(String, Span, usize, [usize; 3])> = Vec::new();
-        for &id in params {
+        for (&id, term) in penalty.params.iter().zip(&penalty.terms) {
             let param = self.graph.param(id);
             if let &[kh, kw, cin, cout] = param.shape.dims()
                 && kh * kw * cin < cout
+                && asks_for_orthogonality(term)
             {
                 let span = self.graph.origin_of(param.origin).span;
                 crowded.push((param.layer.clone(), span, cout, [kh, kw, cin]));
@@ -211,7 +148,7 @@ impl Lowering<'_> {
             1 => format!("the orthogonality penalty of `{first}` can never reach zero"),
             n => format!("the orthogonality penalty of {n} layers can never reach zero"),
         };
-        let mut report = Diagnostic::new(Code::W0303, entry.span, message)
+        let mut report = Diagnostic::new(Code::W0303, penalty.span, message)
             .label("asks all filters of a layer to be orthogonal to each other");
         for (layer, span, cout, [kh, kw, cin]) in crowded.iter().take(4) {
             let d = kh * kw * cin;
@@ -231,6 +168,28 @@ impl Lowering<'_> {
                 .help("the published SphereNet has it on every layer; `allow W0303` in the recipe silences this"),
         );
     }
+}
+
+/// Whether a term measures how far the products of all columns with each other are from the unit matrix.
+fn asks_for_orthogonality(term: &Term) -> bool {
+    let is_gram = |at: usize| match &term.nodes[at] {
+        (Op::MatMul { transpose_a: true, transpose_b: false }, operands) => operands[0] == operands[1],
+        _ => false,
+    };
+    let is_eye = |at: usize| matches!(term.nodes[at].0, Op::Const { fill: Fill::Eye, .. });
+    term.nodes.iter().any(|(op, operands)| {
+        let Op::Map { body, .. } = op else { return false };
+        let operand = |at: Scalar| match body.nodes.get(at.0 as usize) {
+            Some(ExprNode::Input(at)) => operands.get(*at as usize).copied(),
+            _ => None,
+        };
+        body.nodes.iter().any(|it| match *it {
+            ExprNode::Binary(Binary::Sub, a, b) => {
+                operand(a).zip(operand(b)).is_some_and(|(a, b)| is_gram(a) && is_eye(b) || is_gram(b) && is_eye(a))
+            }
+            _ => false,
+        })
+    })
 }
 
 /// Parts of a graph by themselves, arithmetic put together as in a model.

@@ -140,6 +140,8 @@ impl Lowering<'_> {
         }
         self.data = basis.data.clone();
         self.batch = basis.batch / basis.accumulate;
+        let written = entry("iterations").and_then(|it| self.whole_entry(it, 1));
+        self.iterations = self.settings.iterations.or(written.map(|it| it as u64));
         Some(basis)
     }
 
@@ -300,13 +302,12 @@ impl Lowering<'_> {
         let checkpoint = entry("checkpoint").and_then(|it| self.interval(it));
         let evaluate_every = self.settings.evaluate_every.or(evaluate).unwrap_or(0);
         let keep = entry("checkpoint").map(|it| self.kept_checkpoints(it, evaluate_every)).unwrap_or_default();
-        let all = self.settings.iterations.or(iterations.map(|it| it as u64));
-        self.length_matters = false;
+        let all = self.iterations;
         let schedule = entry("schedule").map(|it| (it, self.factor(it, all)));
         let factor = schedule.as_ref().and_then(|it| it.1.as_ref());
         // What a loss learns is moved as well.
-        let loss = self.losses(&basis, all);
-        self.metrics(&basis, all);
+        let loss = self.losses(&basis);
+        self.metrics(&basis);
         self.labels_are_mixed();
         let views = entry("views").map(|it| self.views(it)).unwrap_or_default();
         let frozen = self.frozen(&train);

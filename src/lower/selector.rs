@@ -376,6 +376,7 @@ fn learned_in(body: &ast::Body, found: &mut Vec<String>) {
             StmtKind::Input { .. }
             | StmtKind::Let { .. }
             | StmtKind::Assign { .. }
+            | StmtKind::Unpack { .. }
             | StmtKind::Assert { .. }
             | StmtKind::Output { .. }
             | StmtKind::Keep { .. }
@@ -400,7 +401,9 @@ fn shortened(names: &[String]) -> String {
 fn walk_body(body: &ast::Body, f: &mut dyn FnMut(&ast::Expr)) {
     for stmt in &body.stmts {
         match &stmt.kind {
-            StmtKind::Let { value, .. } | StmtKind::Assign { value, .. } => walk(value, f),
+            StmtKind::Let { value, .. } | StmtKind::Assign { value, .. } | StmtKind::Unpack { value, .. } => {
+                walk(value, f)
+            }
             StmtKind::Output { value, .. } | StmtKind::Expr(value) => walk(value, f),
             StmtKind::For { list, body, .. } => {
                 walk(list, f);

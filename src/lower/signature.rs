@@ -180,6 +180,15 @@ pub(super) fn builtin(name: &str) -> Option<Signature> {
                 groups(),
             ],
         ),
+        "respond" => make(
+            "function",
+            vec![
+                slot("s", Ty::Tensor, None),
+                slot("x_norm", Ty::Tensor, None),
+                slot("w_norm", Ty::Tensor, None),
+                slot("operator", Ty::Operator, Some("cosine")),
+            ],
+        ),
         "convolve_transpose" => make(
             "function",
             vec![

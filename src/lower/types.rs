@@ -87,7 +87,12 @@ pub(super) fn operator_signature(function: &ast::Function, composed: bool) -> Si
 fn slot(param: &ast::FnParam) -> Slot {
     Slot {
         name: param.name.name.clone(),
-        ty: param.ty.as_ref().map_or(Ty::Any, of),
+        ty: match param.ty.as_ref().map(of) {
+            // What a definition does with a number can be done with one that changes with the steps.
+            Some(Ty::Float) => Ty::Number,
+            Some(ty) => ty,
+            None => Ty::Any,
+        },
         default: param.default.as_ref().map(literal),
     }
 }

@@ -272,7 +272,9 @@ pub(super) enum Ty {
     Start,
     /// Several tensors, or lists of them: what stands in a call without a name.
     Tensors,
-    /// A float, or a number that changes with the steps.
+    /// A float, or a tensor that is one number and changes with the steps.
+    Number,
+    /// A float, or a number that changes with the steps, of what is not a tensor.
     Rate,
     List(Box<Ty>),
 }
@@ -285,6 +287,7 @@ impl Ty {
             Ty::Any
             | Ty::Int
             | Ty::Float
+            | Ty::Number
             | Ty::Bool
             | Ty::Str
             | Ty::Operator
@@ -305,7 +308,7 @@ impl fmt::Display for Ty {
         match self {
             Ty::Any => write!(f, "any value"),
             Ty::Int => write!(f, "int"),
-            Ty::Float => write!(f, "float"),
+            Ty::Float | Ty::Number => write!(f, "float"),
             Ty::Bool => write!(f, "bool"),
             Ty::Str => write!(f, "string"),
             Ty::Operator => write!(f, "operator"),

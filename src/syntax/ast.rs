@@ -229,6 +229,13 @@ pub enum StmtKind {
         /// Value.
         value: Expr,
     },
+    /// `a, b = ...`: the same of the values of a list.
+    Unpack {
+        /// Names.
+        names: Vec<Ident>,
+        /// A list of as many values.
+        value: Expr,
+    },
     /// `for stage, filters in widths { ... }`.
     For {
         /// The index's name when two names are given.

@@ -107,6 +107,10 @@ fn head(stmt: &Stmt) -> String {
     match &stmt.kind {
         StmtKind::Input { name, dtype, dims } => format!("input {}: {}[{}]", name.name, dtype.name, list(dims)),
         StmtKind::Let { name, ty, value } => format!("let {}{} = {}", name.name, annotation(ty.as_ref()), expr(value)),
+        StmtKind::Unpack { names, value } => {
+            let names: Vec<&str> = names.iter().map(|it| it.name.as_str()).collect();
+            format!("{} = {}", names.join(", "), expr(value))
+        }
         StmtKind::Assign { name, value } => format!("{} = {}", name.name, expr(value)),
         StmtKind::For { index, item, list, .. } => {
             let index = index.as_ref().map(|it| format!("{}, ", it.name)).unwrap_or_default();

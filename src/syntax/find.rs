@@ -21,6 +21,7 @@ impl Stmt {
                 value.find(wanted).or_else(|| dims.iter().find_map(|it| it.find(wanted)))
             }
             StmtKind::Assign { value, .. }
+            | StmtKind::Unpack { value, .. }
             | StmtKind::Output { value, .. }
             | StmtKind::Keep { init: value, .. }
             | StmtKind::Expr(value) => value.find(wanted),

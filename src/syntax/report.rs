@@ -285,6 +285,7 @@ fn words(rules: &[Rule]) -> Vec<String> {
             | Rule::keep
             | Rule::stat
             | Rule::assign
+            | Rule::unpack
             | Rule::expr_stmt => "a statement".to_string(),
             Rule::strict_entry | Rule::entry => "an entry such as `batch 128`".to_string(),
             Rule::values | Rule::names => "a value".to_string(),

@@ -196,11 +196,9 @@ fn resumed(config: &TrainConfig, plan: &Plan, meaning: &Meaning) -> Result<Start
     {
         return Err(TrainError::RunDirectory {
             path: run.clone(),
-            cause: format!(
-                "its learning rate follows a schedule over {before} iterations, and {now} are asked for now"
-            ),
+            cause: format!("its training follows a schedule over {before} iterations, and {now} are asked for now"),
             remedy: format!(
-                "go on with `--iterations {before}`, or start a new run from these weights with `--init`: the rate would jump"
+                "go on with `--iterations {before}`, or start a new run from these weights with `--init`: what is scheduled would jump"
             ),
         });
     }

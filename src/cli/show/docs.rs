@@ -3,12 +3,38 @@
 use crate::cli::load::Model;
 use crate::cli::table;
 use sphc::diag::{FileId, Sink, Sources, Span};
+use sphc::lower::library;
 use sphc::syntax::{self, ast::Item};
+use std::path::Path;
+
+/// The documentation of the library's files, or of one of them; `None` for what is a file of the disk, or none of these.
+pub(super) fn library(path: &Path) -> Option<String> {
+    let name = path.to_str().filter(|_| !path.is_file())?;
+    if name.trim_end_matches('/') == library::FOLDER.trim_end_matches('/') {
+        let about = |it: &String| {
+            let docs = library::text(it).map_or(Vec::new(), |it| parsed(&mut Sources::new(), it).1);
+            docs.first().map_or(String::new(), |it| it.trim().to_owned())
+        };
+        let rows: Vec<Vec<String>> = library::paths().map(|it| vec![format!("import \"{it}\""), about(&it)]).collect();
+        return Some(table::render(&["library", "about"], &rows));
+    }
+    let mut sources = Sources::new();
+    parsed(&mut sources, library::text(name)?);
+    Some(defined(&sources, FileId(0), &[]))
+}
+
+/// A text as the first file, with the lines on top of it.
+fn parsed(sources: &mut Sources, text: &str) -> (FileId, Vec<String>) {
+    let main = sources.add("", text);
+    (main, syntax::parse(main, text, &mut Sink::new()).docs)
+}
 
 /// The file's documentation, to stand above its layers; empty for a file without any.
 pub(super) fn text(model: &Model, set: &[(String, String)]) -> String {
-    let sources = &model.checked.sources;
-    let main = FileId(0);
+    defined(&model.checked.sources, FileId(0), set)
+}
+
+fn defined(sources: &Sources, main: FileId, set: &[(String, String)]) -> String {
     let file = syntax::parse(main, &sources.get(main).text, &mut Sink::new());
     let mut res = file.docs.iter().map(|it| format!("{}\n", it.trim())).collect::<String>();
     if !res.is_empty() {

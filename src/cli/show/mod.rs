@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A model file (.sph)
+    /// A model file (.sph); or `std`, what can be imported from the binary, and a path in it
     file: PathBuf,
     /// A table, a picture of the layers (Graphviz or SVG), or JSON
     #[arg(long, value_enum, default_value_t)]
@@ -64,6 +64,10 @@ pub(super) struct Row {
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
+    if let Some(text) = docs::library(&args.file) {
+        io::stdout().write_all(diag::plain(&text).as_bytes())?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut settings = args::settings(&args.set, &args.recipe);
     if let Some(wanted) = &args.recipe.data {
         settings.data = Some(load::data_info(&args.file, &settings, wanted)?);

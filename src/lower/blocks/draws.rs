@@ -5,7 +5,7 @@
 //! the same numbers, and two draws are never one.
 
 use crate::diag::{Code, Diagnostic};
-use crate::ir::{Op, Random, Shape, StateRole, random};
+use crate::ir::{Op, Random, Shape, random};
 use crate::lower::Lowering;
 use crate::lower::call::Args;
 use crate::lower::value::{Tensor, Value};
@@ -24,13 +24,7 @@ impl Lowering<'_> {
         let Some(dims) = self.listed_extents(&extents, place, "uniform") else { return self.lost(place) };
         let batch = !matches!(args.get("batch"), Some((Value::Bool(false), _)));
         let dims = if batch { [&[self.batch], dims.as_slice()].concat() } else { dims };
-        let step = match self.step {
-            Some(step) => step,
-            None => {
-                let step = self.counter(StateRole::Step);
-                *self.step.insert(step)
-            }
-        };
+        let step = self.step_counter();
         let path = self.names.path().to_owned();
         let drawn = self.draws.entry(path.clone()).or_default();
         let stream = random::stream(&format!("{path}/draw {drawn}"));

@@ -77,6 +77,7 @@ fn learns_filter(body: &ast::Body) -> bool {
         StmtKind::Input { .. }
         | StmtKind::Let { .. }
         | StmtKind::Assign { .. }
+        | StmtKind::Unpack { .. }
         | StmtKind::Assert { .. }
         | StmtKind::Output { .. }
         | StmtKind::Keep { .. }

@@ -23,6 +23,7 @@ pub(in crate::lower) const PRIMITIVES: &[&str] = &[
     "hit",
     "convolve",
     "convolve_transpose",
+    "respond",
     "einsum",
     "uniform",
     "full",
@@ -75,6 +76,7 @@ impl Lowering<'_> {
             "full" => self.full(args),
             "eye" => self.eye(args),
             "convolve" => self.convolve(args),
+            "respond" => self.respond_to_product(args),
             "convolve_transpose" => self.convolve_transpose(args),
             other => unreachable!("`{other}` is not among the primitives"),
         }

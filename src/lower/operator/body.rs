@@ -178,7 +178,11 @@ impl Lowering<'_> {
                     self.coerce(value, &ty, default.span, &format!("the default of `{name}`"), None)
                 }
             };
-            scope.insert(name.to_owned(), self.given_as(value, name));
+            let value = match value {
+                Value::Tensor(it) => self.operand(name, &it),
+                other => self.given_as(other, name),
+            };
+            scope.insert(name.to_owned(), value);
         }
         let value = self.enter(scope, &def.body, def.name.span);
         let value = self.response(value);
@@ -220,6 +224,7 @@ impl Lowering<'_> {
                             self.extra(tensor)
                         }
                         None => {
+                            self.without_a_layer("sees the label", operator.def.name.span);
                             self.trace.as_mut()?.target();
                             self.studied_quantity()
                         }
@@ -276,6 +281,8 @@ impl Lowering<'_> {
         let value = if ty == Ty::Operator { value } else { self.response(value) };
         match (&ty, &value) {
             (Ty::Float, Value::Scalar(_)) if self.building.is_some() => value,
+            // What changes with the steps, or is learned outside.
+            (Ty::Float, Value::Tensor(it)) if self.reach(it).is_some() => value,
             _ => self.coerce(value, &ty, span, &format!("constant `{name}` of `{}`", operator.name()), None),
         }
     }
@@ -309,6 +316,23 @@ impl Lowering<'_> {
         let studied = self.trace.as_ref().map(|it| it.quantities());
         let extra = studied.or(self.building.as_ref().map(|it| it.extra.len()));
         FIRST_FREE + extra.unwrap_or(0) as u32
+    }
+
+    /// A number that is the same everywhere, by a name, as an operand of the operator's body.
+    pub(in crate::lower) fn operand(&mut self, name: &str, tensor: &Tensor) -> Value {
+        let Some(building) = &self.building else { return self.lost(self.model_span) };
+        if building.patch.is_none() && self.trace.is_some() {
+            let Some((reach, trace)) = self.reach(tensor).zip(self.trace.as_mut()) else {
+                return self.lost(self.model_span);
+            };
+            let at = trace.given(name, Some(tensor.train), reach);
+            return self.studied(at);
+        }
+        let known = building.extra.iter().position(|it| it.train == tensor.train && it.evaluate == tensor.evaluate);
+        match (known, &mut self.pool) {
+            (Some(at), Some(pool)) => Value::Scalar(pool.input(FIRST_FREE + at as u32)),
+            _ => self.extra(tensor.clone()),
+        }
     }
 
     /// One more operand of the operator's body.

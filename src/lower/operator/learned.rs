@@ -20,6 +20,9 @@ impl Lowering<'_> {
         let value = self.expr(init);
         let value = self.coerce(value, &Ty::Float, init.span, &format!("the start of `{}`", name.name), None);
         let Value::Float(start) = value else { return self.lost(init.span) };
+        if let Some(told) = self.without_a_layer("learns a number", name.span) {
+            return told;
+        }
         let Some(building) = &self.building else { return self.lost(name.span) };
         if let Some(known) = building.known(&name.name) {
             return known;
@@ -47,6 +50,9 @@ impl Lowering<'_> {
     /// `stat mu = mean(x_norm, decay: 0.999)`.
     pub(in crate::lower) fn stat(&mut self, name: &ast::Ident, value: &ast::Expr) -> Value {
         let ExprKind::Call(call) = &value.kind else { return self.lost(value.span) };
+        if let Some(told) = self.without_a_layer("keeps a statistic", name.span) {
+            return told;
+        }
         let Some(signature) = signature::statistic(&call.callee.name) else { return self.lost(call.span) };
         let args = self.arguments(&signature, call);
         let decay = self.float(&args, "decay", 0.999, |it| (0.0..=1.0).contains(&it), "between 0 and 1");

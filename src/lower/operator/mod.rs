@@ -9,6 +9,7 @@ mod body;
 mod learned;
 mod modes;
 mod monomial;
+mod product;
 
 pub(super) use body::{Angle, Building};
 pub(super) use monomial::{FIRST_FREE, Form};

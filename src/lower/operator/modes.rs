@@ -28,6 +28,9 @@ impl Lowering<'_> {
 
     /// 1 in training, 0 in evaluation.
     fn training(&mut self) -> Value {
+        if let Some(told) = self.without_a_layer("asks whether the model is trained", self.model_span) {
+            return told;
+        }
         let Some(building) = &mut self.building else { return self.lost(self.model_span) };
         if let Some(known) = &building.training {
             return known.clone();
@@ -57,6 +60,9 @@ impl Lowering<'_> {
 
     /// `mean(x_norm)`: over batch and positions, and with a gradient. The resolver lets it stand in training only.
     pub(in crate::lower) fn batch_mean(&mut self, call: &ast::Call) -> Value {
+        if let Some(told) = self.without_a_layer("takes the mean of a batch", call.span) {
+            return told;
+        }
         let args = self.arguments(&signature::batch_mean(), call);
         let Some((of, span)) = args.get("of").cloned().filter(|_| !args.wrong()) else { return self.lost(call.span) };
         let Some(body) = self.over_the_batch(of, span, "a mean", "mean(x_norm)") else { return self.lost(call.span) };

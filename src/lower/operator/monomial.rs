@@ -130,14 +130,15 @@ impl Terms {
         (term.powers.is_empty() && value.fract() == 0.0 && value.abs() <= 16.0).then_some(value as i32)
     }
 
-    fn read(&mut self, f: &ScalarFn) -> TermId {
+    /// `cosine` are the powers that the cosine is a product of.
+    fn read(&mut self, f: &ScalarFn, cosine: &[(u32, i32)]) -> TermId {
         let mut here: Vec<TermId> = Vec::with_capacity(f.nodes.len());
         for node in &f.nodes {
             let at = |it: Scalar| here[it.0 as usize];
             let id = match *node {
                 ExprNode::Const(it) => self.add(it.0, BTreeMap::new()),
                 ExprNode::Input(COS) => {
-                    self.add(1.0, BTreeMap::from([(Atom::Input(COS), 1), (Atom::Input(X_NORM), -1)]))
+                    self.add(1.0, cosine.iter().map(|(input, power)| (Atom::Input(*input), *power)).collect())
                 }
                 ExprNode::Input(it) => self.atom(Atom::Input(it)),
                 ExprNode::Unary(Unary::Neg, a) => {
@@ -210,6 +211,8 @@ struct Writer<'a> {
     done: BTreeMap<TermId, Scalar>,
     /// Whether `W` is part of the convolution.
     absorbed: bool,
+    /// Whether the norms are given as they are, not as sums of squares.
+    whole: bool,
 }
 
 impl Writer<'_> {
@@ -224,7 +227,7 @@ impl Writer<'_> {
         for (atom, power) in term.powers {
             match atom {
                 Atom::Input(W_NORM) if self.absorbed => continue,
-                Atom::Input(input @ (X_NORM | W_NORM)) => {
+                Atom::Input(input @ (X_NORM | W_NORM)) if !self.whole => {
                     norms.push((input, power));
                     continue;
                 }
@@ -283,12 +286,23 @@ impl Writer<'_> {
 /// Chooses the convolution for an operator's body over `cos`, `x_norm`, `w_norm` and more.
 pub(super) fn choose(body: &ScalarFn) -> Form {
     let mut terms = Terms::default();
-    let root = terms.read(body);
+    let root = terms.read(body, &[(COS, 1), (X_NORM, -1)]);
     let common = terms.common_power(root);
-    let mut writer = Writer { terms: &terms, pool: Pool::new(), done: BTreeMap::new(), absorbed: common.is_some() };
-    let root = writer.term(root);
-    let written = writer.pool.finish(body.arity, &[root]).simplify_with(Known { cosines: &[], ..GEOMETRY });
+    let written = written(&terms, root, body.arity, (common.is_some(), false));
     Form { body: written, filter_power: common.unwrap_or(0) - 1 }
+}
+
+/// An operator's body over a product of two vectors, `COS`, and their norms.
+pub(super) fn of_product(body: &ScalarFn) -> ScalarFn {
+    let mut terms = Terms::default();
+    let root = terms.read(body, &[(COS, 1), (X_NORM, -1), (W_NORM, -1)]);
+    written(&terms, root, body.arity, (false, true))
+}
+
+fn written(terms: &Terms, root: TermId, arity: u32, (absorbed, whole): (bool, bool)) -> ScalarFn {
+    let mut writer = Writer { terms, pool: Pool::new(), done: BTreeMap::new(), absorbed, whole };
+    let root = writer.term(root);
+    writer.pool.finish(arity, &[root]).simplify_with(Known { cosines: &[], ..GEOMETRY })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::Resolver;
 use super::names::MOST_SUGGESTIONS;
 use crate::diag::{Code, Diagnostic, Span};
-use crate::lower::items::{Def, Home};
+use crate::lower::items::{BESIDE, Def, Home};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// So many members of a cycle are shown.
@@ -61,6 +61,9 @@ impl Resolver<'_> {
     }
 
     fn endless(&mut self, cycle: &[(String, Span)]) {
+        let bare = |it: &(String, Span)| (it.0.trim_start_matches(BESIDE).to_owned(), it.1);
+        let blocks = cycle.iter().any(|it| it.0.starts_with(BESIDE));
+        let cycle: Vec<(String, Span)> = cycle.iter().map(bare).collect();
         let names: Vec<String> = cycle.iter().map(|it| format!("`{}`", it.0)).collect();
         let message = match names.as_slice() {
             [only] => format!("{only} contains itself without end"),
@@ -86,7 +89,7 @@ impl Resolver<'_> {
         chain.push(&cycle[0].0);
         let block = |it: &(String, Span)| matches!(self.items.get(&it.0).map(|it| &it.def), Some(Def::Block(_)));
         let report = report.note(format!("cycle: {}", chain.join(" -> ")));
-        self.sink.push(if cycle.iter().any(block) {
+        self.sink.push(if blocks || cycle.iter().any(block) {
             report.help("blocks are unfolded when the file is read; use `for i in 0..n { ... }` to repeat a block")
         } else {
             report.help("what is used here is put in its place when the file is read; write out how often it is meant")

@@ -77,6 +77,14 @@ impl Resolver<'_> {
                     }
                     self.take(flow, value, live);
                 }
+                StmtKind::Unpack { names, value } => {
+                    // What is taken out of a list beside something else may go unread under `_`.
+                    let read: Vec<bool> = names.iter().map(|it| live.remove(&it.name)).collect();
+                    for (name, _) in names.iter().zip(read).filter(|it| !it.1) {
+                        flow.lost.push((name.name.clone(), name.span, value.span));
+                    }
+                    self.take(flow, value, live);
+                }
                 StmtKind::For { list, body, .. } => {
                     // What one pass binds, the next may read.
                     let mut inside = live.clone();
@@ -196,6 +204,7 @@ impl Resolver<'_> {
             StmtKind::Input { .. }
             | StmtKind::Let { .. }
             | StmtKind::Assign { .. }
+            | StmtKind::Unpack { .. }
             | StmtKind::For { .. }
             | StmtKind::Assert { .. }
             | StmtKind::Output { .. }

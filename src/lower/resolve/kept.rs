@@ -172,6 +172,13 @@ impl Resolver<'_> {
                             .label("would hold in both")
                             .help(format!("write `{0} = if training {{ ... }} else {{ {0} }}`", name.name)),
                     ),
+                    StmtKind::Unpack { names, .. } if names.iter().any(|it| self.local(&it.name).is_some()) => {
+                        self.sink.push(
+                            Diagnostic::new(Code::E0201, stmt.span, "a name is bound again in one mode")
+                                .label("would hold in both")
+                                .help("bind names of the branch's own, and end it with the value"),
+                        );
+                    }
                     StmtKind::Learn { .. }
                     | StmtKind::Keep { .. }
                     | StmtKind::Stat { .. }

@@ -121,6 +121,7 @@ fn outputs(body: &ast::Body, into: &mut Vec<ast::Ident>) {
             }
             StmtKind::Let { .. }
             | StmtKind::Assign { .. }
+            | StmtKind::Unpack { .. }
             | StmtKind::Assert { .. }
             | StmtKind::Learn { .. }
             | StmtKind::Keep { .. }

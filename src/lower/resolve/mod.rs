@@ -11,6 +11,7 @@ mod updates;
 use crate::diag::{Code, Diagnostic, Sink, Sources, Span};
 use crate::lower::choices::options;
 use crate::lower::items::{Def, Home, Items, Kind, suggest};
+use crate::lower::steps::STEPS;
 use crate::lower::types;
 use crate::lower::value::Ty;
 use crate::syntax::ast::{self, ExprKind, Part, StmtKind, TypeKind};
@@ -157,7 +158,10 @@ impl<'a> Resolver<'a> {
     pub(super) fn run(mut self, set: &BTreeMap<String, ast::Expr>) -> Resolved {
         for (name, item) in self.items.iter() {
             self.main = item.home == Home::Main;
-            self.current = name.clone();
+            self.current = match &item.def {
+                Def::Block(it) => self.items.key(it),
+                Def::Param(_) | Def::Operator(_) | Def::Fn(_) => name.clone(),
+            };
             match &item.def {
                 Def::Param(it) => self.param(it),
                 Def::Operator(it) => self.function(it, Context::Operator),
@@ -209,6 +213,30 @@ impl<'a> Resolver<'a> {
         if let Some(kind @ (Part::Loss | Part::Metric)) = part {
             return self.measures(kind, entry);
         }
+        self.open();
+        if part == Some(Part::Penalty) {
+            for name in STEPS {
+                self.bind(&ast::Ident { name: (*name).to_owned(), span: entry.key.span }, None);
+            }
+        }
+        self.entry_values(part, entry);
+        self.close();
+        if let Some(filter) = &entry.filter {
+            self.open();
+            for name in ["operator", "layer", "role"] {
+                self.bind(&ast::Ident { name: name.to_owned(), span: filter.span }, None);
+            }
+            self.selector = true;
+            self.expr(filter);
+            self.selector = false;
+            self.close();
+        }
+        if let Some(every) = &entry.every {
+            self.expr(every);
+        }
+    }
+
+    fn entry_values(&mut self, part: Option<Part>, entry: &ast::TrainEntry) {
         for mut value in &entry.values {
             match part {
                 Some(Part::Schedule) => {
@@ -228,19 +256,6 @@ impl<'a> Resolver<'a> {
                 ExprKind::Call(_) => {}
                 _ => self.expr(value),
             }
-        }
-        if let Some(filter) = &entry.filter {
-            self.open();
-            for name in ["operator", "layer", "role"] {
-                self.bind(&ast::Ident { name: name.to_owned(), span: filter.span }, None);
-            }
-            self.selector = true;
-            self.expr(filter);
-            self.selector = false;
-            self.close();
-        }
-        if let Some(every) = &entry.every {
-            self.expr(every);
         }
     }
 
@@ -418,6 +433,14 @@ impl<'a> Resolver<'a> {
                 self.expr(value);
                 if self.local(&name.name).is_none() {
                     self.bind(name, Some("value"));
+                }
+            }
+            StmtKind::Unpack { names, value } => {
+                self.expr(value);
+                for name in names {
+                    if self.local(&name.name).is_none() {
+                        self.bind(name, Some("value"));
+                    }
                 }
             }
             StmtKind::For { index, item, list, body } => {

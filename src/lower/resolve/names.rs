@@ -75,7 +75,7 @@ impl Resolver<'_> {
                     .label("the number of classes of the data set, which this file does not name")
                     .help("add a `train` section with `data`, or `param classes = 10`"),
             ),
-            None if FUNCTIONS.iter().any(|it| it.0 == name) => {}
+            None if self.is_of_steps(name, span) || FUNCTIONS.iter().any(|it| it.0 == name) => {}
             None => self.undefined(name, span),
         }
     }
@@ -302,7 +302,7 @@ impl Resolver<'_> {
         let positional = call.piped.is_some() || call.args.iter().any(|it| it.name.is_none());
         match self.items.called(call).map(|it| &it.def) {
             Some(Def::Block(it)) => {
-                self.calls.entry(self.current.clone()).or_default().push((name.to_owned(), call.span));
+                self.calls.entry(self.current.clone()).or_default().push((self.items.key(it), call.span));
                 let signature = self.items.block_signature(it);
                 if !layers {
                     self.forbidden(span, signature.what, name);

@@ -6,6 +6,7 @@ use crate::ir::Column;
 use crate::lower::average;
 use crate::lower::items::{Home, suggest};
 use crate::lower::schedule::{self, key};
+use crate::lower::steps::STEPS;
 use crate::lower::update::GIVEN;
 use crate::syntax::ast::{self, ExprKind, Part};
 
@@ -28,7 +29,7 @@ impl Resolver<'_> {
         let (given, context) = match part {
             Part::Optimizer => (GIVEN, Context::Optimizer),
             Part::Schedule => (schedule::GIVEN, Context::Schedule),
-            Part::Penalty => (&[][..], Context::Penalty),
+            Part::Penalty => (STEPS, Context::Penalty),
             Part::Average => (average::GIVEN, Context::Average),
             Part::Loss | Part::Metric => (&[][..], Context::Loss),
         };
@@ -89,6 +90,23 @@ impl Resolver<'_> {
                 );
             }
         }
+    }
+
+    /// Whether a name is of the updates of the run, where tensors are computed. That there is no run is said.
+    pub(super) fn is_of_steps(&mut self, name: &str, span: Span) -> bool {
+        let tensors = matches!(self.context, Context::Model | Context::Block | Context::Operator | Context::Loss);
+        if !tensors || !STEPS.contains(&name) {
+            return false;
+        }
+        if self.items.trains.is_empty() && !self.items.is_library() {
+            let what = if name == "step" { "counts the updates done" } else { "is how many updates a run has" };
+            self.sink.push(
+                Diagnostic::new(Code::E0102, span, format!("undefined name `{name}`"))
+                    .label(format!("{what}, and this file is never trained"))
+                    .help("add a `train` section, or give the name a value"),
+            );
+        }
+        true
     }
 
     /// Whether a name stands for a schedule here; then it is used.

@@ -70,6 +70,7 @@ impl Builder<'_> {
             }
             Rule::keep => StmtKind::Keep { name: ident(), init: value() },
             Rule::stat => StmtKind::Stat { name: ident(), dims: extents.map(|it| it.0), value: value() },
+            Rule::unpack => StmtKind::Unpack { names: idents.collect(), value: value() },
             Rule::assign => StmtKind::Assign { name: ident(), value: value() },
             Rule::expr_stmt => match value() {
                 Expr { kind: ExprKind::If(cond, then, otherwise), .. } => StmtKind::If { cond: *cond, then, otherwise },

@@ -204,8 +204,10 @@ impl Weights {
         for buffer in kept(&plan) {
             let name = &buffer.name;
             let role = role(buffer);
-            if need != Need::Resume && role.is_some_and(StateRole::is_progress) || !self.file.tensors.contains_key(name)
-            {
+            // What a model gives may depend on the updates done.
+            let told = need == Need::Inference && role == Some(StateRole::Step);
+            let apart = need != Need::Resume && !told && role.is_some_and(StateRole::is_progress);
+            if apart || !self.file.tensors.contains_key(name) {
                 whole &= role != Some(StateRole::Average);
                 continue;
             }

@@ -1,0 +1,71 @@
+//! `respond(s, x_norm, w_norm, operator: cosine)`: an operator of the angle of two vectors, of which the product and the norms
+//! are given, however they came about. What cancels is not computed, and the cosine is bounded, as in a layer.
+
+use super::body::{Angle, Building};
+use super::monomial::{FIRST_FREE, GEOMETRY, of_product};
+use crate::diag::{Code, Diagnostic, Span};
+use crate::ir::expr::Pool;
+use crate::ir::{Op, ScalarFn};
+use crate::lower::Lowering;
+use crate::lower::call::Args;
+use crate::lower::value::{OperatorRef, Tensor, Value};
+
+impl Lowering<'_> {
+    pub(in crate::lower) fn respond_to_product(&mut self, args: &Args) -> Value {
+        let operator = match args.get("operator") {
+            Some((Value::Operator(it), _)) => Some(it.clone()),
+            Some(_) => None,
+            None => self.items.operator("cosine").map(|it| OperatorRef::new(it.clone())),
+        };
+        let given = |name: &str| match args.get(name) {
+            Some((Value::Tensor(it), _)) => Some(it.clone()),
+            _ => None,
+        };
+        let (Some(operator), Some(s), Some(x), Some(w)) = (operator, given("s"), given("x_norm"), given("w_norm"))
+        else {
+            return self.lost(args.span);
+        };
+        let span = self.users_place(args.span);
+        self.calls.push(span);
+        self.check_operator(&operator, Some(span));
+        let mut pool = Pool::new();
+        let geometry = Angle::of_arguments(&mut pool, false);
+        let outer = (self.pool.replace(pool), self.building.replace(Building::new(&operator, None, geometry)));
+        let root = self.value_of(&operator);
+        let pool = std::mem::replace(&mut self.pool, outer.0);
+        let building = std::mem::replace(&mut self.building, outer.1);
+        self.calls.pop();
+        let (Some(root), Some(pool), Some(building)) = (root, pool, building) else { return self.lost(span) };
+        let arity = FIRST_FREE + building.extra.len() as u32;
+        let body = of_product(&pool.finish(arity, &[root]).simplify_with(GEOMETRY));
+        // The product gives the extents, whether the operator reads it or not.
+        let mut operands: Vec<Tensor> = vec![s];
+        let mut places = vec![0; arity as usize];
+        for (at, tensor) in [x, w].into_iter().chain(building.extra).enumerate() {
+            if body.used_inputs().contains(&(at as u32 + 1)) {
+                places[at + 1] = operands.len() as u32;
+                operands.push(tensor);
+            }
+        }
+        let body = ScalarFn::build(operands.len() as u32, |pool, inputs| {
+            let args: Vec<_> = places.iter().map(|it| inputs[*it as usize]).collect();
+            pool.inline(&body, &args)[0]
+        });
+        let operands = self.aligned(operands, span);
+        let operands: Vec<&Tensor> = operands.iter().collect();
+        Value::Tensor(self.node(Op::Map { body, int: false }, &operands, span))
+    }
+
+    /// What an operator keeps or sees of a layer's filters is not there for a product. `None` where it is; else it is told.
+    pub(in crate::lower) fn without_a_layer(&mut self, what: &str, span: Span) -> Option<Value> {
+        if self.trace.is_some() || self.building.as_ref().is_none_or(|it| it.patch.is_some()) {
+            return None;
+        }
+        let call = self.calls.last().copied().unwrap_or(span);
+        let report = Diagnostic::new(Code::E0101, call, format!("`respond` has no filters, and its operator {what}"))
+            .label("an operator of a product of two vectors")
+            .also(span, "here")
+            .help("let the block learn the number, and give it as a constant: `operator: scaled(by: s)`");
+        Some(self.fail(report))
+    }
+}
