@@ -83,4 +83,5 @@ mod unpack;
 mod updates;
 mod verify;
 mod views;
+mod whitening;
 mod zoo;

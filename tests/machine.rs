@@ -45,6 +45,7 @@ impl Machine {
                     values.into_iter().map(|it| f64::from(it as f32)).collect()
                 }
                 BufferKind::Param(Init::Dirac) => sphc::ir::start::dirac(&buffer.shape),
+                BufferKind::Param(Init::Whitening(it)) => it.filters(&buffer.shape, &[], [0; 3]),
                 BufferKind::State(it) => vec![it.start; len],
                 BufferKind::Const(Fill::Value(it)) => vec![it.0; len],
                 BufferKind::Const(Fill::Range) => (0..len).map(|it| it as f64).collect(),

@@ -3,7 +3,7 @@
 use super::failure::Failure;
 use super::say;
 use clap::{Args, ValueEnum};
-use sphc::data::{self, DataError, Dataset, Manifest, Place};
+use sphc::data::{self, Answer, DataError, Dataset, Manifest, Place};
 use sphc::ir::{ImageStep, Recipe, TargetKind};
 use sphc::lower::{DataInfo, Settings};
 use sphc::plan::Precision;
@@ -130,17 +130,24 @@ pub(super) fn look(path: &str, steps: &[ImageStep]) -> Result<(DataInfo, Option<
 
 /// Whether a manifest says all that the compiler must know.
 fn is_told(manifest: &Manifest) -> bool {
-    let class = manifest.format != data::Format::Npz || manifest.target == Some(data::Answer::Class);
-    class && !manifest.classes.is_empty() && 0 < manifest.train_examples && 0 < manifest.test_examples
+    let target = manifest.format != data::Format::Npz || manifest.target.is_some();
+    target && 0 < manifest.known_classes() && 0 < manifest.train_examples && 0 < manifest.test_examples
 }
 
 /// What is usual for a data set of the catalog.
 fn usual(manifest: &Manifest) -> Option<DataInfo> {
+    let [height, width, _] = manifest.image?;
+    let target = match manifest.target {
+        Some(Answer::Pixels) => TargetKind::Map([height, width]),
+        Some(Answer::Labels) => TargetKind::Labels,
+        Some(Answer::Class) | None => TargetKind::Class,
+        Some(Answer::Numbers) => return None,
+    };
     Some(DataInfo {
         name: manifest.name.clone(),
         image: manifest.image?,
         classes: manifest.known_classes(),
-        target: TargetKind::Class,
+        target,
         train_examples: manifest.train_examples,
         test_examples: manifest.test_examples,
     })

@@ -87,6 +87,8 @@ impl Env {
                     Init::Uniform(bound) => each(&|at| crate::ir::random::uniform_start(seed, stream, at) * bound.0),
                     Init::Orthogonal(gain) => crate::ir::start::orthogonal(&param.shape, gain.0, seed, stream),
                     Init::Dirac => crate::ir::start::dirac(&param.shape),
+                    // As before any image was seen.
+                    Init::Whitening(it) => it.filters(&param.shape, &[], [0; 3]),
                 };
                 let data = data.into_iter().map(|value| f64::from(value as f32)).collect();
                 Tensor::new(param.shape.clone(), data)

@@ -1,6 +1,6 @@
 //! Nodes, edges and the tables beside them.
 
-use super::{DType, Fact, ImageStep, Op, Recipe, Shape, ShapeError, infer, op::Scalar64};
+use super::{DType, Fact, ImageStep, Op, Recipe, Shape, ShapeError, Whitening, infer, op::Scalar64};
 use crate::diag::Span;
 use foldhash::fast::FixedState;
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
@@ -94,6 +94,8 @@ pub enum Init {
     Orthogonal(Scalar64),
     /// 1 where a filter meets its own channel at the middle of the window, else 0.
     Dirac,
+    /// Filters that whiten patches of the training images.
+    Whitening(Whitening),
 }
 
 /// What a parameter is for; selectors of penalties and projections ask for it.

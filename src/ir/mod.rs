@@ -18,6 +18,7 @@ pub mod size;
 pub mod start;
 pub mod target;
 pub mod verify;
+pub mod whitening;
 
 pub use assembly::Along;
 pub use augment::{Augment, Border};
@@ -31,3 +32,4 @@ pub use infer::{ShapeError, infer};
 pub use op::{Extern, Fill, Geometry, Loss, Op, Random, Reduction, Target, Window};
 pub use recipe::{Average, Clip, Column, ImageStep, Optimizer, Penalty, Projection, Recipe, Taken, Term};
 pub use target::TargetKind;
+pub use whitening::Whitening;

@@ -250,6 +250,12 @@ pub(super) fn init(name: &str) -> Option<Signature> {
     let slots = match name {
         "he" => vec![slot("fan", FAN, Some("inputs"))],
         "glorot" | "dirac" => Vec::new(),
+        "whitening" => vec![
+            slot("mean", Ty::Any, None),
+            slot("deviation", Ty::Any, None),
+            slot("epsilon", Ty::Float, Some("5e-4")),
+            slot("examples", Ty::Int, Some("5000")),
+        ],
         "orthogonal" => vec![slot("gain", Ty::Float, Some("1"))],
         "normal" => vec![slot("std", Ty::Float, None)],
         "uniform" => vec![slot("bound", Ty::Float, None)],

@@ -1,7 +1,7 @@
 //! What an expression of the language can be while a file is unfolded.
 
 use super::told::Told;
-use crate::ir::{NodeId, Scalar};
+use crate::ir::{NodeId, Scalar, Whitening};
 use crate::syntax::ast;
 use std::fmt;
 use std::rc::Rc;
@@ -72,6 +72,8 @@ pub(super) enum Start {
     /// Of this length.
     Orthogonal(f64),
     Dirac,
+    /// Of patches of the training images.
+    Whitening(Whitening),
     /// Of this standard deviation.
     Normal(f64),
     /// Up to this bound on either side.
@@ -87,6 +89,7 @@ impl fmt::Display for Start {
             Start::Glorot => write!(f, "glorot"),
             Start::Orthogonal(it) => write!(f, "orthogonal(gain: {it})"),
             Start::Dirac => write!(f, "dirac"),
+            Start::Whitening(_) => write!(f, "whitening"),
             Start::Normal(it) => write!(f, "normal(std: {it})"),
             Start::Uniform(it) => write!(f, "uniform(bound: {it})"),
         }

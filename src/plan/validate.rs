@@ -102,6 +102,12 @@ impl Plan {
                         Init::Constant(it) => (it.0, f64::NEG_INFINITY),
                         Init::Normal(it) | Init::Uniform(it) | Init::Orthogonal(it) => (it.0, 0.0),
                         Init::Dirac => (1.0, 0.0),
+                        Init::Whitening(it) => {
+                            let told =
+                                |cause| Flaw { place: Place::Buffer(at), cause: format!("`{}`: {cause}", buffer.name) };
+                            it.check(&buffer.shape).map_err(told)?;
+                            (1.0, 0.0)
+                        }
                     };
                     if !number.is_finite() || number < least {
                         return flaw(place, format!("`{}` cannot start with {number}", buffer.name));

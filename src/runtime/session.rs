@@ -17,6 +17,8 @@ pub struct Session {
     pub backend: Box<dyn Backend>,
     /// Parameters and states by path.
     names: BTreeMap<String, BufferId>,
+    /// The starts of filters that whiten the training images, once these were seen.
+    whitened: BTreeMap<BufferId, Vec<u8>>,
     /// Results that were requested, the oldest first; with their bytes if those are there.
     requested: VecDeque<(Vec<BufferId>, Option<Vec<u8>>)>,
 }
@@ -24,7 +26,8 @@ pub struct Session {
 impl Session {
     /// Writes the initial values of parameters, states and constants to the device.
     pub fn new(plan: Arc<Plan>, backend: Box<dyn Backend>) -> Result<Session, RuntimeError> {
-        let mut session = Session { names: BTreeMap::new(), requested: VecDeque::new(), plan: plan.clone(), backend };
+        let (names, whitened, requested) = (BTreeMap::new(), BTreeMap::new(), VecDeque::new());
+        let mut session = Session { names, whitened, requested, plan: plan.clone(), backend };
         for (at, buffer) in plan.buffers.iter().enumerate() {
             let id = BufferId(at as u32);
             if matches!(buffer.kind, BufferKind::Param(_) | BufferKind::State(_)) {
@@ -39,7 +42,8 @@ impl Session {
     pub fn restart(&mut self) -> Result<(), RuntimeError> {
         let plan = self.plan.clone();
         for (at, buffer) in plan.buffers.iter().enumerate() {
-            if let Some(bytes) = initial(buffer, plan.seed, plan.precision) {
+            let whitened = self.whitened.get(&BufferId(at as u32)).cloned();
+            if let Some(bytes) = whitened.or_else(|| initial(buffer, plan.seed, plan.precision)) {
                 self.backend.write(BufferId(at as u32), &bytes)?;
             }
         }
@@ -48,6 +52,19 @@ impl Session {
             self.run(Phase::Average)?;
         }
         Ok(())
+    }
+
+    /// Starts anew with filters that whiten these images, where the plan has such.
+    pub fn whiten(&mut self, images: &[u8], extents: [usize; 3]) -> Result<(), RuntimeError> {
+        let plan = self.plan.clone();
+        for (at, buffer) in plan.buffers.iter().enumerate() {
+            if let BufferKind::Param(Init::Whitening(it)) = &buffer.kind {
+                let values = it.filters(&buffer.shape, images, extents);
+                let bytes = numbers(values.len(), plan.precision, |at| values[at]);
+                self.whitened.insert(BufferId(at as u32), bytes);
+            }
+        }
+        if self.whitened.is_empty() { Ok(()) } else { self.restart() }
     }
 
     /// Copies bytes to a buffer that comes from outside; a plan that does not use it ignores them.
@@ -258,6 +275,10 @@ fn initial(buffer: &Buffer, seed: u64, precision: Precision) -> Option<Vec<u8>> 
         }
         BufferKind::Param(Init::Dirac) => {
             let values = start::dirac(&buffer.shape);
+            Some(numbers(len, precision, |at| values[at]))
+        }
+        BufferKind::Param(Init::Whitening(it)) => {
+            let values = it.filters(&buffer.shape, &[], [0; 3]);
             Some(numbers(len, precision, |at| values[at]))
         }
         BufferKind::State(it) => all(it.start),

@@ -38,6 +38,7 @@ pub fn train(
     let log =
         Log::start(&run.metrics(), &start.lines).map_err(|it| TrainError::write(&run.path, &run.metrics(), it))?;
 
+    session.whiten(&data.train.images, data.image)?;
     bind(session, data)?;
     // The file's bytes are dropped once they are on the device.
     if let Some((weights, need)) = start.weights {

@@ -6,11 +6,12 @@
 //! with `SPHC_EVERY_KERNEL=kinds` one of every kind.
 
 use crate::emulate::module::build;
+use crate::zoo::known_data;
 use cudarc::nvrtc::result;
-use sphc::ir::{DType, Geometry, TargetKind};
+use sphc::ir::{DType, Geometry};
 use sphc::kernel::cuda::{Arithmetic, CudaSource, Options, beyond, generate};
 use sphc::kernel::{ConvKernel, ConvKind, KernelSpec};
-use sphc::lower::{DataInfo, Settings};
+use sphc::lower::Settings;
 use sphc::pipeline;
 use sphc::plan::{Plan, Precision};
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,21 +41,7 @@ fn assembler() -> Option<PathBuf> {
 fn kernels(model: &Path) -> Vec<CudaSource> {
     let file = model.display().to_string();
     let text = std::fs::read_to_string(model).unwrap();
-    let known = |name: &str, image, classes| DataInfo {
-        name: name.to_owned(),
-        image,
-        classes,
-        target: TargetKind::Class,
-        train_examples: 50_000,
-        test_examples: 10_000,
-    };
-    let known_data = vec![
-        known("digits", [8, 8, 1], 10),
-        known("mnist", [28, 28, 1], 10),
-        known("cifar10", [32, 32, 3], 10),
-        known("cifar100", [32, 32, 3], 100),
-        known("imagenet", [256, 256, 3], 1000),
-    ];
+    let known_data = known_data();
     // The recipe's batch, or as much of it as kernels for one GPU can count.
     for batch in std::iter::once(None).chain((0..10).map(|it| Some(2048 >> it))) {
         let settings = Settings { batch, known_data: known_data.clone(), ..Settings::default() };

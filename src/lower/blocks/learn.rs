@@ -3,15 +3,16 @@
 
 use super::{rate, towards};
 use crate::diag::{Code, Span};
-use crate::ir::{Init, NodeId, Op, ParamRole, Reduction, Shape, op::Scalar64, start};
+use crate::ir::{Init, NodeId, Op, ParamRole, Reduction, Shape, Whitening, op::Scalar64, start};
 use crate::lower::Lowering;
+use crate::lower::call::Args;
 use crate::lower::items::Def;
 use crate::lower::signature::{self, Signature};
 use crate::lower::value::{Start, Tensor, Ty, Value};
 use crate::syntax::ast::{self, ExprKind};
 
 /// How a learned tensor can start, besides at a number.
-pub(in crate::lower) const INITS: &[&str] = &["he", "glorot", "normal", "uniform", "orthogonal", "dirac"];
+pub(in crate::lower) const INITS: &[&str] = &["he", "glorot", "normal", "uniform", "orthogonal", "dirac", "whitening"];
 
 /// Most numbers of one tensor.
 const MOST_NUMBERS: usize = 1 << 31;
@@ -201,11 +202,37 @@ impl Lowering<'_> {
             },
             "glorot" => Some(Start::Glorot),
             "dirac" => Some(Start::Dirac),
+            "whitening" => self.whitening(&args),
             "orthogonal" => number("gain").map(Start::Orthogonal),
             "normal" => number("std").map(Start::Normal),
             "uniform" => number("bound").map(Start::Uniform),
             other => unreachable!("`{other}` is not among the starts"),
         }
+    }
+
+    /// `whitening(mean: [..], deviation: [..], epsilon: 5e-4, examples: 5000)`: one number for each colour.
+    fn whitening(&mut self, args: &Args) -> Option<Start> {
+        let epsilon = self.float(args, "epsilon", 5e-4, |it| it.is_finite() && 0.0 <= it, "0 or above");
+        let examples = self.float(args, "examples", 5000.0, |it| 1.0 <= it && it < 2f64.powi(40), "at least 1");
+        let mut colours = |name: &str, least: f64| -> Option<[Scalar64; 3]> {
+            let (value, span) = args.get(name)?;
+            let numbers: Vec<f64> = match value {
+                Value::List(items) => items.iter().filter_map(Value::number).collect(),
+                one => one.number().into_iter().collect(),
+            };
+            match numbers[..] {
+                [one] if least < one => Some([Scalar64(one); 3]),
+                [red, green, blue] if numbers.iter().all(|it| least < *it) => Some([red, green, blue].map(Scalar64)),
+                _ => {
+                    let allowed = if least == 0.0 { "one or three numbers above 0" } else { "one or three numbers" };
+                    self.out_of_range(*span, &format!("`{name}` of `whitening`"), &value.to_string(), allowed);
+                    None
+                }
+            }
+        };
+        let (mean, deviation) = (colours("mean", f64::NEG_INFINITY), colours("deviation", 0.0));
+        let (mean, deviation) = (mean?, deviation?);
+        Some(Start::Whitening(Whitening { mean, deviation, epsilon: Scalar64(epsilon?), examples: examples? as usize }))
     }
 
     /// The start of a tensor of this shape; `None` after a report.
@@ -235,6 +262,22 @@ impl Lowering<'_> {
                     .help("start it with `he` or `glorot`");
                 self.report(report);
                 None
+            }
+            Start::Whitening(it) => {
+                let images = self.data.as_ref().map(|it| it.image[2]);
+                let fits = it.check(shape).and_then(|()| match (images, shape.dims()) {
+                    (Some(found), [_, _, channels, _]) if found != *channels => {
+                        Err(format!("it is for patches of images, which have {found} channels and not {channels}"))
+                    }
+                    _ => Ok(()),
+                });
+                if let Err(cause) = fits {
+                    let place = self.users_place(place);
+                    let report = self.at(Code::E0303, place, "`whitening` cannot start this").label(cause);
+                    self.report(report);
+                    return None;
+                }
+                Some(Init::Whitening(it))
             }
             Start::Orthogonal(gain) => Some(Init::Orthogonal(Scalar64(gain))),
             Start::Dirac => Some(Init::Dirac),
