@@ -111,6 +111,9 @@ impl Lowering<'_> {
     /// A data set of which a share of the training images is kept for validation: while it is trained they are what it is
     /// tested with.
     pub(super) fn parted(&mut self, data: DataInfo, share: f64, span: Span) -> DataInfo {
+        if data.train_examples < 2 && self.settings.evaluates {
+            return data;
+        }
         if data.train_examples < 2 {
             let message = format!("`{}` has too few training images to keep some for validation", data.name);
             self.report(Diagnostic::new(Code::E0202, span, message).label("needs two at least"));
