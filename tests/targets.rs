@@ -298,6 +298,12 @@ fn mistakes_with_targets_are_told() {
         ),
         (&half, "output conv(avg_pool(x, 2), classes, kernel: 1)", "loss softmax_cross_entropy()", &[]),
         (
+            &map,
+            dense,
+            "views flip_horizontal\n    loss softmax_cross_entropy()",
+            &["the mean over views would mix scores of different pixels", "leave the line out"],
+        ),
+        (
             &heights,
             "output conv(x, 1)",
             "augment crop(pad: 1)\n    loss mean_absolute_error()",

@@ -2,7 +2,7 @@
 
 use super::bound::{Room, volume};
 use super::{DataError, Dataset, Split};
-use crate::ir::{ImageStep, TargetKind, size};
+use crate::ir::{ImageStep, size};
 use image::imageops::{FilterType, resize};
 use image::{ImageBuffer, Luma, Rgb};
 use std::path::Path;
@@ -68,14 +68,9 @@ pub(super) fn fitted(data: Dataset, steps: &[ImageStep], room: &mut Room) -> Res
         return Ok(data);
     }
     let fail = |cause: String| DataError::Step { name: data.name.clone(), cause };
-    let per_pixel = match &data.target {
-        TargetKind::Map(_) => true,
-        TargetKind::Numbers(extents) => extents.len() == 3,
-        TargetKind::Class | TargetKind::Labels => false,
-    };
     let mut image = data.image;
     for step in steps {
-        if per_pixel && matches!(step, ImageStep::Pad(_)) {
+        if data.target.of_pixels() && matches!(step, ImageStep::Pad(_)) {
             let told = data.target.describe(data.classes.len());
             return Err(fail(format!("`{step}` would move the images and not their targets, {told}")));
         }

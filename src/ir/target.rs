@@ -35,6 +35,15 @@ impl TargetKind {
         }
     }
 
+    /// Whether each pixel has its own.
+    pub fn of_pixels(&self) -> bool {
+        match self {
+            TargetKind::Class | TargetKind::Labels => false,
+            TargetKind::Map(_) => true,
+            TargetKind::Numbers(extents) => extents.len() == 3,
+        }
+    }
+
     /// How a data set's are stored.
     pub fn dtype(&self) -> DType {
         match self {

@@ -107,6 +107,16 @@ impl Lowering<'_> {
     /// `views flip_horizontal, shift(1)`: what evaluation takes the mean over.
     pub(super) fn views(&mut self, entry: &ast::TrainEntry) -> Views {
         let mut views = Views::default();
+        if let Some(data) = self.data.clone().filter(|it| it.target.of_pixels()) {
+            let told = format!("the targets of `{}` are {}", data.name, data.target.describe(data.classes));
+            let message = "the mean over views would mix scores of different pixels";
+            let report = Diagnostic::new(Code::E0202, entry.span, message)
+                .label("moves the image, and not its targets")
+                .note(told)
+                .help("leave the line out");
+            self.report(report);
+            return views;
+        }
         let mut seen: Vec<(String, Span)> = Vec::new();
         for value in &entry.values {
             let Some(args) = self.choice("views", value) else { continue };
