@@ -4,7 +4,7 @@ use super::lanes::Registers;
 use super::tape::{Arg, Instr, LANES};
 use super::{Input, Map, Output};
 use crate::ir::DType;
-use crate::runtime::cpu::isa::Job;
+use crate::runtime::cpu::isa::{Isa, Job};
 use crate::runtime::cpu::kernel::share;
 use crate::runtime::cpu::memory::{Element, Shared, View};
 use crate::runtime::cpu::real::{Real, convert};
@@ -12,6 +12,7 @@ use crate::runtime::cpu::real::{Real, convert};
 /// One task of a launch.
 pub(super) struct Task<'a, R, C> {
     pub(super) map: &'a Map<R, C>,
+    pub(super) isa: Isa,
     pub(super) task: usize,
     pub(super) inputs: &'a [View],
     pub(super) outputs: &'a [View],
@@ -75,7 +76,7 @@ impl<R: Real, C: Real> Job for Task<'_, R, C> {
         let tape = &self.map.tape;
         // Of a row that is cut into pieces there are no columns.
         let most = space.rows_per_block * space.inner.min(LANES);
-        self.registers.execute::<FMA>(&tape.prologue, most, None, |instr| {
+        self.registers.execute(self.isa, &tape.prologue, most, None, |instr| {
             self.fetch(&self.registers, instr, &[], space.rows_per_block, 0, space.inner);
         });
         let mut offsets = vec![0; self.inputs.len() * space.rows_per_block];
@@ -89,17 +90,17 @@ impl<R: Real, C: Real> Job for Task<'_, R, C> {
                 rows.seek(row);
             }
             self.offsets(&mut rows, count, &mut offsets);
-            self.rows.execute::<FMA>(&tape.rows.instrs, count, None, |instr| {
+            self.rows.execute(self.isa, &tape.rows.instrs, count, None, |instr| {
                 if let Instr::Load { input, to } = instr {
                     let offsets = &offsets[input * count..][..count];
                     load(self.map, self.inputs, input, offsets, (0, 1), self.rows.write(to, count));
                 }
             });
             let lanes = count * inner;
-            self.wide.execute::<FMA>(&tape.wide.instrs, lanes, None, |instr| {
+            self.wide.execute(self.isa, &tape.wide.instrs, lanes, None, |instr| {
                 self.fetch(&self.wide, instr, &offsets, count, first, inner);
             });
-            self.registers.execute::<FMA>(&tape.body.instrs, lanes, Some(self.wide), |instr| {
+            self.registers.execute(self.isa, &tape.body.instrs, lanes, Some(self.wide), |instr| {
                 self.fetch(&self.registers, instr, &offsets, count, first, inner);
             });
             for at in 0..self.outputs.len() {

@@ -2,6 +2,7 @@
 
 use super::tape::{Arg, Instr};
 use crate::ir::expr::{Binary, Unary};
+use crate::runtime::cpu::isa::{Isa, Job};
 use crate::runtime::cpu::memory::Shared;
 use crate::runtime::cpu::real::Real;
 
@@ -43,39 +44,60 @@ impl<'a, C: Real> Registers<'a, C> {
 
     /// Runs code on so many lanes; `fetch` does what brings numbers in from elsewhere, `wide` has those in f64.
     #[inline(always)]
-    pub(super) fn execute<const FMA: bool>(
+    pub(super) fn execute(
         &self,
+        isa: Isa,
         code: &[Instr],
         lanes: usize,
-        wide: Option<Registers<'_, f64>>,
+        wide: Option<Registers<'a, f64>>,
         mut fetch: impl FnMut(Instr),
     ) {
         let lanes = if lanes <= 8 { lanes } else { lanes.next_multiple_of(WHOLE) };
-        for instr in code {
-            match *instr {
-                Instr::Load { .. } | Instr::Column { .. } | Instr::Row { .. } => fetch(*instr),
-                Instr::Narrow { op, from, to } => {
-                    let wide = wide.expect("only elements are narrowed");
-                    narrow::<C, FMA>(op, self.write(to, lanes), wide.read(from, lanes), self.slope);
-                }
-                Instr::Fill { from, to } => self.write(to, lanes).fill(self.uniforms[from]),
-                Instr::Unary { op, to, a } => {
-                    unary::<C, FMA>(op, self.write(to, lanes), self.read(a, lanes), self.slope);
-                }
-                Instr::Binary { op, to, a, b } => {
-                    let (a, b) = (self.operand(a, lanes), self.operand(b, lanes));
-                    binary(op, self.write(to, lanes), a, b);
-                }
-                Instr::Fma { to, a, b, c } => {
-                    let (a, b, c) = (self.operand(a, lanes), self.operand(b, lanes), self.operand(c, lanes));
-                    fma::<C, FMA>(self.write(to, lanes), a, b, c);
-                }
-                Instr::Select { to, cond, a, b } => {
-                    let (cond, a, b) = (self.read(cond, lanes), self.read(a, lanes), self.read(b, lanes));
-                    let to = self.write(to, lanes);
-                    for at in 0..to.len().min(cond.len()).min(a.len()).min(b.len()) {
-                        to[at] = if cond[at] != C::ZERO { a[at] } else { b[at] };
-                    }
+        for &instr in code {
+            match instr {
+                Instr::Load { .. } | Instr::Column { .. } | Instr::Row { .. } => fetch(instr),
+                _ => isa.run(Step { registers: *self, wide, instr, lanes }),
+            }
+        }
+    }
+}
+
+/// An instruction on registers alone. A job of its own, so that the loops of all functions are compiled once for each set of
+/// vector instructions and precision, and not wherever code is run.
+struct Step<'a, C> {
+    registers: Registers<'a, C>,
+    wide: Option<Registers<'a, f64>>,
+    instr: Instr,
+    lanes: usize,
+}
+
+impl<C: Real> Job for Step<'_, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let Step { registers: it, wide, instr, lanes } = self;
+        match instr {
+            Instr::Load { .. } | Instr::Column { .. } | Instr::Row { .. } => unreachable!("they bring numbers in"),
+            Instr::Narrow { op, from, to } => {
+                let wide = wide.expect("only elements are narrowed");
+                narrow::<C, FMA>(op, it.write(to, lanes), wide.read(from, lanes), it.slope);
+            }
+            Instr::Fill { from, to } => it.write(to, lanes).fill(it.uniforms[from]),
+            Instr::Unary { op, to, a } => unary::<C, FMA>(op, it.write(to, lanes), it.read(a, lanes), it.slope),
+            Instr::Binary { op, to, a, b } => {
+                let (a, b) = (it.operand(a, lanes), it.operand(b, lanes));
+                binary(op, it.write(to, lanes), a, b);
+            }
+            Instr::Fma { to, a, b, c } => {
+                let (a, b, c) = (it.operand(a, lanes), it.operand(b, lanes), it.operand(c, lanes));
+                fma::<C, FMA>(it.write(to, lanes), a, b, c);
+            }
+            Instr::Select { to, cond, a, b } => {
+                let (cond, a, b) = (it.read(cond, lanes), it.read(a, lanes), it.read(b, lanes));
+                let to = it.write(to, lanes);
+                for at in 0..to.len().min(cond.len()).min(a.len()).min(b.len()) {
+                    to[at] = if cond[at] != C::ZERO { a[at] } else { b[at] };
                 }
             }
         }

@@ -10,6 +10,7 @@ mod fold;
 mod lanes;
 mod tape;
 
+use super::isa::Isa;
 use super::kernel::{Kernel, Operand, product};
 use super::memory::View;
 use super::pool::{Context, Scratch};
@@ -298,7 +299,7 @@ impl<R: Real, C: Real> Map<R, C> {
         let memory = context.shared::<f64>(self.accumulators * 8, code.registers * pitch);
         let registers = Registers { memory, pitch, uniforms, slope: C::SLOPE.f64() };
         let inner = self.space.inner;
-        registers.execute::<false>(&code.instrs, inner, None, |instr| {
+        registers.execute(Isa::Plain, &code.instrs, inner, None, |instr| {
             if let Instr::Load { input, to } = instr {
                 block::load(self, inputs, input, &[0], (0, inner), registers.write(to, inner));
             }
@@ -366,7 +367,18 @@ impl<R: Real, C: Real> Kernel for Map<R, C> {
             let wide = Registers { memory, pitch: LANES, ..columns };
             // SAFETY: `load` checked the sizes, tasks hold disjoint ranges, and registers belong to the
             // thread.
-            context.isa.run(Task { map: self, task, inputs, outputs, accumulators, registers, wide, rows, columns });
+            context.isa.run(Task {
+                map: self,
+                isa: context.isa,
+                task,
+                inputs,
+                outputs,
+                accumulators,
+                registers,
+                wide,
+                rows,
+                columns,
+            });
         });
         self.settle(accumulators, outputs);
     }
