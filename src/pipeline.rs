@@ -3,9 +3,10 @@
 //! [`check`] goes as far as a user's mistakes can show; [`compile`] cannot fail. In debug builds the
 //! verifier runs after every pass and names the one that broke an invariant.
 
+mod cascade;
 mod deep;
 
-use crate::diag::{Code, Diagnostic, FileId, Sink, Sources};
+use crate::diag::{Diagnostic, FileId, Sink, Sources};
 use crate::fuse::{Fused, fuse};
 use crate::ir::{Graph, OriginId, verify};
 use crate::lower::{Settings, lower};
@@ -13,6 +14,7 @@ use crate::plan::{Config, Plan, Precision, plan};
 use crate::shape::Typed;
 use crate::syntax::{ast, parse};
 use crate::{autodiff, shape};
+use cascade::Told;
 use deep::{Load, on_a_deep_stack};
 use sha2::{Digest, Sha256};
 use std::time::{Duration, Instant};
@@ -81,23 +83,15 @@ fn check_here(path: &str, text: &str, load: Load<'_>, settings: &Settings) -> Ch
     let ast = timed("syntax", &mut timings, || parse(main, text, &mut sink));
     let mut found = Sink::new();
     let graph = timed("lower", &mut timings, || lower(&ast, main, &mut sources, load, settings, &mut found));
-    let found = found.finish();
-    // Beside syntax errors, only what they cannot be the cause of is told.
-    let broken = sink.has_errors() || found.iter().any(|it| it.code == Code::E0001);
-    let graph = graph.filter(|_| !broken);
-    let skipped = skipped_text(&ast, &found, &sources);
-    let missing = found.iter().any(|it| it.code == Code::E0109);
-    // Sizes that follow from an input which is not the data set's are not mistakes of their own.
-    let other_input = found.iter().any(|it| it.code == Code::E0202 && it.message.starts_with("the input is"));
-    for it in found {
-        if (!broken || stands_alone(&it, &skipped, &sources)) && !(missing && may_be_imported(&it)) {
-            sink.push(it);
-        }
+    let told = Told::of(&ast, found.finish(), sink.has_errors(), &sources);
+    let graph = graph.filter(|_| !told.broken);
+    for it in told.reports {
+        sink.push(it);
     }
     let shaped = graph.map(|it| {
         verified(&it, "lower");
         let mut follows = Sink::new();
-        let shapes = if other_input { &mut follows } else { &mut sink };
+        let shapes = if told.other_input { &mut follows } else { &mut sink };
         timed("shape", &mut timings, || shape::check(it, shapes))
     });
     let (typed, unsound) = match shaped {
@@ -110,36 +104,6 @@ fn check_here(path: &str, text: &str, load: Load<'_>, settings: &Settings) -> Ch
         verified(it, "shape");
     }
     Checked { sources, diagnostics: sink.finish(), ast, typed, unsound, timings }
-}
-
-/// The parts of the texts that were not read, because of syntax errors.
-fn skipped_text(ast: &ast::File, found: &[Diagnostic], sources: &Sources) -> String {
-    let mut out: String = ast.skipped.iter().map(|it| format!("{}\n", sources.slice(*it))).collect();
-    for it in found.iter().filter(|it| it.code == Code::E0001) {
-        out.push_str(&sources.get(it.primary.span.file).text);
-    }
-    out
-}
-
-/// Whether a report beside syntax errors is a mistake of its own: nothing that was not read can be its cause.
-fn stands_alone(it: &Diagnostic, skipped: &str, sources: &Sources) -> bool {
-    match it.code {
-        Code::E0001 | Code::E0103 | Code::E0106 | Code::E0107 | Code::E0109 | Code::E0401 => true,
-        Code::E0101 | Code::E0102 => {
-            let name = sources.slice(it.primary.span);
-            // What `classes` is, the recipe says.
-            if name == "classes" && !skipped.is_empty() {
-                return false;
-            }
-            !skipped.split(|it: char| !it.is_alphanumeric() && it != '_').any(|word| word == name)
-        }
-        _ => false,
-    }
-}
-
-/// Whether an unknown name may be one of a file that could not be imported: it is like no other name.
-fn may_be_imported(it: &Diagnostic) -> bool {
-    matches!(it.code, Code::E0101 | Code::E0102) && !it.helps.iter().any(|it| it.text.contains("did you mean"))
 }
 
 /// Differentiates, fuses and plans. `identity` is of what the graph was made from.

@@ -56,6 +56,20 @@ pub struct Diagnostic {
     pub notes: Vec<String>,
     /// Proposed changes.
     pub helps: Vec<Help>,
+    /// What decides which other reports may follow from it.
+    pub kind: Kind,
+}
+
+/// What a report is of, as far as others may follow from it or it from others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// Any mistake.
+    #[default]
+    Plain,
+    /// The input is not that of the data set, so sizes that come of it are no mistakes of their own.
+    OtherInput,
+    /// A name that is not defined, but means one that is.
+    Resembling,
 }
 
 impl Diagnostic {
@@ -68,7 +82,15 @@ impl Diagnostic {
             secondary: Vec::new(),
             notes: Vec::new(),
             helps: Vec::new(),
+            kind: Kind::Plain,
         }
+    }
+
+    /// Says what it is of.
+    #[must_use]
+    pub fn kind(mut self, kind: Kind) -> Self {
+        self.kind = kind;
+        self
     }
 
     /// Sets the text under the primary place.

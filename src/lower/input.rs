@@ -4,7 +4,7 @@ use super::images;
 use super::recipe::Basis;
 use super::value::{Tensor, Value};
 use super::{DataInfo, Lowering};
-use crate::diag::{Code, Diagnostic, Span};
+use crate::diag::{Code, Diagnostic, Kind, Span};
 use crate::ir::{
     Augment, DType, Extern, Mode, NodeId, Op, OriginId, Random, ScalarFn, Shape, State, StateRole, augment, random,
 };
@@ -166,6 +166,7 @@ impl Lowering<'_> {
                     if cropped { " after augmentation" } else { "" }
                 ),
             )
+            .kind(Kind::OtherInput)
             .label(format!("expected {wanted}"))
             .also(feed.data_span, "the data set is named here")
             .fix(

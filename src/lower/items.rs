@@ -406,10 +406,10 @@ pub(super) fn suggest<'a>(
     let known: Vec<&str> = known.into_iter().collect();
     let alike = || foreign::grown(name, &known).or_else(|| did_you_mean(name, known.iter().copied()));
     match (foreign::translate(name, &known), foreign::way(name)) {
-        (Some(it), _) => report.fix(format!("did you mean `{it}`?"), span, it),
+        (Some(it), _) => report.kind(crate::diag::Kind::Resembling).fix(format!("did you mean `{it}`?"), span, it),
         (None, Some(way)) => report.help(way),
         (None, None) => match alike() {
-            Some(it) => report.fix(format!("did you mean `{it}`?"), span, it),
+            Some(it) => report.kind(crate::diag::Kind::Resembling).fix(format!("did you mean `{it}`?"), span, it),
             None => report,
         },
     }

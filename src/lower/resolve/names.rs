@@ -1,7 +1,7 @@
 //! Names and callees: what they stand for, and what to say when they stand for nothing.
 
 use super::{CONSTANTS, Context, GEOMETRY, Resolver};
-use crate::diag::{Code, Diagnostic, Label, Span};
+use crate::diag::{Code, Diagnostic, Kind, Label, Span};
 use crate::lower::blocks::{AXES, PRIMITIVES, REDUCTIONS, is_reduction};
 use crate::lower::foreign;
 use crate::lower::items::{Def, Home, Item, suggest};
@@ -151,7 +151,7 @@ impl Resolver<'_> {
             {
                 report = report.also(place, format!("{what} with a similar name is defined here"));
             }
-            report = report.fix(format!("did you mean `{near}`?"), span, near);
+            report = report.kind(Kind::Resembling).fix(format!("did you mean `{near}`?"), span, near);
         } else if let Some(way) = way {
             report = report.help(way);
         }

@@ -1,0 +1,57 @@
+//! Which reports are told: those that another one is not the cause of.
+
+use crate::diag::{Code, Diagnostic, Kind, Sources};
+use crate::syntax::ast;
+
+/// What is told of what lowering found.
+pub(super) struct Told {
+    /// In the order in which they were found.
+    pub(super) reports: Vec<Diagnostic>,
+    /// Parts of the text could not be read, so its graph has holes.
+    pub(super) broken: bool,
+    /// The input is not that of the data set: sizes that do not fit may follow from it.
+    pub(super) other_input: bool,
+}
+
+impl Told {
+    /// Chooses; `unread` tells of syntax errors in the main file.
+    pub(super) fn of(ast: &ast::File, found: Vec<Diagnostic>, unread: bool, sources: &Sources) -> Told {
+        let broken = unread || found.iter().any(|it| it.code == Code::E0001);
+        let missing = found.iter().any(|it| it.code == Code::E0109);
+        let other_input = found.iter().any(|it| it.kind == Kind::OtherInput);
+        let skipped = skipped_text(ast, &found, sources);
+        let own =
+            |it: &Diagnostic| (!broken || stands_alone(it, &skipped, sources)) && !(missing && may_be_imported(it));
+        Told { reports: found.into_iter().filter(own).collect(), broken, other_input }
+    }
+}
+
+/// The parts of the texts that were not read, because of syntax errors.
+fn skipped_text(ast: &ast::File, found: &[Diagnostic], sources: &Sources) -> String {
+    let mut out: String = ast.skipped.iter().map(|it| format!("{}\n", sources.slice(*it))).collect();
+    for it in found.iter().filter(|it| it.code == Code::E0001) {
+        out.push_str(&sources.get(it.primary.span.file).text);
+    }
+    out
+}
+
+/// Whether a report beside syntax errors is a mistake of its own: nothing that was not read can be its cause.
+fn stands_alone(it: &Diagnostic, skipped: &str, sources: &Sources) -> bool {
+    match it.code {
+        Code::E0001 | Code::E0103 | Code::E0106 | Code::E0107 | Code::E0109 | Code::E0401 => true,
+        Code::E0101 | Code::E0102 => {
+            let name = sources.slice(it.primary.span);
+            // What `classes` is, the recipe says.
+            if name == "classes" && !skipped.is_empty() {
+                return false;
+            }
+            !skipped.split(|it: char| !it.is_alphanumeric() && it != '_').any(|word| word == name)
+        }
+        _ => false,
+    }
+}
+
+/// Whether an unknown name may be one of a file that could not be imported: it is like no other name.
+fn may_be_imported(it: &Diagnostic) -> bool {
+    matches!(it.code, Code::E0101 | Code::E0102) && it.kind != Kind::Resembling
+}
