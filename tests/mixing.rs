@@ -2,9 +2,11 @@
 
 use crate::engines::{Engine, Machine, typed};
 use sphc::autodiff::training;
+use sphc::fuse::fuse;
 use sphc::interp::Tensor;
 use sphc::ir::{Extern, Phase, TargetKind, random};
 use sphc::lower::{DataInfo, Settings};
+use sphc::plan::{Config, Precision, plan};
 use sphc::shape::Typed;
 
 const SIDE: usize = 8;
@@ -241,5 +243,30 @@ fn what_is_evaluated_is_the_mean_over_the_views() {
                 assert_eq!(correct[at], target[largest(scores)], "{views} {engine:?}");
             }
         }
+    }
+}
+
+#[test]
+fn whole_numbers_do_not_lie_where_reals_were() {
+    // In f64 both take as much memory, and a kernel may not write one where it reads the other.
+    let text = "model Case {
+    input image: u8[8, 8, 1]
+    output dense(max_pool(image / 8, [2, 2], stride: [2, 2]), classes, operator: none) as \"score\"
+}
+
+train {
+    data digits
+    batch 2
+    iterations 4
+    loss softmax_cross_entropy
+    optimizer sgd(rate: 0.01)
+    augment cutmix(1)
+}
+";
+    for precision in [Precision::F32, Precision::F64, Precision::Bf16] {
+        let graph = training(typed("case.sph", text, &crate::lower::settings(&[])));
+        let line = |_| String::new();
+        let config = Config { precision, hash: String::new(), source: String::new(), line: &line };
+        assert_eq!(plan(&fuse(graph), &config).validate().map_err(|it| it.cause), Ok(()));
     }
 }

@@ -235,8 +235,9 @@ impl<'a> Table<'a> {
                 if output.store != Store::Full || !lives.span.contains_key(&place) {
                     continue;
                 }
-                let bytes = self.bytes(place);
-                if let Some(found) = free.iter().position(|&it| self.bytes(it) == bytes) {
+                // In f64 a whole number takes as much as a real one, but a kernel may hold it otherwise.
+                let alike = |it: Place| self.dtype(it) == self.dtype(place) && self.bytes(it) == self.bytes(place);
+                if let Some(found) = free.iter().position(|&it| alike(it)) {
                     shared.insert(place, free.swap_remove(found));
                 }
             }
