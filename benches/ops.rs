@@ -202,7 +202,7 @@ impl Bench {
             best = best.min((clock() - start) / self.threads as f64);
         }
         let launches = &plan.phases[&Phase::Step].launches;
-        let flops: u64 = launches.iter().map(|it| plan.kernels[it.kernel as usize].flops()).sum();
+        let flops: u64 = launches.iter().map(|it| plan.kernels[it.kernel].flops()).sum();
         let bytes: u64 = launches.iter().map(|it| plan.traffic(it)).sum();
         let floors = [flops as f64 / self.peak / self.threads as f64, bytes as f64 / self.bandwidth];
         let [arithmetic, memory] = floors.map(|it| it * 1e3);

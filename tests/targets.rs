@@ -420,7 +420,8 @@ fn every_target_is_trained_evaluated_and_predicted() {
     let depth: Vec<f32> = (0..96).map(|it| it as f32 / 96.0).collect();
     let whole = "output dense(x, {n}, bias: true) as \"score\"";
     let pixels = "output conv(x, {n}, bias: true) as \"score\"";
-    let cases: [(&str, Vec<u8>, String, &str, &[&str]); 4] = [
+    type Case<'a> = (&'a str, Vec<u8>, String, &'a str, &'a [&'a str]);
+    let cases: [Case<'_>; 4] = [
         (
             "numbers",
             both(npy(&[6, 2], &reals)),

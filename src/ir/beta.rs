@@ -63,7 +63,8 @@ mod tests {
     /// Three of them have distribution functions that can be written down.
     #[test]
     fn quantiles_are_those_of_known_distributions() {
-        let known: [(f64, fn(f64) -> f64); 4] = [
+        type Density = fn(f64) -> f64;
+        let known: [(f64, Density); 4] = [
             (0.5, |x| x.sqrt().asin() * std::f64::consts::FRAC_2_PI),
             (1.0, |x| x),
             (2.0, |x| x * x * (3.0 - 2.0 * x)),
