@@ -5,11 +5,13 @@
 #![allow(clippy::disallowed_methods, reason = "a benchmark looks at the clock")]
 
 mod clock;
+mod single;
 
 use clock::{clock, peak};
-use sphc::ir::{DType, Extern, Geometry, Phase, Shape};
+use single::single;
+use sphc::ir::{DType, Geometry, Phase, Shape};
 use sphc::kernel::{ConvKernel, ConvKind, KernelSpec};
-use sphc::plan::{Buffer, BufferId, BufferKind, FORMAT, Launch, PhasePlan, Plan, Precision};
+use sphc::plan::{BufferId, Plan};
 use sphc::runtime::cpu::CpuBackend;
 use sphc::runtime::{Backend, RuntimeError};
 use std::sync::Arc;
@@ -37,28 +39,7 @@ fn plan(kernel: ConvKernel) -> Plan {
         ConvKind::InputGrad => [image(kernel.output), filter, image(kernel.input)],
         ConvKind::FilterGrad => [image(kernel.input), image(kernel.output), filter],
     };
-    let bytes = shapes[2].len() * 4;
-    let kinds = [
-        BufferKind::Extern(Extern::Named("a".to_owned())),
-        BufferKind::Extern(Extern::Named("b".to_owned())),
-        BufferKind::Arena { offset: 0 },
-    ];
-    let buffer = |(kind, shape)| Buffer { name: String::new(), kind, shape, dtype: DType::Real, line: String::new() };
-    let launch =
-        Launch { kernel: 0, inputs: vec![BufferId(0), BufferId(1)], outputs: vec![BufferId(2)], layer: String::new() };
-    Plan {
-        format: FORMAT,
-        name: "bench".to_owned(),
-        hash: String::new(),
-        source: String::new(),
-        precision: Precision::F32,
-        seed: 0,
-        training: None,
-        arena_bytes: bytes,
-        buffers: kinds.into_iter().zip(shapes).map(buffer).collect(),
-        kernels: vec![KernelSpec::Conv(kernel)],
-        phases: [(Phase::Step, PhasePlan { launches: vec![launch], results: Default::default() })].into(),
-    }
+    single(KernelSpec::Conv(kernel), shapes.map(|it| (it, DType::Real)))
 }
 
 /// Seconds of the fastest run, as if the threads shared the work evenly.

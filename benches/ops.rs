@@ -7,15 +7,17 @@
 #![allow(clippy::disallowed_methods, reason = "a benchmark looks at the clock")]
 
 mod clock;
+mod single;
 
 use clock::{clock, peak};
+use single::single;
 use sphc::autodiff::gradients;
 use sphc::diag::{Sink, Sources};
 use sphc::fuse::fuse;
-use sphc::ir::{DType, Extern, Mode, Op, ParamId, Phase, Shape};
+use sphc::ir::{DType, Mode, Op, ParamId, Phase, Shape};
 use sphc::kernel::KernelSpec;
 use sphc::lower::Settings;
-use sphc::plan::{Buffer, BufferId, BufferKind, Config, FORMAT, Launch, PhasePlan, Plan, Precision, plan};
+use sphc::plan::{BufferId, BufferKind, Config, Plan, Precision, plan};
 use sphc::runtime::Backend;
 use sphc::runtime::cpu::CpuBackend;
 use sphc::shape::{Builder, Typed, check};
@@ -126,32 +128,6 @@ fn passing(typed: Typed, pass: Pass) -> Plan {
         &fused,
         &Config { precision: Precision::F32, hash: String::new(), source: String::new(), line: &|_| String::new() },
     )
-}
-
-/// A plan of one launch.
-fn single(kernel: KernelSpec, shapes: [(Shape, DType); 3]) -> Plan {
-    let bytes = shapes[2].0.len() * Precision::F32.bytes(shapes[2].1);
-    let kinds = [
-        BufferKind::Extern(Extern::Named("a".to_owned())),
-        BufferKind::Extern(Extern::Named("b".to_owned())),
-        BufferKind::Arena { offset: 0 },
-    ];
-    let buffer = |(kind, (shape, dtype))| Buffer { name: String::new(), kind, shape, dtype, line: String::new() };
-    let inputs = vec![BufferId(0), BufferId(1)];
-    let launch = Launch { kernel: 0, inputs, outputs: vec![BufferId(2)], layer: String::new() };
-    Plan {
-        format: FORMAT,
-        name: "bench".to_owned(),
-        hash: String::new(),
-        source: String::new(),
-        precision: Precision::F32,
-        seed: 0,
-        training: None,
-        arena_bytes: bytes,
-        buffers: kinds.into_iter().zip(shapes).map(buffer).collect(),
-        kernels: vec![kernel],
-        phases: [(Phase::Step, PhasePlan { launches: vec![launch], results: Default::default() })].into(),
-    }
 }
 
 /// Bytes a second that are read and written where both lie outside of the caches.

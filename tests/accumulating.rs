@@ -2,12 +2,12 @@
 //! batch, which is measured over each part in order; with the memory of a part, and the same bits for any number of threads.
 
 use crate::cli::{MODEL, Place, errors};
-use crate::engines::{Engine, Machine, typed};
+use crate::engines::{Engine, Machine, stand_in, typed};
 use sphc::autodiff::training;
 use sphc::fuse::fuse;
 use sphc::interp::Tensor;
-use sphc::ir::{Extern, Phase, TargetKind};
-use sphc::lower::{DataInfo, Settings};
+use sphc::ir::{Extern, Phase};
+use sphc::lower::Settings;
 use sphc::plan::{Config, Plan, Precision, plan};
 use sphc::runtime::Session;
 use sphc::runtime::cpu::CpuBackend;
@@ -39,15 +39,7 @@ const NORMED: &str = "model Case {
 ";
 
 fn graph(model: &str, recipe: &str, no_shuffle: bool) -> Typed {
-    let data = DataInfo {
-        name: "digits".to_owned(),
-        image: [8, 8, 1],
-        classes: 10,
-        target: TargetKind::Class,
-        train_examples: EXAMPLES,
-        test_examples: EXAMPLES,
-    };
-    let settings = Settings { known_data: vec![data.clone()], data: Some(data), no_shuffle, ..Settings::default() };
+    let settings = Settings { no_shuffle, ..stand_in([8, 8, 1], 10, EXAMPLES) };
     let text = format!(
         "{model}\ntrain {{\n    data digits\n    iterations 6\n    loss softmax_cross_entropy\n    {recipe}\n}}\n"
     );

@@ -1,11 +1,10 @@
 //! Trainings in which everything random and every kind of update occurs: all engines go the same way.
 
-use crate::engines::{Engine, Machine, typed};
+use crate::engines::{Engine, Machine, stand_in, typed};
 use crate::golden::Report;
 use sphc::autodiff::training;
 use sphc::interp::Tensor;
-use sphc::ir::{Extern, Phase, TargetKind};
-use sphc::lower::{DataInfo, Settings};
+use sphc::ir::{Extern, Phase};
 
 /// Fewer examples than whole batches of 6, so that batches reach into the next epoch.
 const EXAMPLES: usize = 20;
@@ -49,15 +48,7 @@ fn recipe(optimizer: &str, schedule: &str) -> String {
 }
 
 fn check(name: &str, optimizer: &str, schedule: &str) {
-    let data = DataInfo {
-        name: "digits".to_owned(),
-        image: [8, 8, 2],
-        classes: 10,
-        target: TargetKind::Class,
-        train_examples: EXAMPLES,
-        test_examples: EXAMPLES,
-    };
-    let settings = Settings { known_data: vec![data.clone()], data: Some(data), ..Settings::default() };
+    let settings = stand_in([8, 8, 2], 10, EXAMPLES);
     let text = format!("{MODEL}\n{}", recipe(optimizer, schedule));
     let graph = training(typed(name, &text, &settings));
     let start = |engine: Engine| {

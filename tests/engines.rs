@@ -4,8 +4,8 @@ use crate::machine::Machine as Slow;
 use sphc::diag::{Sink, Sources};
 use sphc::fuse::fuse;
 use sphc::interp::{Env, Tensor, run};
-use sphc::ir::{DType, Extern, Fact, Graph, Op, Phase};
-use sphc::lower::Settings;
+use sphc::ir::{DType, Extern, Fact, Graph, Op, Phase, TargetKind};
+use sphc::lower::{DataInfo, Settings};
 use sphc::plan::{Config, Precision, plan};
 use sphc::runtime::Session;
 use sphc::runtime::cpu::CpuBackend;
@@ -26,6 +26,19 @@ pub(crate) fn typed(name: &str, text: &str, settings: &Settings) -> Typed {
         Some(typed) if !sink.has_errors() => typed,
         _ => panic!("{name} does not compile: {:#?}\n{text}", sink.finish()),
     }
+}
+
+/// Settings under which the data set `digits` is one of so many images of these extents and classes.
+pub(crate) fn stand_in(image: [usize; 3], classes: usize, examples: usize) -> Settings {
+    let data = DataInfo {
+        name: "digits".to_owned(),
+        image,
+        classes,
+        target: TargetKind::Class,
+        train_examples: examples,
+        test_examples: examples,
+    };
+    Settings { known_data: vec![data.clone()], data: Some(data), ..Settings::default() }
 }
 
 /// What runs a graph.

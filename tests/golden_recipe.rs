@@ -2,12 +2,11 @@
 //!
 //! The loss must not reach the parameter in question, so its layer enters the scores times zero.
 
-use crate::engines::{Engine, Machine, typed};
+use crate::engines::{Engine, Machine, stand_in, typed};
 use crate::golden::{Case, Report, cases};
 use sphc::autodiff::training;
 use sphc::interp::Tensor;
-use sphc::ir::{Extern, Phase, TargetKind};
-use sphc::lower::{DataInfo, Settings};
+use sphc::ir::{Extern, Phase};
 use sphc::shape::Typed;
 
 /// Examples in the made-up data set, and in a batch.
@@ -23,15 +22,7 @@ fn graph(case: &Case, channels: usize, layer: &str, recipe: &str) -> Typed {
          train {{\n    data digits\n    batch {EXAMPLES}\n    iterations 10\n    \
          loss softmax_cross_entropy()\n{recipe}\n}}\n"
     );
-    let data = DataInfo {
-        name: "digits".to_owned(),
-        image: [8, 8, channels],
-        classes: 10,
-        target: TargetKind::Class,
-        train_examples: EXAMPLES,
-        test_examples: EXAMPLES,
-    };
-    let settings = Settings { known_data: vec![data.clone()], data: Some(data), ..Settings::default() };
+    let settings = stand_in([8, 8, channels], 10, EXAMPLES);
     training(typed(&case.name, &text, &settings))
 }
 

@@ -1,13 +1,12 @@
 //! Who moves what in a recipe, bounds of gradients and averages over the steps: against PyTorch in f64, and resumed bit for bit.
 
 use crate::cli::Place;
-use crate::engines::{Engine, Machine, typed};
+use crate::engines::{Engine, Machine, stand_in, typed};
 use crate::lower::settings;
 use sphc::autodiff::training;
 use sphc::diag::render;
 use sphc::interp::Tensor;
-use sphc::ir::{Extern, Phase, TargetKind};
-use sphc::lower::{DataInfo, Settings};
+use sphc::ir::{Extern, Phase};
 use sphc::pipeline;
 use sphc::shape::Typed;
 use std::fs;
@@ -28,15 +27,7 @@ fn text(model: &str, recipe: &str) -> String {
 }
 
 fn graph(model: &str, recipe: &str) -> Typed {
-    let data = DataInfo {
-        name: "digits".to_owned(),
-        image: [8, 8, 1],
-        classes: 10,
-        target: TargetKind::Class,
-        train_examples: EXAMPLES,
-        test_examples: EXAMPLES,
-    };
-    let settings = Settings { known_data: vec![data.clone()], data: Some(data), ..Settings::default() };
+    let settings = stand_in([8, 8, 1], 10, EXAMPLES);
     training(typed("case.sph", &text(model, recipe), &settings))
 }
 

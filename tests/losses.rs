@@ -1,15 +1,15 @@
 //! Losses of the prelude and of a file: values and gradients as PyTorch has them (`tests/peer/losses.py`), and what is said
 //! of mistakes.
 
-use crate::engines::{Engine, Machine, typed};
+use crate::engines::{Engine, Machine, stand_in, typed};
 use crate::lower::settings;
 use crate::operators::close;
 use serde_json::Value;
 use sphc::autodiff::training;
 use sphc::diag::render;
 use sphc::interp::Tensor;
-use sphc::ir::{Extern, Phase, TargetKind};
-use sphc::lower::{DataInfo, Settings};
+use sphc::ir::{Extern, Phase};
+use sphc::lower::Settings;
 use sphc::pipeline;
 use sphc::shape::Typed;
 use std::collections::BTreeMap;
@@ -45,16 +45,7 @@ fn graph(line: &str) -> Typed {
          train {{\n    data digits\n    batch {EXAMPLES}\n    iterations 10\n    loss {line}\n    \
          optimizer sgd(rate: 1)\n}}\n"
     );
-    let data = DataInfo {
-        name: "digits".to_owned(),
-        image: [1, 1, EXAMPLES],
-        classes: CLASSES,
-        target: TargetKind::Class,
-        train_examples: EXAMPLES,
-        test_examples: EXAMPLES,
-    };
-    let settings =
-        Settings { no_shuffle: true, known_data: vec![data.clone()], data: Some(data), ..Settings::default() };
+    let settings = Settings { no_shuffle: true, ..stand_in([1, 1, EXAMPLES], CLASSES, EXAMPLES) };
     training(typed("case.sph", &text, &settings))
 }
 

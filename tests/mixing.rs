@@ -1,11 +1,11 @@
 //! Mixed images and targets against their formulas, on every engine; views that an evaluation takes the mean over.
 
-use crate::engines::{Engine, Machine, typed};
+use crate::engines::{Engine, Machine, stand_in, typed};
 use sphc::autodiff::training;
 use sphc::fuse::fuse;
 use sphc::interp::Tensor;
-use sphc::ir::{Extern, Phase, TargetKind, random};
-use sphc::lower::{DataInfo, Settings};
+use sphc::ir::{Extern, Phase, random};
+use sphc::lower::Settings;
 use sphc::plan::{Config, Precision, plan};
 use sphc::shape::Typed;
 
@@ -22,16 +22,7 @@ model Case {
 ";
 
 fn graph(recipe: &str) -> Typed {
-    let data = DataInfo {
-        name: "digits".to_owned(),
-        image: [SIDE, SIDE, 1],
-        classes: CLASSES,
-        target: TargetKind::Class,
-        train_examples: EXAMPLES,
-        test_examples: EXAMPLES,
-    };
-    let settings =
-        Settings { known_data: vec![data.clone()], data: Some(data), no_shuffle: true, ..Settings::default() };
+    let settings = Settings { no_shuffle: true, ..stand_in([SIDE, SIDE, 1], CLASSES, EXAMPLES) };
     let rest =
         "iterations 6\n    loss softmax_cross_entropy(smoothing: 0.1)\n    metric gap\n    optimizer sgd(rate: 1e-30)";
     training(typed(

@@ -1,11 +1,11 @@
 //! Means and variances on the CPU, and batch normalisation of numbers far from zero.
 
 use crate::cpu::{Case, numbers};
-use crate::engines::{Engine, Machine, typed};
+use crate::engines::{Engine, Machine, stand_in, typed};
 use sphc::autodiff::training;
 use sphc::interp::Tensor;
-use sphc::ir::{DType, Extern, Op, Phase, Reduction, Shape, TargetKind};
-use sphc::lower::{DataInfo, Settings};
+use sphc::ir::{DType, Extern, Op, Phase, Reduction, Shape};
+use sphc::lower::Settings;
 
 /// Numbers of a normal distribution around `offset`, as f32 holds them.
 fn around(shape: &[usize], offset: f64) -> Tensor {
@@ -67,16 +67,7 @@ fn batch_normalisation_knows_the_variance_of_numbers_far_from_zero() {
              train {{\n    data digits\n    batch 64\n    iterations 1\n    loss softmax_cross_entropy()\n    \
              optimizer sgd(rate: 1e-9, momentum: 0)\n}}\n"
         );
-        let data = DataInfo {
-            name: "digits".to_owned(),
-            image: [4, 4, 1],
-            classes: 10,
-            target: TargetKind::Class,
-            train_examples: 64,
-            test_examples: 64,
-        };
-        let settings =
-            Settings { no_shuffle: true, known_data: vec![data.clone()], data: Some(data), ..Settings::default() };
+        let settings = Settings { no_shuffle: true, ..stand_in([4, 4, 1], 10, 64) };
         let graph = training(typed("far.sph", &text, &settings));
         for engine in Engine::ALL {
             let mut machine = Machine::new(engine, graph.clone());

@@ -1,12 +1,11 @@
 //! Schedules of the prelude against PyTorch's rates, and schedules of a file.
 
-use crate::engines::{Engine, Machine, typed};
+use crate::engines::{Engine, Machine, stand_in, typed};
 use crate::lower::settings;
 use sphc::autodiff::training;
 use sphc::diag::render;
 use sphc::interp::Tensor;
-use sphc::ir::{Extern, Phase, Shape, TargetKind};
-use sphc::lower::{DataInfo, Settings};
+use sphc::ir::{Extern, Phase, Shape};
 use sphc::pipeline;
 use sphc::shape::Typed;
 
@@ -21,15 +20,7 @@ fn text(definitions: &str, recipe: &str) -> String {
 }
 
 fn graph(definitions: &str, recipe: &str) -> Typed {
-    let data = DataInfo {
-        name: "digits".to_owned(),
-        image: [8, 8, 1],
-        classes: 10,
-        target: TargetKind::Class,
-        train_examples: 2,
-        test_examples: 2,
-    };
-    let settings = Settings { known_data: vec![data.clone()], data: Some(data), ..Settings::default() };
+    let settings = stand_in([8, 8, 1], 10, 2);
     training(typed("case.sph", &text(definitions, recipe), &settings))
 }
 

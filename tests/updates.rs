@@ -1,12 +1,11 @@
 //! Optimizers of the prelude and of a file against their formulas, as their papers and PyTorch write them, on every engine.
 
-use crate::engines::{Engine, Machine, typed};
+use crate::engines::{Engine, Machine, stand_in, typed};
 use crate::lower::settings;
 use sphc::autodiff::training;
 use sphc::diag::render;
 use sphc::interp::Tensor;
-use sphc::ir::{Extern, Phase, Shape, TargetKind};
-use sphc::lower::{DataInfo, Settings};
+use sphc::ir::{Extern, Phase, Shape};
 use sphc::pipeline;
 use sphc::shape::Typed;
 
@@ -25,15 +24,7 @@ fn graph(definitions: &str, optimizer: &str) -> Typed {
          train {{\n    data digits\n    batch {EXAMPLES}\n    iterations 10\n    loss softmax_cross_entropy()\n    \
          penalty l2({COEFFICIENT}) on filters where layer == \"p\"\n    optimizer {optimizer}\n}}\n"
     );
-    let data = DataInfo {
-        name: "digits".to_owned(),
-        image: [8, 8, 1],
-        classes: 10,
-        target: TargetKind::Class,
-        train_examples: EXAMPLES,
-        test_examples: EXAMPLES,
-    };
-    let settings = Settings { known_data: vec![data.clone()], data: Some(data), ..Settings::default() };
+    let settings = stand_in([8, 8, 1], 10, EXAMPLES);
     training(typed("case.sph", &text, &settings))
 }
 
