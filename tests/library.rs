@@ -62,4 +62,7 @@ fn each_file_is_sound_by_itself_and_shown() {
     }
     assert!(place.succeeds("show std/heads.sph").contains("operator arc_face(theta, target, s = 30, m = 0.5)"));
     place.fails("show std/none.sph", &["std/none.sph"]);
+    for of in ["std", "std/heads.sph"] {
+        place.fails(&format!("show {of} --format json"), &["leave out `--format`"]);
+    }
 }

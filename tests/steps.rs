@@ -28,6 +28,7 @@ const PLACES: &[(&str, &str, &str, &str)] = &[
         "",
     ),
     ("", "sphere_conv(o, 3, kernel: 2) * (1 + @ / iterations)", CROSS, ""),
+    ("operator op(cos, k = 1 + @ / 2) = cos ^ 3 * k", "sphere_conv(o, 3, kernel: 2, operator: op)", CROSS, ""),
     ("operator op(cos) = if @ < 2 { cos } else { cos ^ 3 }", "sphere_conv(o, 3, kernel: 2, operator: op)", CROSS, ""),
     ("block late(x, by: float) { x / (by + exp(-@)) }", "sphere_conv(o, 3, kernel: 2) |> late(1 + @)", CROSS, ""),
     ("", "sphere_conv(o, 3, kernel: 2)", CROSS, "l2(1e-2 * (1 + @))"),
@@ -144,4 +145,68 @@ fn a_run_that_goes_by_steps_is_resumed_and_evaluated_at_its_step() {
     // The length of the run is part of what an update is.
     let output = place.sphc("train warmed.sph --run whole --device cpu --resume --iterations 9");
     assert!(!output.status.success(), "{output:?}");
+}
+
+/// What a model of digits with these definitions, this body and these lines of a recipe is told.
+fn said(own: &str, body: &str, lines: &str) -> String {
+    let mut text = format!(
+        "{own}\nmodel Case {{\n    input image: u8[8, 8, 1]\n    x = image / 16\n    {body}\n}}\n\
+         train {{\n    data digits\n    batch 4\n    iterations 10\n    loss softmax_cross_entropy()\n    \
+         optimizer sgd(rate: 0.1)\n}}\n"
+    );
+    for line in lines.lines().filter(|it| !it.is_empty()) {
+        let key = line.split(' ').next().unwrap();
+        let from = text.find(&format!("\n    {key} ")).map_or(text.len() - 2, |at| at + 1);
+        let to = if from == text.len() - 2 { from } else { from + text[from..].find('\n').unwrap() + 1 };
+        text.replace_range(from..to, &format!("    {line}\n"));
+    }
+    let mut none = |path: &str| Err(format!("{path} is not there"));
+    let checked = sphc::pipeline::check("case.sph", &text, &mut none, &settings(&[]));
+    sphc::diag::render::render(&checked.diagnostics, &checked.sources, false)
+}
+
+#[test]
+fn numbers_that_are_needed_before_any_update_are_told_once() {
+    let plain = "output dense(x, classes) as \"score\"";
+    let cases = [
+        ("", plain, "batch step", "E0104"),
+        ("", plain, "iterations step", "E0104"),
+        ("", plain, "iterations iterations", "E0102"),
+        ("", plain, "evaluate every step", "E0104"),
+        ("", plain, "checkpoint last(step) every 2", "E0104"),
+        ("", plain, "seed step", "E0104"),
+        ("", plain, "accumulate step", "E0104"),
+        ("", plain, "clip norm(step)", "E01"),
+        ("param n = step", "output conv(conv(x, n), classes, kernel: 8, pad: 0) as \"score\"", "", "E0102"),
+    ];
+    for (own, body, lines, code) in cases {
+        let found = said(own, body, lines);
+        assert_eq!(found.matches("error[").count(), 1, "{lines}: {found}");
+        assert!(found.contains(&format!("error[{code}")), "{lines}: {found}");
+    }
+    assert_eq!(said("", plain, "batch iterations"), "");
+    // A param of that name is a number.
+    assert_eq!(
+        said("param step = 0.5", "output dense(x * step, classes) as \"score\"", "penalty l2(step) on filters"),
+        ""
+    );
+    let found = said("", plain, "checkpoint last(3), best");
+    assert!(found.contains("write `checkpoint last(3), best every 500`"), "{found}");
+}
+
+/// An operator that nothing uses, of an imported file say, does not bind the run's length.
+#[test]
+fn only_what_is_computed_binds_the_length_of_a_run() {
+    let of = |operator: &str| {
+        let text = format!(
+            "operator late(cos) = cos * (1 + step / iterations)\noperator _plain(cos) = cos\n\
+             model Case {{\n    input image: u8[8, 8, 1]\n    x = sphere_conv(image / 16, 4, operator: {operator})\n    \
+             output dense(x, classes) as \"score\"\n}}\n\
+             train {{\n    data digits\n    batch 4\n    iterations 10\n    loss softmax_cross_entropy()\n    \
+             optimizer sgd(rate: 0.1)\n}}\n"
+        );
+        typed("case.sph", &text, &settings(&[])).recipe.as_ref().unwrap().length_matters
+    };
+    assert!(of("late"));
+    assert!(!of("_plain"));
 }

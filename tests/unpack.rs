@@ -40,6 +40,8 @@ fn mistakes_are_told_once() {
         (TWO, "a, b = both(x)\n    output a", "W0104", "`b`"),
         ("", "a, b = missing(x)\n    output a + b", "E0101", "missing"),
         ("", "a, b =\n    output a", "E0001", ""),
+        ("", "a, b = 0..3\n    output conv(x, a + b)", "E0104", "2 names take a list of 3"),
+        ("", "a, b = 0..9_000_000_000_000_000_000\n    output conv(x, a + b)", "E0104", "2 names take a list of 9"),
     ];
     for (own, body, code, part) in cases {
         let found = said(own, body);

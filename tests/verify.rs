@@ -210,3 +210,29 @@ fn a_launch_that_gives_something_else_is_found() {
         assert!(!found.passed(), "{found:?}\n{:?}", plan.kernels[launches[victim].kernel]);
     }
 }
+
+/// A part of a batch whose images are mixed has two of them at least, whatever batch is asked for.
+#[test]
+fn parts_of_a_batch_hold_what_is_mixed() {
+    let model = "
+model Mixed {
+    input image: u8[8, 8, 1]
+    x = conv(image / 16, 4) |> relu as \"first\"
+    output dense(x, classes) as \"score\"
+}
+train {
+    data       digits
+    batch      16
+    accumulate 4
+    iterations 1
+    augment    mixup(0.2)
+    loss       softmax_cross_entropy()
+    optimizer  adam(rate: 1e-2)
+}
+";
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("mixed.sph");
+    std::fs::write(&file, model).unwrap();
+    let output = sphc(&[file.to_str().unwrap(), "--device", "cpu", "--precision", "f64", "--batch", "4"]);
+    assert!(output.status.success(), "{}", text(&output));
+}

@@ -14,6 +14,7 @@ use crate::shape::Builder;
 use std::collections::BTreeMap;
 
 /// What one part comes to.
+#[derive(Clone)]
 struct Part {
     losses: NodeId,
     metrics: Vec<NodeId>,
@@ -29,7 +30,7 @@ pub(super) fn parts(b: &mut Builder, recipe: &Recipe) -> (Objective, Trained) {
     let mut moved = BTreeMap::new();
     let mut told: Vec<NodeId> = Vec::new();
     for at in 0..recipe.accumulate {
-        let part = if at == 0 { first.copy() } else { another(b, &first, at, &moved) };
+        let part = if at == 0 { first.clone() } else { another(b, &first, at, &moved) };
         let fit = mean(b, part.losses);
         let gradients = super::gradients(b, fit, share, &trained.params);
         let metrics: Vec<NodeId> = part.metrics.iter().map(|it| mean(b, *it)).collect();
@@ -102,11 +103,5 @@ fn another(b: &mut Builder, first: &Part, at: usize, moved: &BTreeMap<StateId, N
         losses: place(&first.losses),
         metrics: first.metrics.iter().map(place).collect(),
         moved: first.moved.iter().map(|(id, it)| (*id, place(it))).collect(),
-    }
-}
-
-impl Part {
-    fn copy(&self) -> Part {
-        Part { losses: self.losses, metrics: self.metrics.clone(), moved: self.moved.clone() }
     }
 }

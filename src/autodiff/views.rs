@@ -2,7 +2,7 @@
 
 use super::average::replaced;
 use crate::ir::recipe::Views;
-use crate::ir::{Along, Border, Mode, NodeId, Op, Recipe, ScalarFn, Shape};
+use crate::ir::{Along, Binary, Border, Mode, NodeId, Op, Recipe, ScalarFn, Shape};
 use crate::shape::Builder;
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ pub(super) fn views(b: &mut Builder, recipe: &Recipe) {
     else {
         return;
     };
-    let mut sum = None;
+    let mut mean: Option<NodeId> = None;
     for (way, weight) in by {
         for turned in sides {
             let weight = weight / sides.len() as f64;
@@ -36,14 +36,11 @@ pub(super) fn views(b: &mut Builder, recipe: &Recipe) {
             };
             b.origin = b.graph().origin_id(scores);
             let share = b.scale(of, weight);
-            sum = Some(match sum {
-                None => share,
-                Some(sum) => b.binary(crate::ir::Binary::Add, sum, share),
-            });
+            mean = Some(mean.map_or(share, |it| b.binary(Binary::Add, it, share)));
             b.origin = Default::default();
         }
     }
-    let Some(mean) = sum else { return };
+    let Some(mean) = mean else { return };
     let tables = b.tables();
     let metrics = tables.metrics.iter().filter_map(|it| it.nodes.get(&Mode::Evaluate).copied());
     let roots = metrics.chain(tables.losses.get(&Mode::Evaluate).copied()).collect();

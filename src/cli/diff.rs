@@ -166,7 +166,7 @@ fn recipe(model: &Model) -> Facts {
 }
 
 /// `128`, or `128 in 4 parts`.
-pub(super) fn in_parts(batch: usize, parts: usize) -> String {
+fn in_parts(batch: usize, parts: usize) -> String {
     if parts == 1 { batch.to_string() } else { format!("{batch} in {parts} parts") }
 }
 

@@ -6,7 +6,7 @@ use super::device::{self, DeviceArgs};
 use super::failure::{Failure, Outcome};
 use super::{load, say, table};
 use sphc::data::{self, Change, Picture};
-use sphc::ir::{Extern, NodeId, Op};
+use sphc::ir::{Extern, NodeId, Op, TargetKind};
 use sphc::lower::{DataInfo, images};
 use sphc::plan::{Plan, Training};
 use sphc::train::weights::{Need, Weights};
@@ -26,9 +26,9 @@ pub(super) struct Args {
     /// PNG or JPEG files, or folders of them
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
-    /// Classes to show of each image, the likeliest first
-    #[arg(long, value_name = "N", default_value = "1", value_parser = args::positive)]
-    top: u64,
+    /// Classes to show of each image that has one, the likeliest first; 1 unless given
+    #[arg(long, value_name = "N", value_parser = args::positive)]
+    top: Option<u64>,
     /// Data set that the weights were trained on, for the names of its classes: a name or a path
     #[arg(long, value_name = "NAME|PATH")]
     data: Option<String>,
@@ -48,7 +48,12 @@ pub(super) fn run(args: &Args) -> Outcome {
     let meaning = load::meaning(&args.weights, &weights, None)?;
     let (plan, names) = prepare(args, images.len(), &weights, meaning.as_ref())?;
     let training = recipe_of(&plan)?.clone();
-    let asked = Asked::new(&plan, &training, &names, args.top as usize)?;
+    if args.top.is_some() && training.target != TargetKind::Class {
+        let kind = training.target.describe(training.classes);
+        let cause = format!("`--top` asks for the likeliest classes, while what this model tells is {kind}");
+        return Err(Failure::new(cause, "leave out `--top`"));
+    }
+    let asked = Asked::new(&plan, &training, &names, args.top.unwrap_or(1) as usize)?;
     let mut pixels = Vec::new();
     let mut changes = BTreeMap::new();
     for path in &images {

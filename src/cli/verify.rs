@@ -41,10 +41,14 @@ pub(super) fn run(args: &Args) -> Outcome {
         return replay::run(&args.file, run, &args.device, args.format);
     }
     let mut settings = args::settings(&args.set, &RecipeArgs::default());
-    // As many parts as the recipe cuts its batch into, of an example each at least.
+    // As many parts as the recipe cuts its batch into, of an example each at least; of two where images are mixed.
     let first = load::check(&args.file, &settings)?;
-    let parts = first.graph().and_then(|it| it.recipe.as_ref()).map_or(1, |it| it.accumulate);
-    settings.batch = (args.batch as usize).checked_next_multiple_of(parts);
+    let of = first.graph().and_then(|it| it.recipe.as_ref()).map_or(1, |it| match (it.accumulate, it.mix) {
+        (1, _) => 1,
+        (parts, None) => parts,
+        (parts, Some(_)) => 2 * parts,
+    });
+    settings.batch = (args.batch as usize).checked_next_multiple_of(of);
     let usual = load::compile(&args.file, settings.clone(), args.device.precision)?;
     if let Some(it) = &usual.compiled.plan.training {
         // Noise does for comparing, and a few batches of it reach around the end of an epoch.

@@ -89,10 +89,11 @@ impl Archive {
             _ => None,
         };
         let kind = array.header.dtype.kind;
-        let counts = matches!(kind, Kind::Bool | Kind::Int | Kind::Uint);
-        if !counts && kind != Kind::Float {
+        let numeric = |it: &Array| matches!(it.header.dtype.kind, Kind::Bool | Kind::Int | Kind::Uint | Kind::Float);
+        if !labels.iter().all(numeric) {
             return Ok(TargetKind::Class);
         }
+        let counts = kind != Kind::Float;
         let wrong = |wanted: &str, remedy: &str| DataError::Unfit {
             path: self.path.clone(),
             cause: format!(
@@ -219,16 +220,17 @@ impl Archive {
                     (TargetKind::Numbers(_), _) => {
                         ("targets are finite".to_owned(), "leave out the images without a target")
                     }
-                    (TargetKind::Labels, _) => {
-                        ("it is 0 or 1 for each class".to_owned(), "store numbers that are no classes as floats")
-                    }
-                    (_, 0) => (
-                        format!("classes of pixels are 0 to {}", bound - 1),
-                        "store numbers that are no classes as floats",
+                    (TargetKind::Labels, _) => (
+                        "it is 0 or 1 for each class".to_owned(),
+                        "store numbers that are no classes as floats, in both parts",
                     ),
-                    (..) => (
+                    (_, 1..=MOST_MAPPED_CLASSES) => (
                         format!("the manifest names the classes 0 to {}", bound - 1),
                         "name all classes in the manifest",
+                    ),
+                    (..) => (
+                        format!("classes of pixels are 0 to {}", bound - 1),
+                        "store numbers that are no classes as floats, in both parts",
                     ),
                 };
                 let cause = format!("has {found} for image {image}, while {allowed}");

@@ -31,13 +31,14 @@ impl Lowering<'_> {
         let report = Diagnostic::new(Code::E0108, value.span, message).label(format!("{batch} / {parts} is not whole"));
         let fewer = (1..parts).rev().find(divides).unwrap_or(1);
         let larger = batch.div_ceil(parts) * parts;
-        let other = match self.settings.batch {
-            Some(_) => format!("or give `--batch {larger}`"),
-            None => format!("or `batch {larger}`"),
+        let (given, said) = match self.settings.batch {
+            Some(_) => ("give", format!("`--batch {larger}`")),
+            None => ("write", format!("`batch {larger}`")),
         };
         let mend = match fewer {
-            1 => other.trim_start_matches("or ").replacen("`batch", "write `batch", 1),
-            _ => format!("write `accumulate {fewer}`, {other}"),
+            1 => format!("{given} {said}"),
+            _ if given == "write" => format!("write `accumulate {fewer}`, or {said}"),
+            _ => format!("write `accumulate {fewer}`, or {given} {said}"),
         };
         self.report(report.help(mend));
         None

@@ -27,18 +27,13 @@ impl Lowering<'_> {
         let mut seen: Vec<(String, Span)> = Vec::new();
         for value in &entry.values {
             let Some((args, call)) = self.choice_and_call("augment", value) else { continue };
-            if let Some((_, first)) = seen.iter().find(|it| it.0 == args.name) {
-                let report = Diagnostic::new(Code::E0103, value.span, format!("`augment` has `{}` twice", args.name))
-                    .label("again here")
-                    .also(*first, "first here")
-                    .help(match args.name.as_str() {
-                        "crop" => "keep one of them; with a larger `pad` it moves the images further",
-                        _ => "keep one of them",
-                    });
-                self.report(report);
+            let way = match args.name.as_str() {
+                "crop" => "keep one of them; with a larger `pad` it moves the images further",
+                _ => "keep one of them",
+            };
+            if !self.is_first("augment", &args.name, value.span, &mut seen, way) {
                 continue;
             }
-            seen.push((args.name.clone(), value.span));
             if matches!(args.name.as_str(), "mixup" | "cutmix") {
                 if let Some((other, first)) = mix {
                     let message = format!("`{}` beside `{}`: images are mixed once", args.name, other.word());
@@ -51,7 +46,7 @@ impl Lowering<'_> {
                 }
                 let alpha = self.float(&args, "alpha", 1.0, |it| (0.01..=100.0).contains(&it), "from 0.01 to 100");
                 let of = |alpha| if args.name == "mixup" { Mix::Images { alpha } } else { Mix::Boxes { alpha } };
-                mix = alpha.map(|it| (of(it), value.span)).or(mix);
+                mix = alpha.map(|it| (of(it), value.span));
                 continue;
             }
             let so_far: Vec<Augment> = found.iter().map(|it| it.0).collect();
@@ -120,15 +115,9 @@ impl Lowering<'_> {
         let mut seen: Vec<(String, Span)> = Vec::new();
         for value in &entry.values {
             let Some(args) = self.choice("views", value) else { continue };
-            if let Some((_, first)) = seen.iter().find(|it| it.0 == args.name) {
-                let report = Diagnostic::new(Code::E0103, value.span, format!("`views` has `{}` twice", args.name))
-                    .label("again here")
-                    .also(*first, "first here")
-                    .help("keep one of them");
-                self.report(report);
+            if !self.is_first("views", &args.name, value.span, &mut seen, "keep one of them") {
                 continue;
             }
-            seen.push((args.name.clone(), value.span));
             match args.name.as_str() {
                 "flip_horizontal" => views.mirror = true,
                 "shift" => {

@@ -24,16 +24,9 @@ impl Lowering<'_> {
         let values = entry.values.iter().filter(|it| matches!(it.kind, ExprKind::Call(_) | ExprKind::Name(_)));
         for value in values {
             let Some(args) = self.choice("checkpoint", value) else { continue };
-            if let Some((_, first)) = seen.iter().find(|it| it.0 == args.name) {
-                let report =
-                    Diagnostic::new(Code::E0103, value.span, format!("`checkpoint` has `{}` twice", args.name))
-                        .label("again here")
-                        .also(*first, "first here")
-                        .help("keep one of them");
-                self.report(report);
+            if !self.is_first("checkpoint", &args.name, value.span, &mut seen, "keep one of them") {
                 continue;
             }
-            seen.push((args.name.clone(), value.span));
             match args.name.as_str() {
                 "last" => keep.last = self.whole(&args, "count", 1).map(|it| it as u64),
                 "best" => {

@@ -5,7 +5,7 @@ use super::call::Args;
 use super::items::{Items, Kind, suggest};
 use super::signature::{Signature, Slot};
 use super::value::Ty;
-use crate::diag::{Code, Diagnostic};
+use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::Border;
 use crate::syntax::ast::{self, ExprKind};
 
@@ -129,6 +129,29 @@ impl Lowering<'_> {
             }
         };
         self.chosen(&options, &call).map(|it| (it, call))
+    }
+
+    /// Whether a thing stands in its entry for the first time; a second one is told, with what mends it. `seen` has those so far.
+    pub(super) fn is_first(
+        &mut self,
+        key: &str,
+        name: &str,
+        span: Span,
+        seen: &mut Vec<(String, Span)>,
+        way: &str,
+    ) -> bool {
+        let first = seen.iter().find(|it| it.0 == name).map(|it| it.1);
+        match first {
+            Some(first) => {
+                let report = Diagnostic::new(Code::E0103, span, format!("`{key}` has `{name}` twice"))
+                    .label("again here")
+                    .also(first, "first here")
+                    .help(way);
+                self.report(report);
+            }
+            None => seen.push((name.to_owned(), span)),
+        }
+        first.is_none()
     }
 
     /// The one that a call names.

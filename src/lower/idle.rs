@@ -145,7 +145,7 @@ impl Lowering<'_> {
     }
 
     /// What the recipe says in vain, once all of it is known.
-    pub(super) fn vain_entries(&mut self, basis: &Basis, iterations: Option<u64>) {
+    pub(super) fn vain_entries(&mut self, basis: &Basis) {
         if self.settings.evaluates {
             return;
         }
@@ -154,7 +154,7 @@ impl Lowering<'_> {
             self.repeated_names(entry);
             match entry.key.name.as_str() {
                 "evaluate" | "checkpoint" | "project" => {
-                    if let Some(all) = iterations {
+                    if let Some(all) = basis.written {
                         self.too_rare(entry, all);
                     }
                 }
@@ -198,7 +198,7 @@ impl Lowering<'_> {
             };
             self.report(report);
         }
-        if let Some(iterations) = iterations {
+        if let Some(iterations) = basis.written {
             self.slow_statistics(iterations);
         }
     }

@@ -59,7 +59,7 @@ impl Lowering<'_> {
         let (whole, parts) = (basis.batch, basis.accumulate);
         let n = whole / parts;
         let (train, test) = (data.train_examples, data.test_examples);
-        let step = self.counter(StateRole::Step);
+        let step = self.step_counter();
         let start = self.counter(StateRole::EvaluateStart);
         let shape = Shape::from([n]);
         let index = if basis.shuffle {

@@ -8,7 +8,7 @@ use crate::ir::{Fill, Op, Shape, op::Scalar64};
 use crate::syntax::ast;
 
 /// The numbers of a list of some.
-fn numbers(value: &Value) -> Option<Vec<f64>> {
+pub(super) fn numbers(value: &Value) -> Option<Vec<f64>> {
     match value {
         Value::List(items) if !items.is_empty() => items.iter().map(Value::number).collect(),
         _ => None,
@@ -56,11 +56,14 @@ impl Lowering<'_> {
     /// `a, b = split(x, 2)`: each name is the value in its place, new or of an enclosing scope.
     pub(super) fn unpack(&mut self, names: &[ast::Ident], value: &ast::Expr) {
         let found = self.expr(value);
+        let count = match found {
+            Value::Range(low, high) => range_len(low, high),
+            Value::List(ref items) => items.len() as u64,
+            _ => names.len() as u64,
+        };
         let values = match found {
             Value::List(items) => items,
-            Value::Range(low, high) if range_len(low, high) == names.len() as u64 => {
-                (low..high).map(Value::Int).collect()
-            }
+            Value::Range(low, _) => (low..).take(names.len()).map(Value::Int).collect(),
             Value::Error(told) => vec![Value::Error(told); names.len()],
             other => {
                 let report =
@@ -69,10 +72,10 @@ impl Lowering<'_> {
                 vec![self.fail(report); names.len()]
             }
         };
-        let values = if values.len() == names.len() {
+        let values = if count == names.len() as u64 {
             values
         } else {
-            let (found, wanted) = (values.len(), names.len());
+            let (found, wanted) = (count, names.len());
             let report = self
                 .at(Code::E0104, value.span, format!("{wanted} names take a list of {found}"))
                 .label(format!("has {found} value{}", if found == 1 { "" } else { "s" }));

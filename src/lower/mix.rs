@@ -39,10 +39,6 @@ enum Draws {
     Box([[NodeId; 2]; 2]),
 }
 
-fn function(arity: u32, body: impl FnOnce(&mut Pool, &[Scalar]) -> Scalar) -> ScalarFn {
-    ScalarFn::build(arity, body)
-}
-
 /// `share * own + (1 - share) * other`.
 fn mean(pool: &mut Pool, share: Scalar, own: Scalar, other: Scalar) -> Scalar {
     let one = pool.constant(1.0);
@@ -59,7 +55,7 @@ impl Lowering<'_> {
         let step = self.made(Op::State(step), &[]);
         let each = Shape::from([n]);
         let places = self.made(Op::Const { fill: Fill::Range, shape: each.clone() }, &[]);
-        let partner = function(1, |pool, i| {
+        let partner = ScalarFn::build(1, |pool, i| {
             let (one, two) = (pool.constant(1.0), pool.constant(2.0));
             let half = pool.div(i[0], two);
             let pair = pool.unary(Unary::Floor, half);
@@ -74,15 +70,14 @@ impl Lowering<'_> {
             pool.select(inside, partner, zero)
         });
         let partners = self.made(Op::Map { body: partner, int: true }, &[places]);
-        let gather = Op::Gather { steps: Vec::new() };
-        let other = self.made(gather.clone(), &[labels, partners]);
+        let other = self.made(Op::Gather { steps: Vec::new() }, &[labels, partners]);
         let draw = |this: &mut Self, name: &str| {
             let (kind, stream) = (Random::Uniform, random::stream(&format!("mix/{name}")));
             this.made(Op::Random { kind, shape: each.clone(), stream, first: 0 }, &[step])
         };
         let shares = beta::quantiles(mix.alpha());
         let uniform = draw(self, "share");
-        let choice = function(1, |pool, i| {
+        let choice = ScalarFn::build(1, |pool, i| {
             let count = pool.constant(shares.len() as f64);
             let scaled = pool.mul(i[0], count);
             pool.unary(Unary::Floor, scaled)
@@ -104,7 +99,7 @@ impl Lowering<'_> {
                     let half = pick(self, shares.iter().map(half).collect());
                     let uniform = draw(self, name);
                     for (end, bound) in bounds[axis].iter_mut().enumerate() {
-                        let body = function(2, |pool, i| {
+                        let body = ScalarFn::build(2, |pool, i| {
                             let (extent, zero) = (pool.constant(extent as f64), pool.constant(0.0));
                             let scaled = pool.mul(i[0], extent);
                             let middle = pool.unary(Unary::Floor, scaled);
@@ -120,7 +115,7 @@ impl Lowering<'_> {
                     }
                 }
                 let [[top, bottom], [left, right]] = bounds;
-                let kept = function(4, |pool, i| {
+                let kept = ScalarFn::build(4, |pool, i| {
                     let (rows, columns) = (pool.sub(i[1], i[0]), pool.sub(i[3], i[2]));
                     let area = pool.mul(rows, columns);
                     let whole = pool.constant(height as f64 * width as f64);
@@ -148,7 +143,7 @@ impl Lowering<'_> {
         match draws {
             Draws::Share => {
                 let share = wide(self, share);
-                let body = function(3, |pool, i| mean(pool, i[0], i[1], i[2]));
+                let body = ScalarFn::build(3, |pool, i| mean(pool, i[0], i[1], i[2]));
                 self.made(Op::Map { body, int: false }, &[share, images, others])
             }
             Draws::Box(bounds) => {
@@ -161,7 +156,7 @@ impl Lowering<'_> {
                     operands.push(self.made(Op::Reshape(shape), &[places]));
                     operands.extend(bounds.map(|it| wide(self, it)));
                 }
-                let body = function(8, |pool, i| {
+                let body = ScalarFn::build(8, |pool, i| {
                     let mut inside = pool.constant(1.0);
                     for axis in [2, 5] {
                         let after = pool.binary(Binary::Le, i[axis + 1], i[axis]);
@@ -192,7 +187,7 @@ impl Lowering<'_> {
         let shape = self.graph.fact(own).shape()?.clone();
         let ones: Vec<usize> = shape.dims().iter().enumerate().map(|(at, it)| if at == 0 { *it } else { 1 }).collect();
         let share = if ones.len() == 1 { share } else { self.graph.add(Op::Reshape(Shape(ones)), &[share], origin).0 };
-        let body = function(3, |pool, i| mean(pool, i[0], i[1], i[2]));
+        let body = ScalarFn::build(3, |pool, i| mean(pool, i[0], i[1], i[2]));
         Some(self.graph.add(Op::Map { body, int: false }, &[share, own, other], origin).0)
     }
 

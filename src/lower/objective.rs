@@ -443,7 +443,11 @@ impl Lowering<'_> {
     fn asked(&mut self, word: &str, span: Span) -> Value {
         let Some(objective) = &self.objective else { return self.lost(self.model_span) };
         let (basis, of_scores) = (objective.basis.clone(), objective.of_scores);
-        if word == "label" { self.label((&basis, of_scores), span) } else { self.target((&basis, of_scores), span) }
+        match word {
+            "label" => self.label((&basis, of_scores), span),
+            "target" => self.target((&basis, of_scores), span),
+            other => unreachable!("`{other}` is nothing that a loss asks for"),
+        }
     }
 
     /// A number for each example, `[n]`.

@@ -79,7 +79,11 @@ impl Lowering<'_> {
         for name in &items.order {
             let Some(item) = items.get(name) else { continue };
             let Def::Param(param) = &item.def else { continue };
-            let default = self.expr(&param.default);
+            let default = match self.expr(&param.default) {
+                // Of the updates done, which there are none of here: told where names are resolved.
+                Value::Tensor(_) => self.lost(param.default.span),
+                it => it,
+            };
             let what = format!("the default of `{name}`");
             let ty = match &param.ty {
                 Some(it) => types::of(it),

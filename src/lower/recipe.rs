@@ -24,6 +24,8 @@ pub(super) struct Basis {
     pub(super) data_path: Option<String>,
     /// The share of the training images that are kept for validation.
     pub(super) validate: Option<f64>,
+    /// Updates, as the file says.
+    pub(super) written: Option<u64>,
     pub(super) batch: usize,
     /// Equal parts that a step takes it in.
     pub(super) accumulate: usize,
@@ -88,6 +90,7 @@ impl Lowering<'_> {
             data_span: train.keyword,
             data_path: None,
             validate: None,
+            written: None,
             batch: 1,
             accumulate: 1,
             augment: Vec::new(),
@@ -111,6 +114,11 @@ impl Lowering<'_> {
         if let (Some(share), Some(entry)) = (basis.validate, entry("validate")) {
             basis.data = basis.data.map(|it| self.parted(it, share, entry.span));
         }
+        // Any number of the recipe may be made of it.
+        let written = entry("iterations").and_then(|it| self.whole_entry(it, 1)).map(|it| it as u64);
+        self.iterations = self.settings.iterations.or(written);
+        let single = entry("iterations").is_some_and(|it| it.values.len() == 1);
+        basis.written = written.filter(|_| single);
         let batch = entry("batch").and_then(|it| {
             let batch = self.whole_entry(it, 1)?;
             self.sized(batch, it.values.first()?.span, "`batch`", 1)
@@ -140,8 +148,6 @@ impl Lowering<'_> {
         }
         self.data = basis.data.clone();
         self.batch = basis.batch / basis.accumulate;
-        let written = entry("iterations").and_then(|it| self.whole_entry(it, 1));
-        self.iterations = self.settings.iterations.or(written.map(|it| it as u64));
         Some(basis)
     }
 
@@ -196,7 +202,7 @@ impl Lowering<'_> {
                 self.report(
                     Diagnostic::new(Code::E0105, entry.span, format!("`{}` needs an interval", key.name))
                         .label("missing `every`")
-                        .help(format!("write `{} every 500`", key.name)),
+                        .help(format!("write `{} every 500`", self.sources.slice(entry.span).trim())),
                 );
             } else if key.name == "freeze" {
                 if let Some(value) = entry.values.first() {
@@ -296,7 +302,6 @@ impl Lowering<'_> {
         let train = basis.train.clone();
         let entry = |key: &str| train.entries.iter().find(|it| it.key.name == key);
 
-        let iterations = entry("iterations").and_then(|it| self.whole_entry(it, 1));
         let seed = entry("seed").and_then(|it| self.whole_entry(it, 0));
         let evaluate = entry("evaluate").and_then(|it| self.interval(it));
         let checkpoint = entry("checkpoint").and_then(|it| self.interval(it));
@@ -314,12 +319,10 @@ impl Lowering<'_> {
         let optimizers = self.optimizers(&train, &frozen, factor, all);
         let clip = entry("clip").map(|it| self.clip(it));
         let average = entry("average").map(|it| self.average(it, all));
-        let single = entry("iterations").is_some_and(|it| it.values.len() == 1);
-        let written = iterations.map(|it| it as u64).filter(|_| single);
         if let Some((entry, Some(factor))) = &schedule {
-            self.vain_schedule(entry, factor, written);
+            self.vain_schedule(entry, factor, basis.written);
         }
-        self.vain_entries(&basis, written);
+        self.vain_entries(&basis);
         let penalties = self.penalties(&train, &frozen);
         let projections = self.projections(&train, &frozen);
         let precision = entry("precision").and_then(|it| match &it.values.first()?.kind {

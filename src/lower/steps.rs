@@ -45,14 +45,15 @@ impl Lowering<'_> {
         }
         let studied = self.trace.is_some();
         if name == "iterations" {
-            self.length_matters = true;
+            // An operator that nothing uses is studied, and decides nothing.
+            self.length_matters |= !studied;
             let all = self.iterations.or(studied.then_some(ANY_LENGTH));
             return Some(match all.and_then(|it| i64::try_from(it).ok()) {
                 Some(all) => Value::Int(all),
                 None => self.lost(span),
             });
         }
-        Some(match (self.building.is_some(), &mut self.trace) {
+        Some(match (self.pool.is_some(), &mut self.trace) {
             (true, Some(trace)) => {
                 let at = trace.step(self.iterations.unwrap_or(ANY_LENGTH));
                 self.studied(at)
@@ -132,8 +133,9 @@ impl Lowering<'_> {
         }
         let mut found: BTreeMap<NodeId, T> = BTreeMap::new();
         for id in self.graph.needed([tensor.train]) {
-            let step = |it: &Op| matches!(it, Op::State(state) if Some(*state) != self.graph.state_of(StateRole::Step));
-            if !single(id) || step(self.graph.op(id)) {
+            let other =
+                |it: &Op| matches!(it, Op::State(state) if Some(*state) != self.graph.state_of(StateRole::Step));
+            if !single(id) || other(self.graph.op(id)) {
                 return None;
             }
             let operands: Vec<T> = self.graph.operands(id).iter().filter_map(|it| found.get(it).copied()).collect();

@@ -102,6 +102,8 @@ pub(super) fn constant(param: &ast::FnParam, default: &Value) -> Ty {
     match (&param.ty, default) {
         (Some(ty), _) => of(ty),
         (None, default) if default.number().is_some() => Ty::Float,
+        // A number of the updates done.
+        (None, Value::Tensor(_)) => Ty::Float,
         (None, default) => type_of(default),
     }
 }

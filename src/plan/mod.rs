@@ -176,7 +176,7 @@ pub struct Training {
     pub accumulate: usize,
     /// Steps.
     pub iterations: u64,
-    /// Over how many steps the learning rate's schedule runs, where it depends on how many there are.
+    /// Over how many steps the run goes, where a schedule or what is computed depends on how many there are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule_iterations: Option<u64>,
     /// Evaluate every so many steps; 0 is only at the end.

@@ -12,21 +12,15 @@ pub(super) fn library(path: &Path) -> Option<String> {
     let name = path.to_str().filter(|_| !path.is_file())?;
     if name.trim_end_matches('/') == library::FOLDER.trim_end_matches('/') {
         let about = |it: &String| {
-            let docs = library::text(it).map_or(Vec::new(), |it| parsed(&mut Sources::new(), it).1);
+            let docs = library::text(it).map_or(Vec::new(), |it| syntax::parse(FileId(0), it, &mut Sink::new()).docs);
             docs.first().map_or(String::new(), |it| it.trim().to_owned())
         };
         let rows: Vec<Vec<String>> = library::paths().map(|it| vec![format!("import \"{it}\""), about(&it)]).collect();
         return Some(table::render(&["library", "about"], &rows));
     }
     let mut sources = Sources::new();
-    parsed(&mut sources, library::text(name)?);
-    Some(defined(&sources, FileId(0), &[]))
-}
-
-/// A text as the first file, with the lines on top of it.
-fn parsed(sources: &mut Sources, text: &str) -> (FileId, Vec<String>) {
-    let main = sources.add("", text);
-    (main, syntax::parse(main, text, &mut Sink::new()).docs)
+    let main = sources.add("", library::text(name)?);
+    Some(defined(&sources, main, &[]))
 }
 
 /// The file's documentation, to stand above its layers; empty for a file without any.

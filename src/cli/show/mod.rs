@@ -5,7 +5,7 @@ mod docs;
 mod picture;
 
 use super::args::{self, RecipeArgs, SetArgs};
-use super::failure::Outcome;
+use super::failure::{Failure, Outcome};
 use super::load::{self, Model};
 use super::table;
 use clap::ValueEnum;
@@ -65,6 +65,9 @@ pub(super) struct Row {
 
 pub(super) fn run(args: &Args) -> Outcome {
     if let Some(text) = docs::library(&args.file) {
+        if args.format != View::Table {
+            return Err(Failure::new("what can be imported is told for people only", "leave out `--format`"));
+        }
         io::stdout().write_all(diag::plain(&text).as_bytes())?;
         return Ok(ExitCode::SUCCESS);
     }

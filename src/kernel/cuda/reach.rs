@@ -1,5 +1,6 @@
 //! Kernels that count the numbers of a tensor in 32 bits, and tensors that are too long for that.
 
+use crate::ir::size::product;
 use crate::kernel::{ConvKernel, KernelSpec};
 
 /// Most numbers of a tensor whose places are counted in 32 bits.
@@ -37,10 +38,6 @@ fn convolution(conv: &ConvKernel) -> usize {
     let [kh, kw] = geometry.kernel;
     let filter = product(&[kh, kw, cin / geometry.groups.max(1), cout]);
     product(&[n, h, w, cin]).max(product(&[n, oh, ow, cout])).max(filter)
-}
-
-fn product(extents: &[usize]) -> usize {
-    extents.iter().fold(1, |all: usize, it| all.saturating_mul(*it))
 }
 
 #[cfg(test)]

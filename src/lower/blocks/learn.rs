@@ -7,6 +7,7 @@ use crate::ir::{Init, NodeId, Op, ParamRole, Reduction, Shape, Whitening, op::Sc
 use crate::lower::Lowering;
 use crate::lower::call::Args;
 use crate::lower::items::Def;
+use crate::lower::lists;
 use crate::lower::signature::{self, Signature};
 use crate::lower::value::{Start, Tensor, Ty, Value};
 use crate::syntax::ast::{self, ExprKind};
@@ -216,10 +217,7 @@ impl Lowering<'_> {
         let examples = self.float(args, "examples", 5000.0, |it| 1.0 <= it && it < 2f64.powi(40), "at least 1");
         let mut colours = |name: &str, least: f64| -> Option<[Scalar64; 3]> {
             let (value, span) = args.get(name)?;
-            let numbers: Vec<f64> = match value {
-                Value::List(items) => items.iter().filter_map(Value::number).collect(),
-                one => one.number().into_iter().collect(),
-            };
+            let numbers = lists::numbers(value).or_else(|| value.number().map(|it| vec![it])).unwrap_or_default();
             match numbers[..] {
                 [one] if least < one => Some([Scalar64(one); 3]),
                 [red, green, blue] if numbers.iter().all(|it| least < *it) => Some([red, green, blue].map(Scalar64)),

@@ -175,7 +175,10 @@ impl Lowering<'_> {
                 (None, Some(default)) => {
                     let value = self.expr_outside(default);
                     let ty = types::constant(param, &value);
-                    self.coerce(value, &ty, default.span, &format!("the default of `{name}`"), None)
+                    match &value {
+                        Value::Tensor(it) if self.reach(it).is_some() => value,
+                        _ => self.coerce(value, &ty, default.span, &format!("the default of `{name}`"), None),
+                    }
                 }
             };
             let value = match value {

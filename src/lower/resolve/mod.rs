@@ -214,12 +214,15 @@ impl<'a> Resolver<'a> {
             return self.measures(kind, entry);
         }
         self.open();
-        if part == Some(Part::Penalty) {
-            for name in STEPS {
-                self.bind(&ast::Ident { name: (*name).to_owned(), span: entry.key.span }, None);
-            }
+        // Where a number is asked for that is known before any update, the recipe's own words tell it. How many updates
+        // there are is not told by itself.
+        for name in STEPS.iter().filter(|it| **it != entry.key.name && self.items.get(it).is_none()) {
+            self.bind(&ast::Ident { name: (*name).to_owned(), span: entry.key.span }, None);
         }
         self.entry_values(part, entry);
+        if let Some(every) = &entry.every {
+            self.expr(every);
+        }
         self.close();
         if let Some(filter) = &entry.filter {
             self.open();
@@ -230,9 +233,6 @@ impl<'a> Resolver<'a> {
             self.expr(filter);
             self.selector = false;
             self.close();
-        }
-        if let Some(every) = &entry.every {
-            self.expr(every);
         }
     }
 
@@ -252,7 +252,7 @@ impl<'a> Resolver<'a> {
                 value = piped;
             }
             match &value.kind {
-                ExprKind::Name(name) => self.mark(name),
+                ExprKind::Name(name) if !STEPS.contains(&name.as_str()) => self.mark(name),
                 ExprKind::Call(_) => {}
                 _ => self.expr(value),
             }
