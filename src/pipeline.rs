@@ -8,9 +8,9 @@ mod deep;
 
 use crate::diag::{Diagnostic, FileId, Sink, Sources};
 use crate::fuse::{Fused, fuse};
-use crate::ir::{Graph, OriginId, verify};
+use crate::ir::{Graph, OriginId, Precision, verify};
 use crate::lower::{Settings, lower};
-use crate::plan::{Config, Plan, Precision, plan};
+use crate::plan::{Config, Plan, plan};
 use crate::shape::Typed;
 use crate::syntax::{ast, parse};
 use crate::{autodiff, shape};

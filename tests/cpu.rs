@@ -7,9 +7,10 @@ use sphc::interp::{Env, Tensor, run};
 use sphc::ir::augment::draws;
 use sphc::ir::op::Scalar64;
 use sphc::ir::{
-    Along, Binary, DType, Extern, Geometry, Loss, NodeId, Op, Phase, Reduction, ScalarFn, Shape, Unary, Window,
+    Along, Binary, DType, Extern, Geometry, Loss, NodeId, Op, Phase, Precision, Reduction, ScalarFn, Shape, Unary,
+    Window,
 };
-use sphc::plan::{BufferId, BufferKind, Plan, Precision};
+use sphc::plan::{BufferId, BufferKind, Plan};
 use sphc::runtime::cpu::CpuBackend;
 use sphc::runtime::{RuntimeError, Session};
 use sphc::shape::{Builder, Typed};

@@ -2,10 +2,9 @@
 
 use crate::lower::settings;
 use sphc::diag::render;
-use sphc::ir::{ImageStep, TargetKind};
+use sphc::ir::{ImageStep, Precision, TargetKind};
 use sphc::lower::{DataInfo, Settings};
 use sphc::pipeline;
-use sphc::plan::Precision;
 use std::fs;
 use std::path::Path;
 

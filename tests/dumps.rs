@@ -1,9 +1,10 @@
 //! Snapshots of what every stage makes of one small network, to the byte.
 
 use crate::lower::settings;
+use sphc::ir::Precision;
 use sphc::kernel;
 use sphc::pipeline;
-use sphc::plan::{self, Precision};
+use sphc::plan;
 
 const TEXT: &str = "\
 model Tiny {

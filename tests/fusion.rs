@@ -4,10 +4,11 @@ use crate::machine::same;
 use sphc::fuse::fuse;
 use sphc::ir::op::Scalar64;
 use sphc::ir::{
-    Binary, DType, Init, NodeId, Op, Param, ParamRole, Phase, ScalarFn, Shape, State, StateRole, Target, Unary, Window,
+    Binary, DType, Init, NodeId, Op, Param, ParamRole, Phase, Precision, ScalarFn, Shape, State, StateRole, Target,
+    Unary, Window,
 };
 use sphc::kernel::{ConvKind, KernelSpec, MapKernel, Store};
-use sphc::plan::{Config, Precision, plan};
+use sphc::plan::{Config, plan};
 use sphc::shape::Builder;
 
 fn param(b: &mut Builder, path: &str, shape: impl Into<Shape>) -> (NodeId, Target) {

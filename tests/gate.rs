@@ -2,8 +2,8 @@
 //! each phase, counted by what they do, and the work and traffic of all of them.
 
 use crate::lower::settings;
+use sphc::ir::Precision;
 use sphc::pipeline;
-use sphc::plan::Precision;
 use std::collections::BTreeMap;
 use std::fs;
 

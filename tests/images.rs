@@ -7,10 +7,10 @@ use sphc::diag::render;
 use sphc::interp::{Env, Tensor, evaluate};
 use sphc::ir::augment::{columns, draws};
 use sphc::ir::op::Scalar64;
-use sphc::ir::{Augment, Border, DType, Op, Shape};
+use sphc::ir::{Augment, Border, DType, Op, Precision, Shape};
 use sphc::kernel::KernelSpec;
 use sphc::pipeline;
-use sphc::plan::{self, BufferKind, Plan, Precision};
+use sphc::plan::{self, BufferKind, Plan};
 use sphc::shape::Builder;
 use std::fs;
 

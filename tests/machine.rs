@@ -1,9 +1,9 @@
 //! A slow machine for plans, in f64 over bytes: what a launch means, without any speed. It poisons the
 //! arena before every phase and refuses plans whose buffers are in each other's way.
 
-use sphc::ir::{DType, Extern, Fill, Geometry, Init, Phase};
+use sphc::ir::{DType, Extern, Fill, Geometry, Init, Phase, Precision};
 use sphc::kernel::{KernelSpec, MapKernel, Store};
-use sphc::plan::{BufferId, BufferKind, Launch, Plan, Precision};
+use sphc::plan::{BufferId, BufferKind, Launch, Plan};
 use sphc::verify::execute;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -4,9 +4,9 @@ use crate::engines::{Engine, Machine, stand_in, typed};
 use sphc::autodiff::training;
 use sphc::fuse::fuse;
 use sphc::interp::Tensor;
-use sphc::ir::{Extern, Phase, random};
+use sphc::ir::{Extern, Phase, Precision, random};
 use sphc::lower::Settings;
-use sphc::plan::{Config, Precision, plan};
+use sphc::plan::{Config, plan};
 use sphc::shape::Typed;
 
 const SIDE: usize = 8;

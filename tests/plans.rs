@@ -7,10 +7,10 @@ use sphc::fuse::{Fused, fuse};
 use sphc::interp::{Env, Tensor, run};
 use sphc::ir::op::Scalar64;
 use sphc::ir::{
-    Along, Binary, DType, Extern, Init, NodeId, Op, Param, ParamRole, Phase, Reduction, ScalarFn, Shape, State,
-    StateRole, Target, Unary, Window,
+    Along, Binary, DType, Extern, Init, NodeId, Op, Param, ParamRole, Phase, Precision, Reduction, ScalarFn, Shape,
+    State, StateRole, Target, Unary, Window,
 };
-use sphc::plan::{Config, Plan, Precision, from_yaml, plan, to_yaml};
+use sphc::plan::{Config, Plan, from_yaml, plan, to_yaml};
 use sphc::shape::{Builder, Typed};
 
 const N: usize = 2;

@@ -1,9 +1,9 @@
 //! Which buffers of a plan hold 16 bits, and that kernels and buffers agree on it.
 
 use sphc::fuse::fuse;
-use sphc::ir::{DType, Phase};
+use sphc::ir::{DType, Phase, Precision};
 use sphc::kernel::{ConvKind, KernelSpec, MapKernel};
-use sphc::plan::{Buffer, BufferId, BufferKind, Config, Launch, Plan, Precision, from_yaml, plan, to_yaml};
+use sphc::plan::{Buffer, BufferId, BufferKind, Config, Launch, Plan, from_yaml, plan, to_yaml};
 
 fn compiled(text: &str, precision: Precision) -> Plan {
     let typed = crate::engines::typed("model.sph", text, &crate::lower::settings(&[]));

@@ -1,8 +1,8 @@
 //! What benchmarks of one kernel run.
 
-use sphc::ir::{DType, Extern, Phase, Shape};
+use sphc::ir::{DType, Extern, Phase, Precision, Shape};
 use sphc::kernel::KernelSpec;
-use sphc::plan::{Buffer, BufferId, BufferKind, FORMAT, Launch, PhasePlan, Plan, Precision};
+use sphc::plan::{Buffer, BufferId, BufferKind, FORMAT, Launch, PhasePlan, Plan};
 
 /// A plan of one launch.
 pub(crate) fn single(kernel: KernelSpec, shapes: [(Shape, DType); 3]) -> Plan {

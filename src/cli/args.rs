@@ -2,11 +2,11 @@
 
 use super::failure::Failure;
 use super::say;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use sphc::data::{self, Answer, DataError, Dataset, Manifest, Place};
-use sphc::ir::{ImageStep, Recipe, TargetKind};
+use sphc::ir::{ImageStep, Precision, Recipe, TargetKind};
 use sphc::lower::{DataInfo, Settings};
-use sphc::plan::Precision;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::Mutex;
@@ -207,48 +207,20 @@ pub(super) fn read_data(wanted: &str, steps: &[ImageStep], fetch: bool) -> Resul
     Ok((dataset, place))
 }
 
-/// `--precision`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum PrecisionArg {
-    /// 32-bit floats
-    #[default]
-    F32,
-    /// 32-bit floats, products in TensorFloat-32 (GPU)
-    Tf32,
-    /// Activations, their gradients and filters in bfloat16, all else in 32-bit floats (GPU)
-    Bf16,
-    /// 64-bit floats (CPU)
-    F64,
+/// `--precision`: one of the compiler's words.
+pub(super) fn precision() -> impl TypedValueParser<Value = Precision> {
+    let words = Precision::ALL.map(|it| PossibleValue::new(it.word()).help(it.about()));
+    PossibleValuesParser::new(words).try_map(|it| Precision::of(&it).ok_or("an unknown precision"))
 }
 
-impl PrecisionArg {
-    /// The flag, or else what the file's recipe says, or else f32.
-    pub(super) fn decide(flag: Option<Self>, recipe: Option<&Recipe>) -> Self {
-        let named = || recipe?.precision.as_deref().and_then(|it| Self::from_str(it, false).ok());
-        flag.or_else(named).unwrap_or_default()
+/// The precision of the flag, or else what the file's recipe says, or else f32; where this build has it.
+pub(super) fn decide(flag: Option<Precision>, recipe: Option<&Recipe>) -> Result<Precision, Failure> {
+    let precision = flag.or_else(|| recipe?.precision).unwrap_or_default();
+    if precision.needs_gpu() && !cfg!(feature = "cuda") {
+        return Err(Failure::new(
+            "the precisions tf32 and bf16 need a GPU, and this build has no CUDA backend",
+            "use `--precision f32`",
+        ));
     }
-
-    /// What a plan was made for.
-    pub(super) fn of_plan(precision: Precision) -> Self {
-        match precision {
-            Precision::F32 => Self::F32,
-            Precision::Tf32 => Self::Tf32,
-            Precision::Bf16 => Self::Bf16,
-            Precision::F64 => Self::F64,
-        }
-    }
-
-    /// What the compiler can make of it.
-    pub(super) fn get(self) -> Result<Precision, Failure> {
-        match self {
-            PrecisionArg::F32 => Ok(Precision::F32),
-            PrecisionArg::F64 => Ok(Precision::F64),
-            PrecisionArg::Tf32 if cfg!(feature = "cuda") => Ok(Precision::Tf32),
-            PrecisionArg::Bf16 if cfg!(feature = "cuda") => Ok(Precision::Bf16),
-            PrecisionArg::Tf32 | PrecisionArg::Bf16 => Err(Failure::new(
-                "the precisions tf32 and bf16 need a GPU, and this build has no CUDA backend",
-                "use `--precision f32`",
-            )),
-        }
-    }
+    Ok(precision)
 }

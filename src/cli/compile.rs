@@ -4,6 +4,7 @@ use super::args::{self, RecipeArgs, SetArgs};
 use super::failure::{Failure, Outcome};
 use super::{load, say, table};
 use clap::ValueEnum;
+use sphc::ir::Precision;
 use sphc::kernel::cuda;
 use sphc::plan::{self, Plan};
 use sphc::syntax;
@@ -32,8 +33,8 @@ pub(super) struct Args {
     #[arg(long)]
     timings: bool,
     /// Arithmetic and storage; what the recipe says unless given, else f32
-    #[arg(long, value_enum)]
-    precision: Option<args::PrecisionArg>,
+    #[arg(long, value_parser = args::precision())]
+    precision: Option<Precision>,
     #[command(flatten)]
     set: SetArgs,
     #[command(flatten)]
@@ -155,7 +156,10 @@ fn cuda_texts(plan: &Plan) -> Result<Vec<(String, String)>, Failure> {
         );
         return Err(Failure::new(cause, "use a smaller `--batch`"));
     }
-    let options = cuda::Options { arithmetic: plan.precision.arithmetic(), ..cuda::Options::default() };
+    let arithmetic = cuda::Arithmetic::of(plan.precision).ok_or_else(|| {
+        Failure::new("kernels for CUDA compute in single precision", "use another `--precision`, or `--target cpu`")
+    })?;
+    let options = cuda::Options { arithmetic, ..cuda::Options::default() };
     let text = |(at, kernel)| {
         let source = cuda::generate(kernel, &options);
         let entry = source.launches.first().map_or("nothing", |it| it.entry);

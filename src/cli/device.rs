@@ -1,10 +1,11 @@
 //! Which device a plan runs on.
 
-use super::args::PrecisionArg;
+use super::args;
 use super::failure::Failure;
 use super::table;
 use clap::Args;
-use sphc::plan::{Plan, Precision};
+use sphc::ir::Precision;
+use sphc::plan::Plan;
 use sphc::runtime::cpu::{self, CpuBackend};
 use sphc::runtime::{Backend, Free, Session, free_memory};
 use std::sync::Arc;
@@ -16,10 +17,10 @@ pub(super) struct DeviceArgs {
     #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = parse_device)]
     pub(super) device: Device,
     /// Arithmetic and storage; what the recipe says unless given, else f32
-    #[arg(long, value_enum)]
-    pub(super) precision: Option<PrecisionArg>,
+    #[arg(long, value_parser = args::precision())]
+    pub(super) precision: Option<Precision>,
     /// CPU threads; as many as there are cores unless given
-    #[arg(long, value_name = "N", value_parser = super::args::threads)]
+    #[arg(long, value_name = "N", value_parser = args::threads)]
     pub(super) threads: Option<u64>,
     /// Start although it needs more memory than seems to be free
     #[arg(long)]
@@ -45,16 +46,15 @@ fn parse_device(text: &str) -> Result<Device, String> {
 }
 
 /// Fails early for a device or a `--precision` that this build or machine does not have.
-pub(super) fn check(args: &DeviceArgs) -> Result<(), Failure> {
-    check_with(args, args.precision.unwrap_or_default().get()?)
+pub(super) fn check(device: &DeviceArgs) -> Result<(), Failure> {
+    check_with(device, args::decide(device.precision, None)?)
 }
 
 fn check_with(args: &DeviceArgs, precision: Precision) -> Result<(), Failure> {
     if let Device::Cuda(number) = args.device {
         gpu::check(number)?;
     }
-    let gpu_only = matches!(precision, Precision::Tf32 | Precision::Bf16);
-    if gpu_only && args.device == Device::Cpu {
+    if precision.needs_gpu() && args.device == Device::Cpu {
         return Err(Failure::new("the precisions tf32 and bf16 need a GPU", "use `--precision f32`"));
     }
     Ok(())
@@ -73,10 +73,10 @@ pub(super) fn open(
     let (number, why) = match args.device {
         Device::Cpu => (None, String::new()),
         Device::Cuda(number) => (Some(number), String::new()),
-        Device::Auto if precision == Precision::F64 => (None, " (auto: f64 is for the CPU)".to_owned()),
+        Device::Auto if precision.is_double() => (None, " (auto: f64 is for the CPU)".to_owned()),
         Device::Auto => match gpu::usable() {
             Ok(()) => (Some(0), " (auto: there is a GPU)".to_owned()),
-            Err(cause) if precision == Precision::F32 => (None, format!(" (auto: {cause})")),
+            Err(cause) if !precision.needs_gpu() => (None, format!(" (auto: {cause})")),
             Err(cause) => {
                 let cause = format!("the precisions tf32 and bf16 need a GPU, and {cause}");
                 return Err(Failure::new(cause, "use `--precision f32`"));

@@ -129,7 +129,7 @@ fn recipe(model: &Model) -> Facts {
         ("schedule", it.schedule.clone()),
         ("evaluate", every(it.evaluate_every)),
         ("checkpoint", kept(it.keep) + &every(it.checkpoint_every)),
-        ("precision", it.precision.clone().unwrap_or_else(|| "f32".to_owned())),
+        ("precision", it.precision.unwrap_or_default().word().to_owned()),
         ("seed", it.seed.to_string()),
     ];
     let some = |it: &[ParamId]| format!("{} tensor{}", it.len(), if it.len() == 1 { "" } else { "s" });

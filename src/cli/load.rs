@@ -1,11 +1,11 @@
 //! From a path on the command line to a checked model or a plan.
 
-use super::args::{self, PrecisionArg, RecipeArgs, SetArgs};
+use super::args::{self, RecipeArgs, SetArgs};
 use super::failure::Failure;
 use super::say;
 use sphc::data::{self, Dataset};
 use sphc::diag::{self, FileId, Sources};
-use sphc::ir::ImageStep;
+use sphc::ir::{ImageStep, Precision};
 use sphc::lower::{DataInfo, Settings};
 use sphc::pipeline::{self, Checked, Compiled};
 use sphc::plan::{self, Plan};
@@ -146,15 +146,15 @@ pub(super) struct Model {
 }
 
 /// Compiles a file for the data set that `data` tells, or for what is usual for the one it names.
-pub(super) fn compile(path: &Path, settings: Settings, precision: Option<PrecisionArg>) -> Result<Model, Failure> {
+pub(super) fn compile(path: &Path, settings: Settings, precision: Option<Precision>) -> Result<Model, Failure> {
     let checked = check(path, &settings)?;
     demand(&checked)?;
     finish(checked, &settings, precision)
 }
 
-fn finish(checked: Checked, settings: &Settings, flag: Option<PrecisionArg>) -> Result<Model, Failure> {
+fn finish(checked: Checked, settings: &Settings, flag: Option<Precision>) -> Result<Model, Failure> {
     let typed = checked.typed.clone().ok_or(Failure::Reported)?;
-    let precision = PrecisionArg::decide(flag, typed.recipe.as_ref()).get()?;
+    let precision = args::decide(flag, typed.recipe.as_ref())?;
     let identity = pipeline::identity(&checked.sources, settings, precision);
     let compiled = pipeline::compile(typed, &checked.sources, precision, identity);
     Ok(Model { checked, compiled })
@@ -204,11 +204,11 @@ pub(super) fn fitting(weights: Weights, path: &Path, plan: &Plan) -> Result<Weig
 pub(super) struct Again {
     path: PathBuf,
     settings: Settings,
-    precision: Option<PrecisionArg>,
+    precision: Option<Precision>,
 }
 
 impl Again {
-    pub(super) fn new(path: &Path, settings: &Settings, precision: Option<PrecisionArg>) -> Again {
+    pub(super) fn new(path: &Path, settings: &Settings, precision: Option<Precision>) -> Again {
         Again { path: path.into(), settings: settings.clone(), precision }
     }
 
@@ -244,7 +244,7 @@ pub(super) fn ready(
     path: &Path,
     set: &SetArgs,
     recipe: &RecipeArgs,
-    flag: Option<PrecisionArg>,
+    flag: Option<Precision>,
     fetch: bool,
 ) -> Result<Ready, Failure> {
     if is_plan(path) {
@@ -283,7 +283,7 @@ fn ready_plan(
     path: &Path,
     set: &SetArgs,
     recipe: &RecipeArgs,
-    flag: Option<PrecisionArg>,
+    flag: Option<Precision>,
     fetch: bool,
 ) -> Result<Ready, Failure> {
     let fixed = [
@@ -301,7 +301,7 @@ fn ready_plan(
     }
     let text = read_text(path)?;
     let mut plan = plan::from_yaml(&path.display().to_string(), &text).map_err(Failure::from_error)?;
-    if flag.is_some_and(|it| it != PrecisionArg::of_plan(plan.precision)) {
+    if flag.is_some_and(|it| it != plan.precision) {
         return Err(Failure::new(
             format!("the plan `{}` is compiled for another precision", path.display()),
             "give `--precision` to `sphc compile`",

@@ -1,6 +1,6 @@
 //! `sphc verify FILE --replay RUN`: the step after a run's newest checkpoint once more, launch by launch.
 
-use super::args::{Format, PrecisionArg, RecipeArgs, SetArgs};
+use super::args::{Format, RecipeArgs, SetArgs};
 use super::device::{self, DeviceArgs};
 use super::failure::Outcome;
 use super::load::{self, Ready};
@@ -27,7 +27,7 @@ pub(super) fn run(file: &Path, run: &Path, device: &DeviceArgs, format: Format) 
         no_augment: started.no_augment,
         ..RecipeArgs::default()
     };
-    let precision = device.precision.unwrap_or(PrecisionArg::of_plan(started.precision));
+    let precision = device.precision.unwrap_or(started.precision);
     let Ready { plan, data, again, .. } = load::ready(file, &set, &recipe, Some(precision), false)?;
     train::check_data(&plan, &data)?;
     let (mut session, _) = device::open(device, plan, &|batch| again.as_ref()?.plan(batch))?;

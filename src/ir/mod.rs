@@ -11,6 +11,7 @@ pub mod fact;
 pub mod graph;
 pub mod infer;
 pub mod op;
+pub mod precision;
 pub mod print;
 pub mod random;
 pub mod recipe;
@@ -19,6 +20,7 @@ pub mod start;
 pub mod target;
 pub mod verify;
 pub mod whitening;
+mod words;
 
 pub use assembly::Along;
 pub use augment::{Augment, Border};
@@ -30,6 +32,7 @@ pub use graph::{
 };
 pub use infer::{ShapeError, infer};
 pub use op::{Extern, Fill, Geometry, Loss, Op, Random, Reduction, Target, Window};
+pub use precision::Precision;
 pub use recipe::{Average, Clip, Column, ImageStep, Optimizer, Penalty, Projection, Recipe, Taken, Term};
 pub use target::TargetKind;
 pub use whitening::Whitening;

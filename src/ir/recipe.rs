@@ -1,6 +1,6 @@
 //! The recipe of an experiment, resolved: selectors are lists of parameters.
 
-use super::{Augment, Binary, Border, ExprNode, Op, ParamId, ScalarFn, TargetKind, Unary, size};
+use super::{Augment, Binary, Border, ExprNode, Op, ParamId, Precision, ScalarFn, TargetKind, Unary, size};
 use crate::diag::Span;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -338,8 +338,8 @@ pub struct Recipe {
     pub checkpoint_every: u64,
     /// Which of them are kept.
     pub keep: Keep,
-    /// `f32`, `tf32`, `bf16` or `f64`, when the file says so.
-    pub precision: Option<String>,
+    /// When the file says one.
+    pub precision: Option<Precision>,
     /// Of initial values, shuffling and augmentation.
     pub seed: u64,
     /// Whether batches are drawn in a shuffled order (`--no-shuffle` takes file order).

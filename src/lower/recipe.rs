@@ -9,7 +9,7 @@ use super::value::{Ty, Value};
 use super::{DataInfo, Lowering};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::recipe::Mix;
-use crate::ir::{Augment, Recipe};
+use crate::ir::{Augment, Precision, Recipe};
 use crate::syntax::ast::{self, ExprKind};
 use std::rc::Rc;
 
@@ -61,8 +61,6 @@ const KEYS: &[(&str, bool, &[&str])] = &[
     ("seed", false, &[]),
     ("allow", true, &[]),
 ];
-
-const PRECISIONS: &[&str] = &["f32", "tf32", "bf16", "f64"];
 
 /// The lints that a recipe allows.
 pub(super) fn allowed(train: &ast::Train) -> Vec<Code> {
@@ -232,12 +230,8 @@ impl Lowering<'_> {
                     report
                 });
             }
-            match key.name.as_str() {
-                "allow" => self.check_allowed(entry),
-                "precision" => {
-                    self.precision(entry);
-                }
-                _ => {}
+            if key.name == "allow" {
+                self.check_allowed(entry);
             }
         }
     }
@@ -261,22 +255,21 @@ impl Lowering<'_> {
         }
     }
 
-    fn precision(&mut self, entry: &ast::TrainEntry) -> Option<String> {
+    fn precision(&mut self, entry: &ast::TrainEntry) -> Option<Precision> {
         let value = entry.values.first()?;
-        match &value.kind {
-            ExprKind::Name(name) if PRECISIONS.contains(&name.as_str()) => Some(name.clone()),
-            kind => {
-                let list: Vec<String> = PRECISIONS.iter().map(|it| format!("`{it}`")).collect();
-                let named = if let ExprKind::Name(name) = kind { format!(" `{name}`") } else { String::new() };
-                let mut report = Diagnostic::new(Code::E0203, value.span, format!("unknown precision{named}"))
-                    .label(format!("expected one of {}", list.join(", ")));
-                if let ExprKind::Name(name) = kind {
-                    report = suggest(report, value.span, name, PRECISIONS.iter().copied());
-                }
-                self.report(report);
-                None
-            }
+        let name = if let ExprKind::Name(name) = &value.kind { Some(name) } else { None };
+        let known = name.and_then(|it| Precision::of(it));
+        if known.is_none() {
+            let words = Precision::ALL.map(Precision::word);
+            let named = name.map_or_else(String::new, |it| format!(" `{it}`"));
+            let report = Diagnostic::new(Code::E0203, value.span, format!("unknown precision{named}"))
+                .label(format!("expected one of {}", words.map(|it| format!("`{it}`")).join(", ")));
+            self.report(match name {
+                Some(name) => suggest(report, value.span, name, words),
+                None => report,
+            });
         }
+        known
     }
 
     /// A whole number of at least `least`, the only value of an entry.
@@ -325,10 +318,7 @@ impl Lowering<'_> {
         self.vain_entries(&basis);
         let penalties = self.penalties(&train, &frozen);
         let projections = self.projections(&train, &frozen);
-        let precision = entry("precision").and_then(|it| match &it.values.first()?.kind {
-            ExprKind::Name(name) => Some(name.clone()),
-            _ => None,
-        });
+        let precision = entry("precision").and_then(|it| self.precision(it));
 
         let mut missing = Vec::new();
         for (key, example) in [

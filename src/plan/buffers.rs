@@ -3,10 +3,10 @@
 
 use super::arena::{self, Slot};
 use super::schedule::{self, Place, Schedule, Step};
-use super::{Buffer, BufferId, BufferKind, Config, Launch, PhasePlan, Precision, StateInfo, many, storage};
+use super::{Buffer, BufferId, BufferKind, Config, Launch, PhasePlan, StateInfo, many, storage};
 use crate::fuse::Fused;
 use crate::ir::op::Scalar64;
-use crate::ir::{DType, Fill, NodeId, Op, ParamId, Shape, StateId, Target};
+use crate::ir::{DType, Fill, NodeId, Op, ParamId, Precision, Shape, StateId, Target};
 use crate::kernel::{KernelSpec, Store};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

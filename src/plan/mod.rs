@@ -19,9 +19,10 @@ pub use yaml::{PlanError, from_yaml, to_yaml};
 use crate::fuse::Fused;
 use crate::ir::op::Fill;
 use crate::ir::recipe::{ACCURACY, Keep, METRIC};
-use crate::ir::{DType, Extern, ImageStep, Init, NodeId, Op, OriginId, Phase, Recipe, Shape, StateRole, TargetKind};
+use crate::ir::{
+    DType, Extern, ImageStep, Init, NodeId, Op, OriginId, Phase, Precision, Recipe, Shape, StateRole, TargetKind,
+};
 use crate::kernel::KernelSpec;
-use crate::kernel::cuda::Arithmetic;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -29,48 +30,6 @@ use std::collections::BTreeMap;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct BufferId(pub u32);
-
-/// Arithmetic and storage of reals.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Precision {
-    /// 32-bit floats.
-    #[default]
-    F32,
-    /// 32-bit floats; products of contractions in TensorFloat-32 (GPU).
-    Tf32,
-    /// Activations, their gradients and filters in bfloat16, sums and all that is kept in 32-bit floats (GPU).
-    Bf16,
-    /// 64-bit floats (CPU).
-    F64,
-}
-
-impl Precision {
-    /// Bytes of an element.
-    pub fn bytes(self, dtype: DType) -> usize {
-        match (dtype, self) {
-            (DType::U8, _) => 1,
-            (DType::Int, _) => 8,
-            (DType::Bf16, _) => 2,
-            (DType::Real, Precision::F32 | Precision::Tf32 | Precision::Bf16) => 4,
-            (DType::Real, Precision::F64) => 8,
-        }
-    }
-
-    /// Whether reals are 64-bit floats.
-    pub fn is_double(self) -> bool {
-        self == Precision::F64
-    }
-
-    /// How contractions of operands in 32 bits multiply on a GPU.
-    pub fn arithmetic(self) -> Arithmetic {
-        match self {
-            Precision::F32 | Precision::F64 => Arithmetic::F32,
-            Precision::Tf32 => Arithmetic::Tf32,
-            Precision::Bf16 => Arithmetic::Bf16,
-        }
-    }
-}
 
 /// What a buffer is for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

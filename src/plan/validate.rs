@@ -1,9 +1,9 @@
 //! Whether a plan can be run: a file may say anything. What passes touches no memory that is not its own, reads no number
 //! that was not written, and has all that a training asks for.
 
-use super::{BufferId, BufferKind, Launch, PhasePlan, Plan, Precision, Training, arena};
+use super::{BufferId, BufferKind, Launch, PhasePlan, Plan, Training, arena};
 use crate::ir::recipe::metric_result;
-use crate::ir::{DType, Extern, Fill, Init, Phase, Shape, StateRole, start};
+use crate::ir::{DType, Extern, Fill, Init, Phase, Precision, Shape, StateRole, start};
 use crate::kernel::{Operand, Operands};
 use std::collections::{BTreeMap, BTreeSet};
 

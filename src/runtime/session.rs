@@ -2,8 +2,8 @@
 
 use super::{Backend, RuntimeError};
 use crate::ir::op::Fill;
-use crate::ir::{DType, Extern, Init, Phase, StateRole, random, start};
-use crate::plan::{Buffer, BufferId, BufferKind, Plan, Precision};
+use crate::ir::{DType, Extern, Init, Phase, Precision, StateRole, random, start};
+use crate::plan::{Buffer, BufferId, BufferKind, Plan};
 use half::bf16;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, VecDeque};

@@ -1,7 +1,8 @@
 //! The run directory: who may use it, what is in it, and how files get there whole.
 
 use super::TrainError;
-use crate::plan::{Precision, Training};
+use crate::ir::Precision;
+use crate::plan::Training;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};

@@ -6,9 +6,8 @@
 use super::contraction::{Factors, contraction};
 use super::loss;
 use super::meaning::{execute, left_of, places, short, written};
-use crate::ir::{Binary, DType, ExprNode, Loss, Reduction, Unary, Window};
+use crate::ir::{Binary, DType, ExprNode, Loss, Precision, Reduction, Unary, Window};
 use crate::kernel::{KernelSpec, MapInput, MapKernel, Store, each_with};
-use crate::plan::Precision;
 
 /// Roundings of a device.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -166,7 +166,7 @@ pub(super) fn contraction(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64, rou
 mod tests {
     use super::super::bound::expected;
     use super::*;
-    use crate::plan::Precision;
+    use crate::ir::Precision;
 
     /// One sum of products, as a tensor core adds them, of factors that were rounded, cut off, or left: the share of its
     /// bound that the error takes.

@@ -1,9 +1,9 @@
 //! A device's kernels against the interpreter: every launch of a plan, on the numbers that it was given.
 
 use super::bound::{Expected, Roundings, expected};
-use crate::ir::{DType, Extern, Phase, TargetKind};
+use crate::ir::{DType, Extern, Phase, Precision, TargetKind};
 use crate::kernel::KernelSpec;
-use crate::plan::{BufferKind, Plan, Precision};
+use crate::plan::{BufferKind, Plan};
 use crate::runtime::{RuntimeError, Session};
 use std::collections::{BTreeMap, BTreeSet};
 

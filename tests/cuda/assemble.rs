@@ -8,12 +8,12 @@
 use crate::emulate::module::build;
 use crate::zoo::known_data;
 use cudarc::nvrtc::result;
-use sphc::ir::{DType, Geometry};
+use sphc::ir::{DType, Geometry, Precision};
 use sphc::kernel::cuda::{Arithmetic, CudaSource, Options, beyond, generate};
 use sphc::kernel::{ConvKernel, ConvKind, KernelSpec};
 use sphc::lower::Settings;
 use sphc::pipeline;
-use sphc::plan::{Plan, Precision};
+use sphc::plan::Plan;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
@@ -54,7 +54,7 @@ fn kernels(model: &Path) -> Vec<CudaSource> {
         });
         if plans.iter().flat_map(|it| &it.kernels).all(|it| beyond(it).is_none()) {
             let of = |plan: &Plan| {
-                let options = Options { arithmetic: plan.precision.arithmetic(), ..Options::default() };
+                let options = Options { arithmetic: Arithmetic::of(plan.precision).unwrap(), ..Options::default() };
                 plan.kernels.iter().map(|it| generate(it, &options)).collect::<Vec<_>>()
             };
             return plans.iter().flat_map(of).collect();

@@ -3,10 +3,10 @@
 use crate::emulate::case::Numbers;
 use crate::emulate::module::{Memory, Module, Stress};
 use crate::emulate::{bytes, numbers};
-use sphc::ir::DType;
+use sphc::ir::{DType, Precision};
 use sphc::kernel::cuda::{Arithmetic, CudaLaunch, CudaSource, Options, generate};
 use sphc::kernel::{KernelSpec, MapKernel, Store};
-use sphc::plan::{Plan, Precision};
+use sphc::plan::Plan;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Texts that are compiled together: most of the time goes to what they have in common.
@@ -122,11 +122,7 @@ fn run_together(cases: &[Case]) -> Vec<String> {
         .iter()
         .enumerate()
         .map(|(at, it)| {
-            let arithmetic = match it.precision {
-                Precision::F32 | Precision::F64 => Arithmetic::F32,
-                Precision::Tf32 => Arithmetic::Tf32,
-                Precision::Bf16 => Arithmetic::Bf16,
-            };
+            let arithmetic = Arithmetic::of(it.precision).unwrap();
             renamed(&generate(&it.spec, &Options { arithmetic, processors: 4, ..Options::default() }), at)
         })
         .collect();

@@ -11,7 +11,7 @@ use super::table;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 use sphc::diag;
-use sphc::ir::{Graph, Phase};
+use sphc::ir::{Graph, Phase, Precision};
 use sphc::pipeline::line_of;
 use sphc::plan::{Memory, Plan, Training};
 use sphc::runtime;
@@ -28,8 +28,8 @@ pub(super) struct Args {
     #[arg(long, value_enum, default_value_t)]
     format: View,
     /// Arithmetic and storage; what the recipe says unless given, else f32
-    #[arg(long, value_enum)]
-    precision: Option<args::PrecisionArg>,
+    #[arg(long, value_parser = args::precision())]
+    precision: Option<Precision>,
     /// CPU threads that its memory is for; as many as there are cores unless given
     #[arg(long, value_name = "N", value_parser = args::threads)]
     threads: Option<u64>,

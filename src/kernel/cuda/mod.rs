@@ -20,6 +20,7 @@ mod waves;
 pub use reach::{REACH, beyond};
 
 use super::{ConvKind, KernelSpec};
+use crate::ir::Precision;
 
 /// How products of contractions over operands in fp32 are formed; operands in bf16 are multiplied as they are. Sums are
 /// always fp32.
@@ -32,6 +33,18 @@ pub enum Arithmetic {
     Tf32,
     /// Tensor cores; factors rounded to 7 bits of mantissa. Plain matrix products stay at tf32.
     Bf16,
+}
+
+impl Arithmetic {
+    /// How products are formed in a precision; nothing for one that there are no kernels for.
+    pub fn of(precision: Precision) -> Option<Arithmetic> {
+        match precision {
+            Precision::F32 => Some(Arithmetic::F32),
+            Precision::Tf32 => Some(Arithmetic::Tf32),
+            Precision::Bf16 => Some(Arithmetic::Bf16),
+            Precision::F64 => None,
+        }
+    }
 }
 
 /// What the text depends on besides the spec.

@@ -2,8 +2,8 @@
 //! after these checks no launch can touch memory that is not its own.
 
 use super::kernel::{Kernel, Operand, product};
-use crate::ir::DType;
-use crate::plan::{Buffer, BufferId, BufferKind, Launch, Plan, Precision};
+use crate::ir::{DType, Precision};
+use crate::plan::{Buffer, BufferId, BufferKind, Launch, Plan};
 
 pub(super) use crate::kernel::windows as geometry;
 

@@ -24,9 +24,9 @@ mod real;
 mod window;
 
 use super::{Backend, RuntimeError};
-use crate::ir::Phase;
+use crate::ir::{Phase, Precision};
 use crate::kernel::KernelSpec;
-use crate::plan::{BufferId, BufferKind, Launch, Memory, Plan, Precision};
+use crate::plan::{BufferId, BufferKind, Launch, Memory, Plan};
 use isa::Isa;
 use kernel::Kernel;
 use memory::{Block, View};

@@ -49,6 +49,7 @@ pub struct KernelReport {
 /// Runs a plan on an NVIDIA GPU.
 pub struct CudaBackend {
     plan: Arc<Plan>,
+    arithmetic: Arithmetic,
     options: CudaOptions,
     /// Field order is drop order: graphs before functions, memory before the stream.
     graphs: BTreeMap<Phase, CudaGraph>,
@@ -70,12 +71,9 @@ impl CudaBackend {
             cause,
             remedy: remedy.to_owned(),
         };
-        if plan.precision.is_double() {
-            return Err(unavailable(
-                "it computes in single precision".into(),
-                "use `--device cpu` for `--precision f64`",
-            ));
-        }
+        let arithmetic = Arithmetic::of(plan.precision).ok_or_else(|| {
+            unavailable("it computes in single precision".into(), "use `--device cpu` for `--precision f64`")
+        })?;
         let device = find_device(options.ordinal)?;
         let compiler = Compiler::new().map_err(|it| unavailable(it.cause, &it.remedy))?;
 
@@ -86,8 +84,7 @@ impl CudaBackend {
                 cause: format!("kernels for CUDA count up to {REACH}"),
             });
         }
-        let generation =
-            Options { arithmetic: plan.precision.arithmetic(), processors: device.processors, ..Options::default() };
+        let generation = Options { arithmetic, processors: device.processors, ..Options::default() };
         let layout_of = |sources: &mut dyn Iterator<Item = usize>| {
             Layout::new(&plan, sources.max().unwrap_or(0)).map_err(|cause| RuntimeError::Plan { cause })
         };
@@ -116,7 +113,7 @@ impl CudaBackend {
         let readback = ReadBack::new(&context).map_err(|it| failed("cannot allocate pinned memory", it))?;
         let bound = vec![false; plan.buffers.len()];
         let graphs = BTreeMap::new();
-        Ok(CudaBackend { plan, options, graphs, kernels, layout, readback, memory, bound, stream, device })
+        Ok(CudaBackend { plan, arithmetic, options, graphs, kernels, layout, readback, memory, bound, stream, device })
     }
 
     /// Bytes that the plan takes on the device.
@@ -266,7 +263,7 @@ impl Backend for CudaBackend {
     }
 
     fn peaks(&self) -> Option<Peaks> {
-        timing::peaks(&self.device, self.plan.precision.arithmetic())
+        timing::peaks(&self.device, self.arithmetic)
     }
 
     fn wait(&self) -> Result<(), RuntimeError> {
@@ -275,7 +272,7 @@ impl Backend for CudaBackend {
 
     fn describe(&self) -> String {
         let (major, minor) = self.device.capability;
-        let arithmetic = match self.plan.precision.arithmetic() {
+        let arithmetic = match self.arithmetic {
             Arithmetic::F32 => "fp32",
             Arithmetic::Tf32 => "tf32",
             Arithmetic::Bf16 => "bf16",
@@ -296,7 +293,7 @@ pub fn needed_bytes(plan: &Plan, ordinal: usize) -> Option<usize> {
     if plan.kernels.iter().any(|it| beyond(it).is_some()) {
         return None;
     }
-    let options = Options { arithmetic: plan.precision.arithmetic(), processors, ..Options::default() };
+    let options = Options { arithmetic: Arithmetic::of(plan.precision)?, processors, ..Options::default() };
     let scratch = plan.kernels.iter().map(|it| generate(it, &options).scratch).max().unwrap_or(0);
     Some(Layout::new(plan, scratch).ok()?.bytes)
 }
