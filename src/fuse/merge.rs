@@ -7,7 +7,7 @@ use super::keep::Kept;
 use super::policy;
 use super::view::{Class, View};
 use super::{Group, GroupKind, epilogue};
-use crate::ir::NodeId;
+use crate::ir::{NodeId, Shape, work};
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
@@ -194,12 +194,27 @@ fn finish(view: &View<'_>, kept: &Kept, draft: &Draft) -> Group {
     distinct.dedup();
     Group {
         kind: draft.kind,
-        flops: super::work::flops(view, draft.kind, &nodes, &outputs),
+        flops: flops(view, draft.kind, &nodes, outputs[0]),
         bytes_read: distinct.iter().map(|&it| view.bytes(it)).sum(),
         bytes_written: outputs.iter().map(|&it| view.bytes(it)).sum(),
         nodes,
         inputs,
         outputs,
+    }
+}
+
+/// Arithmetic operations of a group. All of a map's are done for each element of its space.
+fn flops(view: &View<'_>, kind: GroupKind, nodes: &[NodeId], output: NodeId) -> u64 {
+    let graph = view.graph;
+    match kind {
+        GroupKind::Map => {
+            let elements = view.space_len[view.space(output) as usize] as u64;
+            elements * nodes.iter().map(|&it| work::each(graph.op(it))).sum::<u64>()
+        }
+        GroupKind::Contraction | GroupKind::Window | GroupKind::Single => {
+            let operands: Vec<&Shape> = view.operands(output).iter().map(|&it| graph.shape(it)).collect();
+            work::flops(graph.op(output), &operands, graph.shape(output))
+        }
     }
 }
 

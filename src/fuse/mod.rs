@@ -6,7 +6,6 @@ mod merge;
 mod policy;
 mod print;
 mod view;
-mod work;
 
 pub(crate) use print::name;
 pub use view::Storage;

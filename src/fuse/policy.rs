@@ -1,6 +1,7 @@
-//! What fusion weighs, as numbers and as rules on numbers. Nothing here decides what is legal.
+//! Thresholds of fusion, as numbers and as rules on numbers. Nothing here decides what is legal, and what an op weighs is
+//! in `ir::work`.
 
-use crate::ir::{Binary, ExprNode, Op, ScalarFn, Unary};
+use crate::ir::{Op, work};
 
 /// Most results of one kernel.
 pub(super) const MAX_OUTPUTS: usize = 12;
@@ -19,55 +20,14 @@ const RECOMPUTE: u32 = 96;
 /// rather than made by a kernel of its own.
 const STRETCH: u32 = 1;
 
-/// Work of one element, in additions.
+/// Work of one element.
 pub(super) fn cost(op: &Op) -> u32 {
     match op {
         // At least 1, so that a chain of whatever maps is cut in the end.
-        Op::Map { body, .. } => body.nodes.iter().map(node_cost).sum::<u32>().max(1),
+        Op::Map { body, .. } => work::weight(body).max(1),
         Op::Reduce { .. } => 1,
         _ => 0,
     }
-}
-
-fn node_cost(node: &ExprNode) -> u32 {
-    match node {
-        ExprNode::Const(_) | ExprNode::Input(_) => 0,
-        ExprNode::Unary(op, _) => match op {
-            Unary::Neg | Unary::Abs | Unary::Sign | Unary::Floor => 1,
-            Unary::Stop => 0,
-            Unary::Sqrt | Unary::Rsqrt | Unary::AsinSlope => 4,
-            Unary::Exp
-            | Unary::Expm1
-            | Unary::Log
-            | Unary::Log1p
-            | Unary::Sin
-            | Unary::Cos
-            | Unary::Tanh
-            | Unary::Logistic
-            | Unary::Erf
-            | Unary::Asin
-            | Unary::Acos
-            | Unary::Atan => 20,
-        },
-        ExprNode::Binary(op, ..) => match op {
-            Binary::Add
-            | Binary::Sub
-            | Binary::Mul
-            | Binary::Min
-            | Binary::Max
-            | Binary::Lt
-            | Binary::Le
-            | Binary::Eq => 1,
-            Binary::Div => 4,
-            Binary::Pow => 40,
-        },
-        ExprNode::Select(..) => 1,
-    }
-}
-
-/// Arithmetic operations of one evaluation.
-pub(super) fn flops(body: &ScalarFn) -> u64 {
-    body.nodes.iter().filter(|it| !matches!(it, ExprNode::Const(_) | ExprNode::Input(_))).count() as u64
 }
 
 /// A value that may be stored, or computed again wherever it is used.

@@ -1,7 +1,7 @@
 //! How nodes look to fusion: which share memory, which are numbers, and over which space they run.
 
 use super::GroupKind;
-use crate::ir::{Fill, Graph, NodeId, Op, Reduction, Shape};
+use crate::ir::{DType, Fill, Graph, NodeId, Op, Precision, Reduction, Shape};
 use std::collections::HashMap;
 
 /// Which nodes share memory. A `Reshape`, an `Update`, and a `Broadcast` or `Reduce` that leaves the
@@ -161,14 +161,8 @@ impl<'a> View<'a> {
 
     /// Bytes in memory, at 4 bytes a real.
     pub(super) fn bytes(&self, id: NodeId) -> u64 {
-        use crate::ir::DType;
-        let each = match self.graph.fact(id).dtype() {
-            Some(DType::U8) => 1,
-            Some(DType::Int) => 8,
-            Some(DType::Bf16) => 2,
-            Some(DType::Real) | None => 4,
-        };
-        each * self.len(id) as u64
+        let dtype = self.graph.fact(id).dtype().unwrap_or(DType::Real);
+        (Precision::F32.bytes(dtype) * self.len(id)) as u64
     }
 }
 

@@ -1,7 +1,9 @@
 //! The shape rules: one for each op, used by the checker and by every builder.
 
 use super::assembly::{MOST_PARTS, covered, overlap};
-use super::{Along, Augment, DType, Fact, Geometry, Loss, Op, Param, Random, Shape, State, Window, augment, size};
+use super::{
+    Along, Augment, DType, Fact, Geometry, Loss, Op, Param, Random, Shape, State, Window, augment, size, work,
+};
 
 /// Why an op does not fit its operands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,7 +97,7 @@ pub fn infer(op: &Op, operands: &[&Fact], params: &[Param], states: &[State]) ->
             return Err(ShapeError::TooLarge { shape: shape.clone() });
         }
         let operands: Vec<&Shape> = known.iter().map(|it| it.0).collect();
-        let work = size::work(op, &operands, shape);
+        let work = work::products(op, &operands, shape);
         if size::MOST_WORK < work {
             return Err(ShapeError::TooMuch { work });
         }

@@ -21,6 +21,7 @@ pub mod target;
 pub mod verify;
 pub mod whitening;
 mod words;
+pub mod work;
 
 pub use assembly::Along;
 pub use augment::{Augment, Border};

@@ -1,9 +1,9 @@
-//! Sizes: the one arithmetic of extents, of numbers of elements and of operations. It never wraps and never panics.
+//! Sizes: the one arithmetic of extents and of numbers of elements. It never wraps and never panics.
 //!
 //! The bounds are far above any real network, and so far below the end of the machine's words that sums over a whole
 //! graph with its gradients, and bytes, still fit. `infer` holds every tensor to them, so what comes after may multiply.
 
-use super::{Op, Shape, Window};
+use super::Shape;
 
 /// The longest axis: positions along it fit into 32 bits with a sign.
 pub const MOST_EXTENT: usize = (1 << 31) - 1;
@@ -29,44 +29,6 @@ pub fn product(extents: &[usize]) -> usize {
 /// Whether a tensor may have this shape.
 pub fn fits(shape: &Shape) -> bool {
     shape.dims().iter().all(|it| *it <= MOST_EXTENT) && product(shape.dims()) <= MOST_ELEMENTS
-}
-
-/// Multiplications of an operation that meets each element of its result with many others; 0 for the rest.
-pub fn work(op: &Op, operands: &[&Shape], result: &Shape) -> u64 {
-    let of = |factors: &[usize]| factors.iter().fold(1, |all: u64, it| all.saturating_mul(*it as u64));
-    let each = |filter: &Shape| product(filter.dims().get(..3).unwrap_or(&[]));
-    match op {
-        Op::Conv(_) => of(&[result.len(), each(operands[1])]),
-        Op::ConvInputGrad { .. } => of(&[operands[0].len(), each(operands[1])]),
-        Op::ConvFilterGrad(_) => of(&[operands[1].len(), each(result)]),
-        Op::MatMul { transpose_a, .. } => {
-            let from_last = if *transpose_a { 2 } else { 1 };
-            of(&[result.len(), operands[0].dims()[operands[0].rank() - from_last]])
-        }
-        Op::Window { kind, geometry } => {
-            let moved = match kind {
-                Window::Sum | Window::Max => result,
-                Window::SumGrad { .. } => operands[0],
-                Window::MaxGrad => operands[1],
-            };
-            of(&[geometry.kernel[0], geometry.kernel[1], moved.len()])
-        }
-        Op::Input { .. }
-        | Op::Param(_)
-        | Op::State(_)
-        | Op::Const { .. }
-        | Op::Map { .. }
-        | Op::Reduce { .. }
-        | Op::Broadcast(_)
-        | Op::Reshape(_)
-        | Op::Transpose(_)
-        | Op::Assemble { .. }
-        | Op::Gather { .. }
-        | Op::Scatter { .. }
-        | Op::Loss(_)
-        | Op::Random { .. }
-        | Op::Update(_) => 0,
-    }
 }
 
 #[cfg(test)]

@@ -1,32 +1,24 @@
-//! How much a kernel has to do: arithmetic operations, and bytes that must pass at least once; and what it is called.
+//! How much a kernel has to do, and what it is called.
 
-use super::{ConvKind, KernelSpec};
-use crate::ir::ExprNode;
+use super::{ConvKernel, ConvKind, KernelSpec, MapKernel, Store};
+use crate::ir::work;
 use std::ops::Range;
 
 impl KernelSpec {
-    /// Arithmetic operations of one launch; a multiply and add are two.
+    /// Arithmetic operations of one launch.
     pub fn flops(&self) -> u64 {
         let product = |extents: &[usize]| extents.iter().map(|&it| it as u64).product::<u64>();
         match self {
-            // All three products of a convolution form the same ones.
-            KernelSpec::Conv(it) => {
-                let taps = product(&it.geometry.kernel) * (it.input[2] / it.geometry.groups.max(1)) as u64;
-                2 * it.n as u64 * product(&it.output) * taps
-            }
-            KernelSpec::ConvMap { conv, map } => KernelSpec::Conv(*conv).flops() + KernelSpec::Map(map.clone()).flops(),
-            KernelSpec::MatMul { batch, m, n, k, .. } => 2 * product(&[*batch, *m, *n, *k]),
-            KernelSpec::Map(it) => {
-                let node = |it: &&ExprNode| !matches!(it, ExprNode::Const(_) | ExprNode::Input(_));
-                product(&it.dims) * it.body.nodes.iter().filter(node).count() as u64
-            }
-            KernelSpec::Maps(all) => all.iter().map(|it| KernelSpec::Map(it.clone()).flops()).sum(),
+            KernelSpec::Conv(it) => conv(it),
+            KernelSpec::ConvMap { conv: it, map } => conv(it) + map_of(map),
+            KernelSpec::MatMul { batch, m, n, k, .. } => work::contraction(product(&[*batch, *m, *n, *k])),
+            KernelSpec::Map(it) => map_of(it),
+            KernelSpec::Maps(all) => all.iter().map(map_of).sum(),
             KernelSpec::Window { geometry, n, input, output, .. } => {
                 product(&geometry.kernel) * product(output) * (n * input[2]) as u64
             }
-            // A few exponentials and logarithms for each logit.
             KernelSpec::Scatter { n, item, .. } => product(&[*n, *item]),
-            KernelSpec::Loss { n, classes, .. } => 4 * product(&[*n, *classes]),
+            KernelSpec::Loss { n, classes, .. } => work::loss(product(&[*n, *classes])),
             KernelSpec::Transpose { .. }
             | KernelSpec::Assemble { .. }
             | KernelSpec::Gather { .. }
@@ -77,11 +69,26 @@ impl KernelSpec {
     }
 }
 
+/// All three products of a convolution form the same ones.
+fn conv(it: &ConvKernel) -> u64 {
+    let product = |extents: &[usize]| extents.iter().map(|&it| it as u64).product::<u64>();
+    let taps = product(&it.geometry.kernel) * (it.input[2] / it.geometry.groups.max(1)) as u64;
+    work::contraction(it.n as u64 * product(&it.output) * taps)
+}
+
+fn map_of(it: &MapKernel) -> u64 {
+    let reduced = it.outputs.iter().map(|output| match output.store {
+        Store::Full => 0,
+        Store::Reduce { kind, .. } => work::reduction(kind),
+    });
+    it.dims.iter().map(|&it| it as u64).product::<u64>() * (work::operations(&it.body) + reduced.sum::<u64>())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ir::Geometry;
-    use crate::kernel::ConvKernel;
+    use crate::ir::{DType, Geometry, Reduction, ScalarFn};
+    use crate::kernel::{MapInput, MapOutput};
 
     #[test]
     fn the_products_of_a_convolution_do_the_same_work() {
@@ -93,8 +100,8 @@ mod tests {
                 n: 2,
                 input: [8, 8, 5],
                 output: [8, 8, 7],
-                reads: crate::ir::DType::Real,
-                writes: crate::ir::DType::Real,
+                reads: DType::Real,
+                writes: DType::Real,
             });
             assert_eq!(spec.flops(), 2 * (2 * 8 * 8 * 7) * (3 * 3 * 5));
         }
@@ -104,11 +111,29 @@ mod tests {
             n: 2,
             input: [8, 8, 6],
             output: [8, 8, 12],
-            reads: crate::ir::DType::Real,
-            writes: crate::ir::DType::Real,
+            reads: DType::Real,
+            writes: DType::Real,
         });
         assert_eq!(depthwise.flops(), 2 * (2 * 8 * 8 * 12) * (3 * 3));
         let product = KernelSpec::MatMul { batch: 1, m: 3, n: 4, k: 5, transpose_a: false, transpose_b: true };
         assert_eq!(product.flops(), 120);
+    }
+
+    #[test]
+    fn a_map_works_on_what_it_reduces_as_well() {
+        let output = |store| MapOutput { store, dtype: DType::Real };
+        let variance = Store::Reduce { kind: Reduction::Variance, over: vec![true, false] };
+        let map = MapKernel {
+            dims: vec![4, 6],
+            inputs: vec![MapInput { strides: vec![6, 1], dtype: DType::Real }],
+            body: ScalarFn::build(1, |p, i| p.mul(i[0], i[0])),
+            outputs: vec![output(Store::Full)],
+        };
+        assert_eq!(KernelSpec::Map(map.clone()).flops(), 24);
+        let mut both = map.clone();
+        both.body.roots.push(both.body.roots[0]);
+        both.outputs.push(output(variance));
+        assert_eq!(KernelSpec::Map(both.clone()).flops(), 24 * (1 + 4));
+        assert_eq!(KernelSpec::Maps(vec![map, both]).flops(), 24 * 6);
     }
 }

@@ -6,7 +6,7 @@
 use super::Typed;
 use super::explain::{Place, SIDES, chain, geometry_notes, pad_advice, sides, table};
 use crate::diag::{Code, Diagnostic, Sink};
-use crate::ir::{Extern, Fact, Graph, NodeId, Op, Shape, ShapeError, infer, size};
+use crate::ir::{Extern, Fact, Graph, NodeId, Op, Shape, ShapeError, infer, size, work};
 
 /// Reports every op that does not fit its operands; gives the graph back as it came when there is one, or was an earlier
 /// error.
@@ -114,7 +114,7 @@ fn check_total(graph: &Graph, sink: &mut Sink) {
         let Some(shape) = graph.fact(id).shape() else { continue };
         let operands: Vec<&Shape> = graph.operands(id).iter().filter_map(|it| graph.fact(*it).shape()).collect();
         elements = elements.saturating_add(shape.len() as u64);
-        work = work.saturating_add(size::work(graph.op(id), &operands, shape));
+        work = work.saturating_add(work::products(graph.op(id), &operands, shape));
         if size::MOST_ELEMENTS_IN_ALL < elements || size::MOST_WORK_IN_ALL < work {
             sink.push(
                 Place::of(graph, id)

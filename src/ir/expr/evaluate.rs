@@ -111,25 +111,6 @@ impl ScalarFn {
         values
     }
 
-    /// Arithmetic operations per element: 1 each, 10 for a transcendental function.
-    pub fn cost(&self) -> u32 {
-        self.nodes
-            .iter()
-            .map(|node| match node {
-                ExprNode::Const(_) | ExprNode::Input(_) | ExprNode::Unary(Unary::Stop, _) => 0,
-                ExprNode::Unary(op, _) => match op {
-                    Unary::Neg | Unary::Abs | Unary::Sign | Unary::Floor | Unary::Stop => 1,
-                    Unary::Sqrt | Unary::Rsqrt => 1,
-                    Unary::AsinSlope => 4,
-                    Unary::Exp | Unary::Expm1 | Unary::Log | Unary::Log1p | Unary::Sin | Unary::Cos => 10,
-                    Unary::Tanh | Unary::Logistic | Unary::Erf | Unary::Asin | Unary::Acos | Unary::Atan => 10,
-                },
-                ExprNode::Binary(Binary::Pow, ..) => 10,
-                ExprNode::Binary(..) | ExprNode::Select(..) => 1,
-            })
-            .sum()
-    }
-
     /// Whether it is the function of one argument that gives it back.
     pub fn is_identity(&self) -> bool {
         self.arity == 1 && self.nodes == [ExprNode::Input(0)] && self.roots == [Scalar(0)]
@@ -213,6 +194,5 @@ mod tests {
         assert!(ScalarFn::build(1, |_, i| i[0]).is_identity());
         assert!(!ScalarFn::build(2, |_, i| i[1]).is_identity());
         assert_eq!(ScalarFn::build(2, |p, _| p.constant(3.0)).as_constant(), Some(3.0));
-        assert_eq!(both.cost(), 2);
     }
 }
