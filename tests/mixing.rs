@@ -261,3 +261,50 @@ train {
         assert_eq!(plan(&fuse(graph), &config).validate().map_err(|it| it.cause), Ok(()));
     }
 }
+
+/// The mean of the cross entropies of a batch's images, each mirrored or not.
+fn entropies(batch: &[(usize, bool)]) -> f64 {
+    let each = |(image, mirrored): &(usize, bool)| {
+        let places = (0..SIDE).flat_map(|y| (0..SIDE).map(move |x| (y, if *mirrored { SIDE - 1 - x } else { x })));
+        let image_of: Vec<f64> = places.map(|(y, x)| pixel(*image, y, x)).collect();
+        let mut target = vec![0.0; CLASSES];
+        target[label(*image)] = 1.0;
+        measured(&scores(&image_of), &target)[0]
+    };
+    batch.iter().map(each).sum::<f64>() / batch.len() as f64
+}
+
+#[test]
+fn mirrors_take_turns_from_epoch_to_epoch() {
+    let recipe = |batch: &str| format!("{batch}\n    augment flip_horizontal(alternate: true)");
+    for engine in Engine::ALL {
+        let near = |a: f64, b: f64| (a - b).abs() < engine.tolerance() * (1.0 + b.abs());
+        // One image at a time, three epochs of them.
+        let alone = graph(&recipe("batch 1"));
+        let mut alone = machine(engine, &alone, &images(pixel));
+        let mut mirrored = Vec::new();
+        for step in 0..3 * EXAMPLES {
+            alone.run(Phase::Step);
+            let (fit, image) = (alone.result(Phase::Step, "fit")[0], step % EXAMPLES);
+            let [plain, turned] = [false, true].map(|it| near(fit, entropies(&[(image, it)])));
+            assert!(plain != turned, "{engine:?} {step}: {fit}");
+            mirrored.push(turned);
+        }
+        let first = &mirrored[..EXAMPLES];
+        assert!(first.contains(&true) && first.contains(&false), "{first:?}");
+        for (step, it) in mirrored.iter().enumerate() {
+            assert_eq!(*it, first[step % EXAMPLES] ^ (step / EXAMPLES % 2 == 1), "{engine:?} {step}");
+        }
+        // Batches that reach from one epoch into the next, whole and in parts.
+        for batch in ["batch 4", "batch 4\n    accumulate 2"] {
+            let graph = graph(&recipe(batch));
+            let mut machine = machine(engine, &graph, &images(pixel));
+            for step in 0..6 {
+                machine.run(Phase::Step);
+                let of: Vec<(usize, bool)> = (4 * step..4 * step + 4).map(|it| (it % EXAMPLES, mirrored[it])).collect();
+                let fit = machine.result(Phase::Step, "fit")[0];
+                assert!(near(fit, entropies(&of)), "{engine:?} {batch} {step}: {fit}, not {}", entropies(&of));
+            }
+        }
+    }
+}

@@ -117,7 +117,9 @@ fn recipe(model: &Model) -> Facts {
     let graph = model.compiled.training.graph();
     let Some(it) = &graph.recipe else { return vec![("recipe", "none".to_owned())] };
     let every = |steps: u64| if steps == 0 { "at the end".to_owned() } else { format!("every {steps}") };
-    let steps_and_mix = [augment::text(&it.augment)].into_iter().chain(it.mix.map(|it| it.to_string()));
+    let mirror = if it.alternate { "flip_horizontal(alternate: true)" } else { "flip_horizontal" };
+    let moves = augment::text(&it.augment).replace("flip_horizontal", mirror);
+    let steps_and_mix = [moves].into_iter().chain(it.mix.map(|it| it.to_string()));
     let augmented = steps_and_mix.filter(|it| !it.is_empty()).collect::<Vec<_>>().join(", ");
     let mut facts = vec![
         ("data", format!("{} ({} training, {} test images)", it.data, it.train_examples, it.test_examples)),

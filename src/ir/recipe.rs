@@ -304,6 +304,8 @@ pub struct Recipe {
     pub validate: Option<f64>,
     /// What is done to training images at random, in order.
     pub augment: Vec<Augment>,
+    /// Whether left and right take turns: an image that is mirrored in one epoch is not in the next.
+    pub alternate: bool,
     /// How they are mixed after that.
     pub mix: Option<Mix>,
     /// What evaluation looks at.

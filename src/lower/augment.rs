@@ -8,20 +8,28 @@ use super::{DataInfo, Lowering};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::augment::after;
 use crate::ir::recipe::{Mix, Views};
-use crate::ir::{Augment, Border, Mode, op::Scalar64};
+use crate::ir::{Augment, Binary, Border, Fill, Mode, NodeId, Op, Random, ScalarFn, Shape, op::Scalar64, random};
 use crate::syntax::ast;
 
 /// Areas and ratios of a resized crop, unless told.
 const SCALE: [f64; 2] = [0.08, 1.0];
 const RATIO: [f64; 2] = [0.75, 4.0 / 3.0];
 
+/// What an entry asks for.
+#[derive(Debug, Default)]
+pub(super) struct Augmented {
+    /// Without those that cannot be done.
+    pub(super) steps: Vec<Augment>,
+    /// Whether an image that is mirrored in one epoch is not in the next.
+    pub(super) alternate: bool,
+    /// How images are mixed after the steps.
+    pub(super) mix: Option<(Mix, Span)>,
+}
+
 impl Lowering<'_> {
-    /// The steps of the entry, without those that cannot be done; and how images are mixed after them.
-    pub(super) fn augment(
-        &mut self,
-        entry: &ast::TrainEntry,
-        data: Option<&DataInfo>,
-    ) -> (Vec<Augment>, Option<(Mix, Span)>) {
+    /// What the entry does to training images.
+    pub(super) fn augment(&mut self, entry: &ast::TrainEntry, data: Option<&DataInfo>) -> Augmented {
+        let mut alternate = false;
         let mut mix: Option<(Mix, Span)> = None;
         let mut found: Vec<(Augment, Span)> = Vec::new();
         let mut seen: Vec<(String, Span)> = Vec::new();
@@ -49,6 +57,7 @@ impl Lowering<'_> {
                 mix = alpha.map(|it| (of(it), value.span));
                 continue;
             }
+            alternate |= matches!(args.get("alternate"), Some((Value::Bool(true), _)));
             let so_far: Vec<Augment> = found.iter().map(|it| it.0).collect();
             let image = data.and_then(|it| after(&so_far, it.image).ok());
             if let Some(step) = self.augmentation(&args, &call, image) {
@@ -72,7 +81,37 @@ impl Lowering<'_> {
                     .note(format!("the images of `{}` are {h}x{w}x{c}", data.name)),
             );
         }
-        (found.into_iter().map(|it| it.0).collect(), mix)
+        Augmented { steps: found.into_iter().map(|it| it.0).collect(), alternate, mix }
+    }
+
+    /// Random numbers of the images' steps in which the one that mirrors left and right takes turns: it is chosen for each
+    /// image of the data set, and exchanged in every other epoch (Jordan, arXiv:2404.00498, section 3.6).
+    pub(super) fn alternated(&mut self, uniform: NodeId, index: NodeId, step: NodeId, basis: &Basis) -> Option<NodeId> {
+        let examples = basis.data.as_ref()?.train_examples;
+        let [n, draws] = self.graph.fact(uniform).shape()?.dims()[..] else { return None };
+        let stream = random::stream("augment/alternate");
+        // The same numbers at every step, for every part of a batch.
+        self.graph.common_draws.insert(stream);
+        let always = self.times(step, 0);
+        let choices = Op::Random { kind: Random::Uniform, shape: Shape::from([examples]), stream, first: 0 };
+        let choices = self.made(choices, &[always]);
+        let choice = self.made(Op::Gather { steps: Vec::new() }, &[choices, index]);
+        let kind = Random::Sequence { examples: 2 * examples };
+        let done = self.times(step, basis.batch);
+        let place = self.made(Op::Random { kind, shape: Shape::from([n]), stream: 0, first: 0 }, &[done]);
+        let [choice, place] = [choice, place].map(|it| self.made(Op::Reshape(Shape::from([n, 1])), &[it]));
+        let columns = self.made(Op::Const { fill: Fill::Range, shape: Shape::from([1, draws]) }, &[]);
+        let body = ScalarFn::build(4, |pool, i| {
+            let [zero, half, examples] = [0.0, 0.5, examples as f64].map(|it| pool.constant(it));
+            let first = pool.binary(Binary::Lt, i[1], half);
+            let odd = pool.binary(Binary::Le, examples, i[2]);
+            let same = pool.binary(Binary::Eq, first, odd);
+            // From a half on an image stays as it is.
+            let turn = pool.mul(same, half);
+            let mirror = pool.binary(Binary::Eq, i[3], zero);
+            pool.select(mirror, turn, i[0])
+        });
+        Some(self.made(Op::Map { body, int: false }, &[uniform, choice, place, columns]))
     }
 
     /// Whether the images of a batch have partners, in each of its parts.

@@ -48,7 +48,7 @@ pub(super) fn options(key: &str, items: &Items) -> Vec<Signature> {
         "augment" => choices(
             "augmentation",
             &[
-                ("flip_horizontal", &[]),
+                ("flip_horizontal", &[("alternate", Ty::Bool, Some("false"))]),
                 ("flip_vertical", &[]),
                 (
                     "crop",

@@ -45,7 +45,7 @@ impl Lowering<'_> {
     }
 
     /// A counter times a number.
-    fn times(&mut self, counter: NodeId, by: usize) -> NodeId {
+    pub(super) fn times(&mut self, counter: NodeId, by: usize) -> NodeId {
         let body = ScalarFn::build(1, |pool, it| {
             let by = pool.constant(by as f64);
             pool.mul(it[0], by)
@@ -84,6 +84,10 @@ impl Lowering<'_> {
         let uniform = (0 < draws).then(|| {
             let shape = Shape::from([n, draws]);
             self.made(Op::Random { kind: Random::Uniform, shape, stream: random::stream("augment"), first: 0 }, &[step])
+        });
+        let uniform = uniform.map(|it| match basis.alternate {
+            true => self.alternated(it, index, step, basis).unwrap_or(it),
+            false => it,
         });
         let index = [index, sequence];
         let steps = [basis.augment.clone(), basis.steady.clone()];

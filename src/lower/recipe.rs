@@ -3,6 +3,7 @@
 //!
 //! `allow W0303` in it silences a lint on purpose.
 
+use super::augment::Augmented;
 use super::checkpoint;
 use super::items::suggest;
 use super::value::{Ty, Value};
@@ -30,6 +31,8 @@ pub(super) struct Basis {
     /// Equal parts that a step takes it in.
     pub(super) accumulate: usize,
     pub(super) augment: Vec<Augment>,
+    /// Whether an image that is mirrored in one epoch is not in the next.
+    pub(super) alternate: bool,
     /// How they are mixed after that.
     pub(super) mix: Option<Mix>,
     /// What is done to images that are evaluated.
@@ -92,6 +95,7 @@ impl Lowering<'_> {
             batch: 1,
             accumulate: 1,
             augment: Vec::new(),
+            alternate: false,
             mix: None,
             steady: Vec::new(),
             shuffle: !self.settings.no_shuffle,
@@ -134,7 +138,8 @@ impl Lowering<'_> {
             }
         }
         if let Some(entry) = entry("augment") {
-            let (steps, mix) = self.augment(entry, basis.data.as_ref());
+            let Augmented { steps, alternate, mix } = self.augment(entry, basis.data.as_ref());
+            basis.alternate = alternate && !self.settings.no_augment;
             if let Some((mix, span)) = mix {
                 self.may_be_mixed(mix, span, &basis);
                 let of_classes = basis.data.as_ref().is_some_and(|it| it.target.is_class());
@@ -370,6 +375,7 @@ impl Lowering<'_> {
             validate: basis.validate,
             data_span: basis.data_span,
             augment: basis.augment,
+            alternate: basis.alternate,
             mix: basis.mix,
             views,
             batch: basis.batch,
