@@ -157,26 +157,13 @@ pub(crate) fn special() -> Vec<f64> {
     numbers.iter().flat_map(|it| [*it, -it]).collect()
 }
 
-pub(crate) const BINARY: [Binary; 10] = [
-    Binary::Add,
-    Binary::Sub,
-    Binary::Mul,
-    Binary::Div,
-    Binary::Pow,
-    Binary::Min,
-    Binary::Max,
-    Binary::Lt,
-    Binary::Le,
-    Binary::Eq,
-];
-
 /// All functions of `x` and `y`, and a choice.
 pub(crate) fn every_function() -> Vec<(String, ScalarFn)> {
     let mut all = Vec::new();
     for op in Unary::ALL {
         all.push((format!("{op:?}"), ScalarFn::build(2, |p, i| p.unary(op, i[0]))));
     }
-    for op in BINARY {
+    for op in Binary::ALL {
         all.push((format!("{op:?}"), ScalarFn::build(2, |p, i| p.binary(op, i[0], i[1]))));
     }
     for power in [-1.0, 0.5, 1.5, 2.0, 3.0, 1.0 / 3.0] {

@@ -4,7 +4,7 @@
 //! counts in additions.
 
 use super::size::product;
-use super::{Binary, ExprNode, Op, Reduction, ScalarFn, Shape, Unary, Window};
+use super::{ExprNode, Op, Reduction, ScalarFn, Shape, Window};
 
 /// Arithmetic operations of an op.
 pub fn flops(op: &Op, operands: &[&Shape], result: &Shape) -> u64 {
@@ -125,38 +125,12 @@ pub fn weight(body: &ScalarFn) -> u32 {
     body.nodes.iter().map(of_node).sum()
 }
 
-fn of_node(node: &ExprNode) -> u32 {
+/// What one node of an expression weighs.
+pub fn of_node(node: &ExprNode) -> u32 {
     match node {
         ExprNode::Const(_) | ExprNode::Input(_) => 0,
-        ExprNode::Unary(op, _) => match op {
-            Unary::Stop => 0,
-            Unary::Neg | Unary::Abs | Unary::Sign | Unary::Floor => 1,
-            Unary::Sqrt | Unary::Rsqrt | Unary::AsinSlope => 4,
-            Unary::Exp
-            | Unary::Expm1
-            | Unary::Log
-            | Unary::Log1p
-            | Unary::Sin
-            | Unary::Cos
-            | Unary::Tanh
-            | Unary::Logistic
-            | Unary::Erf
-            | Unary::Asin
-            | Unary::Acos
-            | Unary::Atan => 20,
-        },
-        ExprNode::Binary(op, ..) => match op {
-            Binary::Add
-            | Binary::Sub
-            | Binary::Mul
-            | Binary::Min
-            | Binary::Max
-            | Binary::Lt
-            | Binary::Le
-            | Binary::Eq => 1,
-            Binary::Div => 4,
-            Binary::Pow => 40,
-        },
+        ExprNode::Unary(op, _) => op.weight(),
+        ExprNode::Binary(op, ..) => op.weight(),
         ExprNode::Select(..) => 1,
     }
 }
@@ -164,7 +138,7 @@ fn of_node(node: &ExprNode) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ir::Geometry;
+    use crate::ir::{Geometry, Unary};
 
     #[test]
     fn a_multiply_and_an_add_are_two_operations_and_a_function_is_one() {

@@ -47,29 +47,12 @@ pub(super) enum Function {
 /// A built-in function by name.
 pub(super) fn function(name: &str) -> Option<Function> {
     Some(match name {
-        "abs" => Function::One(Unary::Abs),
-        "sign" => Function::One(Unary::Sign),
-        "sqrt" => Function::One(Unary::Sqrt),
-        "exp" => Function::One(Unary::Exp),
-        "expm1" => Function::One(Unary::Expm1),
-        "log" => Function::One(Unary::Log),
-        "log1p" => Function::One(Unary::Log1p),
-        "sin" => Function::One(Unary::Sin),
-        "cos" => Function::One(Unary::Cos),
-        "tanh" => Function::One(Unary::Tanh),
-        "logistic" => Function::One(Unary::Logistic),
-        "erf" => Function::One(Unary::Erf),
-        "asin" => Function::One(Unary::Asin),
-        "acos" => Function::One(Unary::Acos),
-        "atan" => Function::One(Unary::Atan),
-        "floor" => Function::One(Unary::Floor),
-        "stop" => Function::One(Unary::Stop),
         "min" => Function::Two(Binary::Min),
         "max" => Function::Two(Binary::Max),
         "pow" => Function::Two(Binary::Pow),
         "div" => Function::Whole,
         "select" => Function::Select,
-        _ => return None,
+        _ => Function::One(Unary::called(name)?),
     })
 }
 
@@ -422,5 +405,26 @@ fn whole_power(x: i64, y: i64) -> Option<i64> {
         (0 | 1, Err(_)) => Some(x),
         (-1, Err(_)) => Some(if y % 2 == 0 { 1 } else { -1 }),
         (_, Err(_)) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lower::signature::FUNCTIONS;
+
+    #[test]
+    fn what_is_declared_can_be_called_and_nothing_else() {
+        for (name, arity) in FUNCTIONS {
+            let takes = match function(name).expect(name) {
+                Function::One(_) => 1,
+                Function::Two(_) | Function::Whole => 2,
+                Function::Select => 3,
+            };
+            assert_eq!(*arity, takes, "`{name}`");
+        }
+        let called = Unary::ALL.iter().filter(|it| Unary::called(it.name()).is_some());
+        let missing: Vec<_> = called.filter(|op| FUNCTIONS.iter().all(|it| it.0 != op.name())).collect();
+        assert!(missing.is_empty(), "without a signature: {missing:?}");
     }
 }

@@ -4,7 +4,7 @@
 //!
 //! Results of layers stay what they are: messages, `show` and the memory of a training step speak of them.
 
-use crate::ir::{Binary, ExprNode, Fact, Graph, Mode, NodeId, Op, Phase, ScalarFn, Unary};
+use crate::ir::{Fact, Graph, Mode, NodeId, Op, Phase, ScalarFn, work};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Most operations and most operands of what is put together here. What follows puts more together, by its own measure.
@@ -84,33 +84,13 @@ fn map(graph: &Graph, id: NodeId) -> Option<&ScalarFn> {
     }
 }
 
+/// What a node weighs that is not to be computed again: an exponential.
+const DEAR: u32 = 20;
+
 /// Whether a map may be computed in `home`: a dear one is not computed again for each element of a larger tensor.
 fn fits(graph: &Graph, id: NodeId, home: NodeId) -> bool {
     let repeated = graph.shape(id).len() < graph.shape(home).len();
-    !repeated || map(graph, id).is_some_and(|it| it.nodes.iter().all(|it| !is_dear(it)))
-}
-
-fn is_dear(node: &ExprNode) -> bool {
-    match node {
-        ExprNode::Const(_) | ExprNode::Input(_) | ExprNode::Select(..) => false,
-        ExprNode::Unary(op, _) => match op {
-            Unary::Neg | Unary::Abs | Unary::Sign | Unary::Sqrt | Unary::Rsqrt | Unary::Floor | Unary::Stop => false,
-            Unary::Exp
-            | Unary::Expm1
-            | Unary::Log
-            | Unary::Log1p
-            | Unary::Sin
-            | Unary::Cos
-            | Unary::Tanh
-            | Unary::Logistic
-            | Unary::Erf
-            | Unary::Asin
-            | Unary::Acos
-            | Unary::AsinSlope
-            | Unary::Atan => true,
-        },
-        ExprNode::Binary(op, ..) => *op == Binary::Pow,
-    }
+    !repeated || map(graph, id).is_some_and(|it| it.nodes.iter().all(|it| work::of_node(it) < DEAR))
 }
 
 /// A map that is not a node yet, over nodes of the new graph.

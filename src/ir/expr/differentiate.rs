@@ -226,7 +226,7 @@ mod tests {
             let f = ScalarFn::build(1, |p, i| p.unary(op, i[0]));
             for at in [0.11, 0.37, 0.52, 0.83] {
                 agree(&f, &[at]);
-                if !matches!(op, Unary::Sqrt | Unary::Rsqrt | Unary::Log) {
+                if op.domain().low().is_none_or(|it| it < -at) {
                     agree(&f, &[-at]);
                 }
             }

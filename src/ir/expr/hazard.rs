@@ -6,7 +6,7 @@
 
 use super::build::operands;
 use super::range::decided;
-use super::{Binary, ExprNode, Interval, Scalar, ScalarFn, Unary};
+use super::{Binary, Domain, ExprNode, Interval, Scalar, ScalarFn, Unary};
 use std::collections::BTreeSet;
 
 /// What is wrong with a node.
@@ -314,16 +314,13 @@ fn width(range: Interval) -> f64 {
 const SLACK: f64 = 1e-9;
 
 fn unary_hazard(op: Unary, a: Interval) -> Option<HazardKind> {
-    match op {
-        Unary::Sqrt | Unary::Rsqrt if a.low < -SLACK => Some(HazardKind::RootOfNegative),
-        Unary::Sqrt if a.low <= 0.0 => Some(HazardKind::Steep),
-        Unary::Rsqrt if a.low <= 0.0 => Some(HazardKind::DivisionByZero),
-        Unary::Log if a.low <= 0.0 => Some(HazardKind::LogOfNonPositive),
-        Unary::Log1p if a.low <= -1.0 => Some(HazardKind::LogOfNonPositive),
-        Unary::Asin | Unary::Acos | Unary::AsinSlope if a.low < -1.0 - SLACK || 1.0 + SLACK < a.high => {
-            Some(HazardKind::ArcOutside)
-        }
-        _ => None,
+    match op.domain() {
+        Domain::Root | Domain::InverseRoot if a.low < -SLACK => Some(HazardKind::RootOfNegative),
+        Domain::Root if a.low <= 0.0 => Some(HazardKind::Steep),
+        Domain::InverseRoot if a.low <= 0.0 => Some(HazardKind::DivisionByZero),
+        Domain::Logarithm(pole) if a.low <= pole => Some(HazardKind::LogOfNonPositive),
+        Domain::Arc if a.low < -1.0 - SLACK || 1.0 + SLACK < a.high => Some(HazardKind::ArcOutside),
+        Domain::All | Domain::Root | Domain::InverseRoot | Domain::Logarithm(_) | Domain::Arc => None,
     }
 }
 

@@ -6,6 +6,7 @@
 mod build;
 mod differentiate;
 mod evaluate;
+mod functions;
 mod hazard;
 mod range;
 mod simplify;
@@ -15,85 +16,13 @@ mod text;
 
 pub use build::Pool;
 pub(crate) use evaluate::erf;
+pub use functions::{Binary, Domain, Unary};
 pub use hazard::{Hazard, HazardKind, Jump};
 pub use range::Interval;
 pub use simplify::Known;
 
 use super::op::Scalar64;
 use serde::{Deserialize, Serialize};
-
-/// One argument. Each is a plain function of a number; what is singular is made safe here, once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Unary {
-    /// `-a`.
-    Neg,
-    /// `|a|`, derivative `sign(a)`.
-    Abs,
-    /// -1, 0 or 1, and NaN of NaN; derivative 0.
-    Sign,
-    /// Root; NaN below 0.
-    Sqrt,
-    /// `1 / sqrt(a)`.
-    Rsqrt,
-    /// `e^a`.
-    Exp,
-    /// `e^a - 1`, exact near 0.
-    Expm1,
-    /// Natural logarithm.
-    Log,
-    /// `log(1 + a)`, exact near 0.
-    Log1p,
-    /// Sine.
-    Sin,
-    /// Cosine.
-    Cos,
-    /// Hyperbolic tangent.
-    Tanh,
-    /// `1 / (1 + e^-a)`.
-    Logistic,
-    /// Error function: `2 / sqrt(pi)` times the integral of `e^(-t^2)` from 0 to `a`.
-    Erf,
-    /// Arc sine of `a` clamped to [-1, 1]; NaN is not clamped.
-    Asin,
-    /// Arc cosine of `a` clamped to [-1, 1].
-    Acos,
-    /// Derivative of `Asin`: `1 / sqrt(max(1 - a^2, d))`, `d` = 1e-6 in f32 and bf16 paths, 1e-12 in f64.
-    AsinSlope,
-    /// Arc tangent.
-    Atan,
-    /// Largest integer not above `a`; derivative 0.
-    Floor,
-    /// The value itself; its derivative is defined to be 0.
-    Stop,
-}
-
-/// Two arguments.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Binary {
-    /// `a + b`.
-    Add,
-    /// `a - b`.
-    Sub,
-    /// `a * b`.
-    Mul,
-    /// `a / b`.
-    Div,
-    /// `a ^ b`.
-    Pow,
-    /// The smaller; NaN when either is NaN, as IEEE 754's `minimum`. Which of two zeros it is, is not told.
-    Min,
-    /// The larger; NaN when either is NaN, as IEEE 754's `maximum`. The derivative of a tie goes to `b`, so that
-    /// relu'(0) = 0 for `max(x, 0)`.
-    Max,
-    /// 1 if `a < b`, else 0.
-    Lt,
-    /// 1 if `a <= b`, else 0.
-    Le,
-    /// 1 if `a == b`, else 0.
-    Eq,
-}
 
 /// A value inside a [`ScalarFn`]: its position among the nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

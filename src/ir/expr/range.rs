@@ -4,6 +4,7 @@
 //! infinite end means unbounded. Ranges hold for every value that is a number; where an operation
 //! may give none, [`ScalarFn::hazards`] says so.
 
+use super::functions::Range;
 use super::{Binary, ExprNode, Scalar, ScalarFn, Unary};
 use std::f64::consts::{FRAC_PI_2, PI, TAU};
 
@@ -108,40 +109,49 @@ fn whole(b: Interval) -> bool {
 }
 
 fn unary(op: Unary, a: Interval) -> Interval {
-    let ends = || Interval::around(&[op.apply(a.low), op.apply(a.high)]);
-    match op {
-        Unary::Neg => Interval { low: -a.high, high: -a.low },
-        Unary::Stop => a,
-        Unary::Abs => {
-            let high = a.low.abs().max(a.high.abs());
-            let low = if a.contains(0.0) { 0.0 } else { a.low.abs().min(a.high.abs()) };
-            Interval { low, high }
-        }
-        Unary::Sign => Interval { low: op.apply(a.low), high: op.apply(a.high) },
-        Unary::Floor => Interval { low: a.low.floor(), high: a.high.floor() },
-        Unary::Exp => ends().within(0.0, f64::INFINITY),
-        Unary::Sqrt if a.high < 0.0 => Interval::ALL,
-        Unary::Sqrt => Interval::around(&[a.low.max(0.0).sqrt(), a.high.sqrt()]).within(0.0, f64::INFINITY),
-        Unary::Logistic => ends().within(0.0, 1.0),
-        Unary::Tanh | Unary::Erf => ends().within(-1.0, 1.0),
-        Unary::Expm1 => ends().within(-1.0, f64::INFINITY),
-        Unary::Asin | Unary::Acos | Unary::Atan => ends(),
-        Unary::Rsqrt if a.high < 0.0 => Interval::ALL,
-        Unary::Rsqrt => Interval::around(&[1.0 / a.low.max(0.0).sqrt(), op.apply(a.high)]).within(0.0, f64::INFINITY),
-        Unary::Log if a.high < 0.0 => Interval::ALL,
-        Unary::Log => Interval::around(&[a.low.max(0.0).ln(), a.high.ln()]),
-        Unary::Log1p if a.high < -1.0 => Interval::ALL,
-        Unary::Log1p => Interval::around(&[a.low.max(-1.0).ln_1p(), a.high.ln_1p()]),
-        Unary::AsinSlope => {
-            let size = unary(Unary::Abs, a);
-            Interval::around(&[op.apply(size.low), op.apply(size.high)]).within(1.0, f64::INFINITY)
-        }
-        Unary::Cos => cosine(a),
-        Unary::Sin => cosine(Interval::around(&[a.low - FRAC_PI_2, a.high - FRAC_PI_2])),
-    }
+    let (low, high) = op.bounds();
+    let range = match (op.range(), op.domain().low()) {
+        (Range::By(of), _) => of(a),
+        (Range::Ends, Some(least)) if a.high < least => return Interval::ALL,
+        (Range::Ends, Some(least)) => Interval::around(&[op.apply(a.low.max(least)), op.apply(a.high)]),
+        (Range::Ends, None) => Interval::around(&[op.apply(a.low), op.apply(a.high)]),
+    };
+    range.within(low, high)
 }
 
-fn cosine(a: Interval) -> Interval {
+pub(super) fn neg(a: Interval) -> Interval {
+    Interval { low: -a.high, high: -a.low }
+}
+
+pub(super) fn same(a: Interval) -> Interval {
+    a
+}
+
+pub(super) fn abs(a: Interval) -> Interval {
+    let high = a.low.abs().max(a.high.abs());
+    let low = if a.contains(0.0) { 0.0 } else { a.low.abs().min(a.high.abs()) };
+    Interval { low, high }
+}
+
+/// Of what is exact at the ends.
+pub(super) fn sign(a: Interval) -> Interval {
+    Interval { low: Unary::Sign.apply(a.low), high: Unary::Sign.apply(a.high) }
+}
+
+pub(super) fn floor(a: Interval) -> Interval {
+    Interval { low: a.low.floor(), high: a.high.floor() }
+}
+
+pub(super) fn asin_slope(a: Interval) -> Interval {
+    let size = abs(a);
+    Interval::around(&[Unary::AsinSlope.apply(size.low), Unary::AsinSlope.apply(size.high)])
+}
+
+pub(super) fn sine(a: Interval) -> Interval {
+    cosine(Interval::around(&[a.low - FRAC_PI_2, a.high - FRAC_PI_2]))
+}
+
+pub(super) fn cosine(a: Interval) -> Interval {
     // Far out, a period is lost in rounding.
     if TAU <= a.high - a.low || 1e6 < a.low.abs() || 1e6 < a.high.abs() {
         return Interval { low: -1.0, high: 1.0 };
@@ -160,7 +170,7 @@ fn cosine(a: Interval) -> Interval {
     if reaches(PI) {
         range.low = -1.0;
     }
-    range.within(-1.0, 1.0)
+    range
 }
 
 /// `a * b`, where an infinite end stands for numbers without bound: 0 times it is 0.

@@ -1,6 +1,6 @@
 //! For tests: random expressions, and how far rounding can take a value.
 
-use super::{Binary, ExprNode, Pool, Scalar, ScalarFn, Unary};
+use super::{Binary, Domain, ExprNode, Pool, Scalar, ScalarFn, Unary};
 use proptest::prelude::*;
 use std::f64::consts::PI;
 
@@ -79,16 +79,7 @@ fn step(pool: &mut Pool, op: u32, a: Scalar, b: Scalar, c: Scalar) -> Scalar {
         }
         _ => {
             let op = Unary::ALL[op as usize / 20 % Unary::ALL.len()];
-            match op {
-                Unary::Sqrt
-                | Unary::Rsqrt
-                | Unary::Log
-                | Unary::Log1p
-                | Unary::Asin
-                | Unary::Acos
-                | Unary::AsinSlope => pool.unary(Unary::Neg, a),
-                _ => pool.unary(op, a),
-            }
+            pool.unary(if op.domain() == Domain::All { op } else { Unary::Neg }, a)
         }
     }
 }

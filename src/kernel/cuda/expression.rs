@@ -1,6 +1,6 @@
 //! Scalar expressions as CUDA statements.
 
-use crate::ir::{Binary, ExprNode, Scalar, ScalarFn, Unary};
+use crate::ir::{Binary, ExprNode, Scalar, ScalarFn};
 use std::fmt::Write;
 
 /// Numbers that expressions are evaluated in.
@@ -60,7 +60,7 @@ pub(super) fn statements(
         let value = match *node {
             ExprNode::Const(value) => number.literal(value.0),
             ExprNode::Input(i) => input(i),
-            ExprNode::Unary(op, a) => unary(op, a),
+            ExprNode::Unary(op, a) => op.cuda(&format!("v{}", a.0)),
             ExprNode::Binary(op, a, b) => binary(op, a, b, &body.nodes),
             ExprNode::Select(c, a, b) => format!("sph_select(v{}, v{}, v{})", c.0, a.0, b.0),
         };
@@ -86,33 +86,6 @@ fn needed(nodes: &[ExprNode], roots: &[Scalar]) -> Vec<bool> {
         }
     }
     needed
-}
-
-fn unary(op: Unary, a: Scalar) -> String {
-    let a = a.0;
-    let name = match op {
-        Unary::Neg => return format!("-v{a}"),
-        Unary::Stop => return format!("v{a}"),
-        Unary::Abs => "abs",
-        Unary::Sign => "sign",
-        Unary::Sqrt => "sqrt",
-        Unary::Rsqrt => "rsqrt",
-        Unary::Exp => "exp",
-        Unary::Expm1 => "expm1",
-        Unary::Log => "log",
-        Unary::Log1p => "log1p",
-        Unary::Sin => "sin",
-        Unary::Cos => "cos",
-        Unary::Tanh => "tanh",
-        Unary::Logistic => "logistic",
-        Unary::Erf => "erf",
-        Unary::Asin => "asin",
-        Unary::Acos => "acos",
-        Unary::AsinSlope => "asin_slope",
-        Unary::Atan => "atan",
-        Unary::Floor => "floor",
-    };
-    format!("sph_{name}(v{a})")
 }
 
 fn binary(op: Binary, a: Scalar, b: Scalar, nodes: &[ExprNode]) -> String {

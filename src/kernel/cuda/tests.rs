@@ -166,3 +166,15 @@ fn every_step() -> Vec<Augment> {
         Augment::FlipVertical,
     ]
 }
+
+#[test]
+fn every_function_is_there_for_both_kinds_of_numbers() {
+    let (_, file) = super::text::file!("scalar.cu");
+    for op in Unary::ALL {
+        let call = op.cuda("$");
+        let Some((name, _)) = call.split_once('(') else { continue };
+        let has = |signature: String| file.contains(&signature);
+        let both = has(format!(" float {name}(float ")) && has(format!(" double {name}(double "));
+        assert!(both || has(format!("SCALAR {name}(T ")), "`kernels/scalar.cu` has no `{name}`");
+    }
+}

@@ -1,6 +1,7 @@
 //! What is known of values while they are simplified: signs, domains, and the arguments that they are made of.
 
 use super::Simplifier;
+use crate::ir::expr::functions::{Domain, Signed};
 use crate::ir::expr::{Binary, ExprNode, Scalar, Unary};
 
 /// What is known of a function's arguments, by their numbers.
@@ -54,18 +55,11 @@ impl Simplifier<'_> {
                 (Reach { total: true, inputs, shown: inputs }, true)
             }
             ExprNode::Unary(op, a) => {
-                let inside = match op {
-                    Unary::Sqrt | Unary::Log1p => Sign::Any < self.sign(a),
-                    Unary::Rsqrt | Unary::Log => Sign::Positive == self.sign(a),
-                    Unary::Neg | Unary::Abs | Unary::Sign | Unary::Floor | Unary::Stop => true,
-                    Unary::Exp
-                    | Unary::Expm1
-                    | Unary::Sin
-                    | Unary::Cos
-                    | Unary::Tanh
-                    | Unary::Logistic
-                    | Unary::Erf => true,
-                    Unary::Asin | Unary::Acos | Unary::AsinSlope | Unary::Atan => true,
+                let inside = match op.domain() {
+                    Domain::All | Domain::Arc => true,
+                    Domain::Root => Sign::Any < self.sign(a),
+                    Domain::Logarithm(pole) if pole < 0.0 => Sign::Any < self.sign(a),
+                    Domain::InverseRoot | Domain::Logarithm(_) => Sign::Positive == self.sign(a),
                 };
                 (self.reach(a), inside)
             }
@@ -122,9 +116,7 @@ impl Simplifier<'_> {
         match self.pool.get(at) {
             ExprNode::Const(value) => value.0.abs() <= 1.0,
             ExprNode::Input(i) => self.given.cosines.contains(&i),
-            ExprNode::Unary(Unary::Sin | Unary::Cos | Unary::Tanh | Unary::Erf | Unary::Sign | Unary::Logistic, _) => {
-                true
-            }
+            ExprNode::Unary(op, _) if -1.0 <= op.bounds().0 && op.bounds().1 <= 1.0 => true,
             ExprNode::Unary(Unary::Neg | Unary::Abs | Unary::Stop, a) => self.is_cosine(a),
             ExprNode::Binary(Binary::Mul, a, b) => self.is_cosine(a) && self.is_cosine(b),
             _ => self.is_truth(at),
@@ -146,14 +138,13 @@ impl Simplifier<'_> {
             ExprNode::Const(_) => Sign::Any,
             ExprNode::Input(i) if self.given.positive.contains(&i) => Sign::Positive,
             ExprNode::Input(_) => Sign::Any,
-            ExprNode::Unary(op, a) => match op {
-                Unary::Exp | Unary::Logistic | Unary::Rsqrt | Unary::AsinSlope => Sign::Positive,
-                Unary::Abs | Unary::Sqrt => self.sign(a).max(Sign::NotNegative),
-                Unary::Acos => Sign::NotNegative,
-                Unary::Sign | Unary::Stop | Unary::Tanh | Unary::Erf | Unary::Atan | Unary::Asin => self.sign(a),
-                Unary::Expm1 | Unary::Log1p => self.sign(a),
-                Unary::Floor => self.sign(a).min(Sign::NotNegative),
-                Unary::Neg | Unary::Log | Unary::Sin | Unary::Cos => Sign::Any,
+            ExprNode::Unary(op, a) => match op.sign() {
+                Signed::Any => Sign::Any,
+                Signed::Same => self.sign(a),
+                Signed::SameOrZero => self.sign(a).min(Sign::NotNegative),
+                Signed::Size => self.sign(a).max(Sign::NotNegative),
+                Signed::NotNegative => Sign::NotNegative,
+                Signed::Positive => Sign::Positive,
             },
             ExprNode::Binary(op, a, b) => {
                 let (a_sign, b_sign) = (self.sign(a), self.sign(b));

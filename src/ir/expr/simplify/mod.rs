@@ -15,6 +15,7 @@ mod known;
 mod product;
 mod sum;
 
+use super::functions::Parity;
 use super::{Binary, ExprNode, Pool, Scalar, ScalarFn, Unary};
 pub use known::Known;
 use known::{Reach, Sign};
@@ -178,17 +179,6 @@ impl<'a> Simplifier<'a> {
             },
             Unary::Log1p => self.inner(Unary::Expm1, a).unwrap_or_else(|| plain(self)),
             Unary::Sin | Unary::Cos => self.circular(op, a),
-            Unary::Tanh | Unary::Erf | Unary::Asin | Unary::Atan => match self.negated(a) {
-                Some(positive) => {
-                    let value = self.unary(op, positive);
-                    self.neg(value)
-                }
-                None => plain(self),
-            },
-            Unary::AsinSlope => match self.negated(a) {
-                Some(positive) => self.unary(op, positive),
-                None => plain(self),
-            },
             Unary::Floor => self.inner(Unary::Floor, a).map_or_else(|| plain(self), |_| a),
             Unary::Stop => match self.pool.get(a) {
                 // These have no derivative to stop.
@@ -196,7 +186,30 @@ impl<'a> Simplifier<'a> {
                 _ if self.is_truth(a) => a,
                 _ => plain(self),
             },
-            Unary::Rsqrt | Unary::Logistic | Unary::Acos => plain(self),
+            Unary::Rsqrt
+            | Unary::Tanh
+            | Unary::Logistic
+            | Unary::Erf
+            | Unary::Asin
+            | Unary::Acos
+            | Unary::AsinSlope
+            | Unary::Atan => self.mirrored(op, a).unwrap_or_else(|| plain(self)),
+        }
+    }
+
+    /// A function that takes a minus before its argument outside, or drops it.
+    fn mirrored(&mut self, op: Unary, a: Scalar) -> Option<Scalar> {
+        match op.parity() {
+            Parity::Neither => None,
+            Parity::Even => {
+                let positive = self.negated(a)?;
+                Some(self.unary(op, positive))
+            }
+            Parity::Odd => {
+                let positive = self.negated(a)?;
+                let value = self.unary(op, positive);
+                Some(self.neg(value))
+            }
         }
     }
 
@@ -207,9 +220,8 @@ impl<'a> Simplifier<'a> {
     }
 
     fn circular(&mut self, op: Unary, a: Scalar) -> Scalar {
-        if let Some(positive) = self.negated(a) {
-            let value = self.unary(op, positive);
-            return if op == Unary::Sin { self.neg(value) } else { value };
+        if let Some(value) = self.mirrored(op, a) {
+            return value;
         }
         match (op, self.pool.get(a)) {
             (Unary::Cos, ExprNode::Unary(Unary::Acos, c)) | (Unary::Sin, ExprNode::Unary(Unary::Asin, c)) => {
