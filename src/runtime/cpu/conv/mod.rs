@@ -50,7 +50,7 @@ pub(super) fn load<R: Real>(kernel: &ConvKernel, isa: Isa) -> Result<Box<dyn Ker
 /// Fewer channels than this are an image's own: its first layer has few terms to add, whatever the kernel.
 const SHALLOW: usize = 8;
 /// A group of fewer channels than this does not fill the tiles of a product.
-const MANY: usize = 16;
+const MANY: usize = 32;
 /// Tiles of a task over pixels, at most.
 const TILES: usize = 8;
 /// Such tasks wanted.

@@ -1,31 +1,29 @@
-//! Where the numbers of a strip of the result come from: positions along the axes, lanes, and rows.
+//! Where the numbers of a result come from: positions along the axes, and lanes.
 
+use super::kernels::Pick;
 use crate::kernel::{ConvKernel, ConvKind};
-use crate::runtime::cpu::real::Real;
-
-/// Lanes that are shuffled together.
-const TOGETHER: usize = 8;
+use std::ops::Range;
 
 /// One axis: which positions of the source make a position of the result. A filter gradient goes through its pixels as a
 /// forward convolution does.
 pub(super) struct Axis {
-    pub(super) back: bool,
+    back: bool,
     pub(super) kernel: usize,
-    pub(super) stride: usize,
-    pub(super) dilation: usize,
-    pub(super) before: usize,
+    stride: usize,
+    dilation: usize,
+    before: usize,
     /// Positions of the source and of the result.
     pub(super) read: usize,
     pub(super) written: usize,
 }
 
-/// Positions along a row with the same taps: `first + i * step`, for which tap `(t, base)` reads at `base + i * advance`.
-pub(super) struct Class {
+/// Positions along an axis with the same taps: `first + i * step`, for which tap `(t, from)` reads at `from + i * advance`.
+pub(super) struct Segment {
     pub(super) first: usize,
     pub(super) step: usize,
     pub(super) count: usize,
     pub(super) advance: usize,
-    pub(super) taps: Vec<(usize, isize)>,
+    pub(super) taps: Vec<(usize, usize)>,
 }
 
 impl Axis {
@@ -57,144 +55,118 @@ impl Axis {
         })
     }
 
-    pub(super) fn classes(&self) -> Vec<Class> {
-        let away = |first: usize, tap: usize| {
-            if self.back {
-                (first + self.before) as isize - (tap * self.dilation) as isize
-            } else {
-                (tap * self.dilation) as isize - self.before as isize
+    /// All positions. Where a stride leaves those of an input gradient with different taps, the ones with the same are taken
+    /// together.
+    pub(super) fn segments(&self) -> Vec<Segment> {
+        let (step, advance) = if self.back { (self.stride, 1) } else { (1, self.stride) };
+        let mut all: Vec<Segment> = Vec::new();
+        for start in 0..step.min(self.written) {
+            for first in (start..self.written).step_by(step) {
+                let taps: Vec<(usize, usize)> = self.sources(first).collect();
+                match all
+                    .last_mut()
+                    .filter(|it| start < first && it.taps.iter().map(|it| it.0).eq(taps.iter().map(|it| it.0)))
+                {
+                    Some(last) => last.count += 1,
+                    None => all.push(Segment { first, step, count: 1, advance, taps }),
+                }
             }
-        };
-        if !self.back {
-            let taps = (0..self.kernel).map(|tap| (tap, away(0, tap))).collect();
-            return vec![Class { first: 0, step: 1, count: self.written, advance: self.stride, taps }];
         }
-        let step = self.stride as isize;
-        let of = |first: usize| Class {
-            first,
-            step: self.stride,
-            count: (self.written - first).div_ceil(self.stride),
-            advance: 1,
-            taps: (0..self.kernel)
-                .map(|tap| (tap, away(first, tap)))
-                .filter(|it| it.1.rem_euclid(step) == 0)
-                .map(|(tap, away)| (tap, away.div_euclid(step)))
-                .collect(),
-        };
-        (0..self.stride.min(self.written)).map(of).collect()
+        all
     }
 }
 
-/// Channels of the result as lanes, and the source's channels that a lane adds up.
-#[derive(Clone, Copy)]
+/// How the lanes of a vector get their numbers of the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// A channel of the result is made of one of the source: lanes lie as they are needed.
+    Own,
+    /// Several groups: a vector of the source has all their channels, of which each lane takes its own.
+    Picked,
+    /// One group, or a part of it: all lanes take the same number.
+    One,
+}
+
+/// Channels of the result that are computed together.
+pub(super) struct Vector {
+    /// The first.
+    pub(super) lane: usize,
+    /// How many there are from it on, at most a vector.
+    pub(super) valid: usize,
+    /// Which of them are its own: others may be another vector's, and belong to that.
+    pub(super) own: Range<usize>,
+    /// The first channel of the source.
+    pub(super) source: usize,
+    /// The first of its picks, one for each channel of a group.
+    pub(super) pick: usize,
+}
+
+/// Channels of the result as vectors, and the source's channels that a lane adds up.
 pub(super) struct Columns {
     pub(super) count: usize,
-    /// Lanes of a block, a whole number of vectors; and blocks.
-    pub(super) block: usize,
-    pub(super) blocks: usize,
-    /// Channels of the source for each of the result.
-    pub(super) depth: usize,
-    /// Channels of the result in a group.
-    pub(super) each: usize,
     /// Channels of the source.
     pub(super) read: usize,
+    /// Channels of the result and of the source in a group.
+    pub(super) each: usize,
+    pub(super) depth: usize,
+    pub(super) reading: Reading,
+    pub(super) vectors: Vec<Vector>,
+    pub(super) picks: Vec<Pick>,
 }
 
 impl Columns {
-    pub(super) fn valid(&self, block: usize) -> usize {
-        self.block.min(self.count - block * self.block)
-    }
-
-    /// Gives each lane of a block its group's channels of a pixel.
-    #[inline(always)]
-    pub(super) fn spread<R: Real>(&self, block: usize, pixel: &[R], to: &mut [R]) {
-        let (first, count) = (block * self.block, self.valid(block));
-        if self.depth == 1 && self.each == 1 {
-            // A constant size becomes plain moves.
-            match count {
-                64 => to[..64].copy_from_slice(&pixel[first..first + 64]),
-                48 => to[..48].copy_from_slice(&pixel[first..first + 48]),
-                32 => to[..32].copy_from_slice(&pixel[first..first + 32]),
-                _ => to[..count].copy_from_slice(&pixel[first..first + count]),
-            }
-            return;
+    pub(super) fn new(lanes: usize, groups: usize, each: usize, depth: usize) -> Columns {
+        let (count, read) = (groups * each, groups * depth);
+        // Of a source with fewer channels than a vector nothing but single numbers can be read.
+        let together = if read < lanes { 0 } else { lanes / each.max(depth).max(1) };
+        let reading = match together {
+            0 | 1 => Reading::One,
+            _ if each == 1 && depth == 1 => Reading::Own,
+            _ => Reading::Picked,
+        };
+        let mut all = Columns { count, read, each, depth, reading, vectors: Vec::new(), picks: Vec::new() };
+        if each == 0 {
+            return all;
         }
-        let square = self.depth == self.each && count.is_multiple_of(TOGETHER);
-        match self.each {
-            2 if square => self.turn::<R, 2>(first, count, pixel, to),
-            4 if square => self.turn::<R, 4>(first, count, pixel, to),
-            8 if square => self.turn::<R, 8>(first, count, pixel, to),
-            1 => self.repeat::<R, 1>(first, count, pixel, to),
-            2 => self.repeat::<R, 2>(first, count, pixel, to),
-            4 => self.repeat::<R, 4>(first, count, pixel, to),
-            8 => self.repeat::<R, 8>(first, count, pixel, to),
-            each => {
-                let mut at = 0;
-                while at < count {
-                    let group = (first + at) / each;
-                    let end = ((group + 1) * each - first).min(count);
-                    for (j, from) in pixel[group * self.depth..][..self.depth].iter().enumerate() {
-                        to[j * self.block + at..j * self.block + end].fill(*from);
-                    }
-                    at = end;
+        let vector = |all: &[Vector], lane: usize, end: usize, source: usize, pick: usize| {
+            let done = all.last().map_or(0, |it| it.lane + it.own.end);
+            Vector { lane, valid: lanes.min(count - lane), own: done - lane..end - lane, source, pick }
+        };
+        if reading == Reading::One {
+            all.picks.resize(depth.max(1), Pick::default());
+            for group in 0..groups {
+                for first in (0..each).step_by(lanes) {
+                    let end = group * each + (first + lanes).min(each);
+                    // The last takes some channels again rather than another group's.
+                    let lane = group * each + first.min(each.saturating_sub(lanes));
+                    all.vectors.push(vector(&all.vectors, lane, end, group * depth, 0));
                 }
             }
+            return all;
         }
-    }
-
-    /// Where groups have as many channels of the source as of the result, `TOGETHER` lanes at a time: one shuffle each.
-    #[inline(always)]
-    fn turn<R: Real, const EACH: usize>(&self, first: usize, count: usize, pixel: &[R], to: &mut [R]) {
-        let (all, _) = pixel[first..first + count].as_chunks::<TOGETHER>();
-        for (at, from) in all.iter().enumerate() {
-            for j in 0..EACH {
-                let lanes: [R; TOGETHER] = std::array::from_fn(|lane| from[lane / EACH * EACH + j]);
-                to[j * self.block + at * TOGETHER..][..TOGETHER].copy_from_slice(&lanes);
-            }
-        }
-    }
-
-    /// Where groups of `EACH` start at both ends of the block.
-    #[inline(always)]
-    fn repeat<R: Real, const EACH: usize>(&self, first: usize, count: usize, pixel: &[R], to: &mut [R]) {
-        let groups = pixel[first / EACH * self.depth..].chunks_exact(self.depth);
-        for (at, from) in groups.enumerate().take(count / EACH) {
-            for (j, from) in from.iter().enumerate() {
-                to[j * self.block + at * EACH..][..EACH].fill(*from);
-            }
-        }
-    }
-}
-
-/// Rows of the result, and the rows of the source that they are made of.
-pub(super) struct Strip {
-    pub(super) rows: std::ops::Range<usize>,
-    pub(super) from: std::ops::Range<usize>,
-}
-
-impl Strip {
-    /// Strips of at most so many rows of the result that are made of about so many rows of the source.
-    pub(super) fn all(axis: &Axis, most: usize, rows: usize) -> Vec<Strip> {
-        let mut strips: Vec<Strip> = Vec::new();
-        for at in 0..axis.written {
-            let (mut low, mut high) = (usize::MAX, 0);
-            axis.sources(at).for_each(|it| (low, high) = (low.min(it.1), high.max(it.1 + 1)));
-            let from = if low < high { low..high } else { 0..0 };
-            if let Some(last) = strips.last_mut()
-                && last.rows.len() < most
-            {
-                let both = match (last.from.is_empty(), from.is_empty()) {
-                    (true, _) => from.clone(),
-                    (_, true) => last.from.clone(),
-                    _ => last.from.start.min(from.start)..last.from.end.max(from.end),
-                };
-                if both.len() <= rows {
-                    (last.rows.end, last.from) = (at + 1, both);
-                    continue;
+        let mut shifts: Vec<usize> = Vec::new();
+        for group in (0..groups).step_by(together) {
+            let group = group.min(groups - together);
+            let lane = group * each;
+            // A vector is read whole, though its groups may need less of it.
+            let source = (group * depth).min(read - lanes);
+            let shift = group * depth - source;
+            let known = shifts.iter().position(|it| *it == shift).unwrap_or_else(|| {
+                shifts.push(shift);
+                for j in 0..depth {
+                    let from = |lane: usize| shift + (lane / each).min(together - 1) * depth + j;
+                    all.picks.push(std::array::from_fn(|lane| from(lane) as u32));
                 }
-            }
-            strips.push(Strip { rows: at..at + 1, from });
+                shifts.len() - 1
+            });
+            all.vectors.push(vector(&all.vectors, lane, lane + together * each, source, known * depth));
         }
-        strips
+        all
+    }
+
+    /// Where each channel of the result is: its vector, and its lane of it.
+    pub(super) fn places(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        let lanes = |(number, vector): (usize, &Vector)| vector.own.clone().map(move |lane| (number, lane));
+        self.vectors.iter().enumerate().flat_map(lanes)
     }
 }

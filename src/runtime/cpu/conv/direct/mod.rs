@@ -1,10 +1,9 @@
 //! Convolutions in groups of few channels, depthwise ones among them: channels of the result are the lanes of vectors, and
 //! no product with another group's channels is formed.
 //!
-//! A task has a strip of rows of the result and a block of its channels. What they are made of is first laid out for it
-//! as `[row][column of the image][channel of the group][lane]`, with zeros beside the image, so that a lane finds each of
-//! its group's channels in its own place and every pixel has every tap. Where a stride leaves the pixels of an input
-//! gradient with different taps, those with the same are taken together.
+//! Images are read where they lie: what the lanes of a vector need of a pixel is one vector of it, or one number. Pixels of
+//! a row with the same taps are taken together, all their channels one vector after the other, so that memory is read
+//! nearly in order; those beside the border have fewer taps.
 
 mod kernels;
 mod layout;
@@ -18,15 +17,19 @@ use crate::runtime::cpu::kernel::{Kernel, Operand, product, share};
 use crate::runtime::cpu::memory::View;
 use crate::runtime::cpu::pool::{Context, Scratch};
 use crate::runtime::cpu::real::Real;
-use kernels::MOST_SUMS;
-use layout::{Axis, Class, Columns, Strip};
+use kernels::{Line, MOST_SUMS, Term};
+use layout::{Axis, Columns, Reading, Segment};
+use std::ops::Range;
 
-/// Most lanes of a block.
-const BLOCK: usize = 64;
-/// Numbers that a strip's source should not exceed, so that it stays in the cache.
-const STRIP: usize = 64 << 10;
-/// Shares of the images that a filter gradient is added up in.
-const CHUNKS: usize = 8;
+/// Most shares of the rows that a filter gradient is added up in, and fewest pixels of a share.
+const CHUNKS: usize = 16;
+const SHARE: usize = 128;
+/// Numbers of the filter, or of its gradient, that should stay in the first cache.
+const HELD: usize = 4 << 10;
+/// Pixels of a line; where a row has fewer with the same taps, they are taken with those above and below.
+const SHORT: usize = 4;
+/// Pixels that are added up in the kernel's precision.
+const PIXELS: usize = 128;
 
 /// The kernel.
 struct Grid<R> {
@@ -35,91 +38,78 @@ struct Grid<R> {
     axes: [Axis; 2],
     columns: Columns,
     kernels: Direct<R>,
-    classes: Vec<Class>,
-    strips: Vec<Strip>,
-    /// Zeros left of a row of the source, and its width with those on both sides.
-    left: usize,
-    width: usize,
-    /// Numbers of the longest strip's source.
-    source: usize,
+    /// Of rows, and of the pixels of a row; and the terms of either.
+    segments: [Vec<Segment>; 2],
+    terms: Vec<Vec<Vec<Vec<Term>>>>,
     /// A group's channels of the filter: of the input, and of the output.
     shares: [usize; 2],
+    /// Shares of the vectors, and, of a filter gradient, of the rows of all images.
+    passes: usize,
     chunks: usize,
 }
 
 /// For a checked kernel.
 pub(super) fn load<R: Real>(kernel: &ConvKernel, isa: Isa) -> Result<Box<dyn Kernel>, String> {
     let [each_in, each_out] = shares(kernel)?;
-    let back = kernel.kind == ConvKind::InputGrad;
+    let (each, depth) = if kernel.kind == ConvKind::InputGrad { (each_in, each_out) } else { (each_out, each_in) };
     let axes = [Axis::of(kernel, 0), Axis::of(kernel, 1)];
     let kernels = R::direct(isa);
-    let (count, read) = if back { (kernel.input[2], kernel.output[2]) } else { (kernel.output[2], kernel.input[2]) };
-    let (each, depth) = if back { (each_in, each_out) } else { (each_out, each_in) };
-    let vectors = count.div_ceil(kernels.lanes);
-    // A source that is laid out for several channels fills the cache sooner.
-    let most = if depth == 1 { BLOCK } else { BLOCK / 2 };
-    let blocks = (vectors * kernels.lanes).div_ceil(most).max(1);
-    let columns = Columns { count, block: vectors.div_ceil(blocks).max(1) * kernels.lanes, blocks, depth, each, read };
-
-    let classes = axes[1].classes();
-    let taps = classes.iter().flat_map(|it| it.taps.iter().map(move |tap| (it, tap.1)));
-    let reach = taps.map(|(it, base)| (base, base + it.count.saturating_sub(1) as isize * it.advance as isize));
-    let (low, high) = reach.fold((0, axes[1].read as isize - 1), |all, it| (all.0.min(it.0), all.1.max(it.1)));
-    let (left, width) = (low.unsigned_abs(), (high - low + 1).unsigned_abs());
-    let row = product(&[width, depth, columns.block])?;
-
-    // Long strips read rows once; but there should be work for all threads.
-    let tasks = (kernel.n * columns.blocks).max(1);
-    let most = axes[0].written.div_ceil(TASKS.div_ceil(tasks)).max(1);
-    let strips = Strip::all(&axes[0], most, STRIP / row.max(1));
-    let source = product(&[strips.iter().map(|it| it.from.len()).max().unwrap_or(0), row])?;
-    product(&[CHUNKS, kernel.geometry.taps(), depth, columns.blocks * columns.block])?;
+    let columns = Columns::new(kernels.lanes, kernel.geometry.groups, each, depth);
+    product(&[CHUNKS, kernel.geometry.taps(), depth, columns.vectors.len(), kernels.lanes])?;
+    let segments = [axes[0].segments(), axes[1].segments()];
+    let of = |down| segments[1].iter().map(|across| terms(kernels.lanes, &axes, &columns, down, across)).collect();
+    let terms = segments[0].iter().map(of).collect();
+    let panel = kernel.geometry.taps() * depth * kernels.lanes;
+    let passes = columns.vectors.len().div_ceil((HELD / panel.max(1)).max(1)).max(1);
+    let pixels = kernel.n * axes[0].written * axes[1].written;
+    let chunks = TASKS.div_ceil(passes).min(pixels / SHARE).clamp(1, CHUNKS);
     Ok(Box::new(Grid::<R> {
         kind: kernel.kind,
         images: kernel.n,
+        segments,
+        terms,
         axes,
         columns,
         kernels,
-        classes,
-        strips,
-        left,
-        width,
-        source,
         shares: [each_in, each_out],
-        chunks: kernel.n.clamp(1, CHUNKS),
+        passes,
+        chunks,
     }))
 }
 
-/// Terms of a row, by class, and the rows of the source that they are of: taps, and rows behind the first.
-#[derive(Default)]
-struct Terms {
-    of: Vec<(usize, usize)>,
-    rows: Vec<Vec<[usize; 2]>>,
+/// The terms of pixels that have the same taps: all channels of a group for one tap after the other, as the source has them
+/// side by side, in parts of at most [`MOST_SUMS`].
+fn terms(lanes: usize, axes: &[Axis; 2], columns: &Columns, down: &Segment, across: &Segment) -> Vec<Vec<Term>> {
+    let Columns { read, depth, reading, .. } = *columns;
+    let mut all = Vec::new();
+    for &(down, row) in &down.taps {
+        for &(right, column) in &across.taps {
+            let (source, tap) = ((row * axes[1].read + column) * read, down * axes[1].kernel + right);
+            all.extend((0..depth).map(|j| Term {
+                source: source + if reading == Reading::One { j } else { 0 },
+                weight: (tap * depth + j) * lanes,
+                pick: j,
+            }));
+        }
+    }
+    let at_once = all.len().div_ceil(all.len().div_ceil(MOST_SUMS).max(1)).max(1);
+    all.chunks(at_once).map(<[Term]>::to_vec).collect()
 }
 
-/// Lays out the source of a strip.
-struct LayOut<'a, R> {
-    grid: &'a Grid<R>,
-    strip: &'a Strip,
-    block: usize,
-    image: &'a [R],
-    to: &'a mut [R],
+/// Adds sums in the kernel's precision to those in f64, and starts them again.
+struct Flush<'a, R> {
+    sums: &'a mut [R],
+    all: &'a mut [f64],
 }
 
-impl<R: Real> Job for LayOut<'_, R> {
+impl<R: Real> Job for Flush<'_, R> {
     type Output = ();
 
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        let LayOut { grid, strip, block, image, to } = self;
-        let (pixel, channels, read) = (grid.pixel(), grid.columns.read, grid.axes[1].read);
-        for (row, to) in strip.from.clone().zip(to.chunks_exact_mut(grid.width * pixel)) {
-            to[..grid.left * pixel].fill(R::ZERO);
-            to[(grid.left + read) * pixel..].fill(R::ZERO);
-            let inner = to[grid.left * pixel..].chunks_exact_mut(pixel);
-            for (from, to) in image[row * read * channels..].chunks_exact(channels).take(read).zip(inner) {
-                grid.columns.spread(block, from, to);
-            }
+        for (all, sum) in self.all.iter_mut().zip(self.sums) {
+            *all += sum.f64();
+            *sum = R::ZERO;
         }
     }
 }
@@ -129,10 +119,15 @@ impl<R: Real> Grid<R> {
         self.axes[0].kernel * self.axes[1].kernel
     }
 
+    /// Numbers of a row that is read, and of one that is written.
+    fn rows(&self) -> [usize; 2] {
+        [self.axes[1].read * self.columns.read, self.axes[1].written * self.columns.count]
+    }
+
     /// Numbers of an image that is read, and of one that is written.
     fn sizes(&self) -> [usize; 2] {
-        let [down, across] = &self.axes;
-        [down.read * across.read * self.columns.read, down.written * across.written * self.columns.count]
+        let [read, written] = self.rows();
+        [self.axes[0].read * read, self.axes[0].written * written]
     }
 
     fn filter(&self) -> usize {
@@ -140,38 +135,19 @@ impl<R: Real> Grid<R> {
         self.taps() * self.shares[0] * outputs
     }
 
-    /// Numbers from pixel to pixel of a strip's source.
-    fn pixel(&self) -> usize {
-        self.columns.depth * self.columns.block
-    }
-
-    /// A filter's numbers for one block of lanes, `[tap][depth][lane]`.
+    /// A filter's numbers for one vector, `[tap][depth][lane]`.
     fn panel(&self) -> usize {
-        self.taps() * self.pixel()
+        self.taps() * self.columns.depth * self.kernels.lanes
     }
 
-    /// Numbers of a row of the result in one block of lanes.
-    fn line(&self) -> usize {
-        self.axes[1].written * self.columns.block
-    }
-
-    /// Where the second part of a thread's working memory starts.
-    fn second(&self) -> usize {
-        (self.source * size_of::<R>()).next_multiple_of(64)
-    }
-
-    /// Where a row of the source starts in a strip's; without a source, anywhere.
-    fn start(&self, strip: &Strip, row: usize) -> usize {
-        row.saturating_sub(strip.from.start) * self.width * self.pixel()
-    }
-
-    /// Packs a block of the filter.
-    fn pack(&self, block: usize, filter: &[R], panel: &mut [R]) {
-        let Columns { block: width, depth, each, count, read, .. } = self.columns;
-        for (at, to) in panel.chunks_exact_mut(width).enumerate() {
+    /// Packs a vector's part of the filter.
+    fn pack(&self, vector: usize, filter: &[R], panel: &mut [R]) {
+        let Columns { depth, each, count, read, .. } = self.columns;
+        let first = self.columns.vectors[vector].lane;
+        for (at, to) in panel.chunks_exact_mut(self.kernels.lanes).enumerate() {
             let (tap, j) = (at / depth, at % depth);
             for (lane, to) in to.iter_mut().enumerate() {
-                let column = block * width + lane;
+                let column = first + lane;
                 *to = if count <= column {
                     R::ZERO
                 } else if self.kind == ConvKind::InputGrad {
@@ -183,159 +159,79 @@ impl<R: Real> Grid<R> {
         }
     }
 
-    /// What the pixels of a row are made of, for each class: where a tap's source starts behind the first row that it reads,
-    /// and its part of a panel, for each channel of the group. Most rows have the terms of the one before.
-    fn terms(&self, row: usize, known: &mut Terms) -> usize {
-        let (pixel, block) = (self.pixel(), self.columns.block);
-        let first = self.axes[0].sources(row).map(|it| it.1).min().unwrap_or(0);
-        let rows = || self.axes[0].sources(row).map(|(down, from)| (down, from - first));
-        if known.rows.len() == self.classes.len() && rows().eq(known.of.iter().copied()) {
-            return first;
-        }
-        known.of = rows().collect();
-        known.rows.resize_with(self.classes.len(), Vec::new);
-        for (class, terms) in self.classes.iter().zip(&mut known.rows) {
-            terms.clear();
-            for &(down, from) in &known.of {
-                for &(right, base) in &class.taps {
-                    let start = (from * self.width + self.left).wrapping_add_signed(base) * pixel;
-                    let weight = (down * self.axes[1].kernel + right) * pixel;
-                    terms.extend((0..self.columns.depth).map(|j| [start + j * block, weight + j * block]));
-                }
-            }
-        }
-        first
-    }
-
-    /// A strip of the result, in one block of lanes.
-    ///
-    /// # Safety
-    /// `panel` holds the block's filter; the strip's part of `y`, in this block, is this task's.
-    #[allow(clippy::too_many_arguments, reason = "a strip, its operands and where its sums go")]
-    unsafe fn strip(
-        &self,
-        context: &Context<'_>,
-        image: usize,
-        strip: &Strip,
-        block: usize,
-        x: &[R],
-        panel: &[R],
-        y: *mut R,
-    ) {
-        let Columns { count, block: width, .. } = self.columns;
-        let [read, written] = self.sizes();
-        let lanes = self.kernels.lanes;
-        // SAFETY: scratch of this thread, as asked for.
-        let (source, spare) = unsafe {
-            (
-                context.thread::<R>(0, self.source).part(0, self.source),
-                context.thread::<R>(self.second(), self.axes[1].written * lanes).part(0, self.axes[1].written * lanes),
-            )
-        };
-        context.isa.run(LayOut { grid: self, strip, block, image: &x[image * read..][..read], to: &mut *source });
-        let valid = self.columns.valid(block);
-        let mut known = Terms::default();
-        for row in strip.rows.clone() {
-            let start = self.start(strip, self.terms(row, &mut known));
-            for (class, terms) in self.classes.iter().zip(&known.rows) {
-                let first = image * written + (row * self.axes[1].written + class.first) * count + block * width;
-                for lane in (0..valid).step_by(lanes) {
-                    let whole = lane + lanes <= valid;
-                    let to = y.wrapping_add(first + lane);
-                    let (out, pitch) = if whole { (to, class.step * count) } else { (spare.as_mut_ptr(), lanes) };
-                    // SAFETY: the source holds a row's taps for all its pixels, and the panel all terms, up to the block's
-                    // last lane; results go to this task's pixels or to spare ones.
-                    unsafe {
-                        let (source, panel) = (source.as_ptr().add(start + lane), panel.as_ptr().add(lane));
-                        let steps = [class.advance * self.pixel(), pitch];
-                        (self.kernels.pixels)(terms, source, panel, steps, out, class.count);
-                    }
-                    if !whole {
-                        for (at, from) in spare.chunks_exact(lanes).take(class.count).enumerate() {
-                            let to = to.wrapping_add(at * class.step * count);
-                            // SAFETY: this task's part of `y`.
-                            unsafe { std::slice::from_raw_parts_mut(to, valid - lane) }
-                                .copy_from_slice(&from[..valid - lane]);
-                        }
+    /// A share of the rows of all images: calls `run` with pixels in a line, where they are read, and where they are written.
+    /// Beside the border lines may go down.
+    fn lines(&self, task: usize, tasks: usize, vectors: Range<usize>, mut run: impl FnMut(&Line<'_>, usize, usize)) {
+        let (written, [row_read, row_written]) = (self.axes[0].written, self.rows());
+        let rows = share(self.images * written, tasks, task);
+        for image in rows.start / written.max(1)..rows.end.div_ceil(written.max(1)) {
+            let [read_from, write_to] = self.sizes().map(|it| image * it);
+            for (down, terms) in self.segments[0].iter().zip(&self.terms) {
+                let first = image * written + down.first;
+                let numbers = |row: usize| row.saturating_sub(first).div_ceil(down.step).min(down.count);
+                let down_axis =
+                    (numbers(rows.start)..numbers(rows.end), down.advance * row_read, down.step * row_written);
+                for (across, terms) in self.segments[1].iter().zip(terms) {
+                    let Columns { read, count, .. } = self.columns;
+                    let axis = (0..across.count, across.advance * read, across.step * count);
+                    let upright = across.count < SHORT && across.count < down_axis.0.len();
+                    let (lines, line) = if upright { (&axis, &down_axis) } else { (&down_axis, &axis) };
+                    let pixels = Line {
+                        terms,
+                        vectors: &self.columns.vectors[vectors.clone()],
+                        picks: &self.columns.picks,
+                        advance: line.1,
+                        panel: self.panel(),
+                        pitch: line.2,
+                        count: line.0.len(),
+                    };
+                    let to = write_to + down.first * row_written + across.first * count + line.0.start * line.2;
+                    for at in lines.0.clone() {
+                        run(&pixels, read_from + line.0.start * line.1 + at * lines.1, to + at * lines.2);
                     }
                 }
             }
         }
     }
 
-    /// Adds up a share of the images to the filter's gradient, in one block of lanes: rows in the kernel's precision, and
-    /// rows in f64.
-    fn add_up(&self, context: &Context<'_>, chunk: usize, block: usize, x: &[R], dy: &[R], sums: &mut [f64]) {
-        let Columns { count, block: width, .. } = self.columns;
-        let [read, written] = self.sizes();
-        let (lanes, class) = (self.kernels.lanes, &self.classes[0]);
+    /// Adds up a share of the rows to the filter's gradient, in some of the vectors.
+    fn add_up(&self, context: &Context<'_>, chunk: usize, vectors: Range<usize>, x: &[R], dy: &[R], all: &mut [f64]) {
         // SAFETY: scratch of this thread, as asked for.
-        let (source, line) = unsafe {
-            (
-                context.thread::<R>(0, self.source).part(0, self.source),
-                context.thread::<R>(self.second(), self.line()).part(0, self.line()),
-            )
-        };
-        sums.fill(0.0);
-        line.fill(R::ZERO);
-        let valid = self.columns.valid(block);
-        let mut out = [R::ZERO; MOST_SUMS * BLOCK];
-        let mut known = Terms::default();
-        for image in share(self.images, self.chunks, chunk) {
-            for strip in &self.strips {
-                context.isa.run(LayOut {
-                    grid: self,
-                    strip,
-                    block,
-                    image: &x[image * read..][..read],
-                    to: &mut *source,
-                });
-                for row in strip.rows.clone() {
-                    let from = &dy[image * written + row * class.count * count..][..class.count * count];
-                    for (to, from) in line.chunks_exact_mut(width).zip(from.chunks_exact(count)) {
-                        to[..valid].copy_from_slice(&from[block * width..][..valid]);
-                    }
-                    let start = self.start(strip, self.terms(row, &mut known));
-                    let terms = &known.rows[0];
-                    let at_once = terms.len().div_ceil(terms.len().div_ceil(MOST_SUMS).max(1)).max(1);
-                    for terms in terms.chunks(at_once) {
-                        for lane in (0..valid).step_by(lanes) {
-                            // SAFETY: the source holds a row's taps for all its pixels, the line the row's gradients, up
-                            // to the block's last lane; and `out` as many vectors as there are starts.
-                            unsafe {
-                                let (source, line) = (source.as_ptr().add(start + lane), line.as_ptr().add(lane));
-                                let steps = [class.advance * self.pixel(), width];
-                                (self.kernels.sums)(terms, source, line, steps, out.as_mut_ptr(), class.count);
-                            }
-                            for ([_, place], out) in terms.iter().zip(out.chunks_exact(lanes)) {
-                                for (sum, out) in sums[place + lane..][..lanes].iter_mut().zip(out) {
-                                    *sum += out.f64();
-                                }
-                            }
-                        }
-                    }
-                }
+        let sums = unsafe { context.thread::<R>(0, all.len()).part(0, all.len()) };
+        sums.fill(R::ZERO);
+        all.fill(0.0);
+        let (kernel, mut pixels) = (self.kernels.sums(self.columns.reading), 0);
+        self.lines(chunk, self.chunks, vectors, |line, from, to| {
+            let (x, dy) = (x.as_ptr().wrapping_add(from), dy.as_ptr().wrapping_add(to));
+            // SAFETY: terms are inside of the image, and so are the line's pixels; there are sums for each term.
+            unsafe { kernel(line, x, dy, sums.as_mut_ptr()) };
+            pixels += line.count;
+            if PIXELS <= pixels {
+                context.isa.run(Flush { sums: &mut *sums, all: &mut *all });
+                pixels = 0;
             }
-        }
+        });
+        context.isa.run(Flush { sums, all });
     }
 
     fn filter_gradient(&self, context: &Context<'_>, x: &[R], dy: &[R], dw: View) {
-        let Columns { count, block: width, blocks, .. } = self.columns;
-        let panel = self.panel();
-        let all = self.chunks * blocks * panel;
-        let sums = context.shared::<f64>(0, all);
-        context.tasks(self.chunks * blocks, |task| {
+        let (panel, vectors, count) = (self.panel(), self.columns.vectors.len(), self.columns.count);
+        let size = vectors * panel;
+        let sums = context.shared::<f64>(0, self.chunks * size);
+        context.tasks(self.chunks * self.passes, |task| {
+            let (chunk, pass) = (task / self.passes, task % self.passes);
+            let vectors = share(vectors, self.passes, pass);
             // SAFETY: each task has its own sums.
-            let sums = unsafe { sums.part(task * panel, panel) };
-            self.add_up(context, task / blocks, task % blocks, x, dy, sums);
+            let sums = unsafe { sums.part(chunk * size + vectors.start * panel, vectors.len() * panel) };
+            self.add_up(context, chunk, vectors, x, dy, sums);
         });
         let dw = dw.shared::<R>();
         context.tasks(self.taps() * self.columns.depth, |row| {
             // SAFETY: all sums are complete; each task writes its own row of the filter.
-            let (sums, dw) = unsafe { (sums.slice(0, all), dw.part(row * count, count)) };
-            for (column, to) in dw.iter_mut().enumerate() {
-                let at = column / width * panel + row * width + column % width;
-                *to = R::of((0..self.chunks).map(|chunk| sums[chunk * blocks * panel + at]).sum());
+            let (sums, dw) = unsafe { (sums.slice(0, self.chunks * size), dw.part(row * count, count)) };
+            for ((vector, lane), to) in self.columns.places().zip(dw) {
+                let at = vector * panel + row * self.kernels.lanes + lane;
+                *to = R::of((0..self.chunks).map(|chunk| sums[chunk * size + at]).sum());
             }
         });
     }
@@ -358,14 +254,14 @@ impl<R: Real> Kernel for Grid<R> {
     }
 
     fn scratch(&self) -> Scratch {
-        let panels = self.columns.blocks * self.panel();
-        let (shared, second) = match self.kind {
-            ConvKind::Forward | ConvKind::InputGrad => {
-                (panels * size_of::<R>(), self.axes[1].written * self.kernels.lanes)
+        let panels = self.columns.vectors.len() * self.panel();
+        match self.kind {
+            ConvKind::Forward | ConvKind::InputGrad => Scratch { shared: panels * size_of::<R>(), thread: 0 },
+            ConvKind::FilterGrad => {
+                let pass = self.columns.vectors.len().div_ceil(self.passes) * self.panel();
+                Scratch { shared: self.chunks * panels * size_of::<f64>(), thread: pass * size_of::<R>() }
             }
-            ConvKind::FilterGrad => (self.chunks * panels * size_of::<f64>(), self.line()),
-        };
-        Scratch { shared, thread: self.second() + second * size_of::<R>() }
+        }
     }
 
     unsafe fn run(&self, context: &Context<'_>, inputs: &[View], outputs: &[View]) {
@@ -374,21 +270,26 @@ impl<R: Real> Kernel for Grid<R> {
         if self.kind == ConvKind::FilterGrad {
             return self.filter_gradient(context, x, with, outputs[0]);
         }
-        let (blocks, panel) = (self.columns.blocks, self.panel());
-        let panels = context.shared::<R>(0, blocks * panel);
-        context.tasks(blocks, |block| {
-            // SAFETY: each task packs its own block.
-            self.pack(block, with, unsafe { panels.part(block * panel, panel) });
-        });
-        let y = outputs[0].shared::<R>();
-        context.tasks(self.images * self.strips.len() * blocks, |task| {
-            let (rest, block) = (task / blocks, task % blocks);
-            let (image, strip) = (rest / self.strips.len(), &self.strips[rest % self.strips.len()]);
-            // SAFETY: the filter is packed; each task has its own strip of the result.
-            unsafe {
-                let panel = panels.slice(block * panel, panel);
-                self.strip(context, image, strip, block, x, panel, y.at(0));
+        let (vectors, panel) = (self.columns.vectors.len(), self.panel());
+        let all = vectors * panel;
+        let panels = context.shared::<R>(0, all);
+        context.tasks(TASKS.min(vectors), |task| {
+            for vector in share(vectors, TASKS.min(vectors), task) {
+                // SAFETY: each task packs its own vectors.
+                self.pack(vector, with, unsafe { panels.part(vector * panel, panel) });
             }
+        });
+        let (y, kernel) = (outputs[0].shared::<R>(), self.kernels.pixels(self.columns.reading));
+        let strips = TASKS.div_ceil(self.passes).min(self.images * self.axes[0].written);
+        context.tasks(strips * self.passes, |task| {
+            let vectors = share(vectors, self.passes, task % self.passes);
+            // SAFETY: the filter is packed.
+            let filter = unsafe { panels.slice(0, all) }[vectors.start * panel..].as_ptr();
+            self.lines(task / self.passes, strips, vectors, |line, from, to| {
+                // SAFETY: terms are inside of the image, and the panels hold all of them; each task has rows and channels of
+                // its own.
+                unsafe { kernel(line, x.as_ptr().wrapping_add(from), filter, y.at(to)) };
+            });
         });
     }
 }
