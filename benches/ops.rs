@@ -1,5 +1,5 @@
-//! How long single operations take on the CPU, beside their floor: convolutions in groups, dilated and transposed ones,
-//! batched products, rows (softmax, layer normalisation) and tensors that are joined, as networks have them.
+//! How long single operations take on the CPU, beside their floor: each of the language's primitives, at sizes as networks
+//! have them.
 //! `cargo bench --bench ops -- [threads] [part of a name]` prints one line of JSON each; `tests/peer/ops_speed.py` has the same
 //! cases of PyTorch and runs both by turns. What counts is processor time, since others may be using the machine.
 //! The floor is that of arithmetic (what one core can multiply at most) or of memory (what it can copy), whichever is higher.
@@ -26,7 +26,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 const BATCH: usize = 8;
-const RUNS: usize = 8;
+const RUNS: usize = 16;
 
 /// Name, one example's shape, the call, and what is measured.
 const CALLS: &[(&str, [usize; 3], &str, &[Pass])] = &[
@@ -45,11 +45,25 @@ const CALLS: &[(&str, [usize; 3], &str, &[Pass])] = &[
     ("dilated 28x28x128 k3 d4", [28, 28, 128], "conv(x, 128, dilation: 4, pad: 4)", APART),
     ("transposed 28x28x128->64 k2 s2", [28, 28, 128], "conv_transpose(x, 64, kernel: 2, stride: 2, pad: 0)", APART),
     ("transposed 14x14x256->128 k4 s2", [14, 14, 256], "conv_transpose(x, 128, kernel: 4, stride: 2, pad: 1)", APART),
+    ("plain 28x28x128 k3", [28, 28, 128], "conv(x, 128, pad: 1)", APART),
+    ("plain 28x28x128 k1", [28, 28, 128], "conv(x, 128, kernel: 1, pad: 0)", APART),
+    ("linear 14x14x384", [14, 14, 384], "linear(x, 384)", TOGETHER),
     ("softmax 591 rows of 197", [197, 3, 197], "softmax(x)", TOGETHER),
     ("softmax 64 rows of 1000", [8, 8, 1000], "softmax(x)", TOGETHER),
     ("layer norm 196 rows of 384", [14, 14, 384], "layer_norm(x)", TOGETHER),
     ("layer norm 3136 rows of 96", [56, 56, 96], "layer_norm(x)", TOGETHER),
+    ("batch norm 56x56x128", [56, 56, 128], "batch_norm(x)", TOGETHER),
+    ("gelu 56x56x128", [56, 56, 128], "gelu(x)", TOGETHER),
+    ("sum of positions 56x56x128", [56, 56, 128], "sum(x, over: positions)", TOGETHER),
+    ("sum of channels 56x56x128", [56, 56, 128], "sum(x, over: channels)", TOGETHER),
+    ("max of channels 56x56x128", [56, 56, 128], "max(x, over: channels)", TOGETHER),
+    ("max pool 56x56x128 k2", [56, 56, 128], "max_pool(x, 2)", TOGETHER),
+    ("average pool 56x56x128 k2", [56, 56, 128], "avg_pool(x, 2)", TOGETHER),
     ("concat 28x28x128 twice", [28, 28, 128], "concat(x, x, over: channels)", TOGETHER),
+    ("slice 56x56x128 to 64", [56, 56, 128], "slice(x, 0, 64, over: channels)", TOGETHER),
+    ("zeros around 56x56x128", [56, 56, 128], "pad(x, 2)", TOGETHER),
+    ("transpose 56x56x128", [56, 56, 128], "transpose(x, [2, 0, 1])", TOGETHER),
+    ("random 56x56x128", [56, 56, 128], "x + uniform(shape(x))", &[Pass::Forward]),
 ];
 
 /// Name, products, rows, columns, terms, and which operands are transposed: of attention and its gradients.

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""The cases of `benches/ops.rs` beside PyTorch, in f32 on one thread, by turns: processor time, the fastest of all rounds.
+"""The cases of `benches/ops.rs` beside PyTorch, in f32, by turns: processor time, the fastest of all rounds.
 
     cargo bench --bench ops --no-run     prints the path of the program
-    venv/bin/python tests/peer/ops_speed.py PROGRAM [PART OF A NAME] [--rounds 3]
+    venv/bin/python tests/peer/ops_speed.py PROGRAM [PART OF A NAME] [--rounds 3] [--threads 1]
 
 It prints a table as `docs/benchmarks.md` has it: ours / PyTorch's = ratio, and the floor, which is the higher one of arithmetic
 and memory. PyTorch's images are in channels last, which is the order of `sphc`.
@@ -17,8 +17,7 @@ import time
 import torch
 import torch.nn.functional as F
 
-torch.set_num_threads(1)
-BATCH, RUNS = 8, 8
+BATCH, RUNS = 8, 16
 PRODUCTS = {
     "24 x 197x197x64 q k'": ([24, 197, 64], [24, 197, 64], lambda a, b: torch.bmm(a, b.mT)),
     "24 x 197x64x197 a v": ([24, 197, 197], [24, 197, 64], torch.bmm),
@@ -30,12 +29,13 @@ PRODUCTS = {
 
 
 def fastest(run):
+    """In ms, as if the threads shared the work evenly."""
     best = float("inf")
     for _ in range(RUNS):
         start = time.process_time()
         run()
         best = min(best, time.process_time() - start)
-    return best * 1e3
+    return best * 1e3 / torch.get_num_threads()
 
 
 def image(extent, channels):
@@ -81,11 +81,42 @@ def both(run, *leaves):
         with torch.no_grad():
             run(*leaves)
 
-    return {"forward": forward, "both": lambda: torch.autograd.grad(run(*leaves), leaves, dy)}
+    # A gradient that is a view is not there yet.
+    return {"forward": forward, "both": lambda: [it.contiguous() for it in torch.autograd.grad(run(*leaves), leaves, dy)]}
+
+
+def first(run):
+    """Of images with the channels last, as PyTorch's functions of images see them."""
+    return lambda x: run(x.permute(0, 3, 1, 2))
+
+
+IMAGES = {
+    "gelu": F.gelu,
+    "sum of positions": lambda x: x.sum((1, 2), keepdim=True),
+    "sum of channels": lambda x: x.sum(-1, keepdim=True),
+    "max of channels": lambda x: x.amax(-1, keepdim=True),
+    "max pool": first(lambda x: F.max_pool2d(x, 2)),
+    "average pool": first(lambda x: F.avg_pool2d(x, 2)),
+    "slice": lambda x: x[..., :64].contiguous(),
+    "zeros around": lambda x: F.pad(x, (0, 0, 2, 2, 2, 2)),
+    "transpose": lambda x: x.permute(0, 3, 1, 2).contiguous(),
+}
 
 
 def runs(name):
     kind = name.split()[0]
+    for start, run in IMAGES.items():
+        if name.startswith(start + " "):
+            return both(run, torch.randn(BATCH, 56, 56, 128))
+    if kind == "batch":
+        run = lambda x, gamma, beta: F.batch_norm(x.permute(0, 3, 1, 2), mean, variance, gamma, beta, True)
+        mean, variance = torch.zeros(128), torch.ones(128)
+        return both(run, torch.randn(BATCH, 56, 56, 128), torch.ones(128), torch.zeros(128))
+    if kind == "random":
+        x = torch.randn(BATCH, 56, 56, 128)
+        return {"forward": lambda: x + torch.rand_like(x)}
+    if kind == "linear":
+        return both(F.linear, torch.randn(BATCH, 14, 14, 384), torch.randn(384, 384), torch.zeros(384))
     if kind == "softmax":
         shape = {"591": (BATCH, 197, 3, 197), "64": (BATCH, 8, 8, 1000)}[name.split()[1]]
         return both(lambda x: torch.softmax(x, -1), torch.randn(shape))
@@ -113,10 +144,13 @@ def main():
     parser.add_argument("program", help="the benchmark, as `cargo bench --bench ops --no-run` makes it")
     parser.add_argument("part", nargs="?", default="", help="of the names of the cases to run")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
     ours, theirs = {}, {}
     for _ in range(arguments.rounds):
-        done = subprocess.run([arguments.program, "1", *filter(None, [arguments.part])], capture_output=True, text=True, check=True)
+        command = [arguments.program, str(arguments.threads), *filter(None, [arguments.part])]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         lines = [json.loads(it) for it in done.stdout.splitlines()]
         for it in lines:
             at = it["case"], it["pass"]
