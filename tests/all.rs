@@ -20,6 +20,7 @@ mod cuda;
 mod damage;
 mod data;
 mod decoupled;
+mod definitions;
 #[cfg(unix)]
 mod directories;
 mod docs;

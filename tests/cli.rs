@@ -357,7 +357,7 @@ fn diff_tells_what_differs_and_nothing_else() {
     let rows: Vec<Vec<&str>> =
         found.lines().map(|it| it.split("  ").map(str::trim).filter(|it| !it.is_empty()).collect()).collect();
     for row in [
-        ["first", "sphere_conv 3x3, cosine -> 8x8x4, 36 parameters", "sphere_conv 3x3, linear -> 8x8x6, 54 parameters"],
+        ["first", "sphere_conv 4 -> 8x8x4, 36 parameters", "sphere_conv 6, linear -> 8x8x6, 54 parameters"],
         ["max_pool_0", "max_pool 4x4 -> 2x2x4", "-"],
         ["pool", "-", "max_pool 4x4 -> 2x2x6"],
         ["batch", "16", "32"],

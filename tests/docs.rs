@@ -66,6 +66,21 @@ fn every_example_of_the_language_page_compiles() {
     }
 }
 
+/// What the page shows of the prelude stands there.
+#[test]
+fn definitions_that_the_language_page_shows_word_for_word_are_those_of_the_prelude() {
+    let prelude = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lower/prelude.sph")).unwrap();
+    let (_, example) = blocks("docs/language.md", "```sph")
+        .into_iter()
+        .find(|it| it.1.starts_with("/// Plain convolution"))
+        .expect("the page shows a convolution");
+    let shown: Vec<&str> = example.split("\n\n").filter(|it| it.starts_with("///")).collect();
+    assert_eq!(shown.len(), 2);
+    for definition in shown {
+        assert!(prelude.contains(definition.trim_end()), "{definition}");
+    }
+}
+
 /// `$ sphc check FILE --set NAME=VALUE` is said of the example above it.
 #[test]
 fn what_the_language_page_quotes_is_what_is_said() {

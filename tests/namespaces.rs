@@ -23,13 +23,13 @@ fn a_block_may_have_the_name_of_an_operator() {
     let body = "x = bent(sphere_conv(x, 4, operator: bent))\n    output dense(x, classes, operator: bent) as \"score\"";
     for own in [format!("{operator}{block}"), format!("{block}{operator}")] {
         let found = said(&own, body);
-        assert!(found.contains("sphere_conv 3x3, bent") && found.contains(": bent\n"), "{found}");
+        assert!(found.contains("sphere_conv 4, bent") && found.contains(": bent\n"), "{found}");
         assert!(!found.contains("error") && !found.contains("warning"), "{found}");
     }
     // Of the prelude's operators and layers each stays where a file defines the other.
     let found =
         said("layer cosine(x: tensor) = cos(x)\n", "output dense(cosine(sphere_conv(x, 4)), classes) as \"score\"");
-    assert!(found.contains("sphere_conv 3x3, cosine") && !found.contains("error"), "{found}");
+    assert!(found.contains("sphere_conv 4") && !found.contains("error"), "{found}");
     let own = "operator softmax(cos) = exp(cos) - 1\n";
     let found = said(own, "x = softmax(conv(x, 4))\n    output dense(x, classes, operator: softmax) as \"score\"");
     assert!(found.contains("dense 10, softmax") && !found.contains("error"), "{found}");

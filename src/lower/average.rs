@@ -26,8 +26,8 @@ impl Lowering<'_> {
         let expr = entry.values.first()?;
         let (args, call) = self.choice_and_call("average", expr)?;
         let def = self.items.definition(Part::Average, &args.name)?.clone();
-        let (mut scope, wrong) = self.bound(&types::signature("average", &def), &def, &call);
-        if wrong || scope.values().any(Value::is_error) {
+        let (mut scope, given) = self.bound(&types::signature("average", &def), &def, &call);
+        if given.mismatched || scope.values().any(Value::is_error) {
             return None;
         }
         let text = describe(&def, &scope, "");

@@ -6,34 +6,64 @@ use super::blocks::{AXES, PRIMITIVES, is_reduction};
 use super::budget::weight;
 use super::eval::{MOST_REPETITIONS, Scope};
 use super::items::Def;
-use super::layers::both_sides;
-use super::signature::{self, FUNCTIONS, LAYERS, Signature};
+use super::ranges::both_sides;
+use super::signature::{self, FUNCTIONS, Signature};
+use super::source::Source;
 use super::types;
 use super::update::WHOLE;
 use super::value::{FnRef, OperatorRef, Ty, Value, range_len, short};
 use crate::diag::{Code, Diagnostic, Span, did_you_mean};
 use crate::ir::size;
 use crate::syntax::ast::{self, Part};
+use std::fmt;
 use std::rc::Rc;
 
-/// Evaluated arguments of a built-in, with their places.
+/// Evaluated arguments of a call, with their places.
 #[derive(Debug)]
 pub(super) struct Args {
     pub(super) name: String,
     /// The call, without what was piped into it.
     pub(super) span: Span,
-    values: Vec<(String, Option<(Value, Span)>)>,
+    values: Vec<Arg>,
+    /// Whether what was given does not match the signature.
+    pub(super) mismatched: bool,
+}
+
+#[derive(Debug)]
+struct Arg {
+    name: String,
+    value: Option<(Value, Span)>,
+    /// What it stands for, in the text of the prelude.
+    source: Option<Source>,
 }
 
 impl Args {
+    fn find(&self, name: &str) -> Option<&Arg> {
+        self.values.iter().find(|it| it.name == name)
+    }
+
     /// An argument that was given, or `None` for the default.
     pub(super) fn get(&self, name: &str) -> Option<&(Value, Span)> {
-        self.values.iter().find(|it| it.0 == name)?.1.as_ref()
+        self.find(name)?.value.as_ref()
+    }
+
+    /// Where an argument is given, and what it stands for there.
+    pub(super) fn place(&self, name: &str) -> Option<(Span, Option<Source>)> {
+        let arg = self.find(name)?;
+        Some((arg.value.as_ref()?.1, arg.source.clone()))
+    }
+
+    /// An argument in the words of messages: `` `stride` of `conv` ``.
+    pub(super) fn what(&self, name: &str) -> String {
+        match self.find(name).and_then(|it| it.source.as_ref()) {
+            Some(it) => it.what(),
+            None => format!("`{name}` of `{}`", self.name),
+        }
     }
 
     /// Whether a mistake makes the whole call unknown.
     pub(super) fn wrong(&self) -> bool {
-        self.values.iter().any(|it| matches!(&it.1, Some((Value::Error(_), _))))
+        self.mismatched || self.values.iter().any(|it| matches!(&it.value, Some((Value::Error(_), _))))
     }
 }
 
@@ -69,7 +99,6 @@ impl Lowering<'_> {
                 let value = self.param_value(name, span);
                 self.call_value(call, value, span)
             }
-            None if LAYERS.contains(&name) => self.call_layer(call),
             None if self.building.is_some() && name == signature::BATCH_MEAN => self.batch_mean(call),
             None if self.update.is_some() && WHOLE.contains(&name) => self.taken_for_update(call),
             None if is_reduction(call) => self.reduction(call),
@@ -110,6 +139,22 @@ impl Lowering<'_> {
         }
     }
 
+    /// The signature of a block: made once, for all its calls.
+    fn block_signature(&mut self, block: &ast::Function) -> Rc<Signature> {
+        let items = self.items;
+        self.signatures.entry(block.name.span).or_insert_with(|| Rc::new(items.block_signature(block))).clone()
+    }
+
+    /// The signature of a built-in function, likewise.
+    fn builtin(&mut self, name: &str) -> Option<Rc<Signature>> {
+        if let Some(known) = self.builtins.get(name) {
+            return Some(known.clone());
+        }
+        let made = Rc::new(signature::builtin(name)?);
+        self.builtins.insert(name.to_owned(), made.clone());
+        Some(made)
+    }
+
     pub(super) fn report_mismatches(&mut self, signature: &Signature, call: &ast::Call) {
         signature.matched(call).1.into_iter().for_each(|it| self.report(it));
     }
@@ -120,30 +165,28 @@ impl Lowering<'_> {
         let (matched, wrong) = signature.matched(call);
         let mut values = Vec::new();
         for (slot, expr) in signature.slots.iter().zip(&matched) {
-            let value = match expr {
+            let (value, source) = match expr {
                 Some(expr) => {
                     let value = self.argument(expr, &slot.ty);
-                    let what = format!("argument `{}` of `{}`", slot.name, signature.name);
-                    Some((self.coerce(value, &slot.ty, expr.span, &what, None), expr.span))
+                    let what = format_args!("argument `{}` of `{}`", slot.name, signature.name);
+                    let value = self.coerce(value, &slot.ty, expr.span, &what, None);
+                    let source = self.source(expr).cloned();
+                    let span = source.as_ref().and_then(|it| it.span).unwrap_or(expr.span);
+                    (Some((value, span)), source)
                 }
-                None if slot.default.is_none() => Some((self.lost(call.span), call.span)),
-                None => None,
+                None if slot.default.is_none() => (Some((self.lost(call.span), call.span)), None),
+                None => (None, None),
             };
-            values.push((slot.name.clone(), value));
+            values.push(Arg { name: slot.name.clone(), value, source });
         }
-        let mut args = Args { name: signature.name.clone(), span: call.span, values };
-        if !wrong.is_empty() {
-            args.values.push((String::new(), Some((self.lost(call.span), call.span))));
-        }
-        args
+        Args { name: signature.name.clone(), span: call.span, values, mismatched: !wrong.is_empty() }
     }
 
     /// A word such as `same` is a value only where the parameter knows it.
     fn argument(&mut self, expr: &ast::Expr, ty: &Ty) -> Value {
         if let (ast::ExprKind::Name(name), Some(words)) = (&expr.kind, ty.words()) {
-            let bound =
-                self.scopes[self.floor..].iter().any(|it| it.contains_key(name)) || self.items.get(name).is_some();
-            if !bound {
+            let local = self.scopes[self.floor..].iter().any(|it| it.contains_key(name));
+            if !local && self.items.seen(name, expr.span).is_none() {
                 let known = words.contains(&name.as_str());
                 return if known { Value::Str(name.clone()) } else { self.lost(expr.span) };
             }
@@ -173,46 +216,51 @@ impl Lowering<'_> {
 
     /// The parameters of a definition, bound: arguments are evaluated here, defaults where they are
     /// written.
-    pub(super) fn bound(&mut self, signature: &Signature, function: &ast::Function, call: &ast::Call) -> (Scope, bool) {
+    pub(super) fn bound(&mut self, signature: &Signature, function: &ast::Function, call: &ast::Call) -> (Scope, Args) {
         let args = self.arguments(signature, call);
-        let wrong = args.values.iter().any(|it| it.0.is_empty());
         let mut scope = Scope::new();
         for (param, slot) in function.params.iter().zip(&signature.slots) {
             let value = match (args.get(&slot.name), &param.default) {
                 (Some((value, _)), _) => value.clone(),
-                (None, Some(default)) => self.default(&scope, default, slot.ty.clone(), &slot.name),
+                (None, Some(default)) => self.default(&mut scope, default, &slot.ty, &slot.name),
                 (None, None) => self.lost(call.span),
             };
-            // A definition sees both numbers.
-            let value = match value {
-                Value::Int(it) if slot.ty == Ty::Pair => Value::List(vec![Value::Int(it); 2]),
-                other => other,
-            };
-            scope.insert(slot.name.clone(), value);
+            scope.insert(slot.name.clone(), paired(value, &slot.ty));
         }
-        (scope, wrong)
+        (scope, args)
     }
 
     /// A default may use the parameters before it.
-    pub(super) fn default(&mut self, scope: &Scope, default: &ast::Expr, ty: Ty, name: &str) -> Value {
-        if !self.pay(scope.values().map(weight).sum(), default.span) {
-            return self.lost(default.span);
-        }
+    pub(super) fn default(&mut self, scope: &mut Scope, default: &ast::Expr, ty: &Ty, name: &str) -> Value {
         let floor = std::mem::replace(&mut self.floor, self.scopes.len());
-        self.scopes.push(scope.clone());
-        let value = self.argument(default, &ty);
-        self.scopes.pop();
+        self.scopes.push(std::mem::take(scope));
+        let value = self.argument(default, ty);
+        *scope = self.scopes.pop().unwrap_or_default();
         self.floor = floor;
-        self.coerce(value, &ty, default.span, &format!("the default of `{name}`"), None)
+        self.coerce(value, ty, default.span, &format_args!("the default of `{name}`"), None)
     }
 
     fn call_block(&mut self, call: &ast::Call, block: &Rc<ast::Function>) -> Value {
-        if self.endless.contains(&self.items.key(block)) || self.pool.is_some() {
+        let prelude = block.header.file == self.items.prelude;
+        if !prelude && self.endless.contains(&self.items.key(block)) || self.pool.is_some() {
             return self.lost(call.span);
         }
-        let (scope, wrong) = self.bound(&self.items.block_signature(block), block, call);
-        if wrong {
+        let signature = self.block_signature(block);
+        let (mut scope, args) = self.bound(&signature, block, call);
+        if args.mismatched {
+            // It takes its name even so: those of its siblings do not move.
+            self.nameless(block, call.span);
             return self.lost(call.span);
+        }
+        let listing = self.listing(block, &args, &mut scope);
+        // What the prelude does in a call has no place of its own.
+        if prelude {
+            self.pass(block, block.params.iter().map(|it| args.place(&it.name.name)).collect());
+            self.calls.push(call.span);
+            let value = self.enter_block(block, scope, listing, call.span, None);
+            self.calls.pop();
+            self.passed.pop();
+            return value;
         }
         let shown: Vec<String> = (block.params.iter())
             .filter_map(|it| Some((&it.name.name, scope.get(&it.name.name)?)))
@@ -220,27 +268,15 @@ impl Lowering<'_> {
             .map(|(name, value)| format!("{name} = {}", short(value)))
             .collect();
         let text = if shown.is_empty() { "called here".to_owned() } else { format!("with {}", shown.join(", ")) };
-        // What the prelude does in a call has no place of its own.
-        if block.header.file == self.items.prelude {
-            let own = call.span.file != self.items.prelude;
-            self.calls.push(call.span);
-            self.called.extend(own.then(|| call.clone()));
-            let value = self.enter_block(block, scope, call.span, None);
-            self.calls.pop();
-            if own {
-                self.called.pop();
-            }
-            return value;
-        }
-        self.enter_block(block, scope, call.span, Some(text))
+        self.enter_block(block, scope, listing, call.span, Some(text))
     }
 
     fn call_fn(&mut self, call: &ast::Call, function: &Rc<ast::Function>, span: Span) -> Value {
-        if self.endless.contains(&function.name.name) {
+        if function.header.file != self.items.prelude && self.endless.contains(&function.name.name) {
             return self.lost(span);
         }
-        let (scope, wrong) = self.bound(&types::signature("fn", function), function, call);
-        if wrong || scope.values().any(Value::is_error) {
+        let (scope, args) = self.bound(&types::signature("fn", function), function, call);
+        if args.mismatched || scope.values().any(Value::is_error) {
             return self.lost(span);
         }
         let place = if call.piped.is_some() { call.span } else { span };
@@ -277,12 +313,12 @@ impl Lowering<'_> {
     }
 
     fn call_builtin(&mut self, call: &ast::Call, name: &'static str) -> Value {
-        let Some(signature) = signature::builtin(name) else { return self.lost(call.span) };
+        let Some(signature) = self.builtin(name) else { return self.lost(call.span) };
         let args = self.arguments(&signature, call);
         if args.wrong() {
             return self.lost(call.span);
         }
-        let values: Vec<Value> = args.values.into_iter().filter_map(|it| it.1.map(|it| it.0)).collect();
+        let values: Vec<Value> = args.values.into_iter().filter_map(|it| it.value.map(|it| it.0)).collect();
         self.apply(name, &values, call.span)
     }
 
@@ -296,7 +332,7 @@ impl Lowering<'_> {
         if args.wrong() {
             return self.lost(call.span);
         }
-        for (name, value) in args.values {
+        for Arg { name, value, .. } in args.values {
             let Some((value, span)) = value else { continue };
             let value = self.operator_argument(&operator, &name, value, span);
             if value.is_error() {
@@ -311,12 +347,12 @@ impl Lowering<'_> {
     fn query(&mut self, call: &ast::Call) -> Value {
         let name = call.callee.name.clone();
         // Where the callee is unknown, so is what its arguments mean to it.
-        let Some(signature) = signature::builtin(&name) else { return self.lost(call.span) };
+        let Some(signature) = self.builtin(&name) else { return self.lost(call.span) };
         let args = self.arguments(&signature, call);
         if args.wrong() {
             return self.lost(call.span);
         }
-        let Some((value, span)) = args.values.into_iter().next().and_then(|it| it.1) else {
+        let Some((value, span)) = args.values.into_iter().next().and_then(|it| it.value) else {
             return self.lost(call.span);
         };
         match (name.as_str(), &value) {
@@ -360,7 +396,7 @@ impl Lowering<'_> {
     }
 
     fn call_primitive(&mut self, call: &ast::Call) -> Value {
-        let Some(signature) = signature::builtin(&call.callee.name) else { return self.lost(call.span) };
+        let Some(signature) = self.builtin(&call.callee.name) else { return self.lost(call.span) };
         if self.pool.is_some() {
             return self.lost(call.span);
         }
@@ -368,17 +404,15 @@ impl Lowering<'_> {
         self.primitive(&args)
     }
 
-    fn call_layer(&mut self, call: &ast::Call) -> Value {
-        let Some(signature) = signature::builtin(&call.callee.name) else { return self.lost(call.span) };
-        if self.pool.is_some() {
-            return self.lost(call.span);
-        }
-        let args = self.arguments(&signature, call);
-        self.layer(&args)
-    }
-
     /// Checks a value against a type; an int is also a float. `None` of the types is silent on `Error`.
-    pub(super) fn coerce(&mut self, value: Value, ty: &Ty, span: Span, what: &str, declared: Option<Span>) -> Value {
+    pub(super) fn coerce(
+        &mut self,
+        value: Value,
+        ty: &Ty,
+        span: Span,
+        what: &dyn fmt::Display,
+        declared: Option<Span>,
+    ) -> Value {
         let fits = match (ty, &value) {
             (_, Value::Error(_)) => return value,
             (Ty::Any, it) => !matches!(it, Value::Nothing),
@@ -417,9 +451,8 @@ impl Lowering<'_> {
                     return self.lost(span);
                 }
                 for (at, it) in items.clone().into_iter().enumerate() {
-                    let what = format!("element {at} of {what}");
                     let place = self.element(span, at);
-                    match self.coerce(it, &item, place, &what, declared) {
+                    match self.coerce(it, &item, place, &format_args!("element {at} of {what}"), declared) {
                         it @ Value::Error(_) => return it,
                         it => all.push(it),
                     }
@@ -508,6 +541,14 @@ impl Lowering<'_> {
         let report =
             self.at(Code::E0108, span, format!("{what} is {found}, out of range")).label(format!("must be {allowed}"));
         self.report(report);
+    }
+}
+
+/// A definition sees both numbers of a pair.
+pub(super) fn paired(value: Value, ty: &Ty) -> Value {
+    match value {
+        Value::Int(it) if *ty == Ty::Pair => Value::List(vec![Value::Int(it); 2]),
+        other => other,
     }
 }
 

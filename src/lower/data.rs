@@ -98,7 +98,7 @@ impl Lowering<'_> {
     pub(super) fn validate(&mut self, entry: &ast::TrainEntry) -> Option<f64> {
         let value = entry.values.first()?;
         let found = self.expr(value);
-        match self.coerce(found, &Ty::Float, value.span, "`validate`", None) {
+        match self.coerce(found, &Ty::Float, value.span, &"`validate`", None) {
             Value::Float(it) if 0.0 < it && it < 1.0 => Some(it),
             Value::Float(it) => {
                 self.out_of_range(value.span, "`validate`", &it.to_string(), "a share, above 0 and below 1");

@@ -5,6 +5,7 @@ use super::blocks::training;
 use super::budget::weight;
 use super::items::Def;
 use super::naming::count;
+use super::ranges::divisors;
 use super::resolve::{CONSTANTS, GEOMETRY};
 use super::told::Told;
 use super::types;
@@ -63,6 +64,7 @@ impl Lowering<'_> {
             Some(place) => *place = value,
             None => self.bind(name, value),
         }
+        self.forget_source(name);
     }
 
     fn stmt(&mut self, stmt: &ast::Stmt) -> Value {
@@ -147,7 +149,7 @@ impl Lowering<'_> {
 
     fn assert_shape(&mut self, value: Value, dims: &[ast::Expr], asserted: Span, span: Span) -> Value {
         let wanted: Vec<Option<usize>> = dims.iter().map(|it| self.extent(it)).collect();
-        let value = self.coerce(value, &Ty::Tensor, span, "a value with a shape", Some(asserted));
+        let value = self.coerce(value, &Ty::Tensor, span, &"a value with a shape", Some(asserted));
         let Value::Tensor(tensor) = &value else { return value };
         let Some(shape) = self.graph.fact(tensor.train).shape() else { return value };
         let Some(wanted) = wanted.into_iter().collect::<Option<Vec<usize>>>() else { return value };
@@ -173,12 +175,36 @@ impl Lowering<'_> {
     }
 
     fn extent(&mut self, expr: &ast::Expr) -> Option<usize> {
-        let value = self.expr(expr);
-        let value = self.coerce(value, &Ty::Int, expr.span, "an extent", None);
+        let value = match &expr.kind {
+            ExprKind::Binary(BinaryOp::Div, whole, parts) if self.source(parts).is_some() => {
+                self.share(whole, parts, expr.span)
+            }
+            _ => self.expr(expr),
+        };
+        let value = self.coerce(value, &Ty::Int, expr.span, &"an extent", None);
         match value {
-            Value::Int(it) => self.sized(it, expr.span, "an extent", 1),
+            Value::Int(it) => {
+                let (what, span) = self.said_of(expr, "an extent");
+                self.sized(it, span, &what, 1)
+            }
             _ => None,
         }
+    }
+
+    /// `channels(x) / groups`, an extent, where `groups` is what a call gives.
+    fn share(&mut self, whole: &ast::Expr, parts: &ast::Expr, span: Span) -> Value {
+        let (a, b) = (self.expr(whole), self.expr(parts));
+        let (Value::Int(all), Value::Int(count)) = (&a, &b) else { return self.binary(BinaryOp::Div, &a, &b, span) };
+        let (what, place) = self.said_of(parts, "the number of parts");
+        let Some(count) = self.sized(*count, place, &what, 1) else { return self.lost(place) };
+        let Some(all) = usize::try_from(*all).ok().filter(|it| !it.is_multiple_of(count)) else {
+            return self.binary(BinaryOp::Div, &a, &b, span);
+        };
+        let report = self
+            .at(Code::E0108, place, format!("{what} is {count}, out of range"))
+            .label(format!("does not divide `{}`, which is {all}", self.sources.slice(whole.span)))
+            .help(format!("give {}", divisors(all)));
+        self.fail(report)
     }
 
     /// Extents of an input.
@@ -399,8 +425,8 @@ impl Lowering<'_> {
             }
             ExprKind::Range(low, high) => {
                 let (a, b) = (self.expr(low), self.expr(high));
-                let a = self.coerce(a, &Ty::Int, low.span, "the start of a range", None);
-                let b = self.coerce(b, &Ty::Int, high.span, "the end of a range", None);
+                let a = self.coerce(a, &Ty::Int, low.span, &"the start of a range", None);
+                let b = self.coerce(b, &Ty::Int, high.span, &"the end of a range", None);
                 match (a, b) {
                     (Value::Int(a), Value::Int(b)) => Value::Range(a, b),
                     _ => self.lost(span),
@@ -446,10 +472,10 @@ impl Lowering<'_> {
         }
         // Not taken by the operator; `cos` is not a function here.
         let operator = self.building.is_some() || self.trace.is_some();
-        if operator && GEOMETRY.contains(&name) && self.items.get(name).is_none() {
+        if operator && GEOMETRY.contains(&name) && self.items.seen(name, span).is_none() {
             return self.lost(span);
         }
-        if let Some(item) = self.items.get(name) {
+        if let Some(item) = self.items.seen(name, span) {
             return match &item.def {
                 Def::Param(_) => self.param_value(name, span),
                 Def::Operator(it) => Value::Operator(OperatorRef::new(it.clone())),
@@ -497,7 +523,7 @@ impl Lowering<'_> {
             }
         };
         let at = self.expr(index);
-        let Value::Int(at) = self.coerce(at, &Ty::Int, index.span, "an index", None) else {
+        let Value::Int(at) = self.coerce(at, &Ty::Int, index.span, &"an index", None) else {
             return self.lost(index.span);
         };
         let found = match &list_value {
@@ -574,11 +600,19 @@ impl Lowering<'_> {
         value
     }
 
+    /// The call of a block that is not entered takes its name all the same.
+    pub(super) fn nameless(&mut self, block: &ast::Function, span: Span) {
+        let report = self.names.enter_block(self.items, block, None, span);
+        self.report_all(report);
+        self.names.leave();
+    }
+
     /// The scope of a block's call.
     pub(super) fn enter_block(
         &mut self,
         block: &ast::Function,
         scope: Scope,
+        listing: Option<String>,
         span: Span,
         frame: Option<String>,
     ) -> Value {
@@ -599,7 +633,8 @@ impl Lowering<'_> {
         if framed {
             self.leave_frame();
         }
+        let value = self.finish_block(block, (&path, owner), listing, value, span);
         self.names.leave();
-        self.finish_block(block, (&path, owner), value, span)
+        value
     }
 }

@@ -109,28 +109,48 @@ impl Lowering<'_> {
         }
     }
 
-    /// Arguments of a window that change nothing. `usual` is the stride that it has by itself.
-    pub(super) fn vain_window(&mut self, args: &Args, size: [usize; 2], made: &Geometry, usual: [usize; 2]) {
-        let written = |name: &str| args.get(name).map(|it| it.1).filter(|it| is_written(self.sources.slice(*it)));
-        let (stride, pad) = (written("stride"), written("pad"));
-        let small = |name: &str| args.get(name).is_none() || written(name).is_some();
-        let one = made.kernel == [1, 1] && small("kernel") && small("size");
+    /// Whether an argument is a number in the user's text, which no param changes.
+    pub(super) fn is_fixed(&self, args: &Args, name: &str) -> bool {
+        args.get(name).is_some_and(|it| it.1.file != self.items.prelude && is_written(self.sources.slice(it.1)))
+    }
+
+    /// Whether an extent is a number that no param changes.
+    pub(super) fn is_written_out(&self, extent: &ast::Expr) -> bool {
+        match self.source(extent) {
+            Some(it) => it.span.is_none_or(|it| is_written(self.sources.slice(it))),
+            None => matches!(extent.kind, ExprKind::Int(_)),
+        }
+    }
+
+    /// Arguments of a window that change nothing. `usual` is the stride that it has by itself; `fixed` tells that its size is
+    /// a number in the text.
+    pub(super) fn vain_window(
+        &mut self,
+        args: &Args,
+        size: [usize; 2],
+        made: &Geometry,
+        usual: [usize; 2],
+        fixed: bool,
+    ) {
+        let [stride, pad, dilation] = ["stride", "pad", "dilation"]
+            .map(|name| args.get(name).map(|it| it.1).filter(|_| self.is_fixed(args, name)));
+        let one = made.kernel == [1, 1] && fixed;
         let word = pad.filter(|it| matches!(self.sources.slice(*it), "same" | "valid"));
         if one && args.get("size").is_some() && made.stride == [1, 1] {
             self.in_vain(
-                args.span,
-                format!("`{}` over windows of 1x1 changes nothing", args.name),
+                self.users_place(args.span),
+                format!("`{}` over windows of 1x1 changes nothing", self.users_callee(&args.name)),
                 "each window is one number",
                 "remove it, or give a larger size",
             );
             return;
         }
         if let Some(span) = word.filter(|_| one) {
-            let message = format!("`pad` of `{}` has no effect", args.name);
+            let message = format!("{} has no effect", args.what("pad"));
             self.in_vain(span, message, "a kernel of 1x1 never reaches beyond the image", "leave it out");
         }
-        if let Some(span) = written("dilation").filter(|_| made.kernel == [1, 1] && made.dilation != [1, 1]) {
-            let message = format!("`dilation` of `{}` has no effect", args.name);
+        if let Some(span) = dilation.filter(|_| made.kernel == [1, 1] && made.dilation != [1, 1]) {
+            let message = format!("{} has no effect", args.what("dilation"));
             self.in_vain(span, message, "a kernel of 1x1 has one tap", "leave it out");
         }
         let plain = Geometry { stride: usual, ..*made };
@@ -139,7 +159,7 @@ impl Lowering<'_> {
             && made.output(size) == plain.output(size)
             && made.output(size) == Some([1, 1])
         {
-            let message = format!("`stride` of `{}` has no effect", args.name);
+            let message = format!("{} has no effect", args.what("stride"));
             self.in_vain(span, message, "there is one position, and so no next one", "leave it out");
         }
     }

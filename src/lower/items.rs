@@ -1,6 +1,7 @@
 //! What a file defines, with what it imports and the prelude: one table of names.
 //!
-//! A name of the file goes before the same name of the prelude or of a built-in layer or function.
+//! A name of the file goes before the same name of the prelude or of a built-in function. What the prelude names is its own:
+//! what a file defines over a name changes nothing in definitions of the prelude that use it.
 //! Imported files give their operators, functions, blocks and params; their models and recipes stay
 //! behind, so that a block can be taken out of another experiment.
 
@@ -8,7 +9,7 @@ use super::foreign;
 use super::library;
 use super::signature::Signature;
 use super::types;
-use super::value::Ty;
+use super::value::{OperatorRef, Ty};
 use crate::diag::{Code, Diagnostic, FileId, Sink, Sources, Span, did_you_mean};
 use crate::syntax::ast;
 pub(super) use crate::syntax::ast::Part as Kind;
@@ -56,6 +57,8 @@ pub(super) struct Items {
     chosen: BTreeMap<(Kind, String), (Rc<ast::Function>, Home)>,
     /// Blocks and layers that are called as an operator is.
     layers: BTreeMap<String, Item>,
+    /// Both as the prelude has them.
+    own: [BTreeMap<String, Item>; 2],
     /// Names in the order of their definitions: params may use those before them.
     pub(super) order: Vec<String>,
     /// Definitions so far.
@@ -87,15 +90,33 @@ impl Items {
         self.table.get(name)
     }
 
+    /// What a name stands for where it is written.
+    pub(super) fn seen(&self, name: &str, place: Span) -> Option<&Item> {
+        self.tables(place)[0].get(name)
+    }
+
+    /// All definitions that can be named there, and blocks beside operators.
+    fn tables(&self, place: Span) -> [&BTreeMap<String, Item>; 2] {
+        let [table, layers] = &self.own;
+        if place.file == self.prelude { [table, layers] } else { [&self.table, &self.layers] }
+    }
+
     /// What a call calls. Constants of operators are given by name, so what is given by place goes to a layer of that name.
     pub(super) fn called(&self, call: &ast::Call) -> Option<&Item> {
         let name = call.callee.name.as_str();
         let placed = call.piped.is_some() || call.args.iter().any(|it| it.name.is_none());
-        match self.table.get(name) {
-            Some(Item { def: Def::Operator(_), .. }) if placed => {
-                self.layers.get(name).or_else(|| self.table.get(name))
-            }
+        let [table, layers] = self.tables(call.callee.span);
+        match table.get(name) {
+            Some(Item { def: Def::Operator(_), .. }) if placed => layers.get(name).or_else(|| table.get(name)),
             found => found,
+        }
+    }
+
+    /// An operator of the prelude, which a built-in function has as a default.
+    pub(super) fn usual(&self, name: &str) -> Option<OperatorRef> {
+        match &self.own[0].get(name)?.def {
+            Def::Operator(it) => Some(OperatorRef::new(it.clone())),
+            Def::Param(_) | Def::Fn(_) | Def::Block(_) => None,
         }
     }
 
@@ -267,6 +288,7 @@ impl<'a> Collector<'a> {
         let tree = crate::syntax::parse(prelude, text, self.sink);
         self.items.prelude = prelude;
         self.take(&tree, Home::Prelude);
+        self.items.own = [self.items.table.clone(), self.items.layers.clone()];
         let name = normal(&self.sources.get(main).name);
         self.open.push((name, None));
         self.take(file, Home::Main);

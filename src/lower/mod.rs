@@ -34,8 +34,8 @@ pub mod images;
 mod input;
 mod items;
 mod keys;
-mod layers;
 pub mod library;
+mod listing;
 mod lists;
 mod mix;
 mod naming;
@@ -44,6 +44,7 @@ mod operator;
 mod outputs;
 mod params;
 mod penalty;
+mod ranges;
 mod recipe;
 mod resolve;
 mod schedule;
@@ -51,6 +52,7 @@ mod selector;
 pub mod settings;
 mod sharing;
 mod signature;
+mod source;
 mod steps;
 mod target;
 mod told;
@@ -63,14 +65,16 @@ pub use settings::{DataInfo, Settings};
 use crate::diag::{Code, Diagnostic, FileId, Label, Severity, Sink, Sources, Span};
 use crate::ir::expr::Pool;
 use crate::ir::{
-    DType, Fact, Frame, Graph, Init, NodeId, Op, Origin, OriginId, Param, ParamRole, Phase, ScalarFn, Shape, State,
-    StateId, StateRole,
+    DType, Fact, Frame, Graph, Init, NodeId, Op, Origin, OriginId, Param, ParamId, ParamRole, Phase, ScalarFn, Shape,
+    State, StateId, StateRole,
 };
 use crate::syntax::{self, ast};
 use items::{Collector, Items};
 use naming::Names;
 use outputs::Output;
+use signature::Signature;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
 use std::sync::Arc;
 use value::{Tensor, Value};
 
@@ -128,6 +132,13 @@ pub fn lower(
     Some(compose::compose(lowering.graph))
 }
 
+/// The origins of a graph's nodes.
+#[derive(Default)]
+struct Origins {
+    known: HashMap<Origin, OriginId>,
+    last: Option<(OriginId, Origin)>,
+}
+
 /// Everything that unfolding a model carries along.
 struct Lowering<'a> {
     items: &'a Items,
@@ -172,9 +183,7 @@ struct Lowering<'a> {
     names: Names,
     /// What is written in the bodies of blocks and in named expressions, by their places.
     counts: HashMap<Span, naming::Count>,
-    /// The layer that nodes belong to; empty for the innermost scope's path.
-    layer_path: String,
-    origins: HashMap<Origin, OriginId>,
+    origins: Origins,
     /// Paths of parameters and states.
     keys: BTreeSet<String>,
     /// Paths that were asked for again, and where.
@@ -183,6 +192,11 @@ struct Lowering<'a> {
     again: BTreeMap<String, usize>,
     /// Which names of layers in selectors stand for something.
     layers_known: BTreeMap<String, bool>,
+    /// Signatures of blocks, by where they are named, and of built-in functions.
+    signatures: HashMap<Span, Rc<Signature>>,
+    builtins: BTreeMap<String, Rc<Signature>>,
+    /// What operators that keep nothing make of a patch, by their definitions and constants.
+    bodies: HashMap<(Span, String), ScalarFn>,
     /// Operators' bodies, simplified, and what became of those: most layers share one.
     simplified: HashMap<ScalarFn, ScalarFn>,
     forms: HashMap<ScalarFn, operator::Form>,
@@ -193,12 +207,14 @@ struct Lowering<'a> {
     scheduled: Option<Option<u64>>,
     /// Whether an update depends on how many there will be.
     length_matters: bool,
-    /// Calls of the prelude's blocks in the user's text that are being unfolded.
-    called: Vec<ast::Call>,
+    /// Calls of the prelude's blocks that are being unfolded, outermost first.
+    passed: Vec<source::Passed>,
     /// By node of training: whether its first axis is the batch.
     batched: Vec<bool>,
     /// The `if training` around what is unfolded, and whether it is the branch of training.
     modes: Vec<(Span, bool)>,
+    /// Filters whose window no param changes.
+    fixed_windows: BTreeSet<ParamId>,
     /// What is shared, by its path, and the uses of it around what is unfolded.
     sharing: sharing::Sharing,
     /// How many draws of random numbers each path has.
@@ -261,21 +277,24 @@ impl<'a> Lowering<'a> {
             shared_frames: None,
             names: Names::default(),
             counts: HashMap::new(),
-            layer_path: String::new(),
-            origins: HashMap::new(),
+            origins: Origins::default(),
             keys: BTreeSet::new(),
             doubled: Vec::new(),
             again: BTreeMap::new(),
             layers_known: BTreeMap::new(),
+            signatures: HashMap::new(),
+            builtins: BTreeMap::new(),
+            bodies: HashMap::new(),
             simplified: HashMap::new(),
             forms: HashMap::new(),
             unnamed: 0,
             update: None,
             scheduled: None,
             length_matters: false,
-            called: Vec::new(),
+            passed: Vec::new(),
             batched: Vec::new(),
             modes: Vec::new(),
+            fixed_windows: BTreeSet::new(),
             sharing: sharing::Sharing::default(),
             draws: BTreeMap::new(),
             reported: BTreeSet::new(),
@@ -303,7 +322,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// The one model of the file; a library has none and needs none.
-    fn the_model(&mut self, main: FileId) -> Option<std::rc::Rc<ast::Model>> {
+    fn the_model(&mut self, main: FileId) -> Option<Rc<ast::Model>> {
         let items = self.items;
         let Some(model) = items.models.first() else {
             // A file that did not parse may well hold one.
@@ -403,36 +422,28 @@ impl<'a> Lowering<'a> {
     /// Where nodes made by `span` come from.
     fn origin(&mut self, span: Span) -> OriginId {
         let span = self.users_place(span);
-        let layer = match (&self.objective, self.layer_path.as_str()) {
-            // What is lost is no layer's.
-            (Some(_), _) => String::new(),
-            (None, "") => self.names.path().to_owned(),
-            (None, path) => path.to_owned(),
-        };
+        // What is lost is no layer's.
+        let layer = if self.objective.is_some() { "" } else { self.names.path() };
         let frames = self.shared_frames.get_or_insert_with(|| self.frames.as_slice().into()).clone();
-        let origin = Origin { span, frames, layer };
-        if let Some(&known) = self.origins.get(&origin) {
-            return known;
+        // Most nodes come from where the one before them does.
+        if let Some((id, last)) = &self.origins.last
+            && last.span == span
+            && Arc::ptr_eq(&last.frames, &frames)
+            && last.layer == layer
+        {
+            return *id;
         }
-        let id = self.graph.origin(origin.clone());
-        self.origins.insert(origin, id);
+        let origin = Origin { span, frames, layer: layer.to_owned() };
+        let id = match self.origins.known.get(&origin) {
+            Some(&known) => known,
+            None => {
+                let id = self.graph.origin(origin.clone());
+                self.origins.known.insert(origin.clone(), id);
+                id
+            }
+        };
+        self.origins.last = Some((id, origin));
         id
-    }
-
-    fn layer_origin(&mut self, span: Span, path: &str) -> OriginId {
-        let outer = self.enter_layer(path);
-        let origin = self.origin(span);
-        self.leave_layer(outer);
-        origin
-    }
-
-    /// Nodes to come belong to the layer `path`.
-    fn enter_layer(&mut self, path: &str) -> String {
-        std::mem::replace(&mut self.layer_path, path.to_owned())
-    }
-
-    fn leave_layer(&mut self, outer: String) {
-        self.layer_path = outer;
     }
 
     /// Adds a node in both modes. A broken shape rule makes it `Unknown`; `shape::check` reports it.

@@ -4,7 +4,7 @@
 //!
 //! 1. `expr as "name"` opens the scope `parent/name`, where `parent` is the block's call or the model whose text holds the
 //!    line: names written within the same body do not contain each other, so that a line can be split in two.
-//! 2. A layer with a filter (`sphere_conv`, `conv`, `dense`) or a block's call that has no `as` of its
+//! 2. A layer with a filter (`conv`) or a block's call that has no `as` of its
 //!    own **takes the path of its scope itself** when it is the only such thing written in the
 //!    scope (other than in the model itself). So `unit(x, 64) as "conv1_0"` with one convolution in
 //!    `unit` gives `conv1_0/filter`, however many pools and activations stand around it.
@@ -26,7 +26,6 @@
 
 use super::blocks::{Nature, role};
 use super::items::{Def, Items};
-use super::signature::{FILTER_LAYERS, LAYERS};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::ParamRole;
 use crate::syntax::ast::{self, ExprKind, StmtKind};
@@ -152,18 +151,13 @@ pub(super) fn count(items: &Items, expr: &ast::Expr) -> Count {
             for it in call.piped.as_deref().into_iter().chain(call.args.iter().map(|it| &it.value)) {
                 all = all.both(count(items, it));
             }
-            let name = call.callee.name.as_str();
-            match items.called(call).map(|it| &it.def) {
-                Some(Def::Block(it)) => match Nature::of(it) {
+            if let Some(Def::Block(it)) = items.called(call).map(|it| &it.def) {
+                match Nature::of(it) {
                     Nature::Filter | Nature::Plain => all.filters += 1,
                     Nature::Beside(_) => all.norms += 1,
                     Nature::Other => all.others += 1,
                     Nature::Caller => {}
-                },
-                Some(_) => {}
-                None if FILTER_LAYERS.contains(&name) => all.filters += 1,
-                None if LAYERS.contains(&name) => all.others += 1,
-                None => {}
+                }
             }
             all
         }
@@ -333,6 +327,14 @@ mod tests {
         Count { filters, norms, others: 0 }
     }
 
+    fn prelude() -> Items {
+        let (mut sources, mut sink) = (crate::diag::Sources::new(), crate::diag::Sink::new());
+        let main = sources.add("main.sph", "");
+        let file = crate::syntax::parse(main, "", &mut sink);
+        let mut none = |_: &str| Err(String::new());
+        crate::lower::items::Collector::new(&mut sources, &mut none, &mut sink).run(&file, main)
+    }
+
     fn unit() -> ast::Function {
         let text = "block unit(x) = x |> sphere_conv(4)\n";
         let file = crate::syntax::parse(crate::diag::FileId(0), text, &mut crate::diag::Sink::new());
@@ -345,7 +347,7 @@ mod tests {
         let mut names = Names::default();
         names.enter_model(span(0));
         assert!(names.enter_named("conv1_0", count(1, 0), span(1)).is_none());
-        assert!(names.enter_block(&Items::default(), &unit(), None, span(2)).is_none());
+        assert!(names.enter_block(&prelude(), &unit(), None, span(2)).is_none());
         assert_eq!(names.layer("sphere_conv", Role::Filter, span(3)).0, "conv1_0");
         assert_eq!(names.beside("batch_norm", "bn", Some("conv1_0"), span(4)).0, "conv1_0/bn");
         names.leave();

@@ -267,16 +267,17 @@ impl Lowering<'_> {
             if let Some((kind, def)) = items.measure(kind, name) {
                 return Some(self.measure(kind, def, call));
             }
-            let arithmetic = FUNCTIONS.iter().any(|it| it.0 == name) || items.get(name).is_some();
+            let arithmetic = FUNCTIONS.iter().any(|it| it.0 == name) || items.seen(name, call.callee.span).is_some();
             return (!local && !arithmetic).then(|| self.unknown_measure(kind, name, call.callee.span));
         }
-        if local || self.pool.is_some() || items.get(name).is_some() || super::signature::builtin(name).is_some() {
+        let defined = items.seen(name, call.callee.span).is_some() || super::signature::builtin(name).is_some();
+        if local || self.pool.is_some() || defined {
             return None;
         }
         let (kind, def) = items.measure(Kind::Metric, name)?;
         let signature = types::signature(kind.word(), def);
-        let (scope, wrong) = self.bound(&signature, def, call);
-        if wrong || self.is_endless(kind, name) {
+        let (scope, args) = self.bound(&signature, def, call);
+        if args.mismatched || self.is_endless(kind, name) {
             return Some(self.lost(call.span));
         }
         Some(self.enter(scope, &def.body, call.span))
@@ -381,7 +382,7 @@ impl Lowering<'_> {
             let ty = signature.slots.iter().find(|it| it.name == *name).map_or(Ty::Any, |it| it.ty.clone());
             let value = match (args.get(name), &param.default, given(param)) {
                 (Some((value, _)), ..) => value.clone(),
-                (None, Some(default), _) => self.default(&scope, default, ty, name),
+                (None, Some(default), _) => self.default(&mut scope, default, &ty, name),
                 (None, None, Some(word)) => self.asked(word, call.span),
                 (None, None, None) => match outputs.pop() {
                     Some(it) => Value::Tensor(it),

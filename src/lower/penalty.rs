@@ -40,8 +40,8 @@ impl Lowering<'_> {
             std::mem::take(&mut self.batched),
             std::mem::take(&mut self.origins),
         );
-        let (scope, wrong) = self.bound(&self.items.part_signature(Part::Penalty, &def), &numbers, &call);
-        let sound = !wrong && !scope.values().any(Value::is_error);
+        let (scope, args) = self.bound(&self.items.part_signature(Part::Penalty, &def), &numbers, &call);
+        let sound = !args.mismatched && !scope.values().any(Value::is_error);
         let each = params.iter().filter(|_| sound);
         let results: Vec<Option<NodeId>> =
             each.map(|id| self.penalty_of(&def, (&of.name.name, *id), scope.clone(), entry.span)).collect();

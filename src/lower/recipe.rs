@@ -285,7 +285,7 @@ impl Lowering<'_> {
 
     pub(super) fn whole_number(&mut self, expr: &ast::Expr, what: &str, least: i64) -> Option<i64> {
         let value = self.expr(expr);
-        match self.coerce(value, &Ty::Int, expr.span, what, None) {
+        match self.coerce(value, &Ty::Int, expr.span, &what, None) {
             Value::Int(it) if least <= it => Some(it),
             Value::Int(it) => {
                 self.out_of_range(expr.span, what, &it.to_string(), &format!("at least {least}"));

@@ -107,8 +107,8 @@ impl Lowering<'_> {
         let Some(def) = self.items.definition(Part::Schedule, name).cloned() else { return self.lost(call.span) };
         let signature = self.items.part_signature(Part::Schedule, &def);
         self.report_mismatches(&signature, call);
-        let (mut scope, wrong) = self.bound(&signature, &def, call);
-        if wrong || scope.values().any(Value::is_error) || self.endless.contains(&key(name)) {
+        let (mut scope, args) = self.bound(&signature, &def, call);
+        if args.mismatched || scope.values().any(Value::is_error) || self.endless.contains(&key(name)) {
             return self.lost(call.span);
         }
         self.give_steps(&mut scope);

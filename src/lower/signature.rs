@@ -1,11 +1,11 @@
-//! What can be called and with which arguments: the built-in layers and functions, and the matching
+//! What can be called and with which arguments: the built-in functions, and the matching
 //! of a call's arguments with the parameters of its callee.
 
 use super::blocks::REDUCTIONS;
 use super::items::suggest;
 use super::value::Ty;
 use crate::diag::{Code, Diagnostic, Span};
-use crate::syntax::ast;
+use crate::syntax::ast::{self, ExprKind};
 use std::borrow::Cow;
 
 /// A parameter, as far as a call must know it.
@@ -35,12 +35,6 @@ pub(super) type Matched<'a> = Vec<Option<&'a ast::Expr>>;
 pub(super) const BORDER: Ty = Ty::Words(&["same", "valid"]);
 
 const FAN: Ty = Ty::Words(&["inputs", "outputs"]);
-
-/// Names that only these layers and functions have; a file may define its own over them.
-pub(super) const LAYERS: &[&str] = &["sphere_conv", "conv", "dense", "max_pool", "avg_pool"];
-
-/// Layers that own a filter: they decide the names of what is near them.
-pub(super) const FILTER_LAYERS: &[&str] = &["sphere_conv", "conv", "dense"];
 
 /// Functions of numbers; on a tensor they work element by element.
 pub(super) const FUNCTIONS: &[(&str, usize)] = &[
@@ -81,53 +75,17 @@ fn slot(name: &str, ty: Ty, default: Option<&str>) -> Slot {
     Slot { name: name.to_owned(), ty, default: default.map(str::to_owned) }
 }
 
-/// The signature of a built-in layer, function or query.
+/// The signature of a built-in function or query.
 pub(super) fn builtin(name: &str) -> Option<Signature> {
     let make =
         |what: &'static str, slots: Vec<Slot>| Some(Signature { what, name: name.to_owned(), slots, header: None });
     let x = || slot("x", Ty::Tensor, None);
-    let filters = || slot("filters", Ty::Int, None);
-    let kernel = || slot("kernel", Ty::Pair, Some("3"));
     let stride = || slot("stride", Ty::Pair, Some("1"));
     let over = |axis: &str| slot("over", Ty::Axes, Some(axis));
     let same = || slot("pad", BORDER, Some("same"));
     let dilation = || slot("dilation", Ty::Pair, Some("1"));
     let groups = || slot("groups", Ty::Int, Some("1"));
-    let init = || slot("init", Ty::Start, Some("he"));
-    let bias = || slot("bias", Ty::Bool, Some("false"));
     match name {
-        "sphere_conv" => make(
-            "layer",
-            vec![
-                x(),
-                filters(),
-                kernel(),
-                stride(),
-                same(),
-                slot("operator", Ty::Operator, Some("cosine")),
-                dilation(),
-                groups(),
-                bias(),
-                init(),
-            ],
-        ),
-        "conv" => make("layer", vec![x(), filters(), kernel(), stride(), same(), dilation(), groups(), bias(), init()]),
-        "dense" => make(
-            "layer",
-            vec![x(), slot("units", Ty::Int, None), slot("operator", Ty::Operator, Some("none")), bias(), init()],
-        ),
-        "max_pool" => {
-            make("layer", vec![x(), slot("size", Ty::Pair, None), slot("stride", Ty::Pair, Some("size")), same()])
-        }
-        "avg_pool" => make(
-            "layer",
-            vec![
-                x(),
-                slot("size", Ty::Pair, None),
-                slot("stride", Ty::Pair, Some("size")),
-                slot("pad", BORDER, Some("valid")),
-            ],
-        ),
         "len" => make("function", vec![slot("list", Ty::Any, None)]),
         "channels" | "height" | "width" | "size" | "shape" => make("function", vec![x()]),
         "reshape" => make("function", vec![x(), slot("to", Ty::List(Box::new(Ty::Int)), None)]),
@@ -168,6 +126,15 @@ pub(super) fn builtin(name: &str) -> Option<Signature> {
             ],
         ),
         "hit" => make("function", vec![slot("scores", Ty::Tensor, None), slot("label", Ty::Tensor, None)]),
+        "max_window" | "mean_window" | "sum_window" => make(
+            "function",
+            vec![
+                x(),
+                slot("size", Ty::Pair, None),
+                slot("stride", Ty::Pair, Some("size")),
+                slot("pad", BORDER, Some("valid")),
+            ],
+        ),
         "convolve" => make(
             "function",
             vec![
@@ -304,12 +271,14 @@ impl Signature {
 
     /// The call with all that stands in it without a name as one list, where the first parameter takes several.
     pub(super) fn gathered<'c>(&self, call: &'c ast::Call) -> Cow<'c, ast::Call> {
-        let several = self.slots.first().is_some_and(|it| it.ty == Ty::Tensors);
+        if self.slots.first().is_none_or(|it| it.ty != Ty::Tensors) {
+            return Cow::Borrowed(call);
+        }
         let (unnamed, named): (Vec<ast::Arg>, Vec<ast::Arg>) =
             call.args.iter().cloned().partition(|it| it.name.is_none());
         let piped = call.piped.as_deref().cloned();
         let list: Vec<ast::Expr> = piped.into_iter().chain(unnamed.into_iter().map(|it| it.value)).collect();
-        let (true, [first, .., last] | [first @ last]) = (several, list.as_slice()) else { return Cow::Borrowed(call) };
+        let ([first, .., last] | [first @ last]) = list.as_slice() else { return Cow::Borrowed(call) };
         let span = if first.span.file == last.span.file {
             Span { end: last.span.end.max(first.span.end), ..first.span }
         } else {
@@ -318,6 +287,14 @@ impl Signature {
         let value = ast::Expr { kind: ast::ExprKind::List(list), span };
         let args = std::iter::once(ast::Arg { name: None, value }).chain(named).collect();
         Cow::Owned(ast::Call { piped: None, args, ..call.clone() })
+    }
+
+    /// The parameter before this one, if it is how many there are to be of something a layer makes of its input: frameworks
+    /// want to be told of the channels that come in as well.
+    fn counted_before(&self, at: usize) -> Option<&str> {
+        let [x, .., count] = self.slots.get(..at)? else { return None };
+        let counts = x.ty == Ty::Tensor && count.ty == Ty::Int && count.default.is_none();
+        (self.what == "layer" && counts).then_some(count.name.as_str())
     }
 
     /// Puts the arguments of a call in the order of the parameters. Each mistake is a diagnostic;
@@ -371,11 +348,9 @@ impl Signature {
                     let it = report(name.span, format!("argument `{}` of `{}` is given twice", name.name, self.name))
                         .label("again here")
                         .also(first.span, "first given here");
-                    let channels = name.name == "kernel" && FILTER_LAYERS.contains(&self.name.as_str());
-                    wrong.push(if channels {
-                        it.help("a layer knows the channels of its input: give the number of filters only")
-                    } else {
-                        it
+                    wrong.push(match self.counted_before(at).filter(|_| matches!(first.kind, ExprKind::Int(_))) {
+                        Some(count) => it.help(format!("a layer knows the channels of its input: give `{count}` only")),
+                        None => it,
                     });
                 }
                 place => *place = Some(value),

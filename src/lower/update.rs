@@ -91,8 +91,8 @@ impl Lowering<'_> {
         let (args, call) = self.choice_and_call("optimizer", expr)?;
         let def = self.items.definition(Part::Optimizer, &args.name)?.clone();
         let signature = self.items.part_signature(Part::Optimizer, &def);
-        let (scope, wrong) = self.bound(&signature, &def, &call);
-        if wrong || scope.values().any(Value::is_error) {
+        let (scope, given) = self.bound(&signature, &def, &call);
+        if given.mismatched || scope.values().any(Value::is_error) {
             return None;
         }
         Some((def, scope, args.get("rate").map_or(call.span, |it| it.1)))

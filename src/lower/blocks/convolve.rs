@@ -4,9 +4,9 @@ use crate::diag::{Code, Span};
 use crate::ir::{Geometry, Op, ParamId, ParamRole};
 use crate::lower::Lowering;
 use crate::lower::call::Args;
-use crate::lower::layers::Pad;
 use crate::lower::operator::Patch;
-use crate::lower::value::{OperatorRef, Tensor, Value};
+use crate::lower::ranges::Pad;
+use crate::lower::value::{Tensor, Value};
 
 impl Lowering<'_> {
     /// `convolve(x, w, stride: 1, pad: same, operator: none, dilation: 1, groups: 1)`: the answer of each filter at each position.
@@ -21,7 +21,7 @@ impl Lowering<'_> {
         let operator = match args.get("operator") {
             Some((Value::Operator(it), _)) => Some(it.clone()),
             Some(_) => None,
-            None => self.items.operator("none").map(|it| OperatorRef::new(it.clone())),
+            None => self.items.usual("none"),
         };
         let (Some(stride), Some(pad), Some(operator)) = (stride, pad, operator) else { return self.lost(args.span) };
         let (image, kernel) = (self.dims(&x), self.dims(&filter));
@@ -33,11 +33,16 @@ impl Lowering<'_> {
             return self.wrong_rank(&filter, w_span, "the filter", wanted);
         };
         let place = self.users_place(args.span);
-        if let Op::Param(id) = self.graph.op(filter.train) {
-            self.answers_by(*id, operator.name());
+        let learned = if let Op::Param(id) = self.graph.op(filter.train) { Some(*id) } else { None };
+        if let Some(id) = learned {
+            self.answers_by(id, operator.name());
         }
-        let Some(geometry) = self.bare(args, image[3], filters) else { return self.lost(args.span) };
-        let geometry = pad.around([height, width], Geometry { kernel: [high, wide], stride, ..geometry });
+        let (dilation, groups) = (self.pair(args, "dilation", [1, 1]), self.groups(args, image[3], filters));
+        let (Some(dilation), Some(groups)) = (dilation, groups) else { return self.lost(args.span) };
+        let bare = Geometry::valid([high, wide], stride).dilated(dilation).grouped(groups);
+        let geometry = pad.around([height, width], bare);
+        let fixed = learned.is_some_and(|it| self.fixed_windows.contains(&it));
+        self.vain_window(args, [height, width], &geometry, [1, 1], fixed);
         let path = self.names.path().to_owned();
         let patch = Patch { x, filter, filters, geometry, path, span: place };
         match self.operator(&operator, &patch) {
@@ -94,7 +99,7 @@ impl Lowering<'_> {
         let more_span = args.get("output_pad").map_or(args.span, |it| it.1);
         if let Some(axis) = (0..2).find(|it| bare.stride[*it] <= more[*it]) {
             let (found, allowed) = (more[axis].to_string(), format!("below the stride, {}", bare.stride[axis]));
-            self.out_of_range(more_span, "`output_pad` of `convolve_transpose`", &found, &allowed);
+            self.out_of_range(more_span, &args.what("output_pad"), &found, &allowed);
             return None;
         }
         let around = match pad {
@@ -120,7 +125,7 @@ impl Lowering<'_> {
         let [Some(high), Some(wide)] = [along(0), along(1)] else {
             let pad_span = args.get("pad").map_or(args.span, |it| it.1);
             let report = self
-                .at(Code::E0108, pad_span, "`pad` of `convolve_transpose` leaves nothing of the result")
+                .at(Code::E0108, pad_span, format!("{} leaves nothing of the result", args.what("pad")))
                 .label("takes off as much as there is")
                 .note(format!(
                     "the result is (size - 1) * stride + extent of the kernel + output_pad - pad, of {}x{}",
@@ -140,7 +145,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn wrong_rank(&mut self, tensor: &Tensor, span: Span, what: &str, wanted: &str) -> Value {
+    pub(super) fn wrong_rank(&mut self, tensor: &Tensor, span: Span, what: &str, wanted: &str) -> Value {
         let Some(shape) = self.graph.fact(tensor.train).shape().cloned() else { return self.lost(span) };
         let batch = usize::from(self.has_batch(tensor));
         let list: Vec<String> = shape.dims()[batch..].iter().map(usize::to_string).collect();

@@ -6,7 +6,6 @@ use crate::diag::{Code, Span};
 use crate::ir::{Init, NodeId, Op, ParamRole, Reduction, Shape, Whitening, op::Scalar64, start};
 use crate::lower::Lowering;
 use crate::lower::call::Args;
-use crate::lower::items::Def;
 use crate::lower::lists;
 use crate::lower::signature::{self, Signature};
 use crate::lower::value::{Start, Tensor, Ty, Value};
@@ -37,14 +36,20 @@ impl Lowering<'_> {
             return self.lost(name.span);
         };
         let what = format!("the start of `{}`", name.name);
-        let started = self.started(init, &what).and_then(|it| self.start_of(it, &shape, init.span));
+        let place = self.source(init).and_then(|it| it.span).unwrap_or(init.span);
+        let started = self.started(init, &what).and_then(|it| self.start_of(it, &shape, place));
         let Some(init) = started else { return self.lost(name.span) };
         let Some(path) = self.keeps(name) else { return self.lost(name.span) };
         let role = role(name, written);
         // A filter without an operator answers as the plain product does; `convolve` says otherwise.
         let operator = if role == ParamRole::Filter { "none" } else { "" };
         let span = self.users_place(name.span);
-        Value::Tensor(self.param(&path, &name.name, shape, init, role, operator, span))
+        let fixed = matches!(dims, [high, wide, _, _] if self.is_written_out(high) && self.is_written_out(wide));
+        let learned = self.param(&path, &name.name, shape, init, role, operator, span);
+        if let (true, Op::Param(id)) = (fixed, self.graph.op(learned.train)) {
+            self.fixed_windows.insert(*id);
+        }
+        Value::Tensor(learned)
     }
 
     /// `stat mean: [channels(x)] = running(mu, decay: 0.9)`: a state that moves towards `mu`. In training it is read
@@ -84,9 +89,11 @@ impl Lowering<'_> {
             self.varies(&path, place, count);
         }
         // A layer of the prelude is told of as a whole.
-        let (told, call) = match self.called.last() {
-            Some(call) if name.span.file == self.items.prelude => (path, (place, self.given(call, "decay"))),
-            _ => (format!("{path}/{}", name.name), (args.span, args.get("decay").map(|it| it.1))),
+        let given = args.get("decay").map(|it| it.1);
+        let (told, call) = if name.span.file == self.items.prelude {
+            (path, (place, given.filter(|it| it.file != self.items.prelude)))
+        } else {
+            (format!("{path}/{}", name.name), (args.span, given))
         };
         self.keeps_running(&told, call, decay, start);
         self.graph.states[id.0 as usize].never_negative = variance.is_some() && 0.0 <= start;
@@ -108,14 +115,6 @@ impl Lowering<'_> {
             Op::Map { body, .. } if operands.len() == 1 && body.only_scales() => self.variance_in(operands[0]),
             _ => None,
         }
-    }
-
-    /// Where the call of a block gives an argument.
-    fn given(&self, call: &ast::Call, name: &str) -> Option<Span> {
-        let Some(Def::Block(block)) = self.items.get(&call.callee.name).map(|it| &it.def) else { return None };
-        let signature = self.items.block_signature(block);
-        let at = signature.slots.iter().position(|it| it.name == name)?;
-        signature.matched(call).0[at].map(|it| it.span)
     }
 
     /// The layer that keeps `name`; `None` after a report.
@@ -148,6 +147,7 @@ impl Lowering<'_> {
         if shape.checked_len().is_some_and(|it| it <= MOST_NUMBERS) {
             return Some(shape);
         }
+        let span = self.users_place(span);
         self.report(
             self.at(Code::E0108, span, format!("`{name}` of {shape} numbers is too large"))
                 .label("more than 2^31 numbers"),
@@ -168,7 +168,7 @@ impl Lowering<'_> {
             if let Value::Start(it) = value {
                 return Some(it);
             }
-            return match self.coerce(value, &Ty::Float, expr.span, what, None) {
+            return match self.coerce(value, &Ty::Float, expr.span, &what, None) {
                 Value::Float(it) => Some(Start::Number(it)),
                 _ => None,
             };

@@ -1,4 +1,4 @@
-//! Blocks that learn: what is written in the language in place of a built-in layer.
+//! Blocks: what their text can do besides arithmetic.
 //!
 //! - here: what a definition is to the rules of naming, and what its call leaves for `show`;
 //! - `learn`: `learn` and `stat` in a block, and how what is learned starts;
@@ -11,7 +11,8 @@
 //! - `parts`: tensors joined, cut, padded and mirrored;
 //! - `picks`: rows of a table by their numbers, and numbers that count;
 //! - `shapes`: what moves numbers without changing them;
-//! - `convolve`: the contractions of images.
+//! - `convolve`: the contractions of images;
+//! - `windows`: what is made of each window of an image.
 
 mod axes;
 mod convolve;
@@ -25,6 +26,7 @@ mod moves;
 mod parts;
 mod picks;
 mod shapes;
+mod windows;
 
 pub(super) use axes::{AXES, REDUCTIONS, is_reduction};
 pub(super) use learn::{INITS, role};
@@ -37,7 +39,7 @@ use super::items::Items;
 use super::signature::Signature;
 use super::value::{Tensor, Value};
 use crate::diag::Span;
-use crate::ir::ParamRole;
+use crate::ir::{NodeId, Op, ParamRole};
 use crate::syntax::ast::{self, StmtKind};
 use std::rc::Rc;
 
@@ -111,17 +113,21 @@ impl Lowering<'_> {
         &mut self,
         block: &ast::Function,
         (path, owner): (&str, Option<Rc<str>>),
+        listing: Option<String>,
         value: Value,
         span: Span,
     ) -> Value {
         let Value::Tensor(tensor) = value else { return value };
         let nature = Nature::of(block);
-        if matches!(nature, Nature::Filter | Nature::Beside(_) | Nature::Other) {
-            let (kind, origin) = (block.name.name.clone(), self.layer_origin(span, path));
+        if let Some(kind) = listing {
+            let origin = self.origin(span);
             self.graph.layers.push(crate::ir::Layer { path: path.to_owned(), kind, output: tensor.train, origin });
         }
         match nature {
-            Nature::Filter => super::layers::owned(tensor, path),
+            Nature::Filter => {
+                self.answers_moved(tensor.train);
+                Value::Tensor(Tensor { owner: Some(Rc::from(path)), ..tensor })
+            }
             Nature::Caller => Value::Tensor(Tensor { owner, ..tensor }),
             Nature::Beside(_) | Nature::Other | Nature::Plain => Value::Tensor(tensor),
         }
@@ -135,8 +141,12 @@ impl Lowering<'_> {
 
     /// Whether the first axis of a tensor is the batch. What is learned or kept has no batch, nor what is made of it alone.
     pub(super) fn has_batch(&mut self, tensor: &Tensor) -> bool {
-        use crate::ir::{NodeId, Op};
-        for at in self.batched.len()..=tensor.train.0 as usize {
+        self.node_has_batch(tensor.train)
+    }
+
+    /// The same of a node of training.
+    pub(super) fn node_has_batch(&mut self, id: NodeId) -> bool {
+        for at in self.batched.len()..=id.0 as usize {
             let id = NodeId(at as u32);
             let leaf = match self.graph.op(id) {
                 Op::Input { .. } | Op::Random { .. } => true,
@@ -162,6 +172,6 @@ impl Lowering<'_> {
             let has = leaf || self.graph.operands(id).iter().any(|it| self.batched[it.0 as usize]);
             self.batched.push(has);
         }
-        self.batched[tensor.train.0 as usize]
+        self.batched[id.0 as usize]
     }
 }

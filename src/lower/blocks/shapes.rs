@@ -1,5 +1,6 @@
 //! What moves numbers without changing them.
 
+use super::windows::Pool;
 use crate::diag::{Code, Span};
 use crate::ir::{Op, Shape, size};
 use crate::lower::Lowering;
@@ -21,6 +22,9 @@ pub(in crate::lower) const PRIMITIVES: &[&str] = &[
     "indices",
     "label_cross_entropy",
     "hit",
+    "max_window",
+    "mean_window",
+    "sum_window",
     "convolve",
     "convolve_transpose",
     "respond",
@@ -55,6 +59,7 @@ impl Lowering<'_> {
 
     pub(in crate::lower) fn primitive(&mut self, args: &Args) -> Value {
         if args.wrong() {
+            self.told_ranges(args);
             return self.lost(args.span);
         }
         match args.name.as_str() {
@@ -75,6 +80,9 @@ impl Lowering<'_> {
             "hit" => self.hit(args),
             "full" => self.full(args),
             "eye" => self.eye(args),
+            "max_window" => self.window(Pool::Max, args),
+            "mean_window" => self.window(Pool::Mean, args),
+            "sum_window" => self.window(Pool::Sum, args),
             "convolve" => self.convolve(args),
             "respond" => self.respond_to_product(args),
             "convolve_transpose" => self.convolve_transpose(args),

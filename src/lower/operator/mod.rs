@@ -250,9 +250,24 @@ impl Lowering<'_> {
         Some(Tensor { train, evaluate, owner: None })
     }
 
-    /// What a layer adds to its operator's response is still that layer's.
-    pub(super) fn answer_moved(&mut self, from: NodeId, to: NodeId) {
-        self.heads.iter_mut().filter(|it| it.result == from).for_each(|it| it.result = to);
+    /// What a layer adds to its operator's response, as a bias, is still that layer's: `to` is what it gives.
+    pub(super) fn answers_moved(&mut self, to: NodeId) {
+        let mut heads = std::mem::take(&mut self.heads);
+        for head in &mut heads {
+            let mut at = to;
+            while at != head.result && matches!(self.graph.op(at), Op::Map { .. }) {
+                let operands = self.graph.operands(at).to_vec();
+                let mut answers = operands.into_iter().filter(|it| self.node_has_batch(*it));
+                match (answers.next(), answers.next()) {
+                    (Some(only), None) => at = only,
+                    (_, Some(_)) | (None, None) => break,
+                }
+            }
+            if at == head.result {
+                head.result = to;
+            }
+        }
+        self.heads = heads;
     }
 
     /// What sees the label must be the model's output: a layer before it would tell the later ones.

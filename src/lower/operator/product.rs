@@ -8,14 +8,14 @@ use crate::ir::expr::Pool;
 use crate::ir::{Op, ScalarFn};
 use crate::lower::Lowering;
 use crate::lower::call::Args;
-use crate::lower::value::{OperatorRef, Tensor, Value};
+use crate::lower::value::{Tensor, Value};
 
 impl Lowering<'_> {
     pub(in crate::lower) fn respond_to_product(&mut self, args: &Args) -> Value {
         let operator = match args.get("operator") {
             Some((Value::Operator(it), _)) => Some(it.clone()),
             Some(_) => None,
-            None => self.items.operator("cosine").map(|it| OperatorRef::new(it.clone())),
+            None => self.items.usual("cosine"),
         };
         let given = |name: &str| match args.get(name) {
             Some((Value::Tensor(it), _)) => Some(it.clone()),

@@ -4,7 +4,7 @@
 use super::{Context, Resolver};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::lower::items::Def;
-use crate::lower::signature::{FUNCTIONS, LAYERS, QUERIES, builtin};
+use crate::lower::signature::{FUNCTIONS, QUERIES, builtin};
 use crate::syntax::ast::{self, BinaryOp, Body, Expr, ExprKind, Extents, StmtKind, TextPart, TypeKind};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -288,15 +288,11 @@ impl Resolver<'_> {
             ExprKind::Call(call) => {
                 let name = call.callee.name.as_str();
                 match self.items.called(call).map(|it| &it.def) {
-                    Some(Def::Block(it)) => match it.body.stmts.last().map(|it| &it.kind) {
-                        Some(StmtKind::Expr(it)) => !matches!(it.kind, ExprKind::List(_)),
-                        _ => false,
-                    },
+                    Some(Def::Block(it)) => ends_in_tensor(&it.body),
                     Some(Def::Fn(_)) => true,
                     Some(Def::Operator(_) | Def::Param(_)) => false,
                     None => {
-                        let known = LAYERS.contains(&name) || FUNCTIONS.iter().any(|it| it.0 == name);
-                        known
+                        FUNCTIONS.iter().any(|it| it.0 == name)
                             && !QUERIES.contains(&name)
                             && builtin(name).is_some_and(|it| it.matched(call).1.is_empty())
                     }
@@ -312,6 +308,15 @@ impl Resolver<'_> {
             | ExprKind::Index(..)
             | ExprKind::If(..) => false,
         }
+    }
+}
+
+/// Whether a body ends in an expression that is no list.
+fn ends_in_tensor(body: &Body) -> bool {
+    match body.stmts.last().map(|it| &it.kind) {
+        Some(StmtKind::Expr(it)) => !matches!(it.kind, ExprKind::List(_)),
+        Some(StmtKind::If { then, .. }) => ends_in_tensor(then),
+        _ => false,
     }
 }
 

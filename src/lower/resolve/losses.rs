@@ -18,7 +18,7 @@ impl Resolver<'_> {
         // What is told where nothing is said.
         self.chosen.insert((Kind::Metric, "accuracy".to_owned()));
         for kind in [Kind::Loss, Kind::Metric] {
-            for (def, home) in self.items.definitions(kind) {
+            for (def, home) in self.walked(kind) {
                 self.main = home == Home::Main;
                 self.current = of_kind(kind, &def.name.name);
                 if !def.params.iter().any(is_tensor) {

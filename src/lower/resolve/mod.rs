@@ -16,6 +16,7 @@ use crate::lower::types;
 use crate::lower::value::Ty;
 use crate::syntax::ast::{self, ExprKind, Part, StmtKind, TypeKind};
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 /// What an operator can be a function of.
 pub(super) const GEOMETRY: &[&str] = &["theta", "cos", "x_norm", "w_norm", "target"];
@@ -113,6 +114,8 @@ pub(super) struct Resolver<'a> {
     no_input: bool,
     /// How many unknown callees are around what is walked.
     strangers: usize,
+    /// Whether the prelude is walked as well.
+    whole: bool,
 }
 
 /// Whether an expression is one of its type's words.
@@ -151,12 +154,15 @@ impl<'a> Resolver<'a> {
             lint,
             no_input: false,
             strangers: 0,
+            whole: false,
         }
     }
 
     /// Walks everything. `set` are values of params that the command line gives in place of their defaults.
     pub(super) fn run(mut self, set: &BTreeMap<String, ast::Expr>) -> Resolved {
-        for (name, item) in self.items.iter() {
+        // The prelude is sound, whatever a file defines: a test of its own walks it.
+        let whole = self.whole;
+        for (name, item) in self.items.iter().filter(|it| whole || it.1.home != Home::Prelude) {
             self.main = item.home == Home::Main;
             self.current = match &item.def {
                 Def::Block(it) => self.items.key(it),
@@ -205,6 +211,13 @@ impl<'a> Resolver<'a> {
         }
         std::mem::take(&mut self.unknown).into_values().for_each(|it| self.sink.push(it));
         Resolved { endless, lost: self.lost, uses: self.uses }
+    }
+
+    /// The definitions of a kind that are walked.
+    fn walked(&self, kind: Kind) -> Vec<(&'a Rc<ast::Function>, Home)> {
+        let mut all = self.items.definitions(kind);
+        all.retain(|it| self.whole || it.1 != Home::Prelude);
+        all
     }
 
     /// The recipe's own words are checked where the recipe is read; here only names that hold values.
@@ -530,4 +543,26 @@ fn callee(value: &ast::Expr) -> Option<&str> {
 
 fn is_name(expr: &ast::Expr, name: &str) -> bool {
     matches!(&expr.kind, ExprKind::Name(it) if it == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lower::items::Collector;
+    use crate::syntax;
+
+    #[test]
+    fn the_prelude_names_what_is_there_and_uses_what_it_binds() {
+        let (mut sources, mut sink) = (Sources::new(), Sink::new());
+        let text = "model Empty {\n    input image: u8[8, 8, 1]\n    output image\n}\n";
+        let main = sources.add("empty.sph", text);
+        let file = syntax::parse(main, text, &mut sink);
+        let mut none = |_: &str| Err(String::new());
+        let items = Collector::new(&mut sources, &mut none, &mut sink).run(&file, main);
+        let mut resolver = Resolver::new(&items, &sources, &mut sink, false, true);
+        resolver.whole = true;
+        resolver.run(&BTreeMap::new());
+        let found = sink.finish();
+        assert!(found.is_empty(), "{}", crate::diag::render::render(&found, &sources, false));
+    }
 }

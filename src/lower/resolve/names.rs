@@ -6,7 +6,7 @@ use crate::lower::blocks::{AXES, PRIMITIVES, REDUCTIONS, is_reduction};
 use crate::lower::foreign;
 use crate::lower::items::{Def, Home, Item, suggest};
 use crate::lower::signature::{
-    BATCH_MEAN, FUNCTIONS, LAYERS, QUERIES, STATISTICS, Signature, batch_mean, builtin, reduction, statistic, whole,
+    BATCH_MEAN, FUNCTIONS, QUERIES, STATISTICS, Signature, batch_mean, builtin, reduction, statistic, whole,
 };
 use crate::lower::types;
 use crate::lower::value::Ty;
@@ -255,10 +255,10 @@ impl Resolver<'_> {
         self.sink.push(suggest(report, span, name, words.iter().copied()));
     }
 
-    /// Whether a name is that of a layer, built in or of the prelude.
+    /// Whether a name is that of a layer of the prelude.
     fn is_layer(&self, name: &str) -> bool {
         let of_prelude = |it: &Item| it.home == Home::Prelude && matches!(it.def, Def::Block(_));
-        LAYERS.contains(&name) || self.items.get(name).is_some_and(of_prelude)
+        self.items.get(name).is_some_and(of_prelude)
     }
 
     /// Names of axes are words.
@@ -333,9 +333,6 @@ impl Resolver<'_> {
         {
             return Some(signature);
         }
-        if LAYERS.contains(&name) && !layers {
-            self.forbidden(span, "layer", name);
-        }
         if self.context == Context::Operator && name == BATCH_MEAN {
             if !self.in_training {
                 self.sink.push(
@@ -366,7 +363,6 @@ impl Resolver<'_> {
             // An operator or a param is nothing to be called.
             let called = |it: &(&String, &Item)| matches!(it.1.def, Def::Fn(_) | Def::Block(_));
             let mut names: Vec<&str> = self.items.iter().filter(called).map(|it| it.0.as_str()).collect();
-            names.extend(LAYERS);
             names.extend(QUERIES);
             names.extend(FUNCTIONS.iter().map(|it| it.0));
             names.extend(PRIMITIVES);

@@ -15,7 +15,7 @@ impl Resolver<'_> {
     pub(super) fn parts(&mut self) {
         // Losses and metrics are walked as blocks are.
         for part in Part::ALL.into_iter().filter(|it| !matches!(it, Part::Loss | Part::Metric)) {
-            for (def, home) in self.items.definitions(part) {
+            for (def, home) in self.walked(part) {
                 self.main = home == Home::Main;
                 self.current = if part == Part::Schedule { key(&def.name.name) } else { String::new() };
                 self.part(part, def);
@@ -76,7 +76,7 @@ impl Resolver<'_> {
             return;
         }
         for part in Part::ALL {
-            for (def, home) in self.items.definitions(part) {
+            for (def, home) in self.walked(part) {
                 let (name, word) = (&def.name, part.word());
                 if home != Home::Main || name.name.starts_with('_') || self.chosen.contains(&(part, name.name.clone()))
                 {

@@ -1,14 +1,10 @@
-//! The built-in layers: what each composes to.
-
-mod conv;
-mod pool;
+//! Arguments in their ranges: extents, numbers, and how a window slides over an image.
 
 use super::Lowering;
 use super::call::Args;
 use super::value::{Tensor, Value};
 use crate::diag::{Code, Span};
-use crate::ir::{Fill, Geometry, Layer, Op, Shape, op::Scalar64, size};
-use std::rc::Rc;
+use crate::ir::{Geometry, size};
 
 /// How an image is padded.
 #[derive(Clone, Copy, Debug)]
@@ -31,23 +27,6 @@ impl Pad {
 }
 
 impl Lowering<'_> {
-    /// A call of a built-in layer. A layer takes its name even after a mistake, so that the names of its
-    /// siblings do not move.
-    pub(super) fn layer(&mut self, args: &Args) -> Value {
-        match args.name.as_str() {
-            "sphere_conv" | "conv" | "dense" => self.conv_layer(args),
-            _ => self.pool_layer(args),
-        }
-    }
-
-    /// The layer's tensor argument.
-    fn tensor(&self, args: &Args) -> Option<Tensor> {
-        match args.get("x") {
-            Some((Value::Tensor(it), _)) if self.graph.fact(it.train).shape().is_some() => Some(it.clone()),
-            _ => None,
-        }
-    }
-
     /// Extents in training, which are those of evaluation.
     pub(super) fn dims(&self, tensor: &Tensor) -> Vec<usize> {
         self.graph.fact(tensor.train).shape().map_or(Vec::new(), |it| it.dims().to_vec())
@@ -56,7 +35,7 @@ impl Lowering<'_> {
     /// An int argument of at least `least`.
     pub(super) fn whole(&mut self, args: &Args, name: &str, least: i64) -> Option<usize> {
         match args.get(name)? {
-            (Value::Int(it), span) => self.sized(*it, *span, &format!("`{name}` of `{}`", args.name), least),
+            (Value::Int(it), span) => self.sized(*it, *span, &args.what(name), least),
             _ => None,
         }
     }
@@ -88,7 +67,7 @@ impl Lowering<'_> {
             },
             _ => return None,
         };
-        let (what, span) = (format!("`{name}` of `{}`", args.name), *span);
+        let (what, span) = (args.what(name), *span);
         let [a, b] = both.map(|it| self.sized(it, span, &what, least));
         Some([a?, b?])
     }
@@ -105,11 +84,11 @@ impl Lowering<'_> {
             (most, rest) = (rest, most % rest);
         }
         let report = self
-            .at(Code::E0108, span, format!("`groups` of `{}` is {groups}, out of range", args.name))
+            .at(Code::E0108, span, format!("{} is {groups}, out of range", args.what("groups")))
             .label(format!("does not divide both the channels, {channels}, and the filters, {filters}"))
             .help(match most {
                 1 => "only 1 divides both".to_owned(),
-                _ => format!("give 1, {most}, or another divisor of {most}"),
+                _ => format!("give {}", divisors(most)),
             });
         self.report(report);
         None
@@ -127,7 +106,7 @@ impl Lowering<'_> {
             },
             one => [both_sides(one)?; 2],
         };
-        let (what, span) = (format!("`pad` of `{}`", args.name), *span);
+        let (what, span) = (args.what("pad"), *span);
         let [[top, bottom], [left, right]] = sides.map(|axis| axis.map(|it| self.sized(it, span, &what, 0)));
         Some(Pad::By([top?, left?], [bottom?, right?]))
     }
@@ -146,8 +125,7 @@ impl Lowering<'_> {
             Some((value, span)) => match value.number() {
                 Some(it) if fits(it) => Some(it),
                 Some(it) => {
-                    let what = format!("`{name}` of `{}`", args.name);
-                    self.out_of_range(*span, &what, &it.to_string(), allowed);
+                    self.out_of_range(*span, &args.what(name), &it.to_string(), allowed);
                     None
                 }
                 None => None,
@@ -155,17 +133,18 @@ impl Lowering<'_> {
         }
     }
 
-    /// Lists a layer for `show`.
-    fn list(&mut self, path: &str, kind: String, output: &Tensor, span: Span) {
-        let origin = self.layer_origin(span, path);
-        self.graph.layers.push(Layer { path: path.to_owned(), kind, output: output.train, origin });
+    /// Tells what is out of range in a call that has another mistake.
+    pub(super) fn told_ranges(&mut self, args: &Args) {
+        for (name, least) in [("size", 1), ("stride", 1), ("dilation", 1), ("output_pad", 0)] {
+            self.pair_from(args, name, [1, 1], least);
+        }
+        self.pad(args, Pad::Valid);
     }
+}
 
-    /// A constant tensor.
-    fn fill(&mut self, value: f64, shape: impl Into<Shape>, span: Span) -> Tensor {
-        let op = Op::Const { fill: Fill::Value(Scalar64(value)), shape: shape.into() };
-        self.node(op, &[], span)
-    }
+/// `1, 6, or another divisor of 6`.
+pub(super) fn divisors(of: usize) -> String {
+    format!("1, {of}, or another divisor of {of}")
 }
 
 /// Zeros before and after an axis: one number for both, or two.
@@ -178,13 +157,4 @@ pub(super) fn both_sides(value: &Value) -> Option<[i64; 2]> {
         },
         _ => None,
     }
-}
-
-/// The result of a layer, from which a batch normalisation takes its name.
-pub(super) fn owned(tensor: Tensor, path: &str) -> Value {
-    Value::Tensor(Tensor { owner: Some(Rc::from(path)), ..tensor })
-}
-
-fn extents(pair: [usize; 2]) -> String {
-    format!("{}x{}", pair[0], pair[1])
 }
