@@ -190,11 +190,14 @@ unsafe fn pixels<L: Lanes, M: Read<L>, const MANY: usize>(
     let mut at = 0;
     while at < line.count {
         let fits = |size: usize, more: usize| size <= line.count && more < line.count - at;
-        let size = match () {
-            () if fits(MANY, 8) => MANY,
-            () if fits(8, 4) => 8,
-            () if fits(4, 0) => 4,
-            () => 1,
+        let size = if fits(MANY, 8) {
+            MANY
+        } else if fits(8, 4) {
+            8
+        } else if fits(4, 0) {
+            4
+        } else {
+            1
         };
         // The last block takes some pixels again rather than one by one.
         let first = at.min(line.count - size);
