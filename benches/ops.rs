@@ -122,7 +122,7 @@ fn passing(typed: Typed, pass: Pass) -> Plan {
     let mut b = Builder::new(typed);
     let mut results = std::collections::BTreeMap::new();
     if pass != Pass::Input && pass != Pass::Learned {
-        results.insert("output".to_owned(), output);
+        results.insert("output".into(), output);
     }
     if pass != Pass::Forward {
         let seed = b.named_input("seed", shape, DType::Real);
@@ -134,7 +134,7 @@ fn passing(typed: Typed, pass: Pass) -> Plan {
             wrt.extend((0..params).map(|at| b.add(Op::Param(ParamId(at as u32)), &[])));
         }
         let grads = gradients(&mut b, output, seed, &wrt);
-        results.extend(grads.into_iter().enumerate().map(|(at, it)| (format!("gradient {at}"), it)));
+        results.extend(grads.into_iter().enumerate().map(|(at, it)| (format!("gradient {at}").into(), it)));
     }
     b.tables().results.insert(Phase::Step, results);
     let fused = fuse(b.finish());

@@ -36,7 +36,7 @@ pub(crate) fn layer(definitions: &str, call: &str) -> Typed {
 /// A layer that runs, its parameters at numbers without a pattern.
 pub(crate) fn machine(engine: Engine, layer: &Typed) -> (Machine, Vec<Vec<f64>>) {
     let with = with_gradients(layer.clone());
-    let out = with.shape(with.results[&Phase::Step]["output"]).clone();
+    let out = with.shape(with.results[&Phase::Step][&"output".into()]).clone();
     let mut machine = Machine::new(engine, with.clone());
     machine.bind_named("x", &images());
     machine.bind_named("seed", &Tensor::new(out.clone(), numbers(9, out.len())));

@@ -59,7 +59,7 @@ impl Case {
 
     pub(crate) fn result(&mut self, id: NodeId) {
         let results = self.b.tables().results.entry(Phase::Step).or_default();
-        results.insert(format!("r{}", results.len()), id);
+        results.insert(format!("r{}", results.len()).into(), id);
     }
 
     /// Runs everywhere; `tolerance` is relative to the largest entry, in f32; in f64 it is 1e-12.
@@ -112,7 +112,7 @@ fn check(typed: Typed, inputs: &BTreeMap<String, (Tensor, DType)>, [narrow, wide
                 let read = |session: &Session| -> Vec<(String, Vec<f64>, Vec<f64>)> {
                     let mut all = Vec::new();
                     for (name, tensor) in &expected {
-                        all.push((name.clone(), session.result(phase, name), tensor.data.clone()));
+                        all.push((name.clone(), session.result(phase, name.as_str()), tensor.data.clone()));
                     }
                     for (param, tensor) in graph.params.iter().zip(&env.params) {
                         all.push((
@@ -480,7 +480,7 @@ fn plans_that_contradict_themselves_are_refused() {
         }),
         ("an arena that is too small", |it| it.arena_bytes = 64),
         ("a result nowhere", |it| {
-            it.phases.get_mut(&Phase::Step).unwrap().results.insert("r9".to_owned(), BufferId(999));
+            it.phases.get_mut(&Phase::Step).unwrap().results.insert("r9".into(), BufferId(999));
         }),
         ("a shape out of range", |it| it.buffers[0].shape = Shape(vec![usize::MAX, 3])),
         ("smaller buffers", |it| it.buffers.iter_mut().for_each(|it| it.shape = Shape(vec![1]))),

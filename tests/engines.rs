@@ -4,7 +4,7 @@ use crate::machine::Machine as Slow;
 use sphc::diag::{Sink, Sources};
 use sphc::fuse::fuse;
 use sphc::interp::{Env, Tensor, run};
-use sphc::ir::{DType, Extern, Fact, Graph, Op, Phase, Precision, TargetKind};
+use sphc::ir::{DType, Extern, Fact, Graph, Op, Phase, Precision, ResultKey, TargetKind};
 use sphc::lower::{DataInfo, Settings};
 use sphc::plan::{Config, plan};
 use sphc::runtime::Session;
@@ -162,13 +162,14 @@ impl Machine {
     }
 
     /// A result of the phase that ran last.
-    pub(crate) fn result(&self, phase: Phase, name: &str) -> Vec<f64> {
+    pub(crate) fn result(&self, phase: Phase, key: impl Into<ResultKey>) -> Vec<f64> {
+        let key = key.into();
         match self {
             Machine::Interpreter { results, .. } | Machine::Slow { results, .. } => {
-                let found = results.get(&phase).and_then(|it| it.get(name));
-                found.unwrap_or_else(|| panic!("{phase:?} has no result `{name}`")).clone()
+                let found = results.get(&phase).and_then(|it| it.get(&*key.word()));
+                found.unwrap_or_else(|| panic!("{phase:?} has no result `{key}`")).clone()
             }
-            Machine::Cpu { session, .. } => session.result(phase, name),
+            Machine::Cpu { session, .. } => session.result(phase, key),
         }
     }
 }

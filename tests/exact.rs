@@ -70,7 +70,7 @@ fn graph(
         shapes.map(|(at, (shape, dtype))| b.named_input(&format!("x{at}"), Shape(shape.to_vec()), *dtype)).collect();
     let results = make(&mut b, &ids);
     let table = b.tables().results.entry(Phase::Step).or_default();
-    table.extend(results.into_iter().enumerate().map(|(at, id)| (format!("r{at}"), id)));
+    table.extend(results.into_iter().enumerate().map(|(at, id)| (format!("r{at}").into(), id)));
     b.finish()
 }
 

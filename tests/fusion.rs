@@ -191,7 +191,7 @@ fn tower(layers: usize, dims: [usize; 4], operator: Option<Unary>) -> sphc::shap
         all.push(layer);
     }
     let loss = b.sum_all(x);
-    b.tables().results.entry(Phase::Step).or_default().insert("loss".to_owned(), loss);
+    b.tables().results.entry(Phase::Step).or_default().insert("loss".into(), loss);
     let one = b.constant(1.0, Shape::scalar());
     let mut dz = b.broadcast(one, Shape::from(dims));
     for layer in all.iter().rev() {

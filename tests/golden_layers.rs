@@ -64,9 +64,9 @@ pub(crate) fn with_gradients(typed: Typed) -> Typed {
     let mut wrt = vec![input];
     wrt.extend((0..paths.len()).map(|at| b.add(Op::Param(ParamId(at as u32)), &[])));
     let grads = gradients(&mut b, output, seed, &wrt);
-    let names = std::iter::once("x".to_owned()).chain(paths).map(|it| format!("grad/{it}"));
-    let mut results: std::collections::BTreeMap<String, NodeId> = names.zip(grads).collect();
-    results.insert("output".to_owned(), output);
+    let names = std::iter::once("x".to_owned()).chain(paths).map(|it| format!("grad/{it}").into());
+    let mut results: std::collections::BTreeMap<sphc::ir::ResultKey, NodeId> = names.zip(grads).collect();
+    results.insert("output".into(), output);
     b.tables().results.insert(Phase::Step, results);
     b.finish()
 }
@@ -140,7 +140,7 @@ fn batch_normalisation_its_gradients_and_running_statistics_agree() {
         let checked = typed(&case.name, &text, &settings(&case));
         let mut b = Builder::new(with_gradients(checked));
         let evaluated = b.graph().outputs[&Mode::Evaluate];
-        b.tables().results.entry(Phase::Evaluate).or_default().insert("output".to_owned(), evaluated);
+        b.tables().results.entry(Phase::Evaluate).or_default().insert("output".into(), evaluated);
         let graph = b.finish();
         let path = |role: ParamRole| {
             let found = graph.params.iter().find(|it| it.role == role);

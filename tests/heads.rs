@@ -100,8 +100,8 @@ fn graph(head: &str) -> Typed {
         let nodes: Vec<_> = wrt.iter().map(|it| it.1).collect();
         let slopes = gradients(&mut b, output, seed, &nodes);
         let results = b.tables().results.entry(phase).or_default();
-        results.insert("output".to_owned(), output);
-        results.extend(wrt.into_iter().zip(slopes).map(|((name, _), slope)| (format!("grad/{name}"), slope)));
+        results.insert("output".into(), output);
+        results.extend(wrt.into_iter().zip(slopes).map(|((name, _), slope)| (format!("grad/{name}").into(), slope)));
     }
     b.finish()
 }

@@ -96,7 +96,7 @@ impl Machine {
                 self.store(buffer, values);
             }
         }
-        phase.results.iter().map(|(name, &it)| (name.clone(), self.load(it))).collect()
+        phase.results.iter().map(|(key, &it)| (key.to_string(), self.load(it))).collect()
     }
 
     fn place(&self, id: BufferId) -> (DType, usize, Option<usize>) {

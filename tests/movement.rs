@@ -216,7 +216,7 @@ fn told(numbers: &[f64]) -> f64 {
 /// The graph's results, each as one number, against those of PyTorch; parameters are waves of these salts.
 fn is_pytorchs(graph: &Typed, params: &[(&str, f64)], wanted: &[(&str, f64)]) {
     let with = with_gradients(graph.clone());
-    let out = with.shape(with.results[&Phase::Step]["output"]).clone();
+    let out = with.shape(with.results[&Phase::Step][&"output".into()]).clone();
     for engine in [Engine::Interpreter, Engine::SlowPlan, Engine::CpuF64] {
         let mut machine = Machine::new(engine, with.clone());
         machine.bind_named("x", &wave(1.0, &Shape::from(SHAPE)));
@@ -265,7 +265,7 @@ fn an_embedding_is_pytorchs() {
     let text = "model Words {\n    input x: float[6]\n    output embedding(x, 5, 3) as \"l\"\n}\n";
     let graph = typed("words.sph", text, &Settings { batch: Some(1), ..settings(&[]) });
     let with = with_gradients(graph);
-    let out = with.shape(with.results[&Phase::Step]["output"]).clone();
+    let out = with.shape(with.results[&Phase::Step][&"output".into()]).clone();
     for engine in Engine::ALL {
         let mut machine = Machine::new(engine, with.clone());
         machine.bind_named("x", &Tensor::new([1, 6], vec![4.0, 0.0, 2.0, 4.0, 1.0, 4.0]));

@@ -34,11 +34,10 @@ fn run(plan: Plan) -> Result<(), String> {
         bind_noise(session)?;
         for _ in 0..2 {
             session.run(Phase::Step)?;
-            let names: Vec<String> = session.plan.step_results().into_iter().map(str::to_owned).collect();
-            let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            session.request(Phase::Step, &names)?;
+            let keys = session.plan.step_results();
+            session.request(Phase::Step, &keys)?;
             while let Some(found) = session.collect(true)? {
-                assert_eq!(found.len(), names.len());
+                assert_eq!(found.len(), keys.len());
             }
             session.run(Phase::Project)?;
         }

@@ -235,7 +235,7 @@ impl Random {
         for (at, &which) in results.iter().enumerate() {
             let id = self.nodes[which as usize % self.nodes.len()];
             let phase = if which.is_multiple_of(3) { Phase::Evaluate } else { Phase::Step };
-            self.b.tables().results.entry(phase).or_default().insert(format!("r{at}"), id);
+            self.b.tables().results.entry(phase).or_default().insert(format!("r{at}").into(), id);
         }
         sphc::ir::verify::verify(self.b.graph(), "random");
         self.b.finish()
@@ -370,7 +370,7 @@ fn a_classifier_on_bytes_trains_as_the_interpreter_says() {
     let tables = b.tables();
     tables.effects.insert(Phase::Step, effects);
     let results = [("loss", sum), ("correct", correct), ("step", count), ("old", filter)];
-    tables.results.insert(Phase::Step, results.map(|(name, id)| (name.to_owned(), id)).into());
+    tables.results.insert(Phase::Step, results.map(|(name, id)| (name.into(), id)).into());
     let typed = b.finish();
     let graph = typed.graph().clone();
     let (_, plan) = compile(typed, Precision::F64);

@@ -2,8 +2,7 @@
 //!
 //! A penalty counts in the column that it says, `orth` or, by default, `reg`.
 
-use crate::ir::recipe::{ACCURACY, metric_result};
-use crate::ir::{Binary, Column, Mode, NodeId, Penalty, Recipe, Shape, Term};
+use crate::ir::{Binary, Column, Mode, NodeId, Penalty, Recipe, ResultKey, Shape, Term};
 use crate::shape::Builder;
 
 /// The scalars that a step reports.
@@ -14,8 +13,8 @@ pub(super) struct Objective {
     /// The sum of the two.
     pub(super) penalties: NodeId,
     pub(super) loss: NodeId,
-    /// Results by name: of the metrics.
-    pub(super) metrics: Vec<(String, NodeId)>,
+    /// Results of the metrics.
+    pub(super) metrics: Vec<(ResultKey, NodeId)>,
 }
 
 /// Builds loss and penalties on the model's training output.
@@ -23,7 +22,8 @@ pub(super) fn objective(b: &mut Builder, recipe: &Recipe) -> Objective {
     let losses = b.graph().losses[&Mode::Train];
     let fit = mean(b, losses);
     let metrics = b.graph().metrics.clone();
-    let metrics = metrics.iter().map(|it| (step_result(&it.name), mean(b, it.nodes[&Mode::Train]))).collect();
+    let metrics =
+        metrics.iter().map(|it| (ResultKey::metric(&it.name, Mode::Train), mean(b, it.nodes[&Mode::Train]))).collect();
     with_penalties(b, recipe, fit, metrics)
 }
 
@@ -32,18 +32,13 @@ pub(super) fn with_penalties(
     b: &mut Builder,
     recipe: &Recipe,
     fit: NodeId,
-    metrics: Vec<(String, NodeId)>,
+    metrics: Vec<(ResultKey, NodeId)>,
 ) -> Objective {
     let reg = penalties(b, recipe, Column::Reg);
     let orth = penalties(b, recipe, Column::Orth);
     let penalties = b.binary(Binary::Add, reg, orth);
     let loss = b.binary(Binary::Add, fit, penalties);
     Objective { fit, reg, orth, penalties, loss, metrics }
-}
-
-/// The name of a metric among the results of a step.
-pub(super) fn step_result(name: &str) -> String {
-    if name == ACCURACY { ACCURACY.to_owned() } else { metric_result(name) }
 }
 
 pub(super) fn mean(b: &mut Builder, x: NodeId) -> NodeId {

@@ -3,7 +3,8 @@
 use super::objective::Objective;
 use super::update::Update;
 use crate::ir::{
-    Binary, Clip, NodeId, Op, Optimizer, ParamId, Phase, Recipe, ScalarFn, Shape, StateRole, Target, Unary,
+    Binary, Clip, Figure, NodeId, Op, Optimizer, ParamId, Phase, Recipe, ResultKey, ScalarFn, Shape, StateRole, Target,
+    Unary,
 };
 use crate::shape::Builder;
 
@@ -62,9 +63,7 @@ pub(super) fn optimizer(b: &mut Builder, recipe: &Recipe, objective: &Objective,
     tables.effects.entry(Phase::Step).or_default().extend(effects);
     let results = tables.results.entry(Phase::Step).or_default();
     let Objective { fit, reg, orth, loss, ref metrics, .. } = *objective;
-    for (name, id) in [("fit", fit), ("reg", reg), ("orth", orth), ("loss", loss), ("rate", rate)] {
-        results.insert(name.to_owned(), id);
-    }
+    results.extend(Figure::STEP.map(ResultKey::from).into_iter().zip([fit, reg, orth, loss, rate]));
     results.extend(metrics.iter().cloned());
 }
 

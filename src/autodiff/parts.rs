@@ -6,10 +6,10 @@
 //! the next part begins.
 
 use super::average::replaced;
-use super::objective::{Objective, mean, step_result, with_penalties};
+use super::objective::{Objective, mean, with_penalties};
 use super::optimizer::Trained;
 use super::rules::plus;
-use crate::ir::{Mode, NodeId, Op, Phase, Recipe, Shape, StateId, Target};
+use crate::ir::{Mode, NodeId, Op, Phase, Recipe, ResultKey, Shape, StateId, Target};
 use crate::shape::Builder;
 use std::collections::BTreeMap;
 
@@ -42,8 +42,9 @@ pub(super) fn parts(b: &mut Builder, recipe: &Recipe) -> (Objective, Trained) {
     }
     let told: Vec<NodeId> = told.into_iter().map(|it| b.scale(it, 1.0 / recipe.accumulate as f64)).collect();
     let (fit, metrics) = told.split_first().expect("there is a loss");
-    let names: Vec<String> = b.graph().metrics.iter().map(|it| step_result(&it.name)).collect();
-    let objective = with_penalties(b, recipe, *fit, names.into_iter().zip(metrics.iter().copied()).collect());
+    let keys = b.graph().metrics.iter().map(|it| ResultKey::metric(&it.name, Mode::Train));
+    let metrics = keys.zip(metrics.iter().copied()).collect();
+    let objective = with_penalties(b, recipe, *fit, metrics);
     if !recipe.penalties.is_empty() {
         let one = b.constant(1.0, Shape::scalar());
         let gradients = super::gradients(b, objective.penalties, one, &trained.params);

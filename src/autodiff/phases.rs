@@ -1,7 +1,8 @@
 //! The phases beside the step: evaluation of a batch, and projections.
 
-use crate::ir::recipe::{ACCURACY, metric_result};
-use crate::ir::{Binary, Mode, NodeId, Op, ParamId, Phase, Recipe, Reduction, ScalarFn, StateRole, Target, Unary};
+use crate::ir::{
+    Binary, Figure, Mode, NodeId, Op, ParamId, Phase, Recipe, Reduction, ResultKey, ScalarFn, StateRole, Target, Unary,
+};
 use crate::shape::Builder;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,14 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) fn evaluation(b: &mut Builder, recipe: &Recipe) {
     let scores = b.graph().outputs[&Mode::Evaluate];
     let losses = b.graph().losses[&Mode::Evaluate];
-    let metrics: Vec<(String, NodeId)> = (b.graph().metrics.iter())
-        .map(|it| {
-            (
-                if it.name == ACCURACY { "correct".to_owned() } else { metric_result(&it.name) },
-                it.nodes[&Mode::Evaluate],
-            )
-        })
-        .collect();
+    let key = |name: &str| ResultKey::metric(name, Mode::Evaluate);
+    let metrics: Vec<(ResultKey, NodeId)> =
+        b.graph().metrics.iter().map(|it| (key(&it.name), it.nodes[&Mode::Evaluate])).collect();
     let start_id = b.graph().state_of(StateRole::EvaluateStart).expect("a model with a recipe can be evaluated");
     let start = b.add(Op::State(start_id), &[]);
     let body = ScalarFn::build(1, |pool, i| {
@@ -29,15 +25,13 @@ pub(super) fn evaluation(b: &mut Builder, recipe: &Recipe) {
     tables.effects.entry(Phase::Evaluate).or_default().push(update);
     let results = tables.results.entry(Phase::Evaluate).or_default();
     results.extend(metrics);
-    for (name, id) in [("losses", losses), ("scores", scores)] {
-        results.insert(name.to_owned(), id);
-    }
+    results.extend([(Figure::Losses.into(), losses), (Figure::Scores.into(), scores)]);
 }
 
 /// A model without a recipe can only be asked for its output.
 pub(super) fn scores_only(b: &mut Builder) {
     let Some(&scores) = b.graph().outputs.get(&Mode::Evaluate) else { return };
-    b.tables().results.entry(Phase::Evaluate).or_default().insert("scores".to_owned(), scores);
+    b.tables().results.entry(Phase::Evaluate).or_default().insert(Figure::Scores.into(), scores);
 }
 
 /// Filters divided by their norms, each after its own intervals: the phase runs where one of them may be due.

@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use serde_json::{Value, json};
-use sphc::ir::{Phase, TargetKind};
+use sphc::ir::{Figure, Phase, TargetKind};
 use sphc::plan::{Plan, Training};
 
 /// Numbers of a row for people.
@@ -28,8 +28,7 @@ pub(super) struct Answer {
 impl<'a> Asked<'a> {
     /// Fails where scores and classes do not fit.
     pub(super) fn new(plan: &Plan, training: &'a Training, names: &'a [String], top: usize) -> Result<Self, Failure> {
-        let scores = plan.phases.get(&Phase::Evaluate).and_then(|it| it.results.get("scores"));
-        let buffer = scores.and_then(|it| plan.buffers.get(it.0 as usize));
+        let buffer = plan.result(Phase::Evaluate, &Figure::Scores.into());
         let mut shape: Vec<usize> =
             buffer.map_or_else(Vec::new, |it| it.shape.dims().iter().skip(1).copied().collect());
         // Of one position it is a row.

@@ -147,7 +147,7 @@ pub fn evaluate(graph: &Graph, env: &Env, roots: &[NodeId]) -> Vec<Tensor> {
     roots.iter().map(|it| values[it.0 as usize].clone().expect("roots are kept")).collect()
 }
 
-/// Runs a phase: its results by name; its effects are applied at the end, all at once.
+/// Runs a phase: its results by their words; its effects are applied at the end, all at once.
 pub fn run(graph: &Graph, env: &mut Env, phase: Phase) -> BTreeMap<String, Tensor> {
     let effects = graph.effects.get(&phase).cloned().unwrap_or_default();
     let results = graph.results.get(&phase).cloned().unwrap_or_default();
@@ -161,7 +161,7 @@ pub fn run(graph: &Graph, env: &mut Env, phase: Phase) -> BTreeMap<String, Tenso
             other => panic!("effect %{} is not an update but {other:?}", effect.0),
         }
     }
-    results.into_keys().zip(read).collect()
+    results.into_keys().map(String::from).zip(read).collect()
 }
 
 /// The definition of an op.

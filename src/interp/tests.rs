@@ -324,7 +324,7 @@ fn effects_are_applied_together_after_the_phase() {
     let to_state = b.add(Op::Update(Target::State(state)), &[w]);
     let product = b.binary(Binary::Mul, w, s);
     b.tables().effects.insert(Phase::Step, vec![to_param, to_state]);
-    b.tables().results.insert(Phase::Step, [("product".to_owned(), product)].into());
+    b.tables().results.insert(Phase::Step, [("product".into(), product)].into());
     let graph = b.finish();
     let mut env = Env::new(&graph, 0);
     let results = run(&graph, &mut env, Phase::Step);

@@ -1,6 +1,7 @@
 //! Nodes, edges and the tables beside them.
 
-use super::{DType, Fact, ImageStep, Op, Recipe, Shape, ShapeError, Whitening, infer, op::Scalar64};
+use super::words::words;
+use super::{DType, Fact, ImageStep, Op, Recipe, ResultKey, Shape, ShapeError, Whitening, infer, op::Scalar64};
 use crate::diag::Span;
 use foldhash::fast::FixedState;
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
@@ -34,29 +35,17 @@ pub enum Mode {
     Evaluate,
 }
 
-/// What a runtime can be asked to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Phase {
-    /// One training step.
-    Step,
-    /// One batch of evaluation.
-    Evaluate,
-    /// Projections of parameters, every so many steps.
-    Project,
-    /// Averages over the steps, after each; before the first they are what the parameters start with.
-    Average,
-}
-
-impl Phase {
-    /// The word for it in plans.
-    pub fn word(self) -> &'static str {
-        match self {
-            Phase::Step => "step",
-            Phase::Evaluate => "evaluate",
-            Phase::Project => "project",
-            Phase::Average => "average",
-        }
+words! {
+    /// What a runtime can be asked to do.
+    pub enum Phase {
+        /// One training step.
+        Step: "step",
+        /// One batch of evaluation.
+        Evaluate: "evaluate",
+        /// Projections of parameters, every so many steps.
+        Project: "project",
+        /// Averages over the steps, after each; before the first they are what the parameters start with.
+        Average: "average",
     }
 }
 
@@ -98,34 +87,19 @@ pub enum Init {
     Whitening(Whitening),
 }
 
-/// What a parameter is for; selectors of penalties and projections ask for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum ParamRole {
-    /// A convolution's filter.
-    Filter,
-    /// Scale of a normalisation.
-    Gamma,
-    /// Shift of a normalisation.
-    Beta,
-    /// Added to each filter's answer.
-    Bias,
-    /// Anything else that is learned: an operator's numbers, a block's.
-    Learned,
-}
-
-impl ParamRole {
-    /// Roles by name.
-    pub const NAMES: &'static [(&'static str, ParamRole)] = &[
-        ("filter", ParamRole::Filter),
-        ("gamma", ParamRole::Gamma),
-        ("beta", ParamRole::Beta),
-        ("bias", ParamRole::Bias),
-        ("learned", ParamRole::Learned),
-    ];
-
-    /// The role of this name.
-    pub fn of(name: &str) -> Option<ParamRole> {
-        Self::NAMES.iter().find(|it| it.0 == name).map(|it| it.1)
+words! {
+    /// What a parameter is for; selectors of penalties and projections ask for it.
+    pub enum ParamRole {
+        /// A convolution's filter.
+        Filter: "filter",
+        /// Scale of a normalisation.
+        Gamma: "gamma",
+        /// Shift of a normalisation.
+        Beta: "beta",
+        /// Added to each filter's answer.
+        Bias: "bias",
+        /// Anything else that is learned: an operator's numbers, a block's.
+        Learned: "learned",
     }
 }
 
@@ -148,43 +122,28 @@ pub struct Param {
     pub origin: OriginId,
 }
 
-/// What a state is for. It goes with the plan and with checkpoints; a state's name says nothing of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StateRole {
-    /// Part of the model: a running statistic.
-    Running,
-    /// What the optimizer keeps of a parameter.
-    Optimizer,
-    /// An average over the steps of a parameter or statistic, which evaluation uses.
-    Average,
-    /// Counts the updates.
-    Step,
-    /// Counts the examples of the test set that were evaluated.
-    EvaluateStart,
+words! {
+    /// What a state is for. It goes with the plan and with checkpoints; a state's name says nothing of it.
+    pub enum StateRole {
+        /// Part of the model: a running statistic.
+        Running: "running",
+        /// What the optimizer keeps of a parameter.
+        Optimizer: "optimizer",
+        /// An average over the steps of a parameter or statistic, which evaluation uses.
+        Average: "average",
+        /// Counts the updates.
+        Step: "step",
+        /// Counts the examples of the test set that were evaluated.
+        EvaluateStart: "evaluate_start",
+    }
 }
 
 impl StateRole {
-    /// Every role.
-    pub const ALL: [StateRole; 5] =
-        [StateRole::Running, StateRole::Optimizer, StateRole::Average, StateRole::Step, StateRole::EvaluateStart];
-
     /// Whether it belongs to the training rather than to the model.
     pub fn is_progress(self) -> bool {
         match self {
             StateRole::Running | StateRole::Average => false,
             StateRole::Optimizer | StateRole::Step | StateRole::EvaluateStart => true,
-        }
-    }
-
-    /// The word for it in checkpoints.
-    pub fn word(self) -> &'static str {
-        match self {
-            StateRole::Running => "running",
-            StateRole::Optimizer => "optimizer",
-            StateRole::Average => "average",
-            StateRole::Step => "step",
-            StateRole::EvaluateStart => "evaluate_start",
         }
     }
 }
@@ -266,7 +225,7 @@ pub struct Graph {
     /// What each phase must do, in order: `Update` nodes.
     pub effects: BTreeMap<Phase, Vec<NodeId>>,
     /// What can be read after each phase, by name: `fit`, `accuracy`, `scores`.
-    pub results: BTreeMap<Phase, BTreeMap<String, NodeId>>,
+    pub results: BTreeMap<Phase, BTreeMap<ResultKey, NodeId>>,
     /// Where the nodes of another part of a step begin, ascending: what is computed in one part is done before the next one
     /// begins, so that their memory is that of one.
     pub fences: Vec<NodeId>,

@@ -1,5 +1,6 @@
 //! The recipe of an experiment, resolved: selectors are lists of parameters.
 
+use super::words::words;
 use super::{Augment, Binary, Border, ExprNode, Op, ParamId, Precision, ScalarFn, TargetKind, Unary, size};
 use crate::diag::Span;
 use serde::{Deserialize, Serialize};
@@ -69,18 +70,14 @@ pub struct Term {
     pub nodes: Vec<(Op, Vec<usize>)>,
 }
 
-/// The column of the log that a penalty counts in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Column {
-    /// Penalties on numbers.
-    Reg,
-    /// Penalties on how filters lie to each other.
-    Orth,
-}
-
-impl Column {
-    /// Columns by name.
-    pub const NAMES: [(&'static str, Column); 2] = [("reg", Column::Reg), ("orth", Column::Orth)];
+words! {
+    /// The column of the log that a penalty counts in.
+    pub enum Column {
+        /// Penalties on numbers.
+        Reg: "reg",
+        /// Penalties on how filters lie to each other.
+        Orth: "orth",
+    }
 }
 
 /// A penalty on parameters.
@@ -277,20 +274,6 @@ impl Keep {
     pub fn is_all(&self) -> bool {
         *self == Keep::default()
     }
-}
-
-/// The metric that is told where outputs are numbers of classes and nothing else is said.
-pub const ACCURACY: &str = "accuracy";
-
-/// Names in the log that are no metric's.
-pub const LOGGED: [&str; 7] = ["iteration", "fit", "reg", "orth", "loss", "rate", "seconds"];
-
-/// Starts the names of metrics among the results of a phase.
-pub const METRIC: &str = "metric/";
-
-/// The name of a metric among the results of a phase.
-pub fn metric_result(name: &str) -> String {
-    format!("{METRIC}{name}")
 }
 
 /// The recipe.

@@ -24,7 +24,7 @@ use super::types;
 use super::update::describe;
 use super::value::{Tensor, Ty, Value};
 use crate::diag::{Code, Diagnostic, Span};
-use crate::ir::recipe::{ACCURACY, LOGGED};
+use crate::ir::results::{ACCURACY, is_logged};
 use crate::ir::{DType, Mode, Op, ScalarFn, Shape};
 use crate::syntax::ast::{self, BinaryOp, ExprKind};
 use std::rc::Rc;
@@ -161,7 +161,7 @@ impl Lowering<'_> {
         parts.push(&own);
         let name = if matches!(expr.kind, ExprKind::Named(..)) { own.clone() } else { parts.join("_") };
         let word = |it: char| it.is_alphanumeric() || it == '_' || it == '-';
-        let taken = LOGGED.contains(&name.as_str()) || name.starts_with("test_");
+        let taken = is_logged(&name) || name.starts_with("test_");
         if taken || name.is_empty() || !name.chars().all(word) {
             let why = if taken { "the log has something else of this name" } else { "letters, digits, `_` and `-`" };
             let report = Diagnostic::new(Code::E0108, expr.span, format!("`{name}` cannot be the name of a metric"))

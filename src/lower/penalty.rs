@@ -10,7 +10,8 @@ use super::value::Value;
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::op::Scalar64;
 use crate::ir::{
-    Binary, Column, ExprNode, Fact, Fill, Graph, NodeId, Op, ParamId, Penalty, Phase, Projection, Scalar, Shape, Term,
+    Binary, Column, ExprNode, Fact, Fill, Graph, NodeId, Op, ParamId, Penalty, Phase, Projection, ResultKey, Scalar,
+    Shape, Term,
 };
 use crate::syntax::ast::{self, Part};
 use std::collections::BTreeSet;
@@ -31,8 +32,10 @@ impl Lowering<'_> {
         let def = self.items.definition(Part::Penalty, &call.callee.name)?.clone();
         let (of, rest) = def.params.split_first()?;
         let numbers = ast::Function { params: rest.to_vec(), ..(*def).clone() };
-        let written = def.column.as_ref().map_or("reg", |it| &it.name);
-        let column = Column::NAMES.into_iter().find(|it| it.0 == written)?.1;
+        let column = match &def.column {
+            Some(it) => Column::of(&it.name)?,
+            None => Column::Reg,
+        };
         // Its nodes are made later, where the loss is.
         let own = self.graph.without_nodes();
         let outer = (
@@ -194,7 +197,7 @@ fn asks_for_orthogonality(term: &Term) -> bool {
 
 /// Parts of a graph by themselves, arithmetic put together as in a model.
 fn terms(mut graph: Graph, results: &[NodeId]) -> Vec<Term> {
-    let named = results.iter().enumerate().map(|(at, it)| (format!("{at:09}"), *it));
+    let named = results.iter().enumerate().map(|(at, it)| (ResultKey::Named(format!("{at:09}")), *it));
     graph.results.entry(Phase::Step).or_default().extend(named);
     let graph = compose(graph);
     let results = graph.results.get(&Phase::Step).into_iter().flat_map(|it| it.values());

@@ -305,7 +305,7 @@ impl Lowering<'_> {
         match ParamRole::of(&name) {
             Some(role) => Some(role == subject.role),
             None => {
-                let names: Vec<&str> = ParamRole::NAMES.iter().map(|it| it.0).collect();
+                let names = ParamRole::ALL.map(ParamRole::word);
                 let report = Diagnostic::new(Code::E0204, other.span, format!("no parameter has the role `{name}`"))
                     .label(format!("expected one of {}", names.join(", ")));
                 self.report(suggest(report, other.span, &name, names));

@@ -164,7 +164,7 @@ impl<'a> Table<'a> {
                 kernel: self.kernel(spec),
             });
         }
-        let results = schedule.results.into_iter().map(|(name, it)| (name, number(self, it))).collect();
+        let results = schedule.results.into_iter().map(|(key, it)| (key, number(self, it))).collect();
         PhasePlan { launches, results }
     }
 

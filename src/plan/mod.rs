@@ -18,9 +18,10 @@ pub use yaml::{PlanError, from_yaml, to_yaml};
 
 use crate::fuse::Fused;
 use crate::ir::op::Fill;
-use crate::ir::recipe::{ACCURACY, Keep, METRIC};
+use crate::ir::recipe::Keep;
 use crate::ir::{
-    DType, Extern, ImageStep, Init, NodeId, Op, OriginId, Phase, Precision, Recipe, Shape, StateRole, TargetKind,
+    DType, Extern, Figure, ImageStep, Init, NodeId, Op, OriginId, Phase, Precision, Recipe, ResultKey, Shape,
+    StateRole, TargetKind,
 };
 use crate::kernel::KernelSpec;
 use serde::{Deserialize, Serialize};
@@ -102,7 +103,7 @@ pub struct PhasePlan {
     /// In order.
     pub launches: Vec<Launch>,
     /// What can be read when it has run. These buffers stay until the next run of any phase.
-    pub results: BTreeMap<String, BufferId>,
+    pub results: BTreeMap<ResultKey, BufferId>,
 }
 
 /// What a trainer must know.
@@ -194,27 +195,33 @@ pub struct Plan {
     pub phases: BTreeMap<Phase, PhasePlan>,
 }
 
-/// Results of a step that a training reads, each a single number; metrics follow, by their names.
-pub const STEP_RESULTS: [&str; 5] = ["fit", "reg", "orth", "loss", "rate"];
-
 impl Plan {
-    /// The results of a step that a training reads: [`STEP_RESULTS`], the accuracy of a model that tells classes apart, and
-    /// other metrics.
-    pub fn step_results(&self) -> Vec<&str> {
+    /// The results of a step that a training reads, each a single number.
+    pub fn step_results(&self) -> Vec<ResultKey> {
         let results = self.phases.get(&Phase::Step).map(|it| &it.results);
-        let metrics = results.into_iter().flat_map(|it| it.keys()).map(String::as_str);
-        let metrics = metrics.filter(|it| *it == ACCURACY || it.starts_with(METRIC));
-        STEP_RESULTS.into_iter().chain(metrics).collect()
+        let metrics = results.into_iter().flat_map(|it| it.keys()).filter(|it| match it {
+            ResultKey::Metric(_) => true,
+            ResultKey::Figure(it) => *it == Figure::Accuracy,
+            ResultKey::Named(_) => false,
+        });
+        Figure::STEP.map(ResultKey::from).into_iter().chain(metrics.cloned()).collect()
     }
 
     /// Names of the metrics beside the accuracy.
     pub fn metrics(&self) -> Vec<String> {
-        self.step_results().into_iter().filter_map(|it| it.strip_prefix(METRIC)).map(str::to_owned).collect()
+        let name = |it| if let ResultKey::Metric(name) = it { Some(name) } else { None };
+        self.step_results().into_iter().filter_map(name).collect()
     }
 
     /// Whether the model tells classes apart: its accuracy is told.
     pub fn tells_classes(&self) -> bool {
-        self.step_results().contains(&ACCURACY)
+        self.step_results().contains(&Figure::Accuracy.into())
+    }
+
+    /// Where a result of a phase is.
+    pub fn result(&self, phase: Phase, key: &ResultKey) -> Option<&Buffer> {
+        let id = self.phases.get(&phase)?.results.get(key)?;
+        self.buffers.get(id.0 as usize)
     }
 }
 

@@ -5,7 +5,7 @@
 //! the arena and is copied when all else is done.
 
 use crate::fuse::{Fused, Storage};
-use crate::ir::{Graph, NodeId, Op, Phase, Target};
+use crate::ir::{Graph, NodeId, Op, Phase, ResultKey, Target};
 use crate::kernel::{Bound, KernelSpec, MapKernel, Store, bind};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
@@ -37,7 +37,7 @@ pub(super) struct Step {
 /// One phase in order.
 pub(super) struct Schedule {
     pub(super) steps: Vec<Step>,
-    pub(super) results: BTreeMap<String, Place>,
+    pub(super) results: BTreeMap<ResultKey, Place>,
 }
 
 pub(super) fn schedule(fused: &Fused, phase: Phase) -> Schedule {
@@ -63,7 +63,7 @@ pub(super) fn schedule(fused: &Fused, phase: Phase) -> Schedule {
         }
     };
     let results = graph.results.get(&phase).into_iter().flatten();
-    let results: BTreeMap<String, Place> = results.map(|(name, &id)| (name.clone(), after(id))).collect();
+    let results: BTreeMap<ResultKey, Place> = results.map(|(key, &id)| (key.clone(), after(id))).collect();
     let mut copies = Vec::new();
     for (&to, &(update, value)) in &updates {
         if written.of.get(&fused.storage.of(value)) != Some(&to) {

@@ -2,8 +2,7 @@
 //! that was not written, and has all that a training asks for.
 
 use super::{BufferId, BufferKind, Launch, PhasePlan, Plan, Training, arena};
-use crate::ir::recipe::metric_result;
-use crate::ir::{DType, Extern, Fill, Init, Phase, Precision, Shape, StateRole, start};
+use crate::ir::{DType, Extern, Figure, Fill, Init, Phase, Precision, ResultKey, Shape, StateRole, start};
 use crate::kernel::{Operand, Operands};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,8 +19,8 @@ pub enum Place {
     Phase(Phase),
     /// A launch of a phase, by its number.
     Launch(Phase, usize),
-    /// A result of a phase, by its name.
-    Result(Phase, String),
+    /// A result of a phase.
+    Result(Phase, ResultKey),
 }
 
 /// What is wrong in a plan.
@@ -229,24 +228,24 @@ impl Plan {
                 );
             }
         }
-        for name in self.step_results() {
-            self.check_result(Phase::Step, name, 1)?;
+        for key in self.step_results() {
+            self.check_result(Phase::Step, key, 1)?;
         }
-        self.check_result(Phase::Evaluate, "losses", batch)?;
+        self.check_result(Phase::Evaluate, Figure::Losses, batch)?;
         for name in self.metrics() {
-            self.check_result(Phase::Evaluate, &metric_result(&name), batch)?;
+            self.check_result(Phase::Evaluate, ResultKey::Metric(name), batch)?;
         }
         if self.tells_classes() {
-            self.check_result(Phase::Evaluate, "correct", batch)?;
+            self.check_result(Phase::Evaluate, Figure::Correct, batch)?;
         }
         if self.tells_classes() && training.target.is_class() {
-            self.check_result(Phase::Evaluate, "scores", batch.saturating_mul(classes))?;
+            self.check_result(Phase::Evaluate, Figure::Scores, batch.saturating_mul(classes))?;
         } else {
             // What is no number for each class has as many for each example as it has.
-            let results = self.phases.get(&Phase::Evaluate).and_then(|it| it.results.get("scores"));
-            let len = results.and_then(|it| self.buffers.get(it.0 as usize)).and_then(|it| it.shape.checked_len());
+            let scores = self.result(Phase::Evaluate, &Figure::Scores.into());
+            let len = scores.and_then(|it| it.shape.checked_len());
             let each = len.unwrap_or(0).checked_div(batch).unwrap_or(0);
-            self.check_result(Phase::Evaluate, "scores", batch.saturating_mul(each.max(1)))?;
+            self.check_result(Phase::Evaluate, Figure::Scores, batch.saturating_mul(each.max(1)))?;
         }
         match (training.project_every, self.phases.contains_key(&Phase::Project)) {
             (0, true) => flaw(here, "`project_every` is 0, but there is a phase `project`"),
@@ -256,16 +255,17 @@ impl Plan {
     }
 
     /// A result that a training asks for: so many reals.
-    fn check_result(&self, phase: Phase, name: &str, len: usize) -> Result<(), Flaw> {
-        let Some(it) = self.phases.get(&phase) else {
+    fn check_result(&self, phase: Phase, key: impl Into<ResultKey>, len: usize) -> Result<(), Flaw> {
+        let key = key.into();
+        if !self.phases.contains_key(&phase) {
             return flaw(Place::Key("phases"), format!("there is no phase `{}`", phase.word()));
-        };
-        let Some(buffer) = it.results.get(name).and_then(|it| self.buffers.get(it.0 as usize)) else {
-            return flaw(Place::Phase(phase), format!("there is no result `{name}`"));
+        }
+        let Some(buffer) = self.result(phase, &key) else {
+            return flaw(Place::Phase(phase), format!("there is no result `{key}`"));
         };
         if buffer.dtype != DType::Real || buffer.shape.len() != len {
             let cause = format!("it is {} of type {:?}, not {len} reals", buffer.shape, buffer.dtype);
-            return flaw(Place::Result(phase, name.to_owned()), cause);
+            return flaw(Place::Result(phase, key), cause);
         }
         Ok(())
     }
@@ -312,13 +312,13 @@ impl Check<'_> {
                 living.insert(offset, id);
             }
         }
-        for (name, id) in &phase.results {
+        for (key, id) in &phase.results {
             let known = if self.plan.buffers.len() <= id.0 as usize {
                 Err(format!("buffer {} does not exist", id.0))
             } else {
                 self.lives(&living, *id)
             };
-            known.map_err(|cause| Flaw { place: Place::Result(self.phase, name.clone()), cause })?;
+            known.map_err(|cause| Flaw { place: Place::Result(self.phase, key.clone()), cause })?;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Plans as YAML.
 
 use super::{FORMAT, Flaw, Place, Plan};
-use crate::ir::Phase;
+use crate::ir::{Phase, ResultKey};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_yaml::Spanned;
@@ -143,7 +143,7 @@ fn named(place: &Place) -> String {
         Place::Kernel(at) => format!("kernel {at}: "),
         Place::Phase(phase) => format!("phase `{}`: ", phase.word()),
         Place::Launch(phase, at) => format!("launch {at} of phase `{}`: ", phase.word()),
-        Place::Result(phase, name) => format!("result `{name}` of phase `{}`: ", phase.word()),
+        Place::Result(phase, key) => format!("result `{key}` of phase `{}`: ", phase.word()),
     }
 }
 
@@ -160,7 +160,7 @@ struct Lines {
 #[derive(Deserialize)]
 struct PhaseLines {
     launches: Vec<Spanned<IgnoredAny>>,
-    results: BTreeMap<String, Spanned<IgnoredAny>>,
+    results: BTreeMap<ResultKey, Spanned<IgnoredAny>>,
 }
 
 impl Lines {
@@ -180,8 +180,8 @@ impl Lines {
             Place::Launch(it, at) => {
                 phase(it).and_then(|it| it.value.launches.get(*at)).map_or_else(|| whole(it), line)
             }
-            Place::Result(it, name) => {
-                phase(it).and_then(|it| it.value.results.get(name)).map_or_else(|| whole(it), line)
+            Place::Result(it, key) => {
+                phase(it).and_then(|it| it.value.results.get(key)).map_or_else(|| whole(it), line)
             }
         }
     }

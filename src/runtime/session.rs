@@ -2,7 +2,7 @@
 
 use super::{Backend, RuntimeError};
 use crate::ir::op::Fill;
-use crate::ir::{DType, Extern, Init, Phase, Precision, StateRole, random, start};
+use crate::ir::{DType, Extern, Init, Phase, Precision, ResultKey, StateRole, random, start};
 use crate::plan::{Buffer, BufferId, BufferKind, Plan};
 use half::bf16;
 use rayon::prelude::*;
@@ -155,21 +155,22 @@ impl Session {
         self.backend.wait()
     }
 
-    /// A result of the phase that ran last. Panics when the plan has no such result: names of
-    /// results are fixed by the compiler, not by users.
-    pub fn result(&self, phase: Phase, name: &str) -> Vec<f64> {
-        let id = self.result_id(phase, name);
-        self.values(id).unwrap_or_else(|error| panic!("cannot read `{name}`: {error}"))
+    /// A result of the phase that ran last. Panics when the plan has no such result: which there are
+    /// is fixed by the compiler, not by users.
+    pub fn result(&self, phase: Phase, key: impl Into<ResultKey>) -> Vec<f64> {
+        let key = key.into();
+        let id = self.result_id(phase, &key);
+        self.values(id).unwrap_or_else(|error| panic!("cannot read `{key}`: {error}"))
     }
 
-    fn result_id(&self, phase: Phase, name: &str) -> BufferId {
-        let found = self.plan.phases.get(&phase).and_then(|it| it.results.get(name));
-        *found.unwrap_or_else(|| panic!("phase {phase:?} has no result `{name}`"))
+    fn result_id(&self, phase: Phase, key: &ResultKey) -> BufferId {
+        let found = self.plan.phases.get(&phase).and_then(|it| it.results.get(key));
+        *found.unwrap_or_else(|| panic!("phase {phase:?} has no result `{key}`"))
     }
 
     /// Asks for results (each a single number) of the phase that was started last, without waiting for them.
-    pub fn request(&mut self, phase: Phase, names: &[&str]) -> Result<(), RuntimeError> {
-        let ids: Vec<BufferId> = names.iter().map(|name| self.result_id(phase, name)).collect();
+    pub fn request(&mut self, phase: Phase, keys: &[ResultKey]) -> Result<(), RuntimeError> {
+        let ids: Vec<BufferId> = keys.iter().map(|key| self.result_id(phase, key)).collect();
         let bytes = self.backend.request(&ids)?;
         self.requested.push_back((ids, bytes));
         Ok(())

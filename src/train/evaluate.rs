@@ -2,8 +2,7 @@
 
 use super::TrainError;
 use super::blame::blame;
-use crate::ir::recipe::metric_result;
-use crate::ir::{Extern, Phase, StateRole};
+use crate::ir::{Extern, Figure, Phase, ResultKey, StateRole};
 use crate::runtime::Session;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -42,19 +41,19 @@ pub fn evaluate(
         }
         session.run(Phase::Evaluate)?;
         let valid = batch.min(examples - start);
-        let losses = &session.result(Phase::Evaluate, "losses")[..valid];
+        let losses = &session.result(Phase::Evaluate, Figure::Losses)[..valid];
         if let Some(at) = losses.iter().position(|it| !it.is_finite()) {
             let found = losses[at];
             return Err(broken(session, start, start + at, found));
         }
         loss += losses.iter().sum::<f64>();
         if let Some(correct) = &mut correct {
-            *correct += session.result(Phase::Evaluate, "correct")[..valid].iter().sum::<f64>();
+            *correct += session.result(Phase::Evaluate, Figure::Correct)[..valid].iter().sum::<f64>();
         }
         for (name, sum) in &mut metrics {
-            *sum += session.result(Phase::Evaluate, &metric_result(name))[..valid].iter().sum::<f64>();
+            *sum += session.result(Phase::Evaluate, ResultKey::Metric(name.clone()))[..valid].iter().sum::<f64>();
         }
-        let scores = session.result(Phase::Evaluate, "scores");
+        let scores = session.result(Phase::Evaluate, Figure::Scores);
         for (at, scores) in scores.chunks_exact((scores.len() / batch).max(1)).take(valid).enumerate() {
             seen(start + at, scores);
         }
@@ -104,7 +103,7 @@ pub fn predict(session: &mut Session, pixels: &[u8]) -> Result<Vec<Vec<f64>>, Tr
         let count = part.len() / each;
         for start in (0..count).step_by(batch) {
             session.run(Phase::Evaluate)?;
-            let scores = session.result(Phase::Evaluate, "scores");
+            let scores = session.result(Phase::Evaluate, Figure::Scores);
             let valid = batch.min(count - start);
             res.extend(scores.chunks_exact((scores.len() / batch).max(1)).take(valid).map(<[f64]>::to_vec));
         }

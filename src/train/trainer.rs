@@ -9,11 +9,9 @@ use super::{
     Event, Meaning, Report, Times, TrainConfig, TrainError, bind, check_data, checkpoints, curves, evaluate, recipe_of,
 };
 use crate::data::Dataset;
-use crate::ir::Phase;
-use crate::ir::recipe::{ACCURACY, METRIC};
-use crate::plan::{Plan, STEP_RESULTS, Training};
+use crate::ir::{Figure, Phase, ResultKey};
+use crate::plan::{Plan, Training};
 use crate::runtime::Session;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -305,22 +303,8 @@ impl Trainer<'_> {
             let found = self.session.collect(all || AHEAD < waiting)?;
             self.times.steps += begun.elapsed().as_secs_f64();
             let Some(found) = found else { return Ok(()) };
-            let &[fit, reg, orth, loss, rate, ref told @ ..] = &found[..] else {
-                unreachable!("a step has as many losses as were asked for");
-            };
-            let plan = self.session.plan.clone();
-            let (mut accuracy, mut metrics) = (None, BTreeMap::new());
-            for (name, value) in plan.step_results().into_iter().skip(STEP_RESULTS.len()).zip(told) {
-                match name.strip_prefix(METRIC) {
-                    Some(name) => _ = metrics.insert(name.to_owned(), *value),
-                    None if name == ACCURACY => accuracy = Some(*value),
-                    None => unreachable!("`{name}` is neither a metric nor one of the losses"),
-                }
-            }
-            let seconds = self.seconds();
             let iteration = self.step - waiting;
-            let rate = if self.session.plan.precision.is_double() { rate } else { shortest(rate as f32) };
-            let losses = Losses { iteration, fit, reg, orth, loss, accuracy, rate, seconds, metrics };
+            let losses = self.losses(iteration, found);
             let is_finite = losses.loss.is_finite();
             let last = iteration + 1 == self.training.iterations;
             let logged = iteration.is_multiple_of(self.config.log_every) || last || !is_finite;
@@ -329,12 +313,35 @@ impl Trainer<'_> {
             }
             (self.see)(Event::Step { losses: &losses, logged });
             if !is_finite {
-                let parts = format!("fit {fit}, reg {reg}, orth {orth}");
+                let parts = format!("fit {}, reg {}, orth {}", losses.fit, losses.reg, losses.orth);
+                let loss = losses.loss;
                 return Err(
                     self.non_finite(iteration, format!("the loss of iteration {iteration} is {loss} ({parts})"))
                 );
             }
         }
+    }
+
+    /// What a step told.
+    fn losses(&self, iteration: u64, found: Vec<f64>) -> Losses {
+        let plan = &self.session.plan;
+        let mut res = Losses { iteration, seconds: self.seconds(), ..Losses::default() };
+        for (key, value) in plan.step_results().into_iter().zip(found) {
+            match key {
+                ResultKey::Figure(Figure::Fit) => res.fit = value,
+                ResultKey::Figure(Figure::Reg) => res.reg = value,
+                ResultKey::Figure(Figure::Orth) => res.orth = value,
+                ResultKey::Figure(Figure::Loss) => res.loss = value,
+                ResultKey::Figure(Figure::Rate) if plan.precision.is_double() => res.rate = value,
+                ResultKey::Figure(Figure::Rate) => res.rate = shortest(value as f32),
+                ResultKey::Figure(Figure::Accuracy) => res.accuracy = Some(value),
+                ResultKey::Metric(name) => _ = res.metrics.insert(name, value),
+                ResultKey::Figure(Figure::Losses | Figure::Correct | Figure::Scores) | ResultKey::Named(_) => {
+                    unreachable!("a step has no `{key}`")
+                }
+            }
+        }
+        res
     }
 
     /// Why the run cannot go on, with the state from before left as a checkpoint. `what` became NaN or infinite in or before

@@ -4,7 +4,7 @@ use super::frozen::{Frozen, freeze};
 use super::kernels::bind_noise;
 use crate::autodiff;
 use crate::fuse::fuse;
-use crate::ir::{NodeId, Op, ParamId, Phase, Precision, Shape};
+use crate::ir::{Figure, NodeId, Op, ParamId, Phase, Precision, ResultKey, Shape};
 use crate::plan::{Config, plan};
 use crate::runtime::cpu::{self, CpuBackend};
 use crate::runtime::{RuntimeError, Session};
@@ -85,7 +85,7 @@ fn compare(
     check_memory: bool,
     rules: &Rules,
 ) -> Result<Gradients, RuntimeError> {
-    let Some(&loss) = typed.results.get(&Phase::Step).and_then(|it| it.get("loss")) else {
+    let Some(&loss) = typed.results.get(&Phase::Step).and_then(|it| it.get(&Figure::Loss.into())) else {
         return Ok(Gradients::NoLoss);
     };
     let mut b = Builder::new(typed.clone());
@@ -98,9 +98,9 @@ fn compare(
     tables.results.clear();
     let Frozen { loss, marks } = freeze(&mut b, loss);
     let tables = b.tables();
-    let named = marks.iter().enumerate().map(|(at, it)| (mark(at), *it)).chain([("loss".to_owned(), loss)]);
+    let named = marks.iter().enumerate().map(|(at, it)| (mark(at), *it)).chain([(Figure::Loss.into(), loss)]);
     tables.results.entry(Phase::Evaluate).or_default().extend(named);
-    let named = found.into_iter().enumerate().map(|(at, it)| (at.to_string(), it));
+    let named = found.into_iter().enumerate().map(|(at, it)| (gradient(at), it));
     tables.results.entry(Phase::Step).or_default().extend(named);
     let graph = b.finish();
     let config =
@@ -117,7 +117,7 @@ fn compare(
     }
     session.run(Phase::Step)?;
     let gradients: Vec<Vec<f64>> =
-        (0..typed.params.len()).map(|it| session.result(Phase::Step, &it.to_string())).collect();
+        (0..typed.params.len()).map(|it| session.result(Phase::Step, gradient(it))).collect();
     let mut losses = Losses { session, marks: marks.len() };
     let here = losses.look()?.1;
     let checks =
@@ -125,9 +125,14 @@ fn compare(
     Ok(Gradients::Compared(checks.collect::<Result<_, _>>()?))
 }
 
-/// The name of a mark among the results.
-fn mark(at: usize) -> String {
-    format!("mark {at}")
+/// A gradient among the results.
+fn gradient(at: usize) -> ResultKey {
+    ResultKey::Named(at.to_string())
+}
+
+/// A mark among them.
+fn mark(at: usize) -> ResultKey {
+    ResultKey::Named(format!("mark {at}"))
 }
 
 /// The loss with its decisions, to be looked at from anywhere.
@@ -140,8 +145,8 @@ impl Losses {
     /// The loss, and the marks.
     fn look(&mut self) -> Result<(f64, Vec<u64>), RuntimeError> {
         self.session.run(Phase::Evaluate)?;
-        let number = |name: &str| self.session.result(Phase::Evaluate, name)[0];
-        Ok((number("loss"), (0..self.marks).map(|it| number(&mark(it)).to_bits()).collect()))
+        let number = |key: ResultKey| self.session.result(Phase::Evaluate, key)[0];
+        Ok((number(Figure::Loss.into()), (0..self.marks).map(|it| number(mark(it)).to_bits()).collect()))
     }
 }
 
@@ -229,7 +234,7 @@ mod tests {
         });
         let cube = b.map(body, &[p]);
         let loss = b.sum_all(cube);
-        b.tables().results.entry(Phase::Step).or_default().insert("loss".into(), loss);
+        b.tables().results.entry(Phase::Step).or_default().insert(Figure::Loss.into(), loss);
         b.finish()
     }
 
@@ -237,7 +242,7 @@ mod tests {
     fn kinks(kind: usize) -> Typed {
         let (mut b, p) = with_parameter(&format!("kinks {kind}"), [1, 6, 6, 1]);
         let loss = kinked(&mut b, p, kind);
-        b.tables().results.entry(Phase::Step).or_default().insert("loss".into(), loss);
+        b.tables().results.entry(Phase::Step).or_default().insert(Figure::Loss.into(), loss);
         b.finish()
     }
 
@@ -323,9 +328,9 @@ mod tests {
     #[test]
     fn numbers_below_the_smallest_are_no_mistakes() {
         let mut b = Builder::new(cubes(false));
-        let loss = b.graph().results[&Phase::Step]["loss"];
+        let loss = b.graph().results[&Phase::Step][&Figure::Loss.into()];
         let tiny = b.scale(loss, 1e-323);
-        b.tables().results.entry(Phase::Step).or_default().insert("loss".into(), tiny);
+        b.tables().results.entry(Phase::Step).or_default().insert(Figure::Loss.into(), tiny);
         let found = gradients(&b.finish(), Some(1), false).unwrap();
         assert!(found.checks()[0].passed(), "{found:?}");
     }

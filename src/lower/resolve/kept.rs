@@ -46,10 +46,9 @@ impl Resolver<'_> {
                 if let Some(role) = role
                     && ParamRole::of(&role.name).is_none()
                 {
-                    let names = ParamRole::NAMES.iter().map(|it| it.0);
-                    let list: Vec<&str> = names.clone().collect();
+                    let names = ParamRole::ALL.map(ParamRole::word);
                     let report = Diagnostic::new(Code::E0104, role.span, format!("unknown role `{}`", role.name))
-                        .label(format!("expected one of {}", list.join(", ")));
+                        .label(format!("expected one of {}", names.join(", ")));
                     self.sink.push(suggest(report, role.span, &role.name, names));
                 }
                 self.start(init);

@@ -53,8 +53,8 @@ impl Resolver<'_> {
                 Diagnostic::new(Code::E0105, it.span, format!("a definition of this kind has no column `{}`", it.name))
                     .label("only a penalty counts in a column of the log"),
             ),
-            Some(it) if Column::NAMES.iter().all(|known| known.0 != it.name) => {
-                let known = Column::NAMES.map(|it| it.0);
+            Some(it) if Column::of(&it.name).is_none() => {
+                let known = Column::ALL.map(Column::word);
                 let report = Diagnostic::new(Code::E0203, it.span, format!("the log has no column `{}`", it.name))
                     .label("expected `reg` or `orth`");
                 self.sink.push(suggest(report, it.span, &it.name, known));
