@@ -260,9 +260,9 @@ pub fn class_names(manifest: &Manifest, wanted: &str) -> Result<Vec<String>, Dat
         return Ok(manifest.classes.clone());
     }
     let place = place_of(manifest, wanted)?;
-    match (&place, manifest.format) {
-        (Place::At(path), Format::Images) => folder::class_names(path),
-        _ => Ok(read(manifest, &place, &[])?.classes),
+    match &place {
+        Place::At(path) if manifest.format == Format::Images => folder::class_names(path),
+        Place::At(_) | Place::Embedded => Ok(read(manifest, &place, &[])?.classes),
     }
 }
 

@@ -387,7 +387,11 @@ fn compare(op: BinaryOp, a: &Value, b: &Value, x: f64, y: f64) -> Value {
         BinaryOp::Gt => order.is_some_and(Ordering::is_gt),
         BinaryOp::Ge => order.is_some_and(Ordering::is_ge),
         BinaryOp::Eq => order.is_some_and(Ordering::is_eq),
-        _ => !order.is_some_and(Ordering::is_eq),
+        BinaryOp::Ne => !order.is_some_and(Ordering::is_eq),
+        BinaryOp::Or | BinaryOp::And => unreachable!("`{}` orders nothing", sign(op)),
+        BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div | BinaryOp::Rem | BinaryOp::Pow => {
+            unreachable!("`{}` orders nothing", sign(op))
+        }
     })
 }
 

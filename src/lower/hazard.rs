@@ -291,8 +291,12 @@ impl Study<'_> {
         let steep = hazard.kind == HazardKind::Steep && self.slopes_are_finite(&point);
         let code = match hazard.kind {
             HazardKind::ArcOutside => Code::W0403,
-            _ if steep => Code::W0401,
-            _ => Code::E0401,
+            HazardKind::Steep if steep => Code::W0401,
+            HazardKind::DivisionByZero
+            | HazardKind::LogOfNonPositive
+            | HazardKind::RootOfNegative
+            | HazardKind::Overflow
+            | HazardKind::Steep => Code::E0401,
         };
         let (message, label) = match hazard.kind {
             HazardKind::DivisionByZero => {

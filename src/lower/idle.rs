@@ -247,7 +247,8 @@ impl Lowering<'_> {
         let what = match key.as_str() {
             "evaluate" => "the test set is never looked at",
             "checkpoint" => "a checkpoint is written at the end, as without this line",
-            _ => "no filter is ever divided by its norm",
+            "project" => "no filter is ever divided by its norm",
+            other => unreachable!("`{other}` is nothing that happens at intervals"),
         };
         self.report(
             Diagnostic::new(

@@ -34,7 +34,7 @@ impl Lowering<'_> {
                 Some(ImageStep::Resize { height: height?, width: width? })
             }
             "pad" => self.whole(&args, "pixels", 1).map(ImageStep::Pad),
-            _ => match args.get("count") {
+            "channels" => match args.get("count") {
                 Some((Value::Int(it @ (1 | 3)), _)) => Some(ImageStep::Channels(*it as usize)),
                 Some((Value::Int(it), span)) => {
                     self.out_of_range(*span, "the number of channels", &it.to_string(), "1 or 3");
@@ -42,6 +42,7 @@ impl Lowering<'_> {
                 }
                 _ => None,
             },
+            other => unreachable!("`{other}` is not among the steps of `data`"),
         }
     }
 

@@ -326,19 +326,13 @@ impl Lowering<'_> {
         let precision = entry("precision").and_then(|it| self.precision(it));
 
         let mut missing = Vec::new();
-        for (key, example) in [
-            ("data", "data cifar10"),
-            ("batch", "batch 128"),
-            ("iterations", "iterations 64_000"),
-            ("loss", "loss softmax_cross_entropy"),
-            ("optimizer", "optimizer adam(rate: 1e-3)"),
+        for (key, example, set) in [
+            ("data", "data cifar10", self.settings.data.is_some()),
+            ("batch", "batch 128", self.settings.batch.is_some()),
+            ("iterations", "iterations 64_000", self.settings.iterations.is_some()),
+            ("loss", "loss softmax_cross_entropy", false),
+            ("optimizer", "optimizer adam(rate: 1e-3)", false),
         ] {
-            let set = match key {
-                "data" => self.settings.data.is_some(),
-                "batch" => self.settings.batch.is_some(),
-                "iterations" => self.settings.iterations.is_some(),
-                _ => false,
-            };
             if !set && entry(key).is_none() {
                 missing.push((key, example));
             }

@@ -202,7 +202,8 @@ impl Lowering<'_> {
                 let equal = match key {
                     "operator" => self.operator_is(other, subject),
                     "layer" => self.layer_is(other, subject, broken),
-                    _ => self.role_is(other, subject),
+                    "role" => self.role_is(other, subject),
+                    unknown => unreachable!("`{unknown}` is not among the subjects of selectors"),
                 };
                 Some(equal? == (*op == BinaryOp::Eq))
             }

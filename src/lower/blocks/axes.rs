@@ -53,12 +53,13 @@ impl Lowering<'_> {
             "mean" => Value::Tensor(self.reduced(Reduction::Mean, &axes, &x, place)),
             "variance" => Value::Tensor(self.reduced(Reduction::Variance, &axes, &x, place)),
             "max" => Value::Tensor(self.reduced(Reduction::Max, &axes, &x, place)),
-            _ => {
+            "min" => {
                 let negative = || map(ScalarFn::build(1, |pool, it| pool.unary(Unary::Neg, it[0])));
                 let turned = self.node(negative(), &[&x], place);
                 let most = self.reduced(Reduction::Max, &axes, &turned, place);
                 Value::Tensor(self.node(negative(), &[&most], place))
             }
+            other => unreachable!("`{other}` is not among the reductions"),
         };
         match value {
             // Of all there is, one number is left.

@@ -445,7 +445,7 @@ impl Resolver<'_> {
             Context::Schedule => "a schedule, which works on single numbers",
             Context::Penalty => "a penalty",
             Context::Average => "an average, which works on single numbers",
-            _ => "a value",
+            Context::Model | Context::Block | Context::Loss | Context::Value => "a value",
         };
         self.sink.push(
             Diagnostic::new(Code::E0101, span, format!("the {what} `{name}` cannot be used in {place}")).label(
