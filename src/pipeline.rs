@@ -5,8 +5,9 @@
 
 mod cascade;
 mod deep;
+mod identity;
 
-use crate::diag::{Diagnostic, FileId, Sink, Sources};
+use crate::diag::{Diagnostic, Sink, Sources};
 use crate::fuse::{Fused, fuse};
 use crate::ir::{Graph, OriginId, Precision, verify};
 use crate::lower::{Settings, lower};
@@ -16,8 +17,9 @@ use crate::syntax::{ast, parse};
 use crate::{autodiff, shape};
 use cascade::Told;
 use deep::{Load, on_a_deep_stack};
-use sha2::{Digest, Sha256};
 use std::time::{Duration, Instant};
+
+pub use identity::{Identity, identity};
 
 /// How long a pass took.
 #[derive(Clone, Copy, Debug)]
@@ -129,32 +131,6 @@ pub fn line_of(graph: &Graph, sources: &Sources, origin: OriginId) -> String {
         return String::new();
     }
     sources.line_of(span)
-}
-
-/// What a plan was made from.
-#[derive(Clone, Debug, Default)]
-pub struct Identity {
-    /// SHA-256 of everything that decides the numbers of a run: the texts and those settings that change
-    /// the arithmetic. The number of iterations and the intervals are left out, so that a run can be
-    /// resumed for longer; where the files lie does not matter.
-    pub hash: String,
-    /// SHA-256 of the texts and the values of parameters alone.
-    pub source: String,
-}
-
-/// Identifies texts and settings.
-pub fn identity(sources: &Sources, settings: &Settings, precision: Precision) -> Identity {
-    let mut hash = Sha256::new();
-    for (id, source) in sources.iter() {
-        hash.update([u8::from(id == FileId(0))]);
-        hash.update((source.text.len() as u64).to_le_bytes());
-        hash.update(source.text.as_bytes());
-    }
-    let hex = |hash: Sha256| hash.finalize().iter().map(|it| format!("{it:02x}")).collect();
-    let Settings { set, batch, seed, no_shuffle, no_augment, data, .. } = settings;
-    let source = hex(hash.clone().chain_update(format!("{set:?}")));
-    hash.update(format!("{set:?} {batch:?} {seed:?} {no_shuffle} {no_augment} {precision:?} {data:?}").as_bytes());
-    Identity { hash: hex(hash), source }
 }
 
 #[allow(clippy::disallowed_methods, reason = "`compile --timings` shows how long a pass takes; nothing depends on it")]

@@ -1,0 +1,120 @@
+//! What a run is: hashes by which a checkpoint is known to be of the same text and settings.
+
+use crate::diag::{FileId, Sources};
+use crate::ir::{Precision, TargetKind};
+use crate::lower::{DataInfo, Settings};
+use sha2::{Digest, Sha256};
+
+/// What a plan was made from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// SHA-256 of everything that decides the numbers of a run: the texts and those settings that change
+    /// the arithmetic. The number of iterations and the intervals are left out, so that a run can be
+    /// resumed for longer; where the files lie does not matter.
+    pub hash: String,
+    /// SHA-256 of the texts and the values of parameters alone.
+    pub source: String,
+}
+
+/// Identifies texts and settings.
+pub fn identity(sources: &Sources, settings: &Settings, precision: Precision) -> Identity {
+    let mut hash = Sha256::new();
+    for (id, source) in sources.iter() {
+        hash.update([u8::from(id == FileId(0))]);
+        hash.update((source.text.len() as u64).to_le_bytes());
+        hash.update(source.text.as_bytes());
+    }
+    let hex = |hash: Sha256| hash.finalize().iter().map(|it| format!("{it:02x}")).collect();
+    let source = hex(hash.clone().chain_update(format!("{:?}", settings.set)));
+    hash.update(decisive(settings, precision));
+    Identity { hash: hex(hash), source }
+}
+
+/// The settings that decide the numbers of a run, in the words of the first version. They are written out, so that no name
+/// in the compiler is part of them: a run is continued by every later version.
+fn decisive(settings: &Settings, precision: Precision) -> String {
+    let Settings {
+        set,
+        batch,
+        iterations: _,
+        seed,
+        evaluate_every: _,
+        checkpoint_every: _,
+        no_shuffle,
+        no_augment,
+        evaluates: _,
+        ranges: _,
+        known_data: _,
+        data,
+        data_path: _,
+        look: _,
+    } = settings;
+    let precision = match precision {
+        Precision::F32 => "F32",
+        Precision::Tf32 => "Tf32",
+        Precision::Bf16 => "Bf16",
+        Precision::F64 => "F64",
+    };
+    let data = data.as_ref().map_or_else(|| "None".to_owned(), |it| format!("Some({})", of_data(it)));
+    format!("{set:?} {batch:?} {seed:?} {no_shuffle} {no_augment} {precision} {data}")
+}
+
+fn of_data(data: &DataInfo) -> String {
+    let DataInfo { name, image, classes, target, train_examples, test_examples } = data;
+    let target = match target {
+        TargetKind::Class => "Class".to_owned(),
+        TargetKind::Map(extents) => format!("Map({extents:?})"),
+        TargetKind::Labels => "Labels".to_owned(),
+        TargetKind::Numbers(extents) => format!("Numbers({extents:?})"),
+    };
+    format!(
+        "DataInfo {{ name: {name:?}, image: {image:?}, classes: {classes}, target: {target}, \
+         train_examples: {train_examples}, test_examples: {test_examples} }}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Hashes of the words of the first version, made by another program.
+    #[test]
+    fn runs_of_before_are_the_same_runs() {
+        let mut sources = Sources::new();
+        sources.add("model.sph", "model M {}\n");
+        let of = |precision: Precision, target: Option<TargetKind>| {
+            let data = target.map(|target| DataInfo {
+                name: "digits".into(),
+                image: [8, 8, 1],
+                classes: 10,
+                target,
+                train_examples: 1437,
+                test_examples: 360,
+            });
+            let set = vec![("norm".into(), "linear".into())];
+            let settings = Settings { set, batch: Some(16), no_shuffle: true, data, ..Settings::default() };
+            identity(&sources, &settings, precision)
+        };
+        let source = "04345d355ec715c939ccf535f39a5fdbda508261b71d3bd6a6ec80b8d0d38b08";
+        for (precision, target, hash) in [
+            (Precision::F32, None, "ff929fb0abddd69819b88be3959ee85c64dba82422e88dec211d833fe79a20ca"),
+            (
+                Precision::Bf16,
+                Some(TargetKind::Class),
+                "1e3e774f254f1b1d4e0d8d60815bdfe34c8b17f2ca9b8bb0b01b03bb581c16e7",
+            ),
+            (
+                Precision::F64,
+                Some(TargetKind::Map([8, 8])),
+                "45762215a9df453f80642624adcb6e8bd6903517ed4bde5d1353c838ce0c93a6",
+            ),
+            (
+                Precision::Tf32,
+                Some(TargetKind::Numbers(vec![3])),
+                "44d97cc8a2b43b9f69f62a28a555227822e99801a863e26ecea6d22abe5a489f",
+            ),
+        ] {
+            assert_eq!(of(precision, target), Identity { hash: hash.into(), source: source.into() });
+        }
+    }
+}
