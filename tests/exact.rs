@@ -80,7 +80,7 @@ fn results(engine: Engine, graph: &sphc::shape::Typed, inputs: &[Tensor]) -> Vec
     inputs.iter().enumerate().for_each(|(at, it)| machine.bind_named(&format!("x{at}"), it));
     machine.run(Phase::Step);
     let count = graph.results[&Phase::Step].len();
-    (0..count).map(|at| machine.result(Phase::Step, &format!("r{at}"))).collect()
+    (0..count).map(|at| machine.result(Phase::Step, format!("r{at}"))).collect()
 }
 
 fn cross_entropy(smoothing: f64, floor: f64) -> [Loss; 2] {

@@ -164,8 +164,8 @@ fn batch_normalisation_its_gradients_and_running_statistics_agree() {
             };
             compare(machine.result(Phase::Step, "output"), "output");
             compare(machine.result(Phase::Step, "grad/x"), "grad_input");
-            compare(machine.result(Phase::Step, &format!("grad/{gamma}")), "grad_gamma");
-            compare(machine.result(Phase::Step, &format!("grad/{beta}")), "grad_beta");
+            compare(machine.result(Phase::Step, format!("grad/{gamma}")), "grad_gamma");
+            compare(machine.result(Phase::Step, format!("grad/{beta}")), "grad_beta");
             compare(machine.read(&state("ema_mean")), "ema_mean_after");
             compare(machine.read(&state("ema_var")), "ema_var_after");
             machine.run(Phase::Evaluate);

@@ -187,7 +187,7 @@ fn gradients_of_heads_agree_with_differences() {
         for phase in [Phase::Step, Phase::Evaluate] {
             for param in graph.params.iter().map(|it| it.path.clone()) {
                 machine.run(phase);
-                let found = machine.result(phase, &format!("grad/{param}"));
+                let found = machine.result(phase, format!("grad/{param}"));
                 let value = machine.read(&param);
                 let mut side = |at: usize, h: f64| {
                     let mut moved = value.clone();

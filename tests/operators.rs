@@ -269,7 +269,7 @@ fn gradients_of_operators_agree_with_differences() {
             for of in wrt {
                 let what = format!("{name}, {geometry}: {of}");
                 layer.machine.run(Phase::Evaluate);
-                let found = layer.machine.result(Phase::Evaluate, &format!("grad/{of}"));
+                let found = layer.machine.result(Phase::Evaluate, format!("grad/{of}"));
                 let expected = layer.differences(&of);
                 // Rounding leaves about 1e-16 / 1e-3 of a sum of up to 150 numbers, the extrapolated
                 // chords an error of 1e-12 times the fifth derivative, which near cos = 0 grows to some

@@ -224,9 +224,9 @@ fn a_shared_layer_learns_from_all_its_uses() {
             close(engine, &one.result(Phase::Step, result), &two.result(Phase::Step, result), result);
         }
         for name in ["mix/filter", "gamma", "scale"] {
-            let part = |path: &str| two.result(Phase::Step, &format!("grad/l/{path}/{name}"));
+            let part = |path: &str| two.result(Phase::Step, format!("grad/l/{path}/{name}"));
             let sum: Vec<f64> = part("a").iter().zip(part("b")).map(|(a, b)| a + b).collect();
-            close(engine, &one.result(Phase::Step, &format!("grad/l/c/{name}")), &sum, name);
+            close(engine, &one.result(Phase::Step, format!("grad/l/c/{name}")), &sum, name);
         }
     }
 }
