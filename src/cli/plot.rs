@@ -2,7 +2,7 @@
 
 use super::failure::{Failure, Outcome};
 use super::say;
-use sphc::train::curves::{self, Curve, reference};
+use sphc::train::curves::{Curve, reference};
 use sphc::train::metrics::{self, Line};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -38,7 +38,10 @@ pub(super) fn run(args: &Args) -> Outcome {
 }
 
 /// Draws to a file; its name tells the kind.
+#[cfg(feature = "plots")]
 pub(super) fn write(path: &Path, curves: &[Curve]) -> Result<(), Failure> {
+    use sphc::train::curves;
+
     let shown = path.display();
     let picture = match path.extension().and_then(|it| it.to_str()) {
         Some("svg") => curves::svg(curves).map(String::into_bytes),
@@ -56,6 +59,12 @@ pub(super) fn write(path: &Path, curves: &[Curve]) -> Result<(), Failure> {
     };
     std::fs::write(path, picture)
         .map_err(|it| Failure::new(format!("cannot write `{shown}`: {it}"), "give another file with `-o`"))
+}
+
+#[cfg(not(feature = "plots"))]
+pub(super) fn write(path: &Path, _: &[Curve]) -> Result<(), Failure> {
+    let cause = format!("cannot draw `{}`: this build of sphc draws nothing", path.display());
+    Err(Failure::new(cause, "build it with `--features plots`; the numbers are in each run's `metrics.jsonl`"))
 }
 
 /// The last part of a path; of a seed, with the setting that it belongs to.

@@ -6,7 +6,7 @@ use super::metrics::{self, Line, Log, Losses, Tested};
 use super::run_dir::{Manifest, RunDir, Started, checkpoint_name, may_be_run};
 use super::weights::{self, Need, Weights};
 use super::{
-    Event, Meaning, Report, Times, TrainConfig, TrainError, bind, check_data, checkpoints, curves, evaluate, recipe_of,
+    Event, Meaning, Report, Times, TrainConfig, TrainError, bind, check_data, checkpoints, evaluate, recipe_of,
 };
 use crate::data::Dataset;
 use crate::ir::{Figure, Phase, ResultKey};
@@ -509,11 +509,19 @@ impl Trainer<'_> {
         }
     }
 
+    /// The curves so far, where this build draws.
+    #[cfg(feature = "plots")]
     fn draw(&self) -> Result<(), TrainError> {
         let name = self.config.manifest.model.clone();
-        if let Some(svg) = curves::svg(&[curves::Curve::of_run(&name, &self.lines)]) {
+        let curve = super::curves::Curve::of_run(&name, &self.lines);
+        if let Some(svg) = super::curves::svg(&[curve]) {
             self.run.write(&self.run.path.join("curves.svg"), svg.as_bytes())?;
         }
+        Ok(())
+    }
+
+    #[cfg(not(feature = "plots"))]
+    fn draw(&self) -> Result<(), TrainError> {
         Ok(())
     }
 

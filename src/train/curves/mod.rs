@@ -1,11 +1,14 @@
 //! Curves as a picture: test accuracy and training loss over iterations, of one run, of many, or of a
 //! group of runs as their mean with an interval.
 
+#[cfg(feature = "plots")]
 mod draw;
+#[cfg(feature = "plots")]
 mod raster;
 pub mod reference;
 mod statistics;
 
+#[cfg(feature = "plots")]
 pub use draw::{png, svg};
 pub use statistics::Estimate;
 
