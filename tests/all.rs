@@ -44,6 +44,7 @@ mod gradients;
 mod groups;
 mod hazards;
 mod heads;
+mod hygiene;
 mod images;
 mod keeping;
 #[cfg(unix)]

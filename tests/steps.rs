@@ -33,6 +33,8 @@ const PLACES: &[(&str, &str, &str, &str)] = &[
     ("block late(x, by: float) { x / (by + exp(-@)) }", "sphere_conv(o, 3, kernel: 2) |> late(1 + @)", CROSS, ""),
     ("", "sphere_conv(o, 3, kernel: 2)", CROSS, "l2(1e-2 * (1 + @))"),
     ("penalty ramp(w, weight) = weight * (1 + @) * sum(w ^ 2)", "sphere_conv(o, 3, kernel: 2)", CROSS, "ramp(0.1)"),
+    ("penalty ramp(w) = @ * sum(w ^ 2)", "sphere_conv(o, 3, kernel: 2)", CROSS, "ramp"),
+    ("penalty ramp(w, by) = by * sum(w ^ 2)", "sphere_conv(o, 3, kernel: 2)", CROSS, "ramp(@)"),
     ("", "sphere_conv(o, 3, kernel: 2)", "softmax_cross_entropy() * (1 + @)", ""),
     (
         "loss softly(scores, target, scale: float = 1) = sum((scale * scores - target) ^ 2, over: channels)",

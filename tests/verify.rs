@@ -236,3 +236,35 @@ train {
     let output = sphc(&[file.to_str().unwrap(), "--device", "cpu", "--precision", "f64", "--batch", "4"]);
     assert!(output.status.success(), "{}", text(&output));
 }
+
+/// A product of vectors longer than they are said to be has no angle: what stands for it does not change.
+#[test]
+fn an_angle_has_no_slope_where_there_is_none() {
+    for operator in ["linear", "sigmoid", "weight_linear"] {
+        let model = format!(
+            "block b(x) {{
+    learn w as filter: [64, 4] = normal(std: 1)
+    s = einsum(\"i,ij->j\", reshape(x, [64]), w)
+    respond(s, full([1], 1), full([1], 1), operator: {operator})
+}}
+model Long {{
+    input image: u8[8, 8, 1]
+    x = b((image - 8) / 8) + dense(image / 16, 4)
+    output dense(x, classes) as \"score\"
+}}
+train {{
+    data       digits
+    batch      8
+    iterations 1
+    loss       softmax_cross_entropy()
+    optimizer  adam(rate: 1e-2)
+}}
+"
+        );
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("long.sph");
+        std::fs::write(&file, model).unwrap();
+        let output = sphc(&[file.to_str().unwrap(), "--device", "cpu", "--precision", "f64"]);
+        assert!(output.status.success(), "{}", text(&output));
+    }
+}

@@ -87,6 +87,7 @@ fn mistakes_with_whitening_are_told() {
         (layer("whitening(mean: [1, 2], deviation: 8)"), "`mean` of `whitening`"),
         (layer("whitening(mean: [8, \"a\"], deviation: 8)"), "`mean` of `whitening`"),
         (layer("whitening(mean: 8, deviation: [8, x, 8])"), "`deviation` of `whitening`"),
+        (layer("whitening(mean: [8, 100, 3], deviation: 8)"), "one number, as the images have one channel"),
         (layer("whitening(mean: 8, deviation: 0)"), "one or three numbers above 0"),
         (layer("whitening(mean: 8, deviation: 8, epsilon: -1)"), "`epsilon`"),
         ("y = conv(x, 4) as \"a\"\n    output conv(y, 10, kernel: 8, pad: 0, init: whitening(mean: 8, deviation: 8))".to_owned(), "1 or 3 channels and not 4"),

@@ -71,7 +71,7 @@ impl<'a> Update<'a> {
             let function = body_of(body, at, &BTreeMap::new(), |input| if input == RATE { 0 } else { 1 }, 2);
             let (function, used) = function.prune();
             let operands: Vec<NodeId> = used.iter().map(|it| [rate, step][*it as usize]).collect();
-            let node = if function.is_identity() { operands[0] } else { b.map(function, &operands) };
+            let node = b.apply(function, &operands);
             cuts.insert(at.0, places.shared(shared.len()));
             shared.push(node);
         }
@@ -243,7 +243,7 @@ fn apply(b: &mut Builder, function: &ScalarFn, operands: &[NodeId], shape: &Shap
         return b.constant(value, shape.clone());
     }
     let operands: Vec<NodeId> = used.iter().map(|it| operands[*it as usize]).collect();
-    let node = if function.is_identity() { operands[0] } else { b.map(function, &operands) };
+    let node = b.apply(function, &operands);
     // A matrix of another size stays what it is.
     if b.graph().shape(node).rank() == 0 { b.broadcast(node, shape.clone()) } else { node }
 }

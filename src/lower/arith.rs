@@ -145,6 +145,13 @@ impl Lowering<'_> {
         }
         // Comparisons of numbers that are not known yet are 1 or 0.
         let unknown = |it: &Value| matches!(it, Value::Tensor(_) | Value::Scalar(_));
+        // An operator's own are told where it is looked at as a whole.
+        let looked_at = self.building.is_some() || self.trace.is_some();
+        if matches!(op, BinaryOp::Div | BinaryOp::Rem) && b.number() == Some(0.0) && unknown(a) && !looked_at {
+            let what = if matches!(a, Value::Tensor(_)) { "this is a tensor" } else { "this is a number" };
+            return self
+                .fail(Diagnostic::new(Code::E0108, span, "division by zero").label(format!("{what} {} 0", sign(op))));
+        }
         let fits = |it: &Value| it.number().is_some() || unknown(it) || logic && matches!(it, Value::Bool(_));
         if (unknown(a) || unknown(b)) && fits(a) && fits(b) {
             return self.lift(&[a.clone(), b.clone()], span, |pool, it| binary_node(pool, op, it[0], it[1]));

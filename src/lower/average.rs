@@ -25,9 +25,22 @@ impl Lowering<'_> {
     pub(super) fn average(&mut self, entry: &ast::TrainEntry, iterations: Option<u64>) -> Option<Average> {
         let expr = entry.values.first()?;
         let (args, call) = self.choice_and_call("average", expr)?;
-        let def = self.items.definition(Part::Average, &args.name)?.clone();
+        let def = self.items.definition(Part::Average, &args.name, call.callee.span.file)?.clone();
         let (mut scope, given) = self.bound(&types::signature("average", &def), &def, &call);
         if given.mismatched || scope.values().any(Value::is_error) {
+            return None;
+        }
+        let late = |name: &str| match args.get(name) {
+            Some((Value::Tensor(_), span)) => Some(*span),
+            _ => None,
+        };
+        if let Some((name, span)) = def.params.iter().find_map(|it| Some((&it.name.name, late(&it.name.name)?))) {
+            let what = format!("`{name}` of `{}` changes from update to update", args.name);
+            let report = Diagnostic::new(Code::E0104, span, what).label("expected one number for the whole run").help(
+                "write an average of your own, in whose body `step` can be read: \
+                 `average mine() = average + (value - average) / (step + 1)`",
+            );
+            self.report(report);
             return None;
         }
         let text = describe(&def, &scope, "");

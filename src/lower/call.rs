@@ -77,7 +77,8 @@ impl Lowering<'_> {
         // In an operator `cos` is a number, and `cos(...)` still the function.
         let local = local.filter(|it| !matches!(it, Value::Scalar(_)) || !FUNCTIONS.iter().any(|it| it.0 == name));
         // Nor is what is counted a schedule: `step(at: [500])` is called beside the number `step`.
-        let schedule = self.scheduled.is_some() && self.items.definition(Part::Schedule, name).is_some();
+        let schedule =
+            self.scheduled.is_some() && self.items.definition(Part::Schedule, name, call.callee.span.file).is_some();
         if let Some(value) = local.filter(|it| !schedule || it.number().is_none() && !matches!(it, Value::Scalar(_))) {
             return self.call_value(call, value, span);
         }
@@ -186,7 +187,7 @@ impl Lowering<'_> {
     fn argument(&mut self, expr: &ast::Expr, ty: &Ty) -> Value {
         if let (ast::ExprKind::Name(name), Some(words)) = (&expr.kind, ty.words()) {
             let local = self.scopes[self.floor..].iter().any(|it| it.contains_key(name));
-            if !local && self.items.seen(name, expr.span).is_none() {
+            if !local && self.items.get(name, expr.span.file).is_none() {
                 let known = words.contains(&name.as_str());
                 return if known { Value::Str(name.clone()) } else { self.lost(expr.span) };
             }
@@ -242,7 +243,7 @@ impl Lowering<'_> {
 
     fn call_block(&mut self, call: &ast::Call, block: &Rc<ast::Function>) -> Value {
         let prelude = block.header.file == self.items.prelude;
-        if !prelude && self.endless.contains(&self.items.key(block)) || self.pool.is_some() {
+        if self.endless.contains(&self.items.key(&block.name)) || self.pool.is_some() {
             return self.lost(call.span);
         }
         let signature = self.block_signature(block);
@@ -272,7 +273,7 @@ impl Lowering<'_> {
     }
 
     fn call_fn(&mut self, call: &ast::Call, function: &Rc<ast::Function>, span: Span) -> Value {
-        if function.header.file != self.items.prelude && self.endless.contains(&function.name.name) {
+        if self.endless.contains(&self.items.key(&function.name)) {
             return self.lost(span);
         }
         let (scope, args) = self.bound(&types::signature("fn", function), function, call);
@@ -492,7 +493,7 @@ impl Lowering<'_> {
             report = report.help(format!("did you mean `{near}`?"));
         }
         if let (Ty::Operator, Value::Str(found)) = (ty, &value)
-            && self.items.operator(found).is_some()
+            && self.items.operator(found, span.file).is_some()
         {
             report = report.fix(format!("operators are written without quotes: `{found}`"), span, found.clone());
         }

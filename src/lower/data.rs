@@ -1,6 +1,7 @@
 //! The `data` and `validate` entries: which images a model is trained, chosen and tested with.
 
-use super::items::{Def, join, suggest};
+use super::collect::join;
+use super::items::{Def, suggest};
 use super::value::{Ty, Value};
 use super::{DataInfo, Lowering};
 use crate::diag::{Code, Diagnostic, FileId, Span};
@@ -75,7 +76,7 @@ impl Lowering<'_> {
             ExprKind::Name(name) => Some(match self.params.get(name) {
                 Some(Value::Str(it)) if self.settings.set.iter().any(|it| it.0 == *name) => Named::Setting(it.clone()),
                 Some(Value::Str(it)) => {
-                    let file = match self.items.get(name).map(|it| &it.def) {
+                    let file = match self.items.main(name).map(|it| &it.def) {
                         Some(Def::Param(param)) => param.span.file,
                         Some(_) | None => value.span.file,
                     };

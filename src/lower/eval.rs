@@ -362,7 +362,7 @@ impl Lowering<'_> {
             Value::Bool(true) | Value::Error(_) => return true,
             Value::Bool(false) => {
                 let text = match message {
-                    Some(it) => self.text(it),
+                    Some(it) => self.text_with(it, true),
                     None => Some("the assertion does not hold".to_owned()),
                 };
                 let Some(text) = text else { return false };
@@ -385,13 +385,23 @@ impl Lowering<'_> {
 
     /// The characters of a string; `None` after a mistake in one of its holes.
     pub(super) fn text(&mut self, text: &ast::Text) -> Option<String> {
+        self.text_with(text, false)
+    }
+
+    /// The same; a number of the updates done is told by where it lies, if it may be `late`.
+    fn text_with(&mut self, text: &ast::Text, late: bool) -> Option<String> {
         let mut all = String::new();
         let mut sound = true;
         for part in &text.parts {
             match part {
                 ast::TextPart::Literal(it) => all.push_str(it),
                 ast::TextPart::Hole(it) => {
-                    let value = self.expr(it);
+                    let mut value = self.expr(it);
+                    if matches!(value, Value::Tensor(_)) && !late {
+                        let message = format!("a text cannot hold {}", value.describe());
+                        let report = self.at(Code::E0104, it.span, message).label("is not known when the file is read");
+                        value = self.fail(report);
+                    }
                     sound &= !value.is_error();
                     self.pay(weight(&value), it.span);
                     all.push_str(&self.lies(&value).unwrap_or_else(|| value.to_string()));
@@ -467,15 +477,15 @@ impl Lowering<'_> {
         if let Some(value) = self.objective_name(name, span) {
             return value;
         }
-        if self.scheduled.is_some() && self.items.definition(Part::Schedule, name).is_some() {
+        if self.scheduled.is_some() && self.items.definition(Part::Schedule, name, span.file).is_some() {
             return self.named_schedule(name, span);
         }
         // Not taken by the operator; `cos` is not a function here.
         let operator = self.building.is_some() || self.trace.is_some();
-        if operator && GEOMETRY.contains(&name) && self.items.seen(name, span).is_none() {
+        if operator && GEOMETRY.contains(&name) && self.items.get(name, span.file).is_none() {
             return self.lost(span);
         }
-        if let Some(item) = self.items.seen(name, span) {
+        if let Some(item) = self.items.get(name, span.file) {
             return match &item.def {
                 Def::Param(_) => self.param_value(name, span),
                 Def::Operator(it) => Value::Operator(OperatorRef::new(it.clone())),

@@ -265,7 +265,7 @@ impl Lowering<'_> {
     pub(super) fn bytes(&self) -> [u8; 2] {
         let name = self.data.as_ref().map(|it| &it.name);
         let known = self.settings.ranges.iter().rev().find(|it| Some(&it.0) == name);
-        known.map(|it| it.1).or(self.data_bytes).unwrap_or([0, 255])
+        self.data_bytes.or(known.map(|it| it.1)).unwrap_or([0, 255])
     }
 
     /// Images scaled for other bytes than they hold: what comes of them is nearly the same everywhere, or next to nothing.
@@ -283,10 +283,19 @@ impl Lowering<'_> {
                 match self.graph.op(user) {
                     Op::Map { body, .. } if self.graph.operands(user) == [at] => {
                         let of = |it: f64| body.eval(&[it]).first().copied().unwrap_or(f64::NAN);
-                        let (low, high) = (of(range[0]), of(range[1]));
-                        let middle = of((range[0] + range[1]) / 2.0);
-                        let is_line = (middle - (low + high) / 2.0).abs() <= 1e-9 * (1.0 + low.abs() + high.abs());
-                        if is_line { open.push((user, [low, high])) } else { ends = true }
+                        // At each byte.
+                        let count = (bytes[1] - bytes[0]).max(2.0);
+                        let along = |at: f64, [low, high]: [f64; 2]| low + (high - low) * at / count;
+                        let ends_of = [of(range[0]), of(range[1])];
+                        let size = 1.0 + ends_of[0].abs() + ends_of[1].abs();
+                        let off = |at: f64| (of(along(at, range)) - along(at, ends_of)).abs();
+                        let is_line = (0..=count as u32).all(|it| off(f64::from(it)) <= 1e-9 * size);
+                        match is_line {
+                            // The same for every image on purpose.
+                            true if ends_of[0] == ends_of[1] => {}
+                            true => open.push((user, ends_of)),
+                            false => ends = true,
+                        }
                     }
                     _ => ends = true,
                 }

@@ -23,6 +23,7 @@ mod budget;
 mod call;
 mod checkpoint;
 mod choices;
+mod collect;
 mod compose;
 mod data;
 mod eval;
@@ -69,7 +70,8 @@ use crate::ir::{
     State, StateId, StateRole,
 };
 use crate::syntax::{self, ast};
-use items::{Collector, Items};
+use collect::Collector;
+use items::Items;
 use naming::Names;
 use outputs::Output;
 use signature::Signature;
@@ -97,7 +99,7 @@ pub fn lower(
 
     for (name, value) in overrides.iter().filter(|it| !resolved.uses.contains(it.0)) {
         // That the file itself does not use it is said there.
-        let own = items.get(name).is_some_and(|it| it.home == items::Home::Main) && !name.starts_with('_');
+        let own = items.main(name).is_some_and(|it| it.home == items::Home::Main) && !name.starts_with('_');
         if !own {
             sink.push(
                 Diagnostic::new(Code::W0203, value.span, format!("nothing uses the param `{name}`"))

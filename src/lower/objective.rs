@@ -16,7 +16,7 @@ use super::Lowering;
 use super::choices::listed;
 use super::eval::Scope;
 use super::items::{Kind, suggest};
-use super::outputs::SCORES;
+use super::outputs::{Output, SCORES};
 use super::recipe::Basis;
 use super::signature::{FUNCTIONS, Signature, Slot};
 use super::steps::STEPS;
@@ -76,6 +76,9 @@ impl Lowering<'_> {
         let (mut texts, mut parts) = (Vec::new(), Vec::new());
         for entry in &entries {
             let (Some(expr), Some(scores)) = (entry.values.first(), &scores) else { continue };
+            if !self.is_of_one(entry, expr) {
+                continue;
+            }
             let Some(objective) = self.objective(Kind::Loss, entry, basis, scores) else { continue };
             let of_scores = objective.of_scores;
             let Some((tensor, calls)) = self.measured(objective, expr) else { continue };
@@ -88,6 +91,17 @@ impl Lowering<'_> {
         }
         // Losses of other outputs are there to help the training, if one of the model's own is measured.
         let measured = parts.iter().any(|it| it.1);
+        if let (false, Output::Found(span), [(_, _, first), ..]) = (measured, &self.output, parts.as_slice())
+            && !self.named.is_empty()
+            && self.output_span.is_some()
+            && !self.reads_scores(&parts)
+        {
+            let report = Diagnostic::new(Code::W0203, *span, "no loss is of this output")
+                .label("is not trained")
+                .also(*first, "of another output")
+                .help("add a line for it, such as `loss softmax_cross_entropy()`, or leave it out");
+            self.report(report);
+        }
         let sum = |this: &mut Self, of: &dyn Fn(bool) -> bool| {
             let mut all: Option<Value> = None;
             for (value, of_scores, span) in &parts {
@@ -105,6 +119,65 @@ impl Lowering<'_> {
         self.graph.losses.insert(Mode::Train, train.train);
         self.graph.losses.insert(Mode::Evaluate, evaluate.evaluate);
         Some(texts.join(", "))
+    }
+
+    /// Whether a line that says by `on` what it is of has one loss; else it is told.
+    fn is_of_one(&mut self, entry: &ast::TrainEntry, expr: &ast::Expr) -> bool {
+        let (Some(on), count @ 2..) = (entry.on.first(), self.losses_in(expr)) else { return true };
+        let report = Diagnostic::new(Code::E0105, on.span, "which of these losses is `on` of?")
+            .label("stands at the end of a line of several")
+            .also(expr.span, format!("{count} losses"))
+            .help(format!("write a line for each of them: `loss 0.1 * centre() on {}`", on.name));
+        self.report(report);
+        false
+    }
+
+    /// How many losses an expression names.
+    fn losses_in(&self, expr: &ast::Expr) -> usize {
+        let is_loss = |name: &str| self.items.measure(Kind::Loss, name, expr.span.file).is_some();
+        match &expr.kind {
+            ExprKind::Name(name) => usize::from(is_loss(name)),
+            ExprKind::Call(call) if is_loss(&call.callee.name) => 1,
+            ExprKind::Call(call) => {
+                let args = call.piped.as_deref().into_iter().chain(call.args.iter().map(|it| &it.value));
+                args.map(|it| self.losses_in(it)).sum()
+            }
+            ExprKind::Unary(_, a) | ExprKind::Named(a, ..) => self.losses_in(a),
+            ExprKind::Binary(_, a, b) => self.losses_in(a) + self.losses_in(b),
+            ExprKind::Int(_)
+            | ExprKind::Float(_)
+            | ExprKind::Bool(_)
+            | ExprKind::Str(_)
+            | ExprKind::List(_)
+            | ExprKind::Range(..)
+            | ExprKind::Index(..)
+            | ExprKind::If(..) => 0,
+        }
+    }
+
+    /// Whether something of the recipe's losses is computed from the model's own output.
+    fn reads_scores(&self, parts: &[(Value, bool, Span)]) -> bool {
+        let roots = parts.iter().filter_map(|it| if let Value::Tensor(it) = &it.0 { Some(it.train) } else { None });
+        let needed = self.graph.needed(roots);
+        self.graph.outputs.get(&Mode::Train).is_some_and(|it| needed.contains(it))
+    }
+
+    /// Whether these scores are as many as the classes whose labels they are compared with; else it is told.
+    pub(super) fn is_of_classes(&mut self, scores: &Tensor, label: &Tensor, span: Span) -> bool {
+        let Some(data) = self.objective.as_ref().and_then(|it| it.basis.data.clone()) else { return true };
+        let of_data = self.graph.labels.values().any(|it| *it == label.train);
+        let found = self.dims(scores).last().copied().unwrap_or(data.classes);
+        if !of_data || found == data.classes {
+            return true;
+        }
+        let classes = data.classes;
+        let message = format!("these scores are of {found} classes, but `{}` has {classes}", data.name);
+        let report = self
+            .at(Code::E0202, span, message)
+            .label(format!("compares {found} numbers with the label"))
+            .help("write `classes` for the number of filters of the layer that this output is of");
+        self.report(report);
+        false
     }
 
     /// The metrics of the recipe, in the graph. Where it tells classes apart, the accuracy is one.
@@ -262,22 +335,22 @@ impl Lowering<'_> {
     pub(super) fn objective_call(&mut self, call: &ast::Call, local: bool) -> Option<Value> {
         let kind = self.objective.as_ref()?.kind;
         let name = call.callee.name.as_str();
-        let items = self.items;
+        let (items, from) = (self.items, call.callee.span.file);
         if self.names_losses() {
-            if let Some((kind, def)) = items.measure(kind, name) {
+            if let Some((kind, def)) = items.measure(kind, name, from) {
                 return Some(self.measure(kind, def, call));
             }
-            let arithmetic = FUNCTIONS.iter().any(|it| it.0 == name) || items.seen(name, call.callee.span).is_some();
+            let arithmetic = FUNCTIONS.iter().any(|it| it.0 == name) || items.get(name, from).is_some();
             return (!local && !arithmetic).then(|| self.unknown_measure(kind, name, call.callee.span));
         }
-        let defined = items.seen(name, call.callee.span).is_some() || super::signature::builtin(name).is_some();
+        let defined = items.get(name, from).is_some() || super::signature::builtin(name).is_some();
         if local || self.pool.is_some() || defined {
             return None;
         }
-        let (kind, def) = items.measure(Kind::Metric, name)?;
+        let (kind, def) = items.measure(Kind::Metric, name, from)?;
         let signature = types::signature(kind.word(), def);
         let (scope, args) = self.bound(&signature, def, call);
-        if args.mismatched || self.is_endless(kind, name) {
+        if args.mismatched || self.is_endless(kind, def) {
             return Some(self.lost(call.span));
         }
         Some(self.enter(scope, &def.body, call.span))
@@ -295,12 +368,12 @@ impl Lowering<'_> {
         if !self.names_losses() {
             return None;
         }
-        if let Some((kind, def)) = self.items.measure(kind, name) {
+        if let Some((kind, def)) = self.items.measure(kind, name, span.file) {
             let callee = ast::Ident { name: name.to_owned(), span };
             let call = ast::Call { callee, piped: None, args: Vec::new(), span };
             return Some(self.measure(kind, def, &call));
         }
-        let known = self.items.get(name).is_some()
+        let known = self.items.get(name, span.file).is_some()
             || super::resolve::CONSTANTS.iter().any(|it| it.0 == name)
             || name == "classes";
         (!known).then(|| self.unknown_measure(kind, name, span))
@@ -323,8 +396,8 @@ impl Lowering<'_> {
         value
     }
 
-    fn is_endless(&self, kind: Kind, name: &str) -> bool {
-        self.endless.contains(&format!("{} {name}", kind.word()))
+    fn is_endless(&self, kind: Kind, def: &ast::Function) -> bool {
+        self.endless.contains(&self.items.part_key(kind, &def.name))
     }
 
     fn unknown_measure(&mut self, kind: Kind, name: &str, span: Span) -> Value {
@@ -359,7 +432,7 @@ impl Lowering<'_> {
         let signature = self.measure_signature(kind, def);
         self.report_mismatches(&signature, call);
         let args = self.arguments(&signature, call);
-        if args.wrong() || self.is_endless(kind, name) {
+        if args.wrong() || self.is_endless(kind, def) {
             return self.lost(call.span);
         }
         // That one takes nothing is said where it is defined.

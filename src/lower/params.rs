@@ -22,7 +22,7 @@ pub(super) fn parse(
         let text = format!("param {name} = {value}\n");
         let file = sources.add(format!("--set {name}={value}"), text.clone());
         let place = Span::new(file, "param ".len(), "param ".len() + name.len());
-        let Some(param) = items.get(name).and_then(|it| match &it.def {
+        let Some(param) = items.main(name).and_then(|it| match &it.def {
             Def::Param(param) => Some(param.clone()),
             _ => None,
         }) else {
@@ -77,7 +77,7 @@ impl Lowering<'_> {
         let items = self.items;
         // The default of a param that `--set` replaces is still checked.
         for name in &items.order {
-            let Some(item) = items.get(name) else { continue };
+            let Some(item) = items.main(name) else { continue };
             let Def::Param(param) = &item.def else { continue };
             let default = match self.expr(&param.default) {
                 // Of the updates done, which there are none of here: told where names are resolved.

@@ -29,7 +29,7 @@ impl Lowering<'_> {
         let chosen = entry.values.first().and_then(|it| self.choice_and_call("penalty", it));
         let params = self.select_moving(entry, false, frozen);
         let (_, call) = chosen?;
-        let def = self.items.definition(Part::Penalty, &call.callee.name)?.clone();
+        let def = self.items.definition(Part::Penalty, &call.callee.name, call.callee.span.file)?.clone();
         let (of, rest) = def.params.split_first()?;
         let numbers = ast::Function { params: rest.to_vec(), ..(*def).clone() };
         let column = match &def.column {

@@ -75,7 +75,7 @@ impl Lowering<'_> {
         self.scopes.push(scope);
         let value = match &expr.kind {
             // Alone, `step` is the schedule of this name without its arguments.
-            ExprKind::Name(name) if self.items.definition(Part::Schedule, name).is_some() => {
+            ExprKind::Name(name) if self.items.definition(Part::Schedule, name, expr.span.file).is_some() => {
                 self.named_schedule(name, expr.span)
             }
             _ => self.expr(expr),
@@ -104,11 +104,13 @@ impl Lowering<'_> {
     /// `warmup(500)`, where a schedule is wanted.
     pub(super) fn call_schedule(&mut self, call: &ast::Call) -> Value {
         let name = &call.callee.name;
-        let Some(def) = self.items.definition(Part::Schedule, name).cloned() else { return self.lost(call.span) };
+        let found = self.items.definition(Part::Schedule, name, call.callee.span.file).cloned();
+        let Some(def) = found else { return self.lost(call.span) };
         let signature = self.items.part_signature(Part::Schedule, &def);
         self.report_mismatches(&signature, call);
         let (mut scope, args) = self.bound(&signature, &def, call);
-        if args.mismatched || scope.values().any(Value::is_error) || self.endless.contains(&key(name)) {
+        let endless = self.endless.contains(&self.items.part_key(Part::Schedule, &def.name));
+        if args.mismatched || scope.values().any(Value::is_error) || endless {
             return self.lost(call.span);
         }
         self.give_steps(&mut scope);
@@ -204,11 +206,6 @@ impl Lowering<'_> {
             self.report(report);
         }
     }
-}
-
-/// How `resolve` calls a schedule among all definitions.
-pub(super) fn key(name: &str) -> String {
-    format!("schedule {name}")
 }
 
 /// A pool whose first node is the updates done.

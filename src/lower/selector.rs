@@ -244,7 +244,7 @@ impl Lowering<'_> {
                     Diagnostic::new(Code::E0104, other.span, format!("an operator cannot be {}", found.describe()))
                         .label("expected an operator, such as `none`");
                 self.report(match &found {
-                    Value::Str(it) if self.items.operator(it).is_some() => {
+                    Value::Str(it) if self.items.operator(it, other.span.file).is_some() => {
                         report.fix(format!("operators are written without quotes: `{it}`"), other.span, it.clone())
                     }
                     _ => report,

@@ -89,7 +89,7 @@ impl Lowering<'_> {
     /// Its definition, its arguments, and the place of its rate.
     fn bound_optimizer(&mut self, expr: &ast::Expr) -> Option<(Rc<ast::Function>, Scope, Span)> {
         let (args, call) = self.choice_and_call("optimizer", expr)?;
-        let def = self.items.definition(Part::Optimizer, &args.name)?.clone();
+        let def = self.items.definition(Part::Optimizer, &args.name, call.callee.span.file)?.clone();
         let signature = self.items.part_signature(Part::Optimizer, &def);
         let (scope, given) = self.bound(&signature, &def, &call);
         if given.mismatched || scope.values().any(Value::is_error) {

@@ -65,7 +65,7 @@ impl Applied {
         if let Some(value) = self.body.as_constant() {
             return b.constant(value, shape.clone());
         }
-        let node = if self.body.is_identity() { self.operands[0] } else { b.map(self.body.clone(), &self.operands) };
+        let node = b.apply(self.body.clone(), &self.operands);
         b.broadcast(node, shape.clone())
     }
 }

@@ -41,6 +41,10 @@ impl Lowering<'_> {
         let rows =
             if each.len() == 1 { self.rows(scores, scores_span) } else { self.pixels(scores, &each, scores_span) };
         let Some(scores) = rows else { return self.lost(args.span) };
+        let place = self.users_place(args.span);
+        if !self.is_of_classes(&scores, &label, place) {
+            return self.lost(args.span);
+        }
         if matches!(kind, Loss::CrossEntropy { .. })
             && let Some(softmax) = self.softmax_before(scores.train)
         {

@@ -215,15 +215,22 @@ impl Lowering<'_> {
     fn whitening(&mut self, args: &Args) -> Option<Start> {
         let epsilon = self.float(args, "epsilon", 5e-4, |it| it.is_finite() && 0.0 <= it, "0 or above");
         let examples = self.float(args, "examples", 5000.0, |it| 1.0 <= it && it < 2f64.powi(40), "at least 1");
+        let grey = self.data.as_ref().is_some_and(|it| it.image[2] == 1);
         let mut colours = |name: &str, least: f64| -> Option<[Scalar64; 3]> {
             let (value, span) = args.get(name)?;
             let numbers = lists::numbers(value).or_else(|| value.number().map(|it| vec![it])).unwrap_or_default();
             match numbers[..] {
                 [one] if least < one => Some([Scalar64(one); 3]),
-                [red, green, blue] if numbers.iter().all(|it| least < *it) => Some([red, green, blue].map(Scalar64)),
+                [red, green, blue] if !grey && numbers.iter().all(|it| least < *it) => {
+                    Some([red, green, blue].map(Scalar64))
+                }
                 _ => {
-                    let allowed = if least == 0.0 { "one or three numbers above 0" } else { "one or three numbers" };
-                    self.out_of_range(*span, &format!("`{name}` of `whitening`"), &value.to_string(), allowed);
+                    let above = if least == 0.0 { " above 0" } else { "" };
+                    let allowed = match (grey, numbers.len()) {
+                        (true, 2..) => format!("one number{above}, as the images have one channel"),
+                        _ => format!("one or three numbers{above}"),
+                    };
+                    self.out_of_range(*span, &format!("`{name}` of `whitening`"), &value.to_string(), &allowed);
                     None
                 }
             }

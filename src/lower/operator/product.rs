@@ -5,10 +5,38 @@ use super::body::{Angle, Building};
 use super::monomial::{FIRST_FREE, GEOMETRY, of_product};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::expr::Pool;
-use crate::ir::{Op, ScalarFn};
+use crate::ir::{Binary, ExprNode, Op, Scalar, ScalarFn, Unary};
 use crate::lower::Lowering;
 use crate::lower::call::Args;
 use crate::lower::value::{Tensor, Value};
+
+/// How far from 1 a cosine may be by rounding.
+const ROUNDING: f64 = 1e-5;
+
+/// The same where numbers that are given are those of an angle. Beyond, where there is none, an angle has no slope.
+fn bounded(body: &ScalarFn) -> ScalarFn {
+    ScalarFn::build(body.arity, |pool, inputs| {
+        let mut made: Vec<Scalar> = Vec::with_capacity(body.nodes.len());
+        for node in &body.nodes {
+            let at = |it: &Scalar| made[it.0 as usize];
+            let node = match node {
+                ExprNode::Const(it) => pool.constant(it.0),
+                ExprNode::Input(it) => inputs[*it as usize],
+                ExprNode::Unary(op @ (Unary::Acos | Unary::Asin), a) => {
+                    let [low, high] = [-1.0 - ROUNDING, 1.0 + ROUNDING].map(|it| pool.constant(it));
+                    let above = pool.binary(Binary::Max, at(a), low);
+                    let inside = pool.binary(Binary::Min, above, high);
+                    pool.unary(*op, inside)
+                }
+                ExprNode::Unary(op, a) => pool.unary(*op, at(a)),
+                ExprNode::Binary(op, a, b) => pool.binary(*op, at(a), at(b)),
+                ExprNode::Select(c, a, b) => pool.select(at(c), at(a), at(b)),
+            };
+            made.push(node);
+        }
+        made[body.roots[0].0 as usize]
+    })
+}
 
 impl Lowering<'_> {
     pub(in crate::lower) fn respond_to_product(&mut self, args: &Args) -> Value {
@@ -37,7 +65,7 @@ impl Lowering<'_> {
         self.calls.pop();
         let (Some(root), Some(pool), Some(building)) = (root, pool, building) else { return self.lost(span) };
         let arity = FIRST_FREE + building.extra.len() as u32;
-        let body = of_product(&pool.finish(arity, &[root]).simplify_with(GEOMETRY));
+        let body = bounded(&of_product(&pool.finish(arity, &[root]).simplify_with(GEOMETRY)));
         // The product gives the extents, whether the operator reads it or not.
         let mut operands: Vec<Tensor> = vec![s];
         let mut places = vec![0; arity as usize];

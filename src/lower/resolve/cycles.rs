@@ -3,7 +3,7 @@
 use super::Resolver;
 use super::names::MOST_SUGGESTIONS;
 use crate::diag::{Code, Diagnostic, Span};
-use crate::lower::items::{BESIDE, Def, Home};
+use crate::lower::items::{BESIDE, Def, HIDDEN, Home};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// So many members of a cycle are shown.
@@ -61,8 +61,8 @@ impl Resolver<'_> {
     }
 
     fn endless(&mut self, cycle: &[(String, Span)]) {
-        let bare = |it: &(String, Span)| (it.0.trim_start_matches(BESIDE).to_owned(), it.1);
-        let blocks = cycle.iter().any(|it| it.0.starts_with(BESIDE));
+        let bare = |it: &(String, Span)| (it.0.trim_start_matches(HIDDEN).trim_start_matches(BESIDE).to_owned(), it.1);
+        let blocks = cycle.iter().any(|it| it.0.contains(BESIDE));
         let cycle: Vec<(String, Span)> = cycle.iter().map(bare).collect();
         let names: Vec<String> = cycle.iter().map(|it| format!("`{}`", it.0)).collect();
         let message = match names.as_slice() {
@@ -87,7 +87,7 @@ impl Resolver<'_> {
             chain.push("...");
         }
         chain.push(&cycle[0].0);
-        let block = |it: &(String, Span)| matches!(self.items.get(&it.0).map(|it| &it.def), Some(Def::Block(_)));
+        let block = |it: &(String, Span)| matches!(self.items.main(&it.0).map(|it| &it.def), Some(Def::Block(_)));
         let report = report.note(format!("cycle: {}", chain.join(" -> ")));
         self.sink.push(if blocks || cycle.iter().any(block) {
             report.help("blocks are unfolded when the file is read; use `for i in 0..n { ... }` to repeat a block")

@@ -262,7 +262,7 @@ impl Resolver<'_> {
     /// The value that an expression works on: its first operand, through all calls.
     fn subject<'e>(&self, expr: &'e Expr) -> Option<&'e str> {
         match &expr.kind {
-            ExprKind::Name(name) => (self.items.get(name).is_none()).then_some(name.as_str()),
+            ExprKind::Name(name) => (self.items.get(name, expr.span.file).is_none()).then_some(name.as_str()),
             ExprKind::Call(call) => {
                 let first = call.piped.as_deref().or_else(|| call.args.first().map(|it| &it.value))?;
                 self.subject(first)

@@ -71,7 +71,24 @@ impl Resolver<'_> {
                 self.misplaced(span, "learn", "an operator or a block");
             }
         }
+        self.kept_once(name);
         self.bind(name, Some("learnable"));
+    }
+
+    /// Whether an operator keeps one number of a name; else it is told.
+    fn kept_once(&mut self, name: &ast::Ident) {
+        if self.context != Context::Operator {
+            return;
+        }
+        let known = self.local(&name.name).map(|it| (it.what, it.span));
+        if let Some((Some("learnable" | "statistic"), first)) = known {
+            self.sink.push(
+                Diagnostic::new(Code::E0103, name.span, format!("the operator keeps `{}` twice", name.name))
+                    .label("again here")
+                    .also(first, "first here")
+                    .help("give one of them another name"),
+            );
+        }
     }
 
     /// How a learned tensor starts: a number, or a word of its own.
@@ -134,6 +151,7 @@ impl Resolver<'_> {
                     .help("there is one for each filter if the filters differ in it, else one"),
             );
         }
+        self.kept_once(name);
         self.bind(name, Some("statistic"));
     }
 

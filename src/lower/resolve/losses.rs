@@ -9,10 +9,6 @@ use crate::lower::types;
 use crate::syntax::ast::{self, ExprKind, StmtKind};
 
 /// The names under which losses and metrics are known to what contains itself: other definitions may have the same.
-fn of_kind(kind: Kind, name: &str) -> String {
-    format!("{} {name}", kind.word())
-}
-
 impl Resolver<'_> {
     pub(super) fn losses(&mut self) {
         // What is told where nothing is said.
@@ -20,7 +16,7 @@ impl Resolver<'_> {
         for kind in [Kind::Loss, Kind::Metric] {
             for (def, home) in self.walked(kind) {
                 self.main = home == Home::Main;
-                self.current = of_kind(kind, &def.name.name);
+                self.current = self.items.part_key(kind, &def.name);
                 if !def.params.iter().any(is_tensor) {
                     self.sink.push(
                         Diagnostic::new(
@@ -46,13 +42,16 @@ impl Resolver<'_> {
 
     /// What a loss or a metric within another one must be given.
     pub(super) fn measure_of(&mut self, name: &str, span: Span) -> Option<Signature> {
-        let (kind, def) = self.items.measure(Kind::Metric, name).map(|it| (it.0, it.1.clone()))?;
-        self.chosen.insert((kind, name.to_owned()));
-        self.calls.entry(self.current.clone()).or_default().push((of_kind(kind, name), span));
+        let (kind, def) = self.items.measure(Kind::Metric, name, span.file).map(|it| (it.0, it.1.clone()))?;
+        if !self.items.is_own(span.file) {
+            self.chosen.insert((kind, name.to_owned()));
+        }
+        let key = self.items.part_key(kind, &def.name);
+        self.calls.entry(self.current.clone()).or_default().push((key, span));
         Some(types::signature(kind.word(), &def))
     }
 
-    /// `loss softmax_cross_entropy() + 0.1 * centre() on features`: an expression of losses, which are checked where the
+    /// `loss softmax_cross_entropy() + 0.1 * focal()`: an expression of losses, which are checked where the
     /// recipe is read. The model's input and outputs have names in it.
     pub(super) fn measures(&mut self, kind: Kind, entry: &ast::TrainEntry) {
         self.open();
@@ -70,22 +69,22 @@ impl Resolver<'_> {
 
     fn measure(&mut self, kind: Kind, expr: &ast::Expr) {
         match &expr.kind {
-            ExprKind::Name(name) if self.local(name).is_some() => self.mark(name),
+            ExprKind::Name(name) if self.local(name).is_some() => self.mark(name, expr.span),
             ExprKind::Name(name) => {
-                let kind = self.items.measure(kind, name).map_or(kind, |it| it.0);
+                let kind = self.items.measure(kind, name, expr.span.file).map_or(kind, |it| it.0);
                 self.chosen.insert((kind, name.clone()));
-                self.mark(name);
+                self.mark(name, expr.span);
             }
             ExprKind::Call(call) => {
                 let name = call.callee.name.as_str();
-                let arithmetic = self.items.measure(kind, name).is_none()
-                    && (matches!(self.items.get(name).map(|it| &it.def), Some(Def::Fn(_)))
+                let arithmetic = self.items.measure(kind, name, expr.span.file).is_none()
+                    && (matches!(self.items.get(name, expr.span.file).map(|it| &it.def), Some(Def::Fn(_)))
                         || FUNCTIONS.iter().any(|it| it.0 == name));
-                let kind = self.items.measure(kind, name).map_or(kind, |it| it.0);
+                let kind = self.items.measure(kind, name, expr.span.file).map_or(kind, |it| it.0);
                 self.chosen.insert((kind, name.to_owned()));
                 let args = call.piped.as_deref().into_iter().chain(call.args.iter().map(|it| &it.value));
                 if arithmetic {
-                    self.mark(name);
+                    self.mark(name, expr.span);
                     args.for_each(|it| self.measure(kind, it));
                 } else {
                     args.for_each(|it| self.expr(it));

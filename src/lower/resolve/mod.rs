@@ -162,12 +162,9 @@ impl<'a> Resolver<'a> {
     pub(super) fn run(mut self, set: &BTreeMap<String, ast::Expr>) -> Resolved {
         // The prelude is sound, whatever a file defines: a test of its own walks it.
         let whole = self.whole;
-        for (name, item) in self.items.iter().filter(|it| whole || it.1.home != Home::Prelude) {
+        for (_, item) in self.items.iter().filter(|it| whole || it.1.home != Home::Prelude) {
             self.main = item.home == Home::Main;
-            self.current = match &item.def {
-                Def::Block(it) => self.items.key(it),
-                Def::Param(_) | Def::Operator(_) | Def::Fn(_) => name.clone(),
-            };
+            self.current = self.items.key(item.def.name());
             match &item.def {
                 Def::Param(it) => self.param(it),
                 Def::Operator(it) => self.function(it, Context::Operator),
@@ -229,7 +226,7 @@ impl<'a> Resolver<'a> {
         self.open();
         // Where a number is asked for that is known before any update, the recipe's own words tell it. How many updates
         // there are is not told by itself.
-        for name in STEPS.iter().filter(|it| **it != entry.key.name && self.items.get(it).is_none()) {
+        for name in STEPS.iter().filter(|it| **it != entry.key.name && self.items.main(it).is_none()) {
             self.bind(&ast::Ident { name: (*name).to_owned(), span: entry.key.span }, None);
         }
         self.entry_values(part, entry);
@@ -265,7 +262,7 @@ impl<'a> Resolver<'a> {
                 value = piped;
             }
             match &value.kind {
-                ExprKind::Name(name) if !STEPS.contains(&name.as_str()) => self.mark(name),
+                ExprKind::Name(name) if !STEPS.contains(&name.as_str()) => self.mark(name, value.span),
                 ExprKind::Call(_) => {}
                 _ => self.expr(value),
             }
@@ -395,11 +392,11 @@ impl<'a> Resolver<'a> {
         self.scopes.iter_mut().rev().find_map(|it| it.get_mut(name))
     }
 
-    /// Counts a mention as a use.
-    fn mark(&mut self, name: &str) {
+    /// Counts a mention at a place as a use. What a definition of the prelude uses is not the file's.
+    fn mark(&mut self, name: &str, at: Span) {
         if let Some(local) = self.local(name) {
             local.used = true;
-        } else if name != self.current {
+        } else if name != self.current && !self.items.is_own(at.file) {
             self.uses.insert(name.to_owned());
         }
     }
@@ -498,7 +495,7 @@ impl<'a> Resolver<'a> {
     /// Whether an expression is a name that stands for nothing yet.
     pub(super) fn is_new(&mut self, expr: &ast::Expr) -> bool {
         let ExprKind::Name(name) = &expr.kind else { return false };
-        self.local(name).is_none() && self.items.get(name).is_none() && name != "classes"
+        self.local(name).is_none() && self.items.get(name, expr.span.file).is_none() && name != "classes"
     }
 
     fn text(&mut self, text: &ast::Text) {
@@ -548,7 +545,7 @@ fn is_name(expr: &ast::Expr, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lower::items::Collector;
+    use crate::lower::collect::Collector;
     use crate::syntax;
 
     #[test]

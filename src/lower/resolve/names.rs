@@ -21,13 +21,13 @@ const MOST_PLACES: usize = 20;
 impl Resolver<'_> {
     pub(super) fn name(&mut self, name: &str, span: Span) {
         if self.local(name).is_some() {
-            self.mark(name);
+            self.mark(name, span);
             return;
         }
         if self.is_schedule(name, span) {
             return;
         }
-        if self.context == Context::Operator && GEOMETRY.contains(&name) && self.items.get(name).is_none() {
+        if self.context == Context::Operator && GEOMETRY.contains(&name) && self.items.get(name, span.file).is_none() {
             self.confused = true;
             self.sink.push(
                 Diagnostic::new(Code::E0102, span, format!("the operator `{}` does not take `{name}`", self.current))
@@ -36,9 +36,9 @@ impl Resolver<'_> {
             );
             return;
         }
-        match self.items.get(name).map(|it| &it.def) {
+        match self.items.get(name, span.file).map(|it| &it.def) {
             Some(Def::Block(it)) => {
-                self.mark(name);
+                self.mark(name, span);
                 let signature = self.items.block_signature(it);
                 let what = signature.what;
                 let mut report = Diagnostic::new(Code::E0104, span, format!("the {what} `{name}` is not a value"))
@@ -49,7 +49,7 @@ impl Resolver<'_> {
                 self.sink.push(report);
             }
             Some(Def::Param(it)) if self.comes_later(name) => {
-                self.mark(name);
+                self.mark(name, span);
                 self.sink.push(
                     Diagnostic::new(Code::E0102, span, format!("the param `{name}` is not defined yet"))
                         .label("a default can use the params before it")
@@ -58,9 +58,10 @@ impl Resolver<'_> {
             }
             Some(def) => {
                 if self.context == Context::Operator && matches!(def, Def::Operator(_)) {
-                    self.calls.entry(self.current.clone()).or_default().push((name.to_owned(), span));
+                    let key = self.items.key(def.name());
+                    self.calls.entry(self.current.clone()).or_default().push((key, span));
                 }
-                self.mark(name);
+                self.mark(name, span);
             }
             None if CONSTANTS.iter().any(|it| it.0 == name) => {}
             // Params are decided before the recipe is read.
@@ -82,13 +83,13 @@ impl Resolver<'_> {
 
     /// Whether the default of a param is walked, and `name` is a param that is decided after it.
     fn comes_later(&self, name: &str) -> bool {
-        let place = |name: &str| self.items.get(name).map(|it| it.place);
+        let place = |name: &str| self.items.main(name).map(|it| it.place);
         self.is_param() && place(&self.current) <= place(name)
     }
 
     /// Whether the default of a param is walked.
     fn is_param(&self) -> bool {
-        matches!(self.items.get(&self.current).map(|it| &it.def), Some(Def::Param(_)))
+        matches!(self.items.main(&self.current).map(|it| &it.def), Some(Def::Param(_)))
     }
 
     fn undefined(&mut self, name: &str, span: Span) {
@@ -144,7 +145,7 @@ impl Resolver<'_> {
         if let Some(near) = near {
             let place = match self.local(&near) {
                 Some(it) => Some((it.span, "a value")),
-                None => self.items.get(&near).filter(|it| it.home != Home::Prelude).map(place_of),
+                None => self.items.get(&near, span.file).filter(|it| it.home != Home::Prelude).map(place_of),
             };
             if let Some((place, what)) = place
                 && place.file == span.file
@@ -175,13 +176,15 @@ impl Resolver<'_> {
         // What is counted is no schedule: `step(at: [500])` is called beside the number `step`.
         let given = self.local(name).is_none_or(|it| it.what.is_none());
         let signature = if given && self.is_schedule(name, call.span) {
-            self.items.definition(Part::Schedule, name).map(|it| self.items.part_signature(Part::Schedule, it))
+            self.items
+                .definition(Part::Schedule, name, call.span.file)
+                .map(|it| self.items.part_signature(Part::Schedule, it))
         } else if self.local(name).is_some() && !number {
-            self.mark(name);
+            self.mark(name, call.span);
             None
         } else {
             if self.local(name).is_none() {
-                self.mark(name);
+                self.mark(name, call.span);
             }
             self.callee(call)
         };
@@ -247,8 +250,8 @@ impl Resolver<'_> {
     /// A word where a parameter asks for one of a few, or the name of a value.
     pub(super) fn known_word(&mut self, name: &str, span: Span, ty: &Ty, what: &str) {
         let words = ty.words().unwrap_or(&[]);
-        if words.contains(&name) || self.items.get(name).is_some() {
-            return self.mark(name);
+        if words.contains(&name) || self.items.get(name, span.file).is_some() {
+            return self.mark(name, span);
         }
         let report =
             Diagnostic::new(Code::E0104, span, format!("{what} cannot be `{name}`")).label(format!("expected {ty}"));
@@ -258,14 +261,14 @@ impl Resolver<'_> {
     /// Whether a name is that of a layer of the prelude.
     fn is_layer(&self, name: &str) -> bool {
         let of_prelude = |it: &Item| it.home == Home::Prelude && matches!(it.def, Def::Block(_));
-        self.items.get(name).is_some_and(of_prelude)
+        self.items.main(name).is_some_and(of_prelude)
     }
 
     /// Names of axes are words.
     pub(super) fn axis_words(&mut self, value: &ast::Expr) {
         match &value.kind {
             ExprKind::Name(name) if AXES.contains(&name.as_str()) => {}
-            ExprKind::Name(name) if self.local(name).is_none() && self.items.get(name).is_none() => {
+            ExprKind::Name(name) if self.local(name).is_none() && self.items.get(name, value.span.file).is_none() => {
                 let list: Vec<String> = AXES.iter().map(|it| format!("`{it}`")).collect();
                 let report = Diagnostic::new(Code::E0104, value.span, format!("`{name}` is not an axis"))
                     .label(format!("expected {}, or an int", list.join(", ")));
@@ -302,7 +305,7 @@ impl Resolver<'_> {
         let positional = call.piped.is_some() || call.args.iter().any(|it| it.name.is_none());
         match self.items.called(call).map(|it| &it.def) {
             Some(Def::Block(it)) => {
-                self.calls.entry(self.current.clone()).or_default().push((self.items.key(it), call.span));
+                self.calls.entry(self.current.clone()).or_default().push((self.items.key(&it.name), call.span));
                 let signature = self.items.block_signature(it);
                 if !layers {
                     self.forbidden(span, signature.what, name);
@@ -310,7 +313,7 @@ impl Resolver<'_> {
                 return Some(signature);
             }
             Some(Def::Fn(it)) => {
-                self.calls.entry(self.current.clone()).or_default().push((name.to_owned(), call.span));
+                self.calls.entry(self.current.clone()).or_default().push((self.items.key(&it.name), call.span));
                 return Some(types::signature("fn", it));
             }
             Some(Def::Operator(it)) if positional && self.context != Context::Operator => {
@@ -321,7 +324,7 @@ impl Resolver<'_> {
             Some(Def::Operator(it)) => {
                 let composed = self.context == Context::Operator;
                 if composed {
-                    self.calls.entry(self.current.clone()).or_default().push((name.to_owned(), call.span));
+                    self.calls.entry(self.current.clone()).or_default().push((self.items.key(&it.name), call.span));
                 }
                 return Some(types::operator_signature(it, composed));
             }
@@ -393,7 +396,7 @@ impl Resolver<'_> {
 
     /// The signature of a layer or function, built in or a block.
     fn signature_of(&self, name: &str) -> Option<Signature> {
-        match self.items.get(name).map(|it| &it.def) {
+        match self.items.main(name).map(|it| &it.def) {
             Some(Def::Block(it)) => Some(self.items.block_signature(it)),
             Some(_) => None,
             None => builtin(name),

@@ -5,7 +5,7 @@ use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::Column;
 use crate::lower::average;
 use crate::lower::items::{Home, suggest};
-use crate::lower::schedule::{self, key};
+use crate::lower::schedule;
 use crate::lower::steps::STEPS;
 use crate::lower::update::GIVEN;
 use crate::syntax::ast::{self, ExprKind, Part};
@@ -17,7 +17,8 @@ impl Resolver<'_> {
         for part in Part::ALL.into_iter().filter(|it| !matches!(it, Part::Loss | Part::Metric)) {
             for (def, home) in self.walked(part) {
                 self.main = home == Home::Main;
-                self.current = if part == Part::Schedule { key(&def.name.name) } else { String::new() };
+                self.current =
+                    if part == Part::Schedule { self.items.part_key(part, &def.name) } else { String::new() };
                 self.part(part, def);
             }
         }
@@ -111,11 +112,13 @@ impl Resolver<'_> {
 
     /// Whether a name stands for a schedule here; then it is used.
     pub(super) fn is_schedule(&mut self, name: &str, span: Span) -> bool {
-        if self.context != Context::Schedule || self.items.definition(Part::Schedule, name).is_none() {
-            return false;
+        let found = self.items.definition(Part::Schedule, name, span.file);
+        let Some(def) = found.filter(|_| self.context == Context::Schedule) else { return false };
+        let key = self.items.part_key(Part::Schedule, &def.name);
+        self.calls.entry(self.current.clone()).or_default().push((key, span));
+        if !self.items.is_own(span.file) {
+            self.chosen.insert((Part::Schedule, name.to_owned()));
         }
-        self.calls.entry(self.current.clone()).or_default().push((key(name), span));
-        self.chosen.insert((Part::Schedule, name.to_owned()));
         true
     }
 
