@@ -15,7 +15,7 @@ use crate::plan::{Config, Plan, plan};
 use crate::shape::Typed;
 use crate::syntax::{ast, parse};
 use crate::{autodiff, shape};
-use cascade::Told;
+use cascade::{Told, once};
 use deep::{Load, on_a_deep_stack};
 use std::time::{Duration, Instant};
 
@@ -105,7 +105,7 @@ fn check_here(path: &str, text: &str, load: Load<'_>, settings: &Settings) -> Ch
     if let Some(it) = &typed {
         verified(it, "shape");
     }
-    Checked { sources, diagnostics: sink.finish(), ast, typed, unsound, timings }
+    Checked { sources, diagnostics: once(sink.finish()), ast, typed, unsound, timings }
 }
 
 /// Differentiates, fuses and plans. `identity` is of what the graph was made from.

@@ -251,5 +251,5 @@ fn mistakes_in_schedules_are_told() {
     let word = said("", "optimizer sgd(rate: true)");
     assert!(word.contains("argument `rate` of `sgd` must be a float"), "{word}");
     let other = said("", "optimizer sgd(rate: 0.1, momentum: cosine())");
-    assert!(other.contains("argument `momentum` of `sgd` must be a float"), "{other}");
+    assert!(other.contains("`momentum` of `sgd` cannot change with the steps"), "{other}");
 }

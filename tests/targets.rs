@@ -472,7 +472,8 @@ fn every_target_is_trained_evaluated_and_predicted() {
         fs::write(place.path("m.sph"), model(&output, recipe)).unwrap();
         let run = format!("r_{name}");
         let weights = format!("{run}/checkpoints/step-00000020.safetensors");
-        place.succeeds(&format!("train m.sph --run {run}"));
+        let trained = place.succeeds(&format!("train m.sph --run {run}"));
+        assert!(trained.contains("try next") && !trained.contains("--per-class"), "{trained}");
         let found: Value =
             serde_json::from_str(&place.succeeds(&format!("eval m.sph --weights {weights} --format json"))).unwrap();
         let keys: Vec<&String> = found.as_object().unwrap().keys().collect();

@@ -100,6 +100,7 @@ pub(super) fn settings(set: &SetArgs, recipe: &RecipeArgs) -> Settings {
         ranges: data::catalog().iter().filter_map(|it| Some((it.name.clone(), it.range?))).collect(),
         known_data: data::catalog().iter().filter_map(usual).collect(),
         data: None,
+        data_replaced: false,
         data_path: None,
         look: Some(look),
     }

@@ -66,7 +66,7 @@ fn list(format: Format) -> Outcome {
                 "name": manifest.name,
                 "image": manifest.image,
                 "range": manifest.range.unwrap_or([0, 255]),
-                "classes": manifest.classes.len(),
+                "classes": manifest.known_classes(),
                 "train_examples": manifest.train_examples,
                 "test_examples": manifest.test_examples,
                 "title": manifest.title,
@@ -79,7 +79,7 @@ fn list(format: Format) -> Outcome {
             manifest.name.clone(),
             format!("{height}x{width}x{channels}"),
             format!("{low} to {high}"),
-            manifest.classes.len().to_string(),
+            manifest.known_classes().to_string(),
             count(manifest.train_examples),
             count(manifest.test_examples),
             place,
@@ -109,7 +109,7 @@ fn verify(wanted: &str) -> Outcome {
         data.train.len(),
         data.test.len(),
         match data.target.is_class() {
-            true => format!("in {} classes", data.classes.len()),
+            true => format!("in {}", say::counted(data.classes.len(), "class", "es")),
             false => format!("targets {}", data.target.describe(data.classes.len())),
         }
     )?;

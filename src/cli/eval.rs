@@ -99,7 +99,8 @@ pub(super) fn run(args: &Args) -> Outcome {
         writeln!(out, "{object}")?;
         return Ok(ExitCode::SUCCESS);
     }
-    writeln!(out, "{} on {} images", say::tested(found.accuracy, found.loss, &found.metrics, ""), found.examples)?;
+    let images = say::counted(found.examples, "image", "s");
+    writeln!(out, "{} on {images}", say::tested(found.accuracy, found.loss, &found.metrics, ""))?;
     if args.per_class {
         write!(out, "\n{}", per_class(&names, &confusion))?;
     }

@@ -45,7 +45,9 @@ fn bounded(path: &Path, limit: u64) -> Result<String, Failure> {
     }
     let text = std::fs::File::open(path).and_then(|it| whole(it, limit)).map_err(|it| match it.kind() {
         io::ErrorKind::NotFound => {
-            Failure::new(format!("cannot read `{shown}`: there is no such file"), "check the path")
+            let library = path.starts_with(sphc::lower::library::FOLDER);
+            let remedy = if library { sphc::lower::library::listed() } else { "check the path".to_owned() };
+            Failure::new(format!("cannot read `{shown}`: there is no such file"), remedy)
         }
         io::ErrorKind::FileTooLarge => {
             Failure::new(format!("cannot read `{shown}`: {it}"), "check that it is the file you mean")
@@ -270,6 +272,7 @@ pub(super) fn ready(
     let (mut data, place) = args::read_data(&wanted, &steps, fetch)?;
     settings.ranges.extend(args::range(&data));
     settings.data = Some(args::info(&data));
+    settings.data_replaced = recipe.data.is_some();
     settings.data_path = named.filter(|it| recipe.data.is_none() && data::find(it).is_none());
     let again = Some(Again::new(path, &settings, flag));
     let Model { checked, compiled } = compile(path, settings, flag)?;

@@ -190,7 +190,7 @@ fn names(wanted: &str, count: Option<usize>) -> Result<Vec<String>, Failure> {
 
 /// The pixels of a file, after the recipe's steps; they must be what the model takes.
 fn fitting(path: &Path, training: &Training, changes: &mut BTreeMap<Change, Vec<String>>) -> Result<Vec<u8>, Failure> {
-    let Training { images: steps, image, data, .. } = training;
+    let Training { images: steps, image, .. } = training;
     let (steps, expected) = (&steps[..], *image);
     let Picture { pixels, size, changes: found } = data::decode(path)?;
     for change in found {
@@ -207,7 +207,9 @@ fn fitting(path: &Path, training: &Training, changes: &mut BTreeMap<Change, Vec<
     }
     let done = if steps.is_empty() { "" } else { " after the recipe's steps" };
     let remedy = match images::steps_between(after, &expected, false) {
-        Some(more) => format!("add steps to the recipe, which hold for every image: `data {data}{more}`"),
+        Some(more) => {
+            format!("write `{}` at the end of the recipe's `data` entry: it holds for every image", more.trim_start())
+        }
         None => "give an image of that size".to_owned(),
     };
     let cause = format!("`{shown}` is {}{done}, the model takes {}", describe(after), describe(expected));

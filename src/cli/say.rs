@@ -95,3 +95,8 @@ mod tests {
         assert_eq!(out.0, b"class a\\u001b[2J\n");
     }
 }
+
+/// `1 image`, `2 images`.
+pub(super) fn counted(count: usize, what: &str, plural: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { plural })
+}

@@ -195,8 +195,10 @@ fn summary(args: &Args, run: &Path, manifest: &Manifest, report: &Report) -> Str
             }
         };
         lines.push(format!(
-            "test {what}{best} on {} images after {} iterations in {:.1} s",
-            manifest.training.test_examples, report.step, report.seconds
+            "test {what}{best} on {} after {} in {:.1} s",
+            say::counted(manifest.training.test_examples, "image", "s"),
+            say::counted(report.step as usize, "iteration", "s"),
+            report.seconds
         ));
     } else {
         lines.push(format!(
@@ -228,7 +230,12 @@ fn summary(args: &Args, run: &Path, manifest: &Manifest, report: &Report) -> Str
         if let Some(data) = &args.recipe.data {
             command.extend(["--data".into(), data.into()]);
         }
-        command.extend(["--weights".into(), checkpoint.clone().into(), "--per-class".into()]);
+        command.extend(["--weights".into(), checkpoint.clone().into()]);
+        // What is told of each class, is told of what has one.
+        let classes = report.last.as_ref().is_some_and(|it| it.test_accuracy.is_some());
+        if classes && manifest.training.target.is_class() {
+            command.push("--per-class".into());
+        }
         lines.push(format!("try next      {}", quoted(&command)));
     }
     lines.join("\n")

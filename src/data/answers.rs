@@ -93,6 +93,19 @@ impl Archive {
         if !labels.iter().all(numeric) {
             return Ok(TargetKind::Class);
         }
+        let each = |it: &Array| -> Vec<u64> {
+            it.header.shape.iter().skip(1).map(|it| *it as u64).filter(|it| *it != 1).collect()
+        };
+        if each(&labels[0]) != each(&labels[1]) {
+            let told = |it: &Array| {
+                format!("`{}` has extents {:?} and dtype {}", it.name, it.header.shape, it.header.dtype.text)
+            };
+            return Err(DataError::Unfit {
+                path: self.path.clone(),
+                cause: format!("{}, but {}: they are of two kinds", told(&labels[0]), told(&labels[1])),
+                remedy: "store the answers of the test as those of the training are stored".to_owned(),
+            });
+        }
         let counts = kind != Kind::Float;
         let wrong = |wanted: &str, remedy: &str| DataError::Unfit {
             path: self.path.clone(),

@@ -196,6 +196,18 @@ pub enum DataError {
         /// Why not.
         cause: String,
     },
+    /// A data set that is not what its manifest says.
+    #[error("data set `{name}` has {found}, and its manifest says {expected}\n  {remedy}")]
+    Promised {
+        /// Of the data set.
+        name: String,
+        /// What it has.
+        found: String,
+        /// What the manifest says.
+        expected: String,
+        /// What to do.
+        remedy: String,
+    },
     /// A data set of another kind than the model or plan was made for.
     #[error("data set `{name}` does not fit `{model}`: it has {found}, the model is made for {expected}\n  {remedy}")]
     Mismatch {

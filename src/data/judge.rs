@@ -9,9 +9,8 @@ use super::{DataError, Dataset, Split};
 /// added to it.
 pub(super) fn judge(data: &mut Dataset, manifest: &Manifest, changed: bool) -> Result<(), DataError> {
     if let Some(image) = manifest.image.filter(|it| !changed && *it != data.image) {
-        return Err(DataError::Mismatch {
+        return Err(DataError::Promised {
             name: data.name.clone(),
-            model: "its manifest".into(),
             found: format!("images of {}", extents(data.image)),
             expected: format!("images of {}", extents(image)),
             remedy: "correct `image` in the manifest, or give the data set it is for".into(),

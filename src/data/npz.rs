@@ -232,6 +232,7 @@ mod tests {
             (1, npy::<i64>(&[2], &[1, -1]), "`y_train` has label -1 at 1"),
             (1, npy::<u8>(&[3], &[1; 3]), "`y_train` has extents [3]"),
             (2, npy::<u8>(&[1, 2, 2], &[1; 4]), "those for testing [2, 2, 1]"),
+            (3, npy::<f32>(&[1, 4], &[0.5; 4]), "they are of two kinds"),
         ];
         for (at, bytes, expected) in cases {
             let mut arrays = arrays();

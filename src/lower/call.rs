@@ -357,6 +357,8 @@ impl Lowering<'_> {
             return self.lost(call.span);
         };
         match (name.as_str(), &value) {
+            // Not so is one made of the updates done.
+            ("known", value) => Value::Bool(value.number().is_some()),
             ("len", Value::List(items)) => Value::Int(items.len() as i64),
             ("len", Value::Range(low, high)) => {
                 let len = i64::try_from(range_len(*low, *high)).ok();
@@ -477,6 +479,9 @@ impl Lowering<'_> {
         };
         if fits {
             return value;
+        }
+        if let Some(told) = self.not_of_steps(&value, span) {
+            return told;
         }
         let mut report =
             Diagnostic::new(Code::E0104, span, format!("{what} must be {}, found {}", article(ty), value.describe()));

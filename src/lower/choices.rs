@@ -96,6 +96,11 @@ pub(super) fn options(key: &str, items: &Items) -> Vec<Signature> {
     }
 }
 
+/// Whether a word says that nothing is to stand after a key.
+fn is_nothing(name: &str) -> bool {
+    matches!(name, "none" | "None" | "null" | "nil" | "off" | "no")
+}
+
 /// A few options with all they take, more of them by name.
 pub(super) fn listed(options: &[Signature]) -> String {
     let few = options.len() <= 3;
@@ -105,6 +110,15 @@ pub(super) fn listed(options: &[Signature]) -> String {
 }
 
 impl Lowering<'_> {
+    /// Whether an entry asks for nothing: that is told, and no more is to be said of the line.
+    pub(super) fn asks_for_nothing(&self, entry: &ast::TrainEntry) -> bool {
+        let options = options(&entry.key.name, self.items);
+        match entry.values.first().map(|it| &it.kind) {
+            Some(ExprKind::Name(name)) => is_nothing(name) && options.iter().all(|it| it.name != *name),
+            Some(_) | None => false,
+        }
+    }
+
     /// One of the things that can stand after a key, with its arguments.
     pub(super) fn choice(&mut self, key: &str, expr: &ast::Expr) -> Option<Args> {
         self.choice_and_call(key, expr).map(|it| it.0)
@@ -162,8 +176,10 @@ impl Lowering<'_> {
             let report =
                 Diagnostic::new(Code::E0203, call.callee.span, format!("unknown {} `{name}`", options[0].what))
                     .label(format!("expected {list}"));
-            let report = suggest(report, call.callee.span, name, options.iter().map(|it| it.name.as_str()));
-            self.report(report);
+            self.report(match is_nothing(name) {
+                true => report.help("for none of them, leave the line out"),
+                false => suggest(report, call.callee.span, name, options.iter().map(|it| it.name.as_str())),
+            });
             return None;
         };
         self.report_mismatches(signature, call);

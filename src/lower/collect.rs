@@ -130,13 +130,9 @@ impl<'a> Collector<'a> {
                 let report = Diagnostic::new(Code::E0109, import.path_span, format!("cannot import `{}`", import.path))
                     .label(cause)
                     .note(format!("looked for `{path}`: imports are relative to the importing file"));
-                let all: Vec<String> = library::paths().map(|it| format!("`{it}`")).collect();
-                let library = import.path.starts_with(library::FOLDER);
-                self.sink.push(if library {
-                    report.note(format!("the library has {}", all.join(", ")))
-                } else {
-                    report
-                });
+                let library =
+                    import.path.starts_with(library::FOLDER) || import.path == library::FOLDER.trim_end_matches('/');
+                self.sink.push(if library { report.note(library::listed()) } else { report });
             }
         }
     }

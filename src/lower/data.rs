@@ -71,6 +71,14 @@ impl Lowering<'_> {
         }
     }
 
+    /// What a report says of the `data` entry when it is about the data set.
+    pub(super) fn data_is_named(&self) -> &'static str {
+        match self.settings.data_replaced {
+            true => "the data set is given in place of this one",
+            false => "the data set is named here",
+        }
+    }
+
     fn data_name(&mut self, value: &ast::Expr) -> Option<Named> {
         match &value.kind {
             ExprKind::Name(name) => Some(match self.params.get(name) {

@@ -207,6 +207,24 @@ impl Lowering<'_> {
         self.fail(report)
     }
 
+    /// Extents of what is kept: one by one, or a list of them such as `shape(x)`.
+    pub(super) fn kept_extents(&mut self, dims: &[ast::Expr]) -> Option<Vec<usize>> {
+        let [ast::Expr { kind: ExprKind::Call(_), .. }] = dims else { return self.extents(dims) };
+        let (value, span) = (self.expr(&dims[0]), dims[0].span);
+        let items = match value {
+            Value::List(items) => items,
+            one => vec![one],
+        };
+        let mut all = Vec::new();
+        for item in items {
+            match self.coerce(item, &Ty::Int, span, &"an extent", None) {
+                Value::Int(it) => all.push(self.sized(it, span, "an extent", 1)),
+                _ => all.push(None),
+            }
+        }
+        all.into_iter().collect()
+    }
+
     /// Extents of an input.
     pub(super) fn extents(&mut self, dims: &[ast::Expr]) -> Option<Vec<usize>> {
         let all: Vec<Option<usize>> = dims.iter().map(|it| self.extent(it)).collect();
@@ -329,7 +347,8 @@ impl Lowering<'_> {
                 }
             }
             other => {
-                let told = match other {
+                let of_steps = self.not_of_steps(&other, cond.span);
+                let told = match of_steps.unwrap_or(other) {
                     Value::Error(told) => told,
                     other => {
                         let report =
@@ -559,10 +578,15 @@ impl Lowering<'_> {
             self.unnamed += 1;
             format!("?{}", self.unnamed)
         });
-        if name.is_empty() || name.split('/').any(str::is_empty) {
+        let signs = name.chars().any(char::is_control);
+        if signs || name.is_empty() || name.split('/').any(str::is_empty) {
             self.report(
-                Diagnostic::new(Code::E0108, text.span, format!("`{name}` cannot be a name"))
-                    .label("a name has at least one character on each side of a `/`"),
+                Diagnostic::new(Code::E0108, text.span, format!("`{}` cannot be a name", name.escape_debug())).label(
+                    match signs {
+                        true => "a name stands on one line, and has signs that can be seen",
+                        false => "a name has at least one character on each side of a `/`",
+                    },
+                ),
             );
         }
         let items = self.items;

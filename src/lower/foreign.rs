@@ -117,6 +117,7 @@ const WAYS: &[(&[&str], &str)] = &[
     (&["enumerate"], "write `for index, item in list`"),
     (&["zip"], "loop over the positions: `for i in 0..len(list)`, and take `list[i]`"),
     (&["return"], "the last expression of a block is its value; a model has `output`"),
+    (&["nan", "inf", "infinity"], "numbers are finite: give one, such as `1e30`"),
     (&["none", "null", "nil"], "there is no value for nothing: leave the argument out"),
     (&["sequential"], "pipe one layer into the next: `x |> conv(16) |> batch_norm |> relu`"),
     (&["cat", "concatenate", "stack"], "tensors are joined with `concat(a, b, over: channels)`"),

@@ -10,6 +10,7 @@ use super::recipe::Basis;
 use crate::diag::{Code, Diagnostic, FileId, Span};
 use crate::ir::{Geometry, Mode, NodeId, Op};
 use crate::syntax::ast::{self, ExprKind};
+use std::collections::BTreeSet;
 
 /// Running statistics, for what is known of the run only later.
 #[derive(Clone, Debug)]
@@ -24,6 +25,9 @@ pub(super) struct Running {
 
 /// The share of their start that running statistics may still hold at the end of a run.
 const SLOWEST: f64 = 1.0 / 3.0;
+
+/// So many places of one mistake are shown.
+const SHOWN: usize = 8;
 
 /// The share of its largest value that a scaled image must span, and how large that value must be.
 const FLAT: f64 = 0.25;
@@ -69,16 +73,30 @@ impl Lowering<'_> {
 
     /// Evaluation uses running statistics, which must have left their start by then.
     fn slow_statistics(&mut self, iterations: u64) {
-        for kept in std::mem::take(&mut self.running) {
+        let mut slow: Vec<Running> = std::mem::take(&mut self.running);
+        slow.retain(|it| 2 <= iterations && SLOWEST < it.decay.powf(iterations as f64));
+        // Those of one start are one mistake.
+        let mut seen = BTreeSet::new();
+        slow.retain(|it| seen.insert((it.span, it.given)));
+        while !slow.is_empty() {
+            let kept = slow.remove(0);
+            let alike = |it: &Running| {
+                it.given.is_none() && kept.given.is_none() && (it.decay, it.start) == (kept.decay, kept.start)
+            };
+            let others: Vec<Span> = slow.iter().filter(|it| alike(it)).map(|it| it.span).collect();
+            slow.retain(|it| !alike(it));
             let left = kept.decay.powf(iterations as f64);
-            if iterations < 2 || left <= SLOWEST {
-                continue;
-            }
             let fits = decay_for(iterations);
             let report = Diagnostic::new(
                 Code::W0206,
                 kept.span,
-                format!("the running statistics of `{}` are too slow for {iterations} iterations", kept.path),
+                match others.len() {
+                    0 => format!("the running statistics of `{}` are too slow for {iterations} iterations", kept.path),
+                    more => format!(
+                        "the running statistics of `{}` and {more} more are too slow for {iterations} iterations",
+                        kept.path
+                    ),
+                },
             )
             .label(format!(
                 "with `decay: {}` {:.0} % of their start, {}, is still in them",
@@ -87,7 +105,12 @@ impl Lowering<'_> {
                 kept.start
             ))
             .note("evaluation uses them: the test accuracy will be far below the training accuracy");
+            let report = others.iter().take(SHOWN).fold(report, |it, span| it.also(*span, "so are these"));
             let text = format!("decay: {fits}");
+            if !others.is_empty() {
+                self.report(report.help(format!("for a run of this length write `{text}` in each")));
+                continue;
+            }
             let why = format!("for a run of this length write `{text}`");
             let call = self.sources.slice(kept.span);
             self.report(match kept.given {

@@ -172,14 +172,15 @@ impl Lowering<'_> {
             )
             .kind(Kind::OtherInput)
             .label(format!("expected {wanted}"))
-            .also(feed.data_span, "the data set is named here")
+            .also(feed.data_span, self.data_is_named())
             .fix(
                 format!("write `input {}: {wanted}`", name.name),
                 span,
                 format!("input {}: {wanted}", name.name),
             );
             if let Some(steps) = images::steps_between(feed.data.image, extents, true).filter(|_| !cropped) {
-                report = report.help(format!("or make the images fit: `data {}{steps}`", feed.data.name));
+                let written = self.sources.slice(feed.data_span);
+                report = report.help(format!("or make the images fit: `data {written}{steps}`"));
             }
             self.report(report);
             self.input_differs = true;

@@ -306,9 +306,13 @@ impl Item {
     fn again(&self, first: &Item) -> Diagnostic {
         let (ident, old) = (self.def.name(), first.def.name());
         let elsewhere = if old.span.file == ident.span.file { "" } else { " in another file" };
+        let a = |it: &Def| match it {
+            Def::Operator(_) => format!("an {}", it.what()),
+            Def::Param(_) | Def::Fn(_) | Def::Block(_) => format!("a {}", it.what()),
+        };
         Diagnostic::new(Code::E0103, ident.span, format!("`{}` is defined twice", ident.name))
-            .label(format!("a {} of this name again", self.def.what()))
-            .also(old.span, format!("first defined here{elsewhere}, as a {}", first.def.what()))
+            .label(format!("{} of this name again", a(&self.def)))
+            .also(old.span, format!("first defined here{elsewhere}, as {}", a(&first.def)))
             .help("give one of them another name")
     }
 }

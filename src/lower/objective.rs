@@ -86,7 +86,10 @@ impl Lowering<'_> {
             parts.push((Value::Tensor(tensor), of_scores, expr.span));
         }
         if parts.len() < entries.len() || parts.is_empty() {
-            self.tells_classes(basis);
+            // A loss of outputs alone, which is wrong, asks for no classes.
+            if entries.is_empty() || entries.iter().any(|it| self.asks_for_answers(it)) {
+                self.tells_classes(basis);
+            }
             return None;
         }
         // Losses of other outputs are there to help the training, if one of the model's own is measured.
@@ -356,6 +359,24 @@ impl Lowering<'_> {
         Some(self.enter(scope, &def.body, call.span))
     }
 
+    /// Whether a loss of an entry compares with what the data set knows; one that is unknown may.
+    fn asks_for_answers(&self, entry: &ast::TrainEntry) -> bool {
+        let items = self.items;
+        let asks = |expr: &ast::Expr| {
+            let name = match &expr.kind {
+                ExprKind::Call(call) => call.callee.name.as_str(),
+                ExprKind::Name(name) => name.as_str(),
+                _ => return false,
+            };
+            let arithmetic = FUNCTIONS.iter().any(|it| it.0 == name) || items.get(name, expr.span.file).is_some();
+            match items.measure(Kind::Loss, name, expr.span.file) {
+                Some((_, def)) => def.params.iter().any(|it| GIVEN.contains(&it.name.name.as_str())),
+                None => !arithmetic,
+            }
+        };
+        entry.values.iter().any(|it| it.find(&asks).is_some())
+    }
+
     /// A name in the line of the recipe, or one of what every loss is given in the body of one.
     pub(super) fn objective_name(&mut self, name: &str, span: Span) -> Option<Value> {
         let objective = self.objective.as_ref()?;
@@ -437,6 +458,11 @@ impl Lowering<'_> {
         }
         // That one takes nothing is said where it is defined.
         if !def.params.iter().any(is_tensor) {
+            return self.lost(call.span);
+        }
+        // So is a parameter that comes twice.
+        let twice = |at: usize| def.params[..at].iter().any(|it| it.name.name == def.params[at].name.name);
+        if (0..def.params.len()).any(twice) {
             return self.lost(call.span);
         }
         let Some(objective) = &self.objective else { return self.lost(call.span) };
@@ -535,7 +561,10 @@ impl Lowering<'_> {
                     .at(Code::E0303, span, format!("{what} is not a number for each example"))
                     .label("has no batch")
                     .note(mean)
-                    .help("leave `batch` out of what it is reduced over");
+                    .help(match self.reach(&it) {
+                        Some(_) => "make it of what the model gives",
+                        None => "leave `batch` out of what it is reduced over",
+                    });
                 return self.fail(report);
             }
             Value::Tensor(it) => it,

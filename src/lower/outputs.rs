@@ -142,7 +142,9 @@ impl Lowering<'_> {
                 format!("the output is [{}], not one number for each class", list.join(", ")),
             )
             .label(format!("expected [1, 1, {classes}]"));
-            if let [_, h, w, _] = dims[..] {
+            if dims.iter().skip(1).product::<usize>() == classes {
+                report = report.help("these are as many numbers: give `flatten` of them, `[1, 1, n]`");
+            } else if let [_, h, w, _] = dims[..] {
                 report = report.help(format!(
                     "end with a layer that sees the whole image: `kernel: {}, pad: valid`, or take \
                      `global_avg_pool(x)` before the last layer",
@@ -162,7 +164,12 @@ impl Lowering<'_> {
                 )
                 .label(format!("ends with {found} channels"))
                 .also(basis.data_span, format!("{classes} classes"))
-                .help("write `classes` for the number of filters of the last layer"),
+                .help(match self.items.main("classes").is_some() {
+                    true => {
+                        "the file's own `classes` hides the number of classes of the data set: give it another name"
+                    }
+                    false => "write `classes` for the number of filters of the last layer",
+                }),
             );
         }
         found == classes

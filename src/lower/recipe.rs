@@ -208,10 +208,11 @@ impl Lowering<'_> {
                         .help(format!("write `{} every 500`", self.sources.slice(entry.span).trim())),
                 );
             } else if key.name == "freeze" {
-                if let Some(value) = entry.values.first() {
+                // Without `on` that is what is said, with what stands in its place.
+                if let Some(value) = entry.values.first().filter(|_| !entry.on.is_empty()) {
                     let report = Diagnostic::new(Code::E0105, value.span, "`freeze` takes no value")
                         .label("not wanted here")
-                        .help("say on what: `freeze on filters where layer == \"stem\"`");
+                        .fix("leave it out", Span { end: entry.on[0].span.start, ..value.span }, "on ");
                     self.report(report);
                 }
             } else if entry.values.is_empty() && !bare {

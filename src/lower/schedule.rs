@@ -98,6 +98,14 @@ impl Lowering<'_> {
     /// A schedule named without arguments.
     pub(super) fn named_schedule(&mut self, name: &str, span: Span) -> Value {
         let callee = ast::Ident { name: name.to_owned(), span };
+        // The prelude's has the name of what is counted.
+        let prelude = |it: &&std::rc::Rc<ast::Function>| it.header.file == self.items.prelude;
+        if name == "step" && self.items.definition(Part::Schedule, name, span.file).filter(prelude).is_some() {
+            let report = Diagnostic::new(Code::E0105, span, "the schedule `step` needs the argument `at`")
+                .label("missing `at`")
+                .help("write for example `step(at: [500])`; the updates done are `1 * step`");
+            return self.fail(report);
+        }
         self.call_schedule(&ast::Call { callee, piped: None, args: Vec::new(), span })
     }
 

@@ -10,7 +10,7 @@
 use super::Lowering;
 use super::items::{Def, Home, suggest};
 use super::value::Value;
-use crate::diag::{Code, Diagnostic};
+use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::{Fact, Mode, ParamId, ParamRole};
 use crate::syntax::ast::{self, BinaryOp, ExprKind, StmtKind, TextPart, UnaryOp};
 
@@ -67,12 +67,36 @@ impl Lowering<'_> {
         let broken = !self.sound_output();
         let learned = self.learned_names();
         let mut sound = !entry.on.is_empty();
-        if entry.on.is_empty() {
-            self.report(
-                Diagnostic::new(Code::E0105, entry.key.span, format!("`{}` does not say on what", entry.key.name))
-                    .label("missing `on`")
-                    .help(format!("write `{} ... on filters`", entry.key.name)),
-            );
+        if entry.on.is_empty() && !self.asks_for_nothing(entry) {
+            let key = &entry.key.name;
+            let report = Diagnostic::new(Code::E0105, entry.key.span, format!("`{key}` does not say on what"))
+                .label("missing `on`");
+            let value = entry.values.first().map(|it| (self.sources.slice(it.span), it.span));
+            self.report(match value {
+                // `freeze all`: what it is about stands in the place of a value.
+                Some((name, span))
+                    if key == "freeze"
+                        && (GROUPS.iter().any(|it| it.0 == name) || learned.iter().any(|it| it == name)) =>
+                {
+                    report.fix(format!("write `{key} on {name}`"), Span { end: span.start, ..span }, "on ")
+                }
+                Some((name, span)) if key == "freeze" && name.starts_with('"') => {
+                    let way = format!("on all where layer == {name}");
+                    report.fix(format!("write `{key} {way}`"), span, way)
+                }
+                Some((_, span)) if key == "freeze" => {
+                    report.fix(format!("write `{key} on filters`"), span, "on filters")
+                }
+                Some((value, span)) => {
+                    let behind = Span { start: span.end, ..span };
+                    report.fix(format!("write `{key} {value} on filters`"), behind, " on filters")
+                }
+                None if key == "freeze" => {
+                    let behind = Span { start: entry.key.span.end, ..entry.key.span };
+                    report.fix(format!("write `{key} on filters`"), behind, " on filters")
+                }
+                None => report,
+            });
         }
         for name in &entry.on {
             let known = !matches!(On::of(&name.name), On::Named(_)) || learned.contains(&name.name);
@@ -80,6 +104,11 @@ impl Lowering<'_> {
                 sound = false;
                 let mut all: Vec<&str> = GROUPS.iter().map(|it| it.0).collect();
                 all.extend(learned.iter().map(String::as_str));
+                // Of a model that is known, those that it has.
+                if !broken {
+                    let params = &self.graph.params;
+                    all.retain(|name| params.iter().any(|it| On::of(name).takes(it.role, &it.path)));
+                }
                 let report =
                     Diagnostic::new(Code::E0204, name.span, format!("no parameters are called `{}`", name.name))
                         .label("selects nothing")

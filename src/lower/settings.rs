@@ -51,6 +51,8 @@ pub struct Settings {
     /// The data set that is there (`--data`), in place of the one the file names; the steps of the
     /// recipe's `data` entry are done to its images already.
     pub data: Option<DataInfo>,
+    /// Whether that is another one than the file names.
+    pub data_replaced: bool,
     /// Where that is, when it is the one that the file names by its path.
     pub data_path: Option<String>,
     /// Looks at data sets that a file names by their paths.

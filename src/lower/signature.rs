@@ -63,7 +63,7 @@ pub(super) const FUNCTIONS: &[(&str, usize)] = &[
 ];
 
 /// Functions of values known when the file is unfolded.
-pub(super) const QUERIES: &[&str] = &["len", "channels", "height", "width", "size", "shape"];
+pub(super) const QUERIES: &[&str] = &["known", "len", "channels", "height", "width", "size", "shape"];
 
 /// In an operator: the mean over the batch and all positions.
 pub(super) const BATCH_MEAN: &str = "mean";
@@ -86,6 +86,7 @@ pub(super) fn builtin(name: &str) -> Option<Signature> {
     let dilation = || slot("dilation", Ty::Pair, Some("1"));
     let groups = || slot("groups", Ty::Int, Some("1"));
     match name {
+        "known" => make("function", vec![slot("number", Ty::Any, None)]),
         "len" => make("function", vec![slot("list", Ty::Any, None)]),
         "channels" | "height" | "width" | "size" | "shape" => make("function", vec![x()]),
         "reshape" => make("function", vec![x(), slot("to", Ty::List(Box::new(Ty::Int)), None)]),

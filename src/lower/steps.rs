@@ -13,7 +13,7 @@
 use super::Lowering;
 use super::hazard::number;
 use super::value::{Tensor, Value};
-use crate::diag::Span;
+use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::expr::Interval;
 use crate::ir::{Fill, Init, NodeId, Op, OriginId, StateRole};
 use std::collections::BTreeMap;
@@ -152,6 +152,26 @@ impl Lowering<'_> {
         let last = self.iterations.unwrap_or(ANY_LENGTH) as f64;
         let mut steps = (0..=LOOKS).map(|it| (last / LOOKS as f64 * it as f64).floor()).chain([1f64.min(last)]);
         Some(steps.all(|it| self.value_at(condition, it).is_some_and(|it| it == 1.0)))
+    }
+
+    /// A number made of the updates done, where the prelude asks for one that is known: the mistake of who gave it.
+    pub(super) fn not_of_steps(&mut self, value: &Value, asked: Span) -> Option<Value> {
+        let Value::Tensor(tensor) = value else { return None };
+        if asked.file != self.items.prelude || !self.goes_by_steps(tensor) {
+            return None;
+        }
+        let call = self.users_place(asked);
+        let text = self.sources.slice(call);
+        let name = text.split(|it: char| !it.is_alphanumeric() && it != '_').next().unwrap_or(text);
+        let argument = self.sources.slice(asked);
+        let of = match argument.chars().all(|it| it.is_alphanumeric() || it == '_') {
+            true => format!("`{argument}` of `{name}`"),
+            false => format!("a number of `{name}`"),
+        };
+        let report = Diagnostic::new(Code::E0104, call, format!("{of} cannot be made of `step`"))
+            .label("must be known before the training")
+            .help("give a number that stays as it is");
+        Some(self.fail(report))
     }
 
     /// Such a tensor in a message: where it lies.

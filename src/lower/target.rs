@@ -155,7 +155,7 @@ impl Lowering<'_> {
         let report = self
             .at(Code::E0202, place, what)
             .label("asks for the number of a class")
-            .also(basis.data_span, "the data set is named here")
+            .also(basis.data_span, self.data_is_named())
             .help(help);
         self.fail(report)
     }

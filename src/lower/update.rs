@@ -12,7 +12,9 @@
 //! What a `keep` is at the end of the body is kept; the body's value is the parameter's new one.
 
 use super::Lowering;
+use super::items::Def;
 use super::schedule::{Factor, steps};
+use super::signature::Signature;
 use super::value::{Ty, Value};
 use super::{signature, types};
 use crate::diag::{Code, Diagnostic, Span};
@@ -20,7 +22,7 @@ use crate::ir::expr::Pool;
 use crate::ir::{ExprNode, Optimizer, Scalar, ScalarFn, Taken};
 use crate::lower::arith::to_scalar;
 use crate::lower::eval::Scope;
-use crate::syntax::ast::{self, Part};
+use crate::syntax::ast::{self, ExprKind, Part};
 use std::rc::Rc;
 
 /// What an optimizer is given besides its parameters.
@@ -88,6 +90,23 @@ impl Lowering<'_> {
 
     /// Its definition, its arguments, and the place of its rate.
     fn bound_optimizer(&mut self, expr: &ast::Expr) -> Option<(Rc<ast::Function>, Scope, Span)> {
+        if let ExprKind::Call(call) = &expr.kind
+            && let Some(def) = self.items.definition(Part::Optimizer, &call.callee.name, call.callee.span.file)
+            && self.changing_numbers(&self.items.part_signature(Part::Optimizer, def), call)
+        {
+            return None;
+        }
+        // One that does not start with its rate is told of where it is defined.
+        let name = match &expr.kind {
+            ExprKind::Call(call) => call.callee.name.as_str(),
+            ExprKind::Name(name) => name.as_str(),
+            _ => "",
+        };
+        if let Some(def) = self.items.definition(Part::Optimizer, name, expr.span.file)
+            && def.params.first().is_none_or(|it| it.name.name != "rate")
+        {
+            return None;
+        }
         let (args, call) = self.choice_and_call("optimizer", expr)?;
         let def = self.items.definition(Part::Optimizer, &args.name, call.callee.span.file)?.clone();
         let signature = self.items.part_signature(Part::Optimizer, &def);
@@ -96,6 +115,36 @@ impl Lowering<'_> {
             return None;
         }
         Some((def, scope, args.get("rate").map_or(call.span, |it| it.1)))
+    }
+
+    /// Whether an optimizer is given numbers that change with the steps besides its rate, which are told.
+    fn changing_numbers(&mut self, signature: &Signature, call: &ast::Call) -> bool {
+        let items = self.items;
+        let changes = |expr: &ast::Expr| match &expr.kind {
+            // As where it is unfolded, a schedule comes before other definitions of its name.
+            ExprKind::Name(name) => {
+                items.definition(Part::Schedule, name, expr.span.file).is_some()
+                    || name == "step" && items.get(name, expr.span.file).is_none()
+            }
+            ExprKind::Call(call) => {
+                let operator = matches!(items.called(call).map(|it| &it.def), Some(Def::Block(_) | Def::Fn(_)));
+                !operator && items.definition(Part::Schedule, &call.callee.name, call.callee.span.file).is_some()
+            }
+            _ => false,
+        };
+        let mut some = false;
+        for (slot, value) in signature.slots.iter().zip(signature.matched(call).0) {
+            let Some(value) = value.filter(|it| slot.ty != Ty::Rate && it.find(&changes).is_some()) else { continue };
+            some = true;
+            let message = format!("`{}` of `{}` cannot change with the steps", slot.name, signature.name);
+            self.report(
+                Diagnostic::new(Code::E0104, value.span, message)
+                    .label("must be known before the training")
+                    .note("only the rate of an optimizer follows a schedule")
+                    .help("give a number that stays as it is"),
+            );
+        }
+        some
     }
 
     fn finish_update(

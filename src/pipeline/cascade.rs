@@ -1,6 +1,6 @@
 //! Which reports are told: those that another one is not the cause of.
 
-use crate::diag::{Code, Diagnostic, Kind, Sources};
+use crate::diag::{Code, Diagnostic, Kind, Severity, Sources};
 use crate::syntax::ast;
 
 /// What is told of what lowering found.
@@ -24,6 +24,23 @@ impl Told {
             |it: &Diagnostic| (!broken || stands_alone(it, &skipped, sources)) && !(missing && may_be_imported(it));
         Told { reports: found.into_iter().filter(own).collect(), broken, other_input }
     }
+}
+
+/// What is told in the end: of one place, not also what follows from the first.
+pub(super) fn once(found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let wrong = found.iter().any(|it| it.severity() == Severity::Error);
+    let beside = |it: &Diagnostic, codes: &[Code]| {
+        found.iter().any(|other| other.primary.span == it.primary.span && codes.contains(&other.code))
+    };
+    let own = |it: &Diagnostic| match it.code {
+        // What a mistake keeps from being computed may be what uses a layer.
+        Code::W0105 => !wrong && !beside(it, &[Code::W0104]),
+        Code::E0104 | Code::E0203 => !beside(it, &[Code::E0101, Code::E0102]),
+        Code::E0302 => !beside(it, &[Code::E0303]),
+        _ => true,
+    };
+    let kept: Vec<bool> = found.iter().map(own).collect();
+    found.into_iter().zip(kept).filter(|it| it.1).map(|it| it.0).collect()
 }
 
 /// The parts of the texts that were not read, because of syntax errors.

@@ -47,6 +47,7 @@ fn decisive(settings: &Settings, precision: Precision) -> String {
         known_data: _,
         data,
         data_path: _,
+        data_replaced: _,
         look: _,
     } = settings;
     let precision = match precision {

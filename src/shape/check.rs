@@ -6,7 +6,7 @@
 use super::Typed;
 use super::explain::{Place, SIDES, chain, geometry_notes, pad_advice, sides, table};
 use crate::diag::{Code, Diagnostic, Sink};
-use crate::ir::{Extern, Fact, Graph, NodeId, Op, Shape, ShapeError, infer, size, work};
+use crate::ir::{DType, Extern, Fact, Graph, Mode, NodeId, Op, Shape, ShapeError, infer, size, work};
 
 /// Reports every op that does not fit its operands; gives the graph back as it came when there is one, or was an earlier
 /// error.
@@ -59,9 +59,10 @@ fn report(graph: &Graph, id: NodeId, operands: &[NodeId], error: ShapeError) -> 
             geometry_notes(&geometry, size).into_iter().fold(res, Diagnostic::note).help(pad_advice(size))
         }
         ShapeError::Mismatch { operand, left, right } => {
-            let message = format!("cannot combine {} and {}", example(&left.0), example(&right.0));
-            let res = place.diagnostic(Code::E0302, message).label("the two sides have different shapes");
             let nodes = [operands[0], operands[operand.min(operands.len() - 1)]];
+            let [a, b] = [(nodes[0], &left), (nodes[1], &right)].map(|(node, it)| example(graph, node, &it.0));
+            let message = format!("cannot combine {a} and {b}");
+            let res = place.diagnostic(Code::E0302, message).label("the two sides have different shapes");
             let mut res = sides(graph, &place, res, nodes);
             for (side, node) in SIDES.iter().zip(nodes) {
                 if let Some(chain) = chain(graph, node) {
@@ -75,13 +76,25 @@ fn report(graph: &Graph, id: NodeId, operands: &[NodeId], error: ShapeError) -> 
             .label(format!("input has {input} channels"))
             .help("give each layer a name of its own, so that each has its own filter"),
         ShapeError::Rank { operand, expected, found } => place
-            .diagnostic(Code::E0302, format!("{what} takes a tensor of {expected} axes, found {}", example(&found.0)))
+            .diagnostic(
+                Code::E0302,
+                format!(
+                    "{what} takes a tensor of {expected} axes, found {}",
+                    example(graph, operands[operand], &found.0)
+                ),
+            )
             .label(format!("operand {} has {} axes", operand + 1, found.rank()))
             .help("images are `[height, width, channels]`; a layer wants one of these"),
         ShapeError::Type { operand, expected, found } => place
             .diagnostic(Code::E0302, format!("{what} takes {expected:?} numbers, found {found:?}").to_lowercase())
-            .label(format!("operand {} is an image of bytes", operand + 1))
-            .help(format!("scale the image first: `x = {}`", graph.scaling("image"))),
+            .label(match found {
+                DType::U8 => format!("operand {} is an image of bytes", operand + 1),
+                DType::Int | DType::Real | DType::Bf16 => format!("operand {} is made of whole numbers", operand + 1),
+            })
+            .help(match found {
+                DType::U8 => format!("scale the image first: `x = {}`", graph.scaling("image")),
+                DType::Int | DType::Real | DType::Bf16 => "make them real numbers: `1.0 * x`".to_owned(),
+            }),
         ShapeError::Extent { what: extent, left, right } => place
             .diagnostic(Code::E0302, format!("{what} has two different extents for its {extent}: {left} and {right}"))
             .label("the extents must be equal"),
@@ -133,8 +146,11 @@ fn check_total(graph: &Graph, sink: &mut Sink) {
 }
 
 /// The shape of one example, as users write it: without the batch.
-fn example(dims: &[usize]) -> String {
-    let dims = if dims.len() == 4 { &dims[1..] } else { dims };
+fn example(graph: &Graph, node: NodeId, dims: &[usize]) -> String {
+    let batch = graph.inputs.get(&Mode::Train).and_then(|it| graph.fact(*it).shape()?.dims().first());
+    let of_examples = |it: &NodeId| matches!(graph.op(*it), Op::Input { .. } | Op::Random { .. });
+    let carries = batch.is_some() && dims.first() == batch && graph.needed([node]).iter().any(of_examples);
+    let dims = if carries { &dims[1..] } else { dims };
     let list: Vec<String> = dims.iter().map(usize::to_string).collect();
     format!("[{}]", list.join(", "))
 }

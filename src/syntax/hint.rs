@@ -18,6 +18,8 @@ pub(super) struct Hint {
 }
 
 const ITEMS: [&str; 7] = ["import", "param", "operator", "fn", "block", "model", "train"];
+/// All that an item can start with, in words.
+pub(super) const ANY_ITEM: &str = "`import`, `param`, `operator`, `fn`, `block`, `layer`, `loss`, `metric`, `optimizer`, `schedule`, `penalty`, `average`, `model` or `train`";
 const STATEMENTS: [&str; 8] = ["input", "let", "for", "if", "assert", "output", "learn", "stat"];
 const RESERVED: [&str; 11] = ["and", "as", "else", "false", "for", "if", "in", "let", "not", "or", "true"];
 
@@ -34,6 +36,7 @@ pub(super) fn hint(it: &Mistake<'_>) -> Option<Hint> {
         .or_else(|| module(it))
         .or_else(|| parameters(it))
         .or_else(|| import(it))
+        .or_else(|| unpacked(it))
         .or_else(|| sign(it))
         .or_else(|| word(it))
         .or_else(|| comma(it))
@@ -143,6 +146,27 @@ fn import(it: &Mistake<'_>) -> Option<Hint> {
     help(text)
 }
 
+/// `(a, b) = split(x, 2)`, `[a, b] = split(x, 2)`.
+fn unpacked(it: &Mistake<'_>) -> Option<Hint> {
+    let first = *it.before.first().filter(|first| matches!(it.word(**first), "(" | "["))?;
+    let line = it.text[first.start..].lines().next().unwrap_or("");
+    let (list, value) = line.split_once('=').filter(|_| it.strict == Rule::strict_stmt)?;
+    let list = list.trim_end();
+    let names = list.get(1..)?.strip_suffix([')', ']'])?.trim().trim_end_matches(',');
+    let is_name = |it: &str| !it.is_empty() && it.chars().all(|it| it.is_alphanumeric() || it == '_');
+    if value.starts_with('=') || names.split(',').count() < 2 || !names.split(',').all(|it| is_name(it.trim())) {
+        return None;
+    }
+    let place = it.span(first.start, first.start + list.len());
+    let hint = Hint {
+        message: Some("the names that a list is taken apart into stand alone".to_owned()),
+        place: Some(place),
+        help: format!("write `{names} = ...`"),
+        edit: None,
+    };
+    hint.edit(place, names)
+}
+
 /// `block unit x, filters {`.
 fn parameters(it: &Mistake<'_>) -> Option<Hint> {
     let found = it.found.filter(|it| it.kind == TokenKind::Word)?;
@@ -202,8 +226,7 @@ fn foreign_word(it: &Mistake<'_>) -> Option<Hint> {
                     None => ("statements stand in a `block` or a `model`; the recipe stands in `train { ... }`", None),
                 },
             };
-            let message =
-                format!("expected `import`, `param`, `operator`, `fn`, `block`, `model` or `train`, found `{word}`");
+            let message = format!("expected {ANY_ITEM}, found `{word}`");
             instead(message, text, edit)
         }
         Rule::strict_stmt => {

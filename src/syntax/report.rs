@@ -274,7 +274,7 @@ fn words(rules: &[Rule]) -> Vec<String> {
             | Rule::kw_recipe
             | Rule::model
             | Rule::train
-            | Rule::strict_item => "`import`, `param`, `operator`, `fn`, `block`, `model` or `train`".to_string(),
+            | Rule::strict_item => hint::ANY_ITEM.to_string(),
             Rule::strict_stmt
             | Rule::input
             | Rule::let_stmt

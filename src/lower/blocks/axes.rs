@@ -31,6 +31,10 @@ impl Lowering<'_> {
     /// `mean(x, over: [batch, positions])`.
     pub(in crate::lower) fn reduction(&mut self, call: &ast::Call) -> Value {
         let Some(signature) = signature::reduction(&call.callee.name) else { return self.lost(call.span) };
+        // That it has no place among single numbers was said.
+        if self.pool.is_some() {
+            return self.lost(call.span);
+        }
         let args = self.arguments(&signature, call);
         if args.wrong() {
             return self.lost(call.span);

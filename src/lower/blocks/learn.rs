@@ -31,7 +31,7 @@ impl Lowering<'_> {
         (dims, shape_span): (&[ast::Expr], Span),
         init: &ast::Expr,
     ) -> Value {
-        let extents = self.extents(dims);
+        let extents = self.kept_extents(dims);
         let Some(shape) = extents.and_then(|it| self.bounded(Shape(it), &name.name, shape_span)) else {
             return self.lost(name.span);
         };
@@ -65,7 +65,7 @@ impl Lowering<'_> {
         let args = self.arguments(&signature, call);
         let decay = self.float(&args, "decay", 0.9, |it| (0.0..=1.0).contains(&it), "between 0 and 1");
         let start = self.float(&args, "start", 0.0, f64::is_finite, "a number");
-        let extents = dims.map(|it| self.extents(it));
+        let extents = dims.map(|it| self.kept_extents(it));
         let (false, Some(decay), Some(start)) = (args.wrong(), decay, start) else { return self.lost(name.span) };
         let Some((Value::Tensor(of), span)) = args.get("of").cloned() else { return self.lost(name.span) };
         let Some(found) = self.graph.fact(of.train).shape().cloned() else { return self.lost(name.span) };
@@ -132,11 +132,15 @@ impl Lowering<'_> {
         }
         let key = format!("{path}/{}", name.name);
         if self.is_taken(&key) && !self.is_shared(&key) {
+            let help = match self.scopes[self.floor..].iter().any(|it| it.contains_key(&name.name)) {
+                true => "give one of them another name",
+                false => "give one of the calls a name of its own: `... as \"second\"`",
+            };
             let report = self
                 .at(Code::E0103, span, format!("`{path}/{}` is kept twice", name.name))
                 .label("a second one of this name in one layer")
                 .note("what is learned or counted has its own key in checkpoints")
-                .help("give one of the calls a name of its own: `... as \"second\"`");
+                .help(help);
             self.report(report);
             return None;
         }

@@ -4,7 +4,7 @@ use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::Op;
 use crate::lower::Lowering;
 use crate::lower::value::{Tensor, Value};
-use crate::syntax::ast::{self, ExprKind, UnaryOp};
+use crate::syntax::ast::{self, ExprKind, StmtKind, UnaryOp};
 use std::cmp::Ordering;
 
 /// Whether a condition is `training` (`true`) or `not training` (`false`).
@@ -35,6 +35,13 @@ impl Lowering<'_> {
         let (train, evaluate) = match (trains, evaluates) {
             (it @ Value::Error(_), _) | (_, it @ Value::Error(_)) => return it,
             (Value::Tensor(train), Value::Tensor(evaluate)) => (train, evaluate),
+            // That a branch is missing, or binds again in place of giving a value, was said.
+            (Value::Nothing, _) | (_, Value::Nothing)
+                if otherwise.is_none()
+                    || [Some(then), otherwise].into_iter().flatten().any(|it| self.ends_bound(it)) =>
+            {
+                return self.lost(span);
+            }
             (a, b) => {
                 let wrong = if matches!(a, Value::Tensor(_)) { b } else { a };
                 return self.fail(
@@ -66,6 +73,18 @@ impl Lowering<'_> {
             Ordering::Greater => (train, self.node(Op::Reshape(a), &[&evaluate], span)),
         };
         Value::Tensor(Tensor { train: train.train, evaluate: evaluate.evaluate, owner: None })
+    }
+}
+
+impl Lowering<'_> {
+    /// Whether a body ends with a name of the scopes around it, bound again.
+    fn ends_bound(&self, body: &ast::Body) -> bool {
+        let bound = |it: &ast::Ident| self.scopes[self.floor..].iter().any(|scope| scope.contains_key(&it.name));
+        match body.stmts.last().map(|it| &it.kind) {
+            Some(StmtKind::Assign { name, .. }) => bound(name),
+            Some(StmtKind::Unpack { names, .. }) => names.iter().any(bound),
+            _ => false,
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 
 use super::Patch;
 use super::monomial::{COS, FIRST_FREE, GEOMETRY, W_NORM, X_NORM};
+use super::product::LABEL;
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::expr::Pool;
 use crate::ir::{Scalar, ScalarFn, Unary};
@@ -237,7 +238,7 @@ impl Lowering<'_> {
                             self.extra(tensor)
                         }
                         None => {
-                            self.without_a_layer("sees the label", operator.def.name.span);
+                            self.without_a_layer(LABEL, operator.def.name.span);
                             self.trace.as_mut()?.target();
                             self.studied_quantity()
                         }

@@ -276,16 +276,21 @@ impl Lowering<'_> {
             if head.result == output {
                 continue;
             }
-            let report = self
-                .at(
-                    Code::E0202,
-                    head.span,
-                    format!("`{}` sees the label, so only the model's output can use it", head.operator),
-                )
-                .label("more is computed from this layer")
-                .note("through `target` the label would leak into the layers after it, in training only")
-                .help("use it in the layer that `output` gives");
-            self.report(report);
+            let report = self.at(
+                Code::E0202,
+                head.span,
+                format!("`{}` sees the label, so only the model's output can use it", head.operator),
+            );
+            let named = self.named.iter().find(|it| it.tensor.train == head.result).map(|it| &it.name.name);
+            self.report(match named {
+                Some(name) => report
+                    .label(format!("gives the output `{name}`, beside the model's own"))
+                    .help("use it in the layer that the `output` without a name gives"),
+                None => report
+                    .label("more is computed from this layer")
+                    .note("through `target` the label would leak into the layers after it, in training only")
+                    .help("use it in the layer that `output` gives"),
+            });
         }
     }
 }

@@ -10,6 +10,9 @@ use crate::lower::Lowering;
 use crate::lower::call::Args;
 use crate::lower::value::{Tensor, Value};
 
+/// What an operator with `target` does.
+pub(super) const LABEL: &str = "sees the label";
+
 /// How far from 1 a cosine may be by rounding.
 const ROUNDING: f64 = 1e-5;
 
@@ -90,10 +93,14 @@ impl Lowering<'_> {
             return None;
         }
         let call = self.calls.last().copied().unwrap_or(span);
+        let way = match what {
+            LABEL => "use an operator without `target`, or a layer of filters: `dense(x, classes, operator: ...)`",
+            _ => "let the block learn the number, and give it as a constant: `operator: scaled(by: s)`",
+        };
         let report = Diagnostic::new(Code::E0101, call, format!("`respond` has no filters, and its operator {what}"))
             .label("an operator of a product of two vectors")
             .also(span, "here")
-            .help("let the block learn the number, and give it as a constant: `operator: scaled(by: s)`");
+            .help(way);
         Some(self.fail(report))
     }
 }

@@ -155,6 +155,15 @@ impl Resolver<'_> {
         self.bind(name, Some("statistic"));
     }
 
+    /// Whether a statement binds a name of the scopes around it.
+    fn binds_again(&mut self, stmt: &ast::Stmt) -> bool {
+        match &stmt.kind {
+            StmtKind::Assign { name, .. } => self.local(&name.name).is_some(),
+            StmtKind::Unpack { names, .. } => names.iter().any(|it| self.local(&it.name).is_some()),
+            _ => false,
+        }
+    }
+
     /// `if cond { then } else { otherwise }`.
     pub(super) fn choice(&mut self, cond: &ast::Expr, then: &ast::Body, otherwise: Option<&ast::Body>, span: Span) {
         let by_mode = training(cond).is_some() && self.local("training").is_none();
@@ -169,7 +178,8 @@ impl Resolver<'_> {
         if !matches!(self.context, Context::Model | Context::Block | Context::Loss | Context::Operator) {
             self.misplaced(cond.span, "training", "a model, a block or an operator");
         }
-        if otherwise.is_none() {
+        // What binds again is told how it is written.
+        if otherwise.is_none() && !then.stmts.iter().any(|it| self.binds_again(it)) {
             self.sink.push(
                 Diagnostic::new(Code::E0201, span, "`if training` needs an `else`")
                     .label("says nothing of evaluation")

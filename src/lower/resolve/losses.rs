@@ -101,8 +101,20 @@ impl Resolver<'_> {
             | ExprKind::Str(_)
             | ExprKind::List(_)
             | ExprKind::Range(..)
-            | ExprKind::Index(..)
-            | ExprKind::If(..) => self.expr(expr),
+            | ExprKind::Index(..) => self.expr(expr),
+            ExprKind::If(cond, then, otherwise) => {
+                self.expr(cond);
+                for body in std::iter::once(then).chain(otherwise) {
+                    self.open();
+                    for stmt in &body.stmts {
+                        match &stmt.kind {
+                            StmtKind::Expr(value) => self.measure(kind, value),
+                            _ => self.stmt(stmt),
+                        }
+                    }
+                    self.close();
+                }
+            }
         }
     }
 }

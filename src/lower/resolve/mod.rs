@@ -236,8 +236,9 @@ impl<'a> Resolver<'a> {
         self.close();
         if let Some(filter) = &entry.filter {
             self.open();
-            for name in ["operator", "layer", "role"] {
-                self.bind(&ast::Ident { name: name.to_owned(), span: filter.span }, None);
+            // That no group goes by the updates done is said where it is made.
+            for name in ["operator", "layer", "role"].iter().chain(STEPS) {
+                self.bind(&ast::Ident { name: (*name).to_owned(), span: filter.span }, None);
             }
             self.selector = true;
             self.expr(filter);
@@ -264,8 +265,23 @@ impl<'a> Resolver<'a> {
             match &value.kind {
                 ExprKind::Name(name) if !STEPS.contains(&name.as_str()) => self.mark(name, value.span),
                 ExprKind::Call(_) => {}
+                // What is made of those words is no value: that is said where the recipe is read.
+                _ if !options(&entry.key.name, self.items).is_empty() => self.words_in(part, value),
                 _ => self.expr(value),
             }
+        }
+    }
+
+    /// Counts the names in what cannot stand in an entry as used.
+    fn words_in(&mut self, part: Option<Part>, value: &ast::Expr) {
+        let names = std::cell::RefCell::new(Vec::new());
+        value.find(&|it| {
+            names.borrow_mut().extend(callee(it).map(str::to_owned));
+            false
+        });
+        for name in names.into_inner() {
+            self.mark(&name, value.span);
+            self.chosen.extend(part.map(|it| (it, name)));
         }
     }
 

@@ -5,6 +5,7 @@ use crate::diag::{Code, Diagnostic, Kind, Label, Span};
 use crate::lower::blocks::{AXES, PRIMITIVES, REDUCTIONS, is_reduction};
 use crate::lower::foreign;
 use crate::lower::items::{Def, Home, Item, suggest};
+use crate::lower::library;
 use crate::lower::signature::{
     BATCH_MEAN, FUNCTIONS, QUERIES, STATISTICS, Signature, batch_mean, builtin, reduction, statistic, whole,
 };
@@ -125,8 +126,11 @@ impl Resolver<'_> {
         // One or two letters are close to any others.
         let long = 2 < name.chars().count();
         // Only of a word that no one would call a value of their own.
-        let way = foreign::way(name).filter(|_| matches!(name, "None" | "null" | "nil" | "NULL"));
+        let way =
+            foreign::way(name).filter(|_| matches!(name, "None" | "null" | "nil" | "NULL" | "nan" | "NaN" | "inf"));
         let near = match name {
+            // One of the library is meant, whatever it is like.
+            _ if library::defining(name).is_some() => None,
             // With so many, the file is not what its names are for; and each would be compared with all.
             _ if MOST_SUGGESTIONS < self.unknown.len() => None,
             "True" | "TRUE" => Some("true".to_owned()),
@@ -155,6 +159,8 @@ impl Resolver<'_> {
             report = report.kind(Kind::Resembling).fix(format!("did you mean `{near}`?"), span, near);
         } else if let Some(way) = way {
             report = report.help(way);
+        } else if let Some(import) = library::import_of(name) {
+            report = report.help(import);
         }
         self.unknown.insert(key, report);
     }
@@ -376,7 +382,11 @@ impl Resolver<'_> {
             if few {
                 self.meant.extend(crate::diag::did_you_mean(name, names.iter().copied()).map(str::to_owned));
             }
-            let mut report = if few { suggest(report, span, name, names) } else { report };
+            let mut report = match library::import_of(name) {
+                Some(import) => report.help(import),
+                None if few => suggest(report, span, name, names),
+                None => report,
+            };
             // A layer of another framework may be given what the one of this language does not take.
             if let Some((_, meant)) = report.helps.first().and_then(|it| it.replacement.clone())
                 && let Some(signature) =

@@ -92,7 +92,8 @@ impl Builder<'_> {
     }
 
     fn dims(&mut self, pair: Pair<'_>, depth: usize) -> Vec<Expr> {
-        pair.into_inner().filter(|it| it.as_rule() == Rule::inner).map(|it| self.expr(it, depth)).collect()
+        let parts = pair.into_inner().filter(|it| matches!(it.as_rule(), Rule::inner | Rule::listed));
+        parts.map(|it| self.expr(it, depth)).collect()
     }
 
     /// The braces of `train { ... }`.

@@ -8,7 +8,7 @@ mod file;
 
 use super::TrainError;
 use super::meaning::{self, Meaning};
-use crate::ir::{Average, DType, Phase, StateRole};
+use crate::ir::{Average, DType, Phase, Shape, StateRole};
 use crate::plan::{Buffer, BufferId, BufferKind, Plan};
 use crate::runtime::{RuntimeError, Session};
 use file::TensorFile;
@@ -117,7 +117,16 @@ impl Weights {
 
     /// Everything that keeps these weights from being used for `plan`, one line each.
     pub fn problems(&self, plan: &Plan, need: Need) -> Vec<String> {
-        let mut res: Vec<String> = kept(plan).filter_map(|it| self.problem(it, need)).collect();
+        let other_shape = |it: &Buffer| self.file.tensors.get(&it.name).is_some_and(|own| own.shape != it.shape.dims());
+        // What is kept beside a parameter has its shape: that it is another is told of the parameter.
+        let beside = |it: &Buffer| {
+            let of = it.name.rsplit_once('/').map_or("", |parts| parts.0);
+            matches!(role(it), Some(StateRole::Optimizer | StateRole::Average))
+                && other_shape(it)
+                && kept(plan).any(|it| it.name == of && role(it).is_none() && other_shape(it))
+        };
+        let mut res: Vec<String> =
+            kept(plan).filter(|it| !beside(it)).filter_map(|it| self.problem(it, need)).collect();
         for name in self.file.tensors.keys() {
             // A model without averages takes the weights that they are of.
             let left = |it: &StateRole| it.is_progress() || need != Need::Resume && *it == StateRole::Average;
@@ -160,7 +169,11 @@ impl Weights {
             return needed.then(|| format!("`{name}` is {is} in the file, and {should} in the model"));
         }
         if tensor.shape != buffer.shape.dims() {
-            return Some(format!("`{name}` has shape {:?}, the model's is {}", tensor.shape, buffer.shape));
+            return Some(format!(
+                "`{name}` has shape {}, the model's is {}",
+                Shape(tensor.shape.clone()),
+                buffer.shape
+            ));
         }
         let whole = matches!(tensor.dtype, Dtype::I64 | Dtype::I32 | Dtype::U8);
         match buffer.dtype {
