@@ -93,9 +93,7 @@ impl Archive {
         if !labels.iter().all(numeric) {
             return Ok(TargetKind::Class);
         }
-        let each = |it: &Array| -> Vec<u64> {
-            it.header.shape.iter().skip(1).map(|it| *it as u64).filter(|it| *it != 1).collect()
-        };
+        let each = |it: &Array| -> Vec<u64> { it.header.shape.iter().skip(1).copied().filter(|it| *it != 1).collect() };
         if each(&labels[0]) != each(&labels[1]) {
             let told = |it: &Array| {
                 format!("`{}` has extents {:?} and dtype {}", it.name, it.header.shape, it.header.dtype.text)

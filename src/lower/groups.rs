@@ -20,8 +20,17 @@ const SHOWN: usize = 4;
 impl Lowering<'_> {
     /// Parameters that stay as they are.
     pub(super) fn frozen(&mut self, train: &ast::Train) -> BTreeSet<ParamId> {
-        let entries = train.entries.iter().filter(|it| it.key.name == "freeze");
-        entries.flat_map(|it| self.select(it, false)).collect()
+        let entries: Vec<&ast::TrainEntry> = train.entries.iter().filter(|it| it.key.name == "freeze").collect();
+        let frozen: BTreeSet<ParamId> = entries.iter().flat_map(|it| self.select(it, false)).collect();
+        if let (Some(last), false) = (entries.last(), frozen.is_empty())
+            && frozen.len() == self.graph.params.len()
+        {
+            let report = Diagnostic::new(Code::W0203, last.span, "nothing is left to be trained")
+                .label("all that learns is frozen")
+                .help("freeze less, as in `freeze on filters where layer != \"score\"`");
+            self.report(report);
+        }
+        frozen
     }
 
     /// What an entry selects, without what is frozen.
