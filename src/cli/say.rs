@@ -72,6 +72,11 @@ pub(super) fn tested(accuracy: Option<f64>, loss: f64, metrics: &BTreeMap<String
     parts.join(", ")
 }
 
+/// `1 image`, `2 images`.
+pub(super) fn counted(count: usize, what: &str, plural: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { plural })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,9 +99,4 @@ mod tests {
         writeln!(out, "class {name}").unwrap();
         assert_eq!(out.0, b"class a\\u001b[2J\n");
     }
-}
-
-/// `1 image`, `2 images`.
-pub(super) fn counted(count: usize, what: &str, plural: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { plural })
 }
