@@ -171,7 +171,7 @@ fn pictures_are_classified_if_they_are_what_the_model_takes() {
     RgbImage::from_pixel(10, 9, Rgb([1, 2, 3])).save(place.path("large.png")).unwrap();
     let expected = ["`large.png` is 9x10 with 3 channels, the model takes 8x8 with 1 channel"];
     place.fails(&format!("predict tiny.sph {weights} good.png large.png"), &expected);
-    place.fails(&format!("predict tiny.sph {weights} large.png"), &["`data digits |> resize(8, 8) |> channels(1)`"]);
+    place.fails(&format!("predict tiny.sph {weights} large.png"), &["`|> resize(8, 8) |> channels(1)` at the end of"]);
     fs::write(place.path("text.png"), "no picture").unwrap();
     place.fails(&format!("predict tiny.sph {weights} text.png"), &["text.png", "PNG and JPEG"]);
     place.fails(&format!("predict tiny.sph {weights} none.jpg"), &["none.jpg"]);

@@ -93,8 +93,12 @@ impl Archive {
         if !labels.iter().all(numeric) {
             return Ok(TargetKind::Class);
         }
-        let each = |it: &Array| -> Vec<u64> { it.header.shape.iter().skip(1).copied().filter(|it| *it != 1).collect() };
-        if each(&labels[0]) != each(&labels[1]) {
+        // A number for each image, a row or a picture of them; whole numbers or not.
+        let sort = |it: &Array| {
+            let axes = it.header.shape.iter().skip(1).filter(|it| **it != 1).count();
+            (axes, it.header.dtype.kind == Kind::Float)
+        };
+        if sort(&labels[0]) != sort(&labels[1]) {
             let told = |it: &Array| {
                 format!("`{}` has extents {:?} and dtype {}", it.name, it.header.shape, it.header.dtype.text)
             };

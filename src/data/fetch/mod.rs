@@ -1,18 +1,23 @@
 //! Downloads: with resumption, checked against the manifest's sum, and complete before they are seen.
 
-#[cfg_attr(feature = "fetch", path = "http.rs")]
-#[cfg_attr(not(feature = "fetch"), path = "none.rs")]
-mod source;
+#[cfg(feature = "fetch")]
+mod http;
+#[cfg(not(feature = "fetch"))]
+mod none;
 
 use super::manifest::{Manifest, Remote};
 use super::unpack::{is_archive, unpack};
 use super::{FetchError, home, place_of};
 use sha2::{Digest, Sha256};
-use source::attempt;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+#[cfg(feature = "fetch")]
+use http::attempt;
+#[cfg(not(feature = "fetch"))]
+use none::attempt;
 
 /// How patient a download is.
 #[derive(Clone, Copy, Debug)]

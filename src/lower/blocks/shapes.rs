@@ -34,6 +34,14 @@ pub(in crate::lower) const PRIMITIVES: &[&str] = &[
     "eye",
 ];
 
+/// A number as an extent.
+fn extent(value: &Value) -> Option<usize> {
+    match value {
+        Value::Int(it) => usize::try_from(*it).ok().filter(|it| 0 < *it),
+        _ => None,
+    }
+}
+
 impl Lowering<'_> {
     /// Operands of one map: shapes are compared from the last axis on, and the batch meets no other axis.
     pub(in crate::lower) fn aligned(&mut self, tensors: Vec<Tensor>, span: Span) -> Vec<Tensor> {
@@ -96,7 +104,11 @@ impl Lowering<'_> {
         let Some((Value::List(wanted), place)) = args.get("to").cloned() else { return self.lost(args.span) };
         let Some(from) = self.graph.fact(x.train).shape().cloned() else { return self.lost(args.span) };
         let batch = usize::from(self.has_batch(&x));
-        let Some(dims) = self.listed_extents(&wanted, place, "reshape") else { return self.lost(place) };
+        // A tensor that is too large is told as one, whatever is made of it.
+        let whole: Option<Vec<usize>> = wanted.iter().map(extent).collect();
+        let same = |it: &Vec<usize>| Shape(it.clone()).checked_len() == Some(size::product(&from.dims()[batch..]));
+        let dims = whole.filter(same).or_else(|| self.listed_extents(&wanted, place, "reshape"));
+        let Some(dims) = dims else { return self.lost(place) };
         let to = Shape([&from.dims()[..batch], dims.as_slice()].concat());
         if to == from {
             return Value::Tensor(x);
