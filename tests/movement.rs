@@ -315,7 +315,7 @@ fn mistakes_in_movement_are_told() {
         ("softmax(x, over: \"no\")", "must be `batch`"),
         ("indices(x, over: positions)", "works along one axis"),
         ("take(x, x)", "the table of `take` is another one for each example"),
-        ("embedding(x, 0, 2)", "an extent is 0, out of range"),
+        ("embedding(x, 0, 2)", "`count` of `embedding` is 0, out of range"),
         ("x * range(0)", "the count of `range` is 0"),
     ];
     for (call, wanted) in cases {
