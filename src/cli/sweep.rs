@@ -215,8 +215,8 @@ fn finish(args: &train::Args, root: &Path, seeds: &[u64], found: &[Group]) -> Ou
     let curves: Vec<Curve> = found.iter().map(|it| Curve::of_group(&name(it.point), &it.runs)).collect();
     let picture = root.join("curves.svg");
     let diverged: usize = found.iter().map(|it| it.diverged).sum();
-    // Runs of a few iterations may leave nothing to draw, and are no less done.
-    let drawn = curves.iter().any(|it| !it.is_empty());
+    // Runs of a few iterations may leave nothing to draw, as may a build without pictures, and are no less done.
+    let drawn = cfg!(feature = "plots") && curves.iter().any(|it| !it.is_empty());
     if drawn {
         plot::write(&picture, &curves)?;
     }

@@ -215,8 +215,9 @@ fn summary(args: &Args, run: &Path, manifest: &Manifest, report: &Report) -> Str
         share(times.checkpoints),
         share(times.waiting())
     ));
+    let curves = if cfg!(feature = "plots") { "curves.svg, " } else { "" };
     lines.push(format!(
-        "run           {}: metrics.jsonl, TensorBoard events, curves.svg, config.yaml, checkpoints",
+        "run           {}: metrics.jsonl, TensorBoard events, {curves}config.yaml, checkpoints",
         run.display()
     ));
     if let Some(best) = &report.best_checkpoint {
