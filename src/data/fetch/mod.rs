@@ -72,6 +72,11 @@ pub fn fetch(
     if manifest.files.is_empty() {
         return Err(nothing("its manifest has no `files`".into(), "give its directory with `--data DIR`"));
     }
+    if cfg!(not(feature = "fetch")) {
+        let remedy =
+            format!("build it with `--features fetch`, or put the files into `{}` by hand", directory.display());
+        return Err(nothing("this build of sphc has no downloads".into(), &remedy));
+    }
     // An empty folder is in nobody's way.
     let _ = fs::remove_dir(&directory);
     if directory.exists() {
