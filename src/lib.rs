@@ -30,6 +30,8 @@ pub mod shape;
 pub mod autodiff;
 pub mod interp;
 
+pub mod export;
+
 pub mod fuse;
 pub mod kernel;
 pub mod plan;

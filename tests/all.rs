@@ -30,6 +30,7 @@ mod emulate;
 mod engines;
 mod events;
 mod exact;
+mod exporting;
 #[cfg(unix)]
 mod faults;
 mod fetch;

@@ -10,11 +10,11 @@ use sphc::pipeline;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-type Network = (&'static str, usize, usize, &'static [(&'static str, &'static str)]);
+pub(crate) type Network = (&'static str, usize, usize, &'static [(&'static str, &'static str)]);
 
 /// A network, the published number of its parameters (or the one that its file says is counted from its definition), the extent
 /// of its images here, and params that make it small.
-const NETWORKS: [Network; 23] = [
+pub(crate) const NETWORKS: [Network; 23] = [
     ("airbench94", 1_972_792, 32, &[("widths", "[24,32,32]")]),
     ("alexnet", 61_100_840, 64, &[]),
     ("autoencoder", 2_837_314, 28, &[("widths", "[40,20]")]),
@@ -94,12 +94,12 @@ fn networks_have_the_published_numbers_of_parameters_and_no_remark() {
 }
 
 /// What the examples of a data set are to be answered with.
-fn target(data: &str, pixels: [usize; 2]) -> TargetKind {
+pub(crate) fn target(data: &str, pixels: [usize; 2]) -> TargetKind {
     if data.contains("membranes") { TargetKind::Map(pixels) } else { TargetKind::Class }
 }
 
 /// The text for images of an extent, as many classes as the digits have, and a recipe of three steps.
-fn reduced(text: &str, extent: usize) -> (String, usize) {
+pub(crate) fn reduced(text: &str, extent: usize) -> (String, usize) {
     let at = text.find("input image: u8[").unwrap() + "input image: u8[".len();
     let end = at + text[at..].find(']').unwrap();
     let channels: usize = text[at..end].rsplit(", ").next().unwrap().parse().unwrap();

@@ -16,6 +16,7 @@ mod diff;
 mod doctor;
 mod eval;
 mod explain;
+mod export;
 mod failure;
 mod fmt;
 mod foreign;
@@ -30,6 +31,7 @@ mod stop;
 mod sweep;
 mod table;
 mod train;
+mod trained;
 mod verify;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -65,6 +67,8 @@ enum Command {
     Verify(verify::Args),
     /// Classify image files with trained weights
     Predict(predict::Args),
+    /// Write a trained model for other programs: ONNX
+    Export(export::Args),
     /// Measure the time of a step
     Bench(bench::Args),
     /// Draw the curves of runs
@@ -99,6 +103,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Eval(args) => eval::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Predict(args) => predict::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Plot(args) => plot::run(&args),
         Command::Data(args) => data::run(&args),

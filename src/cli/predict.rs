@@ -1,13 +1,14 @@
 //! `sphc predict`.
 
 use super::answer::Asked;
-use super::args::{self, Format, RecipeArgs, SetArgs};
+use super::args::{self, Format, SetArgs};
 use super::device::{self, DeviceArgs};
 use super::failure::{Failure, Outcome};
+use super::trained::{self, Trained};
 use super::{load, say, table};
 use sphc::data::{self, Change, Picture};
-use sphc::ir::{Extern, NodeId, Op, TargetKind};
-use sphc::lower::{DataInfo, images};
+use sphc::ir::TargetKind;
+use sphc::lower::images;
 use sphc::plan::{Plan, Training};
 use sphc::train::weights::{Need, Weights};
 use sphc::train::{self, Meaning, recipe_of};
@@ -119,8 +120,7 @@ fn listed(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     Ok(images)
 }
 
-/// The plan for so many images and the names of the classes: the weights know them, or else the data set, which need not be
-/// there otherwise.
+/// The plan for so many images and the names of the classes.
 fn prepare(
     args: &Args,
     count: usize,
@@ -128,10 +128,9 @@ fn prepare(
     meaning: Option<&Meaning>,
 ) -> Result<(Plan, Vec<String>), Failure> {
     if let Some(wanted) = args.data.as_deref().filter(|_| meaning.is_some()) {
-        let given = names(wanted, None)?;
+        let given = trained::names(wanted, None)?;
         load::meaning(&args.weights, weights, Some(&given))?;
     }
-    let most = 256.min(count);
     if load::is_plan(&args.file) {
         let text = load::read_text(&args.file)?;
         let plan = sphc::plan::from_yaml(&args.file.display().to_string(), &text).map_err(Failure::from_error)?;
@@ -139,53 +138,13 @@ fn prepare(
         let wanted = args.data.as_deref().unwrap_or(&training.data);
         let names = match meaning {
             Some(it) if it.classes.len() == training.classes => it.classes.clone(),
-            _ => names(wanted, Some(training.classes))?,
+            _ => trained::names(wanted, Some(training.classes))?,
         };
         return Ok((plan, names));
     }
-    let recipe = RecipeArgs { batch: Some(most as u64), evaluates: true, ..RecipeArgs::default() };
-    let mut settings = args::settings(&args.set, &recipe);
-    let first = load::check(&args.file, &settings)?;
-    let recipe = first.graph().and_then(|it| it.recipe.as_ref());
-    let named = recipe.map(|it| it.data.clone());
-    let target = meaning.map(|it| it.target.clone()).or_else(|| recipe.map(|it| it.target.clone())).unwrap_or_default();
-    let Some(wanted) = args.data.clone().or(named) else {
-        load::demand(&first)?;
-        let cause = format!("`{}` has no recipe, so its classes have no names", args.file.display());
-        return Err(Failure::new(cause, "add a `train { ... }` section to the file"));
-    };
-    let names = match meaning {
-        Some(it) => it.classes.clone(),
-        None => names(&wanted, None)?,
-    };
-    // The images are made for the model, whatever those of the data set are like.
-    let input = first.graph().and_then(|graph| {
-        let images = |it: &NodeId| matches!(graph.op(*it), Op::Input { source: Extern::TestImages, .. });
-        graph.fact(graph.ids().find(images)?).shape().cloned()
-    });
-    if let Some(&[_, height, width, channels]) = input.as_ref().map(|it| it.dims()) {
-        settings.data = Some(DataInfo {
-            name: data::describe(&wanted).map_or(wanted, |it| it.name),
-            image: [height, width, channels],
-            classes: names.len(),
-            target,
-            train_examples: most,
-            test_examples: count,
-        });
-    }
-    let model = load::compile(&args.file, settings, args.device.precision)?;
-    Ok((model.compiled.plan, names))
-}
-
-/// Names of a data set's classes; numbers, if their count is all that is known.
-fn names(wanted: &str, count: Option<usize>) -> Result<Vec<String>, Failure> {
-    let found = data::describe(wanted).and_then(|it| data::class_names(&it, wanted));
-    match (found, count) {
-        (Ok(it), count) if count.is_none_or(|count| count == it.len()) => Ok(it),
-        (_, Some(count)) => Ok((0..count).map(|it| it.to_string()).collect()),
-        (Ok(it), None) => Ok(it),
-        (Err(it), None) => Err(it.into()),
-    }
+    let model = Trained::new(&args.file, &args.set, args.data.as_deref(), meaning, 256.min(count))?;
+    let plan = model.compile(256.min(count), count, args.device.precision)?.compiled.plan;
+    Ok((plan, model.names))
 }
 
 /// The pixels of a file, after the recipe's steps; they must be what the model takes.

@@ -61,6 +61,7 @@ mod types;
 mod update;
 mod value;
 
+pub use blocks::{PRIMITIVES, REDUCTIONS};
 pub use settings::{DataInfo, Settings};
 
 use crate::diag::{Code, Diagnostic, FileId, Label, Severity, Sink, Sources, Span};

@@ -17,7 +17,7 @@ pub use blame::{Blame, Operand, blame, replay};
 pub use error::TrainError;
 pub use evaluate::{Evaluation, evaluate, predict};
 pub use meaning::Meaning;
-pub use run_dir::{Manifest, SourceText, Started, checkpoints};
+pub use run_dir::{Manifest, SourceText, Started, checkpoints, write_atomically};
 pub use trainer::{fit, fitting, read_weights, train};
 
 use crate::data::{DataError, Dataset, Targets};

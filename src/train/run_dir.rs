@@ -264,7 +264,7 @@ pub fn checkpoints(run: &Path) -> Vec<(u64, PathBuf)> {
 }
 
 /// Writes a file whole: whatever happens, `path` is the old file or the new one.
-pub(super) fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     fill_atomically(path, |out| out.write_all(bytes))
 }
 

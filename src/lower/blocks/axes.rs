@@ -12,7 +12,7 @@ use crate::syntax::ast;
 pub(in crate::lower) const AXES: &[&str] = &["batch", "channels", "positions", "height", "width"];
 
 /// What can be taken over axes.
-pub(in crate::lower) const REDUCTIONS: &[&str] = &["sum", "mean", "variance", "count", "max", "min"];
+pub const REDUCTIONS: &[&str] = &["sum", "mean", "variance", "count", "max", "min"];
 
 /// Whether a call reduces: `max` and `min` do when they say over what.
 pub(in crate::lower) fn is_reduction(call: &ast::Call) -> bool {

@@ -28,11 +28,12 @@ mod picks;
 mod shapes;
 mod windows;
 
-pub(super) use axes::{AXES, REDUCTIONS, is_reduction};
+pub use axes::REDUCTIONS;
+pub(super) use axes::{AXES, is_reduction};
 pub(super) use learn::{INITS, role};
 pub(super) use mode::training;
 pub(super) use moves::{rate, towards};
-pub(super) use shapes::PRIMITIVES;
+pub use shapes::PRIMITIVES;
 
 use super::Lowering;
 use super::items::Items;

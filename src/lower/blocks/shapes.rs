@@ -8,7 +8,7 @@ use crate::lower::call::Args;
 use crate::lower::value::{Tensor, Value, short};
 
 /// Functions of tensors that are not taken element by element.
-pub(in crate::lower) const PRIMITIVES: &[&str] = &[
+pub const PRIMITIVES: &[&str] = &[
     "reshape",
     "transpose",
     "concat",

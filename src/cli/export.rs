@@ -1,0 +1,172 @@
+//! `sphc export`.
+
+use super::args::SetArgs;
+use super::failure::{Failure, Outcome};
+use super::trained::{self, Trained};
+use super::{args, load, say, table};
+use serde_json::json;
+use sphc::export::{self, ExportError, Facts, Network, OPSET};
+use sphc::ir::{ImageStep, Precision, TargetKind};
+use sphc::pipeline::line_of;
+use sphc::plan::Training;
+use sphc::runtime::Session;
+use sphc::runtime::cpu::CpuBackend;
+use sphc::train::weights::{Need, Weights};
+use sphc::train::{self, Meaning, recipe_of};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A model (.sph)
+    file: PathBuf,
+    /// A checkpoint, or any safetensors file with the model's parameters and running statistics
+    #[arg(long, value_name = "FILE")]
+    weights: PathBuf,
+    /// The ONNX file to write
+    #[arg(long, value_name = "OUT")]
+    onnx: PathBuf,
+    /// Compute what follows from the weights alone beforehand, and put normalisations into the filters before them
+    #[arg(long)]
+    fold: bool,
+    /// Data set that the weights were trained on, for the names of its classes: a name or a path
+    #[arg(long, value_name = "NAME|PATH")]
+    data: Option<String>,
+    #[command(flatten)]
+    set: SetArgs,
+    /// Arithmetic and storage: f32 or f64; what the recipe says unless given, f32 for those of a GPU
+    #[arg(long, value_parser = args::precision())]
+    precision: Option<Precision>,
+}
+
+/// What a library's error becomes, once the text is at hand that it speaks of.
+enum Stop {
+    Export(ExportError),
+    Other(Failure),
+}
+
+impl From<ExportError> for Stop {
+    fn from(it: ExportError) -> Self {
+        Stop::Export(it)
+    }
+}
+
+pub(super) fn run(args: &Args) -> Outcome {
+    if load::is_plan(&args.file) {
+        let cause = format!("`{}` is a plan, which is made for one batch and knows no operators", args.file.display());
+        return Err(Failure::new(cause, "give the `.sph` file that it was compiled from"));
+    }
+    let weights = train::read_weights(&args.weights)?;
+    let meaning = load::meaning(&args.weights, &weights, None)?;
+    if let (Some(wanted), true) = (&args.data, meaning.is_some()) {
+        load::meaning(&args.weights, &weights, Some(&trained::names(wanted, None)?))?;
+    }
+    let model = Trained::new(&args.file, &args.set, args.data.as_deref(), meaning.as_ref(), 1)?;
+    let first = model.compile(1, 1, args.precision)?;
+    let double = first.compiled.plan.precision.is_double();
+    let precision = if double { Precision::F64 } else { Precision::F32 };
+    let facts = About { model: &model, training: recipe_of(&first.compiled.plan)?, meaning: meaning.as_ref() }
+        .facts(double, args.fold, &weights);
+
+    // Weights are what an evaluation makes of them: their averages, where the file has some.
+    let plan = match first.compiled.plan.precision == precision {
+        true => first.compiled.plan.clone(),
+        false => model.compile(1, 1, Some(precision))?.compiled.plan,
+    };
+    let weights = load::fitting(weights, &args.weights, &plan)?;
+    let plan = Arc::new(plan);
+    let mut session = Session::new(plan.clone(), Box::new(CpuBackend::new(plan, None)?))?;
+    weights.load(&mut session, Need::Inference)?;
+
+    let graph = first.compiled.training.graph();
+    let failed = |stop: Stop| match stop {
+        Stop::Other(it) => it,
+        Stop::Export(error) => {
+            let line = error.origin().map_or(String::new(), |it| line_of(graph, &first.checked.sources, it));
+            let at = if line.is_empty() { line } else { format!(" ({line})") };
+            Failure::new(
+                format!("cannot export `{}`: {error}{at}", graph.name),
+                "`sphc predict` runs the model as it is",
+            )
+        }
+    };
+    let mut make = |batch: usize| match model.compile(batch, batch, Some(precision)) {
+        Ok(it) => Ok(it.compiled.training.graph().clone()),
+        Err(it) => Err(Stop::Other(it)),
+    };
+    let mut read = |path: &str| {
+        let missing = || Failure::new(format!("cannot read `{path}` back from the device"), "try again");
+        session.read(path).ok_or_else(|| Stop::Other(missing()))
+    };
+    let network = Network::new(&mut make, &mut read).map_err(failed)?;
+    let network = if args.fold { network.folded() } else { network };
+    let bytes = export::onnx(&network, &facts).map_err(|it| failed(Stop::Export(it)))?;
+    train::write_atomically(&args.onnx, &bytes).map_err(|cause| {
+        let cause = format!("cannot write `{}`: {cause}", args.onnx.display());
+        Failure::new(cause, "give a file in a directory that is there and can be written to with `--onnx`")
+    })?;
+    let (shown, size) = (args.onnx.display(), table::bytes(bytes.len()));
+    writeln!(say::out(), "wrote {shown}: ONNX, opset {OPSET}, {}, {size}", precision.word())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is said of a model in its file.
+struct About<'a> {
+    model: &'a Trained,
+    training: &'a Training,
+    meaning: Option<&'a Meaning>,
+}
+
+impl About<'_> {
+    fn facts(&self, double: bool, folded: bool, weights: &Weights) -> Facts {
+        let Training { target, classes, images: steps, image, .. } = self.training;
+        let [height, width, channels] = self.model.image.unwrap_or(*image);
+        let colours = match channels {
+            1 => "grey".to_owned(),
+            3 => "red, green, blue".to_owned(),
+            _ => format!("{channels} channels"),
+        };
+        let range = self.meaning.map_or([0, 255], |it| it.range);
+        let steps: Vec<String> = steps.iter().map(ImageStep::to_string).collect();
+        let mut input = format!(
+            "Pixels as bytes, [batch, {height}, {width}, {channels}] (NHWC): rows from the top, {colours}; {} to {} in the \
+             training images. Scaling, mean and deviation, and the part of an image that is evaluated are in the network.",
+            range[0], range[1]
+        );
+        if !steps.is_empty() {
+            input += &format!(" The data set's own steps are not: do {} before.", steps.join(", then "));
+        }
+        let output = match target {
+            TargetKind::Class => format!(
+                "A score for each of {classes} classes, in the order of the metadata `classes`; softmax makes them probabilities."
+            ),
+            TargetKind::Map(_) => format!(
+                "For each pixel a score for each of {classes} classes, in the order of the metadata `classes`; softmax along \
+                 the last axis makes them probabilities."
+            ),
+            TargetKind::Labels => format!(
+                "A score for each of {classes} classes, in the order of the metadata `classes`; the logistic function makes \
+                 each a probability."
+            ),
+            TargetKind::Numbers(_) => "Numbers, as those of the data set.".to_owned(),
+        };
+        let iteration = weights.metadata.get("step");
+        let trained = iteration.map_or(String::new(), |it| format!(", trained for {it} iterations"));
+        let form = if folded { " What follows from the weights alone is computed beforehand." } else { "" };
+        let about = format!("{} in its evaluation form{trained}.{form} {input}", self.model.model);
+        let mut metadata = vec![
+            ("classes".to_owned(), json!(self.model.names).to_string()),
+            ("image".to_owned(), json!([height, width, channels]).to_string()),
+            ("layout".to_owned(), "NHWC".to_owned()),
+            ("range".to_owned(), json!(range).to_string()),
+            ("steps".to_owned(), json!(steps).to_string()),
+            ("folded".to_owned(), folded.to_string()),
+        ];
+        for (key, own) in [("step", "iteration"), ("source", "source")] {
+            metadata.extend(weights.metadata.get(key).map(|it| (own.to_owned(), it.clone())));
+        }
+        Facts { double, about, input, output, metadata }
+    }
+}

@@ -1,0 +1,129 @@
+//! What an evaluation does to images before the network sees them: parts from the middle, as `ir::augment` defines them.
+
+use super::Writer;
+use super::messages::{Attribute, Element};
+use crate::export::ExportError;
+use crate::export::network::Node;
+use crate::ir::{Augment, Border};
+
+/// The axes of rows and columns.
+const AXES: [usize; 2] = [1, 2];
+
+impl Writer<'_> {
+    /// Images `[n, h, w, c]` of bytes after these steps.
+    pub(super) fn prepared(
+        &mut self,
+        node: &Node,
+        mut value: String,
+        images: usize,
+        steps: &[Augment],
+    ) -> Result<String, ExportError> {
+        let mut size = [0; 3];
+        for (axis, it) in size.iter_mut().enumerate() {
+            *it = self.node(images).dims[1 + axis].fixed().unwrap_or_default();
+        }
+        for step in steps {
+            value = match *step {
+                Augment::Crop { size: part, pad, border, centre: true } => {
+                    self.middle(value, [size[0], size[1]], part, pad, border)
+                }
+                Augment::ResizedCrop { size: part, centre: true, .. } => self.scaled(value, [size[0], size[1]], part),
+                Augment::Crop { centre: false, .. }
+                | Augment::ResizedCrop { centre: false, .. }
+                | Augment::Rotate { .. }
+                | Augment::FlipHorizontal
+                | Augment::FlipVertical
+                | Augment::ColorJitter { .. }
+                | Augment::Cutout { .. } => {
+                    return Err(
+                        node.unsaid(format!("moves images at random (`{}`), which no evaluation does", step.word()))
+                    );
+                }
+            };
+            size = step.shape(size).map_err(|it| node.unsaid(it))?;
+        }
+        Ok(value)
+    }
+
+    /// The middle of an image with a border around it.
+    fn middle(&mut self, mut value: String, size: [usize; 2], part: [usize; 2], pad: usize, border: Border) -> String {
+        let first = [0, 1].map(|axis| (size[axis] + 2 * pad - part[axis]) / 2);
+        match border {
+            Border::Zero => {
+                let around = |it: usize| [0, it as i64, it as i64, 0];
+                if 0 < pad {
+                    let sides = self.integers(&[around(pad), around(pad)].concat());
+                    let black = self.constant(Element::Uint8, &[], &[0.0]);
+                    value = self.add("Pad", &[&value, &sides, &black], Vec::new());
+                }
+                let starts = self.integers(&first.map(|it| it as i64));
+                let ends = self.integers(&[0, 1].map(|it| (first[it] + part[it]) as i64));
+                let axes = self.integers(&AXES.map(|it| it as i64));
+                self.add("Slice", &[&value, &starts, &ends, &axes], Vec::new())
+            }
+            Border::Reflect | Border::Symmetric => {
+                for axis in 0..2 {
+                    let places = (0..part[axis]).map(|it| {
+                        mirrored((it + first[axis]) as i64 - pad as i64, size[axis] as i64, border == Border::Reflect)
+                    });
+                    value = self.picked(&value, axis, places.collect());
+                }
+                value
+            }
+        }
+    }
+
+    /// Rows or columns by their numbers.
+    fn picked(&mut self, value: &str, axis: usize, places: Vec<i64>) -> String {
+        let places = self.integers(&places);
+        self.add("Gather", &[value, &places], vec![Attribute::int("axis", AXES[axis] as i64)])
+    }
+
+    /// The largest part of a shape in the middle, scaled: linear between pixels by weights of 1/256, and rounded. All of it
+    /// is exact in 32 bits.
+    fn scaled(&mut self, value: String, size: [usize; 2], to: [usize; 2]) -> String {
+        let ratio = to[1] as f64 / to[0] as f64;
+        let image = size.map(|it| it as f64);
+        let fit = [image[0].min(image[1] / ratio), image[1].min(image[0] * ratio)];
+        let mut value = self.cast(&value, self.real);
+        for axis in 0..2 {
+            let part = (fit[axis].round() as usize).clamp(1, size[axis]);
+            let offset = (size[axis] - part) / 2;
+            let places = (0..to[axis]).map(|it| {
+                let place = (it as f64 + 0.5) * part as f64 / to[axis] as f64 - 0.5;
+                (place.clamp(0.0, part as f64 - 1.0) * 256.0).floor() / 256.0
+            });
+            let places: Vec<f64> = places.collect();
+            let at = |more: usize| {
+                places.iter().map(|it| ((*it as usize + more).min(part - 1) + offset) as i64).collect::<Vec<_>>()
+            };
+            let (low, high) = (self.picked(&value, axis, at(0)), self.picked(&value, axis, at(1)));
+            let dims = if axis == 0 { [to[0], 1, 1] } else { [1, to[1], 1] };
+            let shares: Vec<f64> = places.iter().map(|it| it - it.floor()).collect();
+            let rests: Vec<f64> = shares.iter().map(|it| 1.0 - it).collect();
+            let shares = [rests, shares].map(|it| self.constant(self.real, &dims, &it));
+            let low = self.add("Mul", &[&low, &shares[0]], Vec::new());
+            let high = self.add("Mul", &[&high, &shares[1]], Vec::new());
+            value = self.add("Add", &[&low, &high], Vec::new());
+        }
+        let half = self.number(0.5);
+        let moved = self.add("Add", &[&value, &half], Vec::new());
+        let whole = self.add("Floor", &[&moved], Vec::new());
+        self.cast(&whole, Element::Uint8)
+    }
+}
+
+/// The pixel that a position shows, mirrored at the outermost pixels or at the edge beyond them.
+fn mirrored(at: i64, n: i64, inner: bool) -> i64 {
+    match (inner, n) {
+        (true, 1) => 0,
+        (true, _) => {
+            let at = at.rem_euclid(2 * n - 2);
+            at.min(2 * n - 2 - at)
+        }
+        (false, _) => {
+            let at = at.rem_euclid(2 * n);
+            at.min(2 * n - 1 - at)
+        }
+    }
+}
