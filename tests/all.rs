@@ -33,6 +33,7 @@ mod exact;
 mod exporting;
 #[cfg(unix)]
 mod faults;
+mod features;
 mod fetch;
 mod fusion;
 mod gate;

@@ -1,7 +1,7 @@
 //! `sphc export`: what ONNX's checker, its runtime and its evaluator say of every op, every function, every primitive of the
 //! language, and every model that is here.
 
-mod cases;
+pub(crate) mod cases;
 
 use crate::cli::{MODEL, Place};
 use crate::docs::blocks;
@@ -470,14 +470,14 @@ fn model(
 }
 
 /// `sh` of a page: its commands, without the program's name.
-fn commands(page: &str) -> Vec<String> {
+pub(crate) fn commands(page: &str) -> Vec<String> {
     let lines =
         blocks(page, "```sh").into_iter().flat_map(|(_, text)| text.lines().map(str::to_owned).collect::<Vec<_>>());
     lines.filter_map(|it| it.strip_prefix("sphc ").map(str::to_owned)).collect()
 }
 
 /// A place with the repository's models.
-fn with_models() -> Place {
+pub(crate) fn with_models() -> Place {
     let place = Place::new();
     fs::create_dir(place.path("models")).unwrap();
     for name in ["digits", "ngpt_digits"] {
@@ -487,7 +487,7 @@ fn with_models() -> Place {
     place
 }
 
-fn python_in(place: &Place, python: &str, script: &str) -> String {
+pub(crate) fn python_in(place: &Place, python: &str, script: &str) -> String {
     let output = Command::new(python).args(["-c", script]).current_dir(place.directory.path()).output().unwrap();
     assert!(output.status.success(), "{script}\n{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()

@@ -66,6 +66,24 @@ pub(super) struct RecipeArgs {
     /// Whether nothing is trained.
     #[arg(skip)]
     pub(super) evaluates: bool,
+    /// Which images take the place of the test set.
+    #[arg(skip)]
+    pub(super) split: Split,
+    /// Names of what an evaluation is to tell besides.
+    #[arg(skip)]
+    pub(super) features: Vec<String>,
+}
+
+/// Images of a data set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Split {
+    /// Those it has for tests
+    #[default]
+    Test,
+    /// Those that are trained with, without what `validate` keeps
+    Train,
+    /// Those that the recipe's `validate` keeps
+    Validation,
 }
 
 pub(super) fn whole(text: &str) -> Result<u64, String> {
@@ -97,6 +115,7 @@ pub(super) fn settings(set: &SetArgs, recipe: &RecipeArgs) -> Settings {
         no_shuffle: recipe.no_shuffle,
         no_augment: recipe.no_augment,
         evaluates: recipe.evaluates,
+        features: recipe.features.clone(),
         ranges: data::catalog().iter().filter_map(|it| Some((it.name.clone(), it.range?))).collect(),
         known_data: data::catalog().iter().filter_map(usual).collect(),
         data: None,

@@ -1,6 +1,6 @@
 //! From a path on the command line to a checked model or a plan.
 
-use super::args::{self, RecipeArgs, SetArgs};
+use super::args::{self, RecipeArgs, SetArgs, Split};
 use super::failure::Failure;
 use super::say;
 use sphc::data::{self, Dataset};
@@ -269,7 +269,9 @@ pub(super) fn ready(
         }
     };
     let steps = image_steps(&first);
-    let (mut data, place) = args::read_data(&wanted, &steps, fetch)?;
+    let (data, place) = args::read_data(&wanted, &steps, fetch)?;
+    let kept = first.typed.as_ref().and_then(|it| it.recipe.as_ref()).and_then(|it| Some((it.validate?, it.seed)));
+    let mut data = chosen(data, recipe.split, kept)?;
     settings.ranges.extend(args::range(&data));
     settings.data = Some(args::info(&data));
     settings.data_replaced = recipe.data.is_some();
@@ -280,6 +282,23 @@ pub(super) fn ready(
         data = data::parted(data, share, compiled.plan.seed, recipe.evaluates)?;
     }
     Ok(Ready { plan: compiled.plan, data, place, sources: checked.sources, again })
+}
+
+/// A data set with the images of a split in the place of its test set.
+fn chosen(data: Dataset, split: Split, validate: Option<(f64, u64)>) -> Result<Dataset, Failure> {
+    let test = match (split, validate) {
+        (Split::Test, _) => return Ok(data),
+        (Split::Train, None) => data.train.clone(),
+        (Split::Train, Some((share, seed))) => data::parted(data.clone(), share, seed, false)?.train,
+        (Split::Validation, Some((share, seed))) => data::parted(data.clone(), share, seed, false)?.test,
+        (Split::Validation, None) => {
+            return Err(Failure::new(
+                "the recipe keeps no images for validation",
+                "add `validate 0.1` to the recipe, or give `--split train` or `--split test`",
+            ));
+        }
+    };
+    Ok(Dataset { test, ..data })
 }
 
 fn ready_plan(

@@ -18,6 +18,7 @@ mod eval;
 mod explain;
 mod export;
 mod failure;
+mod features;
 mod fmt;
 mod foreign;
 mod load;
@@ -67,6 +68,8 @@ enum Command {
     Verify(verify::Args),
     /// Classify image files with trained weights
     Predict(predict::Args),
+    /// Write what a trained model makes of images: the results of its layers
+    Features(features::Args),
     /// Write a trained model for other programs: ONNX
     Export(export::Args),
     /// Measure the time of a step
@@ -103,6 +106,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Eval(args) => eval::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Predict(args) => predict::run(&args),
+        Command::Features(args) => features::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Plot(args) => plot::run(&args),

@@ -95,7 +95,7 @@ pub(super) fn run(args: &Args) -> Outcome {
 }
 
 /// The files, with the pictures of a folder in its place.
-fn listed(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+pub(super) fn listed(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut images = Vec::new();
     for path in given {
         if !path.is_dir() {
@@ -148,7 +148,11 @@ fn prepare(
 }
 
 /// The pixels of a file, after the recipe's steps; they must be what the model takes.
-fn fitting(path: &Path, training: &Training, changes: &mut BTreeMap<Change, Vec<String>>) -> Result<Vec<u8>, Failure> {
+pub(super) fn fitting(
+    path: &Path,
+    training: &Training,
+    changes: &mut BTreeMap<Change, Vec<String>>,
+) -> Result<Vec<u8>, Failure> {
     let Training { images: steps, image, .. } = training;
     let (steps, expected) = (&steps[..], *image);
     let Picture { pixels, size, changes: found } = data::decode(path)?;

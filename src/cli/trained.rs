@@ -69,6 +69,12 @@ impl Trained {
         Ok(Trained { path: path.into(), settings, names, model, image })
     }
 
+    /// The same, and an evaluation tells these layers and tensors.
+    pub(super) fn telling(mut self, names: &[String]) -> Trained {
+        self.settings.features = names.to_vec();
+        self
+    }
+
     /// Compiles it for a batch, and so many images in all.
     pub(super) fn compile(&self, batch: usize, count: usize, precision: Option<Precision>) -> Result<Model, Failure> {
         let mut settings = Settings { batch: Some(batch), ..self.settings.clone() };

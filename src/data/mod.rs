@@ -22,6 +22,7 @@ mod picture;
 mod steps;
 mod target;
 mod unpack;
+mod write;
 
 pub use error::{DataError, FetchError, few};
 pub use folder::pictures;
@@ -29,6 +30,7 @@ pub use manifest::{Answer, Format, Manifest, Remote, catalog, find};
 pub use picture::{Change, Picture, decode, remarks};
 pub use steps::apply;
 pub use target::Targets;
+pub use write::{Named, Values, write_npz};
 
 use crate::ir::{ImageStep, TargetKind, random};
 use bound::Room;

@@ -36,6 +36,6 @@ pub use infer::{ShapeError, infer};
 pub use op::{Extern, Fill, Geometry, Loss, Op, Random, Reduction, Target, Window};
 pub use precision::Precision;
 pub use recipe::{Average, Clip, Column, ImageStep, Optimizer, Penalty, Projection, Recipe, Taken, Term};
-pub use results::{Figure, ResultKey};
+pub use results::{Figure, ResultKey, feature};
 pub use target::TargetKind;
 pub use whitening::Whitening;

@@ -54,6 +54,11 @@ pub const ACCURACY: &str = "accuracy";
 /// Starts the words of metrics.
 const METRIC: &str = "metric/";
 
+/// The key under which an evaluation tells a layer or a named tensor.
+pub fn feature(name: &str) -> ResultKey {
+    ResultKey::Named(format!("feature/{name}"))
+}
+
 /// Names in the log beside results.
 const BESIDE: [&str; 2] = ["iteration", "seconds"];
 

@@ -9,10 +9,10 @@ use super::ranges::divisors;
 use super::resolve::{CONSTANTS, GEOMETRY};
 use super::told::Told;
 use super::types;
-use super::value::{FnRef, OperatorRef, Ty, Value, range_len, short};
+use super::value::{FnRef, OperatorRef, Tensor, Ty, Value, range_len, short};
 use super::{Lowering, signature};
 use crate::diag::{Code, Diagnostic, Span};
-use crate::ir::Layer;
+use crate::ir::{Layer, Phase, feature};
 use crate::syntax::ast::{self, BinaryOp, ExprKind, Part, Sharing, StmtKind, TypeKind};
 use std::collections::BTreeMap;
 
@@ -608,6 +608,9 @@ impl Lowering<'_> {
             self.names.leave();
             return value;
         }
+        if let Value::Tensor(tensor) = &value {
+            self.tell(&path, tensor);
+        }
         // What holds no layer of its own is still a place that `show` can point at.
         if let Value::Tensor(tensor) = &value
             && before == self.graph.layers.len()
@@ -617,6 +620,13 @@ impl Lowering<'_> {
         }
         self.names.leave();
         value
+    }
+
+    /// Lets an evaluation tell a tensor, if it was asked for by this name; of several the last one.
+    pub(super) fn tell(&mut self, name: &str, tensor: &Tensor) {
+        if self.settings.features.iter().any(|it| it == name) {
+            self.graph.results.entry(Phase::Evaluate).or_default().insert(feature(name), tensor.evaluate);
+        }
     }
 
     /// Runs a block's or function's body on bound parameters; the callee sees nothing of the caller.

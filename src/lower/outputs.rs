@@ -78,6 +78,7 @@ impl Lowering<'_> {
                     self.graph.outputs.insert(Mode::Train, tensor.train);
                     self.graph.outputs.insert(Mode::Evaluate, tensor.evaluate);
                 }
+                name.iter().for_each(|it| self.tell(&it.name, &tensor));
                 self.named.extend(name.map(|it| Named { name: it.clone(), tensor }));
             }
             Value::Error(_) => self.output = Output::Lost,

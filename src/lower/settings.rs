@@ -44,6 +44,8 @@ pub struct Settings {
     pub no_augment: bool,
     /// Whether the model is evaluated only, so that nothing is to be said of its training.
     pub evaluates: bool,
+    /// Layers and named tensors that an evaluation is to tell.
+    pub features: Vec<String>,
     /// Smallest and largest byte of the images of data sets, by name; of others they are 0 and 255.
     pub ranges: Vec<(String, [u8; 2])>,
     /// Data sets that a file can name.

@@ -43,6 +43,7 @@ fn decisive(settings: &Settings, precision: Precision) -> String {
         no_shuffle,
         no_augment,
         evaluates: _,
+        features: _,
         ranges: _,
         known_data: _,
         data,

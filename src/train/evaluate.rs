@@ -1,7 +1,7 @@
 //! The test set, batch by batch.
 
-use super::TrainError;
 use super::blame::blame;
+use super::{TrainError, recipe_of};
 use crate::ir::{Extern, Figure, Phase, ResultKey, StateRole};
 use crate::runtime::Session;
 use std::collections::BTreeMap;
@@ -84,6 +84,32 @@ fn broken(session: &mut Session, start: usize, example: usize, loss: f64) -> Tra
         },
         Err(error) => error.into(),
     }
+}
+
+/// What an evaluation tells of the images that are bound, under each of these keys: the numbers of one image after the other.
+/// `None` when `stop` asked for it.
+pub fn features(
+    session: &mut Session,
+    keys: &[ResultKey],
+    count: usize,
+    stop: &dyn Fn() -> bool,
+) -> Result<Option<Vec<Vec<f32>>>, TrainError> {
+    let batch = recipe_of(&session.plan)?.part();
+    let mut res: Vec<Vec<f32>> = vec![Vec::new(); keys.len()];
+    session.set_counter(StateRole::EvaluateStart, 0)?;
+    for start in (0..count).step_by(batch) {
+        if stop() {
+            return Ok(None);
+        }
+        session.run(Phase::Evaluate)?;
+        let valid = batch.min(count - start);
+        for (key, all) in keys.iter().zip(&mut res) {
+            let found = session.result(Phase::Evaluate, key);
+            let each = found.len() / batch;
+            all.extend(found[..valid * each].iter().map(|it| *it as f32));
+        }
+    }
+    Ok(Some(res))
 }
 
 /// The class scores of images that are not part of a data set, one after the other as the model takes them.

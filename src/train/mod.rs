@@ -15,9 +15,9 @@ pub mod weights;
 
 pub use blame::{Blame, Operand, blame, replay};
 pub use error::TrainError;
-pub use evaluate::{Evaluation, evaluate, predict};
+pub use evaluate::{Evaluation, evaluate, features, predict};
 pub use meaning::Meaning;
-pub use run_dir::{Manifest, SourceText, Started, checkpoints, write_atomically};
+pub use run_dir::{Manifest, SourceText, Started, checkpoints, fill_atomically, write_atomically};
 pub use trainer::{fit, fitting, read_weights, train};
 
 use crate::data::{DataError, Dataset, Targets};

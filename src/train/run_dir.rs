@@ -221,7 +221,7 @@ impl RunDir {
         path: &Path,
         fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), TrainError> {
-        fill_atomically(path, fill).map_err(|it| TrainError::write(&self.path, path, it))
+        fill_atomically(path, |file| fill(file)).map_err(|it| TrainError::write(&self.path, path, it))
     }
 
     /// Writes `config.yaml`. A resumed run keeps the one it was started with, unless its recipe's numbers
@@ -269,7 +269,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Writes to a temporary name, waits for the disk, then renames.
-fn fill_atomically(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+pub fn fill_atomically(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let directory = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     builder.prefix(UNFINISHED);

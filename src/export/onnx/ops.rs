@@ -233,13 +233,10 @@ impl Writer<'_> {
                 continue;
             }
             if !cuts.is_empty() {
-                let each = |this: &mut Self, of: &dyn Fn(&(usize, i64, i64, i64)) -> i64| {
-                    this.integers(&cuts.iter().map(of).collect::<Vec<_>>())
-                };
-                let starts = each(self, &|it| it.1);
-                let ends = each(self, &|it| it.2);
-                let axes = each(self, &|it| layout.place(it.0) as i64);
-                let steps = each(self, &|it| it.3);
+                let starts = self.integers(&cuts.iter().map(|it| it.1).collect::<Vec<i64>>());
+                let ends = self.integers(&cuts.iter().map(|it| it.2).collect::<Vec<i64>>());
+                let axes = self.integers(&cuts.iter().map(|it| layout.place(it.0) as i64).collect::<Vec<i64>>());
+                let steps = self.integers(&cuts.iter().map(|it| it.3).collect::<Vec<i64>>());
                 value = self.add("Slice", &[&value, &starts, &ends, &axes, &steps], Vec::new());
             }
             parts.push((value, covered));

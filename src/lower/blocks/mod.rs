@@ -121,6 +121,8 @@ impl Lowering<'_> {
         let Value::Tensor(tensor) = value else { return value };
         let nature = Nature::of(block);
         if let Some(kind) = listing {
+            self.tell(path, &tensor);
+            self.tell(&format!("{path}:layer"), &tensor);
             let origin = self.origin(span);
             self.graph.layers.push(crate::ir::Layer { path: path.to_owned(), kind, output: tensor.train, origin });
         }

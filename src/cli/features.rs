@@ -1,0 +1,270 @@
+//! `sphc features`.
+
+use super::args::{self, RecipeArgs, SetArgs, Split};
+use super::device::{self, DeviceArgs};
+use super::failure::{Failure, Outcome};
+use super::trained::Trained;
+use super::{load, predict, say, stop};
+use clap::ValueEnum;
+use sphc::data::{self, Named, Targets, Values};
+use sphc::diag;
+use sphc::ir::{Extern, Figure, Graph, Op, Phase, ResultKey, feature};
+use sphc::plan::Plan;
+use sphc::runtime::Session;
+use sphc::train::weights::{Need, Weights};
+use sphc::train::{self, Meaning, recipe_of};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A model (.sph)
+    file: PathBuf,
+    /// A checkpoint, or any safetensors file with the model's parameters and running statistics
+    #[arg(long, value_name = "FILE")]
+    weights: PathBuf,
+    /// PNG or JPEG files, or folders of them, in place of a data set
+    #[arg(value_name = "IMAGE", conflicts_with_all = ["split", "data"])]
+    images: Vec<PathBuf>,
+    /// What is told of each image: a layer of `sphc show`, a name given with `as`, or `scores`; may come again
+    #[arg(long, value_name = "NAME", required = true, value_delimiter = ',')]
+    layer: Vec<String>,
+    /// The file to write
+    #[arg(short, long, value_name = "OUT")]
+    output: PathBuf,
+    /// Which images of the data set
+    #[arg(long, value_enum, default_value_t)]
+    split: Split,
+    /// Arrays of NumPy, or a table; a table where the name of the file ends in .csv, unless given
+    #[arg(long, value_enum)]
+    format: Option<Kind>,
+    /// Data set: a name, a directory (CIFAR, MNIST or images by class), an .npz file, or a manifest (.yaml)
+    #[arg(long, value_name = "NAME|PATH")]
+    data: Option<String>,
+    /// Images at once
+    #[arg(long, value_name = "N", value_parser = args::positive)]
+    batch: Option<u64>,
+    #[command(flatten)]
+    set: SetArgs,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    Npz,
+    Csv,
+}
+
+/// What an `.npz` file says besides.
+const BESIDE: [&str; 3] = ["files", "labels", "classes"];
+
+/// A session with its images bound, and what is known of each.
+struct Ready {
+    session: Session,
+    count: usize,
+    /// Names of files, or of none where they are a data set's.
+    files: Vec<String>,
+    targets: Option<Targets>,
+    classes: Vec<String>,
+}
+
+pub(super) fn run(args: &Args) -> Outcome {
+    device::check(&args.device)?;
+    if load::is_plan(&args.file) {
+        let cause = format!("`{}` is a plan, which tells what it was compiled to tell", args.file.display());
+        return Err(Failure::new(cause, "give the `.sph` file that it was compiled from"));
+    }
+    let table = args.output.extension().is_some_and(|it| it.eq_ignore_ascii_case("csv"));
+    let kind = args.format.unwrap_or(if table { Kind::Csv } else { Kind::Npz });
+    let mut names: Vec<String> = Vec::new();
+    for name in &args.layer {
+        if kind == Kind::Npz && BESIDE.contains(&name.as_str()) {
+            let cause = format!("an .npz file has another array by the name of the layer `{name}`");
+            return Err(Failure::new(cause, "give the layer another name, or write a table: `--format csv`"));
+        }
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    let recipe = RecipeArgs {
+        data: args.data.clone(),
+        batch: args.batch,
+        evaluates: true,
+        split: args.split,
+        features: names.clone(),
+        ..RecipeArgs::default()
+    };
+    let checked = load::check(&args.file, &args::settings(&args.set, &recipe))?;
+    if let Some(graph) = checked.graph() {
+        known(graph, &names)?;
+    }
+    let weights = train::read_weights(&args.weights)?;
+    let ready = match args.images.is_empty() {
+        true => of_data(args, &recipe, weights)?,
+        false => of_files(args, &names, weights)?,
+    };
+    let Ready { mut session, count, files, targets, classes } = ready;
+    let keys: Vec<ResultKey> = names.iter().map(|it| key(it)).collect();
+    stop::listen();
+    let Some(found) = train::features(&mut session, &keys, count, &stop::asked)? else {
+        return Ok(stop::status());
+    };
+    let mut arrays = Vec::new();
+    for ((name, key), numbers) in names.iter().zip(&keys).zip(found) {
+        let each = extents(&session.plan, key);
+        arrays.push(Named { name: name.clone(), shape: [vec![count], each].concat(), values: Values::Reals(numbers) });
+    }
+    let written = match kind {
+        Kind::Npz => {
+            arrays.extend(described(count, files, targets, classes));
+            train::fill_atomically(&args.output, |file| data::write_npz(&arrays, file))
+        }
+        Kind::Csv => {
+            let labels = targets.as_ref().map(|it| it.labels().to_vec()).unwrap_or_default();
+            train::fill_atomically(&args.output, |file| written(file, &arrays, &files, &labels, &classes))
+        }
+    };
+    written.map_err(|cause| {
+        let cause = format!("cannot write `{}`: {cause}", args.output.display());
+        Failure::new(cause, "give a file in a directory that is there and can be written to with `-o`")
+    })?;
+    let told: Vec<String> = arrays
+        .iter()
+        .take(names.len())
+        .map(|it| format!("{} {}", it.name, it.shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x")))
+        .collect();
+    writeln!(say::out(), "wrote {}: {}", args.output.display(), told.join(", "))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The key that a name is told under.
+fn key(name: &str) -> ResultKey {
+    if name == Figure::Scores.word() { Figure::Scores.into() } else { feature(name) }
+}
+
+/// Whether a model has something by each name, for each image.
+fn known(graph: &Graph, names: &[String]) -> Result<(), Failure> {
+    let table = graph.results.get(&Phase::Evaluate);
+    for name in names.iter().filter(|it| *it != Figure::Scores.word()) {
+        let Some(node) = table.and_then(|it| it.get(&feature(name))) else {
+            let mut all: Vec<&str> = graph.layers.iter().map(|it| it.path.as_str()).collect();
+            all.push(Figure::Scores.word());
+            let near = match diag::did_you_mean(name, all.iter().copied()) {
+                Some(it) => format!("did you mean `{it}`? "),
+                None => String::new(),
+            };
+            let cause = format!("`{}` has no layer or named tensor `{name}`", graph.name);
+            return Err(Failure::new(cause, format!("{near}it has {}", all.join(", "))));
+        };
+        let given = graph.needed([*node]).into_iter().any(|it| matches!(graph.op(it), Op::Input { .. }));
+        if !given {
+            let cause = format!("`{name}` is the same for every image: it is made of weights alone");
+            return Err(Failure::new(cause, "weights are in the checkpoint, which is a safetensors file"));
+        }
+    }
+    Ok(())
+}
+
+/// The extents of what is told of one image.
+fn extents(plan: &Plan, key: &ResultKey) -> Vec<usize> {
+    let found = plan.phases.get(&Phase::Evaluate).and_then(|it| it.results.get(key));
+    found.map_or_else(Vec::new, |it| plan.buffers[it.0 as usize].shape.dims().iter().skip(1).copied().collect())
+}
+
+/// Images of a data set.
+fn of_data(args: &Args, recipe: &RecipeArgs, weights: Weights) -> Result<Ready, Failure> {
+    let ready = load::ready(&args.file, &args.set, recipe, args.device.precision, false)?;
+    train::check_data(&ready.plan, &ready.data)?;
+    let training = recipe_of(&ready.plan)?.clone();
+    let known = load::meaning(&args.weights, &weights, Some(&ready.data.classes))?;
+    let weights = load::fitting(weights, &args.weights, &ready.plan)?;
+    if let Some(known) = known {
+        args::warn(&known.doubts(&Meaning::of(&ready.data, &training)));
+    }
+    let (mut session, _) = device::open(&args.device, ready.plan, &|batch| ready.again.as_ref()?.plan(batch))?;
+    weights.load(&mut session, Need::Inference)?;
+    let (targets, classes) = (ready.data.test.targets.clone(), ready.data.classes.clone());
+    train::bind(&mut session, ready.data)?;
+    Ok(Ready { session, count: targets.len(), files: Vec::new(), targets: Some(targets), classes })
+}
+
+/// Images from files.
+fn of_files(args: &Args, names: &[String], weights: Weights) -> Result<Ready, Failure> {
+    let images = predict::listed(&args.images)?;
+    let meaning = load::meaning(&args.weights, &weights, None)?;
+    let batch = args.batch.map_or(256, |it| it as usize).min(images.len());
+    let model = Trained::new(&args.file, &args.set, None, meaning.as_ref(), batch)?.telling(names);
+    let plan = model.compile(batch, images.len(), args.device.precision)?.compiled.plan;
+    let training = recipe_of(&plan)?.clone();
+    let (mut pixels, mut changes) = (Vec::new(), BTreeMap::new());
+    for path in &images {
+        pixels.extend(predict::fitting(path, &training, &mut changes)?);
+    }
+    args::warn(&data::remarks(&changes));
+    let weights = load::fitting(weights, &args.weights, &plan)?;
+    let (mut session, _) = device::open(&args.device, plan, &|_| None)?;
+    weights.load(&mut session, Need::Inference)?;
+    session.share(Extern::TestImages, Arc::new(pixels))?;
+    session.clear(Extern::TestLabels)?;
+    let files = images.iter().map(|it| it.display().to_string()).collect();
+    Ok(Ready { session, count: images.len(), files, targets: None, classes: model.names })
+}
+
+/// What is said of the images beside their features.
+fn described(count: usize, files: Vec<String>, targets: Option<Targets>, classes: Vec<String>) -> Vec<Named> {
+    let array = |name: &str, shape: Vec<usize>, values| Named { name: name.to_owned(), shape, values };
+    let mut res = Vec::new();
+    if !files.is_empty() {
+        res.push(array("files", vec![files.len()], Values::Texts(files)));
+    }
+    match targets {
+        Some(Targets::Classes(all)) => res.push(array("labels", vec![count], Values::Ints(all))),
+        Some(Targets::Bytes { each, bytes }) => res.push(array("labels", vec![count, each], Values::Bytes(bytes))),
+        Some(Targets::Numbers { each, numbers }) => {
+            let numbers = numbers.into_iter().map(|it| it as f32).collect();
+            res.push(array("labels", vec![count, each], Values::Reals(numbers)));
+        }
+        None => {}
+    }
+    if !classes.is_empty() {
+        res.push(array("classes", vec![classes.len()], Values::Texts(classes)));
+    }
+    res
+}
+
+/// A table: a row for each image, with its file or number, its class where it has one, and all numbers.
+fn written(file: &mut File, arrays: &[Named], files: &[String], labels: &[i64], classes: &[String]) -> io::Result<()> {
+    let mut out = csv::Writer::from_writer(file);
+    let mut header = vec![if files.is_empty() { "image" } else { "file" }.to_owned()];
+    if !labels.is_empty() {
+        header.extend(["label", "class"].map(str::to_owned));
+    }
+    let each = |array: &Named| array.shape.iter().skip(1).product::<usize>();
+    for array in arrays {
+        match each(array) {
+            1 => header.push(array.name.clone()),
+            count => header.extend((0..count).map(|it| format!("{}_{it}", array.name))),
+        }
+    }
+    out.write_record(&header)?;
+    let count = arrays.first().map_or(0, |it| it.shape[0]);
+    for at in 0..count {
+        let mut row = vec![files.get(at).cloned().unwrap_or_else(|| at.to_string())];
+        if let Some(label) = labels.get(at) {
+            let class = usize::try_from(*label).ok().and_then(|it| classes.get(it)).cloned().unwrap_or_default();
+            row.extend([label.to_string(), class]);
+        }
+        for array in arrays {
+            if let Values::Reals(numbers) = &array.values {
+                row.extend(numbers[at * each(array)..][..each(array)].iter().map(f32::to_string));
+            }
+        }
+        out.write_record(&row)?;
+    }
+    out.flush()
+}
