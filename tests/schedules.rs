@@ -235,7 +235,12 @@ fn mistakes_in_schedules_are_told() {
         ("schedule a() = true", "schedule a", "gives a bool, not a number"),
         ("schedule a() = 1\nschedule a() = 2", "schedule a", "`a` is defined twice"),
         ("", "schedule step(at: [3, 20])", "the schedule's step at 20 is never reached"),
+        ("", "schedule warmup(100) * cosine", "the schedule's rise to 1 is never finished"),
+        ("", "schedule cosine * 0", "the rate of `sgd` at every step is 0"),
+        ("schedule off() = 0", "schedule off", "the rate of `sgd` at every step is 0"),
         ("", "schedule step(at: [3], factor: 1)", "this schedule has no effect"),
+        ("", "average ema(0)", "this average has no effect"),
+        ("", "average mean(from: 100)", "this average has no effect"),
     ];
     let said = |definitions: &str, recipe: &str| {
         let mut none = |path: &str| Err(format!("{path} is not there"));
@@ -248,6 +253,8 @@ fn mistakes_in_schedules_are_told() {
     }
     let both = said("", "optimizer sgd(rate: 0.1 * warmup(3))\n    schedule cosine");
     assert!(both.contains("the rate of `sgd` has a schedule already"), "{both}");
+    let late = said("", "optimizer sgd(rate: 0.1 * step(at: [600]))");
+    assert!(late.contains("the schedule's step at 600 is never reached"), "{late}");
     let word = said("", "optimizer sgd(rate: true)");
     assert!(word.contains("argument `rate` of `sgd` must be a float"), "{word}");
     let other = said("", "optimizer sgd(rate: 0.1, momentum: cosine())");

@@ -159,6 +159,7 @@ fn mistakes_in_optimizers_are_told() {
         ),
         ("optimizer o(rate) {\n    m = rate\n    m = m\n}", "o(rate: 1)", "ends as nothing"),
         ("optimizer o(rate) = value - rate * gradient", "adam(rate: 1)", "the optimizer `o` is never used"),
+        ("optimizer o(rate) {\n    keep v = 0\n    value - rate * gradient\n}", "o(rate: 1)", "`v` is never used"),
         ("fn f(x) {\n    keep m = 0\n    x + m\n}", "adam(rate: 1)", "`keep` belongs in an optimizer"),
         ("", "o(rate: 1)", "unknown optimizer `o`"),
         ("", "sgd()", "needs the argument `rate`"),

@@ -20,9 +20,17 @@ use crate::syntax::ast::{self, Part};
 /// What an average is given besides its parameters, in the order of its arguments, and the length of the run.
 pub(super) const GIVEN: &[&str] = &["value", "average", "step", "iterations"];
 
+/// After how many updates an average is looked at, besides the last.
+const LOOKS: u64 = 1000;
+
 impl Lowering<'_> {
-    /// The average that an entry of the recipe names.
-    pub(super) fn average(&mut self, entry: &ast::TrainEntry, iterations: Option<u64>) -> Option<Average> {
+    /// The average that an entry of the recipe names; `written` are the iterations that stand in the text.
+    pub(super) fn average(
+        &mut self,
+        entry: &ast::TrainEntry,
+        iterations: Option<u64>,
+        written: Option<u64>,
+    ) -> Option<Average> {
         let expr = entry.values.first()?;
         let (args, call) = self.choice_and_call("average", expr)?;
         let def = self.items.definition(Part::Average, &args.name, call.callee.span.file)?.clone();
@@ -79,6 +87,25 @@ impl Lowering<'_> {
         let moved = *pool.inline(&rest, &[value, average, before]).first()?;
         let later = pool.binary(crate::ir::Binary::Lt, one, done);
         let body = pool.select(later, moved, value);
-        Some(Average { text, body: pool.finish(3, &[body]) })
+        let average = Average { text, body: pool.finish(3, &[body]) };
+        if let Some(all) = written
+            && self.averages_nothing(&average, all)
+        {
+            let report = Diagnostic::new(Code::W0203, entry.span, "this average has no effect")
+                .label("is what the last update left, to the end of the training")
+                .note(format!("the training has {all} iterations"))
+                .help("remove the line, or let it take in more than one update");
+            self.report(report);
+        }
+        Some(average)
+    }
+
+    /// Whether it is the newest value after each of these updates, as far as they are looked at.
+    fn averages_nothing(&self, average: &Average, all: u64) -> bool {
+        let newest = |value: f64, before: f64, done: u64| {
+            average.body.eval(&[value, before, done as f64]).first().is_some_and(|it| *it == value)
+        };
+        let looks = (2..=all.min(LOOKS)).chain([all]);
+        !self.settings.evaluates && 1 < all && looks.into_iter().all(|it| newest(1.0, 0.0, it) && newest(0.0, 2.0, it))
     }
 }

@@ -9,7 +9,7 @@ use super::outputs::Output;
 use super::recipe::Basis;
 use crate::diag::{Code, Diagnostic, FileId, Span};
 use crate::ir::{Geometry, Mode, NodeId, Op};
-use crate::syntax::ast::{self, ExprKind};
+use crate::syntax::ast::{self, BinaryOp, ExprKind};
 use std::collections::BTreeSet;
 
 /// Running statistics, for what is known of the run only later.
@@ -214,6 +214,14 @@ impl Lowering<'_> {
                             "adds nothing to the loss",
                             "remove the line, or give it a weight",
                         );
+                    }
+                }
+                "loss" => {
+                    if let Some(expr) = entry.values.first()
+                        && let Some(weight) = zero_weight(expr)
+                    {
+                        let message = "this loss of weight 0 has no effect".to_owned();
+                        self.in_vain(weight, message, "trains nothing", "remove the line, or give it a weight");
                     }
                 }
                 _ => {}
@@ -433,6 +441,17 @@ fn lost_docs(text: &str) -> Vec<(usize, usize)> {
         begun |= !bare.is_empty() && !bare.starts_with("//");
     }
     found
+}
+
+/// The 0 that a loss, or a part of a sum of losses, is multiplied by.
+fn zero_weight(expr: &ast::Expr) -> Option<Span> {
+    match &expr.kind {
+        ExprKind::Binary(BinaryOp::Mul, a, b) => {
+            [a, b].into_iter().find(|it| is_zero(it)).map(|it| it.span).or_else(|| zero_weight(a).or(zero_weight(b)))
+        }
+        ExprKind::Binary(BinaryOp::Add | BinaryOp::Sub, a, b) => zero_weight(a).or_else(|| zero_weight(b)),
+        _ => None,
+    }
 }
 
 fn is_zero(expr: &ast::Expr) -> bool {

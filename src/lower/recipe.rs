@@ -317,9 +317,14 @@ impl Lowering<'_> {
         let frozen = self.frozen(&train);
         let optimizers = self.optimizers(&train, &frozen, factor, all);
         let clip = entry("clip").map(|it| self.clip(it));
-        let average = entry("average").map(|it| self.average(it, all));
+        let average = entry("average").map(|it| self.average(it, all, basis.written));
         if let Some((entry, Some(factor))) = &schedule {
             self.vain_schedule(entry, factor, basis.written);
+        } else if let (Some(all), Some(optimizers)) = (basis.written, &optimizers) {
+            let entries = train.entries.iter().filter(|it| it.key.name == "optimizer");
+            for (entry, optimizer) in entries.zip(optimizers) {
+                self.late_changes(entry.span, &optimizer.rate, all);
+            }
         }
         self.vain_entries(&basis);
         let penalties = self.penalties(&train, &frozen);

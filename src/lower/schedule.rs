@@ -27,6 +27,9 @@ pub(super) const GIVEN: &[&str] = &["step", "iterations"];
 /// At how many steps of a run a rate is looked at.
 const LOOKS: u64 = 64;
 
+/// A rate that is 0 wherever it is looked at is looked at so many times more.
+const EVERY_STEP: u64 = 100_000;
+
 /// The schedule of a recipe.
 #[derive(Clone, Debug)]
 pub(super) struct Factor {
@@ -174,6 +177,7 @@ impl Lowering<'_> {
         };
         let body = pool.finish(1, &[root]);
         let last = iterations.unwrap_or(1).saturating_sub(1);
+        let mut moves = false;
         let steps =
             (0..=LOOKS).map(|it| (last as f64 / LOOKS as f64 * it as f64).floor()).chain([1f64.min(last as f64)]);
         for step in steps {
@@ -186,20 +190,44 @@ impl Lowering<'_> {
                 self.out_of_range(place, &what, &types::shortest(value), "a finite number of at least 0");
                 return None;
             }
+            moves |= 0.0 < value;
+        }
+        let rests = |step: u64| body.eval(&[step as f64]).first().is_some_and(|it| *it == 0.0);
+        if !moves && (0..=last.min(EVERY_STEP)).all(rests) {
+            let (what, place) = match factor {
+                Some(it) => (format!("with this schedule the rate of `{name}` at every step"), it.span),
+                None => (format!("the rate of `{name}` at every step"), span),
+            };
+            self.out_of_range(place, &what, "0", "above 0 at some step");
+            return None;
         }
         Some(body)
     }
 
-    /// What a schedule says in vain. `iterations` are those that stand in the text.
-    pub(super) fn vain_schedule(&mut self, entry: &ast::TrainEntry, factor: &Factor, iterations: Option<u64>) {
-        if let Some(all) = iterations
-            && let Some(late) = places(&factor.body).find(|it| all as f64 <= *it)
-        {
+    /// Changes of a rate, or of what rates are multiplied by, that come after the end of the training.
+    pub(super) fn late_changes(&mut self, span: Span, body: &ScalarFn, all: u64) {
+        let ends = format!("the training ends after {all} iterations");
+        if let Some(late) = places(body).find(|it| all as f64 <= *it) {
             self.report(
-                Diagnostic::new(Code::W0202, entry.span, format!("the schedule's step at {late} is never reached"))
-                    .label(format!("the training ends after {all} iterations"))
+                Diagnostic::new(Code::W0202, span, format!("the schedule's step at {late} is never reached"))
+                    .label(ends)
                     .help("give places below the number of iterations"),
             );
+        } else if let Some((top, reached)) = unfinished_rise(body, all.saturating_sub(1)) {
+            let [top, reached] = [top, reached].map(types::shortest);
+            self.report(
+                Diagnostic::new(Code::W0202, span, format!("the schedule's rise to {top} is never finished"))
+                    .label(ends)
+                    .note(format!("it has come to {reached} by then"))
+                    .help("let it rise in fewer iterations than the training has"),
+            );
+        }
+    }
+
+    /// What a schedule says in vain. `iterations` are those that stand in the text.
+    pub(super) fn vain_schedule(&mut self, entry: &ast::TrainEntry, factor: &Factor, iterations: Option<u64>) {
+        if let Some(all) = iterations {
+            self.late_changes(entry.span, &factor.body, all);
         }
         let bare = matches!(entry.values.first().map(|it| &it.kind), Some(ExprKind::Name(_)));
         let arguments = factor.text.replace(|it: char| it.is_alphabetic() || "(:)*".contains(it), "");
@@ -233,6 +261,21 @@ fn places(body: &ScalarFn) -> impl Iterator<Item = f64> + '_ {
             }
         }
         _ => None,
+    })
+}
+
+/// A rise that ends at a number, as `min((step + 1) / 500, 1)`, but not by the last step: the number, and where it is then.
+fn unfinished_rise(body: &ScalarFn, last: u64) -> Option<(f64, f64)> {
+    let (first, last) = (body.eval_nodes(&[0.0]), body.eval_nodes(&[last as f64]));
+    body.nodes.iter().find_map(|it| {
+        let ExprNode::Binary(Binary::Min, a, b) = it else { return None };
+        let of = |at: Scalar| (body.nodes.get(at.0 as usize), at.0 as usize);
+        let (top, rise) = match (of(*a), of(*b)) {
+            ((Some(ExprNode::Const(top)), _), (_, rise)) | ((_, rise), (Some(ExprNode::Const(top)), _)) => (top.0, rise),
+            _ => return None,
+        };
+        let (start, end) = (*first.get(rise)?, *last.get(rise)?);
+        (start < end && end < top).then_some((top, end))
     })
 }
 

@@ -159,14 +159,13 @@ impl Resolver<'_> {
             self.misplaced(span, "keep", "an optimizer");
         }
         self.expr(init);
-        // It is kept for the next step, whether this one reads it or not.
         self.bind_outermost(name);
     }
 
     /// Binds a name for the rest of the function, from inside of a branch too.
     fn bind_outermost(&mut self, name: &ast::Ident) {
         let inner = self.scopes.split_off(2.min(self.scopes.len()));
-        self.bind(name, None);
+        self.bind(name, Some("number that is kept"));
         self.scopes.extend(inner);
     }
 }
