@@ -160,6 +160,11 @@ impl Sink {
         self.found.iter().filter(|it| it.severity() == Severity::Error)
     }
 
+    /// Whether there is nothing to report so far.
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
     /// Whether anything so far prevents compilation.
     pub fn has_errors(&self) -> bool {
         self.errors().next().is_some()

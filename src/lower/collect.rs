@@ -2,6 +2,7 @@
 
 use super::items::{Def, Home, Items};
 use super::library;
+use super::reach::{self, Reach};
 use crate::diag::{Code, Diagnostic, FileId, Sink, Sources, Span};
 use crate::syntax::ast;
 use std::collections::BTreeSet;
@@ -19,6 +20,8 @@ pub(super) struct Collector<'a> {
     /// Files whose imports are being read, outermost first, with the import that asked for them.
     open: Vec<(String, Option<Span>)>,
     done: BTreeSet<String>,
+    /// Items of the file and its imports, in order.
+    found: Vec<(ast::Item, Home)>,
 }
 
 impl<'a> Collector<'a> {
@@ -27,36 +30,63 @@ impl<'a> Collector<'a> {
         load: &'a mut dyn FnMut(&str) -> Result<String, String>,
         sink: &'a mut Sink,
     ) -> Self {
-        Self { sources, load, sink, items: Items::default(), open: Vec::new(), done: BTreeSet::new() }
+        Self {
+            sources,
+            load,
+            sink,
+            items: Items::default(),
+            open: Vec::new(),
+            done: BTreeSet::new(),
+            found: Vec::new(),
+        }
     }
 
     /// The prelude, then the file with all it imports.
-    pub(super) fn run(mut self, file: &ast::File, main: FileId) -> Items {
+    pub(super) fn run(mut self, file: &ast::File, main: FileId, reach: &Reach<'_>) -> Items {
         let text = include_str!("prelude.sph");
         let prelude = self.sources.add("<prelude>", text);
-        let tree = crate::syntax::parse(prelude, text, self.sink);
         self.items.prelude = prelude;
         self.items.add_own(prelude);
-        self.take(&tree, Home::Prelude);
         let name = normal(&self.sources.get(main).name);
         self.open.push((name, None));
-        self.take(file, Home::Main);
+        self.gather(file, Home::Main);
+        let tree = match reach {
+            Reach::Whole => crate::syntax::parse(prelude, text, self.sink),
+            Reach::From(others) => {
+                let files = self.sources.iter().filter(|it| it.0 != prelude).map(|it| it.1.text.as_str());
+                let texts: Vec<&str> = files.chain(others.iter().copied()).collect();
+                crate::syntax::parse(prelude, &reach::reached(text, &texts), self.sink)
+            }
+        };
+        for item in tree.items {
+            self.define(item, Home::Prelude);
+        }
+        for (item, home) in std::mem::take(&mut self.found) {
+            self.define(item, home);
+        }
         self.items
     }
 
-    fn take(&mut self, file: &ast::File, home: Home) {
+    /// The items of a file, each import's in its place.
+    fn gather(&mut self, file: &ast::File, home: Home) {
         for item in &file.items {
             match item {
                 ast::Item::Import(it) => self.import(it),
-                ast::Item::Param(it) => self.items.define(Def::Param(Rc::new(it.clone())), home, self.sink),
-                ast::Item::Operator(it) => self.items.define(Def::Operator(Rc::new(it.clone())), home, self.sink),
-                ast::Item::Fn(it) => self.items.define(Def::Fn(Rc::new(it.clone())), home, self.sink),
-                ast::Item::Block(it) => self.items.define(Def::Block(Rc::new(it.clone())), home, self.sink),
-                ast::Item::Recipe(kind, it) => self.items.define_chosen(*kind, it, home, self.sink),
-                ast::Item::Model(it) if home == Home::Main => self.items.models.push(Rc::new(it.clone())),
-                ast::Item::Train(it) if home == Home::Main => self.items.trains.push(Rc::new(it.clone())),
-                ast::Item::Model(_) | ast::Item::Train(_) => {}
+                item => self.found.push((item.clone(), home)),
             }
+        }
+    }
+
+    fn define(&mut self, item: ast::Item, home: Home) {
+        match item {
+            ast::Item::Param(it) => self.items.define(Def::Param(Rc::new(it)), home, self.sink),
+            ast::Item::Operator(it) => self.items.define(Def::Operator(Rc::new(it)), home, self.sink),
+            ast::Item::Fn(it) => self.items.define(Def::Fn(Rc::new(it)), home, self.sink),
+            ast::Item::Block(it) => self.items.define(Def::Block(Rc::new(it)), home, self.sink),
+            ast::Item::Recipe(kind, it) => self.items.define_chosen(kind, it, home, self.sink),
+            ast::Item::Model(it) if home == Home::Main => self.items.models.push(Rc::new(it)),
+            ast::Item::Train(it) if home == Home::Main => self.items.trains.push(Rc::new(it)),
+            ast::Item::Import(_) | ast::Item::Model(_) | ast::Item::Train(_) => {}
         }
     }
 
@@ -123,7 +153,7 @@ impl<'a> Collector<'a> {
                 if own.is_some() {
                     self.items.add_own(id);
                 }
-                self.take(&tree, if own.is_some() { Home::Library } else { Home::Import });
+                self.gather(&tree, if own.is_some() { Home::Library } else { Home::Import });
                 self.open.pop();
             }
             Err(cause) => {

@@ -186,8 +186,9 @@ impl Items {
         Signature { header: signature.header.filter(|_| !prelude), ..signature }
     }
 
-    pub(super) fn define_chosen(&mut self, kind: Kind, def: &ast::Function, home: Home, sink: &mut Sink) {
-        let (name, def) = (&def.name, Rc::new(def.clone()));
+    pub(super) fn define_chosen(&mut self, kind: Kind, def: ast::Function, home: Home, sink: &mut Sink) {
+        let def = Rc::new(def);
+        let name = &def.name;
         if let Some((old, first)) = self.names.chosen.get(&(kind, name.name.clone()))
             && home != Home::Prelude
             && *first != Home::Prelude

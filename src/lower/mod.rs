@@ -46,6 +46,7 @@ mod outputs;
 mod params;
 mod penalty;
 mod ranges;
+mod reach;
 mod recipe;
 mod resolve;
 mod schedule;
@@ -75,11 +76,16 @@ use collect::Collector;
 use items::Items;
 use naming::Names;
 use outputs::Output;
+use reach::Reach;
 use signature::Signature;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 use value::{Tensor, Value};
+
+/// The longest text, in bytes, that may be lowered twice: without a report it needs only the part of the prelude that it can
+/// reach. For a longer one the prelude counts for little.
+const SMALL: usize = 1 << 14;
 
 /// Lowers a file to a graph. Everything found wrong goes into `sink`; the graph comes back when there
 /// is a model to speak of, even after mistakes, so that shapes can be checked as far as they are known.
@@ -91,7 +97,27 @@ pub fn lower(
     settings: &Settings,
     sink: &mut Sink,
 ) -> Option<Graph> {
-    let items = Collector::new(sources, load, sink).run(file, main);
+    if sources.get(main).text.len() <= SMALL {
+        let given: Vec<&str> = settings.set.iter().map(|it| it.1.as_str()).collect();
+        let (mut read, mut found) = (sources.clone(), Sink::new());
+        let graph = lower_with(file, main, (&mut read, load), settings, &mut found, &Reach::From(&given));
+        if found.is_empty() {
+            *sources = read;
+            return graph;
+        }
+    }
+    lower_with(file, main, (sources, load), settings, sink, &Reach::Whole)
+}
+
+fn lower_with(
+    file: &ast::File,
+    main: FileId,
+    (sources, load): (&mut Sources, &mut dyn FnMut(&str) -> Result<String, String>),
+    settings: &Settings,
+    sink: &mut Sink,
+    reach: &Reach<'_>,
+) -> Option<Graph> {
+    let items = Collector::new(sources, load, sink).run(file, main, reach);
     let overrides = params::parse(&items, settings, sources, sink);
     // The model that imports a library brings the data set.
     let classes = !items.trains.is_empty() || settings.data.is_some() || items.is_library();

@@ -332,7 +332,11 @@ mod tests {
         let main = sources.add("main.sph", "");
         let file = crate::syntax::parse(main, "", &mut sink);
         let mut none = |_: &str| Err(String::new());
-        crate::lower::collect::Collector::new(&mut sources, &mut none, &mut sink).run(&file, main)
+        crate::lower::collect::Collector::new(&mut sources, &mut none, &mut sink).run(
+            &file,
+            main,
+            &crate::lower::reach::Reach::Whole,
+        )
     }
 
     fn unit() -> ast::Function {

@@ -271,7 +271,9 @@ fn unfinished_rise(body: &ScalarFn, last: u64) -> Option<(f64, f64)> {
         let ExprNode::Binary(Binary::Min, a, b) = it else { return None };
         let of = |at: Scalar| (body.nodes.get(at.0 as usize), at.0 as usize);
         let (top, rise) = match (of(*a), of(*b)) {
-            ((Some(ExprNode::Const(top)), _), (_, rise)) | ((_, rise), (Some(ExprNode::Const(top)), _)) => (top.0, rise),
+            ((Some(ExprNode::Const(top)), _), (_, rise)) | ((_, rise), (Some(ExprNode::Const(top)), _)) => {
+                (top.0, rise)
+            }
             _ => return None,
         };
         let (start, end) = (*first.get(rise)?, *last.get(rise)?);

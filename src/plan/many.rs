@@ -20,20 +20,19 @@ pub(super) fn join(schedule: &mut Schedule, graph: &Graph) {
     let before = dependencies(&steps, graph);
     let parameters = graph.params.iter().flat_map(|it| [it.shape.dims().to_vec(), matrix(it.shape.dims())]).collect();
     let waits: Vec<bool> = steps.iter().map(|it| may_wait(it, graph, &parameters)).collect();
-    let mut queue = Queue {
-        wanted: wanted(&waits, &before),
-        waiting: (0..waits.len()).filter(|it| waits[*it]).collect(),
-        steps: steps.into_iter().map(Some).collect(),
-        before,
-        order: Vec::new(),
-    };
-    for at in (0..waits.len()).filter(|it| !waits[*it]) {
-        while !queue.is_ready(at) {
+    let mut queue = Queue::new(steps, before, waits);
+    for at in 0..queue.waits.len() {
+        if queue.waits[at] {
+            continue;
+        }
+        while 0 < queue.missing[at] {
             queue.release(false);
         }
-        queue.order.extend(queue.steps[at].take());
+        if let Some(step) = queue.take(at) {
+            queue.order.push(step);
+        }
     }
-    while !queue.waiting.is_empty() {
+    while 0 < queue.waiting {
         queue.release(true);
     }
     schedule.steps = queue.order;
@@ -42,29 +41,70 @@ pub(super) fn join(schedule: &mut Schedule, graph: &Graph) {
 struct Queue {
     /// Those that are not in order yet.
     steps: Vec<Option<Step>>,
-    /// By step: those that must come before.
-    before: Vec<BTreeSet<usize>>,
+    waits: Vec<bool>,
     /// By step: whether one that does not wait needs it, directly or not.
     wanted: Vec<bool>,
-    waiting: BTreeSet<usize>,
+    /// By step: how many of those that must come before are not in order yet.
+    missing: Vec<usize>,
+    /// By step: those that must come after.
+    after: Vec<Vec<usize>>,
+    /// Those that wait for nothing but company: what the passes over the images need, and the rest.
+    ready: BTreeSet<usize>,
+    ready_late: BTreeSet<usize>,
+    /// How many that wait are not in order yet.
+    waiting: usize,
     order: Vec<Step>,
 }
 
 impl Queue {
-    fn is_ready(&self, at: usize) -> bool {
-        self.before[at].iter().all(|it| self.steps[*it].is_none())
+    fn new(steps: Vec<Step>, before: Vec<BTreeSet<usize>>, waits: Vec<bool>) -> Queue {
+        let mut after = vec![Vec::new(); steps.len()];
+        for (at, before) in before.iter().enumerate() {
+            before.iter().for_each(|it| after[*it].push(at));
+        }
+        let mut queue = Queue {
+            wanted: wanted(&waits, &before),
+            missing: before.iter().map(BTreeSet::len).collect(),
+            waiting: waits.iter().filter(|it| **it).count(),
+            order: Vec::with_capacity(steps.len()),
+            steps: steps.into_iter().map(Some).collect(),
+            waits,
+            after,
+            ready: BTreeSet::new(),
+            ready_late: BTreeSet::new(),
+        };
+        (0..queue.waits.len()).for_each(|it| queue.may_go(it));
+        queue
+    }
+
+    /// Notes one that waits, when nothing must come before it any more.
+    fn may_go(&mut self, at: usize) {
+        if self.waits[at] && self.missing[at] == 0 {
+            if self.wanted[at] { &mut self.ready } else { &mut self.ready_late }.insert(at);
+        }
+    }
+
+    /// Takes a step that comes next in the order.
+    fn take(&mut self, at: usize) -> Option<Step> {
+        for next in std::mem::take(&mut self.after[at]) {
+            self.missing[next] -= 1;
+            self.may_go(next);
+        }
+        self.steps[at].take()
     }
 
     /// Orders all that wait and are ready; those that nothing needs only at the end.
     fn release(&mut self, at_the_end: bool) {
-        let goes = |at: &usize| (at_the_end || self.wanted[*at]) && self.is_ready(*at);
-        let ready: Vec<usize> = self.waiting.iter().copied().filter(goes).collect();
+        let mut ready = std::mem::take(&mut self.ready);
+        if at_the_end {
+            ready.append(&mut self.ready_late);
+        }
         assert!(!ready.is_empty(), "launches wait for each other");
         let mut together: Vec<Step> = Vec::new();
         let mut operands = 0;
         for at in ready {
-            self.waiting.remove(&at);
-            let Some(step) = self.steps[at].take() else { continue };
+            self.waiting -= 1;
+            let Some(step) = self.take(at) else { continue };
             if !matches!(step.spec, KernelSpec::Map(_)) {
                 self.order.push(step);
                 continue;

@@ -571,7 +571,8 @@ mod tests {
         let main = sources.add("empty.sph", text);
         let file = syntax::parse(main, text, &mut sink);
         let mut none = |_: &str| Err(String::new());
-        let items = Collector::new(&mut sources, &mut none, &mut sink).run(&file, main);
+        let items =
+            Collector::new(&mut sources, &mut none, &mut sink).run(&file, main, &crate::lower::reach::Reach::Whole);
         let mut resolver = Resolver::new(&items, &sources, &mut sink, false, true);
         resolver.whole = true;
         resolver.run(&BTreeMap::new());
