@@ -12,7 +12,7 @@ mod views;
 
 use crate::ir::{DType, NodeId};
 use crate::shape::{Builder, Typed};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Vector-Jacobian products: for each of `wrt` the tensor `sum_i seed_i d output_i / d wrt`, of its
 /// shape; zeros where `output` does not depend on it. `seed` has the shape of `output`.
@@ -21,10 +21,10 @@ pub fn gradients(b: &mut Builder, output: NodeId, seed: NodeId, wrt: &[NodeId]) 
     let matters = dependent(b, &needed, wrt);
     let origin = b.origin;
     let mut adjoints: BTreeMap<NodeId, NodeId> = BTreeMap::from([(output, seed)]);
-    for &id in needed.iter().rev().filter(|it| matters.contains_key(it)) {
+    for &id in needed.iter().rev().filter(|it| matters.contains(it)) {
         let Some(&g) = adjoints.get(&id) else { continue };
         let operands = b.graph().operands(id);
-        let wanted: Vec<bool> = operands.iter().map(|it| matters.contains_key(it)).collect();
+        let wanted: Vec<bool> = operands.iter().map(|it| matters.contains(it)).collect();
         if !wanted.contains(&true) {
             continue;
         }
@@ -54,13 +54,14 @@ pub fn gradients(b: &mut Builder, output: NodeId, seed: NodeId, wrt: &[NodeId]) 
 }
 
 /// The nodes among `needed` through which `output` depends on one of `wrt`.
-fn dependent(b: &Builder, needed: &[NodeId], wrt: &[NodeId]) -> BTreeMap<NodeId, ()> {
-    let mut matters: BTreeMap<NodeId, ()> = BTreeMap::new();
+fn dependent(b: &Builder, needed: &[NodeId], wrt: &[NodeId]) -> BTreeSet<NodeId> {
+    let wrt: BTreeSet<NodeId> = wrt.iter().copied().collect();
+    let mut matters = BTreeSet::new();
     for &id in needed {
         let graph = b.graph();
         let real = graph.fact(id).dtype() == Some(DType::Real);
-        if real && (wrt.contains(&id) || graph.operands(id).iter().any(|it| matters.contains_key(it))) {
-            matters.insert(id, ());
+        if real && (wrt.contains(&id) || graph.operands(id).iter().any(|it| matters.contains(it))) {
+            matters.insert(id);
         }
     }
     matters

@@ -7,6 +7,7 @@ use crate::ir::{
     Unary,
 };
 use crate::shape::Builder;
+use std::collections::BTreeMap;
 
 /// What is not frozen, with its gradients.
 pub(super) struct Trained {
@@ -44,10 +45,12 @@ pub(super) fn optimizer(b: &mut Builder, recipe: &Recipe, objective: &Objective,
     let updates: Vec<Update> =
         recipe.optimizers.iter().zip(&rates).map(|(it, &rate)| Update::new(b, it, rate, step)).collect();
     let rate = *rates.first().expect("a recipe has an optimizer");
+    let moved = |(by, it): (usize, &Optimizer)| it.params.iter().map(|id| (*id, by)).collect::<Vec<_>>();
+    let owners: BTreeMap<ParamId, usize> = recipe.optimizers.iter().enumerate().flat_map(moved).collect();
     let mut effects = Vec::new();
     for ((&id, &param), &gradient) in ids.iter().zip(&params).zip(&gradients) {
-        let by = recipe.optimizers.iter().position(|it| it.params.contains(&id));
-        let update = &updates[by.expect("what is not frozen is moved")];
+        let by = owners.get(&id).expect("what is not frozen is moved");
+        let update = &updates[*by];
         b.origin = b.graph().param(id).origin;
         effects.extend(update.apply(b, id, param, gradient));
     }

@@ -4,10 +4,11 @@ use super::words::words;
 use super::{DType, Fact, ImageStep, Op, Recipe, ResultKey, Shape, ShapeError, Whitening, infer, op::Scalar64};
 use crate::diag::Span;
 use foldhash::fast::FixedState;
+use petgraph::Direction;
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
-use petgraph::{Direction, visit::EdgeRef};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 /// A node.
@@ -192,6 +193,7 @@ pub struct Metric {
 #[derive(Clone, Debug)]
 struct NodeData {
     op: Op,
+    operands: Vec<NodeId>,
     fact: Fact,
     origin: OriginId,
 }
@@ -201,8 +203,9 @@ struct NodeData {
 /// ascending `NodeId` is a topological order.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
-    nodes: StableDiGraph<NodeData, u8>,
-    known: HashMap<(Op, Vec<NodeId>), NodeId, FixedState>,
+    nodes: StableDiGraph<NodeData, ()>,
+    /// By hash of op and operands.
+    known: HashMap<u64, NodeId, FixedState>,
     origins: Vec<Origin>,
     /// The model's name.
     pub name: String,
@@ -296,24 +299,29 @@ impl Graph {
     /// Adds a node, or finds the equal one. When the shape rule fails, the node's fact is `Unknown`
     /// and the error comes back beside it; callers in later passes use [`crate::shape::Builder`].
     pub fn add(&mut self, op: Op, inputs: &[NodeId], origin: OriginId) -> (NodeId, Option<ShapeError>) {
-        let key = (op, inputs.to_vec());
-        let shared = !matches!(key.0, Op::Update(_));
-        if shared && let Some(&id) = self.known.get(&key) {
+        // Of two nodes with one hash, which are not to be expected, the second is not found again.
+        let key = FixedState::default().hash_one((&op, inputs));
+        let shared = !matches!(op, Op::Update(_));
+        if shared
+            && let Some(&id) = self.known.get(&key)
+            && *self.op(id) == op
+            && self.data(id).operands == inputs
+        {
             return (id, None);
         }
         let facts: Vec<&Fact> = inputs.iter().map(|&it| self.fact(it)).collect();
-        let (fact, error) = match infer(&key.0, &facts, &self.params, &self.states) {
+        let (fact, error) = match infer(&op, &facts, &self.params, &self.states) {
             Ok(fact) => (fact, None),
             Err(error) => (Fact::Unknown, Some(error)),
         };
         let id = NodeId(self.nodes.node_count() as u32);
-        let index = self.nodes.add_node(NodeData { op: key.0.clone(), fact, origin });
+        let index = self.nodes.add_node(NodeData { op, operands: inputs.to_vec(), fact, origin });
         debug_assert_eq!(index.index(), id.0 as usize);
-        for (at, &input) in inputs.iter().enumerate() {
-            self.nodes.add_edge(NodeIndex::new(input.0 as usize), index, at as u8);
+        for &input in inputs {
+            self.nodes.add_edge(NodeIndex::new(input.0 as usize), index, ());
         }
         if shared {
-            self.known.insert(key, id);
+            self.known.entry(key).or_insert(id);
         }
         (id, error)
     }
@@ -381,14 +389,7 @@ impl Graph {
 
     /// A node's operands in order.
     pub fn operands(&self, id: NodeId) -> Vec<NodeId> {
-        let index = NodeIndex::new(id.0 as usize);
-        let mut edges: Vec<(u8, NodeId)> = self
-            .nodes
-            .edges_directed(index, Direction::Incoming)
-            .map(|it| (*it.weight(), NodeId(it.source().index() as u32)))
-            .collect();
-        edges.sort();
-        edges.into_iter().map(|(_, it)| it).collect()
+        self.data(id).operands.clone()
     }
 
     /// The nodes that use a node, ascending, each once.

@@ -5,7 +5,9 @@
 //! Results of layers stay what they are: messages, `show` and the memory of a training step speak of them.
 
 use crate::ir::{Fact, Graph, Mode, NodeId, Op, Phase, ScalarFn, work};
-use std::collections::{BTreeMap, BTreeSet};
+use foldhash::fast::FixedState;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Most operations and most operands of what is put together here. What follows puts more together, by its own measure.
 const MOST_NODES: usize = 192;
@@ -20,8 +22,14 @@ pub(super) fn compose(graph: Graph) -> Graph {
     if parts.is_empty() {
         return graph;
     }
-    let mut composer =
-        Composer { old: &graph, new: graph.without_nodes(), parts, moved: BTreeMap::new(), open: BTreeMap::new() };
+    let mut composer = Composer {
+        old: &graph,
+        new: graph.without_nodes(),
+        parts,
+        moved: BTreeMap::new(),
+        open: BTreeMap::new(),
+        done: HashMap::default(),
+    };
     for id in graph.ids() {
         composer.take(id);
     }
@@ -108,7 +116,12 @@ struct Composer<'a> {
     moved: BTreeMap<NodeId, NodeId>,
     /// Parts by their old node.
     open: BTreeMap<NodeId, Open>,
+    /// What was put together before: layers repeat.
+    done: HashMap<Parts, ScalarFn, FixedState>,
 }
+
+/// A body, and what is put in place of its arguments: bodies with their own arguments' places among all.
+type Parts = (ScalarFn, Vec<(ScalarFn, Vec<usize>)>);
 
 impl Composer<'_> {
     fn take(&mut self, id: NodeId) {
@@ -165,7 +178,7 @@ impl Composer<'_> {
         }
         let mut distinct: Vec<NodeId> = Vec::new();
         let mut size = body.nodes.len();
-        let mut inside: Vec<Open> = Vec::new();
+        let mut inside: Vec<(ScalarFn, Vec<usize>)> = Vec::new();
         for (at, &operand) in operands.iter().enumerate() {
             let part = if self.is_part(operand) { self.open.get(&operand).cloned() } else { None };
             let left = operands.len() - at - 1;
@@ -178,26 +191,33 @@ impl Composer<'_> {
                 None => Open { body: ScalarFn::build(1, |_, it| it[0]), operands: vec![self.node(operand)] },
             };
             size += part.body.nodes.len();
-            for it in &part.operands {
-                if !distinct.contains(it) {
-                    distinct.push(*it);
-                }
-            }
-            inside.push(part);
+            let place = |it: NodeId| {
+                distinct.iter().position(|known| *known == it).unwrap_or_else(|| {
+                    distinct.push(it);
+                    distinct.len() - 1
+                })
+            };
+            let places = part.operands.into_iter().map(place).collect();
+            inside.push((part.body, places));
         }
-        let whole = ScalarFn::build(distinct.len() as u32, |pool, inputs| {
-            let mut arguments = Vec::new();
-            for part in &inside {
-                let own: Vec<_> = part
-                    .operands
-                    .iter()
-                    .map(|it| inputs[distinct.iter().position(|known| known == it).unwrap_or(0)])
-                    .collect();
-                arguments.push(pool.inline(&part.body, &own)[0]);
+        let build = |(body, inside): &Parts| {
+            let whole = ScalarFn::build(distinct.len() as u32, |pool, inputs| {
+                let mut arguments = Vec::new();
+                for (part, places) in inside {
+                    let own: Vec<_> = places.iter().map(|it| inputs[*it]).collect();
+                    arguments.push(pool.inline(part, &own)[0]);
+                }
+                pool.inline(body, &arguments)[0]
+            });
+            whole.simplify()
+        };
+        let whole = match self.done.entry((body.clone(), inside)) {
+            Entry::Occupied(known) => known.get().clone(),
+            Entry::Vacant(new) => {
+                let whole = build(new.key());
+                new.insert(whole).clone()
             }
-            pool.inline(body, &arguments)[0]
-        });
-        let whole = whole.simplify();
+        };
         // An operand that fell away still decides the shape.
         Open { body: whole, operands: distinct }
     }
