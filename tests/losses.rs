@@ -278,7 +278,7 @@ fn mistakes_in_metrics_are_told() {
         ("metric topk(k: 5)", "did you mean `top`?"),
         ("metric top(k: 0)", "`k` of `top` is 0: it must be from 1 to the"),
         ("metric top(k: 100)", "`k` of `top` is 100: it must be from 1 to the 10 scores that there are"),
-        ("loss 0 * squares(target: 1)", "this loss of weight 0 has no effect"),
+        ("loss 0 * softmax_cross_entropy()", "this loss of weight 0 has no effect"),
         ("metric errors\n    metric errors", "two metrics are called `errors`"),
         ("metric 100 * errors", "this metric needs a name for the log"),
         ("metric errors as \"loss\"", "`loss` cannot be the name of a metric"),

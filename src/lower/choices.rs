@@ -172,10 +172,9 @@ impl Lowering<'_> {
     pub(super) fn chosen(&mut self, options: &[Signature], call: &ast::Call) -> Option<Args> {
         let name = call.callee.name.as_str();
         let Some(signature) = options.iter().find(|it| it.name == name) else {
-            let list = listed(options);
-            let report =
-                Diagnostic::new(Code::E0203, call.callee.span, format!("unknown {} `{name}`", options[0].what))
-                    .label(format!("expected {list}"));
+            let (list, what) = (listed(options), options.first().map_or("word", |it| it.what));
+            let report = Diagnostic::new(Code::E0203, call.callee.span, format!("unknown {what} `{name}`"))
+                .label(format!("expected {list}"));
             self.report(match is_nothing(name) {
                 true => report.help("for none of them, leave the line out"),
                 false => suggest(report, call.callee.span, name, options.iter().map(|it| it.name.as_str())),

@@ -136,6 +136,10 @@ fn lower_with(
         }
     }
 
+    // It is read again, with all that there is.
+    if !sink.is_empty() && matches!(reach, Reach::From(_)) {
+        return None;
+    }
     let mut lowering = Lowering::new(&items, sources, settings, sink, resolved);
     let divisions = syntax::divisions(main, &lowering.sources.get(main).text);
     lowering.report_all(divisions);
