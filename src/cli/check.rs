@@ -1,16 +1,18 @@
 //! `sphc check`.
 
 use super::args::{Format, RecipeArgs, SetArgs, settings};
-use super::failure::Outcome;
-use super::{load, say};
-use sphc::diag::{self, Severity};
+use super::failure::{Failure, Outcome};
+use super::{load, say, texts};
+use sphc::diag::{self, Code, Diagnostic, FileId, Severity};
+use sphc::lower::Settings;
+use sphc::pipeline::Checked;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Model files (.sph)
+    /// Model files (.sph), folders of them, or `-` for standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
@@ -18,14 +20,27 @@ pub(super) struct Args {
     /// How diagnostics are printed: for people on standard error, or as JSON on standard output
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    /// Write into the files what the help lines propose exactly, and report what is left
+    #[arg(long)]
+    fix: bool,
+    /// Exit with 1 for warnings, too
+    #[arg(long)]
+    deny_warnings: bool,
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
     let settings = settings(&args.set, &RecipeArgs::default());
-    let (mut errors, mut warnings) = (0, 0);
-    for file in &args.files {
-        let checked = match load::check(file, &settings) {
-            Ok(it) => it,
+    if args.fix && args.files.iter().any(|it| load::is_stdin(it)) {
+        return Err(Failure::new("`--fix` changes files, and standard input is none", "give the file"));
+    }
+    let files = texts::files(&args.files)?;
+    let (mut errors, mut warnings, mut mended) = (0, 0, 0);
+    for file in &files {
+        let checked = match one(file, args.fix, &settings) {
+            Ok((checked, fixes)) => {
+                mended += fixes;
+                checked
+            }
             Err(failure) => {
                 // The other files are still worth checking.
                 failure.report();
@@ -47,20 +62,78 @@ pub(super) fn run(args: &Args) -> Outcome {
             }
         }
     }
+    let failed = errors != 0 || args.deny_warnings && warnings != 0;
     let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
-    let files = plural(args.files.len(), "file");
+    let files = plural(files.len(), "file");
     let summary = match (errors, warnings) {
         (0, 0) => format!("{files} checked: no problems"),
         (0, _) => format!("{files} checked: {}", plural(warnings, "warning")),
         (_, 0) => format!("{files} checked: {}", plural(errors, "error")),
         _ => format!("{files} checked: {} and {}", plural(errors, "error"), plural(warnings, "warning")),
     };
+    let summary = if mended == 0 { summary } else { format!("{summary}; {} mended", plural(mended, "mistake")) };
     if args.format == Format::Human {
-        if errors == 0 {
+        if !failed {
             writeln!(say::out(), "{summary}")?;
         } else {
             let _ = writeln!(say::err(), "{summary}; `sphc explain CODE` tells more");
         }
     }
-    Ok(ExitCode::from(u8::from(errors != 0)))
+    Ok(ExitCode::from(u8::from(failed)))
+}
+
+/// How often what was mended is looked at again: one mistake can hide another.
+const ROUNDS: usize = 10;
+
+/// What is found in a file, with `fix` after writing into it what is proposed exactly, and how many proposals those are.
+fn one(file: &Path, fix: bool, settings: &Settings) -> Result<(Checked, usize), Failure> {
+    let text = load::read_model(file)?;
+    let mut checked = load::check_text(file, &text, settings);
+    let (mut now, mut all) = (text.clone(), 0);
+    for _ in 0..if fix { ROUNDS } else { 0 } {
+        let (next, count) = mended(&now, &checked.diagnostics);
+        if count == 0 {
+            break;
+        }
+        let after = load::check_text(file, &next, settings);
+        // A proposal that helps nothing is left to whoever reads it. Where the text could not be read, more may be found now.
+        let unread = checked.diagnostics.iter().any(|it| it.code == Code::E0001);
+        if !unread && weight(&checked.diagnostics) <= weight(&after.diagnostics) {
+            break;
+        }
+        (now, checked, all) = (next, after, all + count);
+    }
+    if now != text {
+        texts::replace(file, &now)?;
+    }
+    Ok((checked, all))
+}
+
+/// Errors count before warnings.
+fn weight(found: &[Diagnostic]) -> (usize, usize) {
+    (found.iter().filter(|it| it.severity() == Severity::Error).count(), found.len())
+}
+
+/// The text with the first exact proposal of each report in its place, and how many there are. Of those that overlap, the
+/// first counts; the other is proposed again if it is still wanted.
+fn mended(text: &str, found: &[Diagnostic]) -> (String, usize) {
+    let mut edits: Vec<(usize, usize, &str)> = Vec::new();
+    // To keep what nothing uses is not to mend it.
+    for it in found.iter().filter(|it| it.code != Code::W0104) {
+        let exact = it.helps.iter().find_map(|it| it.replacement.as_ref());
+        if let Some((span, new)) = exact.filter(|it| it.0.file == FileId(0)) {
+            edits.push((span.start as usize, span.end as usize, new));
+        }
+    }
+    edits.sort_unstable();
+    edits.dedup();
+    let (mut out, mut done, mut count) = (String::with_capacity(text.len()), 0, 0);
+    for (start, end, new) in edits {
+        let (Some(before), true) = (text.get(done..start), start <= end) else { continue };
+        out.push_str(before);
+        out.push_str(new);
+        (done, count) = (end, count + 1);
+    }
+    out.push_str(&text[done..]);
+    (out, count)
 }

@@ -1,17 +1,16 @@
 //! `sphc fmt`.
 
 use super::failure::{Failure, Outcome};
-use super::{load, say};
+use super::{load, say, texts};
 use sphc::diag::{self, Sink, Sources};
 use sphc::syntax;
-use std::fs::Metadata;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Model files (.sph)
+    /// Model files (.sph), folders of them, or `-` for standard input, which is laid out to standard output
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Change nothing; name the files that are not laid out so, and exit with 1
@@ -21,7 +20,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Outcome {
     let mut failed = false;
-    for file in &args.files {
+    for file in &texts::files(&args.files)? {
         match one(file, args.check) {
             Ok(fine) => failed |= !fine,
             // The other files are still worth laying out.
@@ -41,7 +40,7 @@ fn one(file: &Path, check: bool) -> Result<bool, Failure> {
         // A layout that does not mean the same is refused like a text that does not parse.
         let mut sources = Sources::new();
         let mut sink = Sink::new();
-        let id = sources.add(file.display().to_string(), text.clone());
+        let id = sources.add(load::shown(file), text.clone());
         syntax::parse(id, &text, &mut sink);
         if !sink.has_errors() {
             return Err(Failure::new(
@@ -56,6 +55,10 @@ fn one(file: &Path, check: bool) -> Result<bool, Failure> {
             "mend it first; `sphc check` shows every mistake",
         ));
     };
+    if load::is_stdin(file) && !check {
+        write!(say::out(), "{laid_out}")?;
+        return Ok(true);
+    }
     if laid_out == text {
         return Ok(true);
     }
@@ -63,63 +66,6 @@ fn one(file: &Path, check: bool) -> Result<bool, Failure> {
         writeln!(say::out(), "{}", file.display())?;
         return Ok(false);
     }
-    replace(file, &laid_out).map_err(|cause| {
-        Failure::new(format!("cannot write `{}`: {cause}", file.display()), "check its permissions and the disk")
-    })?;
+    texts::replace(file, &laid_out)?;
     Ok(true)
-}
-
-/// Writes beside the file and renames, so that a full disk leaves the old text. A link stays one: what it leads to is
-/// replaced.
-fn replace(file: &Path, text: &str) -> io::Result<()> {
-    let file = &std::fs::canonicalize(file)?;
-    let old = std::fs::metadata(file)?;
-    if !old.is_file() {
-        return Err(io::Error::other("it is not a file"));
-    }
-    // The folder decides about renaming; what the file itself allows counts all the same, for root, too.
-    if old.permissions().readonly() {
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is read-only"));
-    }
-    let mut place = std::fs::OpenOptions::new().write(true).open(file)?;
-    if has_other_names(&old) {
-        place.write_all(text.as_bytes())?;
-        place.set_len(text.len() as u64)?;
-        return place.sync_all();
-    }
-    let folder = file.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut beside = tempfile::NamedTempFile::new_in(folder)?;
-    beside.write_all(text.as_bytes())?;
-    keep_owner(&old, beside.path())?;
-    beside.as_file().set_permissions(old.permissions())?;
-    beside.as_file().sync_all()?;
-    beside.persist(file)?;
-    Ok(())
-}
-
-/// Whether the file is reached by other hard links, which a new file would leave behind.
-#[cfg(unix)]
-fn has_other_names(old: &Metadata) -> bool {
-    1 < std::os::unix::fs::MetadataExt::nlink(old)
-}
-
-#[cfg(not(unix))]
-fn has_other_names(_: &Metadata) -> bool {
-    false
-}
-
-/// A file of someone else stays theirs.
-#[cfg(unix)]
-fn keep_owner(old: &Metadata, new: &Path) -> io::Result<()> {
-    use std::os::unix::fs::{MetadataExt, chown};
-    let now = std::fs::metadata(new)?;
-    if (now.uid(), now.gid()) == (old.uid(), old.gid()) {
-        return Ok(());
-    }
-    chown(new, Some(old.uid()), Some(old.gid()))
-}
-
-#[cfg(not(unix))]
-fn keep_owner(_: &Metadata, _: &Path) -> io::Result<()> {
-    Ok(())
 }

@@ -14,7 +14,7 @@ use sphc::train::{self, Meaning, TrainError};
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 /// The longest text of a model, in bytes; 10 000 layers line by line take a tenth of it.
 const LONGEST_MODEL: u64 = 4 << 20;
@@ -62,6 +62,10 @@ fn bounded(path: &Path, limit: u64) -> Result<String, Failure> {
 fn whole(file: std::fs::File, limit: u64) -> io::Result<String> {
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes)?;
+    text_of(bytes, limit)
+}
+
+fn text_of(bytes: Vec<u8>, limit: u64) -> io::Result<String> {
     if limit < bytes.len() as u64 {
         let cause = format!("it is longer than {} MiB", limit >> 20);
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, cause));
@@ -72,8 +76,33 @@ fn whole(file: std::fs::File, limit: u64) -> io::Result<String> {
     })
 }
 
+/// Whether standard input is meant.
+pub(super) fn is_stdin(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// What a text is called in messages.
+pub(super) fn shown(path: &Path) -> String {
+    if is_stdin(path) { "stdin".to_owned() } else { path.display().to_string() }
+}
+
+/// The text of standard input, which can be read once, and is wanted as often as a command checks its model.
+fn stdin() -> Result<String, Failure> {
+    static TEXT: OnceLock<Result<String, String>> = OnceLock::new();
+    let read = || {
+        let mut bytes = Vec::new();
+        io::stdin().take(LONGEST_MODEL + 1).read_to_end(&mut bytes).and_then(|_| text_of(bytes, LONGEST_MODEL))
+    };
+    TEXT.get_or_init(|| read().map_err(|it| it.to_string()))
+        .clone()
+        .map_err(|it| Failure::new(format!("cannot read standard input: {it}"), "pipe the text of a model into it"))
+}
+
 /// Reads the text of a model.
 pub(super) fn read_model(path: &Path) -> Result<String, Failure> {
+    if is_stdin(path) {
+        return stdin();
+    }
     if is_plan(path) && path.is_file() {
         let cause = format!("`{}` is a plan, or some other YAML file, and no model", path.display());
         return Err(Failure::new(cause, "give the `.sph` file; `train`, `eval` and `predict` take plans, too"));
@@ -83,9 +112,13 @@ pub(super) fn read_model(path: &Path) -> Result<String, Failure> {
 
 /// Parses and checks a file; its mistakes are in the result.
 pub(super) fn check(path: &Path, settings: &Settings) -> Result<Checked, Failure> {
-    let text = read_model(path)?;
+    Ok(check_text(path, &read_model(path)?, settings))
+}
+
+/// The same of a text that is to be in the file.
+pub(super) fn check_text(path: &Path, text: &str, settings: &Settings) -> Checked {
     let mut load = |path: &str| import(Path::new(path)).map_err(|it| why_not(Path::new(path), &it));
-    Ok(pipeline::check(&path.display().to_string(), &text, &mut load, settings))
+    pipeline::check(&shown(path), text, &mut load, settings)
 }
 
 /// The text of an imported file. Only a file is opened: opening a pipe may take for ever, reading a device, too.

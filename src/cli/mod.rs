@@ -22,6 +22,8 @@ mod features;
 mod fmt;
 mod foreign;
 mod load;
+mod manual;
+mod new;
 mod plot;
 mod predict;
 mod progress;
@@ -31,6 +33,7 @@ mod show;
 mod stop;
 mod sweep;
 mod table;
+mod texts;
 mod train;
 mod trained;
 mod verify;
@@ -48,6 +51,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write a model to start from
+    New(new::Args),
     /// Report every mistake in models
     Check(check::Args),
     /// Explain a diagnostic by its code
@@ -80,6 +85,10 @@ enum Command {
     Data(data::Args),
     /// Say what this machine offers, and what is missing
     Doctor(doctor::Args),
+    /// Print completions for a shell
+    Completions(manual::Completions),
+    /// Write manual pages into a folder
+    Man(manual::Man),
 }
 
 /// The words of the command line. A negative number is a wrong value, not an unknown flag.
@@ -96,6 +105,7 @@ fn parse() -> Cli {
 /// Runs the command and turns what went wrong into a message and an exit status.
 pub(crate) fn main() -> ExitCode {
     let outcome = match parse().command {
+        Command::New(args) => new::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Fmt(args) => fmt::run(&args),
@@ -112,6 +122,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Plot(args) => plot::run(&args),
         Command::Data(args) => data::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::man(&args),
     };
     match outcome {
         Ok(code) => code,

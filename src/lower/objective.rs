@@ -13,12 +13,12 @@
 //! number. The recipe takes the mean over the batch.
 
 use super::Lowering;
-use super::choices::listed;
+
 use super::eval::Scope;
 use super::items::{Kind, suggest};
 use super::outputs::{Output, SCORES};
 use super::recipe::Basis;
-use super::signature::{FUNCTIONS, Signature, Slot};
+use super::signature::FUNCTIONS;
 use super::steps::STEPS;
 use super::types;
 use super::update::describe;
@@ -56,7 +56,7 @@ pub(super) fn is_tensor(param: &ast::FnParam) -> bool {
 }
 
 /// What a parameter stands for, if its name says it. One that is kept without a use starts with `_`, as any name.
-fn given(param: &ast::FnParam) -> Option<&'static str> {
+pub(super) fn given(param: &ast::FnParam) -> Option<&'static str> {
     let name = param.name.name.as_str();
     let name = name.strip_prefix('_').unwrap_or(name);
     ["target", "label"].into_iter().find(|it| is_tensor(param) && param.default.is_none() && *it == name)
@@ -344,7 +344,8 @@ impl Lowering<'_> {
                 return Some(self.measure(kind, def, call));
             }
             let arithmetic = FUNCTIONS.iter().any(|it| it.0 == name) || items.get(name, from).is_some();
-            return (!local && !arithmetic).then(|| self.unknown_measure(kind, name, call.callee.span));
+            return (!local && !arithmetic)
+                .then(|| self.fail(self.items.unknown_measure(kind, name, call.callee.span)));
         }
         let defined = items.get(name, from).is_some() || super::signature::builtin(name).is_some();
         if local || self.pool.is_some() || defined {
@@ -397,7 +398,7 @@ impl Lowering<'_> {
         let known = self.items.get(name, span.file).is_some()
             || super::resolve::CONSTANTS.iter().any(|it| it.0 == name)
             || name == "classes";
-        (!known).then(|| self.unknown_measure(kind, name, span))
+        (!known).then(|| self.fail(self.items.unknown_measure(kind, name, span)))
     }
 
     /// `centre() as "first"`: what the loss learns has this name.
@@ -421,36 +422,10 @@ impl Lowering<'_> {
         self.endless.contains(&self.items.part_key(kind, &def.name))
     }
 
-    fn unknown_measure(&mut self, kind: Kind, name: &str, span: Span) -> Value {
-        let signatures: Vec<Signature> =
-            self.items.definitions(kind).into_iter().map(|it| self.measure_signature(kind, it.0)).collect();
-        let report = Diagnostic::new(Code::E0203, span, format!("unknown {} `{name}`", kind.word()))
-            .label(format!("expected {}", listed(&signatures)));
-        let report = suggest(report, span, name, signatures.iter().map(|it| it.name.as_str()));
-        self.fail(report)
-    }
-
-    /// What a line of the recipe can give: numbers first, tensors by their names.
-    fn measure_signature(&self, kind: Kind, def: &ast::Function) -> Signature {
-        let whole = types::signature(kind.word(), def);
-        let (mut slots, mut tensors): (Vec<Slot>, Vec<Slot>) = (Vec::new(), Vec::new());
-        for (param, slot) in def.params.iter().zip(whole.slots) {
-            if is_tensor(param) && param.default.is_none() {
-                let default = Some(given(param).unwrap_or("output").to_owned());
-                tensors.push(Slot { default, ty: Ty::Tensor, ..slot });
-            } else {
-                slots.push(slot);
-            }
-        }
-        slots.append(&mut tensors);
-        let header = whole.header.filter(|it| it.file != self.items.prelude);
-        Signature { slots, header, ..whole }
-    }
-
     /// A loss or a metric that the recipe names.
     fn measure(&mut self, kind: Kind, def: &Rc<ast::Function>, call: &ast::Call) -> Value {
         let name = &def.name.name;
-        let signature = self.measure_signature(kind, def);
+        let signature = self.items.measure_signature(kind, def);
         self.report_mismatches(&signature, call);
         let args = self.arguments(&signature, call);
         if args.wrong() || self.is_endless(kind, def) {

@@ -1,6 +1,6 @@
 //! Losses and metrics: names in their bodies, and in the lines of the recipe that name them.
 
-use super::{Context, Resolver};
+use super::{CONSTANTS, Context, Resolver};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::lower::items::{Def, Home, Kind};
 use crate::lower::objective::{GIVEN, is_tensor};
@@ -71,6 +71,11 @@ impl Resolver<'_> {
         match &expr.kind {
             ExprKind::Name(name) if self.local(name).is_some() => self.mark(name, expr.span),
             ExprKind::Name(name) => {
+                let found = self.items.measure(kind, name, expr.span.file).is_some();
+                let number = CONSTANTS.iter().any(|it| it.0 == name) || name == "classes";
+                if !found && !number && self.items.get(name, expr.span.file).is_none() {
+                    self.sink.push(self.items.unknown_measure(kind, name, expr.span));
+                }
                 let kind = self.items.measure(kind, name, expr.span.file).map_or(kind, |it| it.0);
                 self.chosen.insert((kind, name.clone()));
                 self.mark(name, expr.span);
@@ -80,6 +85,19 @@ impl Resolver<'_> {
                 let arithmetic = self.items.measure(kind, name, expr.span.file).is_none()
                     && (matches!(self.items.get(name, expr.span.file).map(|it| &it.def), Some(Def::Fn(_)))
                         || FUNCTIONS.iter().any(|it| it.0 == name));
+                match self.items.measure(kind, name, expr.span.file) {
+                    Some((kind, def)) => {
+                        let wrong = self.items.measure_signature(kind, def).matched(call).1;
+                        wrong.into_iter().for_each(|it| self.sink.push(it));
+                    }
+                    None => {
+                        let function = FUNCTIONS.iter().any(|it| it.0 == name);
+                        let defined = self.items.get(name, expr.span.file).is_some() || self.local(name).is_some();
+                        if !function && !defined {
+                            self.sink.push(self.items.unknown_measure(kind, name, call.callee.span));
+                        }
+                    }
+                }
                 let kind = self.items.measure(kind, name, expr.span.file).map_or(kind, |it| it.0);
                 self.chosen.insert((kind, name.to_owned()));
                 let args = call.piped.as_deref().into_iter().chain(call.args.iter().map(|it| &it.value));

@@ -1,0 +1,39 @@
+//! `sphc completions` and `sphc man`: the command line told to shells and to `man`.
+
+use super::Cli;
+use super::failure::{Failure, Outcome};
+use super::say;
+use clap::CommandFactory;
+use clap_complete::Shell;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Completions {
+    /// The shell
+    shell: Shell,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Man {
+    /// An existing folder for `sphc.1` and a page for each command
+    folder: PathBuf,
+}
+
+/// Prints what the shell reads when it starts.
+pub(super) fn completions(args: &Completions) -> Outcome {
+    let mut text = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "sphc", &mut text);
+    say::out().write_all(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes a page for the program and one for each command.
+pub(super) fn man(args: &Man) -> Outcome {
+    clap_mangen::generate_to(Cli::command(), &args.folder).map_err(|cause| {
+        let cause = format!("cannot write manual pages to `{}`: {cause}", args.folder.display());
+        Failure::new(cause, "give a folder that is there and can be written to")
+    })?;
+    Ok(ExitCode::SUCCESS)
+}

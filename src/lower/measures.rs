@@ -1,0 +1,38 @@
+//! What a line of the recipe can call of losses and metrics, for those who check names and those who compute.
+
+use super::choices::listed;
+use super::items::{Items, Kind, suggest};
+use super::objective::{given, is_tensor};
+use super::signature::{Signature, Slot};
+use super::types;
+use super::value::Ty;
+use crate::diag::{Code, Diagnostic, Span};
+use crate::syntax::ast;
+
+impl Items {
+    /// The report of a loss or a metric that there is not.
+    pub(super) fn unknown_measure(&self, kind: Kind, name: &str, span: Span) -> Diagnostic {
+        let signatures: Vec<Signature> =
+            self.definitions(kind).into_iter().map(|it| self.measure_signature(kind, it.0)).collect();
+        let report = Diagnostic::new(Code::E0203, span, format!("unknown {} `{name}`", kind.word()))
+            .label(format!("expected {}", listed(&signatures)));
+        suggest(report, span, name, signatures.iter().map(|it| it.name.as_str()))
+    }
+
+    /// What a line of the recipe can give: numbers first, tensors by their names.
+    pub(super) fn measure_signature(&self, kind: Kind, def: &ast::Function) -> Signature {
+        let whole = types::signature(kind.word(), def);
+        let (mut slots, mut tensors): (Vec<Slot>, Vec<Slot>) = (Vec::new(), Vec::new());
+        for (param, slot) in def.params.iter().zip(whole.slots) {
+            if is_tensor(param) && param.default.is_none() {
+                let default = Some(given(param).unwrap_or("output").to_owned());
+                tensors.push(Slot { default, ty: Ty::Tensor, ..slot });
+            } else {
+                slots.push(slot);
+            }
+        }
+        slots.append(&mut tensors);
+        let header = whole.header.filter(|it| it.file != self.prelude);
+        Signature { slots, header, ..whole }
+    }
+}

@@ -1,0 +1,196 @@
+//! What helps to write models: templates, mistakes mended in place, folders and standard input, completions and manual pages.
+
+use crate::cli::{Place, errors};
+use std::fs;
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+/// A model with three mistakes that have an exact correction each.
+const WRONG: &str = "param filtres = 4
+
+model Wrong {
+    input image: u8[8, 8, 1]
+    x = conv((image - 8) / 8, filters, kernal: 3)
+    output x |> global_avg_pool |> dense(classes) as \"score\"
+}
+
+train {
+    data       digits
+    batch      16
+    iterations 3
+    loss       softmax_crossentropy()
+    optimizer  adam(rate: 1e-2)
+}
+";
+
+fn piped(place: &Place, words: &[&str], text: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_sphc"))
+        .args(words)
+        .current_dir(place.directory.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn every_template_is_sound_and_laid_out() {
+    let place = Place::new();
+    for template in ["minimal", "resnet", "operator", "data", "fine-tune"] {
+        let name = format!("my-{template}");
+        let said = place.succeeds(&format!("new {name} --template {template}"));
+        assert!(said.contains(&format!("wrote         {name}.sph")) && said.contains("try next"), "{said}");
+        place.succeeds(&format!("fmt --check {name}.sph"));
+        place.fails(&format!("new {name}"), &["is there already"]);
+    }
+    // Pictures of one's own, of two classes.
+    for part in ["train", "test"] {
+        for (class, value) in [("cat", 20), ("dog", 220)] {
+            let folder = place.path("pictures").join(part).join(class);
+            fs::create_dir_all(&folder).unwrap();
+            for at in 0..4 {
+                let picture = image::RgbImage::from_pixel(12, 10, image::Rgb([value, at * 40, 99]));
+                picture.save(folder.join(format!("{at}.png"))).unwrap();
+            }
+        }
+    }
+    for template in ["minimal", "operator", "data"] {
+        place.succeeds(&format!(
+            "train my-{template}.sph --iterations 3 --evaluate-every 3 --batch 4 --run run-{template} --device cpu"
+        ));
+    }
+    place.succeeds("check my-resnet.sph --deny-warnings");
+    // What the fine-tuning starts from has its layers, and another classifier.
+    let start = fs::read_to_string(place.path("my-fine-tune.sph")).unwrap();
+    let start: String = start.lines().filter(|it| !it.contains("freeze")).map(|it| format!("{it}\n")).collect();
+    fs::write(place.path("start.sph"), start).unwrap();
+    place.succeeds("train start.sph --iterations 2 --evaluate-every 2 --run start --device cpu");
+    let init = "--init start/checkpoints/step-00000002.safetensors";
+    place
+        .succeeds(&format!("train my-fine-tune.sph {init} --iterations 2 --evaluate-every 2 --run tuned --device cpu"));
+    place.fails("new 2net", &["cannot be the name of a model", "start it with a letter"]);
+    place.fails("new nowhere/net", &["make its folder first"]);
+}
+
+#[test]
+fn exact_proposals_are_written_into_the_file() {
+    let place = Place::new();
+    fs::write(place.path("wrong.sph"), WRONG).unwrap();
+    let output = place.sphc("check --fix wrong.sph");
+    let mended = fs::read_to_string(place.path("wrong.sph")).unwrap();
+    assert!(mended.contains("kernel: 3") && mended.contains("softmax_cross_entropy()"), "{mended}");
+    assert!(mended.contains("8, filtres, kernel: 3") && mended.starts_with("param filtres = 4"), "{mended}");
+    assert!(text(&output.stdout).contains("1 file checked: no problems; 3 mistakes mended"), "{}", errors(&output));
+    // What is right stays as it is, to the byte and the time.
+    let before = fs::metadata(place.path("tiny.sph")).unwrap().modified().unwrap();
+    place.succeeds("check --fix tiny.sph");
+    assert_eq!(fs::metadata(place.path("tiny.sph")).unwrap().modified().unwrap(), before);
+    // Nothing is changed for a warning that proposes nothing exact, nor without the flag.
+    fs::write(place.path("wrong.sph"), WRONG).unwrap();
+    assert_eq!(place.sphc("check wrong.sph").status.code(), Some(1));
+    assert_eq!(fs::read_to_string(place.path("wrong.sph")).unwrap(), WRONG);
+    let piped = piped(&place, &["check", "--fix", "-"], WRONG);
+    assert!(errors(&piped).contains("standard input is none"), "{}", errors(&piped));
+}
+
+#[test]
+fn warnings_can_be_denied() {
+    let place = Place::new();
+    let model = crate::cli::MODEL.replace("evaluate   every 5", "evaluate   every 50");
+    fs::write(place.path("late.sph"), model).unwrap();
+    place.succeeds("check late.sph");
+    let output = place.sphc("check late.sph --deny-warnings");
+    assert_eq!(output.status.code(), Some(1), "{}", errors(&output));
+    assert!(errors(&output).contains("1 file checked: 1 warning"), "{}", errors(&output));
+}
+
+#[test]
+fn folders_stand_for_their_models_and_a_dash_for_standard_input() {
+    let place = Place::new();
+    fs::create_dir_all(place.path("nets/deep")).unwrap();
+    fs::create_dir_all(place.path("nets/.hidden")).unwrap();
+    fs::create_dir_all(place.path("empty")).unwrap();
+    fs::write(place.path("nets/b.sph"), crate::cli::MODEL).unwrap();
+    fs::write(place.path("nets/deep/a.sph"), crate::cli::MODEL).unwrap();
+    fs::write(place.path("nets/.hidden/c.sph"), WRONG).unwrap();
+    fs::write(place.path("nets/notes.txt"), "no model").unwrap();
+    assert!(place.succeeds("check nets").contains("2 files checked: no problems"));
+    place.succeeds("fmt nets");
+    place.succeeds("fmt --check nets");
+    place.fails("check empty", &["the folder `empty` has no model"]);
+
+    let fine = piped(&place, &["check", "-"], crate::cli::MODEL);
+    assert!(text(&fine.stdout).contains("1 file checked: no problems"), "{}", errors(&fine));
+    let wrong = piped(&place, &["check", "-"], WRONG);
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(errors(&wrong).contains("stdin:"), "{}", errors(&wrong));
+    let laid_out = piped(&place, &["fmt", "-"], "param   x=1\n");
+    assert_eq!(text(&laid_out.stdout), "param x = 1\n");
+    assert_eq!(piped(&place, &["fmt", "--check", "-"], "param   x=1\n").status.code(), Some(1));
+    let shown = piped(&place, &["show", "-"], crate::cli::MODEL);
+    assert!(text(&shown.stdout).contains("first"), "{}", errors(&shown));
+}
+
+#[test]
+fn shells_and_man_are_told_every_command() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let told = place.succeeds(&format!("completions {shell}"));
+        assert!(told.contains("verify") && told.contains("deny-warnings"), "{shell}");
+    }
+    fs::create_dir_all(place.path("pages")).unwrap();
+    place.succeeds("man pages");
+    let pages = fs::read_dir(place.path("pages")).unwrap().count();
+    assert!(15 <= pages, "{pages}");
+    let train = fs::read_to_string(place.path("pages/sphc-train.1")).unwrap();
+    assert!(train.contains("seeds") && train.contains(".TH"), "{train}");
+    place.fails("man nowhere", &["cannot write manual pages to `nowhere`"]);
+}
+
+/// An error in the model hides none in the recipe.
+#[test]
+fn mistakes_of_every_entry_are_told_in_one_run() {
+    let place = Place::new();
+    let model = "model Wrong {
+    input image: u8[8, 8, 1]
+    x = conv((image - 8) / 8, fylters)
+    output x |> global_avg_pool |> dense(classes) as \"score\"
+}
+
+train {
+    data       digit
+    augment    flip_horizonal
+    batch      0
+    iterations 3.5
+    loss       softmax_crossentropy() + 0.1 * focall
+    loss       mean_squared_error(tarjet: 3)
+    metric     acuracy, errors(skores: 2)
+    penalty    l2x(5e-4) on filters
+    penalty    l2(wait: 5e-4) on filters
+    penalty    l2(5e-4) on fliters
+    optimizer  adm(rate: 1e-2)
+    schedule   cosin(floor: 1)
+    clip       nrm(1)
+    average    emma(0.9)
+    freeze     on fliters
+    precision  bf17
+    seed       -1
+}
+";
+    fs::write(place.path("wrong.sph"), model).unwrap();
+    let output = place.sphc("check wrong.sph");
+    let said = errors(&output);
+    for (number, line) in model.lines().enumerate().skip(7).filter(|it| it.1 != "}") {
+        assert!(said.contains(&format!("wrong.sph:{}:", number + 1)), "nothing is said of `{line}`:\n{said}");
+    }
+    for word in ["fylters", "softmax_crossentropy", "focall", "tarjet", "acuracy", "skores", "nrm", "bf17"] {
+        assert!(said.contains(&format!("`{word}`")), "{word}:\n{said}");
+    }
+}
