@@ -78,6 +78,7 @@ mod runs;
 mod schedules;
 mod sequences;
 mod signs;
+mod starting;
 pub(crate) mod steps;
 mod storage;
 mod suite;

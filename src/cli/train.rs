@@ -8,7 +8,9 @@ use super::progress::Progress;
 use super::say::quoted;
 use super::{say, stop, sweep};
 use serde_json::json;
-use sphc::train::{Manifest, Meaning, Report, SourceText, TrainConfig, TrainError, recipe_of, train};
+use sphc::data;
+use sphc::train::weights::{Rename, Taken};
+use sphc::train::{Init, Manifest, Meaning, Report, SourceText, TrainConfig, TrainError, recipe_of, train};
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, ErrorKind, Write};
@@ -31,9 +33,15 @@ pub(super) struct Args {
     /// (--set norm=none,cosine); prints and draws means with intervals
     #[arg(long, value_name = "N", value_parser = positive)]
     pub(super) seeds: Option<u64>,
-    /// Weights to start from
+    /// Weights to start from: what fits by name and extents is taken, and what was is told
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     init: Option<PathBuf>,
+    /// Refuse weights to start from that lack anything, or hold anything else
+    #[arg(long, requires = "init")]
+    init_strict: bool,
+    /// Rename the tensors to start from that match a pattern, such as 'backbone.*=*'; may come again, the first that matches counts
+    #[arg(long, value_name = "FROM=TO", requires = "init", value_parser = rename)]
+    init_map: Vec<String>,
     /// Run directory; `runs/<model>-<time>` unless given
     #[arg(long, value_name = "DIR")]
     pub(super) run: Option<PathBuf>,
@@ -82,9 +90,19 @@ pub(super) fn one(args: &Args, run: Option<&Path>) -> Result<Done, Failure> {
             training.train_examples
         );
     }
-    if let Some(path) = &args.init {
-        let known = load::meaning(path, &sphc::train::read_weights(path)?, None)?;
-        args::warn(&known.map_or_else(Vec::new, |it| other_start(&it, &Meaning::of(&data, &training))));
+    let init = args.init.as_ref().map(|path| Init {
+        path: path.clone(),
+        strict: args.init_strict,
+        map: args.init_map.clone(),
+    });
+    if let Some(init) = &init {
+        let (weights, taken) = init.weights(&plan)?;
+        let known = load::meaning(&init.path, &weights, None)?;
+        // What the outputs mean is of no matter where they are learned anew.
+        if taken.missed.is_empty() && taken.other.is_empty() {
+            args::warn(&known.map_or_else(Vec::new, |it| other_start(&it, &Meaning::of(&data, &training))));
+        }
+        tell_start(args.format, &init.path, &taken)?;
     }
     if args.format == Format::Human {
         let what = format!(
@@ -112,7 +130,9 @@ pub(super) fn one(args: &Args, run: Option<&Path>) -> Result<Done, Failure> {
         no_shuffle: args.recipe.no_shuffle,
         no_augment: args.recipe.no_augment,
         data: place,
-        init: args.init.as_ref().map(|it| it.display().to_string()),
+        init: None,
+        init_strict: false,
+        init_map: Vec::new(),
         log_every: args.log_every,
         training,
         sources: sources
@@ -133,7 +153,7 @@ pub(super) fn one(args: &Args, run: Option<&Path>) -> Result<Done, Failure> {
     let config = TrainConfig {
         run: run.clone(),
         resume: args.resume,
-        init: args.init.clone(),
+        init,
         log_every: args.log_every,
         stop: &stop::asked,
         manifest,
@@ -142,6 +162,32 @@ pub(super) fn one(args: &Args, run: Option<&Path>) -> Result<Done, Failure> {
     let report = train(&config, &mut session, data, &mut |event| progress.see(event));
     progress.finish();
     Ok(Done { run, manifest: config.manifest, report })
+}
+
+/// What became of the weights to start from.
+fn tell_start(format: Format, path: &Path, taken: &Taken) -> Result<(), Failure> {
+    let Taken { taken: fits, missed, other, left } = taken;
+    if format == Format::Json {
+        let event = json!({ "event": "init", "taken": fits, "missed": missed, "other": other, "left": left });
+        writeln!(say::out(), "{event}")?;
+        return Ok(());
+    }
+    let of = fits.len() + missed.len() + other.len();
+    let mut lines = vec![format!("init: {} of {of} tensors from {}", fits.len(), path.display())];
+    for (what, list) in [("not in the file, so started anew", missed), ("in the file only, so left", left)] {
+        if !list.is_empty() {
+            lines.push(format!("  {what}: {}", data::few(list)));
+        }
+    }
+    lines.extend(other.iter().map(|it| format!("  started anew: {it}")));
+    for line in lines {
+        let _ = writeln!(say::err(), "{line}");
+    }
+    Ok(())
+}
+
+fn rename(text: &str) -> Result<String, String> {
+    Rename::parse(text).map(|_| text.to_owned())
 }
 
 /// What to say of weights to start from that were trained on something else, which may well be meant.
@@ -248,9 +294,11 @@ pub(super) fn resume_command(run: &Path) -> String {
     let mut typed = std::env::args_os();
     while let Some(word) = typed.next() {
         let starts = |it: &str| word.as_encoded_bytes().starts_with(it.as_bytes());
-        if word == "--run" || word == "--init" {
+        if word == "--run" || word == "--init" || word == "--init-map" {
             typed.next();
-        } else if word != "--resume" && !starts("--run=") && !starts("--init=") {
+        } else if !["--resume", "--init-strict"].iter().any(|it| word == *it)
+            && !["--run=", "--init=", "--init-map="].iter().any(|it| starts(it))
+        {
             words.push(word);
         }
     }

@@ -6,6 +6,7 @@ pub mod curves;
 mod error;
 mod evaluate;
 mod events;
+mod init;
 mod keep;
 mod meaning;
 pub mod metrics;
@@ -16,6 +17,7 @@ pub mod weights;
 pub use blame::{Blame, Operand, blame, replay};
 pub use error::TrainError;
 pub use evaluate::{Evaluation, evaluate, features, predict};
+pub use init::Init;
 pub use meaning::Meaning;
 pub use run_dir::{Manifest, SourceText, Started, checkpoints, fill_atomically, write_atomically};
 pub use trainer::{fit, fitting, read_weights, train};
@@ -36,7 +38,7 @@ pub struct TrainConfig<'a> {
     /// Go on from its newest checkpoint.
     pub resume: bool,
     /// Weights to start from.
-    pub init: Option<PathBuf>,
+    pub init: Option<Init>,
     /// Log the losses of every so many iterations.
     pub log_every: u64,
     /// Asked after every step: whether to write a checkpoint and return.

@@ -1,6 +1,6 @@
 //! The run directory: who may use it, what is in it, and how files get there whole.
 
-use super::TrainError;
+use super::{Init, TrainError};
 use crate::ir::Precision;
 use crate::plan::Training;
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,12 @@ pub struct Manifest {
     /// Weights that it started from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init: Option<String>,
+    /// Whether all of them had to fit.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub init_strict: bool,
+    /// What their tensors were renamed by.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub init_map: Vec<String>,
     /// The losses of every so many iterations are logged.
     pub log_every: u64,
     /// The recipe's numbers, after all settings.
@@ -73,12 +79,23 @@ pub struct Started {
     /// Weights that it started from.
     #[serde(default)]
     pub init: Option<PathBuf>,
+    /// Whether all of them had to fit.
+    #[serde(default)]
+    pub init_strict: bool,
+    /// What their tensors were renamed by.
+    #[serde(default)]
+    pub init_map: Vec<String>,
     /// The losses of every so many iterations were logged, where that is known.
     #[serde(default)]
     pub log_every: Option<u64>,
 }
 
 impl Started {
+    /// The weights that it started from, and how.
+    pub(super) fn init(self) -> Option<Init> {
+        Some(Init { path: self.init?, strict: self.init_strict, map: self.init_map })
+    }
+
     /// Reads a run's `config.yaml`.
     pub fn read(run: &Path) -> Result<Started, TrainError> {
         let path = run.join("config.yaml");

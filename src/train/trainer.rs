@@ -6,7 +6,7 @@ use super::metrics::{self, Line, Log, Losses, Tested};
 use super::run_dir::{Manifest, RunDir, Started, checkpoint_name, may_be_run};
 use super::weights::{self, Need, Weights};
 use super::{
-    Event, Meaning, Report, Times, TrainConfig, TrainError, bind, check_data, checkpoints, evaluate, recipe_of,
+    Event, Init, Meaning, Report, Times, TrainConfig, TrainError, bind, check_data, checkpoints, evaluate, recipe_of,
 };
 use crate::data::Dataset;
 use crate::ir::{Figure, Phase, ResultKey};
@@ -31,7 +31,9 @@ pub fn train(
 
     let run = RunDir::open(&config.run, config.resume)?;
     let mut manifest = config.manifest.clone();
-    manifest.init = start.init.as_ref().map(|it| it.display().to_string());
+    manifest.init = start.init.as_ref().map(|it| it.path.display().to_string());
+    manifest.init_strict = start.init.as_ref().is_some_and(|it| it.strict);
+    manifest.init_map = start.init.as_ref().map_or_else(Vec::new, |it| it.map.clone());
     run.write_manifest(&manifest, config.resume && !start.anew)?;
     let log =
         Log::start(&run.metrics(), &start.lines).map_err(|it| TrainError::write(&run.path, &run.metrics(), it))?;
@@ -77,7 +79,7 @@ pub fn train(
 struct Start {
     step: u64,
     /// Weights that its first step started from.
-    init: Option<PathBuf>,
+    init: Option<Init>,
     /// Whether it was to be gone on with, but had no checkpoint.
     anew: bool,
     /// Iterations whose lines are lost.
@@ -95,10 +97,10 @@ fn start(config: &TrainConfig, plan: &Plan, meaning: &Meaning) -> Result<Start, 
 }
 
 /// Starts with the first step.
-fn from_init(init: Option<PathBuf>, plan: &Plan) -> Result<Start, TrainError> {
+fn from_init(init: Option<Init>, plan: &Plan) -> Result<Start, TrainError> {
     let mut res = Start { init, ..Start::default() };
-    if let Some(path) = &res.init {
-        res.weights = Some((fitting(path, plan, Need::Start)?, Need::Start));
+    if let Some(init) = &res.init {
+        res.weights = Some((init.weights(plan)?.0, Need::Start));
     }
     Ok(res)
 }
@@ -138,7 +140,7 @@ fn resumed(config: &TrainConfig, plan: &Plan, meaning: &Meaning) -> Result<Start
     let earlier = Started::read(run).ok();
     let Some((step, path)) = all.first() else {
         if may_be_run(run) {
-            return Ok(Start { anew: true, ..from_init(earlier.and_then(|it| it.init), plan)? });
+            return Ok(Start { anew: true, ..from_init(earlier.and_then(Started::init), plan)? });
         }
         return Err(TrainError::RunDirectory {
             path: run.clone(),
@@ -206,7 +208,7 @@ fn resumed(config: &TrainConfig, plan: &Plan, meaning: &Meaning) -> Result<Start
     let log_every = earlier.as_ref().and_then(|it| it.log_every).unwrap_or(1).max(config.log_every);
     Ok(Start {
         step: *step,
-        init: earlier.and_then(|it| it.init),
+        init: earlier.and_then(Started::init),
         anew: false,
         hole: metrics::hole(&lines, *step, log_every),
         lines,
@@ -228,7 +230,7 @@ struct Trainer<'a> {
     /// What `config.yaml` says.
     manifest: Manifest,
     /// Weights that the first step started from.
-    init: Option<PathBuf>,
+    init: Option<Init>,
     session: &'a mut Session,
     training: Training,
     run: RunDir,
@@ -367,8 +369,8 @@ impl Trainer<'_> {
             }
             None => {
                 self.session.restart()?;
-                if let Some(path) = &self.init {
-                    fitting(path, &self.session.plan, Need::Start)?.load(self.session, Need::Start)?;
+                if let Some(init) = &self.init {
+                    init.weights(&self.session.plan)?.0.load(self.session, Need::Start)?;
                 }
                 self.step = 0;
             }

@@ -76,6 +76,11 @@ impl TensorFile {
         Ok(TensorFile { path: path.into(), file, tensors, metadata })
     }
 
+    /// Gives tensors other names, which must differ.
+    pub(super) fn rename(&mut self, named: impl Fn(&String) -> String) {
+        self.tensors = std::mem::take(&mut self.tensors).into_iter().map(|(name, it)| (named(&name), it)).collect();
+    }
+
     /// SHA-256 of everything after the header, in hex.
     pub(super) fn checksum(&self) -> Result<String, String> {
         let mut sum = Sha256::new();

@@ -4,7 +4,10 @@
 //! same weights are the same bytes, whatever machine or number of threads made them. They are written and read one tensor
 //! at a time, so that a checkpoint takes no memory to speak of.
 
+mod choose;
 mod file;
+
+pub use choose::{Rename, Taken};
 
 use super::TrainError;
 use super::meaning::{self, Meaning};
@@ -129,16 +132,25 @@ impl Weights {
             kept(plan).filter(|it| !beside(it)).filter_map(|it| self.problem(it, need)).collect();
         for name in self.file.tensors.keys() {
             // A model without averages takes the weights that they are of.
-            let left = |it: &StateRole| it.is_progress() || need != Need::Resume && *it == StateRole::Average;
-            let progress = match &self.roles {
-                Some(roles) => roles.get(name).is_some_and(left),
-                None => was_progress(name),
-            };
-            if !progress && !kept(plan).any(|it| it.name == *name) {
+            let average = need != Need::Resume && self.is_average(name);
+            if !average && !self.was_of_training(name) && !kept(plan).any(|it| it.name == *name) {
                 res.push(format!("`{name}` is not part of the model"));
             }
         }
         res
+    }
+
+    /// Whether a tensor is the training's rather than the model's, as far as the file tells.
+    fn was_of_training(&self, name: &str) -> bool {
+        match &self.roles {
+            Some(roles) => roles.get(name).is_some_and(|it| it.is_progress()),
+            None => was_progress(name),
+        }
+    }
+
+    /// Whether the file says that a tensor is an average.
+    fn is_average(&self, name: &str) -> bool {
+        self.roles.as_ref().and_then(|it| it.get(name)).is_some_and(|it| *it == StateRole::Average)
     }
 
     /// Whether there are averages over steps in the file.
