@@ -10,15 +10,19 @@ using i64 = long long;
 
 #define SHARED_MEMORY(name) extern __shared__ __align__(128) unsigned char name[]
 
-// Copies `BYTES` (4 or 16) from global to shared memory behind the program's back; zeros when not `valid`.
-// `from` must be a readable address either way. With `KEEP` the bytes stay in the L1 cache, too.
-template <int BYTES, bool KEEP> __device__ __forceinline__ void copy_async(void* to, const void* from, bool valid) {
-    const u32 address = (u32)__cvta_generic_to_shared(to);
+// An address in shared memory as instructions take it: half as long as a pointer, to which bytes can be added. In the
+// emulator it is a pointer.
+using Shared = u32;
+__device__ __forceinline__ Shared shared_address(const void* at) { return (u32)__cvta_generic_to_shared(at); }
+
+// Copies `BYTES` (4 or 16) from global to shared memory behind the program's back; zeros when not `valid`, and then nothing
+// is read. `from` is a multiple of BYTES either way. With `KEEP` the bytes stay in the L1 cache, too.
+template <int BYTES, bool KEEP> __device__ __forceinline__ void copy_async(Shared to, const void* from, bool valid) {
     const int bytes = valid ? BYTES : 0;
     if constexpr (BYTES == 16 && !KEEP)
-        asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(address), "l"(from), "r"(bytes) : "memory");
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(bytes) : "memory");
     else
-        asm volatile("cp.async.ca.shared.global [%0], [%1], %3, %2;" ::"r"(address), "l"(from), "r"(bytes), "n"(BYTES) : "memory");
+        asm volatile("cp.async.ca.shared.global [%0], [%1], %3, %2;" ::"r"(to), "l"(from), "r"(bytes), "n"(BYTES) : "memory");
 }
 
 // Closes a group of this thread's copies.
@@ -29,18 +33,18 @@ template <int N> __device__ __forceinline__ void copy_wait() { asm volatile("cp.
 
 // Four 8x8 matrices of 16-bit numbers from shared memory, one register each: lane 8 j + i gives the address of row i of
 // matrix j (16 bytes), and takes two neighbours, 2 (lane % 4) on, of row lane / 4 of every matrix.
-__device__ __forceinline__ void load_matrices(u32 (&to)[4], const void* row) {
+__device__ __forceinline__ void load_matrices(u32 (&to)[4], Shared row) {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
                  : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
-                 : "r"((u32)__cvta_generic_to_shared(row))
+                 : "r"(row)
                  : "memory");
 }
 
 // The same of the transposed matrices.
-__device__ __forceinline__ void load_matrices_transposed(u32 (&to)[4], const void* row) {
+__device__ __forceinline__ void load_matrices_transposed(u32 (&to)[4], Shared row) {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
                  : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
-                 : "r"((u32)__cvta_generic_to_shared(row))
+                 : "r"(row)
                  : "memory");
 }
 
@@ -72,6 +76,12 @@ __device__ __forceinline__ u32 round_tf32(float value) {
     return rounded;
 }
 
+// The same number, of which the compiler knows nothing: what depends on it is not computed ahead of here.
+__device__ __forceinline__ u32 unforeseen(u32 value) {
+    asm volatile("" : "+r"(value));
+    return value;
+}
+
 // The value of the lane whose number differs by `mask`. All lanes of the warp take part.
 __device__ __forceinline__ float shuffle_xor(float value, int mask) { return __shfl_xor_sync(0xffffffffu, value, mask); }
 __device__ __forceinline__ int shuffle_xor(int value, int mask) { return __shfl_xor_sync(0xffffffffu, value, mask); }
@@ -88,7 +98,3 @@ struct bf16 {
     __device__ __forceinline__ explicit bf16(float value) : bits((unsigned short)pack_bf16(value, 0.0f)) {}
     __device__ __forceinline__ operator float() const { return bits_as_float((u32)bits << 16); }
 };
-
-// Stores two neighbours at once; `to` is a multiple of two elements.
-__device__ __forceinline__ void store_two(float* to, float first, float second) { *(float2*)to = {first, second}; }
-__device__ __forceinline__ void store_two(bf16* to, float first, float second) { *(u32*)to = pack_bf16(first, second); }

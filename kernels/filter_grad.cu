@@ -31,25 +31,21 @@ filter_grad(const operand* x, const operand* dy, stored* dw) {
     const int first = (int)((i64)STAGES_K * share / SPLIT), last = (int)((i64)STAGES_K * (share + 1) / SPLIT);
     multiply(
         sums, first, last,
-        [&](operand* tile, int stage) {
-            fill<false, TILE_M, VECTOR_A, false>(tile, x, [&](int, int row, int k) -> const operand* {
-                const int at = row0 + row, tap = at / INPUT_C, channel = at % INPUT_C, pixel = stage * DEPTH + k;
-                const int n = pixel / (OUTPUT_H * OUTPUT_W), in_image = pixel % (OUTPUT_H * OUTPUT_W);
-                const int y = in_image / OUTPUT_W * STRIDE_H - BEFORE_H + tap / KERNEL_W * DILATION_H;
-                const int z = in_image % OUTPUT_W * STRIDE_W - BEFORE_W + tap % KERNEL_W * DILATION_W;
-                const bool inside = at < ROWS && pixel < PIXELS && (u32)y < (u32)INPUT_H && (u32)z < (u32)INPUT_W;
-                return inside ? x + ((n * INPUT_H + y) * INPUT_W + z) * INPUT_C + channel : nullptr;
-            });
+        [&](int row, int k, int stage) -> Source {
+            const int at = row0 + row, tap = at / INPUT_C, channel = at % INPUT_C, pixel = stage * DEPTH + k;
+            const int n = pixel / (OUTPUT_H * OUTPUT_W), in_image = pixel % (OUTPUT_H * OUTPUT_W);
+            const int y = in_image / OUTPUT_W * STRIDE_H - BEFORE_H + tap / KERNEL_W * DILATION_H;
+            const int z = in_image % OUTPUT_W * STRIDE_W - BEFORE_W + tap % KERNEL_W * DILATION_W;
+            const bool inside = at < ROWS && pixel < PIXELS && (u32)y < (u32)INPUT_H && (u32)z < (u32)INPUT_W;
+            return {x + ((n * INPUT_H + y) * INPUT_W + z) * INPUT_C + channel, inside};
         },
-        [&](operand* tile, int stage) {
-            fill<false, TILE_N, VECTOR_B, false>(tile, dy, [&](int, int column, int k) -> const operand* {
-                const int pixel = stage * DEPTH + k, to = column0 + column;
-                return pixel < PIXELS && to < OUTPUT_C ? dy + pixel * OUTPUT_C + to : nullptr;
-            });
+        [&](int column, int k, int stage) -> Source {
+            const int pixel = stage * DEPTH + k, to = column0 + column;
+            return {dy + pixel * OUTPUT_C + to, pixel < PIXELS && to < OUTPUT_C};
         });
 
     dw += (i64)share * ROWS * OUTPUT_C;
-    each_sum(sums, [&](int row, int column, int, const float* sum) {
+    each_sum(sums, [&](int row, int column, const float* sum) {
         row += row0, column += column0;
         if (row < ROWS && column < OUTPUT_C)
             store_side<OUTPUT_C>(dw + row * OUTPUT_C + column, sum, OUTPUT_C - column);

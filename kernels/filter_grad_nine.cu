@@ -45,10 +45,12 @@ extern "C" __global__ void __launch_bounds__(NINE_THREADS, 1) filter_grad(const 
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     const int filter = warp / WARPS_C * 32, channel = warp % WARPS_C * 16;
 
-    const auto load = [&](unsigned char* memory, int strip) {
+    SHARED_MEMORY(memory);
+    const Shared ring = shared_address(memory);
+    const auto load = [&](int buffer, int, int strip) {
         const int image0 = strip / (STRIPS_H * STRIPS_W) * STRIP_N;
         const int y0 = strip / STRIPS_W % STRIPS_H * STRIP_H, x0 = strip % STRIPS_W * STRIP_W;
-        bf16* to = (bf16*)memory;
+        Shared to = ring + buffer;
 #pragma unroll
         for (int i = 0; i < PIXELS * FILTERS / 8 / NINE_THREADS; i++) {
             const int piece = threadIdx.x % (FILTERS / 8), pixel = threadIdx.x / (FILTERS / 8) + i * (NINE_THREADS / (FILTERS / 8));
@@ -56,9 +58,9 @@ extern "C" __global__ void __launch_bounds__(NINE_THREADS, 1) filter_grad(const 
             const int row = y0 + pixel / STRIP_W % STRIP_H, column = x0 + pixel % STRIP_W;
             const bool inside = image < IMAGES && row < OUTPUT_H && column < OUTPUT_W && at < OUTPUT_C;
             const bf16* from = dy + (inside ? ((image * OUTPUT_H + row) * OUTPUT_W + column) * OUTPUT_C + at : 0);
-            copy_async<16, false>(to + pixel * FILTERS + (piece ^ (pixel & 7)) * 8, from, inside);
+            copy_async<16, false>(to + (pixel * FILTERS + (piece ^ (pixel & 7)) * 8) * 2, from, inside);
         }
-        to += PIXELS * FILTERS;
+        to += PIXELS * FILTERS * 2;
         constexpr int PIECES = CHANNELS / 8, COUNT = (LINES * PIECES + NINE_THREADS - 1) / NINE_THREADS;
 #pragma unroll
         for (int i = 0; i < COUNT; i++) {
@@ -68,7 +70,7 @@ extern "C" __global__ void __launch_bounds__(NINE_THREADS, 1) filter_grad(const 
             const int row = y0 + line / MARGIN_W % MARGIN_H - BEFORE_H, column = x0 + line % MARGIN_W - BEFORE_W;
             const bool inside = image < IMAGES && (u32)row < (u32)INPUT_H && (u32)column < (u32)INPUT_W && at < INPUT_C;
             const bf16* from = x + (inside ? ((image * INPUT_H + row) * INPUT_W + column) * INPUT_C + at : 0);
-            copy_async<16, false>(to + line * PITCH + piece * 8, from, inside);
+            copy_async<16, false>(to + (line * PITCH + piece * 8) * 2, from, inside);
         }
     };
 
@@ -79,19 +81,19 @@ extern "C" __global__ void __launch_bounds__(NINE_THREADS, 1) filter_grad(const 
     // Rows that this lane reads for the fragments of the first step: of dy^T filters by pixels, of x pixels by channels.
     const int pixel_a = lane % 8 + lane / 16 * 8, piece_a = filter / 8 + lane / 8 % 2;
     const int from_b = PIXELS * FILTERS + line_of(lane % 16) * PITCH + channel + lane / 16 * 8;
-    const auto use = [&](const unsigned char* memory) {
-        const bf16* strip = (const bf16*)memory;
+    const auto use = [&](int buffer) {
+        const Shared strip = ring + buffer;
 #pragma unroll
         for (int step = 0; step < PIXELS / 16; step++) {
             u32 a[PARTS][4];
 #pragma unroll
             for (int i = 0; i < PARTS; i++)
-                load_matrices_transposed(a[i], strip + (step * 16 + pixel_a) * FILTERS + (piece_a + i * 2 ^ lane % 8) * 8);
+                load_matrices_transposed(a[i], strip + ((step * 16 + pixel_a) * FILTERS + (piece_a + i * 2 ^ lane % 8) * 8) * 2);
 #pragma unroll
             for (int tap = 0; tap < 9; tap++) {
                 u32 b[4];
                 const int line = line_of(step * 16) + tap / 3 * MARGIN_W + tap % 3;
-                load_matrices_transposed(b, strip + from_b + line * PITCH);
+                load_matrices_transposed(b, strip + (from_b + line * PITCH) * 2);
 #pragma unroll
                 for (int i = 0; i < PARTS; i++)
 #pragma unroll
@@ -102,7 +104,8 @@ extern "C" __global__ void __launch_bounds__(NINE_THREADS, 1) filter_grad(const 
             }
         }
     };
-    each_stage<2, STRIP * (int)sizeof(bf16)>((int)((i64)STRIPS * share / SPLIT), (int)((i64)STRIPS * (share + 1) / SPLIT), load, use);
+    const int first = (int)((i64)STRIPS * share / SPLIT), last = (int)((i64)STRIPS * (share + 1) / SPLIT);
+    each_stage<2, STRIP * (int)sizeof(bf16), 1, true>(first, last, load, use, [] {});
 
     dw += (i64)share * 9 * INPUT_C * OUTPUT_C;
 #pragma unroll

@@ -25,23 +25,17 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) matmul(const ope
     const int first = STAGES_K * share / SPLIT, last = STAGES_K * (share + 1) / SPLIT;
     multiply(
         sums, first, last,
-        [&](operand* tile, int stage) {
-            fill<A_ALONG_K, TILE_M, VECTOR_A, false>(tile, a, [&](int, int row, int k) -> const operand* {
-                const int m = row0 + row, at = stage * DEPTH + k;
-                if (m >= M || at >= K) return nullptr;
-                return TRANSPOSE_A ? a + (i64)at * M + m : a + (i64)m * K + at;
-            });
+        [&](int row, int k, int stage) -> Source {
+            const int m = row0 + row, at = stage * DEPTH + k;
+            return {TRANSPOSE_A ? a + (i64)at * M + m : a + (i64)m * K + at, m < M && at < K};
         },
-        [&](operand* tile, int stage) {
-            fill<B_ALONG_K, TILE_N, VECTOR_B, false>(tile, b, [&](int, int column, int k) -> const operand* {
-                const int n = column0 + column, at = stage * DEPTH + k;
-                if (n >= N || at >= K) return nullptr;
-                return TRANSPOSE_B ? b + (i64)n * K + at : b + (i64)at * N + n;
-            });
+        [&](int column, int k, int stage) -> Source {
+            const int n = column0 + column, at = stage * DEPTH + k;
+            return {TRANSPOSE_B ? b + (i64)n * K + at : b + (i64)at * N + n, n < N && at < K};
         });
 
     c += ((i64)share * BATCH + item) * M * N;
-    each_sum(sums, [&](int row, int column, int, const float* sum) {
+    each_sum(sums, [&](int row, int column, const float* sum) {
         row += row0, column += column0;
         if (row < M && column < N) store_side<N>(c + (i64)row * N + column, sum, N - column);
     });

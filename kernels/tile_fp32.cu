@@ -26,7 +26,14 @@ template <bool ALONG_K, int TILE> __device__ __forceinline__ void take(float (&t
     }
 }
 
-__device__ __forceinline__ void accumulate(float (&sums)[HELD], const operand* a, const operand* b) {
+// The ring; numbers are read one by one or by fours, for which a pointer does.
+struct Factors {
+    const unsigned char* ring;
+    __device__ __forceinline__ Factors(const unsigned char* ring) : ring(ring) {}
+};
+
+__device__ __forceinline__ void accumulate(float (&sums)[HELD], const Factors& factors, int at) {
+    const float *a = (const float*)(factors.ring + at), *b = a + STAGE_A;
     if constexpr (ARITHMETIC == 0) {
         const int row = threadIdx.x / 16, column = threadIdx.x % 16;
 #pragma unroll 4

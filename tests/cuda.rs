@@ -10,6 +10,7 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 mod assemble;
+mod machine;
 
 /// A folder with the stand-ins for libcuda.so.1 and libnvrtc.so.13, and the folder for what they compile.
 fn stand_in() -> &'static (PathBuf, PathBuf) {
@@ -212,6 +213,47 @@ fn memory_comes_from_a_pool_where_the_device_has_one() {
     assert_eq!(of("0"), 0);
 }
 
+/// A device newer than the compiler: the driver makes code of PTX.
+#[test]
+fn a_device_that_the_compiler_does_not_know_runs_ptx() {
+    if !available() {
+        return;
+    }
+    let new = ("SPHC_STANDIN_CAPABILITY", "12");
+    let found = text(&sphc(&["doctor"], &[new]));
+    assert!(found.contains("for cuda:0 as PTX for compute_90"), "{found}");
+    assert!(text(&sphc(&["doctor"], &[])).contains("for cuda:0 as machine code for sm_80"));
+    let settings = ["--set", "widths=[4,6]", "--batch", "4"];
+    assert!(0 < report("models/digits.sph", "1", &settings, &[new]).waits);
+}
+
+/// Launches are queued, so that a failure shows later; the first run of a phase tells which it was, and so does every one
+/// if it is asked for.
+#[test]
+fn a_kernel_that_fails_is_named() {
+    if !available() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let train = |variables: &[(&str, &str)]| {
+        let run = folder.path().join("run");
+        let mut arguments = vec!["train", "models/digits.sph", "--device", "cuda", "--run", run.to_str().unwrap()];
+        arguments.extend(["--set", "widths=[4,6]", "--batch", "4", "--iterations", "4", "--evaluate-every", "0"]);
+        let output = sphc(&arguments, variables);
+        std::fs::remove_dir_all(&run).unwrap_or_default();
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+        text(&output)
+    };
+    let found = train(&[("SPHC_STANDIN_BROKEN", "window 1")]);
+    assert!(found.contains("a kernel failed (window of `"), "{found}");
+    // This one is of a later step.
+    let late = ("SPHC_STANDIN_BROKEN", "window 40");
+    let found = train(&[late]);
+    assert!(found.contains("a kernel failed") && !found.contains("(window"), "{found}");
+    let found = train(&[late, ("SPHC_CUDA_SYNC", "1")]);
+    assert!(found.contains("a kernel failed (window of `"), "{found}");
+}
+
 #[test]
 fn the_host_does_not_wait_for_the_steps_it_logs() {
     if !available() {
@@ -394,6 +436,7 @@ fn what_is_missing_is_named_with_its_remedy() {
         ("cuda", ("SPHC_CUDA_LIB", nowhere.path().to_str().unwrap()), "there is no NVIDIA driver"),
         ("cuda", ("SPHC_STANDIN_DEVICES", "0"), "finds no device"),
         ("cuda", ("SPHC_STANDIN_DEVICES", "-1"), "does not start"),
+        ("cuda", ("SPHC_STANDIN_STUB", "1"), "take the folder `stubs` out of LD_LIBRARY_PATH"),
         ("cuda:3", ("SPHC_STANDIN_DEVICES", "2"), "there are devices `cuda:0` to `cuda:1`"),
         ("cuda", ("SPHC_STANDIN_CAPABILITY", "7"), "compute capability 7.0"),
         ("cuda", ("SPHC_STANDIN_MEGABYTES", "2"), "the largest batch that fits is"),

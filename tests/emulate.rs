@@ -604,6 +604,9 @@ fn planted_bugs_of_synchronisation_are_caught() {
     let contraction = conv(ConvKind::Forward, images, Geometry::same([8, 8], [3, 3], [1, 1]), 0.0);
     let choice = Some(Choice { tile: 2, split: 1 });
     let product = generate(&contraction.spec, &Options { arithmetic: Arithmetic::Bf16, choice, ..Options::default() });
+    // Channels that do not fill stages, which are then taken one at a time.
+    let ragged = conv(ConvKind::Forward, Images { cin: 20, ..images }, Geometry::same([8, 8], [3, 3], [1, 1]), 0.0);
+    let of_ragged = generate(&ragged.spec, &Options { arithmetic: Arithmetic::Bf16, choice, ..Options::default() });
     let short = contraction.clone().in_bf16(true);
     let four_warps = Some(Choice { tile: 3, split: 1 });
     let of_short = generate(&short.spec, &Options { choice: four_warps, ..Options::default() });
@@ -641,21 +644,22 @@ fn planted_bugs_of_synchronisation_are_caught() {
     let of_behind = generate(&behind.spec, &Options { choice, ..Options::default() });
     let plants = [
         (&contraction, &product, "copy_wait<STAGES - 2>();", "copy_wait<STAGES - 1>();"),
-        (&contraction, &product, "        __syncthreads();  // this stage", "        // this stage"),
-        (&contraction, &product, "free + 1 == STAGES ? 0 : free + 1", "free"),
-        (&contraction, &product, "if (stage + STAGES - 1 < last)", "if (stage + STAGES < last)"),
-        (&contraction, &product, "        copy_commit();\n        use(", "        use("),
+        (&contraction, &product, "__syncthreads();  // this stage", "// this stage"),
+        (&contraction, &product, "free = (step + STAGES - 1) % STAGES;", "free = step % STAGES;"),
+        (&ragged, &of_ragged, "|| stage + step + STAGES - 1 < last)", "|| stage + step + STAGES < last)"),
+        (&contraction, &product, "            copy_commit();\n            use(", "            use("),
         (&contraction, &product, "^ ((row & 1) << 2 | (row >> 1 & 3))", "^ 8 * (row & 1)"),
         (&short, &of_short, "copy_wait<STAGES - 2>();", "copy_wait<STAGES - 1>();"),
-        (&short, &of_short, "        __syncthreads();  // this stage", "        // this stage"),
+        (&short, &of_short, "__syncthreads();  // this stage", "// this stage"),
         (&short, &of_short, "line & 7 : line >> 1 & 3", "line & 7 : line >> 2 & 3"),
         (&short, &of_short, "(line * PIECES + (at >> 3 ^ turn)) * 8", "(line * PIECES + (at >> 3)) * 8"),
         (&short, &of_short, "(ROWS_FIRST ? third : second) * 8;", "(ROWS_FIRST ? second : third) * 8;"),
         (&nine, &of_nine, "copy_wait<STAGES - 2>();", "copy_wait<STAGES - 1>();"),
-        (&nine, &of_nine, "        __syncthreads();  // this stage", "        // this stage"),
+        (&nine, &of_nine, "__syncthreads();  // this stage", "// this stage"),
+        (&ragged, &of_ragged, "free + 1 == STAGES ? 0 : free + 1", "free"),
         (&nine, &of_nine, "if (LINES <= line) continue;", "if (LINES - 1 <= line) continue;"),
         (&nine, &of_nine, "PITCH = CHANNELS + 8", "PITCH = CHANNELS"),
-        (&sums, &reduction, "columns[j].sums[o];\n        __syncthreads();\n", "columns[j].sums[o];\n"),
+        (&sums, &reduction, "columns[j][c].sums[o];\n        __syncthreads();\n", "columns[j][c].sums[o];\n"),
         (&sums, &reduction, "        __syncthreads();  // readers", "        // readers"),
         (
             &sums,

@@ -10,9 +10,9 @@
 #
 #     tests/gpu.sh --sphc ./sphc --cases ./all-... [--out DIR] [--minutes 9] [--quick]
 #
-# NVRTC must be there as `sphc doctor` describes; PyTorch is used where it is. Every part is limited in time, survives
-# the failure of the others and leaves its output in DIR, and all of it in DIR/results.tar.gz; a table of all parts comes
-# last. Exit status 1 when one failed.
+# NVRTC is looked for where toolkits and wheels put it, unless SPHC_CUDA_LIB says where; PyTorch and NVIDIA's profiler are
+# used where they are. Every part is limited in time and survives the failure of the others. DIR holds two files: summary.txt, a table of
+# all parts, and results.tar.gz, which is packed anew after every part. Exit status 1 when one failed.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -32,11 +32,36 @@ while [ $# -gt 0 ]; do
 done
 [ -x "$sphc" ] || { echo "no program at $sphc: give its path with --sphc" >&2; exit 2; }
 mkdir -p "$out"
+back=$(cd "$out" && pwd)
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
 steps=50
 [ "$quick" ] && steps=2
 summary=$out/summary.txt
 : > "$summary"
 failed=0
+
+# The folder of NVRTC: without it nothing runs.
+nvrtc() {
+    local name found
+    for name in libnvrtc.so.13 libnvrtc.so.12; do
+        found=$(ldconfig -p 2>/dev/null | sed -n "s/.*$name .*=> //p" | head -n 1)
+        [ "$found" ] || found=$(timeout 30 find / -xdev -name "$name" -print -quit 2>/dev/null)
+        [ "$found" ] && dirname "$(readlink -f "$found")" && return
+    done
+}
+if [ -z "${SPHC_CUDA_LIB:-}" ]; then
+    SPHC_CUDA_LIB=$(nvrtc)
+    [ "$SPHC_CUDA_LIB" ] || { echo "no libnvrtc.so.13 or .12 on this machine: \`pip install nvidia-cuda-nvrtc\`" >&2; exit 2; }
+    export SPHC_CUDA_LIB
+    echo "NVRTC in $SPHC_CUDA_LIB"
+fi
+
+# Whatever happens to this run, what the parts before have found is kept.
+pack() {
+    cp "$summary" "$back/summary.txt"
+    (cd "$out" && tar -czf "$back/.results" --exclude='run-*' ./*) && mv "$back/.results" "$back/results.tar.gz"
+}
 
 # part NAME LIMIT COMMAND...: runs a part for at most LIMIT seconds, or what is left of all.
 part() {
@@ -58,6 +83,7 @@ part() {
         esac
     fi
     printf '%-28s %5d s  %s\n' "$name" "$((SECONDS - start))" "$verdict" | tee -a "$summary"
+    pack
 }
 
 # What the parts run, each in a shell of its own.
@@ -70,7 +96,7 @@ cases_on_the_device() {
 
 verify() {
     local bad=0
-    for precision in f32 tf32 bf16; do
+    for precision in bf16 tf32 f32; do
         echo "-- $precision"
         "$sphc" verify "$@" --device cuda --precision "$precision" || bad=1
         [ "$quick" ] && break
@@ -140,11 +166,33 @@ sanitize() {
     return $bad
 }
 
+# What the first kernels do to memory, before anything else is believed.
+memcheck() {
+    command -v compute-sanitizer >/dev/null || { echo "there is no compute-sanitizer"; return 77; }
+    compute-sanitizer --tool memcheck --error-exitcode 1 "$sphc" verify models/digits.sph --batch 4 --kernels-only \
+        --device cuda --precision bf16
+}
+
+clocks() {
+    command -v nvidia-smi >/dev/null || { echo "there is no nvidia-smi"; return 77; }
+    nvidia-smi -q -d CLOCK,POWER,PERFORMANCE,TEMPERATURE
+}
+
+# Every kernel of a step by NVIDIA's profiler: durations, what limits it, conflicts.
+profile() {
+    command -v ncu >/dev/null || { echo "there is no ncu"; return 77; }
+    ncu --graph-profiling node --csv --metrics \
+gpu__time_duration.sum,sm__inst_executed_pipe_tensor.avg.pct_of_peak_sustained_active,\
+sm__inst_issued.avg.pct_of_peak_sustained_active,dram__bytes.sum,lts__t_bytes.sum,\
+l1tex__data_bank_conflicts_pipe_lsu.sum,sm__warps_active.avg.pct_of_peak_sustained_active \
+        --launch-count 300 "$sphc" bench "$1" --device cuda --precision bf16 --steps 1
+}
+
 export sphc cases out quick steps
-export -f cases_on_the_device verify losses loss_of accuracy bench torch sanitize
+export -f cases_on_the_device verify losses loss_of accuracy bench torch sanitize memcheck clocks profile
 run() { local name=$1 limit=$2; shift 2; part "$name" "$limit" bash -c "$*"; }
 
-rm -rf "$out"/run-* "$out/digits"
+run clocks 10 clocks
 run doctor 30 '"$sphc" doctor'
 if [ "$quick" ]; then
     run verify-digits 60 "verify models/digits.sph --batch 4 --set 'widths=[4,6]'"
@@ -153,16 +201,18 @@ if [ "$quick" ]; then
     run bench-digits 60 "bench models/digits.sph f32 --batch 4 --set 'widths=[4,6]'"
     run torch-spherenet9 30 torch spherenet9 cosine
 else
-    run verify-digits 60 verify models/digits.sph
+    run memcheck 60 memcheck
     run losses 150 losses
     run bench-spherenet9-bf16 60 bench models/spherenet9.sph bf16
+    run bench-sphereresnet32-bf16 90 bench models/sphereresnet32.sph bf16
+    run profile-spherenet9 90 profile models/spherenet9.sph
     run torch-spherenet9 120 torch spherenet9 cosine
     run cases 240 cases_on_the_device
+    run verify-digits 60 verify models/digits.sph
     run verify-spherenet9 120 verify models/spherenet9.sph
     run verify-operators 60 verify models/operators_demo.sph
     run accuracy 30 accuracy
     run sanitize 90 sanitize
-    run bench-sphereresnet32-bf16 90 bench models/sphereresnet32.sph bf16
     run torch-sphereresnet32 120 torch sphereresnet32 linear
     run verify-sphereresnet32 240 "verify models/sphereresnet32.sph --kernels-only"
     for precision in tf32 f32; do
@@ -189,5 +239,5 @@ for network in digits spherenet9 sphereresnet32; do
         [ "$time" ] && row "$network" "PyTorch $mode" "$time"
     done < "$out/torch-$network.json"
 done
-(cd "$out" && tar -czf results.tar.gz --exclude='*.tar.gz' --exclude='run-*' ./*)
+pack
 exit $failed

@@ -68,6 +68,14 @@ fn cuda() -> Vec<String> {
         (Ok((major, minor)), None) => format!("nvrtc       {major}.{minor}"),
         (Ok(_), Some(it)) | (Err(it), _) => format!("nvrtc       {}: {}", it.cause, it.remedy),
     });
+    for (number, it) in found.architectures.iter().enumerate() {
+        lines.push(match it.starts_with("compute_") {
+            true => format!(
+                "kernels     for cuda:{number} as PTX for {it}: NVRTC knows nothing newer, so the driver makes the code"
+            ),
+            false => format!("kernels     for cuda:{number} as machine code for {it}"),
+        });
+    }
     lines.push(match found.cache {
         Some(it) => format!("cubins      kept in {}", it.display()),
         None => "cubins      not kept: set SPHC_CACHE to a folder, or kernels are compiled at every start".to_owned(),

@@ -114,6 +114,10 @@ pub trait Backend {
     }
     /// Runs one phase. A device of its own may still be at work on return; reads wait for it.
     fn run(&mut self, phase: Phase) -> Result<(), RuntimeError>;
+    /// Kernels that a phase starts on the device, where these are not its launches.
+    fn nodes(&self, _phase: Phase) -> Option<usize> {
+        None
+    }
     /// Waits until the device has done all that it was asked for.
     fn wait(&self) -> Result<(), RuntimeError> {
         Ok(())

@@ -22,7 +22,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// NVIDIA's assembler, if the tools are there. CI sets `SPHC_REQUIRE_NVRTC`, so that nothing is skipped there.
-fn assembler() -> Option<PathBuf> {
+pub(super) fn assembler() -> Option<PathBuf> {
     let required = std::env::var_os("SPHC_REQUIRE_NVRTC").is_some();
     let libraries = std::env::var_os("SPHC_CUDA_LIB").map(PathBuf::from);
     let found = libraries.and_then(|it| it.parent().map(|it| it.join("bin/ptxas"))).filter(|it| it.exists());
@@ -39,6 +39,10 @@ fn assembler() -> Option<PathBuf> {
 
 /// The kernels of a model in each precision.
 fn kernels(model: &Path) -> Vec<CudaSource> {
+    kernels_in(model, &[Precision::F32, Precision::Tf32, Precision::Bf16])
+}
+
+pub(super) fn kernels_in(model: &Path, precisions: &[Precision]) -> Vec<CudaSource> {
     let file = model.display().to_string();
     let text = std::fs::read_to_string(model).unwrap();
     let known_data = known_data();
@@ -48,10 +52,11 @@ fn kernels(model: &Path) -> Vec<CudaSource> {
         let mut load = |it: &str| std::fs::read_to_string(it).map_err(|it| it.to_string());
         let checked = pipeline::check(&file, &text, &mut load, &settings);
         let typed = checked.typed.unwrap_or_else(|| panic!("{file}: {:#?}", checked.diagnostics));
-        let plans = [Precision::F32, Precision::Tf32, Precision::Bf16].map(|precision| {
+        let plan = |&precision: &Precision| {
             let identity = pipeline::identity(&checked.sources, &settings, precision);
             pipeline::compile(typed.clone(), &checked.sources, precision, identity).plan
-        });
+        };
+        let plans: Vec<Plan> = precisions.iter().map(plan).collect();
         if plans.iter().flat_map(|it| &it.kernels).all(|it| beyond(it).is_none()) {
             let of = |plan: &Plan| {
                 let options = Options { arithmetic: Arithmetic::of(plan.precision).unwrap(), ..Options::default() };
@@ -65,7 +70,7 @@ fn kernels(model: &Path) -> Vec<CudaSource> {
 
 /// What is generated of a text, without the sizes of tensors: tiles, vectors, windows and expressions. Kernels of one kind differ
 /// in how far their loops run.
-fn kind(text: &str) -> String {
+pub(super) fn kind(text: &str) -> String {
     const SIZES: [&str; 14] = [
         "IMAGES",
         "BEFORE_",
@@ -178,12 +183,13 @@ fn convolutions() -> Vec<CudaSource> {
     all
 }
 
-fn ptx(text: &str) -> Result<Vec<u8>, String> {
+/// PTX for a virtual architecture, or what the compiler says.
+pub(super) fn ptx(text: &str, architecture: &str) -> Result<Vec<u8>, String> {
     let text = CString::new(text).unwrap();
     let program = result::create_program(&text, Some(c"kernel.cu")).unwrap();
     // SAFETY: `program` is alive until it is destroyed at the end.
     unsafe {
-        let options = ["--gpu-architecture=compute_80", "--std=c++17"];
+        let options = [format!("--gpu-architecture={architecture}"), "--std=c++17".to_owned()];
         let made = match result::compile_program(program, &options) {
             Ok(()) => Ok(result::get_ptx(program)
                 .unwrap()
@@ -201,8 +207,17 @@ fn ptx(text: &str) -> Result<Vec<u8>, String> {
     }
 }
 
-/// What ptxas says about each entry: name, registers, bytes spilled.
-fn assemble(assembler: &Path, folder: &Path, ptx: &[u8], architecture: &str) -> Vec<(String, u32, u32)> {
+/// What ptxas says about an entry.
+pub(super) struct Told {
+    pub(super) entry: String,
+    pub(super) registers: u32,
+    /// Bytes of its frame, and of those what it stores and loads because registers do not suffice.
+    pub(super) stack: u32,
+    pub(super) spilled: u32,
+}
+
+/// Assembles to `kernel.cubin` in a folder.
+pub(super) fn assemble(assembler: &Path, folder: &Path, ptx: &[u8], architecture: &str) -> Vec<Told> {
     let file = folder.join("kernel.ptx");
     std::fs::write(&file, ptx).unwrap();
     let output = Command::new(assembler)
@@ -218,14 +233,15 @@ fn assemble(assembler: &Path, folder: &Path, ptx: &[u8], architecture: &str) -> 
         line[..end].trim_end().rsplit([' ', ',']).next().unwrap().parse().unwrap()
     };
     let mut found = Vec::new();
-    let (mut name, mut spilled) = (String::new(), 0);
+    let (mut entry, mut stack, mut spilled) = (String::new(), 0, 0);
     for line in text.lines() {
         if let Some((_, rest)) = line.split_once("Function properties for ") {
-            name = rest.trim().to_owned();
+            entry = rest.trim().to_owned();
         } else if line.contains("bytes spill stores") {
+            stack = number(line, "bytes stack frame");
             spilled = number(line, "bytes spill stores") + number(line, "bytes spill loads");
         } else if line.contains("Used ") && line.contains(" registers") {
-            found.push((name.clone(), number(line, "registers"), spilled));
+            found.push(Told { entry: entry.clone(), registers: number(line, "registers"), stack, spilled });
         }
     }
     found
@@ -237,10 +253,10 @@ fn report(assembler: &Path, source: &CudaSource) -> String {
     let (folder, _) = build("assembled", &[&source.text, &tools], |folder| {
         std::fs::write(folder.join("kernel.cu"), &source.text).unwrap();
         let mut lines = String::new();
-        match ptx(&source.text) {
+        match ptx(&source.text, "compute_80") {
             Ok(ptx) => {
                 for architecture in ["sm_80", "sm_90"] {
-                    for (entry, registers, spilled) in assemble(assembler, folder, &ptx, architecture) {
+                    for Told { entry, registers, spilled, .. } in assemble(assembler, folder, &ptx, architecture) {
                         lines += &format!("{architecture} {entry} {registers} {spilled}\n");
                     }
                 }

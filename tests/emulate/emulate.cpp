@@ -304,7 +304,7 @@ void emulate_copy(void* to, const void* from, int bytes, bool valid) {
     Block& b = self().block;
     auto offset = (unsigned char*)to - emulated.shared;
     if (offset < 0 || b.shared_bytes < (size_t)offset + bytes) fail("an asynchronous copy to outside of shared memory");
-    if ((uintptr_t)to % bytes || (valid && (uintptr_t)from % bytes)) fail("a misaligned asynchronous copy");
+    if ((uintptr_t)to % bytes || (uintptr_t)from % bytes) fail("a misaligned asynchronous copy");
     const Copy copy = {to, from, bytes, valid};
     if (!b.late) return finish(copy);
     memset(to, 0xff, bytes);

@@ -26,6 +26,8 @@ extern __thread Emulated emulated __attribute__((tls_model("initial-exec")));
 
 struct alignas(8) float2 { float x, y; };
 struct alignas(16) float4 { float x, y, z, w; };
+struct alignas(8) uint2 { unsigned x, y; };
+struct alignas(16) uint4 { unsigned x, y, z, w; };
 
 // Rendezvous of a warp: what each lane brings, by operation.
 enum EmulatedOp : int { EMULATED_SHUFFLE = 1, EMULATED_BF16, EMULATED_TF32, EMULATED_MATRICES, EMULATED_TRANSPOSED };
@@ -39,13 +41,16 @@ void emulate_wait(int groups);
 #define __syncthreads() emulate_barrier()
 #define SHARED_MEMORY(name) unsigned char* name = emulated.shared
 
-template <int BYTES, bool KEEP> inline void copy_async(void* to, const void* from, bool valid) { emulate_copy(to, from, BYTES, valid); }
+using Shared = unsigned char*;
+inline Shared shared_address(const void* at) { return (Shared)at; }
+template <int BYTES, bool KEEP> inline void copy_async(Shared to, const void* from, bool valid) { emulate_copy(to, from, BYTES, valid); }
 inline void copy_commit() { emulate_commit(); }
 template <int N> inline void copy_wait() { emulate_wait(N); }
-inline void load_matrices(unsigned (&to)[4], const void* row) { emulate_collective(EMULATED_MATRICES, row, nullptr, to, 0); }
-inline void load_matrices_transposed(unsigned (&to)[4], const void* row) { emulate_collective(EMULATED_TRANSPOSED, row, nullptr, to, 0); }
+inline void load_matrices(unsigned (&to)[4], Shared row) { emulate_collective(EMULATED_MATRICES, row, nullptr, to, 0); }
+inline void load_matrices_transposed(unsigned (&to)[4], Shared row) { emulate_collective(EMULATED_TRANSPOSED, row, nullptr, to, 0); }
 inline void multiply_bf16(float* d, const unsigned (&a)[4], const unsigned (&b)[2]) { emulate_collective(EMULATED_BF16, a, b, d, 0); }
 inline void multiply_tf32(float* d, const unsigned (&a)[4], const unsigned (&b)[2]) { emulate_collective(EMULATED_TF32, a, b, d, 0); }
+inline unsigned unforeseen(unsigned value) { return value; }
 template <class T> inline T shuffle_xor(T value, int mask) {
     T result;
     emulate_collective(EMULATED_SHUFFLE, &value, nullptr, &result, mask);

@@ -168,6 +168,7 @@ impl Product<'_> {
         text.constant("bool", "A_ALONG_K", self.along_k[0]);
         text.constant("bool", "B_ALONG_K", self.along_k[1]);
         text.file(file!("device.cu"));
+        text.file(file!("vector.cu"));
         text.file(file!("moments.cu"));
         text.code(format_args!("using operand = {};", element(self.reads)));
         text.code(format_args!("using stored = {};", element(self.stored())));

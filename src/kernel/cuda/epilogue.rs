@@ -4,8 +4,9 @@
 
 use super::combine::{Part, SLICES, Staged, Whole, combine};
 use super::contraction::{Product, pixels};
-use super::expression::{Number, statements};
+use super::expression::{Number, statements_beyond};
 use super::map::{append, coordinates, offset};
+use super::parted::{Along, Parted, as_roots, returned, structure};
 use super::text::{Text, element, file};
 use super::{Argument, CudaLaunch, CudaSource, Options};
 use crate::ir::Reduction;
@@ -17,8 +18,14 @@ use std::fmt::Write;
 const OPERANDS: usize = 2;
 
 /// How `finish` starts.
-const FINISH: &str = "__device__ __forceinline__ Values finish(const Results& to, int pixel, int column, float sum,\n\
-    \x20                                        float* columns, Moments* moments, bool first) {\n";
+const FINISH: &str = "__device__ __forceinline__ Values finish(const RowValues& row, const ColumnValues& column,\n\
+    \x20                                        const PixelOperands& in, int c, float sum, float* columns,\n\
+    \x20                                        Moments* moments, bool first) {\n";
+
+/// Operands of a pixel, and of a column: how they are loaded, for pixels and columns side by side.
+const PIXEL_LOAD: &str =
+    "    __device__ __forceinline__ void load(const Results& to, int pixel, int column, int left) {\n";
+const COLUMN_LOAD: &str = "    __device__ __forceinline__ void load(const Results& to, int column, int left) {\n";
 
 /// A convolution that stores its sums.
 pub(super) fn plain(conv: &ConvKernel, options: &Options) -> CudaSource {
@@ -30,10 +37,16 @@ pub(super) fn plain(conv: &ConvKernel, options: &Options) -> CudaSource {
 
 /// The launches that leave the sums in output 0.
 fn sums(product: &Product<'_>, text: &mut Text) -> (Vec<CudaLaunch>, usize) {
-    text.ints([("COLUMN_SUMS", 0), ("COLUMN_MOMENTS", 0)]);
+    text.ints([("COLUMN_SUMS", 0), ("COLUMN_MOMENTS", 0), ("ROW_VALUES", 0), ("PIXEL_WORDS", 0)]);
     text.code(format_args!(
         "struct Results {{ stored* out0; }};\n\
          struct Values {{ float out0; }};\n\
+         struct RowValues {{}};\n\
+         struct ColumnValues {{}};\n\
+         struct PixelOperands {{\n{PIXEL_LOAD}    }}\n}};\n\
+         struct ColumnOperands {{\n{COLUMN_LOAD}    }}\n}};\n\
+         __device__ __forceinline__ RowValues row_values(const Results& to, int pixel) {{ return {{}}; }}\n\
+         __device__ __forceinline__ ColumnValues column_values(const Results& to, const ColumnOperands& in, int c) {{ return {{}}; }}\n\
          {FINISH}    return {{sum}};\n}}\n\
          __device__ __forceinline__ void put_column(const Results& to, int o, int at, float value) {{}}\n\
          __device__ __forceinline__ void put_column_moments(const Results& to, int o, int at, const Moments& value, float \
@@ -95,7 +108,7 @@ fn within(product: &Product<'_>, map: &MapKernel, text: &mut Text) -> (Vec<CudaL
     text.code(format_args!("struct Results {{ {}; }};", fields.join("; ")));
     let values: Vec<String> = whole.iter().map(|it| format!("float out{it}; ")).collect();
     text.code(format_args!("struct Values {{ {}}};", values.concat()));
-    text.code(finish(map, &whole, &sums, &moments));
+    finish(text, map, &whole, &sums, &moments);
     text.code(put_side(&whole));
     text.code(format_args!(
         "__device__ __forceinline__ void put_column(const Results& to, int o, int at, float value) {{\n    \
@@ -139,28 +152,76 @@ fn put_side(whole: &[usize]) -> String {
     text + "}"
 }
 
-/// `finish`: what becomes of one sum.
-fn finish(map: &MapKernel, whole: &[usize], sums: &[usize], moments: &[Moments]) -> String {
+/// `finish`: what becomes of one sum; and what is loaded and computed ahead of it, for rows, columns and pixels.
+fn finish(text: &mut Text, map: &MapKernel, whole: &[usize], sums: &[usize], moments: &[Moments]) {
     let last = map.dims.len() - 1;
     let mut at = vec![String::new(); map.dims.len()];
     coordinates(&map.dims, "pixel", &(0..last).collect::<Vec<_>>(), &mut at);
     at[last] = "column".to_owned();
     let mut roots: Vec<Scalar> = whole.iter().chain(sums).map(|&it| map.body.roots[it]).collect();
     roots.extend(moments.iter().map(|it| it.root));
-    let (code, values) = statements(&map.body, &map.rounded(), &roots, Number::Float, |input| match input {
+    let parted = Parted::new(map, last, &roots, |input| input == 0);
+    let of = |along: Along| (1..map.inputs.len()).filter(|&it| parted.inputs[it] == along).collect::<Vec<_>>();
+    let (columns, pixels) = (of(Along::Column), of(Along::Both));
+    let (rounded, read) =
+        (map.rounded(), |input: u32| format!("(float)to.in{input}[{}]", offset(map, input as usize, &at)));
+
+    // Neighbours are read as one word where they lie side by side, at multiples of two.
+    let together = |input: usize| {
+        let (own, rest) = map.inputs[input].strides.split_last().expect("a map has axes");
+        *own == 1 && map.dims[last].is_multiple_of(2) && rest.iter().all(|it| it.is_multiple_of(2))
+    };
+    let words = pixels.iter().map(|&it| if map.inputs[it].dtype == DType::Bf16 { 1 } else { 2 }).sum();
+    text.ints([("ROW_VALUES", parted.rows.len()), ("PIXEL_WORDS", words)]);
+    for (name, load, inputs) in [("PixelOperands", PIXEL_LOAD, &pixels), ("ColumnOperands", COLUMN_LOAD, &columns)] {
+        let mut code = format!("struct {name} {{\n");
+        let mut line = |line: String| writeln!(code, "{line}").expect("a string takes all");
+        for &it in inputs {
+            let element = element(map.inputs[it].dtype);
+            line(format!("    Side<{element}, SIDE == 2 && {}> in{it};", together(it)));
+        }
+        line(load.trim_end().to_owned());
+        for &it in inputs {
+            line(format!("        in{it}.load(to.in{it} + ({}), left);", offset(map, it, &at)));
+        }
+        text.code(code + "    }\n};");
+    }
+    let loaded = |inputs: &[usize], input: u32| match inputs.contains(&(input as usize)) {
+        true => format!("in.in{input}.at(c)"),
+        false => read(input),
+    };
+    text.code(structure("RowValues", Number::Float, &parted.rows));
+    text.code(structure("ColumnValues", Number::Float, &parted.columns));
+    let code = |nodes: &[usize], input: &dyn Fn(u32) -> String| {
+        statements_beyond(&map.body, &rounded, &as_roots(nodes), Number::Float, input, |_| None)
+    };
+    text.code(format_args!(
+        "__device__ __forceinline__ RowValues row_values(const Results& to, int pixel) {{\n{}{}\n}}",
+        code(&parted.rows, &read),
+        returned(&parted.rows)
+    ));
+    text.code(format_args!(
+        "__device__ __forceinline__ ColumnValues column_values(const Results& to, const ColumnOperands& in, int c) {{\n{}{}\n}}",
+        code(&parted.columns, &|input| loaded(&columns, input)),
+        returned(&parted.columns)
+    ));
+
+    let own = |input: u32| match input {
         0 => "sum".to_owned(),
-        _ => format!("(float)to.in{input}[{}]", offset(map, input as usize, &at)),
-    });
-    let mut text = FINISH.to_owned() + &code;
+        _ => loaded(&pixels, input),
+    };
+    let mut code = FINISH.to_owned();
+    code += &statements_beyond(&map.body, &rounded, &roots, Number::Float, own, |at| parted.given(at));
+    let values: Vec<String> = roots.iter().map(|it| format!("v{}", it.0)).collect();
     let (stored, reduced) = values.split_at(whole.len());
     let (summed, spread) = reduced.split_at(sums.len());
     for (o, value) in summed.iter().enumerate() {
-        writeln!(text, "    columns[{o}] += {value};").expect("a string takes all");
+        writeln!(code, "    columns[{o}] += {value};").expect("a string takes all");
     }
     for (o, value) in spread.iter().enumerate() {
-        writeln!(text, "    take(moments[{o}], first, {value});").expect("a string takes all");
+        writeln!(code, "    take(moments[{o}], first, {value});").expect("a string takes all");
     }
-    text + &format!("    return {{{}}};\n}}", stored.join(", "))
+    text.code(code + &format!("    return {{{}}};\n}}", stored.join(", ")));
 }
 
 /// The `width` sums first, in fp32, by launches that leave them in output 0 and take so much scratch space; then the map as

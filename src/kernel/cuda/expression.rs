@@ -52,37 +52,57 @@ pub(super) fn statements(
     rounded: &[bool],
     roots: &[Scalar],
     number: Number,
-    mut input: impl FnMut(u32) -> String,
+    input: impl FnMut(u32) -> String,
 ) -> (String, Vec<String>) {
-    let needed = needed(&body.nodes, roots);
-    let mut text = String::new();
-    for (at, node) in body.nodes.iter().enumerate().filter(|(at, _)| needed[*at]) {
-        let value = match *node {
-            ExprNode::Const(value) => number.literal(value.0),
-            ExprNode::Input(i) => input(i),
-            ExprNode::Unary(op, a) => op.cuda(&format!("v{}", a.0)),
-            ExprNode::Binary(op, a, b) => binary(op, a, b, &body.nodes),
-            ExprNode::Select(c, a, b) => format!("sph_select(v{}, v{}, v{})", c.0, a.0, b.0),
-        };
-        let value = if rounded[at] { format!("(float)(bf16)(float)({value})") } else { value };
-        writeln!(text, "    const {} v{at} = {value};", number.name()).expect("a string takes all");
-    }
+    let text = statements_beyond(body, rounded, roots, number, input, |_| None);
     (text, roots.iter().map(|it| format!("v{}", it.0)).collect())
 }
 
-/// Which nodes the roots depend on.
-fn needed(nodes: &[ExprNode], roots: &[Scalar]) -> Vec<bool> {
+/// The same statements but for what leads to nodes that are `given`, by an expression in CUDA.
+pub(super) fn statements_beyond(
+    body: &ScalarFn,
+    rounded: &[bool],
+    roots: &[Scalar],
+    number: Number,
+    mut input: impl FnMut(u32) -> String,
+    given: impl Fn(usize) -> Option<String>,
+) -> String {
+    let needed = needed(&body.nodes, roots, |at| given(at).is_some());
+    let mut text = String::new();
+    for (at, node) in body.nodes.iter().enumerate().filter(|(at, _)| needed[*at]) {
+        let value = match (given(at), *node) {
+            (Some(value), _) => value,
+            (None, ExprNode::Const(value)) => number.literal(value.0),
+            (None, ExprNode::Input(i)) => input(i),
+            (None, ExprNode::Unary(op, a)) => op.cuda(&format!("v{}", a.0)),
+            (None, ExprNode::Binary(op, a, b)) => binary(op, a, b, &body.nodes),
+            (None, ExprNode::Select(c, a, b)) => format!("sph_select(v{}, v{}, v{})", c.0, a.0, b.0),
+        };
+        let again = rounded[at] && given(at).is_none();
+        let value = if again { format!("(float)(bf16)(float)({value})") } else { value };
+        writeln!(text, "    const {} v{at} = {value};", number.name()).expect("a string takes all");
+    }
+    text
+}
+
+/// What a node is made of.
+pub(super) fn operands(node: &ExprNode) -> impl Iterator<Item = usize> {
+    let all = match *node {
+        ExprNode::Const(_) | ExprNode::Input(_) => [None; 3],
+        ExprNode::Unary(_, a) => [Some(a), None, None],
+        ExprNode::Binary(_, a, b) => [Some(a), Some(b), None],
+        ExprNode::Select(c, a, b) => [Some(c), Some(a), Some(b)],
+    };
+    all.into_iter().flatten().map(|it| it.0 as usize)
+}
+
+/// Which nodes the roots depend on, not looking behind those that are given.
+fn needed(nodes: &[ExprNode], roots: &[Scalar], given: impl Fn(usize) -> bool) -> Vec<bool> {
     let mut needed = vec![false; nodes.len()];
     roots.iter().for_each(|it| needed[it.0 as usize] = true);
     for at in (0..nodes.len()).rev() {
-        if needed[at] {
-            let operands = match nodes[at] {
-                ExprNode::Const(_) | ExprNode::Input(_) => [None; 3],
-                ExprNode::Unary(_, a) => [Some(a), None, None],
-                ExprNode::Binary(_, a, b) => [Some(a), Some(b), None],
-                ExprNode::Select(c, a, b) => [Some(c), Some(a), Some(b)],
-            };
-            operands.into_iter().flatten().for_each(|it| needed[it.0 as usize] = true);
+        if needed[at] && !given(at) {
+            operands(&nodes[at]).for_each(|it| needed[it] = true);
         }
     }
     needed

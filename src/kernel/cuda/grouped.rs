@@ -27,6 +27,7 @@ pub(super) fn mapped(conv: &ConvKernel, map: &MapKernel, options: &Options) -> C
     let conv = ConvKernel { writes: DType::Real, ..*conv };
     let mut text = shape(&conv);
     let first = sums(&conv, options, &mut text);
+    text.file(file!("vector.cu"));
     text.file(file!("moments.cu"));
     text.file(file!("scalar.cu"));
     let [h, w, c] = if conv.kind == ConvKind::Forward { conv.output } else { conv.input };

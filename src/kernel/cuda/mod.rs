@@ -12,6 +12,7 @@ mod gather;
 mod grouped;
 mod map;
 mod nine;
+mod parted;
 mod reach;
 mod simple;
 mod text;

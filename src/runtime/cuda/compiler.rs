@@ -14,7 +14,7 @@ use std::sync::{Mutex, Once};
 /// Machine code of one text.
 #[derive(Clone, Debug)]
 pub struct Image {
-    /// A cubin.
+    /// A cubin, or for a virtual architecture PTX that ends in a zero.
     pub bytes: Vec<u8>,
     /// Whether it was on disk already.
     pub cached: bool,
@@ -64,9 +64,11 @@ impl Spills {
 }
 
 /// A loaded NVRTC.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Compiler {
     version: (i32, i32),
+    /// Architectures, as numbers; none where it does not tell.
+    known: Vec<i32>,
 }
 
 /// What a text is compiled with, besides its architecture.
@@ -91,7 +93,9 @@ impl Compiler {
             unsafe { sys::nvrtcVersion(&mut major, &mut minor) }.result().map(|()| (major, minor))
         });
         match version {
-            Ok(Ok(version)) if (11, 2) <= version => Ok(Self { version }),
+            Ok(Ok(version)) if (11, 2) <= version => {
+                Ok(Self { version, known: quietly(architectures).unwrap_or_default() })
+            }
             Ok(Ok((major, minor))) => Err(missing(&format!("NVRTC {major}.{minor} is too old; 11.2 is needed"))),
             Ok(Err(_)) | Err(_) => Err(missing("NVRTC does not answer")),
         }
@@ -102,7 +106,17 @@ impl Compiler {
         self.version
     }
 
-    /// Compiles texts for one architecture (`sm_90`), as many at a time as there are cores.
+    /// What to compile for on a device: its own architecture, or the newest that this NVRTC knows and the driver makes code
+    /// of, where the device is newer.
+    pub fn architecture(&self, (major, minor): (i32, i32)) -> String {
+        let own = major * 10 + minor;
+        match self.known.iter().copied().filter(|it| *it <= own).max() {
+            Some(newest) if newest != own => format!("compute_{newest}"),
+            Some(_) | None => format!("sm_{own}"),
+        }
+    }
+
+    /// Compiles texts for one architecture (`sm_90`, or `compute_90` for PTX), as many at a time as there are cores.
     pub fn compile_all(&self, texts: &[&str], architecture: &str) -> Result<Vec<Image>, Missing> {
         let folder = cache_folder();
         let next = AtomicUsize::new(0);
@@ -154,6 +168,17 @@ impl Compiler {
     }
 }
 
+/// The architectures that NVRTC makes code for.
+fn architectures() -> Vec<i32> {
+    let mut count = 0;
+    // SAFETY: writes one int.
+    let told = unsafe { sys::nvrtcGetNumSupportedArchs(&mut count) }.result();
+    let mut known = vec![0; usize::try_from(count).unwrap_or(0)];
+    // SAFETY: writes as many ints as it said.
+    let listed = told.and_then(|()| unsafe { sys::nvrtcGetSupportedArchs(known.as_mut_ptr()) }.result());
+    if listed.is_err() { Vec::new() } else { known }
+}
+
 /// Writes, then renames, so that nobody reads half a file.
 fn keep(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
@@ -199,6 +224,13 @@ fn image_of(program: sys::nvrtcProgram, architecture: &str) -> Result<(Vec<u8>, 
     let log = String::from_utf8_lossy(&log);
     if let Err(error) = compiled {
         return Err(format!("{error}\n{log}"));
+    }
+    if architecture.starts_with("compute_") {
+        // SAFETY: as above.
+        let ptx = unsafe { result::get_ptx(program) }.map_err(|it| it.to_string())?;
+        let mut image: Vec<u8> = ptx.iter().map(|it| *it as u8).take_while(|it| *it != 0).collect();
+        image.push(0);
+        return Ok((image, Spills::default()));
     }
     let mut size = 0;
     // SAFETY: writes one size.

@@ -25,7 +25,7 @@ use cudarc::driver::{
 use load::Loaded;
 use memory::Layout;
 use readback::ReadBack;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Which device.
@@ -53,6 +53,10 @@ pub struct CudaBackend {
     options: CudaOptions,
     /// Field order is drop order: graphs before functions, memory before the stream.
     graphs: BTreeMap<Phase, CudaGraph>,
+    /// Phases that ran once.
+    started: BTreeSet<Phase>,
+    /// Whether every launch is waited for, so that one that fails is known by its name.
+    watched: bool,
     kernels: Vec<Loaded>,
     layout: Layout,
     readback: ReadBack,
@@ -102,7 +106,7 @@ impl CudaBackend {
         };
         // Before kernels are compiled, which takes a while; smaller tiles may change it a little.
         enough(&layout)?;
-        let architecture = format!("sm_{}{}", device.capability.0, device.capability.1);
+        let architecture = compiler.architecture(device.capability);
         let kernels = load::load(&plan.kernels, &generation, &context, (&compiler, &architecture), &name);
         let kernels = kernels.map_err(|it| blame_versions(it, compiler.version()))?;
         check_launches(&plan, &kernels).map_err(|cause| RuntimeError::Plan { cause })?;
@@ -112,8 +116,21 @@ impl CudaBackend {
         let memory = unsafe { stream.alloc::<u8>(layout.bytes) }.map_err(|it| failed("cannot allocate memory", it))?;
         let readback = ReadBack::new(&context).map_err(|it| failed("cannot allocate pinned memory", it))?;
         let bound = vec![false; plan.buffers.len()];
-        let graphs = BTreeMap::new();
-        Ok(CudaBackend { plan, arithmetic, options, graphs, kernels, layout, readback, memory, bound, stream, device })
+        Ok(CudaBackend {
+            plan,
+            arithmetic,
+            options,
+            graphs: BTreeMap::new(),
+            started: BTreeSet::new(),
+            watched: std::env::var_os("SPHC_CUDA_SYNC").is_some_and(|it| it == "1"),
+            kernels,
+            layout,
+            readback,
+            memory,
+            bound,
+            stream,
+            device,
+        })
     }
 
     /// Bytes that the plan takes on the device.
@@ -143,12 +160,16 @@ impl CudaBackend {
     }
 
     /// Queues a phase's launches; `before` is called ahead of each.
-    fn launch(&self, phase: Phase, mut before: impl FnMut() -> Result<(), DriverError>) -> Result<(), DriverError> {
+    fn launch(
+        &self,
+        phase: Phase,
+        mut before: impl FnMut(&Launch) -> Result<(), DriverError>,
+    ) -> Result<(), DriverError> {
         let (base, _order) = self.memory.device_ptr(&self.stream);
         let address = |offset: usize| base + offset as u64;
         let of = |ids: &[BufferId], at: usize| address(self.layout.buffers[ids[at].0 as usize].start);
         for step in self.launches(phase) {
-            before()?;
+            before(step)?;
             let Loaded { source, functions, .. } = &self.kernels[step.kernel];
             for (launch, function) in source.launches.iter().zip(functions) {
                 let arguments: Vec<u64> = launch
@@ -192,9 +213,21 @@ impl CudaBackend {
         Ok(())
     }
 
+    /// Runs a phase launch by launch and waits for each.
+    fn run_watched(&self, phase: Phase) -> Result<(), RuntimeError> {
+        let mut running = "the start".to_owned();
+        let launched = self.launch(phase, |step| {
+            self.stream.synchronize()?;
+            running = format!("{} of `{}`", self.plan.kernels[step.kernel].family(), step.layer);
+            Ok(())
+        });
+        let done = launched.and_then(|()| self.stream.synchronize());
+        done.map_err(|it| self.error(&format!("a kernel failed ({running})"), it))
+    }
+
     fn capture(&self, phase: Phase) -> Result<CudaGraph, DriverError> {
         self.stream.begin_capture(CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)?;
-        let launched = self.launch(phase, || Ok(()));
+        let launched = self.launch(phase, |_| Ok(()));
         // The capture must end in any case.
         let graph = self.stream.end_capture(CUgraphInstantiate_flags(0));
         launched?;
@@ -234,6 +267,10 @@ impl Backend for CudaBackend {
             if self.launches(phase).is_empty() {
                 return Ok(());
             }
+            // The first time without a graph: what the driver loads when it first needs it is none of a capture's business.
+            if self.started.insert(phase) || self.watched {
+                return self.run_watched(phase);
+            }
             let graph = self.capture(phase).map_err(|it| self.error("cannot record a phase", it))?;
             self.graphs.insert(phase, graph);
         }
@@ -264,6 +301,10 @@ impl Backend for CudaBackend {
 
     fn peaks(&self) -> Option<Peaks> {
         timing::peaks(&self.device, self.arithmetic)
+    }
+
+    fn nodes(&self, phase: Phase) -> Option<usize> {
+        Some(self.launches(phase).iter().map(|it| self.kernels[it.kernel].source.launches.len()).sum())
     }
 
     fn wait(&self) -> Result<(), RuntimeError> {

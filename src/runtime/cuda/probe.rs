@@ -47,6 +47,8 @@ pub struct Probe {
     pub driver: Result<Driver, Missing>,
     /// Version of NVRTC, which compiles kernels.
     pub compiler: Result<(i32, i32), Missing>,
+    /// What it compiles for on each device.
+    pub architectures: Vec<String>,
     /// Where compiled kernels are kept.
     pub cache: Option<std::path::PathBuf>,
 }
@@ -65,7 +67,12 @@ impl Driver {
 
 /// Looks for driver, devices and compiler.
 pub fn probe() -> Probe {
-    Probe { driver: driver(), compiler: Compiler::new().map(|it| it.version()), cache: compiler::cache_folder() }
+    let (driver, compiler) = (driver(), Compiler::new());
+    let architectures = match (&driver, &compiler) {
+        (Ok(driver), Ok(it)) => driver.devices.iter().map(|device| it.architecture(device.capability)).collect(),
+        (Ok(_) | Err(_), Ok(_) | Err(_)) => Vec::new(),
+    };
+    Probe { driver, compiler: compiler.map(|it| it.version()), architectures, cache: compiler::cache_folder() }
 }
 
 /// Why the first device cannot train, if so. Without a driver nothing else is looked for.
@@ -76,6 +83,10 @@ pub fn usable() -> Result<(), String> {
     }
     Compiler::new().map(|_| ()).map_err(|it| it.cause)
 }
+
+/// A toolkit brings a library of the driver's name to link against, in a folder `stubs`.
+const STUB: &str = "the libcuda.so that was found is a toolkit's stub, not a driver";
+const STUB_REMEDY: &str = "take the folder `stubs` out of LD_LIBRARY_PATH";
 
 const REMEDY: &str = "install NVIDIA's driver, or use `--device cpu`";
 
@@ -90,6 +101,7 @@ pub(super) fn driver() -> Result<Driver, Missing> {
     // An old driver lacks symbols, which the bindings answer with a panic.
     match quietly(ask) {
         Ok(Ok(driver)) => Ok(driver),
+        Ok(Err(cause)) if cause == STUB => Err(Missing { cause, remedy: STUB_REMEDY.to_owned() }),
         Ok(Err(cause)) => Err(missing(cause)),
         Err(_) => Err(missing("the NVIDIA driver is too old".to_owned())),
     }
@@ -109,7 +121,10 @@ pub(super) fn quietly<T>(run: impl FnOnce() -> T + UnwindSafe) -> std::thread::R
 
 fn ask() -> Result<Driver, String> {
     let words = |error: cudarc::driver::DriverError| error.to_string();
-    result::init().map_err(|it| format!("the NVIDIA driver does not start: {}", words(it)))?;
+    result::init().map_err(|it| match it.0 {
+        sys::CUresult::CUDA_ERROR_STUB_LIBRARY => STUB.to_owned(),
+        _ => format!("the NVIDIA driver does not start: {}", words(it)),
+    })?;
     let count = result::device::get_count().map_err(|it| format!("the driver finds no device: {}", words(it)))?;
     if count < 1 {
         return Err("the driver finds no device".to_owned());

@@ -13,7 +13,7 @@ impl CudaBackend {
     pub(super) fn seconds_by_launch(&self, phase: Phase) -> Result<Vec<f64>, DriverError> {
         let mut events: Vec<CudaEvent> = Vec::new();
         let timed = Some(CUevent_flags::CU_EVENT_DEFAULT);
-        self.launch(phase, || {
+        self.launch(phase, |_| {
             events.push(self.stream.record_event(timed)?);
             Ok(())
         })?;

@@ -1,13 +1,13 @@
 //! The functions of one map: what its file asks for, and how its blocks are shared out.
 
 use super::THREADS;
-use super::layout::{Fate, Layout, layout, reduced, reduction};
+use super::layout::{Fate, Layout, layout, reduced, reduction, with_rows};
 use crate::ir::{DType, Reduction, Scalar};
 use crate::kernel::cuda::blocks;
 use crate::kernel::cuda::combine::{Part, SLICES, Staged, Whole};
 use crate::kernel::cuda::expression::{Number, statements};
 use crate::kernel::cuda::text::{Text, element, file};
-use crate::kernel::{MapKernel, Moments, Store};
+use crate::kernel::{MapKernel, Moments};
 use std::fmt::Write;
 
 /// The coordinate of each axis, from a variable that counts the given axes in row-major order.
@@ -39,8 +39,8 @@ pub(super) struct Functions {
     pub(super) axes_blocks: u32,
     /// Blocks of `all(args, block)`, which makes the other results.
     pub(super) blocks: u32,
-    /// Whether `all` reduces anything.
-    pub(super) reduces: bool,
+    /// Whether threads of `all` take rows, not one element each.
+    pub(super) by_rows: bool,
     /// Dynamic shared memory of either, in bytes.
     pub(super) shared: usize,
     /// Scratch space, in numbers.
@@ -51,6 +51,8 @@ pub(super) struct Functions {
 
 /// Writes the functions of a map.
 pub(super) fn write(spec: &MapKernel, text: &mut Text) -> Functions {
+    let split = with_rows(spec);
+    let spec = split.as_ref().unwrap_or(spec);
     let layout = layout(spec);
     let furthest = |strides: &[usize]| -> usize {
         strides.iter().zip(&spec.dims).map(|(stride, dim)| stride * dim.saturating_sub(1)).sum()
@@ -64,10 +66,10 @@ pub(super) fn write(spec: &MapKernel, text: &mut Text) -> Functions {
 }
 
 /// Everything that the functions of one spec are written from.
-struct Writer<'a> {
-    spec: &'a MapKernel,
-    layout: Layout,
-    number: Number,
+pub(super) struct Writer<'a> {
+    pub(super) spec: &'a MapKernel,
+    pub(super) layout: Layout,
+    pub(super) number: Number,
     whole: &'static str,
 }
 
@@ -79,6 +81,7 @@ impl Writer<'_> {
         let alls = self.ending(|it| matches!(it, Fate::All(_)));
         let axes = self.ending(|it| matches!(it, Fate::Axes(_)));
         let reduces = [&rows, &columns, &alls].iter().any(|it| it.is_some());
+        let by_rows = reduces || 1 < layout.vector;
         let whole_blocks = layout.row_blocks * layout.column_blocks;
         // Partial results: a row of columns per block of rows, then a number per block.
         let staged_columns = columns.staged(0, layout.row_blocks, layout.columns);
@@ -87,7 +90,8 @@ impl Writer<'_> {
 
         text.code(format_args!("using whole = {};", self.whole));
         text.constant("whole", "ROWS", layout.rows);
-        text.ints([("COLUMNS", layout.columns), ("LANES", layout.lanes), ("PER_THREAD", layout.per_thread)]);
+        text.ints([("COLUMNS", layout.columns), ("VECTOR", layout.vector), ("LANES", layout.lanes)]);
+        text.ints([("PER_THREAD", layout.per_thread), ("ROWS_AT_ONCE", layout.rows_at_once)]);
         text.ints([("BLOCK_ROWS", layout.block_rows), ("ROW_BLOCKS", layout.row_blocks)]);
         for (name, kept, ending) in
             [("ROW", "RowKept", &rows), ("COLUMN", "ColumnKept", &columns), ("ALL", "AllKept", &alls)]
@@ -97,7 +101,7 @@ impl Writer<'_> {
             text.code(format_args!("using {kept} = Kept<{results}, {moments}>;"));
         }
         text.code(self.arguments());
-        text.code(self.element(&rows, &columns, &alls));
+        self.element(text, &rows, &columns, &alls);
         text.code(self.maxima("row_maximum", &rows));
         text.code(self.maxima("column_maximum", &columns));
         text.code(self.maxima("all_maximum", &alls));
@@ -116,22 +120,22 @@ impl Writer<'_> {
         let axes_blocks = self.axes(text, &axes);
         let is_all_axes = layout.fates.iter().all(|it| matches!(it, Fate::Axes(_)));
         if !is_all_axes {
-            let function = if reduces { "map_reduce" } else { "map_elements" };
+            let function = if by_rows { "map_rows" } else { "map_elements" };
             text.code(format_args!(
                 "__device__ __forceinline__ void all(const Arguments& args, int block) {{ {function}(args, block); }}"
             ));
         }
         // Bytes for a number of each thread's columns, and for one of each thread.
-        let lines = THREADS * layout.per_thread * columns.widest(4, 12);
+        let lines = THREADS * layout.per_thread * layout.vector * columns.widest(4, 12);
         let one_each = THREADS * alls.widest(4, 16).max(axes.widest(4, 16));
         Functions {
             axes_blocks,
-            blocks: match (is_all_axes, reduces) {
+            blocks: match (is_all_axes, by_rows) {
                 (true, _) => 0,
                 (false, true) => whole_blocks as u32,
                 (false, false) => blocks(layout.rows * layout.columns, THREADS),
             },
-            reduces,
+            by_rows,
             shared: lines.max(one_each),
             scratch: of_columns + staged_alls.len(),
             parts: staged_columns.parts(&self, SLICES).into_iter().chain(staged_alls.parts(&self, 64)).collect(),
@@ -162,65 +166,22 @@ impl Writer<'_> {
     }
 
     /// How an operand is read at coordinates.
-    fn read(&self, input: usize, coordinates: &[String]) -> String {
+    pub(super) fn read(&self, input: usize, coordinates: &[String]) -> String {
         format!("({})args.in{input}[{}]", self.number.name(), offset(self.spec, input, coordinates))
     }
 
-    fn roots(&self, outputs: &[usize]) -> Vec<Scalar> {
+    pub(super) fn roots(&self, outputs: &[usize]) -> Vec<Scalar> {
         outputs.iter().map(|&it| self.spec.body.roots[it]).collect()
     }
 
     /// A value as an element of an output.
-    fn stored(&self, output: usize, value: &str) -> String {
+    pub(super) fn stored(&self, output: usize, value: &str) -> String {
         match self.spec.outputs[output].dtype {
             DType::Real => format!("(float){value}"),
             DType::Bf16 => format!("(bf16)(float){value}"),
             DType::Int => format!("(i64)llround({value})"),
             DType::U8 => format!("(u8){value}"),
         }
-    }
-
-    fn element(&self, rows: &Ending, columns: &Ending, alls: &Ending) -> String {
-        let layout = &self.layout;
-        let whole: Vec<usize> = (0..layout.fates.len()).filter(|&it| layout.fates[it] == Fate::Whole).collect();
-        let mut at = vec![String::new(); self.spec.dims.len()];
-        coordinates(&self.spec.dims, "row", &(0..layout.outer).collect::<Vec<_>>(), &mut at);
-        coordinates(&self.spec.dims, "column", &(layout.outer..at.len()).collect::<Vec<_>>(), &mut at);
-        let mut roots = self.roots(&whole);
-        for it in [rows, columns, alls] {
-            roots.extend(self.roots(&it.folded));
-            roots.extend(it.moments.iter().map(|it| it.root));
-        }
-        let (code, values) =
-            statements(&self.spec.body, &self.spec.rounded(), &roots, self.number, |i| self.read(i as usize, &at));
-        let mut text = String::from(
-            "__device__ __forceinline__ void element(const Arguments& args, whole row, int column, RowKept& rows,\n\
-             \x20                                      ColumnKept& columns, AllKept& all, bool top, bool left) {\n",
-        );
-        text += &code;
-        let mut values = values.iter();
-        let line = |text: &mut String, line: String| writeln!(text, "    {line}").expect("a string takes all");
-        for (&output, value) in whole.iter().zip(&mut values) {
-            let place = if layout.columns == 1 { "row" } else { "row * COLUMNS + column" };
-            let variance = matches!(self.spec.outputs[output].store, Store::Reduce { kind: Reduction::Variance, .. });
-            // Of one number.
-            let value = if variance { format!("({value} - {value})") } else { value.clone() };
-            line(&mut text, format!("args.out{output}[{place}] = {};", self.stored(output, &value)));
-        }
-        for (name, first, ending) in [("rows", "left", rows), ("columns", "top", columns), ("all", "top && left", alls)]
-        {
-            for (o, (&output, value)) in ending.folded.iter().zip(&mut values).enumerate() {
-                let maximum = reduction(layout.fates[output]) == Some(Reduction::Max);
-                let kept = format!("{name}.sums[{o}]");
-                line(&mut text, format!("{kept} = combined({maximum}, {kept}, (float){value});"));
-            }
-            for (o, (_, value)) in ending.moments.iter().zip(&mut values).enumerate() {
-                line(&mut text, format!("take({name}.moments[{o}], {first}, (float){value});"));
-            }
-        }
-        // `combined` is defined in the file that follows.
-        let declared = "__device__ __forceinline__ float combined(bool maximum, float a, float b);\n";
-        format!("{declared}{text}}}")
     }
 
     fn maxima(&self, name: &str, ending: &Ending) -> String {
@@ -320,10 +281,10 @@ impl Writer<'_> {
 }
 
 /// Results that end in one way.
-struct Ending {
+pub(super) struct Ending {
     /// Sums and maxima.
-    folded: Vec<usize>,
-    moments: Vec<Moments>,
+    pub(super) folded: Vec<usize>,
+    pub(super) moments: Vec<Moments>,
 }
 
 impl Ending {

@@ -1,8 +1,8 @@
 //! How a map's space is seen as rows and columns, and where each result ends.
 
 use super::THREADS;
-use crate::ir::Reduction;
-use crate::kernel::{MapKernel, Store};
+use crate::ir::{DType, Reduction};
+use crate::kernel::{MapInput, MapKernel, Store};
 
 /// Blocks that share out rows, at most; a constant, so that sums do not depend on the device.
 const ROW_BLOCKS: usize = 528;
@@ -33,8 +33,13 @@ pub(super) struct Layout {
     pub(super) rows: usize,
     pub(super) columns: usize,
     pub(super) fates: Vec<Fate>,
+    /// Columns side by side that a thread takes at once.
+    pub(super) vector: usize,
     pub(super) lanes: usize,
+    /// Vectors of a thread.
     pub(super) per_thread: usize,
+    /// Rows that a thread takes at once.
+    pub(super) rows_at_once: usize,
     pub(super) block_rows: usize,
     pub(super) row_blocks: usize,
     pub(super) column_blocks: usize,
@@ -66,28 +71,82 @@ fn fate(spec: &MapKernel, store: &Store, outer: usize) -> Fate {
     }
 }
 
+/// Numbers side by side that are one word of 16 bytes, of the shortest type that a map reads or writes.
+const SHORT: usize = 8;
+const LONG: usize = 4;
+/// Elements of a row where nothing says how long one is: a vector for each thread of a warp.
+const ROW: usize = 32 * SHORT;
+/// Registers for operands and results that a thread has on their way at once, and rows, at most.
+const ON_THEIR_WAY: usize = 48;
+const ROWS_AT_ONCE: usize = 4;
+
+/// A map without reductions over some axes, whose innermost axis is long: as rows of at most [`ROW`] elements.
+pub(super) fn with_rows(spec: &MapKernel) -> Option<MapKernel> {
+    let (&inner, rest) = spec.dims.split_last()?;
+    let partial = |it: &Fate| !matches!(it, Fate::Whole | Fate::All(_));
+    if (0..=spec.dims.len()).any(|outer| spec.outputs.iter().any(|it| partial(&fate(spec, &it.store, outer)))) {
+        return None;
+    }
+    let row = (LONG..=ROW).rev().find(|it| it.is_multiple_of(LONG) && inner.is_multiple_of(*it))?;
+    if inner == row {
+        return None;
+    }
+    let mut split = spec.clone();
+    split.dims = [rest, &[inner / row, row]].concat();
+    for it in &mut split.inputs {
+        let last = it.strides.pop().expect("a map has axes");
+        it.strides.extend([last * row, last]);
+    }
+    for it in &mut split.outputs {
+        if let Store::Reduce { over, .. } = &mut it.store {
+            over.push(*over.last().expect("a map has axes"));
+        }
+    }
+    Some(split)
+}
+
+/// Whether a thread can take so many columns side by side: all that it reads and writes lies in whole words.
+fn fits(spec: &MapKernel, width: usize) -> bool {
+    let reads = |it: &MapInput| {
+        let (own, rest) = it.strides.split_last().expect("a map has axes");
+        *own == 0 || rest.iter().all(|it| it.is_multiple_of(width))
+    };
+    spec.dims.last().is_some_and(|it| it.is_multiple_of(width)) && spec.inputs.iter().all(reads)
+}
+
 pub(super) fn layout(spec: &MapKernel) -> Layout {
     let rank = spec.dims.len();
     let fates_at = |outer: usize| spec.outputs.iter().map(|it| fate(spec, &it.store, outer)).collect::<Vec<_>>();
     let fitting =
         |outer: usize| fates_at(outer).iter().filter(|it| matches!(it, Fate::Row(_) | Fate::Column(_))).count();
-    // The last of the best: where nothing decides, elements in a row are neighbours in memory.
-    let outer = (0..=rank).max_by_key(|&it| fitting(it)).unwrap_or(0);
-    let mut fates = fates_at(outer);
-    let rows: usize = spec.dims[..outer].iter().product();
-    let columns: usize = spec.dims[outer..].iter().product();
     // Of a mean and a variance together three numbers.
     let numbers = |fate: &Fate| match fate {
         Fate::Column(Reduction::Sum | Reduction::Max | Reduction::Mean) => 1,
         Fate::Column(Reduction::Variance) => 2,
         Fate::Whole | Fate::Row(_) | Fate::All(_) | Fate::Axes(_) => 0,
     };
-    let kept: usize = fates.iter().map(numbers).sum();
-    let lanes = columns.next_power_of_two().min(32);
-    let whole_row = columns.div_ceil(lanes);
-    let most = NUMBERS.checked_div(kept).map_or(whole_row, |it| it.clamp(1, KEPT));
-    let per_thread = whole_row.min(most);
-    let column_blocks = columns.div_ceil(lanes * per_thread);
+    let kept_at = |outer: usize| fates_at(outer).iter().map(numbers).sum::<usize>();
+    let mut dtypes = spec.inputs.iter().map(|it| it.dtype).chain(spec.outputs.iter().map(|it| it.dtype));
+    let widest = if dtypes.any(|it| it == DType::Bf16) { SHORT } else { LONG };
+    // Whole numbers are evaluated in fp64, one by one.
+    let vector = |outer: usize| {
+        let possible = outer < rank && !spec.outputs.iter().any(|it| it.dtype == DType::Int);
+        let widths = [SHORT, LONG].into_iter().filter(|it| *it <= widest);
+        let few = |it: &usize| kept_at(outer) * it <= NUMBERS;
+        widths.filter(few).find(|&it| possible && fits(spec, it)).unwrap_or(1)
+    };
+    // The last of the best: where nothing decides, elements in a row are neighbours in memory, taken together if they can be.
+    let outer = (0..=rank).max_by_key(|&it| (fitting(it), 1 < vector(it))).unwrap_or(0);
+    let (mut fates, kept, vector) = (fates_at(outer), kept_at(outer), vector(outer));
+    let rows: usize = spec.dims[..outer].iter().product();
+    let columns: usize = spec.dims[outer..].iter().product();
+    let lanes = (columns / vector).next_power_of_two().min(32);
+    let whole_row = (columns / vector).div_ceil(lanes);
+    let most = NUMBERS.checked_div(kept * vector).map_or(whole_row, |it| it.clamp(1, KEPT / vector));
+    // What belongs to a column is kept over the rows of a thread that has one vector of each.
+    let alone = 1 < vector && !fates.iter().any(|it| matches!(it, Fate::Row(_)));
+    let per_thread = if alone { 1 } else { whole_row.min(most) };
+    let column_blocks = (columns / vector).div_ceil(lanes * per_thread);
     for it in &mut fates {
         if let Fate::Row(kind) = *it
             && (1 < column_blocks || LONGEST_ROW < columns)
@@ -96,9 +155,30 @@ pub(super) fn layout(spec: &MapKernel) -> Layout {
         }
     }
     let lines = THREADS / lanes;
-    let block_rows = rows.div_ceil(ROW_BLOCKS.div_ceil(column_blocks)).next_multiple_of(lines);
+    let mut block_rows = rows.div_ceil(ROW_BLOCKS.div_ceil(column_blocks)).next_multiple_of(lines);
+    let words = |dtype: DType| if dtype == DType::Bf16 { vector.div_ceil(2) } else { vector };
+    let moves =
+        |it: &MapInput, mut axes: std::ops::Range<usize>| axes.any(|at| it.strides[at] != 0 && spec.dims[at] != 1);
+    let read = spec.inputs.iter().filter(|it| moves(it, 0..outer) && moves(it, outer..rank)).map(|it| it.dtype);
+    let written = spec.outputs.iter().zip(&fates).filter(|it| *it.1 == Fate::Whole).map(|it| it.0.dtype);
+    let moved: usize = read.chain(written).map(words).sum();
+    let few = |it: &usize| it * moved <= ON_THEIR_WAY && it * lines <= block_rows;
+    let rows_at_once = [ROWS_AT_ONCE, 2].into_iter().find(few).unwrap_or(1);
+    block_rows = block_rows.next_multiple_of(lines * rows_at_once);
     let row_blocks = rows.div_ceil(block_rows);
-    Layout { outer, rows, columns, fates, lanes, per_thread, block_rows, row_blocks, column_blocks }
+    Layout {
+        outer,
+        rows,
+        columns,
+        fates,
+        vector,
+        lanes,
+        per_thread,
+        rows_at_once,
+        block_rows,
+        row_blocks,
+        column_blocks,
+    }
 }
 
 /// How a result is reduced, if it is.

@@ -4,6 +4,7 @@
 //! Reductions over other axes get a launch of their own, which comes first: whole results may overwrite operands. The
 //! functions of each distinct map stand in a namespace; an entry gives each map its blocks of the grid.
 
+mod element;
 mod functions;
 mod layout;
 
@@ -21,6 +22,7 @@ const THREADS: usize = 256;
 pub(super) fn maps(all: &[MapKernel]) -> CudaSource {
     let mut text = Text::new();
     text.file(file!("device.cu"));
+    text.file(file!("vector.cu"));
     text.file(file!("moments.cu"));
     text.file(file!("scalar.cu"));
     let (launches, scratch) = append(all, &mut text);
@@ -135,8 +137,8 @@ impl<'a> Unit<'a> {
         }
         let taking = || self.kinds.iter().map(|it| &it.functions).filter(|it| blocks(it) != 0);
         // Left to itself, the assembler may spill sums of columns rather than have fewer threads at once.
-        let reduces = taking().any(|it| it.reduces);
-        let bounds = if reduces { "256, 1" } else { "256" };
+        let by_rows = taking().any(|it| it.by_rows);
+        let bounds = if by_rows { "256, 1" } else { "256" };
         text.code(format_args!(
             "extern \"C\" __global__ void __launch_bounds__({bounds})\n{entry}({}, float* partial) {{\n{body}    }}\n}}",
             [&self.inputs[..], &self.outputs[..]].concat().join(", ")
