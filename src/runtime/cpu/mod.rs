@@ -21,6 +21,7 @@ mod movement;
 mod pool;
 mod random;
 mod real;
+mod rows;
 mod window;
 
 use super::{Backend, RuntimeError};
@@ -32,6 +33,8 @@ use kernel::Kernel;
 use memory::{Block, View};
 use pool::{Pool, Scratch};
 use real::Real;
+use rows::Rows;
+use std::collections::BTreeMap;
 use std::slice::SliceIndex;
 use std::sync::Arc;
 use std::time::Instant;
@@ -55,6 +58,8 @@ pub struct CpuBackend {
     places: Vec<Place>,
     arena: Block,
     kernels: Vec<Box<dyn Kernel>>,
+    /// Launches of each phase that run as one, in order.
+    rows: BTreeMap<Phase, Vec<Rows>>,
     pool: Pool,
     isa: Isa,
     scratch: Scratch,
@@ -86,7 +91,8 @@ impl CpuBackend {
             debug_assert!(agrees(&plan.kernels[launch.kernel], kernel.as_ref()), "{:?}", plan.kernels[launch.kernel]);
             check::launch(&plan, &sizes, launch, kernel.as_ref()).map_err(bad)?;
         }
-        let scratch = kernels.iter().map(|it| it.scratch()).fold(Scratch::default(), Scratch::max);
+        let rows = rows(&plan, &sizes);
+        let scratch = scratch(&kernels, &rows);
         let places = plan
             .buffers
             .iter()
@@ -102,7 +108,7 @@ impl CpuBackend {
             })
             .collect::<Result<Vec<Place>, RuntimeError>>()?;
         let pool = Pool::new(threads, isa, scratch)?;
-        Ok(CpuBackend { plan, sizes, places, arena, kernels, pool, isa, scratch })
+        Ok(CpuBackend { plan, sizes, places, arena, kernels, rows, pool, isa, scratch })
     }
 
     /// Bytes of working memory, besides the arena.
@@ -137,16 +143,13 @@ impl CpuBackend {
         }
     }
 
-    /// Runs one phase; `around` is given each launch and must call it once.
-    fn run_with(&mut self, phase: Phase, around: impl FnMut(&mut dyn FnMut()) + Send) -> Result<(), RuntimeError> {
-        self.run_some(phase, .., around)
-    }
-
-    /// Runs some of the launches of a phase.
+    /// Runs some of the launches of a phase; `around` is given each and must call it once. Those that run as one are one, if
+    /// `joined`.
     fn run_some(
         &mut self,
         phase: Phase,
         which: impl SliceIndex<[Launch], Output = [Launch]>,
+        joined: bool,
         mut around: impl FnMut(&mut dyn FnMut()) + Send,
     ) -> Result<(), RuntimeError> {
         let Some(plan) = self.plan.phases.get(&phase) else { return Ok(()) };
@@ -160,11 +163,24 @@ impl CpuBackend {
             .iter()
             .map(|it| Ok((&self.kernels[it.kernel], views(&it.inputs)?, views(&it.outputs)?)))
             .collect::<Result<Vec<_>, RuntimeError>>()?;
+        let together = self.rows.get(&phase).filter(|_| joined).map(Vec::as_slice).unwrap_or_default();
         self.pool.run(self.plan.seed, |context| {
-            for (kernel, inputs, outputs) in &launches {
+            let (mut at, mut together) = (0, together.iter());
+            let mut next = together.next();
+            while let Some((kernel, inputs, outputs)) = launches.get(at) {
+                if let Some(rows) = next.filter(|it| it.launches.start == at) {
+                    let operands =
+                        launches[rows.launches.clone()].iter().map(|(_, inputs, outputs)| (&inputs[..], &outputs[..]));
+                    let operands: Vec<(&[View], &[View])> = operands.collect();
+                    // SAFETY: as below; `rows` looked at what the launches do to each other.
+                    around(&mut || unsafe { rows.run(context, &operands) });
+                    (at, next) = (rows.launches.end, together.next());
+                    continue;
+                }
                 // SAFETY: `new` checked every launch against its kernel, launches run one after another,
                 // and the backend is borrowed exclusively.
                 around(&mut || unsafe { kernel.run(context, inputs, outputs) });
+                at += 1;
             }
         });
         Ok(())
@@ -207,17 +223,17 @@ impl Backend for CpuBackend {
     }
 
     fn run_one(&mut self, phase: Phase, launch: usize) -> Result<bool, RuntimeError> {
-        self.run_some(phase, launch..launch + 1, |kernel| kernel())?;
+        self.run_some(phase, launch..launch + 1, false, |kernel| kernel())?;
         Ok(true)
     }
 
     fn run(&mut self, phase: Phase) -> Result<(), RuntimeError> {
-        self.run_with(phase, |kernel| kernel())
+        self.run_some(phase, .., true, |kernel| kernel())
     }
 
     fn measure(&mut self, phase: Phase) -> Result<Vec<f64>, RuntimeError> {
         let mut times = Vec::new();
-        self.run_with(phase, |kernel| {
+        self.run_some(phase, .., false, |kernel| {
             let start = Instant::now();
             kernel();
             times.push(start.elapsed().as_secs_f64());
@@ -252,8 +268,8 @@ const THREAD: usize = 256 << 10;
 /// Bytes that running a plan takes, besides its buffers: working memory and threads; 0 for a plan that cannot be run.
 pub fn workspace(plan: &Plan, threads: Option<usize>) -> usize {
     let threads = threads.filter(|it| 0 < *it).unwrap_or_else(available);
-    let Ok(kernels) = kernels(plan, Isa::detect()) else { return 0 };
-    let scratch = kernels.iter().map(|it| it.scratch()).fold(Scratch::default(), Scratch::max);
+    let (Ok(kernels), Ok(sizes)) = (kernels(plan, Isa::detect()), check::buffers(plan)) else { return 0 };
+    let scratch = scratch(&kernels, &rows(plan, &sizes));
     scratch.shared + (scratch.thread + THREAD) * threads
 }
 
@@ -297,6 +313,21 @@ fn kernels(plan: &Plan, isa: Isa) -> Result<Vec<Box<dyn Kernel>>, String> {
         kernel.map_err(|cause| format!("kernel {at}: {cause}"))
     };
     plan.kernels.iter().enumerate().map(load).collect()
+}
+
+/// The launches that run as one, of each phase.
+fn rows(plan: &Plan, sizes: &[usize]) -> BTreeMap<Phase, Vec<Rows>> {
+    let find = |launches: &[Launch]| match plan.precision.is_double() {
+        true => rows::find::<f64>(plan, sizes, launches),
+        false => rows::find::<f32>(plan, sizes, launches),
+    };
+    plan.phases.iter().map(|(&phase, it)| (phase, find(&it.launches))).collect()
+}
+
+/// Working memory that is enough for any of them.
+fn scratch(kernels: &[Box<dyn Kernel>], rows: &BTreeMap<Phase, Vec<Rows>>) -> Scratch {
+    let joined = rows.values().flatten().map(Rows::scratch);
+    kernels.iter().map(|it| it.scratch()).chain(joined).fold(Scratch::default(), Scratch::max)
 }
 
 fn load<R: Real>(spec: &KernelSpec, isa: Isa) -> Result<Box<dyn Kernel>, String> {

@@ -4,6 +4,7 @@ use super::conv::direct::Direct;
 use super::conv::tile::Tile;
 use super::conv::transform::Transforms;
 use super::isa::Isa;
+use super::map::along::Along;
 use super::math;
 use super::memory::Element;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
@@ -74,6 +75,8 @@ pub(super) trait Real:
     fn atan<const FMA: bool>(self) -> Self;
     /// Power.
     fn pow(self, exponent: Self) -> Self;
+    /// The loops of reductions.
+    fn along(isa: Isa) -> Along<Self>;
     /// The micro-kernels of matrix products.
     fn tile(isa: Isa) -> Tile<Self>;
     /// The transforms of Winograd's convolutions.
@@ -142,6 +145,9 @@ impl Real for f32 {
     #[inline(always)]
     fn pow(self, exponent: Self) -> Self {
         f64::from(self).powf(f64::from(exponent)) as f32
+    }
+    fn along(isa: Isa) -> Along<Self> {
+        Along::f32(isa)
     }
     fn tile(isa: Isa) -> Tile<Self> {
         Tile::f32(isa)
@@ -220,6 +226,9 @@ impl Real for f64 {
     #[inline(always)]
     fn pow(self, exponent: Self) -> Self {
         self.powf(exponent)
+    }
+    fn along(isa: Isa) -> Along<Self> {
+        Along::f64(isa)
     }
     fn tile(isa: Isa) -> Tile<Self> {
         Tile::f64(isa)

@@ -1,13 +1,13 @@
 //! Running a task of a map: load a block, run the tape, store or accumulate ([`super::fold`]).
 
-use super::lanes::Registers;
+use super::lanes::{Registers, Step, whole};
 use super::tape::{Arg, Instr, LANES};
 use super::{Input, Map, Output};
 use crate::ir::DType;
 use crate::runtime::cpu::isa::{Isa, Job};
-use crate::runtime::cpu::kernel::share;
 use crate::runtime::cpu::memory::{Element, Shared, View};
 use crate::runtime::cpu::real::{Real, convert};
+use std::ops::Range;
 
 /// One task of a launch.
 pub(super) struct Task<'a, R, C> {
@@ -23,6 +23,8 @@ pub(super) struct Task<'a, R, C> {
     /// Of values that vary with the rows, and of those that vary with the columns, which are there already.
     pub(super) rows: Registers<'a, f64>,
     pub(super) columns: Registers<'a, f64>,
+    /// By input and by output: whether no other is the same memory.
+    pub(super) apart: [&'a [bool]; 2],
 }
 
 /// The rows of a block: for each, its index along the outer axes.
@@ -60,25 +62,41 @@ impl Rows<'_> {
     }
 }
 
-impl<R: Real, C: Real> Job for Task<'_, R, C> {
+/// A range of a task's positions (row, piece of a row).
+pub(super) struct Positions<'a, R, C> {
+    pub(super) task: Task<'a, R, C>,
+    pub(super) positions: Range<usize>,
+}
+
+impl<R: Real, C: Real> Job for Positions<'_, R, C> {
     type Output = ();
 
     #[inline(always)]
     fn run<const FMA: bool>(self) {
+        self.task.run(self.positions);
+    }
+}
+
+impl<R: Real, C: Real> Task<'_, R, C> {
+    /// Fills what stays as it is from block to block.
+    pub(super) fn start(&self) {
         let space = &self.map.space;
-        let positions = space.rows * space.pieces;
-        let units = positions.div_ceil(space.unit);
-        let range = share(units, space.tasks, self.task);
-        let (from, to) = (range.start * space.unit, (range.end * space.unit).min(positions));
-        let outer = &space.outer;
-        let mut rows = Rows { outer, index: vec![0; outer.len()], row: 0 };
-        self.clear(from / space.pieces, to.div_ceil(space.pieces));
-        let tape = &self.map.tape;
         // Of a row that is cut into pieces there are no columns.
         let most = space.rows_per_block * space.inner.min(LANES);
-        self.registers.execute(self.isa, &tape.prologue, most, None, |instr| {
-            self.fetch(&self.registers, instr, &[], space.rows_per_block, 0, space.inner);
+        let block = Block { offsets: &[], row: 0, count: space.rows_per_block, first: 0, inner: space.inner };
+        self.registers.execute(self.isa, &self.map.tape.prologue, most, None, |instr| {
+            self.isa.run(Bring { task: self, registers: &self.registers, instr, block });
         });
+        self.clear_kept();
+    }
+
+    #[inline(always)]
+    fn run(&self, Range { start: from, end: to }: Range<usize>) {
+        let space = &self.map.space;
+        let outer = &space.outer;
+        let mut rows = Rows { outer, index: vec![0; outer.len()], row: 0 };
+        self.clear_owned(from / space.pieces, to.div_ceil(space.pieces));
+        let tape = &self.map.tape;
         let mut offsets = vec![0; self.inputs.len() * space.rows_per_block];
         let mut position = from;
         while position < to {
@@ -91,20 +109,16 @@ impl<R: Real, C: Real> Job for Task<'_, R, C> {
             }
             self.offsets(&mut rows, count, &mut offsets);
             self.rows.execute(self.isa, &tape.rows.instrs, count, None, |instr| {
-                if let Instr::Load { input, to } = instr {
-                    let offsets = &offsets[input * count..][..count];
-                    load(self.map, self.inputs, input, offsets, (0, 1), self.rows.write(to, count));
-                }
+                let block = Block { offsets: &offsets, row, count, first: 0, inner: 1 };
+                self.isa.run(Bring { task: self, registers: &self.rows, instr, block });
             });
-            let lanes = count * inner;
-            self.wide.execute(self.isa, &tape.wide.instrs, lanes, None, |instr| {
-                self.fetch(&self.wide, instr, &offsets, count, first, inner);
+            let block = Block { offsets: &offsets, row, count, first, inner };
+            self.wide.execute(self.isa, &tape.wide.instrs, block.lanes(), None, |instr| {
+                self.isa.run(Bring { task: self, registers: &self.wide, instr, block });
             });
-            self.registers.execute(self.isa, &tape.body.instrs, lanes, Some(self.wide), |instr| {
-                self.fetch(&self.registers, instr, &offsets, count, first, inner);
-            });
+            self.elements(block);
             for at in 0..self.outputs.len() {
-                self.store(at, row, count, first, inner);
+                self.store(at, block);
             }
             for reduced in &self.map.reduced {
                 self.reduce(reduced, row, count, first, inner);
@@ -113,9 +127,7 @@ impl<R: Real, C: Real> Job for Task<'_, R, C> {
         }
         self.finish(from / space.pieces, to.div_ceil(space.pieces));
     }
-}
 
-impl<R: Real, C: Real> Task<'_, R, C> {
     /// Offset of each of `count` rows in each input; moves `rows` behind them.
     #[inline(always)]
     fn offsets(&self, rows: &mut Rows<'_>, count: usize, offsets: &mut [usize]) {
@@ -137,50 +149,68 @@ impl<R: Real, C: Real> Task<'_, R, C> {
         }
     }
 
-    /// Brings numbers into registers of elements.
+    /// Computes the elements of a block.
     #[inline(always)]
-    fn fetch<N: Real>(
-        &self,
-        registers: &Registers<'_, N>,
-        instr: Instr,
-        offsets: &[usize],
-        count: usize,
-        first: usize,
-        inner: usize,
-    ) {
-        match instr {
-            Instr::Load { input, to } => {
-                let to = registers.write(to, count * inner);
-                load(self.map, self.inputs, input, &offsets[input * count..][..count], (first, inner), to);
-            }
-            Instr::Column { from, to } => {
-                let from = self.columns.read(from, inner);
-                for to in registers.write(to, count * inner).chunks_exact_mut(inner) {
-                    for (to, from) in to.iter_mut().zip(from) {
-                        *to = N::of(*from);
-                    }
+    fn elements(&self, block: Block<'_>) {
+        let (lanes, tape) = (block.lanes(), &self.map.tape);
+        let places = self.registers.places.expect("elements have places");
+        for (&instr, &makes) in tape.body.instrs.iter().zip(&tape.makes) {
+            let place = &places[instr.to()];
+            let result = makes.and_then(|it| self.result(it, block));
+            place.set(result.unwrap_or_else(|| self.registers.own(instr.to())));
+            match instr {
+                Instr::Load { input, .. } => match self.lies(input, block).filter(|_| result.is_none()) {
+                    Some(there) => place.set(there),
+                    None => self.isa.run(Bring { task: self, registers: &self.registers, instr, block }),
+                },
+                Instr::Column { .. } | Instr::Row { .. } => {
+                    self.isa.run(Bring { task: self, registers: &self.registers, instr, block });
+                }
+                Instr::Narrow { .. }
+                | Instr::Fill { .. }
+                | Instr::Unary { .. }
+                | Instr::Binary { .. }
+                | Instr::Fma { .. }
+                | Instr::Select { .. } => {
+                    let (registers, lanes) = (self.registers, whole(lanes));
+                    self.isa.run(Step { registers, wide: Some(self.wide), instr, lanes });
                 }
             }
-            Instr::Row { from, to } => {
-                let from = self.rows.read(from, count);
-                let to = registers.write(to, count * inner);
-                for (to, from) in to.chunks_exact_mut(inner).zip(from) {
-                    to.fill(N::of(*from));
-                }
-            }
-            _ => unreachable!("it works on registers alone"),
         }
+    }
+
+    /// Where instructions may read an input of a block: nobody writes it, and they go no further than the block.
+    #[inline(always)]
+    fn lies(&self, input: usize, block: Block<'_>) -> Option<*mut C> {
+        let Input { dtype, inner, dense, .. } = self.map.inputs[input];
+        let side_by_side = dense || block.count == 1 && inner == 1;
+        (self.apart[0][input] && dtype == DType::Real && same::<R, C>() && block.is_whole() && side_by_side).then(
+            || self.inputs[input].start.cast::<C>().wrapping_add(block.offsets[input * block.count] + block.first),
+        )
+    }
+
+    /// Where instructions may write a result of a block, likewise.
+    #[inline(always)]
+    fn result(&self, output: usize, block: Block<'_>) -> Option<*mut C> {
+        let real = matches!(self.map.outputs[output], Output::Full { dtype: DType::Real });
+        (self.apart[1][output] && real && same::<R, C>() && block.is_whole()).then(|| {
+            self.outputs[output].start.cast::<C>().wrapping_add(block.row * self.map.space.inner + block.first)
+        })
     }
 
     /// The numbers of result `at` in the current block.
     #[inline(always)]
     pub(super) fn values(&self, at: usize, lanes: usize) -> &[C] {
         // A uniform result is spread over the spare register.
+        let spare = self.map.tape.body.registers;
         let register = match self.map.tape.roots[at] {
             Arg::Lane(register) => register,
             Arg::Uniform(from) => {
-                let spare = self.map.tape.body.registers;
                 self.registers.write(spare, lanes).fill(self.registers.uniforms[from]);
+                spare
+            }
+            Arg::Row(from) => {
+                self.registers.write(spare, lanes).fill(self.registers.row(from));
                 spare
             }
         };
@@ -188,27 +218,101 @@ impl<R: Real, C: Real> Task<'_, R, C> {
     }
 
     #[inline(always)]
-    fn store(&self, at: usize, row: usize, count: usize, first: usize, inner: usize) {
-        let space = &self.map.space;
-        let lanes = count * inner;
+    fn store(&self, at: usize, block: Block<'_>) {
+        let (from, lanes) = (block.row * self.map.space.inner + block.first, block.lanes());
         match &self.map.outputs[at] {
             Output::Reduced { .. } => {}
             Output::Full { dtype: DType::Int } => {
                 let values = self.values(at, lanes);
                 // SAFETY: blocks are disjoint parts of the output.
-                let to = unsafe { self.outputs[at].shared::<i64>().part(row * space.inner + first, lanes) };
+                let to = unsafe { self.outputs[at].shared::<i64>().part(from, lanes) };
                 for (to, value) in to.iter_mut().zip(values) {
                     *to = value.f64().round() as i64;
                 }
             }
             Output::Full { dtype: DType::Real | DType::U8 | DType::Bf16 } => {
                 let values = self.values(at, lanes);
+                if values.as_ptr().cast() == self.outputs[at].shared::<R>().at(from).cast_const() {
+                    return;
+                }
                 // SAFETY: as above.
-                let to = unsafe { self.outputs[at].shared::<R>().part(row * space.inner + first, lanes) };
+                let to = unsafe { self.outputs[at].shared::<R>().part(from, lanes) };
                 for (to, value) in to.iter_mut().zip(values) {
                     *to = convert::<C, R>(*value);
                 }
             }
+        }
+    }
+}
+
+/// Whether two precisions are the same.
+#[inline(always)]
+fn same<R: Real, C: Real>() -> bool {
+    size_of::<R>() == size_of::<C>()
+}
+
+/// Some rows, or a piece of one.
+#[derive(Clone, Copy)]
+struct Block<'a> {
+    /// Of each row in each input.
+    offsets: &'a [usize],
+    /// The first row.
+    row: usize,
+    count: usize,
+    /// Columns of the row.
+    first: usize,
+    inner: usize,
+}
+
+impl Block<'_> {
+    #[inline(always)]
+    fn lanes(&self) -> usize {
+        self.count * self.inner
+    }
+
+    /// Whether instructions work on its lanes and on no others.
+    #[inline(always)]
+    fn is_whole(&self) -> bool {
+        whole(self.lanes()) == self.lanes()
+    }
+}
+
+/// An instruction that brings numbers into registers of elements. A job of its own, like [`Step`].
+struct Bring<'a, 't, R, C, N> {
+    task: &'t Task<'a, R, C>,
+    registers: &'t Registers<'a, N>,
+    instr: Instr,
+    block: Block<'t>,
+}
+
+impl<R: Real, C: Real, N: Real> Job for Bring<'_, '_, R, C, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let Bring { task, registers, instr, block } = self;
+        let Block { offsets, count, first, inner, .. } = block;
+        match instr {
+            Instr::Load { input, to } => {
+                let to = registers.write(to, block.lanes());
+                load(task.map, task.inputs, input, &offsets[input * count..][..count], (first, inner), to);
+            }
+            Instr::Column { from, to } => {
+                let from = task.columns.read(from, inner);
+                for to in registers.write(to, block.lanes()).chunks_exact_mut(inner) {
+                    for (to, from) in to.iter_mut().zip(from) {
+                        *to = N::of(*from);
+                    }
+                }
+            }
+            Instr::Row { from, to } => {
+                let from = task.rows.read(from, count);
+                let to = registers.write(to, block.lanes());
+                for (to, from) in to.chunks_exact_mut(inner).zip(from) {
+                    to.fill(N::of(*from));
+                }
+            }
+            _ => unreachable!("it works on registers alone"),
         }
     }
 }

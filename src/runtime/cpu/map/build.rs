@@ -28,11 +28,13 @@ pub(super) struct Build<'a> {
     free: Vec<usize>,
     prologue: Vec<Instr>,
     body: Code,
+    /// Whether a block is one row.
+    one_row: bool,
 }
 
 impl<'a> Build<'a> {
     /// See [`Tape::new`].
-    pub(super) fn new(f: &'a ScalarFn, inputs: &[Level], short: bool) -> Build<'a> {
+    pub(super) fn new(f: &'a ScalarFn, inputs: &[Level], short: bool, one_row: bool) -> Build<'a> {
         let count = f.nodes.len();
         let mut level: Vec<Level> = Vec::with_capacity(count);
         for node in &f.nodes {
@@ -65,6 +67,7 @@ impl<'a> Build<'a> {
             free: Vec::new(),
             prologue: Vec::new(),
             body: Code::default(),
+            one_row,
         };
         for at in 0..count {
             if let Some((product, _)) = build.product(at) {
@@ -86,9 +89,18 @@ impl<'a> Build<'a> {
         let wide = self.wide();
         self.elements();
         let f = self.f;
-        let roots = f.roots.iter().map(|it| self.operand(it.0 as usize)).collect();
+        let roots: Vec<Arg> = f.roots.iter().map(|it| self.operand(it.0 as usize)).collect();
         let Build { steps, prologue, body, .. } = self;
-        Tape { steps, columns, rows, wide, prologue, body, roots }
+        let mut makes = vec![None; body.instrs.len()];
+        for (result, root) in roots.iter().enumerate() {
+            let Arg::Lane(register) = root else { continue };
+            // A result's register is never free again, so whoever writes it last makes it.
+            let by = body.instrs.iter().rposition(|it| it.to() == *register);
+            if let Some(by) = by.filter(|it| makes[*it].is_none()) {
+                makes[by] = Some(result);
+            }
+        }
+        Tape { steps, columns, rows, wide, prologue, body, roots, makes }
     }
 
     /// For a sum in which one term is a product nobody else reads: that product, and the other term.
@@ -140,6 +152,7 @@ impl<'a> Build<'a> {
                     code.instrs.push(Instr::Fill { from, to });
                     to
                 }
+                Arg::Row(_) => unreachable!("only elements are beside rows"),
             };
             let instr = match self.f.nodes[at] {
                 ExprNode::Const(_) => unreachable!("a constant is uniform"),
@@ -217,6 +230,9 @@ impl<'a> Build<'a> {
             return Arg::Lane(register);
         }
         let own = self.own[at];
+        if let (true, Level::Row, Some(own)) = (self.one_row, self.level[at], own) {
+            return Arg::Row(own);
+        }
         let to = match (self.level[at], &self.f.nodes[at]) {
             (Level::Column, _) => {
                 // Stays for the whole task.
@@ -253,6 +269,12 @@ impl<'a> Build<'a> {
                 // Never released, so filling it once per task is enough.
                 let to = self.body.fresh();
                 self.prologue.push(Instr::Fill { from, to });
+                to
+            }
+            Arg::Row(from) => {
+                let to = self.take();
+                self.body.instrs.push(Instr::Row { from, to });
+                self.register[at] = Some(to);
                 to
             }
         }

@@ -8,7 +8,7 @@ use super::block::{Rows, Task};
 use super::tape::LANES;
 use super::{Fold, Map, Reduced, Space};
 use crate::runtime::cpu::memory::{Shared, View};
-use crate::runtime::cpu::real::Real;
+use crate::runtime::cpu::real::{Real, convert};
 
 /// Planes of a reduction's accumulators: a number for each of the result in every one.
 const PIVOT: usize = 0;
@@ -194,21 +194,28 @@ impl<R: Real, C: Real> Task<'_, R, C> {
         }
     }
 
-    /// Starts the accumulators that rows `from..to` touch.
-    pub(super) fn clear(&self, from: usize, to: usize) {
-        for reduced in &self.map.reduced {
-            let (first, end) = self.touched(reduced, from, to);
-            for plane in 0..reduced.fold.planes() {
-                let start = reduced.base(self.task) + plane * reduced.len + first;
-                // SAFETY: these accumulators are this task's.
-                unsafe { self.accumulators.part(start, end - first) }.fill(reduced.fold.start());
-            }
+    /// Starts the accumulators that are the task's own.
+    pub(super) fn clear_kept(&self) {
+        self.map.reduced.iter().filter(|it| it.owned.is_none()).for_each(|it| self.clear(it, (0, it.len)));
+    }
+
+    /// Starts the accumulators of results that rows `from..to` own.
+    pub(super) fn clear_owned(&self, from: usize, to: usize) {
+        let owned = self.map.reduced.iter().filter(|it| it.owned.is_some() && !it.direct);
+        owned.for_each(|it| self.clear(it, self.touched(it, from, to)));
+    }
+
+    fn clear(&self, reduced: &Reduced, (first, end): (usize, usize)) {
+        for plane in 0..reduced.fold.planes() {
+            let start = reduced.base(self.task) + plane * reduced.len + first;
+            // SAFETY: these accumulators are this task's.
+            unsafe { self.accumulators.part(start, end - first) }.fill(reduced.fold.start());
         }
     }
 
     /// Owned results are complete when the task is.
     pub(super) fn finish(&self, from: usize, to: usize) {
-        for reduced in self.map.reduced.iter().filter(|it| it.owned.is_some()) {
+        for reduced in self.map.reduced.iter().filter(|it| it.owned.is_some() && !it.direct) {
             let range = self.touched(reduced, from, to);
             let base = std::iter::once(reduced.base(self.task));
             // SAFETY: these accumulators and this part of the result are this task's.
@@ -220,6 +227,10 @@ impl<R: Real, C: Real> Task<'_, R, C> {
     #[inline(always)]
     pub(super) fn reduce(&self, reduced: &Reduced, row: usize, count: usize, first: usize, inner: usize) {
         let values = self.values(reduced.root, count * inner);
+        if reduced.direct {
+            self.give_each(reduced, row, values, inner);
+            return;
+        }
         let base = reduced.base(self.task);
         let still = reduced.outer.iter().all(|&it| it == 0);
         let mut rows = Rows { outer: &self.map.space.outer, index: Vec::new(), row };
@@ -228,26 +239,75 @@ impl<R: Real, C: Real> Task<'_, R, C> {
             rows.index = vec![0; rows.outer.len()];
             rows.seek(row);
         }
-        if still && !reduced.keeps_inner {
-            self.take_all(reduced, base, values);
+        if still {
+            match reduced.keeps_inner {
+                true => self.take_each(reduced, base + first, values, inner),
+                false => self.take_all(reduced, base, values),
+            }
             return;
         }
-        for at in 0..count {
-            let offset = if still {
-                0
-            } else if direct {
-                (row + at) * reduced.outer[0]
-            } else {
-                rows.offset(&reduced.outer)
-            };
-            let values = &values[at * inner..][..inner];
-            if reduced.keeps_inner {
-                self.take_each(reduced, base + offset + first, values);
-            } else {
-                self.take_all(reduced, base + offset, values);
+        let mut offset_of = |at: usize| {
+            if direct {
+                return (row + at) * reduced.outer[0];
             }
-            if !direct {
-                rows.next();
+            let offset = rows.offset(&reduced.outer);
+            rows.next();
+            offset
+        };
+        let (mut at, mut offset) = (0, offset_of(0));
+        while at < count {
+            // Rows that come together.
+            let start = at;
+            let here = offset;
+            loop {
+                at += 1;
+                if at == count {
+                    break;
+                }
+                offset = offset_of(at);
+                if offset != here || !reduced.keeps_inner {
+                    break;
+                }
+            }
+            let values = &values[start * inner..at * inner];
+            match reduced.keeps_inner {
+                true => self.take_each(reduced, base + here + first, values, inner),
+                false => self.take_all(reduced, base + here, values),
+            }
+        }
+    }
+
+    /// Results of whole rows of so many numbers, from `row` on.
+    #[inline(always)]
+    fn give_each(&self, reduced: &Reduced, row: usize, values: &[C], inner: usize) {
+        let count = values.len() / inner;
+        // SAFETY: these rows of the result are this task's.
+        let result = |output: usize| unsafe { self.outputs[output].shared::<R>().part(row, count) };
+        let values = values.chunks_exact(inner);
+        let along = C::along(self.isa);
+        match reduced.fold {
+            Fold::Sum(output) => {
+                for (to, values) in result(output).iter_mut().zip(values) {
+                    *to = R::of(along.sum(values));
+                }
+            }
+            Fold::Max(output) => {
+                for (to, values) in result(output).iter_mut().zip(values) {
+                    *to = convert(along.largest(values));
+                }
+            }
+            Fold::Moments { mean, variance } => {
+                for (at, values) in values.enumerate() {
+                    let middle = pivot(values[0].f64());
+                    let [sum, squares] = along.gaps(values, middle, variance.is_some());
+                    let all = Spread::around(middle, sum, squares, inner as f64);
+                    if let Some(output) = mean {
+                        result(output)[at] = R::of(all.mean());
+                    }
+                    if let Some(output) = variance {
+                        result(output)[at] = R::of(all.variance());
+                    }
+                }
             }
         }
     }
@@ -260,38 +320,29 @@ impl<R: Real, C: Real> Task<'_, R, C> {
         planes.map(|plane| unsafe { self.accumulators.part(at + plane * reduced.len, len) })
     }
 
-    /// Takes numbers into accumulators side by side from `at` on.
+    /// Takes rows of so many numbers into accumulators side by side from `at` on.
     #[inline(always)]
-    fn take_each(&self, reduced: &Reduced, at: usize, values: &[C]) {
-        let len = values.len();
+    fn take_each(&self, reduced: &Reduced, at: usize, values: &[C], inner: usize) {
+        let along = C::along(self.isa);
         match reduced.fold {
             Fold::Sum(_) => {
-                let [sums] = self.planes(reduced, at, len, [0]);
-                for (sum, value) in sums.iter_mut().zip(values) {
-                    *sum += value.f64();
-                }
+                let [sums] = self.planes(reduced, at, inner, [0]);
+                along.sum_down(values, sums);
             }
             Fold::Max(_) => {
-                let [maxima] = self.planes(reduced, at, len, [0]);
-                for (max, value) in maxima.iter_mut().zip(values) {
-                    *max = max.larger(value.f64());
-                }
+                let [maxima] = self.planes(reduced, at, inner, [0]);
+                along.largest_down(values, maxima);
             }
-            Fold::Moments { .. } => {
-                let [pivots, sums, squares] = self.planes(reduced, at, len, [PIVOT, SUM, SQUARES]);
+            Fold::Moments { variance, .. } => {
+                let [pivots, sums, squares] = self.planes(reduced, at, inner, [PIVOT, SUM, SQUARES]);
                 let [counts] = self.planes(reduced, at, 1, [COUNT]);
                 if counts[0] == 0.0 {
                     for (pivot_of, value) in pivots.iter_mut().zip(values) {
                         *pivot_of = pivot(value.f64());
                     }
                 }
-                counts[0] += 1.0;
-                let kept = pivots.iter().zip(sums).zip(squares);
-                for (((pivot, sum), square), value) in kept.zip(values) {
-                    let gap = value.f64() - *pivot;
-                    *sum += gap;
-                    *square += gap * gap;
-                }
+                counts[0] += (values.len() / inner) as f64;
+                along.gaps_down(values, pivots, sums, variance.map(|_| squares));
             }
         }
     }
@@ -299,64 +350,26 @@ impl<R: Real, C: Real> Task<'_, R, C> {
     /// Takes numbers into the accumulator at `at`.
     #[inline(always)]
     fn take_all(&self, reduced: &Reduced, at: usize, values: &[C]) {
+        let along = C::along(self.isa);
         match reduced.fold {
             Fold::Sum(_) => {
                 let [sum] = self.planes(reduced, at, 1, [0]);
-                let [all] = summed(values, |it| [it.f64()]);
-                sum[0] += all;
+                sum[0] += along.sum(values);
             }
             Fold::Max(_) => {
                 let [max] = self.planes(reduced, at, 1, [0]);
-                max[0] = values.iter().fold(max[0], |max, it| max.larger(it.f64()));
+                max[0] = max[0].larger(along.largest(values).f64());
             }
-            Fold::Moments { .. } => {
+            Fold::Moments { variance, .. } => {
                 let [pivot_of, sum, square, count] = self.planes(reduced, at, 1, [PIVOT, SUM, SQUARES, COUNT]);
                 if let (true, Some(first)) = (count[0] == 0.0, values.first()) {
                     pivot_of[0] = pivot(first.f64());
                 }
                 count[0] += values.len() as f64;
-                let middle = pivot_of[0];
-                let [all, squares] = summed(values, |it| {
-                    let gap = it.f64() - middle;
-                    [gap, gap * gap]
-                });
+                let [all, squares] = along.gaps(values, pivot_of[0], variance.is_some());
                 sum[0] += all;
                 square[0] += squares;
             }
         }
     }
-}
-
-/// Lanes summed side by side.
-const WIDE: usize = 32;
-
-/// Sums of what is made of each number.
-#[inline(always)]
-fn summed<C: Real, const N: usize>(values: &[C], of: impl Fn(C) -> [f64; N]) -> [f64; N] {
-    let mut sums = [[0.0f64; WIDE]; N];
-    let chunks = values.chunks_exact(WIDE);
-    let rest = chunks.remainder();
-    let mut add = |at: usize, value: C| {
-        for (sums, value) in sums.iter_mut().zip(of(value)) {
-            sums[at] += value;
-        }
-    };
-    for chunk in chunks {
-        for (at, value) in chunk.iter().enumerate() {
-            add(at, *value);
-        }
-    }
-    for (at, value) in rest.iter().enumerate() {
-        add(at, *value);
-    }
-    sums.map(|mut sums| {
-        let mut width = WIDE / 2;
-        while 0 < width {
-            for at in 0..width {
-                sums[at] += sums[at + width];
-            }
-            width /= 2;
-        }
-        sums[0]
-    })
 }

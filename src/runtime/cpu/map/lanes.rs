@@ -5,6 +5,7 @@ use crate::ir::expr::{Binary, Unary};
 use crate::runtime::cpu::isa::{Isa, Job};
 use crate::runtime::cpu::memory::Shared;
 use crate::runtime::cpu::real::Real;
+use std::cell::Cell;
 
 /// The registers that some code works on.
 #[derive(Clone, Copy)]
@@ -13,6 +14,10 @@ pub(super) struct Registers<'a, C> {
     pub(super) memory: Shared<C>,
     /// Lanes of a register.
     pub(super) pitch: usize,
+    /// Where each register is, where some lie elsewhere: what is read or written where it lies needs no copy.
+    pub(super) places: Option<&'a [Cell<*mut C>]>,
+    /// What is the same for all lanes of a block of one row; in f64.
+    pub(super) row: Option<&'a Registers<'a, f64>>,
     /// Numbers that all lanes share.
     pub(super) uniforms: &'a [C],
     /// The smallest `1 - a^2` that the slope of `asin` sees.
@@ -23,15 +28,28 @@ impl<'a, C: Real> Registers<'a, C> {
     /// A register's first lanes, to read.
     #[inline(always)]
     pub(super) fn read(&self, register: usize, lanes: usize) -> &'a [C] {
-        // SAFETY: nobody else writes this memory; the code never writes a register that it reads in the same instruction.
-        unsafe { self.memory.slice(register * self.pitch, lanes) }
+        match self.places {
+            // SAFETY: what lies elsewhere has room for the lanes of a block; else as below.
+            Some(places) => unsafe { std::slice::from_raw_parts(places[register].get(), lanes) },
+            // SAFETY: nobody else writes this memory; the code never writes a register that it reads in the same instruction.
+            None => unsafe { self.memory.slice(register * self.pitch, lanes) },
+        }
     }
 
     /// A register's first lanes, to write.
     #[inline(always)]
     pub(super) fn write(&self, register: usize, lanes: usize) -> &'a mut [C] {
-        // SAFETY: as above.
-        unsafe { self.memory.part(register * self.pitch, lanes) }
+        match self.places {
+            // SAFETY: as above.
+            Some(places) => unsafe { std::slice::from_raw_parts_mut(places[register].get(), lanes) },
+            // SAFETY: as above.
+            None => unsafe { self.memory.part(register * self.pitch, lanes) },
+        }
+    }
+
+    /// Where a register is of itself.
+    pub(super) fn own(&self, register: usize) -> *mut C {
+        self.memory.at(register * self.pitch)
     }
 
     #[inline(always)]
@@ -39,7 +57,15 @@ impl<'a, C: Real> Registers<'a, C> {
         match arg {
             Arg::Lane(register) => Operand::Lanes(self.read(register, lanes)),
             Arg::Uniform(at) => Operand::Same(self.uniforms[at]),
+            Arg::Row(at) => Operand::Same(self.row(at)),
         }
+    }
+
+    /// What is the same for all lanes of a row.
+    #[inline(always)]
+    pub(super) fn row(&self, at: usize) -> C {
+        let row = self.row.expect("only elements are beside rows");
+        C::of(row.read(at, 1)[0])
     }
 
     /// Runs code on so many lanes; `fetch` does what brings numbers in from elsewhere, `wide` has those in f64.
@@ -52,7 +78,7 @@ impl<'a, C: Real> Registers<'a, C> {
         wide: Option<Registers<'a, f64>>,
         mut fetch: impl FnMut(Instr),
     ) {
-        let lanes = if lanes <= 8 { lanes } else { lanes.next_multiple_of(WHOLE) };
+        let lanes = whole(lanes);
         for &instr in code {
             match instr {
                 Instr::Load { .. } | Instr::Column { .. } | Instr::Row { .. } => fetch(instr),
@@ -62,13 +88,19 @@ impl<'a, C: Real> Registers<'a, C> {
     }
 }
 
+/// Lanes that instructions work on, for so many that count.
+#[inline(always)]
+pub(super) fn whole(lanes: usize) -> usize {
+    if lanes <= 8 { lanes } else { lanes.next_multiple_of(WHOLE) }
+}
+
 /// An instruction on registers alone. A job of its own, so that the loops of all functions are compiled once for each set of
 /// vector instructions and precision, and not wherever code is run.
-struct Step<'a, C> {
-    registers: Registers<'a, C>,
-    wide: Option<Registers<'a, f64>>,
-    instr: Instr,
-    lanes: usize,
+pub(super) struct Step<'a, C> {
+    pub(super) registers: Registers<'a, C>,
+    pub(super) wide: Option<Registers<'a, f64>>,
+    pub(super) instr: Instr,
+    pub(super) lanes: usize,
 }
 
 impl<C: Real> Job for Step<'_, C> {

@@ -4,23 +4,23 @@
 //! most [`tape::LANES`] lanes. Tasks are ranges of blocks, fixed by the sizes alone. Sums and moments are
 //! taken in f64: within a task in order of position, then over tasks in order ([`fold`]).
 
+pub(super) mod along;
 mod block;
 mod build;
 mod fold;
 mod lanes;
+mod launch;
 mod tape;
 
-use super::isa::Isa;
-use super::kernel::{Kernel, Operand, product};
-use super::memory::View;
-use super::pool::{Context, Scratch};
+pub(super) use launch::{Room, Running, Stage};
+
+use super::kernel::{Kernel, product};
 use super::real::Real;
 use crate::ir::{DType, Reduction};
 use crate::kernel::{MapKernel, Moments, Store};
-use block::Task;
-use lanes::{Registers, WHOLE};
+use lanes::WHOLE;
 use std::marker::PhantomData;
-use tape::{Instr, LANES, Level, Tape};
+use tape::{LANES, Level, Tape};
 
 /// Lanes of work for one task.
 const GRAIN: usize = 1 << 14;
@@ -66,6 +66,8 @@ struct Reduced {
     /// Rows that share a slice of the result which no other rows touch; `None`: every task has
     /// accumulators of its own.
     owned: Option<usize>,
+    /// Whether each row lies within a block and gives a number of the result: nothing is kept.
+    direct: bool,
     /// First accumulator, in f64s.
     at: usize,
 }
@@ -75,6 +77,18 @@ struct Reduced {
 enum Output {
     Full { dtype: DType },
     Reduced { len: usize },
+}
+
+/// Rows that several maps have in common, and the tasks that these are cut into.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rows {
+    pub(super) count: usize,
+    pub(super) tasks: usize,
+}
+
+/// Tasks for so many elements.
+pub(super) fn tasks(elements: usize) -> usize {
+    (elements / GRAIN).clamp(1, MOST)
 }
 
 /// How the space is cut.
@@ -91,6 +105,8 @@ struct Space {
     tasks: usize,
     /// Positions (row, piece) of which a task holds whole multiples.
     unit: usize,
+    /// See [`Rows`]; 1 for a map alone.
+    shared_rows: usize,
 }
 
 /// The kernel over reals `R`, computing in `C`.
@@ -107,12 +123,17 @@ pub(super) struct Map<R, C> {
 
 /// Checks a kernel and compiles it.
 pub(super) fn load<R: Real>(kernel: &MapKernel) -> Result<Box<dyn Kernel>, String> {
+    Ok(stage::<R>(kernel, None)?)
+}
+
+/// The same, to run with others over so many rows: the first axes of the space.
+pub(super) fn stage<R: Real>(kernel: &MapKernel, rows: Option<Rows>) -> Result<Box<dyn Stage>, String> {
     check(kernel)?;
     // Integers need f64 to be exact, unless they are one number, which is read apart.
     let uniform = |at: usize| kernel.inputs[at].strides.iter().zip(&kernel.dims).all(|(&s, &d)| s == 0 || d <= 1);
     let wide = kernel.outputs.iter().any(|it| it.dtype == DType::Int)
         || (0..kernel.inputs.len()).any(|at| kernel.inputs[at].dtype == DType::Int && !uniform(at));
-    if wide { Ok(Box::new(Map::<R, f64>::new(kernel)?)) } else { Ok(Box::new(Map::<R, R>::new(kernel)?)) }
+    Ok(if wide { Box::new(Map::<R, f64>::new(kernel, rows)?) } else { Box::new(Map::<R, R>::new(kernel, rows)?) })
 }
 
 fn check(kernel: &MapKernel) -> Result<(), String> {
@@ -142,14 +163,14 @@ fn check(kernel: &MapKernel) -> Result<(), String> {
 }
 
 /// The iteration space with axes of extent 1 dropped and adjacent axes merged where all operands
-/// step through both as through one.
+/// step through both as through one; but for what rows that others have, too, are made of.
 struct Merged {
     dims: Vec<usize>,
     strides: Vec<Vec<usize>>,
     over: Vec<Vec<bool>>,
 }
 
-fn merge(kernel: &MapKernel) -> Merged {
+fn merge(kernel: &MapKernel, rows: Option<Rows>) -> Result<Merged, String> {
     let over = |output: &crate::kernel::MapOutput, axis: usize| match &output.store {
         Store::Full => false,
         Store::Reduce { over, .. } => over[axis],
@@ -160,7 +181,9 @@ fn merge(kernel: &MapKernel) -> Merged {
         over: vec![Vec::new(); kernel.outputs.len()],
     };
     for (axis, &extent) in kernel.dims.iter().enumerate().filter(|(_, extent)| **extent != 1) {
-        let alike = res.dims.last().is_some()
+        let ends = rows.is_some_and(|it| it.count == res.dims.iter().product::<usize>());
+        let alike = !ends
+            && res.dims.last().is_some()
             && kernel
                 .inputs
                 .iter()
@@ -177,12 +200,17 @@ fn merge(kernel: &MapKernel) -> Merged {
             (0..kernel.outputs.len()).for_each(|it| res.over[it].push(over(&kernel.outputs[it], axis)));
         }
     }
-    if res.dims.is_empty() {
+    // A number for each row, or one.
+    if res.dims.is_empty() || rows.is_some_and(|it| it.count == res.dims.iter().product::<usize>()) {
         res.dims.push(1);
         res.strides.iter_mut().for_each(|it| it.push(0));
         res.over.iter_mut().for_each(|it| it.push(false));
     }
-    res
+    let starts = |count: usize| (1..res.dims.len()).any(|it| res.dims[..it].iter().product::<usize>() == count);
+    match rows.filter(|it| !starts(it.count)) {
+        Some(rows) => Err(format!("the space {:?} has no {} rows", kernel.dims, rows.count)),
+        None => Ok(res),
+    }
 }
 
 fn dense_strides(dims: &[usize]) -> Vec<usize> {
@@ -193,10 +221,17 @@ fn dense_strides(dims: &[usize]) -> Vec<usize> {
     strides
 }
 
+/// How many short rows make a block: if need be fewer than there is room for, so that its lanes are whole vectors.
+fn several(inner: usize) -> usize {
+    let most = LANES / inner.max(1);
+    let whole = (1..=most).rev().find(|it| (it * inner).is_multiple_of(WHOLE));
+    whole.filter(|it| most <= 2 * it).unwrap_or(most)
+}
+
 impl<R: Real, C: Real> Map<R, C> {
-    fn new(kernel: &MapKernel) -> Result<Self, String> {
+    fn new(kernel: &MapKernel, shared: Option<Rows>) -> Result<Self, String> {
         let elements = product(&kernel.dims)?;
-        let Merged { dims, strides, over } = merge(kernel);
+        let Merged { dims, strides, over } = merge(kernel, shared)?;
         let last = dims.len() - 1;
         let (outer, inner) = (dims[..last].to_vec(), dims[last]);
         let rows: usize = outer.iter().product();
@@ -216,9 +251,9 @@ impl<R: Real, C: Real> Map<R, C> {
         let inputs = inputs.collect::<Result<Vec<Input>, String>>()?;
 
         let short = inner <= LANES / 2;
-        let rows_per_block = if short { (LANES / inner.max(1)).min(rows.max(1)) } else { 1 };
+        let rows_per_block = if short { several(inner).min(rows.max(1)) } else { 1 };
         let pieces = if short { 1 } else { inner.div_ceil(LANES) };
-        let wanted = (elements / GRAIN).clamp(1, MOST);
+        let wanted = shared.map_or(self::tasks(elements), |it| it.tasks);
 
         let (mut outputs, mut reduced) = (Vec::new(), Vec::new());
         for (at, (output, over)) in kernel.outputs.iter().zip(&over).enumerate() {
@@ -250,18 +285,27 @@ impl<R: Real, C: Real> Map<R, C> {
             let len: usize = kept.iter().product();
             let leading = over.iter().take_while(|it| !**it).count();
             let apart: usize = dims[..leading].iter().product();
-            let owned = (0 < leading && wanted.min(8) <= apart).then(|| dims[leading..last].iter().product::<usize>());
+            let fits = match shared {
+                Some(rows) => apart.is_multiple_of(rows.count),
+                None => wanted.min(8) <= apart,
+            };
+            let owned = (0 < leading && fits).then(|| dims[leading..last].iter().product::<usize>());
             if let Some(rows) = owned {
                 unit = unit.max(rows * pieces);
             } else {
                 tasks = tasks.min((ACCUMULATORS / (fold.planes() * len.max(1))).max(1));
             }
             let (outer, keeps_inner) = (strides[..last].to_vec(), !over[last]);
-            Reduced { fold, root, len, outer, keeps_inner, owned, at: 0 }
+            let direct = leading == last && owned.is_some() && pieces == 1;
+            Reduced { fold, root, len, outer, keeps_inner, owned, direct, at: 0 }
         });
         let mut reduced: Vec<Reduced> = reduced.collect();
-        tasks = tasks.min((rows * pieces / unit.max(1)).max(1));
-        for it in &mut reduced {
+        tasks = match shared {
+            Some(rows) if tasks < rows.tasks => return Err("too many sums for as many tasks".to_owned()),
+            Some(rows) => rows.tasks,
+            None => tasks.min((rows * pieces / unit.max(1)).max(1)),
+        };
+        for it in reduced.iter_mut().filter(|it| !it.direct) {
             it.at = accumulators;
             accumulators += it.fold.planes() * it.len * if it.owned.is_some() { 1 } else { tasks };
         }
@@ -277,109 +321,9 @@ impl<R: Real, C: Real> Map<R, C> {
                 }
             })
             .collect();
-        let tape = Tape::new(&kernel.body, &levels, size_of::<C>() < size_of::<f64>());
-        let space = Space { outer, rows, inner, rows_per_block, pieces, tasks, unit: unit.max(1) };
+        let tape = Tape::new(&kernel.body, &levels, size_of::<C>() < size_of::<f64>(), rows_per_block == 1);
+        let shared_rows = shared.map_or(1, |it| it.count);
+        let space = Space { outer, rows, inner, rows_per_block, pieces, tasks, unit: unit.max(1), shared_rows };
         Ok(Self { space, inputs, outputs, reduced, tape, accumulators, elements, marker: PhantomData })
-    }
-}
-
-impl<R: Real, C: Real> Map<R, C> {
-    /// Lanes of a register of columns; where a row is cut into pieces there is none.
-    fn columns_pitch(&self) -> usize {
-        self.space.inner.next_multiple_of(WHOLE)
-    }
-
-    fn rows_pitch(&self) -> usize {
-        self.space.rows_per_block.next_multiple_of(WHOLE)
-    }
-
-    /// Computes what varies with the columns alone.
-    fn columns<'a>(&self, context: &Context<'_>, uniforms: &'a [f64], inputs: &[View]) -> Registers<'a, f64> {
-        let (code, pitch) = (&self.tape.columns, self.columns_pitch());
-        let memory = context.shared::<f64>(self.accumulators * 8, code.registers * pitch);
-        let registers = Registers { memory, pitch, uniforms, slope: C::SLOPE.f64() };
-        let inner = self.space.inner;
-        registers.execute(Isa::Plain, &code.instrs, inner, None, |instr| {
-            if let Instr::Load { input, to } = instr {
-                block::load(self, inputs, input, &[0], (0, inner), registers.write(to, inner));
-            }
-        });
-        registers
-    }
-}
-
-impl<R: Real, C: Real> Kernel for Map<R, C> {
-    fn inputs(&self) -> Vec<Operand> {
-        let len = |it: &Input| if self.elements == 0 { 0 } else { it.len };
-        self.inputs.iter().map(|it| Operand { dtype: it.dtype, len: len(it) }).collect()
-    }
-
-    fn outputs(&self) -> Vec<Operand> {
-        let operand = |it: &Output| match it {
-            Output::Full { dtype } => Operand { dtype: *dtype, len: self.elements },
-            Output::Reduced { len } => Operand::real(*len),
-        };
-        self.outputs.iter().map(operand).collect()
-    }
-
-    fn scratch(&self) -> Scratch {
-        let registers = (self.tape.body.registers + 1) * LANES * size_of::<C>();
-        Scratch {
-            shared: (self.accumulators + self.tape.columns.registers * self.columns_pitch()) * 8,
-            thread: registers + (self.tape.rows.registers * self.rows_pitch() + self.tape.wide.registers * LANES) * 8,
-        }
-    }
-
-    fn may_alias(&self, input: usize, output: usize) -> bool {
-        let same = |dtype: DType| dtype == self.inputs[input].dtype;
-        self.inputs[input].dense && matches!(self.outputs[output], Output::Full { dtype } if same(dtype))
-    }
-
-    unsafe fn run(&self, context: &Context<'_>, inputs: &[View], outputs: &[View]) {
-        if self.elements == 0 {
-            self.settle_nothing(outputs);
-            return;
-        }
-        let wide = self.tape.uniforms(C::SLOPE.f64(), |input| {
-            let view = inputs[input];
-            // SAFETY: every input has at least one element of its dtype, and no task runs yet.
-            unsafe {
-                match self.inputs[input].dtype {
-                    DType::U8 => f64::from(*view.start),
-                    DType::Int => *view.start.cast::<i64>() as f64,
-                    DType::Real => (*view.start.cast::<R>()).f64(),
-                    DType::Bf16 => unreachable!("refused when the kernel was loaded"),
-                }
-            }
-        });
-        let uniforms: Vec<C> = wide.iter().map(|&it| C::of(it)).collect();
-        let columns = self.columns(context, &wide, inputs);
-        let accumulators = context.shared::<f64>(0, self.accumulators);
-        context.tasks(self.space.tasks, |task| {
-            let len = (self.tape.body.registers + 1) * LANES;
-            let memory = context.thread::<C>(0, len);
-            let registers = Registers { memory, pitch: LANES, uniforms: &uniforms, slope: C::SLOPE };
-            let pitch = self.rows_pitch();
-            let memory = context.thread::<f64>(len * size_of::<C>(), self.tape.rows.registers * pitch);
-            let rows = Registers { memory, pitch, ..columns };
-            let before = len * size_of::<C>() + rows.pitch * self.tape.rows.registers * 8;
-            let memory = context.thread::<f64>(before, self.tape.wide.registers * LANES);
-            let wide = Registers { memory, pitch: LANES, ..columns };
-            // SAFETY: `load` checked the sizes, tasks hold disjoint ranges, and registers belong to the
-            // thread.
-            context.isa.run(Task {
-                map: self,
-                isa: context.isa,
-                task,
-                inputs,
-                outputs,
-                accumulators,
-                registers,
-                wide,
-                rows,
-                columns,
-            });
-        });
-        self.settle(accumulators, outputs);
     }
 }

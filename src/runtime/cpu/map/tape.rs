@@ -44,6 +44,8 @@ pub(super) enum Arg {
     Lane(usize),
     /// One number for all lanes.
     Uniform(usize),
+    /// One number for a row, where a block is one row or a piece of it: a register of rows.
+    Row(usize),
 }
 
 /// One step.
@@ -67,6 +69,23 @@ pub(super) enum Instr {
     Fma { to: usize, a: Arg, b: Arg, c: Arg },
     /// `cond != 0 ? a : b`.
     Select { to: usize, cond: usize, a: usize, b: usize },
+}
+
+impl Instr {
+    /// The register that it writes.
+    pub(super) fn to(self) -> usize {
+        match self {
+            Instr::Load { to, .. }
+            | Instr::Column { to, .. }
+            | Instr::Row { to, .. }
+            | Instr::Narrow { to, .. }
+            | Instr::Fill { to, .. }
+            | Instr::Unary { to, .. }
+            | Instr::Binary { to, .. }
+            | Instr::Fma { to, .. }
+            | Instr::Select { to, .. } => to,
+        }
+    }
 }
 
 /// A step on numbers that are the same for all lanes.
@@ -110,13 +129,15 @@ pub(super) struct Tape {
     pub(super) body: Code,
     /// Where the results are afterwards.
     pub(super) roots: Vec<Arg>,
+    /// By instruction of `body`: the result that it makes, so that it can write it where it belongs.
+    pub(super) makes: Vec<Option<usize>>,
 }
 
 impl Tape {
-    /// Compiles a function whose input `i` varies as `levels[i]` says, for elements in f32 if they are `short`. Operands
-    /// must come before their users and inputs be in range.
-    pub(super) fn new(f: &ScalarFn, levels: &[Level], short: bool) -> Tape {
-        Build::new(f, levels, short).finish()
+    /// Compiles a function whose input `i` varies as `levels[i]` says, for elements in f32 if they are `short`, and for
+    /// blocks of `one_row` or of several. Operands must come before their users and inputs be in range.
+    pub(super) fn new(f: &ScalarFn, levels: &[Level], short: bool, one_row: bool) -> Tape {
+        Build::new(f, levels, short, one_row).finish()
     }
 
     /// The uniform numbers, given a reader of uniform inputs. `slope` is the smallest `1 - a^2` that the slope of

@@ -1,0 +1,111 @@
+//! What one of several maps sums up and a later one computes again is computed once: where that writes its result, the first
+//! leaves it. Half of a softmax is exponentials.
+
+use super::{Access, Member, Operand};
+use crate::ir::expr::Pool;
+use crate::ir::work::of_node;
+use crate::ir::{DType, ExprNode, Scalar, ScalarFn};
+use crate::kernel::{MapInput, MapKernel, MapOutput, Store};
+use std::collections::HashMap;
+
+/// The work of a function that is worth a number's way through a cache: exponentials and their like.
+const HEAVY: u32 = 20;
+
+/// Rewrites maps over the same rows.
+pub(super) fn compute(members: &mut [Member]) {
+    for later in 1..members.len() {
+        for output in 0..members[later].kernel.outputs.len() {
+            let found = (0..later).find_map(|first| Some((first, repeated(members, first, later, output)?)));
+            if let Some((first, (made, repeated))) = found {
+                leave(members, first, later, output, made, repeated);
+            }
+        }
+    }
+}
+
+/// A heavy value that `first` reduces and `later` computes again, in whose result `output` it can wait: its node in either.
+fn repeated(members: &[Member], first: usize, later: usize, output: usize) -> Option<(Scalar, usize)> {
+    let (a, b) = (&members[first], &members[later]);
+    let real = |it: DType| it == DType::Real;
+    let plain =
+        |it: &MapKernel| it.inputs.iter().all(|it| real(it.dtype)) && it.outputs.iter().all(|it| real(it.dtype));
+    let place = &b.touched[b.kernel.inputs.len() + output];
+    if b.kernel.outputs[output].store != Store::Full
+        || a.kernel.dims != b.kernel.dims
+        || !plain(&a.kernel)
+        || !plain(&b.kernel)
+    {
+        return None;
+    }
+    // Nobody touches the place before, and `later` itself only there.
+    let others = members[..=later].iter().flat_map(|it| &it.touched).filter(|it| it.meets(place)).count();
+    if 1 < others {
+        return None;
+    }
+    let same = alike(a, b);
+    let reduced = a.kernel.outputs.iter().zip(&a.kernel.body.roots).filter(|it| it.0.store != Store::Full);
+    reduced.map(|it| *it.1).find_map(|root| {
+        let heavy = HEAVY <= of_node(&a.kernel.body.nodes[root.0 as usize]);
+        let at = same.iter().position(|it| *it == Some(root)).filter(|_| heavy)?;
+        Some((root, at))
+    })
+}
+
+/// For each node of the later map: the node of the first that is the same number.
+fn alike(first: &Member, later: &Member) -> Vec<Option<Scalar>> {
+    let known: HashMap<ExprNode, Scalar> =
+        first.kernel.body.nodes.iter().enumerate().map(|(at, node)| (*node, Scalar(at as u32))).collect();
+    let mut same: Vec<Option<Scalar>> = Vec::with_capacity(later.kernel.body.nodes.len());
+    for node in &later.kernel.body.nodes {
+        let of = |it: Scalar| same[it.0 as usize];
+        let translated = match *node {
+            ExprNode::Const(_) => Some(*node),
+            ExprNode::Input(at) => {
+                let (input, from) = (&later.kernel.inputs[at as usize], &later.reads[at as usize]);
+                let fits = |it: &usize| first.kernel.inputs[*it] == *input && first.reads[*it].buffer == from.buffer;
+                (0..first.kernel.inputs.len()).find(fits).map(|it| ExprNode::Input(it as u32))
+            }
+            ExprNode::Unary(op, a) => of(a).map(|a| ExprNode::Unary(op, a)),
+            ExprNode::Binary(op, a, b) => of(a).zip(of(b)).map(|(a, b)| ExprNode::Binary(op, a, b)),
+            ExprNode::Select(c, a, b) => of(c).zip(of(a)).zip(of(b)).map(|((c, a), b)| ExprNode::Select(c, a, b)),
+        };
+        same.push(translated.and_then(|it| known.get(&it).copied()));
+    }
+    same
+}
+
+/// Has `first` write the value `made` where `later` writes `output`, and `later` read it there in place of node `repeated`.
+fn leave(members: &mut [Member], first: usize, later: usize, output: usize, made: Scalar, repeated: usize) {
+    let place: Operand = members[later].writes[output];
+    let touched: Access = members[later].touched[members[later].kernel.inputs.len() + output].clone();
+    let a = &mut members[first];
+    a.kernel.body.roots.push(made);
+    a.kernel.outputs.push(MapOutput { store: Store::Full, dtype: DType::Real });
+    a.writes.push(place);
+    a.touched.push(touched.clone());
+
+    let b = &mut members[later];
+    let MapKernel { dims, inputs, body, .. } = &mut b.kernel;
+    let mut strides = vec![1; dims.len()];
+    for axis in (1..dims.len()).rev() {
+        strides[axis - 1] = strides[axis] * dims[axis];
+    }
+    strides.iter_mut().zip(&*dims).for_each(|(stride, &dim)| *stride *= usize::from(dim != 1));
+    inputs.push(MapInput { strides, dtype: DType::Real });
+    b.reads.push(place);
+    let mut nodes = body.nodes.clone();
+    nodes[repeated] = ExprNode::Input(body.arity);
+    let changed = ScalarFn { arity: body.arity + 1, nodes, roots: body.roots.clone() };
+    let mut pool = Pool::new();
+    let arguments: Vec<Scalar> = (0..changed.arity).map(|it| pool.input(it)).collect();
+    let roots = pool.inline(&changed, &arguments);
+    let (pruned, used) = pool.finish(changed.arity, &roots).prune();
+    *body = pruned;
+    // What is not read any more still counts as touched.
+    let count = b.touched.len() - b.kernel.outputs.len();
+    b.touched.insert(count, touched);
+    b.kernel.inputs = used.iter().map(|&it| b.kernel.inputs[it as usize].clone()).collect();
+    b.touched =
+        used.iter().map(|&it| it as usize).chain(count + 1..b.touched.len()).map(|it| b.touched[it].clone()).collect();
+    b.reads = used.iter().map(|&it| b.reads[it as usize]).collect();
+}
