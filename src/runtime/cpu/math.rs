@@ -71,40 +71,29 @@ pub(super) fn tanh<const FMA: bool>(x: f32) -> f32 {
     (e / (e + 2.0)).copysign(x)
 }
 
-/// Error function.
+/// Error function: what is left of 1 beside `e^-y`, for a `y` that is `x` times a polynomial. Where it is small, `e^-y - 1`
+/// keeps its digits.
 #[inline(always)]
 pub(super) fn erf<const FMA: bool>(x: f32) -> f32 {
     let a = clamp(x.abs(), 0.0, 4.0);
-    // erf a / a, in a^2, up to 1
-    let near = a * poly::<FMA, 8>(
-        a * a,
-        [
-            -9.641_52e-6,
-            1.125_694_9e-4,
-            -8.482_829e-4,
-            5.220_945_5e-3,
-            -2.686_54e-2,
-            1.128_378_2e-1,
-            -3.761_263_8e-1,
-            std::f32::consts::FRAC_2_SQRT_PI,
-        ],
-    );
-    // -log(1 - erf a), from 1 to 4
-    let far = poly::<FMA, 8>(
+    // -log(1 - erf a) / a - 1
+    let s = poly::<FMA, 8>(
         a,
         [
-            2.169_727_1e-5,
-            -4.414_686_4e-4,
-            4.205_265e-3,
-            -2.521_028_7e-2,
-            1.084_220_2e-1,
-            6.332_165e-1,
-            1.129_580_3,
-            -1.884_594e-4,
+            4.070_796e-5,
+            -3.810_008_6e-4,
+            1.251_747_2e-3,
+            2.057_152_7e-4,
+            -1.932_171_5e-2,
+            1.028_144_1e-1,
+            6.366_164_7e-1,
+            1.283_792_1e-1,
         ],
     );
-    let value = if a < 1.0 { near } else { 1.0 - exp::<FMA>(-far) };
-    if x.is_nan() { x } else { value.copysign(x) }
+    let (n, e) = reduce_exp::<FMA>(-fma::<FMA>(a, s, a));
+    // At least 2^-26.
+    let scale = power_of_two(n);
+    fma::<FMA>(-scale, e, 1.0 - scale).copysign(x)
 }
 
 /// Natural logarithm.
