@@ -19,6 +19,9 @@ use std::collections::BTreeMap;
 /// Terms of a partial sum. Adding the parts up costs one addition in so many; longer parts lose more: with 128, angles
 /// near 0 of 16 to 31 channels are off by more than twice as much.
 const PART: usize = 32;
+/// Bytes of a filter that stays in a core's second cache, so that it comes by again for each tile of pixels, and these stay in
+/// the first; a larger one stays panel by panel, and the pixels come by.
+const FILTER: usize = 128 << 10;
 /// Tiles are put together so that there are no more tasks than about this, however large a batch is.
 const MOST: usize = 1 << 20;
 
@@ -117,16 +120,18 @@ impl<R: Real> Pixels<R> {
         let tiles = rows.div_ceil(height);
         let per_image = group.pixels.len();
         let taps = group.taps.len();
-        let write = |row: usize| {
+        // Where each row is written.
+        let place = |row: usize| {
             let (image, at) = (row / per_image, row % per_image);
             (image * self.sizes.written + group.pixels[at] as usize) * self.sizes.columns
         };
+        let places: Vec<usize> = (piece.first..piece.end).map(place).collect();
         if taps == 0 {
-            for row in piece.first..piece.end {
+            for place in places {
                 for panel in piece.panels.clone() {
                     let count = width.min(self.sizes.columns - panel * width);
                     // SAFETY: this task's part of `y`.
-                    unsafe { std::slice::from_raw_parts_mut(y.add(write(row) + panel * width), count) }.fill(R::ZERO);
+                    unsafe { std::slice::from_raw_parts_mut(y.add(place + panel * width), count) }.fill(R::ZERO);
                 }
             }
             return;
@@ -146,39 +151,45 @@ impl<R: Real> Pixels<R> {
             }
         }
         let mut spare = [[R::ZERO; 64]; MOST_ROWS];
-        for panel in piece.panels.clone() {
+        let mut product = |panel: usize, tile: usize| {
             let first = panel * width;
             let count = width.min(self.sizes.columns - first);
+            let mut out = [std::ptr::null_mut::<R>(); MOST_ROWS];
+            let places = &places[tile * height..rows.min((tile + 1) * height)];
+            for (i, (out, spare)) in out.iter_mut().zip(&mut spare).enumerate().take(height) {
+                *out = match places.get(i) {
+                    Some(place) if count == width => y.wrapping_add(place + first),
+                    _ => spare.as_mut_ptr(),
+                };
+            }
+            // SAFETY: every row pointer has `depth` elements behind it, the panel holds all taps, and
+            // results go to this task's rows or to spare ones.
+            unsafe {
+                (self.tile.rows)(
+                    taps,
+                    self.sizes.depth,
+                    PART,
+                    table.as_ptr().add(tile * taps * height),
+                    panels.add(panel * self.panel_len()),
+                    group.taps.as_ptr(),
+                    out.as_ptr(),
+                );
+            }
+            if count < width {
+                for (place, spare) in places.iter().zip(&spare) {
+                    // SAFETY: this task's part of `y`.
+                    let to = unsafe { std::slice::from_raw_parts_mut(y.add(place + first), count) };
+                    to.copy_from_slice(&spare[..count]);
+                }
+            }
+        };
+        if piece.panels.len() * self.panel_len() * size_of::<R>() <= FILTER {
             for tile in 0..tiles {
-                let mut out = [std::ptr::null_mut::<R>(); MOST_ROWS];
-                let valid = height.min(rows - tile * height);
-                for (i, (out, spare)) in out.iter_mut().zip(&mut spare).enumerate().take(height) {
-                    *out = if i < valid && count == width {
-                        y.wrapping_add(write(piece.first + tile * height + i) + first)
-                    } else {
-                        spare.as_mut_ptr()
-                    };
-                }
-                // SAFETY: every row pointer has `depth` elements behind it, the panel holds all taps, and
-                // results go to this task's rows or to spare ones.
-                unsafe {
-                    (self.tile.rows)(
-                        taps,
-                        self.sizes.depth,
-                        PART,
-                        table.as_ptr().add(tile * taps * height),
-                        panels.add(panel * self.panel_len()),
-                        group.taps.as_ptr(),
-                        out.as_ptr(),
-                    );
-                }
-                if count < width {
-                    for (i, spare) in spare.iter().enumerate().take(valid) {
-                        let to = write(piece.first + tile * height + i) + first;
-                        // SAFETY: this task's part of `y`.
-                        unsafe { std::slice::from_raw_parts_mut(y.add(to), count) }.copy_from_slice(&spare[..count]);
-                    }
-                }
+                piece.panels.clone().for_each(|panel| product(panel, tile));
+            }
+        } else {
+            for panel in piece.panels.clone() {
+                (0..tiles).for_each(|tile| product(panel, tile));
             }
         }
     }
