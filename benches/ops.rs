@@ -1,7 +1,8 @@
 //! How long single operations take on the CPU, beside their floor: each of the language's primitives, at sizes as networks
 //! have them.
 //! `cargo bench --bench ops -- [threads] [part of a name]` prints one line of JSON each; `tests/peer/ops_speed.py` has the same
-//! cases of PyTorch and runs both by turns. What counts is processor time, since others may be using the machine.
+//! cases of PyTorch and runs both by turns. What counts is processor time, since others may be using the machine, and of many
+//! runs the median: the clock of a process may stand still for a while.
 //! The floor is that of arithmetic (what one core can multiply at most) or of memory (what it can copy), whichever is higher.
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark looks at the clock")]
@@ -168,7 +169,7 @@ impl Bench {
         name.contains(&self.wanted)
     }
 
-    /// The fastest of some runs, as if the threads shared the work evenly.
+    /// The median of some runs, as if the threads shared the work evenly.
     fn measure(&self, name: &str, pass: &str, plan: Plan) -> Result<(), Box<dyn Error>> {
         let plan = Arc::new(plan);
         let mut backend = CpuBackend::new(plan.clone(), Some(self.threads))?;
@@ -185,12 +186,16 @@ impl Bench {
             };
             backend.write(BufferId(id as u32), &bytes)?;
         }
-        let mut best = f64::INFINITY;
-        for _ in 0..RUNS {
+        let mut times = Vec::with_capacity(RUNS);
+        // The first touches its memory.
+        for _ in 0..=RUNS {
             let start = clock();
             backend.run(Phase::Step)?;
-            best = best.min((clock() - start) / self.threads as f64);
+            times.push((clock() - start) / self.threads as f64);
         }
+        times.remove(0);
+        times.sort_by(f64::total_cmp);
+        let median = (times[(RUNS - 1) / 2] + times[RUNS / 2]) / 2.0;
         let launches = &plan.phases[&Phase::Step].launches;
         let flops: u64 = launches.iter().map(|it| plan.kernels[it.kernel].flops()).sum();
         let bytes: u64 = launches.iter().map(|it| plan.traffic(it)).sum();
@@ -198,7 +203,7 @@ impl Bench {
         let [arithmetic, memory] = floors.map(|it| it * 1e3);
         println!(
             "{{\"case\": {name:?}, \"pass\": {pass:?}, \"ms\": {:.4}, \"arithmetic_ms\": {arithmetic:.4}, \"memory_ms\": {memory:.4}}}",
-            best * 1e3
+            median * 1e3
         );
         Ok(())
     }
