@@ -167,9 +167,11 @@ fn mistakes_of_every_entry_are_told_in_one_run() {
 train {
     data       digit
     augment    flip_horizonal
-    batch      0
+    batch      bach
     iterations 3.5
+    accumulate parts
     loss       softmax_crossentropy() + 0.1 * focall
+    loss       hinge on auxx
     loss       mean_squared_error(tarjet: 3)
     metric     acuracy, errors(skores: 2)
     penalty    l2x(5e-4) on filters
@@ -185,12 +187,24 @@ train {
 }
 ";
     fs::write(place.path("wrong.sph"), model).unwrap();
-    let output = place.sphc("check wrong.sph");
-    let said = errors(&output);
+    let output = place.sphc("check wrong.sph --format json");
+    let said = text(&output.stdout);
     for (number, line) in model.lines().enumerate().skip(7).filter(|it| it.1 != "}") {
-        assert!(said.contains(&format!("wrong.sph:{}:", number + 1)), "nothing is said of `{line}`:\n{said}");
+        assert!(said.contains(&format!("\"line\":{},", number + 1)), "nothing is said of `{line}`:\n{said}");
     }
-    for word in ["fylters", "softmax_crossentropy", "focall", "tarjet", "acuracy", "skores", "nrm", "bf17"] {
+    for word in [
+        "bach",
+        "parts",
+        "auxx",
+        "fylters",
+        "softmax_crossentropy",
+        "focall",
+        "tarjet",
+        "acuracy",
+        "skores",
+        "nrm",
+        "bf17",
+    ] {
         assert!(said.contains(&format!("`{word}`")), "{word}:\n{said}");
     }
 }

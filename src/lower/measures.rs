@@ -9,6 +9,18 @@ use super::value::Ty;
 use crate::diag::{Code, Diagnostic, Span};
 use crate::syntax::ast;
 
+/// The report of an output that the model does not have.
+pub(super) fn no_output(name: &ast::Ident, known: &[&str]) -> Diagnostic {
+    let report = Diagnostic::new(Code::E0203, name.span, format!("the model has no output `{}`", name.name))
+        .label("unknown output");
+    let list: Vec<String> = known.iter().map(|it| format!("`{it}`")).collect();
+    let report = match list.as_slice() {
+        [] => report.help(format!("name it where it is given: `output {} = x`", name.name)),
+        list => report.note(format!("outputs with a name: {}", list.join(", "))),
+    };
+    suggest(report, name.span, &name.name, known.iter().copied())
+}
+
 impl Items {
     /// The report of a loss or a metric that there is not.
     pub(super) fn unknown_measure(&self, kind: Kind, name: &str, span: Span) -> Diagnostic {

@@ -15,7 +15,8 @@
 use super::Lowering;
 
 use super::eval::Scope;
-use super::items::{Kind, suggest};
+use super::items::Kind;
+use super::measures::no_output;
 use super::outputs::{Output, SCORES};
 use super::recipe::Basis;
 use super::signature::FUNCTIONS;
@@ -263,16 +264,8 @@ impl Lowering<'_> {
                 continue;
             }
             let Some(named) = self.named.iter().find(|it| it.name.name == name.name) else {
-                let known: Vec<String> = self.named.iter().map(|it| it.name.name.clone()).collect();
-                let list: Vec<String> = known.iter().map(|it| format!("`{it}`")).collect();
-                let report =
-                    Diagnostic::new(Code::E0203, name.span, format!("the model has no output `{}`", name.name))
-                        .label("unknown output");
-                let report = match list.as_slice() {
-                    [] => report.help(format!("name it where it is given: `output {} = x`", name.name)),
-                    list => report.note(format!("outputs with a name: {}", list.join(", "))),
-                };
-                let report = suggest(report, name.span, &name.name, known.iter().map(String::as_str));
+                let known: Vec<&str> = self.named.iter().map(|it| it.name.name.as_str()).collect();
+                let report = no_output(name, &known);
                 self.report(report);
                 return None;
             };

@@ -2,6 +2,7 @@
 
 use crate::diag::{Code, Diagnostic, Kind, Severity, Sources};
 use crate::syntax::ast;
+use std::collections::BTreeSet;
 
 /// What is told of what lowering found.
 pub(super) struct Told {
@@ -56,13 +57,18 @@ fn skipped_text(ast: &ast::File, found: &[Diagnostic], sources: &Sources) -> Str
 fn stands_alone(it: &Diagnostic, skipped: &str, sources: &Sources) -> bool {
     match it.code {
         Code::E0001 | Code::E0103 | Code::E0106 | Code::E0107 | Code::E0109 | Code::E0401 => true,
-        Code::E0101 | Code::E0102 => {
-            let name = sources.slice(it.primary.span);
+        // Arguments and words of definitions that were read, given as what was read.
+        Code::E0101 | Code::E0102 | Code::E0105 | Code::E0203 => {
+            let words = |text: &str| -> BTreeSet<String> {
+                text.split(|it: char| !it.is_alphanumeric() && it != '_').map(str::to_owned).collect()
+            };
             // What `classes` is, the recipe says.
-            if name == "classes" && !skipped.is_empty() {
-                return false;
+            let mut unread = words(skipped);
+            if !skipped.is_empty() {
+                unread.insert("classes".to_owned());
             }
-            !skipped.split(|it: char| !it.is_alphanumeric() && it != '_').any(|word| word == name)
+            unread.remove("");
+            words(sources.slice(it.primary.span)).is_disjoint(&unread)
         }
         _ => false,
     }

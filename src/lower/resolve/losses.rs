@@ -3,7 +3,9 @@
 use super::{CONSTANTS, Context, Resolver};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::lower::items::{Def, Home, Kind};
+use crate::lower::measures::no_output;
 use crate::lower::objective::{GIVEN, is_tensor};
+use crate::lower::outputs::SCORES;
 use crate::lower::signature::{FUNCTIONS, Signature};
 use crate::lower::types;
 use crate::syntax::ast::{self, ExprKind, StmtKind};
@@ -54,13 +56,17 @@ impl Resolver<'_> {
     /// `loss softmax_cross_entropy() + 0.1 * focal()`: an expression of losses, which are checked where the
     /// recipe is read. The model's input and outputs have names in it.
     pub(super) fn measures(&mut self, kind: Kind, entry: &ast::TrainEntry) {
-        self.open();
-        let mut names = Vec::new();
-        self.items.models.iter().for_each(|it| outputs(&it.body, &mut names));
-        for name in names {
-            self.bind(&name, None);
+        let (mut inputs, mut named) = (Vec::new(), Vec::new());
+        self.items.models.iter().for_each(|it| ends(&it.body, &mut inputs, &mut named));
+        let known: Vec<&str> = named.iter().map(|it| it.name.as_str()).collect();
+        for name in entry.on.iter().filter(|it| it.name != SCORES && !known.contains(&it.name.as_str())) {
+            self.sink.push(no_output(name, &known));
         }
-        for name in ["scores", "step", "iterations"] {
+        self.open();
+        for name in inputs.iter().chain(&named) {
+            self.bind(name, None);
+        }
+        for name in [SCORES, "step", "iterations"] {
             self.bind(&ast::Ident { name: name.to_owned(), span: entry.key.span }, None);
         }
         entry.values.iter().for_each(|it| self.measure(kind, it));
@@ -137,16 +143,16 @@ impl Resolver<'_> {
     }
 }
 
-/// The names that a model gives to its input and its outputs.
-fn outputs(body: &ast::Body, into: &mut Vec<ast::Ident>) {
+/// The names that a model gives to its input and to its outputs.
+fn ends(body: &ast::Body, inputs: &mut Vec<ast::Ident>, named: &mut Vec<ast::Ident>) {
     for stmt in &body.stmts {
         match &stmt.kind {
-            StmtKind::Input { name, .. } => into.push(name.clone()),
-            StmtKind::Output { name, .. } => into.extend(name.clone()),
-            StmtKind::For { body, .. } => outputs(body, into),
+            StmtKind::Input { name, .. } => inputs.push(name.clone()),
+            StmtKind::Output { name, .. } => named.extend(name.clone()),
+            StmtKind::For { body, .. } => ends(body, inputs, named),
             StmtKind::If { then, otherwise, .. } => {
-                outputs(then, into);
-                otherwise.iter().for_each(|it| outputs(it, into));
+                ends(then, inputs, named);
+                otherwise.iter().for_each(|it| ends(it, inputs, named));
             }
             StmtKind::Let { .. }
             | StmtKind::Assign { .. }

@@ -30,6 +30,9 @@ pub(super) fn geometry(param: &str) -> Option<&'static str> {
 /// Names of numbers that need no definition.
 pub(super) const CONSTANTS: &[(&str, f64)] = &[("pi", std::f64::consts::PI), ("e", std::f64::consts::E)];
 
+/// Entries of a recipe whose value is a number.
+const NUMBERS: &[&str] = &["batch", "iterations", "seed", "accumulate", "validate"];
+
 /// Where an expression stands; decides what it may contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Context {
@@ -263,7 +266,11 @@ impl<'a> Resolver<'a> {
                 value = piped;
             }
             match &value.kind {
-                ExprKind::Name(name) if !STEPS.contains(&name.as_str()) => self.mark(name, value.span),
+                ExprKind::Name(name)
+                    if !STEPS.contains(&name.as_str()) && !NUMBERS.contains(&entry.key.name.as_str()) =>
+                {
+                    self.mark(name, value.span);
+                }
                 ExprKind::Call(_) => {}
                 // What is made of those words is no value: that is said where the recipe is read.
                 _ if !options(&entry.key.name, self.items).is_empty() => self.words_in(part, value),
