@@ -105,7 +105,8 @@ fn check_here(path: &str, text: &str, load: Load<'_>, settings: &Settings) -> Ch
     if let Some(it) = &typed {
         verified(it, "shape");
     }
-    Checked { sources, diagnostics: once(sink.finish()), ast, typed, unsound, timings }
+    let diagnostics = once(sink.finish(), &sources);
+    Checked { sources, diagnostics, ast, typed, unsound, timings }
 }
 
 /// Differentiates, fuses and plans. `identity` is of what the graph was made from.

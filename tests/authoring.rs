@@ -208,3 +208,27 @@ train {
         assert!(said.contains(&format!("`{word}`")), "{word}:\n{said}");
     }
 }
+
+/// Numbers that decide what the data set is read for cannot be made of what it tells.
+#[test]
+fn numbers_are_not_made_of_what_is_not_known_yet() {
+    let place = Place::new();
+    for (entry, name) in [
+        ("batch classes", "classes"),
+        ("iterations 10 * classes", "classes"),
+        ("accumulate classes", "classes"),
+        ("validate classes", "classes"),
+        ("validate 1 / iterations", "iterations"),
+    ] {
+        let key = entry.split(' ').next().unwrap();
+        let kept = |it: &&str| !it.trim_start().starts_with(key);
+        let model: String = crate::cli::MODEL.lines().filter(kept).map(|it| format!("{it}\n")).collect();
+        fs::write(place.path("wrong.sph"), model.replace("    penalty", &format!("    {entry}\n    penalty"))).unwrap();
+        let said = errors(&place.sphc("check wrong.sph"));
+        assert!(said.contains(&format!("`{key}` cannot be made of `{name}`")), "{entry}\n{said}");
+        assert!(said.contains("1 file checked: 1 error;"), "{entry}\n{said}");
+    }
+    fs::write(place.path("called.sph"), crate::cli::MODEL.replace("|> relu", "|> relu(3)")).unwrap();
+    let said = errors(&place.sphc("check called.sph"));
+    assert!(said.contains("the fn `relu` takes 1 argument, found 2") && !said.contains("<prelude>"), "{said}");
+}

@@ -11,6 +11,9 @@ use std::rc::Rc;
 /// Files that import each other, within each other.
 const DEEPEST_IMPORT: usize = 64;
 
+/// What the prelude is called among the sources.
+pub(crate) const PRELUDE: &str = "<prelude>";
+
 /// Reads texts and gathers their items.
 pub(super) struct Collector<'a> {
     pub(super) sources: &'a mut Sources,
@@ -44,7 +47,7 @@ impl<'a> Collector<'a> {
     /// The prelude, then the file with all it imports.
     pub(super) fn run(mut self, file: &ast::File, main: FileId, reach: &Reach<'_>) -> Items {
         let text = include_str!("prelude.sph");
-        let prelude = self.sources.add("<prelude>", text);
+        let prelude = self.sources.add(PRELUDE, text);
         self.items.prelude = prelude;
         self.items.add_own(prelude);
         let name = normal(&self.sources.get(main).name);

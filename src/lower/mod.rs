@@ -64,6 +64,7 @@ mod update;
 mod value;
 
 pub use blocks::{PRIMITIVES, REDUCTIONS};
+pub(crate) use collect::PRELUDE;
 pub use settings::{DataInfo, Settings};
 
 use crate::diag::{Code, Diagnostic, FileId, Label, Severity, Sink, Sources, Span};

@@ -1,6 +1,7 @@
 //! Which reports are told: those that another one is not the cause of.
 
 use crate::diag::{Code, Diagnostic, Kind, Severity, Sources};
+use crate::lower::PRELUDE;
 use crate::syntax::ast;
 use std::collections::BTreeSet;
 
@@ -27,8 +28,12 @@ impl Told {
     }
 }
 
-/// What is told in the end: of one place, not also what follows from the first.
-pub(super) fn once(found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+/// What is told in the end: of one place, not also what follows from the first; and no places in the prelude, whose text is
+/// nobody's to look at.
+pub(super) fn once(mut found: Vec<Diagnostic>, sources: &Sources) -> Vec<Diagnostic> {
+    for it in &mut found {
+        it.secondary.retain(|it| sources.get(it.span.file).name != PRELUDE);
+    }
     let wrong = found.iter().any(|it| it.severity() == Severity::Error);
     let beside = |it: &Diagnostic, codes: &[Code]| {
         found.iter().any(|other| other.primary.span == it.primary.span && codes.contains(&other.code))

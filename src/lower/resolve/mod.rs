@@ -30,8 +30,14 @@ pub(super) fn geometry(param: &str) -> Option<&'static str> {
 /// Names of numbers that need no definition.
 pub(super) const CONSTANTS: &[(&str, f64)] = &[("pi", std::f64::consts::PI), ("e", std::f64::consts::E)];
 
-/// Entries of a recipe whose value is a number.
-const NUMBERS: &[&str] = &["batch", "iterations", "seed", "accumulate", "validate"];
+/// Entries of a recipe whose value is a number, and names that have none yet where it is read.
+const NUMBERS: &[(&str, &[&str])] = &[
+    ("batch", &["classes"]),
+    ("iterations", &["classes"]),
+    ("seed", &[]),
+    ("accumulate", &["classes"]),
+    ("validate", &["classes", "step", "iterations"]),
+];
 
 /// Where an expression stands; decides what it may contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -251,7 +257,11 @@ impl<'a> Resolver<'a> {
     }
 
     fn entry_values(&mut self, part: Option<Part>, entry: &ast::TrainEntry) {
+        let number = NUMBERS.iter().find(|it| it.0 == entry.key.name);
         for mut value in &entry.values {
+            if let Some(&(key, later)) = number {
+                self.is_known_by_now(key, later, value);
+            }
             match part {
                 Some(Part::Schedule) => {
                     self.over_steps(value);
@@ -266,9 +276,7 @@ impl<'a> Resolver<'a> {
                 value = piped;
             }
             match &value.kind {
-                ExprKind::Name(name)
-                    if !STEPS.contains(&name.as_str()) && !NUMBERS.contains(&entry.key.name.as_str()) =>
-                {
+                ExprKind::Name(name) if !STEPS.contains(&name.as_str()) && number.is_none() => {
                     self.mark(name, value.span);
                 }
                 ExprKind::Call(_) => {}
@@ -276,6 +284,20 @@ impl<'a> Resolver<'a> {
                 _ if !options(&entry.key.name, self.items).is_empty() => self.words_in(part, value),
                 _ => self.expr(value),
             }
+        }
+    }
+
+    /// Tells of a name that has its value only after this entry is read.
+    fn is_known_by_now(&mut self, key: &str, later: &[&str], value: &ast::Expr) {
+        let is_later = |it: &ast::Expr| matches!(&it.kind, ExprKind::Name(name) if later.contains(&name.as_str()));
+        let Some(found) = value.find(&is_later) else { return };
+        let ExprKind::Name(name) = &found.kind else { return };
+        if self.items.get(name, found.span.file).is_none() {
+            self.sink.push(
+                Diagnostic::new(Code::E0104, found.span, format!("`{key}` cannot be made of `{name}`"))
+                    .label("is not known yet where this is read")
+                    .help("give a number, or a param"),
+            );
         }
     }
 
