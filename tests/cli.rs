@@ -157,7 +157,7 @@ fn a_plan_meets_its_own_data_set_only() {
 #[test]
 fn bad_weights_are_told_tensor_by_tensor() {
     let place = Place::new();
-    let init = |file: &str| format!("train tiny.sph --run run --init {file}");
+    let init = |file: &str| format!("train tiny.sph --run run --init {file} --init-strict");
     place.fails(&init("none.safetensors"), &["`none.safetensors`", "No such file"]);
     fs::write(place.path("text.safetensors"), "these are not weights").unwrap();
     place.fails(&init("text.safetensors"), &["not a safetensors file"]);
