@@ -16,7 +16,7 @@ use sphc::lower::{DataInfo, PRIMITIVES, REDUCTIONS, Settings};
 use sphc::shape::Builder;
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The op of an evaluation; nothing of what only a training has, or what reads labels.
@@ -407,7 +407,15 @@ fn every_primitive_is_written() {
 }
 
 /// Replaced where a network has no param that makes it small.
-const SMALLER: [(&str, &str, &str); 3] = [("alexnet", "4096", "64"), ("vgg16", "4096", "64"), ("vgg16", "512", "32")];
+#[rustfmt::skip]
+const SMALLER: [(&str, &[(&str, &str)]); 6] = [
+    ("alexnet", &[("4096", "64"), ("384", "48"), ("256", "32"), ("192", "24")]),
+    ("dcnet_imagenet", &[("64, 128, 256, 512", "8, 12, 16, 24"), ("conv(x, 64", "conv(x, 8")]),
+    ("preactresnet18", &[("64, 128, 256, 512", "8, 12, 16, 24"), ("conv(x, 64", "conv(x, 8")]),
+    ("resnet18", &[("64, 128, 256, 512", "8, 12, 16, 24"), ("conv(x, 64", "conv(x, 8")]),
+    ("resnet50", &[("64 * 2", "8 * 2"), ("conv(x, 64", "conv(x, 8")]),
+    ("vgg16", &[("4096", "64"), ("512", "32"), ("256", "24"), ("128", "16")]),
+];
 
 #[test]
 fn every_model_is_written() {
@@ -417,7 +425,8 @@ fn every_model_is_written() {
         // The interpreter takes its time with larger ones.
         let extent = if name == "alexnet" { extent } else { extent.min(32) };
         let (mut text, channels) = reduced(&fs::read_to_string(&path).unwrap(), extent);
-        for (_, from, to) in SMALLER.iter().filter(|it| it.0 == name) {
+        for (from, to) in SMALLER.iter().filter(|it| it.0 == name).flat_map(|it| it.1) {
+            assert!(text.contains(from), "{name} has no `{from}`");
             text = text.replace(from, to);
         }
         let target = target(name, [extent; 2]);
@@ -498,12 +507,34 @@ fn the_page_does_what_it_says() {
     let Some(python) = cases::python() else { return };
     let place = with_models();
     let all = commands("docs/export.md");
-    assert_eq!(all.len(), 2, "{all:?}");
+    assert_eq!(all.len(), 3, "{all:?}");
     all.iter().for_each(|it| drop(place.succeeds(it)));
     for (_, script) in blocks("docs/export.md", "```python") {
         let said = python_in(&place, &python, &script);
         assert_eq!(said.lines().count(), 5, "{said}");
     }
+    if let Some(python) = cases::pytorch() {
+        for (_, script) in blocks("docs/export.md", "```python pytorch") {
+            let said = python_in(&place, &python, &script);
+            assert_eq!(said.lines().count(), 5, "{said}");
+        }
+    }
+}
+
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/onnx").join(name)
+}
+
+/// Where PyTorch is there, whether the module of a model with weights says of `pictures.json` what `predicted.json` does.
+fn torch_agrees(place: &Place, model: &str, weights: &str) {
+    let Some(python) = cases::pytorch() else { return };
+    place.succeeds(&format!("export {model} --weights {weights} --pytorch exported.py"));
+    let mut command = Command::new(python);
+    let output =
+        command.arg(script("predict_torch.py")).arg(weights).current_dir(place.directory.path()).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{model}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.trim().parse::<f64>().unwrap() < 1e-5, "{model}: {said}");
 }
 
 /// What `sphc predict` makes of pictures is what the exported file makes of their pixels: also of averages, of images that are
@@ -544,9 +575,20 @@ fn an_exported_file_predicts_what_the_program_does() {
         fs::write(place.path("pictures.json"), serde_json::to_string(&pictures).unwrap()).unwrap();
         place.succeeds(&format!("export {name}.sph {weights} --onnx plain.onnx"));
         place.succeeds(&format!("export {name}.sph {weights} --onnx folded.onnx --fold"));
+        torch_agrees(&place, &format!("{name}.sph"), &format!("{name}/checkpoints/step-00000012.safetensors"));
         let said = python_in(&place, &python, include_str!("onnx/predict.py"));
         let off: Vec<f64> = said.lines().map(|it| it.parse().unwrap()).collect();
         assert!(off.len() == 2 && off.iter().all(|it| *it < 1e-5), "{name}: {said}");
+        if name == "averaged" {
+            let (script, from) = (script("bare.py"), "averaged/checkpoints/step-00000012.safetensors");
+            let mut done = Command::new(&python);
+            let done = done.arg(script).args([from, "bare.safetensors"]).current_dir(place.directory.path());
+            assert!(done.status().unwrap().success());
+            let pictures = "0.png 1.png 2.png --top 10 --format json";
+            let said = place.succeeds(&format!("predict averaged.sph --weights bare.safetensors {pictures}"));
+            fs::write(place.path("predicted.json"), said).unwrap();
+            torch_agrees(&place, "averaged.sph", "bare.safetensors");
+        }
         if name == "tiny" {
             place.succeeds(&format!("export {name}.sph {weights} --onnx double.onnx --precision f64"));
             let first = fs::read(place.path("double.onnx")).unwrap();

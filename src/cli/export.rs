@@ -13,6 +13,7 @@ use sphc::runtime::Session;
 use sphc::runtime::cpu::CpuBackend;
 use sphc::train::weights::{Need, Weights};
 use sphc::train::{self, Meaning, recipe_of};
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,10 +27,13 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
     /// The ONNX file to write
+    #[arg(long, value_name = "OUT", required_unless_present = "pytorch")]
+    onnx: Option<PathBuf>,
+    /// The module of PyTorch to write (.py), which loads the same weights
     #[arg(long, value_name = "OUT")]
-    onnx: PathBuf,
-    /// Compute what follows from the weights alone beforehand, and put normalisations into the filters before them
-    #[arg(long)]
+    pytorch: Option<PathBuf>,
+    /// Of the ONNX file: compute what follows from the weights alone beforehand, and put normalisations into the filters before them
+    #[arg(long, requires = "onnx")]
     fold: bool,
     /// Data set that the weights were trained on, for the names of its classes: a name or a path
     #[arg(long, value_name = "NAME|PATH")]
@@ -76,6 +80,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         false => model.compile(1, 1, Some(precision))?.compiled.plan,
     };
     let weights = load::fitting(weights, &args.weights, &plan)?;
+    let stored: BTreeSet<String> = weights.shapes().into_keys().map(str::to_owned).collect();
     let plan = Arc::new(plan);
     let mut session = Session::new(plan.clone(), Box::new(CpuBackend::new(plan, None)?))?;
     weights.load(&mut session, Need::Inference)?;
@@ -101,14 +106,25 @@ pub(super) fn run(args: &Args) -> Outcome {
         session.read(path).ok_or_else(|| Stop::Other(missing()))
     };
     let network = Network::new(&mut make, &mut read).map_err(failed)?;
-    let network = if args.fold { network.folded() } else { network };
-    let bytes = export::onnx(&network, &facts).map_err(|it| failed(Stop::Export(it)))?;
-    train::write_atomically(&args.onnx, &bytes).map_err(|cause| {
-        let cause = format!("cannot write `{}`: {cause}", args.onnx.display());
-        Failure::new(cause, "give a file in a directory that is there and can be written to with `--onnx`")
-    })?;
-    let (shown, size) = (args.onnx.display(), table::bytes(bytes.len()));
-    writeln!(say::out(), "wrote {shown}: ONNX, opset {OPSET}, {}, {size}", precision.word())?;
+    // Nothing is written where one of them cannot be.
+    let mut files = Vec::new();
+    if let Some(path) = &args.pytorch {
+        let text = export::torch(&network, &facts, &stored).map_err(|it| failed(Stop::Export(it)))?;
+        files.push((path, "--pytorch", "a module of PyTorch".to_owned(), text.into_bytes()));
+    }
+    if let Some(path) = &args.onnx {
+        let network = if args.fold { network.folded() } else { network };
+        let bytes = export::onnx(&network, &facts).map_err(|it| failed(Stop::Export(it)))?;
+        files.push((path, "--onnx", format!("ONNX, opset {OPSET}, {}", precision.word()), bytes));
+    }
+    for (path, flag, what, bytes) in files {
+        let shown = path.display();
+        train::write_atomically(path, &bytes).map_err(|cause| {
+            let remedy = format!("give a file in a directory that is there and can be written to with `{flag}`");
+            Failure::new(format!("cannot write `{shown}`: {cause}"), remedy)
+        })?;
+        writeln!(say::out(), "wrote {shown}: {what}, {}", table::bytes(bytes.len()))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -139,15 +155,15 @@ impl About<'_> {
             input += &format!(" The data set's own steps are not: do {} before.", steps.join(", then "));
         }
         let output = match target {
-            TargetKind::Class => format!(
-                "A score for each of {classes} classes, in the order of the metadata `classes`; softmax makes them probabilities."
-            ),
+            TargetKind::Class => {
+                format!("A score for each of {classes} classes, in their order; softmax makes them probabilities.")
+            }
             TargetKind::Map(_) => format!(
-                "For each pixel a score for each of {classes} classes, in the order of the metadata `classes`; softmax along \
+                "For each pixel a score for each of {classes} classes, in their order; softmax along \
                  the last axis makes them probabilities."
             ),
             TargetKind::Labels => format!(
-                "A score for each of {classes} classes, in the order of the metadata `classes`; the logistic function makes \
+                "A score for each of {classes} classes, in their order; the logistic function makes \
                  each a probability."
             ),
             TargetKind::Numbers(_) => "Numbers, as those of the data set.".to_owned(),

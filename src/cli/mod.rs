@@ -75,7 +75,7 @@ enum Command {
     Predict(predict::Args),
     /// Write what a trained model makes of images: the results of its layers
     Features(features::Args),
-    /// Write a trained model for other programs: ONNX
+    /// Write a trained model for other programs: ONNX, PyTorch
     Export(export::Args),
     /// Measure the time of a step
     Bench(bench::Args),

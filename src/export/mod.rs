@@ -2,18 +2,24 @@
 //!
 //! - `network`: the part of a graph that scores are made by, with the batch left open;
 //! - `fold`: what follows from the weights alone is computed once, and normalisations go into the filters before them;
-//! - `onnx`: the network as an ONNX file.
+//! - `onnx`: the network as an ONNX file;
+//! - `torch`: the network as a module of PyTorch.
 //!
 //! The set of ops is closed, and each way out matches it without wildcards: an op is written, or refused by name.
 
+mod assemble;
 mod fold;
+mod images;
 mod network;
 mod onnx;
+mod torch;
 
 pub use network::{Extent, Network, Node};
 pub use onnx::{Facts, OPSET, onnx};
+pub use torch::torch;
 
 use crate::ir::OriginId;
+use images::{mirrored, stretches};
 
 /// Why a network cannot be written for another program.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -264,3 +264,14 @@ pub(super) fn listed(numbers: Vec<f64>, shape: Vec<usize>) -> Op {
     let numbers = numbers.into_iter().map(crate::ir::op::Scalar64).collect();
     Op::Const { fill: Fill::List(numbers), shape: Shape(shape) }
 }
+
+/// The common extents of two tensors that fit.
+pub(super) fn broadcast(a: &[Extent], b: &[Extent]) -> Vec<Extent> {
+    let rank = a.len().max(b.len());
+    let at = |dims: &[Extent], axis: usize| match (axis + dims.len()).checked_sub(rank) {
+        Some(it) => dims[it],
+        None => Extent::Fixed(1),
+    };
+    let wider = |axis: usize| if at(a, axis) == Extent::Fixed(1) { at(b, axis) } else { at(a, axis) };
+    (0..rank).map(wider).collect()
+}

@@ -1,6 +1,6 @@
 //! Graphs with weights, what the interpreter makes of them, and what programs for ONNX do.
 
-use sphc::export::{ExportError, Facts, Network, onnx};
+use sphc::export::{ExportError, Facts, Network, onnx, torch};
 use sphc::interp::{Env, Tensor, evaluate};
 use sphc::ir::augment::Augment;
 use sphc::ir::{
@@ -124,6 +124,8 @@ pub(crate) fn network(make: &dyn Fn(usize) -> Graph, env: &Env, of: &Graph) -> R
 /// Cases for programs that read ONNX, run together.
 pub(crate) struct Judge {
     python: String,
+    /// A Python that has PyTorch.
+    torch: Option<String>,
     folder: tempfile::TempDir,
     /// Cases, what is compared of each, and how far it may be off.
     wanted: Vec<(String, Wanted, f64)>,
@@ -146,9 +148,40 @@ pub(crate) fn python() -> Option<String> {
     None
 }
 
+/// A Python that has PyTorch: that of `SPHC_PYTORCH`, or what `tests/peer` installed. Too much to install for each run.
+pub(crate) fn pytorch() -> Option<String> {
+    let found = std::env::var("SPHC_PYTORCH").ok().filter(|it| !it.is_empty());
+    let peer = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/torch/bin/python");
+    let found = found.or_else(|| peer.exists().then(|| peer.display().to_string()));
+    if found.is_none() {
+        eprintln!("PyTorch is not asked: `SPHC_PYTORCH` names no Python that has it");
+    }
+    found
+}
+
+/// A safetensors file in 64 bits.
+fn write_weights(path: &Path, network: &Network) {
+    let (mut header, mut data) = (serde_json::Map::new(), Vec::new());
+    let mut nodes: Vec<_> = network.nodes.iter().filter_map(|it| Some((network.path(&it.op)?, it))).collect();
+    nodes.sort_by_key(|it| it.0);
+    for (name, node) in nodes {
+        let start = data.len();
+        let whole = node.dtype == DType::Int;
+        for it in &network.tensors[name] {
+            data.extend(if whole { (*it as i64).to_le_bytes() } else { it.to_le_bytes() });
+        }
+        let dtype = if whole { "I64" } else { "F64" };
+        let shape = node.fixed().unwrap();
+        let entry = serde_json::json!({ "dtype": dtype, "shape": shape, "data_offsets": [start, data.len()] });
+        header.insert(name.to_owned(), entry);
+    }
+    let header = serde_json::Value::Object(header).to_string();
+    fs::write(path, [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &data].concat()).unwrap();
+}
+
 impl Judge {
     pub(crate) fn new() -> Option<Judge> {
-        Some(Judge { python: python()?, folder: tempfile::tempdir().unwrap(), wanted: Vec::new() })
+        Some(Judge { python: python()?, torch: pytorch(), folder: tempfile::tempdir().unwrap(), wanted: Vec::new() })
     }
 
     /// Adds a graph that is made for a batch, in 32 and 64 bits, folded and not.
@@ -164,6 +197,13 @@ impl Judge {
             .filter_map(|it| if let Op::Input { source, .. } = &it.op { Some(&env.externs[source]) } else { None })
             .collect();
         let byte = network.nodes.iter().any(|it| matches!(it.op, Op::Input { dtype: DType::U8, .. }));
+        if self.torch.is_some() {
+            let stored = network.tensors.keys().cloned().collect();
+            let facts = Facts { about: name.into(), ..Facts::default() };
+            let text = torch(&network, &facts, &stored).unwrap_or_else(|it| panic!("{name}: {it}"));
+            fs::write(self.folder.path().join(format!("{name}.py")), text).unwrap();
+            write_weights(&self.folder.path().join(format!("{name}.safetensors")), &network);
+        }
         for (double, network) in [(false, network.clone()), (true, network.clone()), (false, network.folded())] {
             let facts = Facts { double, about: name.into(), ..Facts::default() };
             let bytes = onnx(&network, &facts).unwrap_or_else(|it| panic!("{name}: {it}"));
@@ -197,16 +237,21 @@ impl Judge {
         }
     }
 
-    /// Runs all cases.
-    pub(crate) fn finish(self) {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/onnx/judge.py");
-        let output = Command::new(&self.python).arg(script).arg(self.folder.path()).output().unwrap();
+    /// What a script says of the cases.
+    fn said(&self, python: &str, script: &str) -> Vec<String> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/onnx").join(script);
+        let output = Command::new(python).arg(script).arg(self.folder.path()).output().unwrap();
         let said = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+        said.lines().map(str::to_owned).collect()
+    }
+
+    /// Runs all cases.
+    pub(crate) fn finish(self) {
         let mut problems = Vec::new();
         let mut count = 0;
-        for line in said.lines() {
-            let (name, scaled, each): (String, f64, f64) = serde_json::from_str(line).unwrap();
+        for line in self.said(&self.python, "judge.py") {
+            let (name, scaled, each): (String, f64, f64) = serde_json::from_str(&line).unwrap();
             let (_, wanted, bound) = self.wanted.iter().find(|it| it.0 == name).expect("a case of ours");
             let off = if *wanted == Wanted::Each { each } else { scaled };
             println!("{name}: {off:.1e}");
@@ -215,7 +260,20 @@ impl Judge {
             }
             count += 1;
         }
-        assert!(problems.is_empty(), "{}", problems.join("\n"));
         assert_eq!(count, self.wanted.len());
+        for line in self.torch.iter().flat_map(|it| self.said(it, "run_torch.py")) {
+            let (name, scaled, each): (String, f64, f64) = serde_json::from_str(&line).unwrap();
+            let (_, wanted, bound) = self.wanted.iter().find(|it| it.0 == name).expect("a case of ours");
+            let off = if *wanted == Wanted::Each { each } else { scaled };
+            println!("{name} in PyTorch: {off:.1e}");
+            if *bound < off || off.is_nan() {
+                problems.push(format!("{name} in PyTorch: off by {off:e}, and {bound:e} is allowed"));
+            }
+            count += 1;
+        }
+        // In 32 and in 64 bits; folded networks are for ONNX.
+        let torch = if self.torch.is_some() { self.wanted.len() / 3 * 2 } else { 0 };
+        assert_eq!(count, self.wanted.len() + torch);
+        assert!(problems.is_empty(), "{}", problems.join("\n"));
     }
 }

@@ -2,8 +2,8 @@
 
 use super::Writer;
 use super::messages::{Attribute, Element};
-use crate::export::ExportError;
 use crate::export::network::Node;
+use crate::export::{ExportError, mirrored, stretches};
 use crate::ir::{Augment, Border};
 
 /// The axes of rows and columns.
@@ -82,26 +82,14 @@ impl Writer<'_> {
     /// The largest part of a shape in the middle, scaled: linear between pixels by weights of 1/256, and rounded. All of it
     /// is exact in 32 bits.
     fn scaled(&mut self, value: String, size: [usize; 2], to: [usize; 2]) -> String {
-        let ratio = to[1] as f64 / to[0] as f64;
-        let image = size.map(|it| it as f64);
-        let fit = [image[0].min(image[1] / ratio), image[1].min(image[0] * ratio)];
         let mut value = self.cast(&value, self.real);
-        for axis in 0..2 {
-            let part = (fit[axis].round() as usize).clamp(1, size[axis]);
-            let offset = (size[axis] - part) / 2;
-            let places = (0..to[axis]).map(|it| {
-                let place = (it as f64 + 0.5) * part as f64 / to[axis] as f64 - 0.5;
-                (place.clamp(0.0, part as f64 - 1.0) * 256.0).floor() / 256.0
-            });
-            let places: Vec<f64> = places.collect();
-            let at = |more: usize| {
-                places.iter().map(|it| ((*it as usize + more).min(part - 1) + offset) as i64).collect::<Vec<_>>()
-            };
-            let (low, high) = (self.picked(&value, axis, at(0)), self.picked(&value, axis, at(1)));
+        for (axis, stretch) in stretches(size, to).into_iter().enumerate() {
+            let of = |it: &[usize]| it.iter().map(|it| *it as i64).collect::<Vec<i64>>();
+            let (low, high) =
+                (self.picked(&value, axis, of(&stretch.low)), self.picked(&value, axis, of(&stretch.high)));
             let dims = if axis == 0 { [to[0], 1, 1] } else { [1, to[1], 1] };
-            let shares: Vec<f64> = places.iter().map(|it| it - it.floor()).collect();
-            let rests: Vec<f64> = shares.iter().map(|it| 1.0 - it).collect();
-            let shares = [rests, shares].map(|it| self.constant(self.real, &dims, &it));
+            let rests: Vec<f64> = stretch.shares.iter().map(|it| 1.0 - it).collect();
+            let shares = [rests, stretch.shares].map(|it| self.constant(self.real, &dims, &it));
             let low = self.add("Mul", &[&low, &shares[0]], Vec::new());
             let high = self.add("Mul", &[&high, &shares[1]], Vec::new());
             value = self.add("Add", &[&low, &high], Vec::new());
@@ -110,20 +98,5 @@ impl Writer<'_> {
         let moved = self.add("Add", &[&value, &half], Vec::new());
         let whole = self.add("Floor", &[&moved], Vec::new());
         self.cast(&whole, Element::Uint8)
-    }
-}
-
-/// The pixel that a position shows, mirrored at the outermost pixels or at the edge beyond them.
-fn mirrored(at: i64, n: i64, inner: bool) -> i64 {
-    match (inner, n) {
-        (true, 1) => 0,
-        (true, _) => {
-            let at = at.rem_euclid(2 * n - 2);
-            at.min(2 * n - 2 - at)
-        }
-        (false, _) => {
-            let at = at.rem_euclid(2 * n);
-            at.min(2 * n - 1 - at)
-        }
     }
 }

@@ -2,8 +2,9 @@
 
 use super::messages::{Attribute, Element};
 use super::{Layout, Writer};
+use crate::export::ExportError;
+use crate::export::assemble::{Cut, Part, joined, shown};
 use crate::export::network::Node;
-use crate::export::{ExportError, Extent};
 use crate::ir::{Along, Extern, Geometry, Op, Random, Reduction, Window};
 
 /// Why what only a training does is refused: no evaluation has it.
@@ -202,63 +203,40 @@ impl Writer<'_> {
     fn assemble(&mut self, node: &Node, places: &[Vec<Along>]) -> Result<(), ExportError> {
         let planes = |at: &usize| self.layout(*at) == Layout::Planes;
         let layout = if node.operands.iter().any(planes) { Layout::Planes } else { Layout::Rows };
-        // For each part that shows: its value, and where it begins and ends along each axis (nothing for a whole axis).
-        let mut parts = Vec::new();
-        for (operand, place) in node.operands.iter().zip(places) {
-            let from = self.node(*operand).dims.clone();
-            let mut value = self.value(*operand, layout);
-            let mut covered = Vec::new();
-            let mut cuts = Vec::new();
-            for (axis, along) in place.iter().enumerate() {
-                let (Extent::Fixed(extent), Extent::Fixed(limit)) = (from[axis], node.dims[axis]) else {
-                    if *along != Along::START || from[axis] != node.dims[axis] {
-                        return Err(node.unsaid("moves images within their batch, which may be of any size"));
-                    }
-                    covered.push(None);
-                    continue;
-                };
-                let shown = along.covered(extent, limit);
-                // The part's own positions, in the order in which they show.
-                let [first, last] = [shown.start, shown.end.saturating_sub(1)].map(|it| along.source(it));
-                if shown.is_empty() {
-                    cuts.push((axis, 0, 0, 1));
-                } else if along.turned {
-                    cuts.push((axis, first, if last == 0 { -(extent as i64) - 1 } else { last - 1 }, -1));
-                } else if (first, last + 1) != (0, extent as i64) {
-                    cuts.push((axis, first, last + 1, 1));
-                }
-                covered.push(Some((shown.start, shown.end, limit)));
-            }
-            if covered.iter().flatten().any(|it| it.0 == it.1) {
-                continue;
-            }
-            if !cuts.is_empty() {
-                let starts = self.integers(&cuts.iter().map(|it| it.1).collect::<Vec<i64>>());
-                let ends = self.integers(&cuts.iter().map(|it| it.2).collect::<Vec<i64>>());
-                let axes = self.integers(&cuts.iter().map(|it| layout.place(it.0) as i64).collect::<Vec<i64>>());
-                let steps = self.integers(&cuts.iter().map(|it| it.3).collect::<Vec<i64>>());
+        let parts = shown(self.network, node, places)?;
+        let mut values = Vec::new();
+        for part in &parts {
+            let mut value = self.value(part.operand, layout);
+            if !part.cuts.is_empty() {
+                let of = |it: &dyn Fn(&Cut) -> i64| part.cuts.iter().map(it).collect::<Vec<i64>>();
+                let starts = self.integers(&of(&|it| it.first));
+                // Counted from the end, what lies before the first position.
+                let before = |it: &Cut| if it.last == 0 { -(it.extent as i64) - 1 } else { it.last - 1 };
+                let ends = self.integers(&of(&|it| if it.turned { before(it) } else { it.last + 1 }));
+                let axes = self.integers(&of(&|it| layout.place(it.axis) as i64));
+                let steps = self.integers(&of(&|it| if it.turned { -1 } else { 1 }));
                 value = self.add("Slice", &[&value, &starts, &ends, &axes, &steps], Vec::new());
             }
-            parts.push((value, covered));
+            values.push(value);
         }
         let value = match joined(&parts) {
             Some((axis, order)) => {
-                let values: Vec<&str> = order.iter().map(|it| parts[*it].0.as_str()).collect();
-                match values[..] {
+                let ordered: Vec<&str> = order.iter().map(|it| values[*it].as_str()).collect();
+                match ordered[..] {
                     [one] => one.to_owned(),
-                    _ => self.add("Concat", &values, vec![Attribute::int("axis", layout.place(axis) as i64)]),
+                    _ => self.add("Concat", &ordered, vec![Attribute::int("axis", layout.place(axis) as i64)]),
                 }
             }
-            None => self.laid(node, layout, &parts),
+            None => self.laid(node, layout, &parts, &values),
         };
         self.made(layout, value);
         Ok(())
     }
 
     /// Each part between zeros, and their sum.
-    fn laid(&mut self, node: &Node, layout: Layout, parts: &[Placed]) -> String {
+    fn laid(&mut self, node: &Node, layout: Layout, parts: &[Part], values: &[String]) -> String {
         let mut sum: Option<String> = None;
-        for (value, covered) in parts {
+        for (Part { covered, .. }, value) in parts.iter().zip(values) {
             let side = |it: &dyn Fn(&(usize, usize, usize)) -> usize| {
                 let each: Vec<i64> = covered.iter().map(|at| at.as_ref().map_or(0, it) as i64).collect();
                 layout.ordered(&each)
@@ -281,32 +259,4 @@ impl Writer<'_> {
     pub(super) fn converted(&mut self, value: String, from: Element, to: Element) -> String {
         if from == to { value } else { self.cast(&value, to) }
     }
-}
-
-/// A part's value, and of each axis where it begins, where it ends, and how long the whole is.
-type Placed = (String, Vec<Option<(usize, usize, usize)>>);
-
-/// The axis along which parts follow each other without gaps and fill the whole, and their order.
-fn joined(parts: &[Placed]) -> Option<(usize, Vec<usize>)> {
-    let (_, first) = parts.first()?;
-    let whole = |it: &Option<(usize, usize, usize)>| it.is_none_or(|(start, end, limit)| start == 0 && end == limit);
-    let axis = first.iter().position(|it| !whole(it)).unwrap_or(0);
-    if parts.iter().any(|(_, it)| it.iter().enumerate().any(|(at, it)| at != axis && !whole(it))) {
-        return None;
-    }
-    let mut order: Vec<usize> = (0..parts.len()).collect();
-    if first.get(axis).copied().flatten().is_none() {
-        return (parts.len() == 1).then_some((axis, order));
-    }
-    let place = |at: usize| parts[at].1[axis].unwrap_or_default();
-    order.sort_by_key(|it| place(*it).0);
-    let mut next = 0;
-    for at in &order {
-        let (start, end, _) = place(*at);
-        if start != next {
-            return None;
-        }
-        next = end;
-    }
-    (next == place(0).2).then_some((axis, order))
 }

@@ -3,7 +3,7 @@
 use super::messages::{Attribute, Element};
 use super::{Layout, Writer};
 use crate::export::Extent;
-use crate::export::network::Node;
+use crate::export::network::{Node, broadcast};
 use crate::ir::op::Fill;
 use crate::ir::{Binary, ExprNode, Op, ScalarFn, Unary};
 
@@ -62,17 +62,6 @@ impl Writer<'_> {
         }
         self.made(layout, value);
     }
-}
-
-/// The common extents of two tensors that fit.
-fn broadcast(a: &[Extent], b: &[Extent]) -> Vec<Extent> {
-    let rank = a.len().max(b.len());
-    let at = |dims: &[Extent], axis: usize| match (axis + dims.len()).checked_sub(rank) {
-        Some(it) => dims[it],
-        None => Extent::Fixed(1),
-    };
-    let wider = |axis: usize| if at(a, axis) == Extent::Fixed(1) { at(b, axis) } else { at(a, axis) };
-    (0..rank).map(wider).collect()
 }
 
 impl Expression<'_, '_> {

@@ -225,7 +225,7 @@ impl Weights {
     /// Puts the values into a session. `problems` must have been none.
     pub fn load(&self, session: &mut Session, need: Need) -> Result<(), TrainError> {
         let plan = session.plan.clone();
-        let mut whole = true;
+        let (mut whole, mut step) = (true, None);
         for buffer in kept(&plan) {
             let name = &buffer.name;
             let role = role(buffer);
@@ -247,11 +247,18 @@ impl Weights {
                 cause: format!("`{name}` cannot be read: {cause}"),
                 remedy: "was the file changed meanwhile? try again".into(),
             })?;
-            session.write_bytes(name, &bytes)?;
+            match role {
+                Some(StateRole::Step) => step = Some((name, bytes)),
+                _ => session.write_bytes(name, &bytes)?,
+            }
         }
-        // Without averages of their own they are what the weights are.
+        // Without averages of their own they are what the weights are, as before the first update.
         if !whole {
+            session.set_counter(StateRole::Step, 0)?;
             session.run(Phase::Average)?;
+        }
+        if let Some((name, bytes)) = step {
+            session.write_bytes(name, &bytes)?;
         }
         Ok(())
     }
