@@ -74,7 +74,7 @@ fn train(case: &Case, precision: &str) -> Vec<Value> {
     }
     command.args(["--batch", &dims[1].to_string(), "--iterations", &dims[0].to_string()]);
     command.args(["--device", "cpu", "--precision", precision, "--log-every", "1", "--no-shuffle", "--no-augment"]);
-    command.arg("--data").arg(&data).arg("--init").arg(&init).arg("--run").arg(&run);
+    command.arg("--data").arg(&data).arg("--init-strict").arg("--init").arg(&init).arg("--run").arg(&run);
     let output = command.current_dir(folder.path()).output().expect("the binary starts");
     assert!(
         output.status.success(),

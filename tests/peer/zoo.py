@@ -124,7 +124,7 @@ def ours(sphc, folder, words, start):
     """The losses, and the tensors kept after the first and the last step."""
     write_tensors(folder / "start.safetensors", start)
     words = [*words, "--device", "cpu", "--no-shuffle", "--no-augment", "--log-every", "1", "--checkpoint-every", "1"]
-    run(sphc, folder, "train", *words, "--init", "start.safetensors", "--run", "run")
+    run(sphc, folder, "train", *words, "--init-strict", "--init", "start.safetensors", "--run", "run")
     lines = [json.loads(it) for it in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
     kept = [read_tensors(folder / "run" / "checkpoints" / f"step-{it:08}.safetensors") for it in (1, STEPS)]
     return [it["loss"] for it in lines if "loss" in it], kept
