@@ -6,8 +6,8 @@
 // Rows are target pixels, columns target channels, k runs over (tap, source channel). With stride s the input gradient
 // falls into s_h s_w classes of pixels by position modulo the stride; each class is a convolution of stride 1 with the
 // taps that meet it, so no product with an inserted zero is ever formed. Where channels fill whole stages, the taps of a
-// stage's channels follow each other, so that the pixels they share are still in the L1 cache. blockIdx.z = class * SPLIT + share of k; with
-// SPLIT > 1 each share writes its own sums, which `combine` adds in a fixed order.
+// stage's channels follow each other, so that the pixels they share are still in the L1 cache. blockIdx.z is class * SPLIT +
+// share of k; with SPLIT > 1 each share writes its own sums, which `combine` adds in a fixed order.
 //
 // What becomes of a sum is the model's business: `finish` evaluates an expression in registers and takes part in sums and
 // moments over pixels, of which each block leaves one row of columns; `put_side` stores the rest. What else the expression
@@ -38,8 +38,8 @@ struct PixelOperands {
 };
 __device__ __forceinline__ RowValues row_values(const Results& to, int pixel) { return {}; }
 __device__ __forceinline__ ColumnValues column_values(const Results& to, const ColumnOperands& in, int c) { return {}; }
-__device__ __forceinline__ Values finish(const RowValues& row, const ColumnValues& column, const PixelOperands& in, int c, float sum,
-                                         float* columns, Moments* moments, bool first) {
+__device__ __forceinline__ Values finish(const RowValues& row, const ColumnValues& column, const PixelOperands& in, int c,
+                                         float sum, float* columns, Moments* moments, bool first) {
     return {sum};
 }
 __device__ __forceinline__ void put_side(const Results& to, int at, const Values* values, int left) {}
@@ -107,7 +107,8 @@ __device__ __forceinline__ void convolve(const operand* source, const operand* f
     const int row0 = blockIdx.x * TILE_M, column0 = blockIdx.y * TILE_N;
     const int taps = h.taps * w.taps, extent = taps * SOURCE_C;
 
-    // The pixels whose rows this thread copies: where their windows start, as an element, and as row and column in 16 bits each.
+    // The pixels whose rows this thread copies: where their windows start, as an element, and as row and column in 16 bits
+    // each.
     int start[PiecesA::COUNT], corner[PiecesA::COUNT];
 #pragma unroll
     for (int i = 0; i < PiecesA::COUNT; i++) {
@@ -144,7 +145,9 @@ __device__ __forceinline__ void convolve(const operand* source, const operand* f
         }
         // The filter lies as [tap, source, target] or, for the input gradient, as [tap, target, source].
         constexpr int OF_CHANNEL = INPUT_GRAD ? 1 : TARGET_C, OF_COLUMN = INPUT_GRAD ? SOURCE_C : 1;
-        const operand* from_b = filter + ((first / TAPS * DEPTH + PiecesB::k(0)) * OF_CHANNEL + (column0 + PiecesB::row(0)) * OF_COLUMN);
+        const operand* from_b =
+            filter + ((first / TAPS * DEPTH + PiecesB::k(0)) * OF_CHANNEL + (column0 + PiecesB::row(0)) * OF_COLUMN);
+        constexpr int OF_PIECE = PiecesB::STEP * (B_ALONG_K ? OF_COLUMN : OF_CHANNEL);
         multiply<PERIOD, SOURCE_C / DEPTH % (SPLIT * PERIOD / TAPS) == 0>(
             sums, first, last,
             [&](const PiecesA& a, const PiecesB& b, int at, int ahead, int) {
@@ -156,8 +159,7 @@ __device__ __forceinline__ void convolve(const operand* source, const operand* f
                                           WITHIN ? ROWS % TILE_M == 0 || taps_inside[i] != 0 : taps_inside[i] >> tap & 1);
 #pragma unroll
                 for (int i = 0; i < PiecesB::COUNT; i++)
-                    b.template copy<false>(i, at,
-                                           from_b + (tap * SOURCE_C * TARGET_C + channel * OF_CHANNEL + i * (PiecesB::STEP * (B_ALONG_K ? OF_COLUMN : OF_CHANNEL))),
+                    b.template copy<false>(i, at, from_b + (tap * SOURCE_C * TARGET_C + channel * OF_CHANNEL + i * OF_PIECE),
                                            ALL_COLUMNS || column0 + PiecesB::row(i) < TARGET_C);
             },
             [&] {
@@ -182,7 +184,8 @@ __device__ __forceinline__ void convolve(const operand* source, const operand* f
 #pragma unroll
                 for (int i = 0; i < PiecesB::COUNT; i++) {
                     const int to = column0 + PiecesB::row(i), k = channel + PiecesB::k(i);
-                    const int element = INPUT_GRAD ? (tap * TARGET_C + to) * SOURCE_C + k : (tap * SOURCE_C + k) * TARGET_C + to;
+                    const int element =
+                        INPUT_GRAD ? (tap * TARGET_C + to) * SOURCE_C + k : (tap * SOURCE_C + k) * TARGET_C + to;
                     b.template copy<false>(i, at, filter + element, ALL_COLUMNS || to < TARGET_C);
                 }
                 x++;

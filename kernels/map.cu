@@ -40,7 +40,9 @@ struct ColumnOperands {
 };
 struct ElementOperands {
     Vector<float, VECTOR> in0;
-    __device__ __forceinline__ void load(const Arguments& at, whole row, int column) { in0.load(at.in0 + row * COLUMNS + column); }
+    __device__ __forceinline__ void load(const Arguments& at, whole row, int column) {
+        in0.load(at.in0 + row * COLUMNS + column);
+    }
 };
 struct Values { float out0; };
 __device__ __forceinline__ RowValues row_values(const Arguments& at, whole row) { return {}; }

@@ -57,10 +57,9 @@ template <bool ALONG_K, int TILE, int VECTOR> struct Pieces {
     // `KEEP` the L1 cache holds what is read, for the stages that read it again.
     template <bool KEEP> __device__ __forceinline__ void copy(int i, int at, const operand* from, bool valid) const {
         constexpr int BYTES = sizeof(operand), LINE = (ALONG_K ? DEPTH : TILE) * BYTES;
-        if constexpr (STEP % TURN<ALONG_K> == 0)
-            copy_async<VECTOR * BYTES, KEEP>(tile + place<ALONG_K, TILE>(row(0), k(0)) * BYTES + (at + i * STEP * LINE), from, valid);
-        else
-            copy_async<VECTOR * BYTES, KEEP>(tile + place<ALONG_K, TILE>(row(i), k(i)) * BYTES + at, from, valid);
+        constexpr bool TURNS = STEP % TURN<ALONG_K> == 0;
+        const Shared line = tile + place<ALONG_K, TILE>(row(TURNS ? 0 : i), k(TURNS ? 0 : i)) * BYTES;
+        copy_async<VECTOR * BYTES, KEEP>(line + (at + (TURNS ? i * STEP * LINE : 0)), from, valid);
     }
 };
 using PiecesA = Pieces<A_ALONG_K, TILE_M, VECTOR_A>;

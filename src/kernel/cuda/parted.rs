@@ -48,8 +48,7 @@ impl Parted {
             .enumerate()
             .map(|(at, it)| {
                 let moves = |axis: usize| it.strides[axis] != 0 && map.dims[axis] != 1;
-                match ((0..outer).any(moves), (outer..map.dims.len()).any(moves)) {
-                    _ if own(at) => Along::Both,
+                match ((0..outer).any(moves) || own(at), (outer..map.dims.len()).any(moves) || own(at)) {
                     (false, false) => Along::Nothing,
                     (true, false) => Along::Row,
                     (false, true) => Along::Column,
@@ -62,7 +61,9 @@ impl Parted {
         for node in nodes {
             along.push(match *node {
                 ExprNode::Input(i) => inputs[i as usize],
-                _ => operands(node).map(|it| along[it]).fold(Along::Nothing, Along::and),
+                ExprNode::Const(_) | ExprNode::Unary(..) | ExprNode::Binary(..) | ExprNode::Select(..) => {
+                    operands(node).map(|it| along[it]).fold(Along::Nothing, Along::and)
+                }
             });
         }
         // Wanted where single numbers are made: roots, and what these numbers are made of.

@@ -106,6 +106,35 @@ fn a_convolution_is_written_as_its_constants() {
     insta::assert_snapshot!(generated(&generate(&conv(ConvKind::InputGrad, 2), &Options::default())));
 }
 
+/// What is the same along a row or a column is loaded and computed once for it; the rest two channels at a time.
+#[test]
+fn a_map_behind_a_convolution_is_written_by_what_its_operands_depend_on() {
+    let KernelSpec::Conv(conv) = conv(ConvKind::Forward, 1) else { unreachable!("a convolution") };
+    let mut pool = Pool::new();
+    let [sum, norm, variance, scale, before] = [0, 1, 2, 3, 4].map(|it| pool.input(it));
+    let (root, spread) = (pool.unary(Unary::Rsqrt, norm), pool.unary(Unary::Rsqrt, variance));
+    let factor = pool.mul(spread, scale);
+    let normed = pool.mul(sum, root);
+    let scaled = pool.mul(normed, factor);
+    let value = pool.add(scaled, before);
+    let strides = [vec![24, 1], vec![1, 0], vec![0, 1], vec![0, 0], vec![24, 1]];
+    let dtypes = [DType::Real, DType::Real, DType::Real, DType::Real, DType::Bf16];
+    let map = MapKernel {
+        dims: vec![4 * 8 * 8, 24],
+        inputs: strides.into_iter().zip(dtypes).map(|(strides, dtype)| MapInput { strides, dtype }).collect(),
+        body: pool.finish(5, &[value, value]),
+        outputs: vec![
+            MapOutput { store: Store::Full, dtype: DType::Bf16 },
+            MapOutput { store: Store::Reduce { kind: Reduction::Sum, over: vec![true, false] }, dtype: DType::Real },
+        ],
+    };
+    let choice = Some(Choice { tile: 2, split: 1 });
+    let source = generate(&KernelSpec::ConvMap { conv, map }, &Options { choice, ..Options::default() });
+    let text = generated(&source);
+    let start = text.find("constexpr int ROW_VALUES").unwrap();
+    insta::assert_snapshot!(&text[start..text.find("... conv.cu").unwrap()]);
+}
+
 #[test]
 fn a_sum_shared_out_gets_a_second_launch() {
     let spec = KernelSpec::MatMul { batch: 1, m: 8, n: 8, k: 4000, transpose_a: true, transpose_b: false };
