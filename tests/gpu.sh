@@ -195,10 +195,10 @@ run() { local name=$1 limit=$2; shift 2; part "$name" "$limit" bash -c "$*"; }
 run clocks 10 clocks
 run doctor 30 '"$sphc" doctor'
 if [ "$quick" ]; then
-    run verify-digits 60 "verify models/digits.sph --batch 4 --set 'widths=[4,6]'"
-    run losses 60 losses
-    run cases 120 cases_on_the_device
-    run bench-digits 60 "bench models/digits.sph f32 --batch 4 --set 'widths=[4,6]'"
+    run verify-digits 200 "verify models/digits.sph --batch 4 --set 'widths=[4,6]'"
+    run losses 120 losses
+    run cases 200 cases_on_the_device
+    run bench-digits 120 "bench models/digits.sph f32 --batch 4 --set 'widths=[4,6]'"
     run torch-spherenet9 30 torch spherenet9 cosine
 else
     run memcheck 60 memcheck
