@@ -133,7 +133,11 @@ pub(super) fn stage<R: Real>(kernel: &MapKernel, rows: Option<Rows>) -> Result<B
     let uniform = |at: usize| kernel.inputs[at].strides.iter().zip(&kernel.dims).all(|(&s, &d)| s == 0 || d <= 1);
     let wide = kernel.outputs.iter().any(|it| it.dtype == DType::Int)
         || (0..kernel.inputs.len()).any(|at| kernel.inputs[at].dtype == DType::Int && !uniform(at));
-    Ok(if wide { Box::new(Map::<R, f64>::new(kernel, rows)?) } else { Box::new(Map::<R, R>::new(kernel, rows)?) })
+    Ok(if wide {
+        Box::new(Map::<R, f64>::like_alone(kernel, rows)?)
+    } else {
+        Box::new(Map::<R, R>::like_alone(kernel, rows)?)
+    })
 }
 
 fn check(kernel: &MapKernel) -> Result<(), String> {
@@ -229,6 +233,29 @@ fn several(inner: usize) -> usize {
 }
 
 impl<R: Real, C: Real> Map<R, C> {
+    /// Refuses to run with others what would give other bits than alone: whether maps run together depends on where their
+    /// operands lie.
+    fn like_alone(kernel: &MapKernel, rows: Option<Rows>) -> Result<Self, String> {
+        let map = Self::new(kernel, rows)?;
+        if rows.is_some() && !map.gives_the_bits_of(&Self::new(kernel, None)?) {
+            return Err("with others it would be rounded otherwise".to_owned());
+        }
+        Ok(map)
+    }
+
+    fn gives_the_bits_of(&self, alone: &Self) -> bool {
+        let cut = |it: &Space| (it.outer.clone(), it.inner, it.rows_per_block, it.pieces);
+        // Sums over the rows are put together from those of tasks; a sum over all goes by blocks.
+        let each = self.space.rows * self.space.pieces / self.space.shared_rows.max(1);
+        let same_tasks = self.space.tasks == alone.space.tasks && alone.space.unit == each;
+        cut(&self.space) == cut(&alone.space)
+            && self.reduced.iter().zip(&alone.reduced).all(|(with, alone)| match (with.owned, alone.owned) {
+                (Some(_), Some(_)) => with.owned == alone.owned,
+                (None, None) => same_tasks && with.keeps_inner,
+                _ => false,
+            })
+    }
+
     fn new(kernel: &MapKernel, shared: Option<Rows>) -> Result<Self, String> {
         let elements = product(&kernel.dims)?;
         let Merged { dims, strides, over } = merge(kernel, shared)?;
