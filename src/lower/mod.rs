@@ -111,10 +111,13 @@ pub fn lower(
     lower_with(file, main, (sources, load), settings, sink, &Reach::Whole)
 }
 
+/// Reads imports.
+type Load<'a> = &'a mut dyn FnMut(&str) -> Result<String, String>;
+
 fn lower_with(
     file: &ast::File,
     main: FileId,
-    (sources, load): (&mut Sources, &mut dyn FnMut(&str) -> Result<String, String>),
+    (sources, load): (&mut Sources, Load<'_>),
     settings: &Settings,
     sink: &mut Sink,
     reach: &Reach<'_>,
