@@ -171,8 +171,9 @@ __device__ __forceinline__ void convolve(const operand* source, const operand* f
                 for (int i = 0; i < PiecesA::COUNT; i++) taps_inside[i] = unforeseen(taps_inside[i]);
             });
     } else if constexpr (TAPS_INSIDE) {
-        // The tap of the next stage, and its first source channel.
-        int y = first % taps / w.taps, x = first % taps % w.taps, channel = first / taps * DEPTH;
+        // The tap of the next stage, and its first source channel. A class without a tap has no stage.
+        const int every = taps ? taps : 1, wide = w.taps ? w.taps : 1;
+        int y = first % every / wide, x = first % every % wide, channel = first / every * DEPTH;
         multiply<1, true>(
             sums, first, last,
             [&](const PiecesA& a, const PiecesB& b, int at, int, int) {

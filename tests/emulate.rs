@@ -114,6 +114,8 @@ fn strides_paddings_ragged_channels_and_shares_give_the_interpreters_numbers() {
         (Images { n: 2, size: [9, 7], cin: 3, cout: 12 }, geometry(3, 1), 1, 0),
         (Images { n: 2, size: [9, 7], cin: 8, cout: 10 }, geometry(3, 2), 1, 2),
         (Images { n: 3, size: [9, 7], cin: 5, cout: 7 }, geometry(1, 2), 1, 3),
+        // A phase of the input gradient that no tap reaches.
+        (Images { n: 3, size: [9, 7], cin: 8, cout: 32 }, geometry(1, 2), 1, 2),
         (Images { n: 1, size: [9, 7], cin: 4, cout: 40 }, uneven, 2, 1),
         (Images { n: 5, size: [4, 4], cin: 16, cout: 24 }, Geometry::valid([4, 4], [1, 1]), 4, 2),
         (Images { n: 3, size: [11, 6], cin: 12, cout: 8 }, Geometry::same([11, 6], [5, 5], [2, 2]), 3, 2),

@@ -153,6 +153,50 @@ fn mistakes_are_told() {
     assert!(!place.path("a.npz").exists());
 }
 
+/// What is written takes no file away that the command reads, no device, and no link.
+#[test]
+fn outputs_spare_what_is_there() {
+    let place = Place::new();
+    place.succeeds("train tiny.sph --run r");
+    let checkpoint = "r/checkpoints/step-00000012.safetensors";
+    let before = fs::read(place.path(checkpoint)).unwrap();
+    let taken = ["the command has this file already", "give another name"];
+    place.fails(&format!("export tiny.sph {WEIGHTS} --onnx {checkpoint}"), &taken);
+    place.fails(&format!("export tiny.sph {WEIGHTS} --pytorch ./tiny.sph"), &taken);
+    place.fails(&format!("export tiny.sph {WEIGHTS} --onnx same --pytorch ./same"), &taken);
+    place.fails(&format!("features tiny.sph {WEIGHTS} --layer first -o {checkpoint}"), &taken);
+    assert_eq!(fs::read(place.path(checkpoint)).unwrap(), before);
+    assert_eq!(fs::read_to_string(place.path("tiny.sph")).unwrap(), MODEL);
+    place.fails(&format!("export tiny.sph {WEIGHTS} --onnx r"), &["cannot write `r`: it is a folder"]);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::symlink;
+        use std::os::unix::net::UnixListener;
+        let _socket = UnixListener::bind(place.path("socket")).unwrap();
+        let device = ["it is a pipe, a socket or a device"];
+        place.fails(&format!("export tiny.sph {WEIGHTS} --onnx socket"), &device);
+        place.fails(&format!("features tiny.sph {WEIGHTS} --layer first -o socket"), &device);
+        fs::write(place.path("real.onnx"), "old").unwrap();
+        symlink("real.onnx", place.path("link.onnx")).unwrap();
+        place.succeeds(&format!("export tiny.sph {WEIGHTS} --onnx link.onnx"));
+        assert!(fs::symlink_metadata(place.path("link.onnx")).unwrap().is_symlink());
+        assert!(3 < fs::metadata(place.path("real.onnx")).unwrap().len());
+    }
+    // A tensor of the whole batch has no row for an image.
+    let whole = MODEL.replace(
+        "    x = max_pool",
+        "    m = mean(x, over: [batch, positions]) as \"m\"\n    x = x + m\n    x = max_pool",
+    );
+    fs::write(place.path("whole.sph"), whole).unwrap();
+    for output in ["m.npz", "m.csv"] {
+        place.fails(
+            &format!("features whole.sph {WEIGHTS} --layer m -o {output}"),
+            &["`m` is made of the whole batch, and no row of it belongs to an image"],
+        );
+        assert!(!place.path(output).exists());
+    }
+}
+
 #[test]
 fn the_page_does_what_it_says() {
     let Some(python) = cases::python() else { return };

@@ -56,6 +56,13 @@ fn what_fits_is_taken_and_the_rest_is_told() {
     }
     let output = place.sphc(&format!("train other.sph {FIRST} --init-map *=stem/../* --run u --iterations 1"));
     assert!(errors(&output).contains("none of its tensors has a name of the model's"), "{}", errors(&output));
+    // A pattern that is never the first to match says nothing.
+    let output = place.sphc(&format!("train other.sph {FIRST} --init-map *=stem/* --init-map first/*=head/* --run u"));
+    assert!(
+        errors(&output).contains("an earlier pattern takes every tensor that `first/*` matches"),
+        "{}",
+        errors(&output)
+    );
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub(super) struct Args {
     /// How diagnostics are printed: for people on standard error, or as JSON on standard output
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// Write into the files what the help lines propose exactly, and report what is left
+    /// Write into the files what the help lines of errors propose exactly, and report what is left
     #[arg(long)]
     fix: bool,
     /// Exit with 1 for warnings, too
@@ -103,8 +103,12 @@ fn one(file: &Path, fix: bool, settings: &Settings) -> Result<(Checked, usize), 
         }
         (now, checked, all) = (next, after, all + count);
     }
-    if now != text {
-        texts::replace(file, &now)?;
+    if now != text
+        && let Err(failure) = texts::replace(file, &now)
+    {
+        // What the text is like is still told.
+        failure.report();
+        return Ok((load::check_text(file, &text, settings), 0));
     }
     Ok((checked, all))
 }
@@ -118,8 +122,8 @@ fn weight(found: &[Diagnostic]) -> (usize, usize) {
 /// first counts; the other is proposed again if it is still wanted.
 fn mended(text: &str, found: &[Diagnostic]) -> (String, usize) {
     let mut edits: Vec<(usize, usize, &str)> = Vec::new();
-    // To keep what nothing uses is not to mend it.
-    for it in found.iter().filter(|it| it.code != Code::W0104) {
+    // What a warning is of may be meant.
+    for it in found.iter().filter(|it| it.severity() == Severity::Error) {
         let exact = it.helps.iter().find_map(|it| it.replacement.as_ref());
         if let Some((span, new)) = exact.filter(|it| it.0.file == FileId(0)) {
             edits.push((span.start as usize, span.end as usize, new));

@@ -2,6 +2,7 @@
 
 use super::args::SetArgs;
 use super::failure::{Failure, Outcome};
+use super::output::Output;
 use super::trained::{self, Trained};
 use super::{args, load, say, table};
 use serde_json::json;
@@ -15,7 +16,7 @@ use sphc::train::weights::{Need, Weights};
 use sphc::train::{self, Meaning, recipe_of};
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -62,6 +63,10 @@ pub(super) fn run(args: &Args) -> Outcome {
         let cause = format!("`{}` is a plan, which is made for one batch and knows no operators", args.file.display());
         return Err(Failure::new(cause, "give the `.sph` file that it was compiled from"));
     }
+    let read = [args.file.as_path(), &args.weights];
+    let onnx = args.onnx.as_ref().map(|it| Output::new(it, "--onnx", &read)).transpose()?;
+    let beside: Vec<&Path> = read.into_iter().chain(args.onnx.as_deref()).collect();
+    let pytorch = args.pytorch.as_ref().map(|it| Output::new(it, "--pytorch", &beside)).transpose()?;
     let weights = train::read_weights(&args.weights)?;
     let meaning = load::meaning(&args.weights, &weights, None)?;
     if let (Some(wanted), true) = (&args.data, meaning.is_some()) {
@@ -108,22 +113,18 @@ pub(super) fn run(args: &Args) -> Outcome {
     let network = Network::new(&mut make, &mut read).map_err(failed)?;
     // Nothing is written where one of them cannot be.
     let mut files = Vec::new();
-    if let Some(path) = &args.pytorch {
+    if let Some(output) = pytorch {
         let text = export::torch(&network, &facts, &stored).map_err(|it| failed(Stop::Export(it)))?;
-        files.push((path, "--pytorch", "a module of PyTorch".to_owned(), text.into_bytes()));
+        files.push((output, "a module of PyTorch".to_owned(), text.into_bytes()));
     }
-    if let Some(path) = &args.onnx {
+    if let Some(output) = onnx {
         let network = if args.fold { network.folded() } else { network };
         let bytes = export::onnx(&network, &facts).map_err(|it| failed(Stop::Export(it)))?;
-        files.push((path, "--onnx", format!("ONNX, opset {OPSET}, {}", precision.word()), bytes));
+        files.push((output, format!("ONNX, opset {OPSET}, {}", precision.word()), bytes));
     }
-    for (path, flag, what, bytes) in files {
-        let shown = path.display();
-        train::write_atomically(path, &bytes).map_err(|cause| {
-            let remedy = format!("give a file in a directory that is there and can be written to with `{flag}`");
-            Failure::new(format!("cannot write `{shown}`: {cause}"), remedy)
-        })?;
-        writeln!(say::out(), "wrote {shown}: {what}, {}", table::bytes(bytes.len()))?;
+    for (output, what, bytes) in files {
+        output.fill(|it| it.write_all(&bytes))?;
+        writeln!(say::out(), "wrote {}: {what}, {}", output.shown(), table::bytes(bytes.len()))?;
     }
     Ok(ExitCode::SUCCESS)
 }

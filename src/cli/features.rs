@@ -3,6 +3,7 @@
 use super::args::{self, RecipeArgs, SetArgs, Split};
 use super::device::{self, DeviceArgs};
 use super::failure::{Failure, Outcome};
+use super::output::Output;
 use super::trained::Trained;
 use super::{load, predict, say, stop};
 use clap::ValueEnum;
@@ -16,7 +17,7 @@ use sphc::train::{self, Meaning, recipe_of};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -79,6 +80,9 @@ pub(super) fn run(args: &Args) -> Outcome {
         let cause = format!("`{}` is a plan, which tells what it was compiled to tell", args.file.display());
         return Err(Failure::new(cause, "give the `.sph` file that it was compiled from"));
     }
+    let images = args.images.iter().map(PathBuf::as_path);
+    let read: Vec<&Path> = [args.file.as_path(), &args.weights].into_iter().chain(images).collect();
+    let output = Output::new(&args.output, "-o", &read)?;
     let table = args.output.extension().is_some_and(|it| it.eq_ignore_ascii_case("csv"));
     let kind = args.format.unwrap_or(if table { Kind::Csv } else { Kind::Npz });
     let mut names: Vec<String> = Vec::new();
@@ -110,6 +114,9 @@ pub(super) fn run(args: &Args) -> Outcome {
     };
     let Ready { mut session, count, files, targets, classes } = ready;
     let keys: Vec<ResultKey> = names.iter().map(|it| key(it)).collect();
+    for (name, key) in names.iter().zip(&keys) {
+        of_each(&session.plan, name, key)?;
+    }
     stop::listen();
     let Some(found) = train::features(&mut session, &keys, count, &stop::asked)? else {
         return Ok(stop::status());
@@ -119,26 +126,22 @@ pub(super) fn run(args: &Args) -> Outcome {
         let each = extents(&session.plan, key);
         arrays.push(Named { name: name.clone(), shape: [vec![count], each].concat(), values: Values::Reals(numbers) });
     }
-    let written = match kind {
+    match kind {
         Kind::Npz => {
             arrays.extend(described(count, files, targets, classes));
-            train::fill_atomically(&args.output, |file| data::write_npz(&arrays, file))
+            output.fill(|file| data::write_npz(&arrays, file))?;
         }
         Kind::Csv => {
             let labels = targets.as_ref().map(|it| it.labels().to_vec()).unwrap_or_default();
-            train::fill_atomically(&args.output, |file| written(file, &arrays, &files, &labels, &classes))
+            output.fill(|file| written(file, &arrays, &files, &labels, &classes))?;
         }
-    };
-    written.map_err(|cause| {
-        let cause = format!("cannot write `{}`: {cause}", args.output.display());
-        Failure::new(cause, "give a file in a directory that is there and can be written to with `-o`")
-    })?;
+    }
     let told: Vec<String> = arrays
         .iter()
         .take(names.len())
         .map(|it| format!("{} {}", it.name, it.shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x")))
         .collect();
-    writeln!(say::out(), "wrote {}: {}", args.output.display(), told.join(", "))?;
+    writeln!(say::out(), "wrote {}: {}", output.shown(), told.join(", "))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -168,6 +171,19 @@ fn known(graph: &Graph, names: &[String]) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Whether something has a row for each image of a batch.
+fn of_each(plan: &Plan, name: &str, key: &ResultKey) -> Result<(), Failure> {
+    let rows = |key: &ResultKey| {
+        let found = plan.phases.get(&Phase::Evaluate).and_then(|it| it.results.get(key));
+        found.and_then(|it| plan.buffers[it.0 as usize].shape.dims().first().copied())
+    };
+    if rows(key) == rows(&Figure::Scores.into()) {
+        return Ok(());
+    }
+    let cause = format!("`{name}` is made of the whole batch, and no row of it belongs to an image");
+    Err(Failure::new(cause, "name something that each image has, before the batch is summed up"))
 }
 
 /// The extents of what is told of one image.

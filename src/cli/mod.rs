@@ -24,6 +24,7 @@ mod foreign;
 mod load;
 mod manual;
 mod new;
+mod output;
 mod plot;
 mod predict;
 mod progress;

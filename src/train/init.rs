@@ -5,6 +5,9 @@ use super::{TrainError, fit, read_weights};
 use crate::plan::Plan;
 use std::path::PathBuf;
 
+/// So many names of a file are told.
+const SHOWN: usize = 3;
+
 /// A file to start from, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Init {
@@ -31,17 +34,23 @@ impl Init {
         if self.strict {
             weights = fit(weights, &self.path, plan, Need::Start)?;
         }
-        let names: Vec<String> = weights.shapes().keys().take(3).map(|it| format!("`{it}`")).collect();
+        let shapes = weights.shapes();
+        let mut names: Vec<String> = shapes.keys().take(SHOWN).map(|it| format!("`{it}`")).collect();
+        if SHOWN < shapes.len() {
+            names.push(format!("{} more", shapes.len() - SHOWN));
+        }
         let taken = weights.choose(plan);
         if taken.taken.is_empty() {
-            let cause = match taken.other.is_empty() {
-                true => format!("none of its tensors has a name of the model's; it has {}, ...", names.join(", ")),
-                false => format!("none of its tensors fits: {}", summary(&taken.other)),
-            };
-            return Err(fail(
-                cause,
-                "rename them with `--init-map 'backbone.*=*'` (`sphc show` lists the model's layers)",
-            ));
+            return Err(match taken.other.is_empty() {
+                true => fail(
+                    format!("none of its tensors has a name of the model's; it has {}", names.join(", ")),
+                    "rename them with `--init-map 'backbone.*=*'` (`sphc show` lists the model's layers)",
+                ),
+                false => fail(
+                    format!("none of its tensors fits: {}", summary(&taken.other)),
+                    "give weights of layers with the same extents",
+                ),
+            });
         }
         Ok((weights, taken))
     }

@@ -3,7 +3,7 @@
 use super::{Need, Weights, kept, role};
 use crate::ir::StateRole;
 use crate::plan::Plan;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What became of the tensors of a file, and of a model.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,6 +70,11 @@ impl Weights {
         }
         if let Some(it) = map.iter().find(|it| !self.file.tensors.keys().any(|name| it.apply(name).is_some())) {
             return Err(format!("no tensor of it matches the pattern `{}`", it.from));
+        }
+        let first = |name: &String| map.iter().position(|it| it.apply(name).is_some());
+        let used: BTreeSet<usize> = self.file.tensors.keys().filter_map(first).collect();
+        if let Some((_, it)) = map.iter().enumerate().find(|it| !used.contains(&it.0)) {
+            return Err(format!("an earlier pattern takes every tensor that `{}` matches", it.from));
         }
         self.file.rename(named);
         if let Some(roles) = &mut self.roles {

@@ -59,7 +59,9 @@ pub(super) fn write(spec: &MapKernel, text: &mut Text) -> Functions {
     };
     let largest = spec.inputs.iter().map(|it| furthest(&it.strides)).max().unwrap_or(0);
     let size: usize = spec.dims.iter().product();
-    let whole = if i32::try_from(largest.max(size + THREADS)).is_ok() { "int" } else { "i64" };
+    // Rows are counted to the end of the last block of them.
+    let beyond = (size + THREADS).max(layout.row_blocks * layout.block_rows);
+    let whole = if i32::try_from(largest.max(beyond)).is_ok() { "int" } else { "i64" };
     let double = spec.outputs.iter().any(|it| it.dtype == DType::Int);
     let number = if double { Number::Double } else { Number::Float };
     Writer { spec, layout, number, whole }.write(text)

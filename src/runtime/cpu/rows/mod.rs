@@ -227,7 +227,8 @@ fn touched(plan: &Plan, sizes: &[usize], launch: &Launch, kernel: &MapKernel, ro
 fn load<R: Real>(rows: usize, members: &[Member], launches: Range<usize>) -> Option<Rows> {
     let elements = members.iter().map(|it| it.kernel.dims.iter().product()).max().unwrap_or(0);
     let tasks = map::tasks(elements);
-    if elements == 0 || rows < tasks.min(8) {
+    let empty = members.iter().any(|it| it.kernel.dims.contains(&0));
+    if empty || elements == 0 || rows < tasks.min(8) {
         return None;
     }
     let tasks = tasks.min(rows);

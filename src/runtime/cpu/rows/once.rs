@@ -4,7 +4,7 @@
 use super::{Access, Member, Operand};
 use crate::ir::expr::Pool;
 use crate::ir::work::of_node;
-use crate::ir::{DType, ExprNode, Scalar, ScalarFn};
+use crate::ir::{Binary, DType, ExprNode, Scalar, ScalarFn, Unary};
 use crate::kernel::{MapInput, MapKernel, MapOutput, Store};
 use std::collections::HashMap;
 
@@ -47,8 +47,47 @@ fn repeated(members: &[Member], first: usize, later: usize, output: usize) -> Op
     reduced.map(|it| *it.1).find_map(|root| {
         let heavy = HEAVY <= of_node(&a.kernel.body.nodes[root.0 as usize]);
         let at = same.iter().position(|it| *it == Some(root)).filter(|_| heavy)?;
-        Some((root, at))
+        rounds_alike(&a.kernel.body, &b.kernel.body, &same, at).then_some((root, at))
     })
+}
+
+/// Whether all that is left rounds as it did when both maps computed what is `repeated`. A product that one sum alone reads is
+/// rounded with it, and arguments of steep functions are computed in f64 where the whole body allows it.
+fn rounds_alike(first: &ScalarFn, later: &ScalarFn, same: &[Option<Scalar>], repeated: usize) -> bool {
+    let steep = |it: &ExprNode| matches!(it, ExprNode::Unary(Unary::Asin | Unary::Acos | Unary::AsinSlope, _));
+    if first.nodes.iter().chain(&later.nodes).any(steep) {
+        return false;
+    }
+    let mut inside = vec![false; later.nodes.len()];
+    inside[repeated] = true;
+    for at in (0..=repeated).rev() {
+        if inside[at] {
+            operands(&later.nodes[at]).for_each(|it| inside[it] = true);
+        }
+    }
+    let (before, now) = (uses(first), uses(later));
+    (0..repeated).filter(|it| inside[*it] && matches!(later.nodes[*it], ExprNode::Binary(Binary::Mul, ..))).all(|at| {
+        let users = later.nodes.iter().enumerate().filter(|it| operands(it.1).any(|it| it == at));
+        let own = users.map(|it| it.0).all(|it| inside[it]) && later.roots.iter().all(|it| it.0 as usize != at);
+        own && same[at].is_some_and(|it| (before[it.0 as usize] == 1) == (now[at] == 1))
+    })
+}
+
+/// How often each node is read, as an operand or a result.
+fn uses(f: &ScalarFn) -> Vec<usize> {
+    let mut uses = vec![0; f.nodes.len()];
+    f.nodes.iter().flat_map(operands).chain(f.roots.iter().map(|it| it.0 as usize)).for_each(|it| uses[it] += 1);
+    uses
+}
+
+fn operands(node: &ExprNode) -> impl Iterator<Item = usize> {
+    let all = match *node {
+        ExprNode::Const(_) | ExprNode::Input(_) => [None; 3],
+        ExprNode::Unary(_, a) => [Some(a), None, None],
+        ExprNode::Binary(_, a, b) => [Some(a), Some(b), None],
+        ExprNode::Select(c, a, b) => [Some(c), Some(a), Some(b)],
+    };
+    all.into_iter().flatten().map(|it| it.0 as usize)
 }
 
 /// For each node of the later map: the node of the first that is the same number.
@@ -108,4 +147,40 @@ fn leave(members: &mut [Member], first: usize, later: usize, output: usize, made
     b.touched =
         used.iter().map(|&it| it as usize).chain(count + 1..b.touched.len()).map(|it| b.touched[it].clone()).collect();
     b.reads = used.iter().map(|&it| b.reads[it as usize]).collect();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `exp(p - m)` with `p = 3 * x`, and what `rest` makes of it and `p`.
+    fn body(rest: impl FnOnce(&mut Pool, Scalar, Scalar) -> Scalar) -> ScalarFn {
+        ScalarFn::build(2, |pool, it| {
+            let three = pool.constant(3.0);
+            let product = pool.mul(it[0], three);
+            let distance = pool.sub(product, it[1]);
+            let raised = pool.unary(Unary::Exp, distance);
+            rest(pool, raised, product)
+        })
+    }
+
+    #[test]
+    fn what_would_round_otherwise_is_computed_twice() {
+        let first = body(|_, raised, _| raised);
+        let at = |f: &ScalarFn| f.nodes.iter().position(|it| matches!(it, ExprNode::Unary(Unary::Exp, _))).unwrap();
+        let same = |later: &ScalarFn| -> Vec<Option<Scalar>> {
+            let find = |node: &ExprNode| first.nodes.iter().position(|it| it == node).map(|it| Scalar(it as u32));
+            later.nodes.iter().map(find).collect()
+        };
+        let halved = body(|pool, raised, _| {
+            let half = pool.constant(0.5);
+            pool.mul(raised, half)
+        });
+        assert!(rounds_alike(&first, &halved, &same(&halved), at(&halved)));
+        // The product has two readers, and would be left with one.
+        let added = body(|pool, raised, product| pool.add(raised, product));
+        assert!(!rounds_alike(&first, &added, &same(&added), at(&added)));
+        let steep = body(|pool, raised, _| pool.unary(Unary::Acos, raised));
+        assert!(!rounds_alike(&first, &steep, &same(&steep), at(&steep)));
+    }
 }
