@@ -208,3 +208,23 @@ fn the_page_does_what_it_says() {
         assert_eq!(python_in(&place, &python, &script).lines().count(), 10);
     }
 }
+
+/// Without an output that has no name, the first is the model's; that it gives no scores of classes is said.
+#[test]
+fn what_gives_no_scores_is_exported_without_classes() {
+    let place = Place::new();
+    let text = MODEL.replace("output conv(", "output first = flatten(x)\n    output second = conv(").replace(
+        "loss       softmax_cross_entropy(smoothing: 0.01, floor: 1e-4)",
+        "loss       softmax_cross_entropy() on second",
+    );
+    fs::write(place.path("two.sph"), text).unwrap();
+    place.succeeds("train two.sph --run r");
+    place.succeeds(&format!("export two.sph {WEIGHTS} --pytorch two.py --onnx two.onnx"));
+    let module = fs::read_to_string(place.path("two.py")).unwrap();
+    assert!(module.contains("no score for each class") && !module.contains("CLASSES"), "{module}");
+    // Pictures that are brighter than those of the training.
+    let picture = image::GrayImage::from_pixel(8, 8, image::Luma([250]));
+    picture.save(place.path("bright.png")).unwrap();
+    let output = place.sphc(&format!("features two.sph {WEIGHTS} --layer first -o a.npz bright.png"));
+    assert!(crate::cli::errors(&output).contains("the brightest pixel is 250"), "{}", crate::cli::errors(&output));
+}

@@ -1,5 +1,6 @@
 //! `sphc export`.
 
+use super::answer::Asked;
 use super::args::SetArgs;
 use super::failure::{Failure, Outcome};
 use super::output::Output;
@@ -76,8 +77,10 @@ pub(super) fn run(args: &Args) -> Outcome {
     let first = model.compile(1, 1, args.precision)?;
     let double = first.compiled.plan.precision.is_double();
     let precision = if double { Precision::F64 } else { Precision::F32 };
-    let facts = About { model: &model, training: recipe_of(&first.compiled.plan)?, meaning: meaning.as_ref() }
-        .facts(double, args.fold, &weights);
+    let training = recipe_of(&first.compiled.plan)?;
+    let classifies = Asked::new(&first.compiled.plan, training, &model.names, 1).is_ok();
+    let facts =
+        About { model: &model, training, meaning: meaning.as_ref(), classifies }.facts(double, args.fold, &weights);
 
     // Weights are what an evaluation makes of them: their averages, where the file has some.
     let plan = match first.compiled.plan.precision == precision {
@@ -134,6 +137,8 @@ struct About<'a> {
     model: &'a Trained,
     training: &'a Training,
     meaning: Option<&'a Meaning>,
+    /// Whether what the model gives has the extents that its classes ask for.
+    classifies: bool,
 }
 
 impl About<'_> {
@@ -155,7 +160,7 @@ impl About<'_> {
         if !steps.is_empty() {
             input += &format!(" The data set's own steps are not: do {} before.", steps.join(", then "));
         }
-        let output = match target {
+        let of_classes = match target {
             TargetKind::Class => {
                 format!("A score for each of {classes} classes, in their order; softmax makes them probabilities.")
             }
@@ -169,18 +174,24 @@ impl About<'_> {
             ),
             TargetKind::Numbers(_) => "Numbers, as those of the data set.".to_owned(),
         };
+        let output = match self.classifies {
+            true => of_classes,
+            false => "What the model's own `output` gives for each image; no score for each class.".to_owned(),
+        };
         let iteration = weights.metadata.get("step");
         let trained = iteration.map_or(String::new(), |it| format!(", trained for {it} iterations"));
         let form = if folded { " What follows from the weights alone is computed beforehand." } else { "" };
         let about = format!("{} in its evaluation form{trained}.{form} {input}", self.model.model);
         let mut metadata = vec![
-            ("classes".to_owned(), json!(self.model.names).to_string()),
             ("image".to_owned(), json!([height, width, channels]).to_string()),
             ("layout".to_owned(), "NHWC".to_owned()),
             ("range".to_owned(), json!(range).to_string()),
             ("steps".to_owned(), json!(steps).to_string()),
             ("folded".to_owned(), folded.to_string()),
         ];
+        if self.classifies {
+            metadata.insert(0, ("classes".to_owned(), json!(self.model.names).to_string()));
+        }
         for (key, own) in [("step", "iteration"), ("source", "source")] {
             metadata.extend(weights.metadata.get(key).map(|it| (own.to_owned(), it.clone())));
         }

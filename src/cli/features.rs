@@ -223,6 +223,7 @@ fn of_files(args: &Args, names: &[String], weights: Weights) -> Result<Ready, Fa
     }
     args::warn(&data::remarks(&changes));
     let weights = load::fitting(weights, &args.weights, &plan)?;
+    predict::remark(meaning.as_ref(), &training, &pixels);
     let (mut session, _) = device::open(&args.device, plan, &|_| None)?;
     weights.load(&mut session, Need::Inference)?;
     session.share(Extern::TestImages, Arc::new(pixels))?;

@@ -62,17 +62,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     }
     args::warn(&data::remarks(&changes));
     let weights = load::fitting(weights, &args.weights, &plan)?;
-    if let Some(known) = meaning {
-        let range = [0, pixels.iter().copied().max().unwrap_or(0).max(known.range[1])];
-        let classes = known.classes.clone();
-        args::warn(&known.doubts(&Meaning {
-            classes,
-            target: training.target.clone(),
-            image: training.image,
-            steps: training.images.clone(),
-            range,
-        }));
-    }
+    remark(meaning.as_ref(), &training, &pixels);
     let (mut session, _) = device::open(&args.device, plan, &|_| None)?;
     weights.load(&mut session, Need::Inference)?;
     let scores = train::predict(&mut session, &pixels)?;
@@ -92,6 +82,19 @@ pub(super) fn run(args: &Args) -> Outcome {
         write!(out, "{}", table::render(asked.header(), &rows))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Warns of images that are unlike those that the weights were trained on.
+pub(super) fn remark(known: Option<&Meaning>, training: &Training, pixels: &[u8]) {
+    let Some(known) = known else { return };
+    let range = [0, pixels.iter().copied().max().unwrap_or(0).max(known.range[1])];
+    args::warn(&known.doubts(&Meaning {
+        classes: known.classes.clone(),
+        target: training.target.clone(),
+        image: training.image,
+        steps: training.images.clone(),
+        range,
+    }));
 }
 
 /// The files, with the pictures of a folder in its place.

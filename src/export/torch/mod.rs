@@ -14,13 +14,17 @@ use std::fmt::Write;
 /// What lines call.
 const HELPERS: &str = include_str!("helpers.py");
 
-/// Words that a value cannot be called: Python's, and those that the module uses.
-const TAKEN: [&str; 46] = [
-    "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue", "def", "del",
-    "elif", "else", "except", "finally", "for", "from", "global", "if", "import", "in", "is", "lambda", "nonlocal",
-    "not", "or", "pass", "raise", "return", "try", "while", "with", "yield", "self", "n", "real", "torch", "nn", "F",
-    "json", "read", "conv", "scaled", "rounded",
-];
+/// Words that neither a value, an attribute nor the class can be called: Python's, those that the module uses, and what each
+/// `nn.Module` has.
+const TAKEN: &str = "\
+    False None True and as assert async await break class continue def del elif else except finally for from \
+    global if import in is lambda nonlocal not or pass raise return try while with yield self n real torch nn F \
+    json read conv scaled rounded bytearray bytes classmethod float int len list max min open range staticmethod \
+    str sum super tuple zip add_module apply bfloat16 buffers call_super_init children compile cpu cuda double \
+    dump_patches eval extra_repr forward get_buffer get_extra_state get_parameter get_submodule half load \
+    load_state_dict modules named_buffers named_children named_modules named_parameters parameters register_buffer \
+    register_module register_parameter requires_grad_ set_extra_state set_submodule share_memory state_dict to \
+    train training type zero_grad";
 
 /// Writes a network as the text of a Python module. `stored` are the names of the tensors in the file of weights: averages that
 /// it lacks are read from what they are averages of.
@@ -69,7 +73,7 @@ impl<'a> Writer<'a> {
             stored,
             lines: Vec::new(),
             values: BTreeMap::new(),
-            taken: TAKEN.iter().map(|it| (*it).to_owned()).chain(helpers).collect(),
+            taken: TAKEN.split_whitespace().map(str::to_owned).chain(helpers).collect(),
             inputs: Vec::new(),
             tensors: Vec::new(),
             told: BTreeSet::new(),
