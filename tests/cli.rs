@@ -178,7 +178,7 @@ fn bad_weights_are_told_tensor_by_tensor() {
     fs::write(place.path("whole.safetensors"), zeros("I64", 8, &tensors)).unwrap();
     let expected = ["5 problems", "`score/filter` holds integers (I64), the model's numbers are real"];
     place.fails(&init("whole.safetensors"), &expected);
-    let expected = ["none of its tensors fits: 3 problems", expected[1], "--init-map"];
+    let expected = ["none of its tensors fits: 3 problems", expected[1], "with the extents of the model's"];
     place.fails("train tiny.sph --run run --init whole.safetensors", &expected);
 }
 

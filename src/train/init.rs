@@ -48,7 +48,7 @@ impl Init {
                 ),
                 false => fail(
                     format!("none of its tensors fits: {}", summary(&taken.other)),
-                    "give weights of layers with the same extents",
+                    "give weights with the extents of the model's (`sphc show` lists them)",
                 ),
             });
         }
