@@ -78,6 +78,7 @@ mod runs;
 mod schedules;
 mod sequences;
 mod signs;
+mod splits;
 mod starting;
 pub(crate) mod steps;
 mod storage;

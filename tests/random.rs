@@ -18,8 +18,8 @@ use sphc::pipeline::{Compiled, Identity, check, compile};
 use sphc::plan::Plan;
 use sphc::runtime::Session;
 use sphc::runtime::cpu::CpuBackend;
-use sphc::train::Meaning;
 use sphc::train::weights::{Need, Weights, kept, write};
+use sphc::train::{Meaning, Record};
 use sphc::verify::{self, bind_noise};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -96,7 +96,7 @@ fn trained(plan: &Plan, threads: usize, within_fences: bool, killed: bool) -> Re
                 steps: Vec::new(),
                 range: [0, 255],
             };
-            write(&session, step, &meaning, &mut file.as_file()).map_err(|it| it.to_string())?;
+            write(&session, step, &meaning, &Record::default(), &mut file.as_file()).map_err(|it| it.to_string())?;
             session = open()?;
             let weights = Weights::read(file.path())?;
             let problems = weights.problems(&plan, Need::Resume);

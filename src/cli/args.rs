@@ -63,6 +63,9 @@ pub(super) struct RecipeArgs {
     /// Write a checkpoint every N steps; 0 is only at the end
     #[arg(long, value_name = "N", value_parser = whole)]
     pub(super) checkpoint_every: Option<u64>,
+    /// End after N evaluations in a row that are no better than the best before; 0 is never
+    #[arg(long, value_name = "N", value_parser = whole)]
+    pub(super) patience: Option<u64>,
     /// Whether nothing is trained.
     #[arg(skip)]
     pub(super) evaluates: bool,
@@ -84,6 +87,17 @@ pub(super) enum Split {
     Train,
     /// Those that the recipe's `validate` keeps
     Validation,
+}
+
+impl Split {
+    /// What its images are called.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Split::Test => "test",
+            Split::Train => "training",
+            Split::Validation => "validation",
+        }
+    }
 }
 
 pub(super) fn whole(text: &str) -> Result<u64, String> {
@@ -112,6 +126,7 @@ pub(super) fn settings(set: &SetArgs, recipe: &RecipeArgs) -> Settings {
         seed: recipe.seed,
         evaluate_every: recipe.evaluate_every,
         checkpoint_every: recipe.checkpoint_every,
+        patience: recipe.patience,
         no_shuffle: recipe.no_shuffle,
         no_augment: recipe.no_augment,
         evaluates: recipe.evaluates,

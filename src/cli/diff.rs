@@ -141,6 +141,9 @@ fn recipe(model: &Model) -> Facts {
         .iter()
         .map(|it| if one { it.text.clone() } else { format!("{} ({})", it.text, some(&it.params)) });
     facts.extend(optimizers.map(|it| ("optimizer", it)));
+    if it.patience != 0 {
+        facts.push(("patience", it.patience.to_string()));
+    }
     if !it.frozen.is_empty() {
         facts.push(("freeze", some(&it.frozen)));
     }

@@ -1,6 +1,6 @@
 //! `sphc eval`.
 
-use super::args::{Format, RecipeArgs, SetArgs, positive, warn};
+use super::args::{Format, RecipeArgs, SetArgs, Split, positive, warn};
 use super::device::{self, DeviceArgs};
 use super::failure::{Failure, Outcome};
 use super::{load, say, stop, table};
@@ -22,6 +22,9 @@ pub(super) struct Args {
     /// Data set: a name, a directory (CIFAR, MNIST or images by class), an .npz file, or a manifest (.yaml)
     #[arg(long, value_name = "NAME|PATH")]
     data: Option<String>,
+    /// Which images of the data set
+    #[arg(long, value_enum, default_value_t)]
+    split: Split,
     /// Examples at once
     #[arg(long, value_name = "N", value_parser = positive)]
     batch: Option<u64>,
@@ -42,7 +45,8 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Outcome {
     device::check(&args.device)?;
-    let recipe = RecipeArgs { data: args.data.clone(), batch: args.batch, evaluates: true, ..RecipeArgs::default() };
+    let (data, batch, split) = (args.data.clone(), args.batch, args.split);
+    let recipe = RecipeArgs { data, batch, split, evaluates: true, ..RecipeArgs::default() };
     let ready = load::ready(&args.file, &args.set, &recipe, args.device.precision, false)?;
     train::check_data(&ready.plan, &ready.data)?;
     let training = recipe_of(&ready.plan)?.clone();
@@ -86,6 +90,9 @@ pub(super) fn run(args: &Args) -> Outcome {
     let mut out = say::out();
     if args.format == Format::Json {
         let mut object = json!({ "test_loss": found.loss, "examples": found.examples });
+        if split != Split::Test {
+            object["split"] = json!(split.word());
+        }
         if let Some(accuracy) = found.accuracy {
             object["test_accuracy"] = json!(accuracy);
         }
@@ -99,7 +106,10 @@ pub(super) fn run(args: &Args) -> Outcome {
         writeln!(out, "{object}")?;
         return Ok(ExitCode::SUCCESS);
     }
-    let images = say::counted(found.examples, "image", "s");
+    let images = match split {
+        Split::Test => say::counted(found.examples, "image", "s"),
+        Split::Train | Split::Validation => say::counted(found.examples, &format!("{} image", split.word()), "s"),
+    };
     writeln!(out, "{} on {images}", say::tested(found.accuracy, found.loss, &found.metrics, ""))?;
     if args.per_class {
         write!(out, "\n{}", per_class(&names, &confusion))?;

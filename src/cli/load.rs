@@ -354,6 +354,12 @@ fn ready_plan(
             "give it to `sphc compile`, or train the `.sph` file",
         ));
     }
+    if recipe.split != Split::Test {
+        return Err(Failure::new(
+            format!("the plan `{}` is made for its own test set, not for other images", path.display()),
+            "give the `.sph` file",
+        ));
+    }
     let text = read_text(path)?;
     let mut plan = plan::from_yaml(&path.display().to_string(), &text).map_err(Failure::from_error)?;
     if flag.is_some_and(|it| it != plan.precision) {
@@ -374,6 +380,7 @@ fn ready_plan(
         ));
     }
     training.evaluate_every = recipe.evaluate_every.unwrap_or(training.evaluate_every);
+    training.patience = recipe.patience.unwrap_or(training.patience);
     training.checkpoint_every = recipe.checkpoint_every.unwrap_or(training.checkpoint_every);
     let wanted = recipe.data.clone().unwrap_or_else(|| training.data.clone());
     let (mut data, place) = args::read_data(&wanted, &training.images, fetch)?;

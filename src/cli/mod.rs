@@ -29,6 +29,7 @@ mod plot;
 mod predict;
 mod progress;
 mod replay;
+mod runs;
 mod say;
 mod show;
 mod stop;
@@ -80,6 +81,8 @@ enum Command {
     Export(export::Args),
     /// Measure the time of a step
     Bench(bench::Args),
+    /// List runs: what they were asked for, and what came of it
+    Runs(runs::Args),
     /// Draw the curves of runs
     Plot(plot::Args),
     /// List, fetch and verify data sets
@@ -120,6 +123,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Features(args) => features::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Runs(args) => runs::run(&args),
         Command::Plot(args) => plot::run(&args),
         Command::Data(args) => data::run(&args),
         Command::Doctor(args) => doctor::run(&args),

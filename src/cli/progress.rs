@@ -68,7 +68,11 @@ impl Progress {
                 });
             }
             Event::Tested(it) => self.tested = it.test_accuracy,
-            Event::Anew | Event::Hole { .. } | Event::Searching { .. } | Event::Checkpoint { .. } => {}
+            Event::Anew
+            | Event::Back { .. }
+            | Event::Hole { .. }
+            | Event::Searching { .. }
+            | Event::Checkpoint { .. } => {}
         }
         self.show(event);
     }
@@ -88,6 +92,7 @@ impl Progress {
                 }
                 Event::Tested(_) => bar.set_message(status),
                 Event::Anew => bar.println(ANEW),
+                Event::Back { step, removed } => bar.println(back(step, removed)),
                 Event::Hole { from, to } => bar.println(hole(from, to)),
                 Event::Searching { from, to } => bar.println(searching(from, to)),
                 Event::Started { .. } | Event::Checkpoint { .. } => {}
@@ -109,6 +114,7 @@ impl Progress {
                         say::tested(it.test_accuracy, it.test_loss, &it.metrics, "test_")
                     ),
                     Event::Anew => ANEW.to_owned(),
+                    Event::Back { step, removed } => back(step, removed),
                     Event::Hole { from, to } => hole(from, to),
                     Event::Searching { from, to } => searching(from, to),
                     Event::Checkpoint { step, path } => {
@@ -147,6 +153,11 @@ impl Progress {
 
 const ANEW: &str = "the run has no checkpoint to go on from, so it starts anew";
 
+fn back(step: u64, removed: usize) -> String {
+    let newer = say::counted(removed, "newer checkpoint", "s");
+    format!("going on from iteration {step}, the best evaluation so far; {newer} removed")
+}
+
 fn hole(from: u64, to: u64) -> String {
     format!("warning: `metrics.jsonl` has lost its lines of iterations {from} to {to}; the curves have a hole there")
 }
@@ -162,6 +173,7 @@ fn as_json(event: Event) -> Option<String> {
         Event::Step { losses, logged: true } => ("step", json!(losses)),
         Event::Tested(it) => ("tested", json!(it)),
         Event::Anew => ("anew", json!({})),
+        Event::Back { step, removed } => ("back", json!({ "iteration": step, "removed": removed })),
         Event::Hole { from, to } => ("metrics_lost", json!({ "from": from, "to": to })),
         Event::Searching { from, to } => ("searching", json!({ "from": from, "to": to })),
         Event::Checkpoint { step, path } => {

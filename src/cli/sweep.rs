@@ -4,9 +4,9 @@ use super::args::Format;
 use super::failure::{Failure, Outcome};
 use super::{args, load, plot, say, stop, table, train};
 use serde_json::json;
-use sphc::train::TrainError;
 use sphc::train::curves::{self, Curve, Estimate};
 use sphc::train::metrics::{self, Line, Tested};
+use sphc::train::{End, TrainError};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -27,6 +27,10 @@ pub(super) fn is_wanted(args: &train::Args) -> bool {
 }
 
 pub(super) fn run(args: &train::Args) -> Outcome {
+    if args.resume == Some(train::Resume::Best) {
+        let cause = "`--resume=best` would begin again what is finished of a grid";
+        return Err(Failure::new(cause, "give `--resume`, or go on with one run of it by its own directory"));
+    }
     let points = grid(&args.set.set);
     let seeds = seeds(args, &points)?;
     check_directories(&points)?;
@@ -48,7 +52,7 @@ pub(super) fn run(args: &train::Args) -> Outcome {
             one.set.set = point.set.clone();
             one.recipe.seed = Some(*seed);
             // One that was not begun with yet begins now.
-            one.resume = args.resume && directory.exists();
+            one.resume = args.resume.filter(|_| directory.exists());
             match train::one(&one, Some(&directory))?.report {
                 // A setting that does not train is a result as well.
                 Err(it @ (TrainError::NonFinite { .. } | TrainError::TestNonFinite { .. })) => {
@@ -56,7 +60,7 @@ pub(super) fn run(args: &train::Args) -> Outcome {
                     report_diverged(args, &it);
                 }
                 Err(it) => return Err(it.into()),
-                Ok(report) if report.interrupted => {
+                Ok(report) if report.end == End::Interrupted => {
                     return Ok(stopped(&root, number, all));
                 }
                 Ok(_) => group.runs.push(read(&directory)?),

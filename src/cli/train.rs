@@ -7,10 +7,11 @@ use super::load::{self, Ready};
 use super::progress::Progress;
 use super::say::quoted;
 use super::{say, stop, sweep};
+use clap::ValueEnum;
 use serde_json::json;
 use sphc::data;
 use sphc::train::weights::{Rename, Taken};
-use sphc::train::{Init, Manifest, Meaning, Report, SourceText, TrainConfig, TrainError, recipe_of, train};
+use sphc::train::{End, Init, Manifest, Meaning, Report, SourceText, TrainConfig, TrainError, recipe_of, train};
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, ErrorKind, Write};
@@ -45,9 +46,10 @@ pub(super) struct Args {
     /// Run directory; `runs/<model>-<time>` unless given
     #[arg(long, value_name = "DIR")]
     pub(super) run: Option<PathBuf>,
-    /// Go on with the run in `--run`
-    #[arg(long, requires = "run")]
-    pub(super) resume: bool,
+    /// Go on with the run in `--run`, from its newest checkpoint, or from that of its best evaluation: newer ones are removed then
+    #[arg(long, requires = "run", value_name = "CHECKPOINT", value_enum)]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "last")]
+    pub(super) resume: Option<Resume>,
     /// Log the losses of every N-th iteration
     #[arg(long, value_name = "N", default_value = "10", value_parser = positive)]
     log_every: u64,
@@ -57,6 +59,15 @@ pub(super) struct Args {
     /// Use no network: a data set that is not there is an error instead of being fetched
     #[arg(long)]
     offline: bool,
+}
+
+/// From where a run goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Resume {
+    /// The newest checkpoint
+    Last,
+    /// That of the best evaluation
+    Best,
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
@@ -108,7 +119,7 @@ pub(super) fn one(args: &Args, run: Option<&Path>) -> Result<Done, Failure> {
         let what = format!(
             "{}: {} {} iterations of {} images, {} ({} training and {} {} images)",
             plan.name,
-            if args.resume { "resuming" } else { "training" },
+            if args.resume.is_some() { "resuming" } else { "training" },
             training.iterations,
             training.batch,
             training.data,
@@ -152,7 +163,10 @@ pub(super) fn one(args: &Args, run: Option<&Path>) -> Result<Done, Failure> {
     let run = run.or(claimed.as_ref().map(|it| it.path.as_path())).unwrap_or(Path::new("")).to_path_buf();
     let config = TrainConfig {
         run: run.clone(),
-        resume: args.resume,
+        resume: args.resume.map(|it| match it {
+            Resume::Last => sphc::train::Resume::Last,
+            Resume::Best => sphc::train::Resume::Best,
+        }),
         init,
         log_every: args.log_every,
         stop: &stop::asked,
@@ -197,9 +211,11 @@ fn other_start(known: &Meaning, now: &Meaning) -> Vec<String> {
 }
 
 fn finish(args: &Args, run: &Path, manifest: &Manifest, report: &Report) -> Outcome {
+    let interrupted = report.end == End::Interrupted;
     if args.format == Format::Json {
         let mut object = json!({
-            "event": if report.interrupted { "interrupted" } else { "finished" },
+            "event": if interrupted { "interrupted" } else { "finished" },
+            "early": report.end == End::Early,
             "iteration": report.step,
             "last": report.last,
             "best": report.best,
@@ -213,7 +229,7 @@ fn finish(args: &Args, run: &Path, manifest: &Manifest, report: &Report) -> Outc
             object["best_checkpoint"] = json!(best.to_string_lossy());
         }
         writeln!(say::out(), "{object}")?;
-    } else if report.interrupted {
+    } else if interrupted {
         let _ = writeln!(
             say::err(),
             "stopped after iteration {} of {}; go on with\n  {}",
@@ -224,7 +240,7 @@ fn finish(args: &Args, run: &Path, manifest: &Manifest, report: &Report) -> Outc
     } else {
         writeln!(say::out(), "{}", summary(args, run, manifest, report))?;
     }
-    Ok(if report.interrupted { stop::status() } else { ExitCode::SUCCESS })
+    Ok(if interrupted { stop::status() } else { ExitCode::SUCCESS })
 }
 
 fn summary(args: &Args, run: &Path, manifest: &Manifest, report: &Report) -> String {
@@ -246,10 +262,12 @@ fn summary(args: &Args, run: &Path, manifest: &Manifest, report: &Report) -> Str
             say::counted(report.step as usize, "iteration", "s"),
             report.seconds
         ));
-    } else {
+    }
+    if let (End::Early, Some(best)) = (report.end, &report.best) {
+        let patience = say::counted(manifest.training.patience as usize, "evaluation", "s");
         lines.push(format!(
-            "trained       {} iterations in {:.1} s, without a test: the run is shorter than `evaluate every {}`",
-            report.step, report.seconds, manifest.training.evaluate_every
+            "ended early   of {} iterations, as {patience} in a row gave nothing better than that of iteration {}",
+            manifest.training.iterations, best.iteration
         ));
     }
     let times = &report.times;
@@ -297,7 +315,7 @@ pub(super) fn resume_command(run: &Path) -> String {
         if word == "--run" || word == "--init" || word == "--init-map" {
             typed.next();
         } else if !["--resume", "--init-strict"].iter().any(|it| word == *it)
-            && !["--run=", "--init=", "--init-map="].iter().any(|it| starts(it))
+            && !["--run=", "--init=", "--init-map=", "--resume="].iter().any(|it| starts(it))
         {
             words.push(word);
         }

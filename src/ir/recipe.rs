@@ -323,6 +323,8 @@ pub struct Recipe {
     pub checkpoint_every: u64,
     /// Which of them are kept.
     pub keep: Keep,
+    /// The run ends after so many evaluations in a row that are no better than the best before; 0 is never.
+    pub patience: u64,
     /// When the file says one.
     pub precision: Option<Precision>,
     /// Of initial values, shuffling and augmentation.

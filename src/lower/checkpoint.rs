@@ -1,4 +1,4 @@
-//! `checkpoint last(3), best every 500`: which checkpoints a run keeps.
+//! `checkpoint last(3), best every 500`: which checkpoints a run keeps. `patience 5`: when evaluations end it.
 
 use super::Lowering;
 use crate::diag::{Code, Diagnostic, Span};
@@ -42,5 +42,17 @@ impl Lowering<'_> {
             }
         }
         keep
+    }
+
+    /// After how many evaluations without a better one a run ends that is evaluated every so many steps (0: at the end).
+    pub(super) fn patience(&mut self, entry: &ast::TrainEntry, evaluate_every: u64) -> Option<u64> {
+        let count = self.whole_entry(entry, 1)? as u64;
+        if evaluate_every == 0 && !self.settings.evaluates {
+            let report = Diagnostic::new(Code::E0105, entry.span, "`patience` has no evaluations to count")
+                .label("the run is evaluated at its end only")
+                .help("add `evaluate every 500` to the recipe");
+            self.report(report);
+        }
+        Some(count)
     }
 }

@@ -189,7 +189,10 @@ const WAYS: &[(&[&str], &str)] = &[
         "the test set is the data set's; `validate 0.1` keeps training images to look at instead",
     ),
     (&["accuracy"], "the accuracy is told without being asked for; `evaluate every 100` also that of the test set"),
-    (&["earlystopping", "patience"], "a run has its number of `iterations`; `checkpoint best` keeps the best one"),
+    (
+        &["earlystopping", "earlystop", "stop"],
+        "write `patience 5`: a run ends after five evaluations without a better one; `checkpoint best` keeps the best",
+    ),
     (
         &["gradientclip", "clipnorm", "gradclip", "clipvalue", "maxgradnorm"],
         "gradients are bounded by `clip norm(1.0)` or `clip value(0.5)`",

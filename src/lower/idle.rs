@@ -201,6 +201,11 @@ impl Lowering<'_> {
                         self.too_rare(entry, all);
                     }
                 }
+                "patience" => {
+                    if let Some(all) = basis.written {
+                        self.too_patient(entry, &train, all);
+                    }
+                }
                 "penalty" => {
                     if let Some(ExprKind::Call(call)) = entry.values.first().map(|it| &it.kind)
                         && let Some(weight) =
@@ -276,7 +281,7 @@ impl Lowering<'_> {
         }
         let key = &entry.key.name;
         let what = match key.as_str() {
-            "evaluate" => "the test set is never looked at",
+            "evaluate" => "the test set is looked at at the end, as without this line",
             "checkpoint" => "a checkpoint is written at the end, as without this line",
             "project" => "no filter is ever divided by its norm",
             other => unreachable!("`{other}` is nothing that happens at intervals"),
@@ -290,6 +295,24 @@ impl Lowering<'_> {
             .label(what)
             .fix(format!("write `every {all}` or less"), every.span, all.to_string()),
         );
+    }
+
+    /// A patience that no run of so many iterations comes to the end of.
+    fn too_patient(&mut self, entry: &ast::TrainEntry, train: &ast::Train, all: u64) {
+        let evaluate = train.entries.iter().find(|it| it.key.name == "evaluate").and_then(|it| it.every.as_ref());
+        let (Some(every), Some(value)) = (evaluate, entry.values.first()) else { return };
+        let (ExprKind::Int(every), ExprKind::Int(count)) = (&every.kind, &value.kind) else { return };
+        let (Ok(every), Ok(count)) = (u64::try_from(*every), u64::try_from(*count)) else { return };
+        // The first evaluation is the best so far.
+        let evaluations = all.checked_div(every).unwrap_or(0);
+        if count == 0 || evaluations == 0 || count.saturating_add(1).saturating_mul(every) < all {
+            return;
+        }
+        let plural = if evaluations == 1 { "" } else { "s" };
+        let message = format!("`patience {count}` never ends a run of {evaluations} evaluation{plural}");
+        let label = format!("{all} iterations, evaluated every {every}");
+        let help = "remove the line, or evaluate more often";
+        self.in_vain(value.span, message, &label, help);
     }
 
     /// Smallest and largest byte of the data set's images.

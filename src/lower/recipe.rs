@@ -58,6 +58,7 @@ const KEYS: &[(&str, bool, &[&str])] = &[
     ("average", false, &[]),
     ("accumulate", false, &[]),
     ("evaluate", false, &["every"]),
+    ("patience", false, &[]),
     ("views", false, &[]),
     ("checkpoint", false, &["every"]),
     ("precision", false, &[]),
@@ -279,7 +280,7 @@ impl Lowering<'_> {
     }
 
     /// A whole number of at least `least`, the only value of an entry.
-    fn whole_entry(&mut self, entry: &ast::TrainEntry, least: i64) -> Option<i64> {
+    pub(super) fn whole_entry(&mut self, entry: &ast::TrainEntry, least: i64) -> Option<i64> {
         let value = entry.values.first()?;
         self.whole_number(value, &format!("`{}`", entry.key.name), least)
     }
@@ -305,6 +306,7 @@ impl Lowering<'_> {
         let evaluate = entry("evaluate").and_then(|it| self.interval(it));
         let checkpoint = entry("checkpoint").and_then(|it| self.interval(it));
         let evaluate_every = self.settings.evaluate_every.or(evaluate).unwrap_or(0);
+        let patience = entry("patience").and_then(|it| self.patience(it, evaluate_every));
         let keep = entry("checkpoint").map(|it| self.kept_checkpoints(it, evaluate_every)).unwrap_or_default();
         let all = self.iterations;
         let schedule = entry("schedule").map(|it| (it, self.factor(it, all)));
@@ -393,6 +395,7 @@ impl Lowering<'_> {
             evaluate_every,
             checkpoint_every: self.settings.checkpoint_every.or(checkpoint).unwrap_or(0),
             keep,
+            patience: self.settings.patience.or(patience).unwrap_or(0),
             precision,
             seed: self.settings.seed.or(seed.map(|it| it as u64)).unwrap_or(0),
             shuffle: basis.shuffle,

@@ -38,6 +38,8 @@ pub struct Settings {
     pub evaluate_every: Option<u64>,
     /// `--checkpoint-every`.
     pub checkpoint_every: Option<u64>,
+    /// `--patience`.
+    pub patience: Option<u64>,
     /// `--no-shuffle`.
     pub no_shuffle: bool,
     /// `--no-augment`.

@@ -40,6 +40,7 @@ fn decisive(settings: &Settings, precision: Precision) -> String {
         seed,
         evaluate_every: _,
         checkpoint_every: _,
+        patience: _,
         no_shuffle,
         no_augment,
         evaluates: _,

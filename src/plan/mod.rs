@@ -146,6 +146,9 @@ pub struct Training {
     /// Which of them are kept.
     #[serde(default, skip_serializing_if = "Keep::is_all")]
     pub keep: Keep,
+    /// The run ends after so many evaluations in a row that are no better than the best before; 0 is never.
+    #[serde(default, skip_serializing_if = "is_never")]
+    pub patience: u64,
     /// Run the `project` phase after every so many steps; 0 is never. The greatest common divisor when
     /// projections have different intervals; each update then looks at the step itself.
     pub project_every: u64,
@@ -153,6 +156,10 @@ pub struct Training {
 
 fn one() -> usize {
     1
+}
+
+fn is_never(it: &u64) -> bool {
+    *it == 0
 }
 
 fn is_one(it: &usize) -> bool {
@@ -290,6 +297,7 @@ fn training(fused: &Fused, recipe: &Recipe) -> Training {
         evaluate_every: recipe.evaluate_every,
         checkpoint_every: recipe.checkpoint_every,
         keep: recipe.keep,
+        patience: recipe.patience,
         project_every: recipe.project_every(),
     }
 }

@@ -10,6 +10,11 @@ pub(super) fn best(lines: &[Line], counts: impl Fn(u64) -> bool) -> Option<u64> 
     tested.filter(|it| counts(it.iteration)).reduce(best).map(|it| it.iteration)
 }
 
+/// Whether something that happens every so many steps does after this one; 0 is never.
+pub(super) fn is_due(step: u64, every: u64) -> bool {
+    0 < step && every != 0 && step.is_multiple_of(every)
+}
+
 /// Those of `steps` that stay when the checkpoint of `newest` was written. One that is neither written at an interval
 /// nor the best, as a stop leaves it, stays until the next one.
 pub(super) fn wanted(steps: &[u64], keep: Keep, every: u64, newest: u64, best: &[Option<u64>]) -> Vec<u64> {

@@ -10,7 +10,9 @@ mod init;
 mod keep;
 mod meaning;
 pub mod metrics;
+mod record;
 mod run_dir;
+mod runs;
 mod trainer;
 pub mod weights;
 
@@ -19,7 +21,9 @@ pub use error::TrainError;
 pub use evaluate::{Evaluation, evaluate, features, predict};
 pub use init::Init;
 pub use meaning::Meaning;
+pub use record::Record;
 pub use run_dir::{Manifest, SourceText, Started, checkpoints, fill_atomically, write_atomically};
+pub use runs::{Run, State, find_runs, look_at_run};
 pub use trainer::{fit, fitting, read_weights, train};
 
 use crate::data::{DataError, Dataset, Targets};
@@ -35,8 +39,8 @@ use std::sync::Arc;
 pub struct TrainConfig<'a> {
     /// The run directory.
     pub run: PathBuf,
-    /// Go on from its newest checkpoint.
-    pub resume: bool,
+    /// Whether to go on with what is in it, and from which checkpoint.
+    pub resume: Option<Resume>,
     /// Weights to start from.
     pub init: Option<Init>,
     /// Log the losses of every so many iterations.
@@ -45,6 +49,26 @@ pub struct TrainConfig<'a> {
     pub stop: &'a dyn Fn() -> bool,
     /// What `config.yaml` will say.
     pub manifest: Manifest,
+}
+
+/// From which checkpoint a run goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resume {
+    /// The newest.
+    Last,
+    /// That of the best evaluation; newer ones are removed.
+    Best,
+}
+
+/// How a training came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// All iterations were done.
+    Done,
+    /// Too many evaluations in a row were no better than the best.
+    Early,
+    /// It was stopped.
+    Interrupted,
 }
 
 /// What happens during a training, for whoever shows it.
@@ -59,6 +83,13 @@ pub enum Event<'a> {
     },
     /// The run to go on with had no checkpoint yet: it starts anew.
     Anew,
+    /// The run goes on from its best evaluation; so many newer checkpoints were removed.
+    Back {
+        /// The iteration of that evaluation.
+        step: u64,
+        /// Checkpoints.
+        removed: usize,
+    },
     /// Lines of `metrics.jsonl` are missing, from the first iteration to the last.
     Hole {
         /// The first of them.
@@ -116,8 +147,8 @@ impl Times {
 pub struct Report {
     /// Updates done.
     pub step: u64,
-    /// Whether it was stopped before the last one.
-    pub interrupted: bool,
+    /// Why it did no more.
+    pub end: End,
     /// The last evaluation.
     pub last: Option<Tested>,
     /// The evaluation with the highest accuracy, the earliest of equals.

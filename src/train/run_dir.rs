@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Everything needed to repeat a run: `config.yaml`.
 #[derive(Clone, Debug, Serialize)]
@@ -62,6 +63,12 @@ pub struct SourceText {
 /// What a run was started with, as far as it decides the numbers of its steps.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Started {
+    /// The model's name.
+    #[serde(default)]
+    pub model: String,
+    /// What it ran on.
+    #[serde(default)]
+    pub device: String,
     /// `--set`, in order.
     pub set: Vec<String>,
     /// Of initial values, shuffling and augmentation.
@@ -130,6 +137,25 @@ fn lock_file(run: &Path) -> io::Result<File> {
     fs::OpenOptions::new().create(true).truncate(false).write(true).open(run.join(".lock"))
 }
 
+/// Takes the lock. Who only looks whether it is taken, as `sphc runs` does, has it for a moment.
+fn locked(lock: &File) -> Result<(), TryLockError> {
+    const MOMENT: Duration = Duration::from_millis(20);
+    for _ in 0..10 {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(MOMENT),
+            found => return found,
+        }
+    }
+    lock.try_lock()
+}
+
+/// Whether a training uses a directory now.
+pub(super) fn is_locked(run: &Path) -> bool {
+    // On other systems looking would make the file.
+    let there = cfg!(unix) || run.join(".lock").exists();
+    there && lock_file(run).is_ok_and(|it| matches!(it.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
 /// Whether a directory looks like a run, or like one that died before it wrote anything.
 pub(super) fn may_be_run(path: &Path) -> bool {
     if ["config.yaml", "metrics.jsonl"].iter().any(|it| path.join(it).is_file()) {
@@ -163,7 +189,7 @@ impl RunDir {
         holds_run()?;
         fs::create_dir_all(path.join("checkpoints")).map_err(|it| fail(it.to_string(), elsewhere))?;
         let lock = lock_file(path).map_err(|it| fail(it.to_string(), elsewhere))?;
-        match lock.try_lock() {
+        match locked(&lock) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let remedy = "wait for it, stop it, or give another directory with `--run DIR`";

@@ -1,12 +1,14 @@
 //! The loop.
 
 use super::blame::blame;
-use super::keep;
+use super::keep::{self, is_due};
 use super::metrics::{self, Line, Log, Losses, Tested};
+use super::record::Record;
 use super::run_dir::{Manifest, RunDir, Started, checkpoint_name, may_be_run};
 use super::weights::{self, Need, Weights};
 use super::{
-    Event, Init, Meaning, Report, Times, TrainConfig, TrainError, bind, check_data, checkpoints, evaluate, recipe_of,
+    End, Event, Init, Meaning, Report, Resume, Times, TrainConfig, TrainError, bind, check_data, checkpoints, evaluate,
+    recipe_of,
 };
 use crate::data::Dataset;
 use crate::ir::{Figure, Phase, ResultKey};
@@ -29,12 +31,15 @@ pub fn train(
     let meaning = Meaning::of(&data, &training);
     let start = start(config, &plan, &meaning)?;
 
-    let run = RunDir::open(&config.run, config.resume)?;
+    let run = RunDir::open(&config.run, config.resume.is_some())?;
     let mut manifest = config.manifest.clone();
     manifest.init = start.init.as_ref().map(|it| it.path.display().to_string());
     manifest.init_strict = start.init.as_ref().is_some_and(|it| it.strict);
     manifest.init_map = start.init.as_ref().map_or_else(Vec::new, |it| it.map.clone());
-    run.write_manifest(&manifest, config.resume && !start.anew)?;
+    run.write_manifest(&manifest, config.resume.is_some() && !start.anew)?;
+    for newer in &start.newer {
+        remove(&run.path, newer)?;
+    }
     let log =
         Log::start(&run.metrics(), &start.lines).map_err(|it| TrainError::write(&run.path, &run.metrics(), it))?;
 
@@ -51,6 +56,9 @@ pub fn train(
     if start.anew {
         see(Event::Anew);
     }
+    if config.resume == Some(Resume::Best) && !start.anew {
+        see(Event::Back { step, removed: start.newer.len() });
+    }
     if let Some((from, to)) = start.hole {
         see(Event::Hole { from, to });
     }
@@ -63,6 +71,7 @@ pub fn train(
         run,
         log,
         lines: start.lines,
+        record: start.record,
         see,
         step,
         begun: Instant::now(),
@@ -86,12 +95,16 @@ struct Start {
     hole: Option<(u64, u64)>,
     weights: Option<(Weights, Need)>,
     lines: Vec<Line>,
+    /// What the checkpoint says of the evaluations before, or else the lines.
+    record: Record,
     checkpoint: Option<(u64, PathBuf)>,
+    /// Checkpoints after the one that is gone on from.
+    newer: Vec<PathBuf>,
 }
 
 fn start(config: &TrainConfig, plan: &Plan, meaning: &Meaning) -> Result<Start, TrainError> {
-    if config.resume {
-        return resumed(config, plan, meaning);
+    if let Some(from) = config.resume {
+        return resumed(config, from, plan, meaning);
     }
     from_init(config.init.clone(), plan)
 }
@@ -134,9 +147,30 @@ pub fn fit(weights: Weights, path: &Path, plan: &Plan, need: Need) -> Result<Wei
     Err(fail(weights::summary(&problems), remedy))
 }
 
-fn resumed(config: &TrainConfig, plan: &Plan, meaning: &Meaning) -> Result<Start, TrainError> {
+/// The place of the best evaluation's checkpoint among those of a run, newest first.
+fn place_of_best(run: &Path, all: &[(u64, PathBuf)]) -> Result<usize, TrainError> {
+    let lines = metrics::read(&run.join("metrics.jsonl")).unwrap_or_default();
+    let said = || all.iter().find_map(|it| Record::said(&Weights::read(&it.1).ok()?.metadata).ok()?);
+    let best = keep::best(&lines, |_| true).or_else(|| Some(said()?.best?.iteration));
+    let place = best.and_then(|best| all.iter().position(|it| it.0 == best));
+    place.ok_or_else(|| TrainError::RunDirectory {
+        path: run.into(),
+        cause: match best {
+            Some(it) => format!("its best evaluation was that of iteration {it}, of which there is no checkpoint"),
+            None => "it was not evaluated yet, so that none is the best".into(),
+        },
+        remedy: "go on from the newest with `--resume`; `checkpoint best` in the recipe keeps the best".into(),
+    })
+}
+
+fn resumed(config: &TrainConfig, from: Resume, plan: &Plan, meaning: &Meaning) -> Result<Start, TrainError> {
     let run = &config.run;
-    let all = checkpoints(run);
+    let mut all = checkpoints(run);
+    let place = match from {
+        Resume::Best if !all.is_empty() => place_of_best(run, &all)?,
+        Resume::Best | Resume::Last => 0,
+    };
+    let newer: Vec<PathBuf> = all.drain(..place).map(|it| it.1).collect();
     let earlier = Started::read(run).ok();
     let Some((step, path)) = all.first() else {
         if may_be_run(run) {
@@ -167,7 +201,7 @@ fn resumed(config: &TrainConfig, plan: &Plan, meaning: &Meaning) -> Result<Start
         return Err(fail("it is not a checkpoint of a training".into(), fall_back));
     }
     let other_classes =
-        Meaning::read(&weights).map_err(|it| fail(it, fall_back))?.and_then(|it| it.conflict(&meaning.classes));
+        Meaning::read(&weights).map_err(|it| fail(it, fall_back.clone()))?.and_then(|it| it.conflict(&meaning.classes));
     if let Some(cause) = other_classes {
         return Err(fail(
             cause,
@@ -205,6 +239,8 @@ fn resumed(config: &TrainConfig, plan: &Plan, meaning: &Meaning) -> Result<Start
     }
     let lines = metrics::read(&run.join("metrics.jsonl")).unwrap_or_default();
     let lines = metrics::kept(lines, *step, config.log_every, training.evaluate_every);
+    let record = Record::said(&weights.metadata).map_err(|it| fail(it, fall_back))?;
+    let record = record.unwrap_or_else(|| Record::of(&lines, training.evaluate_every));
     let log_every = earlier.as_ref().and_then(|it| it.log_every).unwrap_or(1).max(config.log_every);
     Ok(Start {
         step: *step,
@@ -214,6 +250,8 @@ fn resumed(config: &TrainConfig, plan: &Plan, meaning: &Meaning) -> Result<Start
         lines,
         checkpoint: Some((*step, path.clone())),
         weights: Some((weights, Need::Resume)),
+        record,
+        newer,
     })
 }
 
@@ -236,6 +274,7 @@ struct Trainer<'a> {
     run: RunDir,
     log: Log,
     lines: Vec<Line>,
+    record: Record,
     see: &'a mut dyn FnMut(Event),
     step: u64,
     begun: Instant,
@@ -250,7 +289,7 @@ impl Trainer<'_> {
         let iterations = self.training.iterations;
         // A run that was stopped during an evaluation still owes it.
         self.evaluate_if_due()?;
-        while self.step < iterations && !(self.config.stop)() {
+        while self.step < iterations && !self.is_over() && !(self.config.stop)() {
             self.one_step()?;
             self.evaluate_if_due()?;
             if is_due(self.step, self.training.checkpoint_every) {
@@ -261,6 +300,11 @@ impl Trainer<'_> {
         self.times.total = self.begun.elapsed().as_secs_f64();
         self.draw()?;
         Ok(self.report())
+    }
+
+    /// Whether the recipe's patience is at its end.
+    fn is_over(&self) -> bool {
+        self.record.is_over(self.training.patience)
     }
 
     fn seconds(&self) -> f64 {
@@ -411,9 +455,8 @@ impl Trainer<'_> {
 
     fn evaluate_if_due(&mut self) -> Result<(), TrainError> {
         let step = self.step;
-        // A run shorter than the interval was asked for no evaluation at all.
-        let ends = step >= self.training.iterations && step >= self.training.evaluate_every;
-        let due = is_due(step, self.training.evaluate_every) || ends;
+        let at_interval = is_due(step, self.training.evaluate_every);
+        let due = at_interval || self.training.iterations <= step;
         let done = self.lines.iter().rev().any(|it| matches!(it, Line::Tested(it) if it.iteration == step));
         if !due || done {
             return Ok(());
@@ -435,6 +478,9 @@ impl Trainer<'_> {
             let tested = Tested { iteration: step, test_loss: found.loss, test_accuracy: found.accuracy, metrics };
             self.push(Line::Tested(tested.clone()))?;
             (self.see)(Event::Tested(&tested));
+            if at_interval {
+                self.record.see(&tested);
+            }
             if self.training.keep.best && keep::best(&self.lines, |_| true) == Some(step) {
                 self.write_checkpoint()?;
             }
@@ -469,11 +515,7 @@ impl Trainer<'_> {
         let steps: Vec<u64> = all.iter().map(|it| it.0).collect();
         let wanted = keep::wanted(&steps, keep, every, self.step, &self.best());
         for (_, path) in all.iter().filter(|it| !wanted.contains(&it.0)) {
-            match std::fs::remove_file(path) {
-                // Somebody else was first.
-                Err(it) if it.kind() == std::io::ErrorKind::NotFound => {}
-                found => found.map_err(|it| TrainError::write(&self.run.path, path, it))?,
-            }
+            remove(&self.run.path, path)?;
         }
         Ok(())
     }
@@ -481,7 +523,9 @@ impl Trainer<'_> {
     /// The best evaluation so far; and without that at the end, which a run that is resumed for longer does not count.
     fn best(&self) -> [Option<u64>; 2] {
         let every = self.training.evaluate_every;
-        [keep::best(&self.lines, |_| true), keep::best(&self.lines, |it| is_due(it, every))]
+        let logged = |counts: &dyn Fn(u64) -> bool| keep::best(&self.lines, counts);
+        let recorded = self.record.best.as_ref().map(|it| it.iteration);
+        [logged(&|_| true).or(recorded), recorded.or_else(|| logged(&|it| is_due(it, every)))]
     }
 
     /// Writes a checkpoint.
@@ -489,7 +533,8 @@ impl Trainer<'_> {
         // Metrics first: whatever a checkpoint covers is also on the disk.
         self.log.sync().map_err(|it| TrainError::write(&self.run.path, &self.run.metrics(), it))?;
         let path = self.run.checkpoints().join(checkpoint_name(self.step));
-        self.run.write_checkpoint(&path, |out| weights::write(self.session, self.step, &self.meaning, out))?;
+        self.run
+            .write_checkpoint(&path, |out| weights::write(self.session, self.step, &self.meaning, &self.record, out))?;
         (self.see)(Event::Checkpoint { step: self.step, path: &path });
         self.checkpoint = Some((self.step, path));
         Ok(())
@@ -532,7 +577,11 @@ impl Trainer<'_> {
             || self.lines.iter().filter_map(|it| if let Line::Tested(it) = it { Some(it.clone()) } else { None });
         Report {
             step: self.step,
-            interrupted: self.step < self.training.iterations,
+            end: match self.training.iterations <= self.step {
+                true => End::Done,
+                false if self.is_over() => End::Early,
+                false => End::Interrupted,
+            },
             last: tested().next_back(),
             best: tested().reduce(|a, b| if b.is_better(&a) { b } else { a }),
             seconds: self.seconds(),
@@ -546,6 +595,11 @@ impl Trainer<'_> {
     }
 }
 
-fn is_due(step: u64, every: u64) -> bool {
-    0 < step && every != 0 && step.is_multiple_of(every)
+/// Removes a checkpoint of a run.
+fn remove(run: &Path, path: &Path) -> Result<(), TrainError> {
+    match std::fs::remove_file(path) {
+        // Somebody else was first.
+        Err(it) if it.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        found => found.map_err(|it| TrainError::write(run, path, it)),
+    }
 }

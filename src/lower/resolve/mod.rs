@@ -35,6 +35,7 @@ const NUMBERS: &[(&str, &[&str])] = &[
     ("batch", &["classes"]),
     ("iterations", &["classes"]),
     ("seed", &[]),
+    ("patience", &["classes"]),
     ("accumulate", &["classes"]),
     ("validate", &["classes", "step", "iterations"]),
 ];

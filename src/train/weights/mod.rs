@@ -11,6 +11,7 @@ pub use choose::{Rename, Taken};
 
 use super::TrainError;
 use super::meaning::{self, Meaning};
+use super::record::{self, Record};
 use crate::ir::{Average, DType, Phase, Shape, StateRole};
 use crate::plan::{Buffer, BufferId, BufferKind, Plan};
 use crate::runtime::{RuntimeError, Session};
@@ -276,7 +277,7 @@ pub fn summary(problems: &[String]) -> String {
 
 /// Writes a file with all parameters and states of a session. They are read twice, once for the
 /// checksum in the header, so that only one tensor at a time is in memory.
-pub fn write(session: &Session, step: u64, meaning: &Meaning, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(session: &Session, step: u64, meaning: &Meaning, record: &Record, out: &mut dyn Write) -> io::Result<()> {
     let plan = &session.plan;
     let mut buffers: Vec<&Buffer> = kept(plan).collect();
     // Widest first keeps every tensor aligned; the sort is stable.
@@ -319,6 +320,10 @@ pub fn write(session: &Session, step: u64, meaning: &Meaning, out: &mut dyn Writ
         "sha256": hex(&sum.finalize()),
         meaning::KEY: meaning.text(),
     });
+    // Where evaluations decide nothing, weights do not tell whether there were any.
+    if plan.training.as_ref().is_some_and(|it| it.keep.best || it.patience != 0) {
+        metadata[record::KEY] = json!(record.text());
+    }
     // Over how many iterations the schedule runs is not part of the hash, as they are not where it does not matter.
     if let Some(it) = plan.training.as_ref().and_then(|it| it.schedule_iterations) {
         metadata["schedule_iterations"] = json!(it.to_string());
