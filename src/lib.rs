@@ -41,7 +41,14 @@ pub mod pipeline;
 pub mod runtime;
 pub mod verify;
 
+#[allow(clippy::disallowed_methods, reason = "models are files")]
+mod api;
 #[allow(clippy::disallowed_methods, reason = "data sets are files")]
 pub mod data;
 #[allow(clippy::disallowed_methods, reason = "a run is a folder, and takes time")]
 pub mod train;
+
+pub use api::*;
+pub use ir::Precision;
+pub use pipeline::{Checked, Compiled};
+pub use train::{End, Evaluation, Event, Init, Report, Resume};

@@ -3,7 +3,7 @@
 use crate::lower::settings;
 use sphc::diag::render;
 use sphc::ir::{ImageStep, Precision, TargetKind};
-use sphc::lower::{DataInfo, Settings};
+use sphc::lower::{DataInfo, Look, Settings};
 use sphc::pipeline;
 use std::fs;
 use std::path::Path;
@@ -49,7 +49,7 @@ pub(crate) fn look(path: &str, _: &[ImageStep]) -> Result<(DataInfo, Option<[u8;
 /// Compiles a text all the way; anything found in it is a failure, warnings included.
 fn compiles(name: &str, text: &str) {
     let mut load = |path: &str| fs::read_to_string(path).map_err(|error| error.to_string());
-    let settings = Settings { look: Some(look), ..settings(&[]) };
+    let settings = Settings { look: Some(Look::new(look)), ..settings(&[]) };
     let checked = pipeline::check(name, text, &mut load, &settings);
     assert!(checked.diagnostics.is_empty(), "{}", render::render(&checked.diagnostics, &checked.sources, false));
     let typed = checked.typed.expect("a clean text has a model");

@@ -22,6 +22,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("verify", &["ir", "shape", "autodiff", "interp", "fuse", "kernel", "plan", "runtime"]),
     ("data", &["ir", "runtime"]),
     ("train", &["ir", "plan", "pipeline", "runtime", "verify", "data"]),
+    ("api", &["diag", "ir", "lower", "kernel", "plan", "pipeline", "runtime", "data", "train"]),
 ];
 
 /// Third-party crates that have a home, and the folders or files it is made of.

@@ -3,7 +3,7 @@
 
 use crate::docs::{blocks, look};
 use crate::lower::settings;
-use sphc::lower::Settings;
+use sphc::lower::{Look, Settings};
 use sphc::pipeline;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ fn files(folder: &str) -> Vec<(String, String)> {
 /// Every path of a text without errors, parameters first.
 fn paths(name: &str, text: &str) -> Option<Vec<String>> {
     let mut load = |path: &str| fs::read_to_string(root().join(path)).map_err(|it| it.to_string());
-    let settings = Settings { look: Some(look), ..settings(&[]) };
+    let settings = Settings { look: Some(Look::new(look)), ..settings(&[]) };
     let checked = pipeline::check(name, text, &mut load, &settings);
     let graph = checked.typed.as_ref()?.graph();
     let states = graph.states.iter().map(|it| it.path.clone()).filter(|it| it.contains('/'));

@@ -1,7 +1,6 @@
 //! `sphc bench`.
 
-use super::args::{self, Format, RecipeArgs, SetArgs, positive};
-use super::device::{self, DeviceArgs};
+use super::args::{self, DeviceArgs, Format, RecipeArgs, SetArgs, positive};
 use super::failure::{Failure, Outcome};
 use super::{load, say, table};
 use serde_json::json;
@@ -39,25 +38,21 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
-    device::check(&args.device)?;
-    let precision = args.device.precision;
+    let device = args.device.checked()?;
     let recipe = RecipeArgs { batch: args.batch, ..RecipeArgs::default() };
-    let mut settings = args::settings(&args.set, &recipe);
-    let usual = load::compile(&args.file, settings.clone(), precision)?;
+    let model = load::model(&args.file, args::options(&args.set, &recipe, args.device.precision))?;
+    let usual = model.compile_for(None)?;
     let Some(training) = usual.compiled.plan.training else {
         return Err(Failure::new("the file has no recipe, so there is no step", "add a `train { ... }` section"));
     };
     // Noise does for timing; a few batches of it spare the memory of a whole data set.
     let mut data = noise(&training, 4 * training.batch);
-    settings.data = Some(DataInfo { name: training.data.clone(), ..args::info(&data) });
-    let model = load::compile(&args.file, settings.clone(), precision)?;
+    let info = DataInfo { name: training.data.clone(), ..sphc::info(&data) };
+    let compilation = model.compile_for(Some(info))?;
     if let Some(share) = training.validate {
-        data = sphc::data::parted(data, share, model.compiled.plan.seed, false)?;
+        data = sphc::data::parted(data, share, compilation.plan().seed, false)?;
     }
-    let (mut session, device) = {
-        let again = load::Again::new(&args.file, &settings, precision);
-        device::open(&args.device, model.compiled.plan, &|batch| again.plan(batch))?
-    };
+    let (mut session, device) = compilation.open(&device)?;
     train::bind(&mut session, data)?;
 
     // What the device does by itself is queued, so the host waits once for many steps.

@@ -1,7 +1,7 @@
 //! What differs between two graphs, by the lines that made them: for `sphc diff`, which must never call two models equal
 //! that compute different things.
 
-use super::load::Model;
+use sphc::Compilation;
 use sphc::diag::Span;
 use sphc::ir::{Graph, NodeId, Phase};
 use sphc::pipeline::line_of;
@@ -14,18 +14,18 @@ const LONGEST: usize = 72;
 /// A row: what it is about, and how it is in both models.
 pub(super) type Change = (String, Option<String>, Option<String>);
 
-fn graph(model: &Model) -> &Graph {
+fn graph(model: &Compilation) -> &Graph {
     model.checked.typed.as_ref().map_or_else(|| model.compiled.training.graph(), |it| it.graph())
 }
 
 /// The text of a graph without its name.
-fn text(model: &Model) -> String {
+fn text(model: &Compilation) -> String {
     let text = graph(model).to_string();
     text.split_once('\n').map_or(String::new(), |it| it.1.to_owned())
 }
 
 /// Whether both compute the same, by the same operations in the same order.
-pub(super) fn same(a: &Model, b: &Model) -> bool {
+pub(super) fn same(a: &Compilation, b: &Compilation) -> bool {
     text(a) == text(b)
 }
 
@@ -39,8 +39,8 @@ fn short(text: &str) -> String {
 }
 
 /// Params, operators, functions and blocks of one name that are not the same, with what `--set` gives.
-pub(super) fn definitions(models: [(&Model, &[(String, String)]); 2]) -> Vec<Change> {
-    let of = |(model, set): (&Model, &[(String, String)])| -> BTreeMap<String, String> {
+pub(super) fn definitions(models: [(&Compilation, &[(String, String)]); 2]) -> Vec<Change> {
+    let of = |(model, set): (&Compilation, &[(String, String)])| -> BTreeMap<String, String> {
         let slice = |span: Span| model.checked.sources.slice(span).split_whitespace().collect::<Vec<_>>().join(" ");
         let items = model.checked.ast.items.iter().filter_map(|it| match it {
             Item::Param(it) => {
@@ -92,7 +92,7 @@ struct Step {
 }
 
 /// The operations that outputs and updates need, in order.
-fn steps(model: &Model) -> Vec<Step> {
+fn steps(model: &Compilation) -> Vec<Step> {
     let graph = graph(model);
     let roots = graph.outputs.values().copied().chain(graph.effects.get(&Phase::Step).into_iter().flatten().copied());
     let mut needed = graph.needed(roots);
@@ -166,7 +166,7 @@ fn push(rows: &mut Vec<Change>, a: Option<&Step>, b: Option<&Step>) {
 }
 
 /// Operations that differ, with their lines. Those whose text is the same only when nothing `explains` the difference.
-pub(super) fn lines(a: &Model, b: &Model, explained: bool) -> Vec<Change> {
+pub(super) fn lines(a: &Compilation, b: &Compilation, explained: bool) -> Vec<Change> {
     let (a, b) = (steps(a), steps(b));
     let by_text = |it: &&Step| {
         a.iter().filter(|a| a.source == it.source).count() != b.iter().filter(|b| b.source == it.source).count()
@@ -186,7 +186,7 @@ pub(super) fn lines(a: &Model, b: &Model, explained: bool) -> Vec<Change> {
 }
 
 /// The first line of the graphs' own texts that differs: when nothing else tells two graphs apart.
-pub(super) fn last_resort(a: &Model, b: &Model) -> Option<Change> {
+pub(super) fn last_resort(a: &Compilation, b: &Compilation) -> Option<Change> {
     let (a, b) = (text(a), text(b));
     let (mut x, mut y) = (a.lines(), b.lines());
     loop {

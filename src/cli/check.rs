@@ -1,11 +1,10 @@
 //! `sphc check`.
 
-use super::args::{Format, RecipeArgs, SetArgs, settings};
+use super::args::{Format, RecipeArgs, SetArgs, options};
 use super::failure::{Failure, Outcome};
 use super::{load, say, texts};
 use sphc::diag::{self, Code, Diagnostic, FileId, Severity};
-use sphc::lower::Settings;
-use sphc::pipeline::Checked;
+use sphc::{Checked, Model, Options};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -29,14 +28,14 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
-    let settings = settings(&args.set, &RecipeArgs::default());
+    let options = options(&args.set, &RecipeArgs::default(), None);
     if args.fix && args.files.iter().any(|it| load::is_stdin(it)) {
         return Err(Failure::new("`--fix` changes files, and standard input is none", "give the file"));
     }
     let files = texts::files(&args.files)?;
     let (mut errors, mut warnings, mut mended) = (0, 0, 0);
     for file in &files {
-        let checked = match one(file, args.fix, &settings) {
+        let checked = match one(file, args.fix, &options) {
             Ok((checked, fixes)) => {
                 mended += fixes;
                 checked
@@ -86,16 +85,18 @@ pub(super) fn run(args: &Args) -> Outcome {
 const ROUNDS: usize = 10;
 
 /// What is found in a file, with `fix` after writing into it what is proposed exactly, and how many proposals those are.
-fn one(file: &Path, fix: bool, settings: &Settings) -> Result<(Checked, usize), Failure> {
-    let text = load::read_model(file)?;
-    let mut checked = load::check_text(file, &text, settings);
-    let (mut now, mut all) = (text.clone(), 0);
+fn one(file: &Path, fix: bool, options: &Options) -> Result<(Checked, usize), Failure> {
+    let model = load::model(file, options.clone())?;
+    let text = model.text()?;
+    let of = |text: &str| Model::from_text(model.name(), text).with(options.clone()).check();
+    let mut checked = model.check()?;
+    let (mut now, mut all) = (text.to_owned(), 0);
     for _ in 0..if fix { ROUNDS } else { 0 } {
         let (next, count) = mended(&now, &checked.diagnostics);
         if count == 0 {
             break;
         }
-        let after = load::check_text(file, &next, settings);
+        let after = of(&next)?;
         // A proposal that helps nothing is left to whoever reads it. Where the text could not be read, more may be found now.
         let unread = checked.diagnostics.iter().any(|it| it.code == Code::E0001);
         if !unread && weight(&checked.diagnostics) <= weight(&after.diagnostics) {
@@ -108,7 +109,7 @@ fn one(file: &Path, fix: bool, settings: &Settings) -> Result<(Checked, usize), 
     {
         // What the text is like is still told.
         failure.report();
-        return Ok((load::check_text(file, &text, settings), 0));
+        return Ok((of(text)?, 0));
     }
     Ok((checked, all))
 }

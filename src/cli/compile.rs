@@ -4,8 +4,8 @@ use super::args::{self, RecipeArgs, SetArgs};
 use super::failure::{Failure, Outcome};
 use super::{load, say, table};
 use clap::ValueEnum;
+use sphc::cuda_files;
 use sphc::ir::Precision;
-use sphc::kernel::cuda;
 use sphc::plan::{self, Plan};
 use sphc::syntax;
 use std::fmt::Write as _;
@@ -77,24 +77,21 @@ fn architecture(text: &str) -> Result<String, String> {
 
 pub(super) fn run(args: &Args) -> Outcome {
     let target = if args.arch.is_some() { Target::Cuda } else { args.target };
-    let mut settings = args::settings(&args.set, &args.recipe);
-    if let Some(wanted) = &args.recipe.data {
-        settings.data = Some(load::data_info(&args.file, &settings, wanted)?);
-    }
+    let model = load::model(&args.file, args::options(&args.set, &args.recipe, args.precision))?;
     let mut out = io::stdout();
     if matches!(args.emit, Some(Stage::Ast | Stage::Ir)) {
         // These are there for files with mistakes, too.
-        let checked = load::check(&args.file, &settings)?;
+        let checked = model.check()?;
         let text = match (args.emit, checked.graph()) {
             (Some(Stage::Ast), _) => syntax::dump(&checked.ast),
             (_, Some(graph)) => graph.to_string(),
             (_, None) => String::new(),
         };
         out.write_all(text.as_bytes())?;
-        load::demand(&checked)?;
+        model.demand(&checked)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let model = load::compile(&args.file, settings, args.precision)?;
+    let model = model.compile()?;
     let compiled = &model.compiled;
     if args.timings {
         let timings = model.checked.timings.iter().chain(&compiled.timings);
@@ -107,7 +104,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         Some(Stage::Grad) => write!(out, "{}", compiled.training.graph())?,
         Some(Stage::Fused) => write!(out, "{}", compiled.fused)?,
         Some(Stage::Kernels) if target == Target::Cuda => {
-            for (name, text) in cuda_texts(&compiled.plan)? {
+            for (name, text) in cuda_files(&compiled.plan)? {
                 write!(out, "// {name}\n{text}")?;
             }
         }
@@ -116,7 +113,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         Some(Stage::Ast | Stage::Ir) | None => {}
     }
     if let Some(directory) = &args.output {
-        let texts = if target == Target::Cuda { cuda_texts(&compiled.plan)? } else { Vec::new() };
+        let texts = if target == Target::Cuda { cuda_files(&compiled.plan)? } else { Vec::new() };
         let cubins = args.arch.as_ref().map(|it| cubins(&texts, it)).transpose()?.unwrap_or_default();
         let path = write_plan(directory, &compiled.plan)?;
         for (name, text) in &texts {
@@ -144,28 +141,6 @@ fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     std::fs::create_dir_all(folder).and_then(|()| std::fs::write(path, bytes)).map_err(|cause| {
         Failure::new(format!("cannot write `{}`: {cause}", path.display()), "give a writable directory with `-o`")
     })
-}
-
-/// Names and texts of the CUDA files, as a device of 132 multiprocessors would get them.
-fn cuda_texts(plan: &Plan) -> Result<Vec<(String, String)>, Failure> {
-    if let Some(numbers) = plan.kernels.iter().find_map(cuda::beyond) {
-        let cause = format!(
-            "`{}` has a tensor of {numbers} numbers, and kernels for CUDA count up to {}",
-            plan.name,
-            cuda::REACH
-        );
-        return Err(Failure::new(cause, "use a smaller `--batch`"));
-    }
-    let arithmetic = cuda::Arithmetic::of(plan.precision).ok_or_else(|| {
-        Failure::new("kernels for CUDA compute in single precision", "use another `--precision`, or `--target cpu`")
-    })?;
-    let options = cuda::Options { arithmetic, ..cuda::Options::default() };
-    let text = |(at, kernel)| {
-        let source = cuda::generate(kernel, &options);
-        let entry = source.launches.first().map_or("nothing", |it| it.entry);
-        (format!("kernel_{at:03}_{entry}.cu"), source.text)
-    };
-    Ok(plan.kernels.iter().enumerate().map(text).collect())
 }
 
 /// Machine code of each text.

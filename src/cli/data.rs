@@ -6,8 +6,9 @@ use super::{say, table};
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
+use sphc::Read;
 use sphc::data::fetch::{Event, Patience};
-use sphc::data::{self, Manifest, Place};
+use sphc::data::{self, FetchError, Manifest, Place};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -44,7 +45,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     match &args.command {
         Command::List { format } => list(*format),
         Command::Fetch { data } => {
-            fetch(&data::describe(data)?, data)?;
+            fetch(&data::describe(data)?, data).map_err(Failure::from_error)?;
             verify(data)
         }
         Command::Verify { data } => verify(data),
@@ -93,7 +94,8 @@ fn list(format: Format) -> Outcome {
 }
 
 fn verify(wanted: &str) -> Outcome {
-    let (data, place) = args::read_data(wanted, &[], false)?;
+    let Read { data, place, warnings } = sphc::read_data(wanted, &[], None)?;
+    args::warn(&warnings);
     let [height, width, channels] = data.image;
     let problems = match data.warnings.len() {
         0 => "no problems".to_owned(),
@@ -117,7 +119,7 @@ fn verify(wanted: &str) -> Outcome {
 }
 
 /// Fetches a data set, with a bar on a terminal and a line for each file elsewhere.
-pub(super) fn fetch(manifest: &Manifest, wanted: &str) -> Result<PathBuf, Failure> {
+pub(super) fn fetch(manifest: &Manifest, wanted: &str) -> Result<PathBuf, FetchError> {
     let bar = if say::is_capable() { ProgressBar::new(0) } else { ProgressBar::hidden() };
     let style = ProgressStyle::with_template(
         "{wide_bar} {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left",
@@ -139,5 +141,5 @@ pub(super) fn fetch(manifest: &Manifest, wanted: &str) -> Result<PathBuf, Failur
     };
     let res = data::fetch::fetch(manifest, wanted, Patience::default(), &mut see);
     bar.finish_and_clear();
-    res.map_err(Failure::from_error)
+    res
 }

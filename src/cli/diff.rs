@@ -2,11 +2,11 @@
 
 use super::args::{self, RecipeArgs, SetArgs};
 use super::changes::{self, Change};
-use super::failure::Outcome;
-use super::load::{self, Model};
-use super::say;
+use super::failure::{Failure, Outcome};
 use super::show::{self, Row};
 use super::table;
+use super::{load, say};
+use sphc::Compilation;
 use sphc::diag::Span;
 use sphc::ir::recipe::{Keep, Views};
 use sphc::ir::{Clip, ImageStep, ParamId, Phase, augment};
@@ -38,7 +38,9 @@ pub(super) fn run(args: &Args) -> Outcome {
         let both = args.set.set.iter().filter(|it| own.iter().all(|own| own.0 != it.0));
         SetArgs { set: both.chain(own).cloned().collect() }
     };
-    let load = |path: &PathBuf, set: &SetArgs| load::compile(path, args::settings(set, &RecipeArgs::default()), None);
+    let load = |path: &PathBuf, set: &SetArgs| -> Result<Compilation, Failure> {
+        Ok(load::model(path, args::options(set, &RecipeArgs::default(), None))?.compile()?)
+    };
     let sets = [set(&args.set_a), set(&args.set_b)];
     let (a, b) = (load(&args.a, &sets[0])?, load(&args.b, &sets[1])?);
     let given = [&sets[0].set[..], &sets[1].set[..]];
@@ -47,7 +49,7 @@ pub(super) fn run(args: &Args) -> Outcome {
 }
 
 /// A table for layers, recipe and totals, each with what differs; a line if nothing does.
-fn text(a: &Model, b: &Model, set: [&[(String, String)]; 2]) -> String {
+fn text(a: &Compilation, b: &Compilation, set: [&[(String, String)]; 2]) -> String {
     let layers = layers(&show::rows(a), &show::rows(b));
     let recipe = differing(&recipe(a), &recipe(b));
     let total = differing(&totals(a), &totals(b));
@@ -113,7 +115,7 @@ fn differing(a: &Facts, b: &Facts) -> Vec<Vec<String>> {
     rows
 }
 
-fn recipe(model: &Model) -> Facts {
+fn recipe(model: &Compilation) -> Facts {
     let graph = model.compiled.training.graph();
     let Some(it) = &graph.recipe else { return vec![("recipe", "none".to_owned())] };
     let every = |steps: u64| if steps == 0 { "at the end".to_owned() } else { format!("every {steps}") };
@@ -190,7 +192,7 @@ fn steps(steps: &[ImageStep]) -> String {
     if steps.is_empty() { "as they are".to_owned() } else { steps.iter().map(step).collect::<Vec<_>>().join(" |> ") }
 }
 
-fn totals(model: &Model) -> Facts {
+fn totals(model: &Compilation) -> Facts {
     let plan = &model.compiled.plan;
     let parameters: usize = model.compiled.training.graph().params.iter().map(|it| it.shape.len()).sum();
     let batch = plan.training.as_ref().map_or(1, Training::part);

@@ -1,13 +1,10 @@
 //! `sphc eval`.
 
-use super::args::{Format, RecipeArgs, SetArgs, Split, positive, warn};
-use super::device::{self, DeviceArgs};
+use super::args::{DeviceArgs, Format, RecipeArgs, SetArgs, SplitArg, options, positive};
 use super::failure::{Failure, Outcome};
 use super::{load, say, stop, table};
 use serde_json::json;
-
-use sphc::train::weights::Need;
-use sphc::train::{self, Meaning, recipe_of};
+use sphc::{Options, Split};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -24,7 +21,7 @@ pub(super) struct Args {
     data: Option<String>,
     /// Which images of the data set
     #[arg(long, value_enum, default_value_t)]
-    split: Split,
+    split: SplitArg,
     /// Examples at once
     #[arg(long, value_name = "N", value_parser = positive)]
     batch: Option<u64>,
@@ -44,26 +41,13 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
-    device::check(&args.device)?;
-    let (data, batch, split) = (args.data.clone(), args.batch, args.split);
-    let recipe = RecipeArgs { data, batch, split, evaluates: true, ..RecipeArgs::default() };
-    let ready = load::ready(&args.file, &args.set, &recipe, args.device.precision, false)?;
-    train::check_data(&ready.plan, &ready.data)?;
-    let training = recipe_of(&ready.plan)?.clone();
+    let device = args.device.checked()?;
+    let recipe = RecipeArgs { data: args.data.clone(), batch: args.batch, ..RecipeArgs::default() };
+    let split = Split::from(args.split);
+    let options = Options { evaluates: true, split, ..options(&args.set, &recipe, args.device.precision) };
+    let ready = load::model(&args.file, options)?.ready()?;
+    let training = ready.training()?;
     let count = training.classes;
-    let weights = train::read_weights(&args.weights)?;
-    let known = load::meaning(&args.weights, &weights, Some(&ready.data.classes))?;
-    let weights = load::fitting(weights, &args.weights, &ready.plan)?;
-    if let Some(known) = known {
-        warn(&known.doubts(&Meaning::of(&ready.data, &training)));
-    }
-    let (mut session, _) = device::open(&args.device, ready.plan, &|batch| ready.again.as_ref()?.plan(batch))?;
-    weights.load(&mut session, Need::Inference)?;
-    let labels = ready.data.test.targets.labels().to_vec();
-    let names = ready.data.classes.clone();
-    train::bind(&mut session, ready.data)?;
-
-    stop::listen();
     // Many classes have a large matrix, which few ask for.
     let wanted = args.per_class || args.confusion;
     if wanted && !training.target.is_class() {
@@ -72,14 +56,17 @@ pub(super) fn run(args: &Args) -> Outcome {
             "leave out `--per-class` and `--confusion`",
         ));
     }
-    if wanted && !session.plan.tells_classes() {
+    if wanted && !ready.plan().tells_classes() {
         return Err(Failure::new(
             "the model does not tell classes apart, so there is nothing to be told of each",
             "leave out `--per-class` and `--confusion`",
         ));
     }
+    let labels = ready.data().test.targets.labels().to_vec();
+    let names = ready.data().classes.clone();
+    stop::listen();
     let mut confusion = if wanted { vec![vec![0u64; count]; count] } else { Vec::new() };
-    let found = train::evaluate(&mut session, &stop::asked, &mut |at, scores| {
+    let found = ready.evaluate(&args.weights, &device, &stop::asked, &mut |at, scores| {
         if wanted {
             confusion[labels[at] as usize][largest(scores)] += 1;
         }

@@ -1,10 +1,8 @@
 //! `sphc export`.
 
-use super::answer::Asked;
-use super::args::SetArgs;
+use super::args::{RecipeArgs, SetArgs};
 use super::failure::{Failure, Outcome};
 use super::output::Output;
-use super::trained::{self, Trained};
 use super::{args, load, say, table};
 use serde_json::json;
 use sphc::export::{self, ExportError, Facts, Network, OPSET};
@@ -15,6 +13,7 @@ use sphc::runtime::Session;
 use sphc::runtime::cpu::CpuBackend;
 use sphc::train::weights::{Need, Weights};
 use sphc::train::{self, Meaning, recipe_of};
+use sphc::{Form, Trained};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -60,7 +59,7 @@ impl From<ExportError> for Stop {
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
-    if load::is_plan(&args.file) {
+    if sphc::is_plan(&args.file) {
         let cause = format!("`{}` is a plan, which is made for one batch and knows no operators", args.file.display());
         return Err(Failure::new(cause, "give the `.sph` file that it was compiled from"));
     }
@@ -69,25 +68,27 @@ pub(super) fn run(args: &Args) -> Outcome {
     let beside: Vec<&Path> = read.into_iter().chain(args.onnx.as_deref()).collect();
     let pytorch = args.pytorch.as_ref().map(|it| Output::new(it, "--pytorch", &beside)).transpose()?;
     let weights = train::read_weights(&args.weights)?;
-    let meaning = load::meaning(&args.weights, &weights, None)?;
+    let meaning = sphc::meaning(&args.weights, &weights, None)?;
     if let (Some(wanted), true) = (&args.data, meaning.is_some()) {
-        load::meaning(&args.weights, &weights, Some(&trained::names(wanted, None)?))?;
+        sphc::meaning(&args.weights, &weights, Some(&sphc::class_names(wanted, None)?))?;
     }
-    let model = Trained::new(&args.file, &args.set, args.data.as_deref(), meaning.as_ref(), 1)?;
-    let first = model.compile(1, 1, args.precision)?;
+    let recipe = RecipeArgs { data: args.data.clone(), ..RecipeArgs::default() };
+    let source = load::model(&args.file, args::options(&args.set, &recipe, args.precision))?;
+    let model = Trained::new(&source, meaning.as_ref(), 1)?;
+    let first = model.compile(1, 1)?;
     let double = first.compiled.plan.precision.is_double();
     let precision = if double { Precision::F64 } else { Precision::F32 };
     let training = recipe_of(&first.compiled.plan)?;
-    let classifies = Asked::new(&first.compiled.plan, training, &model.names, 1).is_ok();
+    let classifies = Form::new(&first.compiled.plan, training, model.names.len()).is_ok();
     let facts =
         About { model: &model, training, meaning: meaning.as_ref(), classifies }.facts(double, args.fold, &weights);
 
     // Weights are what an evaluation makes of them: their averages, where the file has some.
     let plan = match first.compiled.plan.precision == precision {
         true => first.compiled.plan.clone(),
-        false => model.compile(1, 1, Some(precision))?.compiled.plan,
+        false => model.compile_in(precision, 1, 1)?.compiled.plan,
     };
-    let weights = load::fitting(weights, &args.weights, &plan)?;
+    let weights = sphc::fitting_weights(&source, weights, &args.weights, &plan)?;
     let stored: BTreeSet<String> = weights.shapes().into_keys().map(str::to_owned).collect();
     let plan = Arc::new(plan);
     let mut session = Session::new(plan.clone(), Box::new(CpuBackend::new(plan, None)?))?;
@@ -105,9 +106,9 @@ pub(super) fn run(args: &Args) -> Outcome {
             )
         }
     };
-    let mut make = |batch: usize| match model.compile(batch, batch, Some(precision)) {
+    let mut make = |batch: usize| match model.compile_in(precision, batch, batch) {
         Ok(it) => Ok(it.compiled.training.graph().clone()),
-        Err(it) => Err(Stop::Other(it)),
+        Err(it) => Err(Stop::Other(it.into())),
     };
     let mut read = |path: &str| {
         let missing = || Failure::new(format!("cannot read `{path}` back from the device"), "try again");

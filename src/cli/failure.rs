@@ -1,6 +1,7 @@
 //! What a command says and exits with when it cannot do its work.
 
 use super::say;
+use sphc::diag::render;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -47,6 +48,16 @@ impl Failure {
 impl From<io::Error> for Failure {
     fn from(it: io::Error) -> Self {
         Failure::Output(it)
+    }
+}
+
+impl From<sphc::Error> for Failure {
+    fn from(it: sphc::Error) -> Self {
+        match it {
+            // Each of them was told when it was found.
+            sphc::Error::Model(it) => Failure::Message(format!("{} in the model", render::count(&it.diagnostics))),
+            it => Failure::from_error(it),
+        }
     }
 }
 

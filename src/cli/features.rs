@@ -1,20 +1,18 @@
 //! `sphc features`.
 
-use super::args::{self, RecipeArgs, SetArgs, Split};
-use super::device::{self, DeviceArgs};
+use super::args::{self, DeviceArgs, RecipeArgs, SetArgs, SplitArg};
 use super::failure::{Failure, Outcome};
 use super::output::Output;
-use super::trained::Trained;
-use super::{load, predict, say, stop};
+use super::{load, say, stop};
 use clap::ValueEnum;
 use sphc::data::{self, Named, Targets, Values};
 use sphc::diag;
 use sphc::ir::{Extern, Figure, Graph, Op, Phase, ResultKey, feature};
 use sphc::plan::Plan;
 use sphc::runtime::Session;
-use sphc::train::weights::{Need, Weights};
-use sphc::train::{self, Meaning, recipe_of};
-use std::collections::BTreeMap;
+use sphc::train::weights::Need;
+use sphc::train::{self, recipe_of};
+use sphc::{DeviceOptions, Model, Options, Pictures, Trained};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -39,7 +37,7 @@ pub(super) struct Args {
     output: PathBuf,
     /// Which images of the data set
     #[arg(long, value_enum, default_value_t)]
-    split: Split,
+    split: SplitArg,
     /// Arrays of NumPy, or a table; a table where the name of the file ends in .csv, unless given
     #[arg(long, value_enum)]
     format: Option<Kind>,
@@ -75,8 +73,8 @@ struct Ready {
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
-    device::check(&args.device)?;
-    if load::is_plan(&args.file) {
+    let device = args.device.checked()?;
+    if sphc::is_plan(&args.file) {
         let cause = format!("`{}` is a plan, which tells what it was compiled to tell", args.file.display());
         return Err(Failure::new(cause, "give the `.sph` file that it was compiled from"));
     }
@@ -95,22 +93,21 @@ pub(super) fn run(args: &Args) -> Outcome {
             names.push(name.clone());
         }
     }
-    let recipe = RecipeArgs {
-        data: args.data.clone(),
-        batch: args.batch,
+    let recipe = RecipeArgs { data: args.data.clone(), batch: args.batch, ..RecipeArgs::default() };
+    let options = Options {
         evaluates: true,
-        split: args.split,
+        split: args.split.into(),
         features: names.clone(),
-        ..RecipeArgs::default()
+        ..args::options(&args.set, &recipe, args.device.precision)
     };
-    let checked = load::check(&args.file, &args::settings(&args.set, &recipe))?;
+    let model = load::model(&args.file, options)?;
+    let checked = model.check()?;
     if let Some(graph) = checked.graph() {
         known(graph, &names)?;
     }
-    let weights = train::read_weights(&args.weights)?;
     let ready = match args.images.is_empty() {
-        true => of_data(args, &recipe, weights)?,
-        false => of_files(args, &names, weights)?,
+        true => of_data(args, &model, &device)?,
+        false => of_files(args, &model, &device)?,
     };
     let Ready { mut session, count, files, targets, classes } = ready;
     let keys: Vec<ResultKey> = names.iter().map(|it| key(it)).collect();
@@ -193,43 +190,34 @@ fn extents(plan: &Plan, key: &ResultKey) -> Vec<usize> {
 }
 
 /// Images of a data set.
-fn of_data(args: &Args, recipe: &RecipeArgs, weights: Weights) -> Result<Ready, Failure> {
-    let ready = load::ready(&args.file, &args.set, recipe, args.device.precision, false)?;
-    train::check_data(&ready.plan, &ready.data)?;
-    let training = recipe_of(&ready.plan)?.clone();
-    let known = load::meaning(&args.weights, &weights, Some(&ready.data.classes))?;
-    let weights = load::fitting(weights, &args.weights, &ready.plan)?;
-    if let Some(known) = known {
-        args::warn(&known.doubts(&Meaning::of(&ready.data, &training)));
-    }
-    let (mut session, _) = device::open(&args.device, ready.plan, &|batch| ready.again.as_ref()?.plan(batch))?;
-    weights.load(&mut session, Need::Inference)?;
-    let (targets, classes) = (ready.data.test.targets.clone(), ready.data.classes.clone());
-    train::bind(&mut session, ready.data)?;
+fn of_data(args: &Args, model: &Model, device: &DeviceOptions) -> Result<Ready, Failure> {
+    let ready = model.ready()?;
+    let (targets, classes) = (ready.data().test.targets.clone(), ready.data().classes.clone());
+    let (session, _) = ready.with_weights(&args.weights, device)?;
     Ok(Ready { session, count: targets.len(), files: Vec::new(), targets: Some(targets), classes })
 }
 
 /// Images from files.
-fn of_files(args: &Args, names: &[String], weights: Weights) -> Result<Ready, Failure> {
-    let images = predict::listed(&args.images)?;
-    let meaning = load::meaning(&args.weights, &weights, None)?;
+fn of_files(args: &Args, model: &Model, device: &DeviceOptions) -> Result<Ready, Failure> {
+    let weights = train::read_weights(&args.weights)?;
+    let images = sphc::listed(model, &args.images)?;
+    let meaning = sphc::meaning(&args.weights, &weights, None)?;
     let batch = args.batch.map_or(256, |it| it as usize).min(images.len());
-    let model = Trained::new(&args.file, &args.set, None, meaning.as_ref(), batch)?.telling(names);
-    let plan = model.compile(batch, images.len(), args.device.precision)?.compiled.plan;
-    let training = recipe_of(&plan)?.clone();
-    let (mut pixels, mut changes) = (Vec::new(), BTreeMap::new());
+    let trained = Trained::new(model, meaning.as_ref(), batch)?;
+    let compilation = trained.compile(batch, images.len())?;
+    let training = recipe_of(compilation.plan())?.clone();
+    let mut pictures = Pictures::default();
     for path in &images {
-        pixels.extend(predict::fitting(path, &training, &mut changes)?);
+        pictures.add(path, &training)?;
     }
-    args::warn(&data::remarks(&changes));
-    let weights = load::fitting(weights, &args.weights, &plan)?;
-    predict::remark(meaning.as_ref(), &training, &pixels);
-    let (mut session, _) = device::open(&args.device, plan, &|_| None)?;
+    let weights = sphc::fitting_weights(model, weights, &args.weights, compilation.plan())?;
+    pictures.remark(model, meaning.as_ref(), &training);
+    let (mut session, _) = compilation.open(device)?;
     weights.load(&mut session, Need::Inference)?;
-    session.share(Extern::TestImages, Arc::new(pixels))?;
+    session.share(Extern::TestImages, Arc::new(pictures.pixels))?;
     session.clear(Extern::TestLabels)?;
     let files = images.iter().map(|it| it.display().to_string()).collect();
-    Ok(Ready { session, count: images.len(), files, targets: None, classes: model.names })
+    Ok(Ready { session, count: images.len(), files, targets: None, classes: trained.names })
 }
 
 /// What is said of the images beside their features.

@@ -2,6 +2,7 @@
 
 use super::failure::{Failure, Outcome};
 use super::{load, say, texts};
+use sphc::Options;
 use sphc::diag::{self, Sink, Sources};
 use sphc::syntax;
 use std::io::{self, Write};
@@ -35,13 +36,14 @@ pub(super) fn run(args: &Args) -> Outcome {
 
 /// Lays one file out; with `check`, only says whether it is.
 fn one(file: &Path, check: bool) -> Result<bool, Failure> {
-    let text = load::read_model(file)?;
-    let Some(laid_out) = syntax::format(&text) else {
+    let model = load::model(file, Options::default())?;
+    let text = model.text()?;
+    let Some(laid_out) = syntax::format(text) else {
         // A layout that does not mean the same is refused like a text that does not parse.
         let mut sources = Sources::new();
         let mut sink = Sink::new();
-        let id = sources.add(load::shown(file), text.clone());
-        syntax::parse(id, &text, &mut sink);
+        let id = sources.add(model.name(), text);
+        syntax::parse(id, text, &mut sink);
         if !sink.has_errors() {
             return Err(Failure::new(
                 format!("`{}` is left as it is: its layout would not mean the same", file.display()),

@@ -11,7 +11,6 @@ mod changes;
 mod check;
 mod compile;
 mod data;
-mod device;
 mod diff;
 mod doctor;
 mod eval;
@@ -37,7 +36,6 @@ mod sweep;
 mod table;
 mod texts;
 mod train;
-mod trained;
 mod verify;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};

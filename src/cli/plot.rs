@@ -81,7 +81,7 @@ fn name_of(path: &Path) -> String {
 fn curves_of(path: &Path) -> Result<Vec<Curve>, Failure> {
     let shown = path.display();
     if path.extension().is_some_and(|it| it == "csv") {
-        let text = super::load::read_text(path)?;
+        let text = sphc::read_text(path)?;
         let curve = reference::parse(&name_of(path), &text).map_err(|it| {
             let remedy = "a table needs a first line `iteration,test_accuracy` and accuracies from 0 to 1";
             Failure::new(format!("cannot read `{shown}`: {it}"), remedy)

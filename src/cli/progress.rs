@@ -1,11 +1,13 @@
 //! How a training is watched: a bar, plain lines, or JSON events.
 
-use super::args::Format;
+use super::args::{self, Format};
 use super::say;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
-use sphc::train::Event;
+use sphc::train::weights::Taken;
+use sphc::{Event, data};
 use std::io::Write;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Plain lines are this far apart at least.
@@ -44,6 +46,9 @@ impl Progress {
 
     /// Takes an event. What cannot be shown is dropped: a training does not stop for its audience.
     pub(super) fn see(&mut self, event: Event) {
+        if let Event::Init { doubts, .. } = event {
+            args::warn(doubts);
+        }
         match event {
             Event::Started { step, training } => {
                 self.batch = training.batch as u64;
@@ -68,17 +73,26 @@ impl Progress {
                 });
             }
             Event::Tested(it) => self.tested = it.test_accuracy,
-            Event::Anew
+            Event::Device { .. }
+            | Event::Init { .. }
+            | Event::Anew
             | Event::Back { .. }
             | Event::Hole { .. }
             | Event::Searching { .. }
-            | Event::Checkpoint { .. } => {}
+            | Event::Checkpoint { .. }
+            | Event::Ended(_) => {}
         }
         self.show(event);
     }
 
     fn show(&mut self, event: Event) {
         let status = self.status(event);
+        if let Some(lines) = before(event)
+            && !matches!(self.view, View::Json)
+        {
+            let _ = write!(say::err(), "{lines}");
+            return;
+        }
         match &mut self.view {
             View::Json => {
                 if let Some(text) = as_json(event) {
@@ -95,11 +109,15 @@ impl Progress {
                 Event::Back { step, removed } => bar.println(back(step, removed)),
                 Event::Hole { from, to } => bar.println(hole(from, to)),
                 Event::Searching { from, to } => bar.println(searching(from, to)),
-                Event::Started { .. } | Event::Checkpoint { .. } => {}
+                Event::Device { .. }
+                | Event::Init { .. }
+                | Event::Started { .. }
+                | Event::Checkpoint { .. }
+                | Event::Ended(_) => {}
             },
             View::Lines { last } => {
                 let line = match event {
-                    Event::Started { .. } => return,
+                    Event::Device { .. } | Event::Init { .. } | Event::Started { .. } | Event::Ended(_) => return,
                     Event::Step { losses, logged } => {
                         let due = last.is_none_or(|it| it.elapsed() >= PAUSE);
                         if !logged || !due {
@@ -151,6 +169,39 @@ impl Progress {
     }
 }
 
+/// What is said of what comes before the first step.
+fn before(event: Event) -> Option<String> {
+    match event {
+        Event::Device { name } => Some(format!("device: {name}\n")),
+        Event::Init { path, taken, .. } => Some(started_from(path, taken)),
+        Event::Started { .. }
+        | Event::Step { .. }
+        | Event::Tested(_)
+        | Event::Anew
+        | Event::Back { .. }
+        | Event::Hole { .. }
+        | Event::Searching { .. }
+        | Event::Checkpoint { .. }
+        | Event::Ended(_) => None,
+    }
+}
+
+/// What became of the weights to start from.
+fn started_from(path: &Path, taken: &Taken) -> String {
+    let Taken { taken: fits, missed, other, left } = taken;
+    let of = fits.len() + missed.len() + other.len();
+    let mut text = format!("init: {} of {of} tensors from {}\n", fits.len(), path.display());
+    for (what, list) in [("not in the file, so started anew", missed), ("in the file only, so left", left)] {
+        if !list.is_empty() {
+            text += &format!("  {what}: {}\n", data::few(list));
+        }
+    }
+    for it in other {
+        text += &format!("  started anew: {it}\n");
+    }
+    text
+}
+
 const ANEW: &str = "the run has no checkpoint to go on from, so it starts anew";
 
 fn back(step: u64, removed: usize) -> String {
@@ -172,6 +223,10 @@ fn as_json(event: Event) -> Option<String> {
         Event::Step { logged: false, .. } => return None,
         Event::Step { losses, logged: true } => ("step", json!(losses)),
         Event::Tested(it) => ("tested", json!(it)),
+        Event::Init { taken: Taken { taken, missed, other, left }, .. } => {
+            ("init", json!({ "taken": taken, "missed": missed, "other": other, "left": left }))
+        }
+        Event::Device { .. } | Event::Ended(_) => return None,
         Event::Anew => ("anew", json!({})),
         Event::Back { step, removed } => ("back", json!({ "iteration": step, "removed": removed })),
         Event::Hole { from, to } => ("metrics_lost", json!({ "from": from, "to": to })),

@@ -1,18 +1,17 @@
 //! `sphc verify FILE --replay RUN`: the step after a run's newest checkpoint once more, launch by launch.
 
-use super::args::{Format, RecipeArgs, SetArgs};
-use super::device::{self, DeviceArgs};
+use super::args::{self, DeviceArgs, Format, RecipeArgs, SetArgs};
 use super::failure::Outcome;
-use super::load::{self, Ready};
-use super::say;
+use super::{load, say};
 use serde_json::json;
-use sphc::train::{self, Started, replay};
+use sphc::DeviceOptions;
+use sphc::train::{Started, replay};
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
 /// Repeats the step with what the run was started with; fails when a number is NaN or infinite.
-pub(super) fn run(file: &Path, run: &Path, device: &DeviceArgs, format: Format) -> Outcome {
+pub(super) fn run(file: &Path, run: &Path, (args, device): (&DeviceArgs, &DeviceOptions), format: Format) -> Outcome {
     let started = Started::read(run)?;
     let set = started.set.iter().filter_map(|it| it.split_once('='));
     let set = SetArgs { set: set.map(|(name, value)| (name.to_owned(), value.to_owned())).collect() };
@@ -27,11 +26,9 @@ pub(super) fn run(file: &Path, run: &Path, device: &DeviceArgs, format: Format) 
         no_augment: started.no_augment,
         ..RecipeArgs::default()
     };
-    let precision = device.precision.unwrap_or(started.precision);
-    let Ready { plan, data, again, .. } = load::ready(file, &set, &recipe, Some(precision), false)?;
-    train::check_data(&plan, &data)?;
-    let (mut session, _) = device::open(device, plan, &|batch| again.as_ref()?.plan(batch))?;
-    train::bind(&mut session, data)?;
+    let precision = args.precision.unwrap_or(started.precision);
+    let model = load::model(file, args::options(&set, &recipe, Some(precision)))?;
+    let (mut session, _) = model.ready()?.open(device)?;
     let (step, found) = replay(&mut session, run)?;
     if format == Format::Json {
         let cause = found.as_ref().map(ToString::to_string);

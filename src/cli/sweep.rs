@@ -2,8 +2,9 @@
 
 use super::args::Format;
 use super::failure::{Failure, Outcome};
-use super::{args, load, plot, say, stop, table, train};
+use super::{load, plot, say, stop, table, train};
 use serde_json::json;
+use sphc::Options;
 use sphc::train::curves::{self, Curve, Estimate};
 use sphc::train::metrics::{self, Line, Tested};
 use sphc::train::{End, TrainError};
@@ -137,16 +138,17 @@ fn grid(set: &[(String, String)]) -> Vec<Point> {
 /// The seeds, from the recipe's or `--seed` on. Mistakes of any setting are told before the first run.
 fn seeds(args: &train::Args, points: &[Point]) -> Result<Vec<u64>, Failure> {
     let mut first = args.recipe.seed;
-    if load::is_plan(&args.file) {
+    if sphc::is_plan(&args.file) {
         let cause = "a plan has one seed and its settings, and cannot be swept";
         return Err(Failure::new(cause, "train the `.sph` file"));
     }
+    let model = load::model(&args.file, train::options(args))?;
     for point in points {
-        let set = args::SetArgs { set: point.set.clone() };
-        let checked = load::check(&args.file, &args::settings(&set, &args.recipe))?;
+        let options = Options { set: point.set.clone(), ..model.options().clone() };
+        let checked = model.clone().with(options).check()?;
         // With another data set than the file's its own sizes do not count.
         if args.recipe.data.is_none() {
-            load::demand(&checked)?;
+            model.demand(&checked)?;
         }
         let recipe = checked.graph().and_then(|it| it.recipe.as_ref());
         first = first.or(recipe.map(|it| it.seed));

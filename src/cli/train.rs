@@ -1,17 +1,16 @@
 //! `sphc train`.
 
-use super::args::{self, Format, RecipeArgs, SetArgs, positive};
-use super::device::{self, DeviceArgs};
+use super::args::{self, DeviceArgs, Format, RecipeArgs, SetArgs, positive};
 use super::failure::{Failure, Outcome};
-use super::load::{self, Ready};
 use super::progress::Progress;
 use super::say::quoted;
-use super::{say, stop, sweep};
+use super::{load, say, stop, sweep};
 use clap::ValueEnum;
 use serde_json::json;
-use sphc::data;
-use sphc::train::weights::{Rename, Taken};
-use sphc::train::{End, Init, Manifest, Meaning, Report, SourceText, TrainConfig, TrainError, recipe_of, train};
+use sphc::plan::Training;
+use sphc::train::weights::Rename;
+use sphc::train::{End, TrainError};
+use sphc::{Fetch, Init, Options, Report, TrainOptions};
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, ErrorKind, Write};
@@ -74,51 +73,34 @@ pub(super) fn run(args: &Args) -> Outcome {
     if sweep::is_wanted(args) {
         return sweep::run(args);
     }
-    let Done { run, manifest, report, .. } = one(args, args.run.as_deref())?;
-    finish(args, &run, &manifest, &report?)
+    let Done { run, set, training, report } = one(args, args.run.as_deref())?;
+    finish(args, &run, &set, &training, &report?)
 }
 
 /// A training that came to an end.
 pub(super) struct Done {
     run: PathBuf,
-    manifest: Manifest,
+    /// `--set`, as it was given.
+    set: Vec<(String, String)>,
+    training: Training,
     pub(super) report: Result<Report, TrainError>,
+}
+
+/// What is asked for.
+pub(super) fn options(args: &Args) -> Options {
+    let fetch: Option<Fetch> = if args.offline { None } else { Some(super::data::fetch) };
+    Options { fetch, ..args::options(&args.set, &args.recipe, args.device.precision) }
 }
 
 /// One training, in its run directory or in a new one.
 pub(super) fn one(args: &Args, run: Option<&Path>) -> Result<Done, Failure> {
-    device::check(&args.device)?;
-    let ready = load::ready(&args.file, &args.set, &args.recipe, args.device.precision, !args.offline)?;
-    let Ready { plan, data, place, sources, again } = ready;
-    let training = recipe_of(&plan)?.clone();
-    sphc::train::check_data(&plan, &data)?;
-    if training.train_examples < training.batch {
-        let _ = writeln!(
-            say::err(),
-            "warning: a batch of {} images is more than the {} there are to train on, so images repeat within it \
-             (`--batch N` makes it smaller)",
-            training.batch,
-            training.train_examples
-        );
-    }
-    let init = args.init.as_ref().map(|path| Init {
-        path: path.clone(),
-        strict: args.init_strict,
-        map: args.init_map.clone(),
-    });
-    if let Some(init) = &init {
-        let (weights, taken) = init.weights(&plan)?;
-        let known = load::meaning(&init.path, &weights, None)?;
-        // What the outputs mean is of no matter where they are learned anew.
-        if taken.missed.is_empty() && taken.other.is_empty() {
-            args::warn(&known.map_or_else(Vec::new, |it| other_start(&it, &Meaning::of(&data, &training))));
-        }
-        tell_start(args.format, &init.path, &taken)?;
-    }
+    let device = args.device.checked()?;
+    let ready = load::model(&args.file, options(args))?.ready()?;
+    let training = ready.training()?.clone();
     if args.format == Format::Human {
         let what = format!(
             "{}: {} {} iterations of {} images, {} ({} training and {} {} images)",
-            plan.name,
+            ready.plan().name,
             if args.resume.is_some() { "resuming" } else { "training" },
             training.iterations,
             training.batch,
@@ -129,88 +111,42 @@ pub(super) fn one(args: &Args, run: Option<&Path>) -> Result<Done, Failure> {
         );
         let _ = writeln!(say::err(), "{what}");
     }
-    let mut manifest = Manifest {
-        sphc: env!("CARGO_PKG_VERSION").into(),
-        command: std::env::args_os().map(|it| it.to_string_lossy().into_owned()).collect(),
-        model: plan.name.clone(),
-        hash: plan.hash.clone(),
-        seed: plan.seed,
-        precision: plan.precision,
-        device: String::new(),
-        set: args.set.set.iter().map(|(name, value)| format!("{name}={value}")).collect(),
-        no_shuffle: args.recipe.no_shuffle,
-        no_augment: args.recipe.no_augment,
-        data: place,
-        init: None,
-        init_strict: false,
-        init_map: Vec::new(),
-        log_every: args.log_every,
-        training,
-        sources: sources
-            .iter()
-            .map(|(_, it)| SourceText { path: it.name.clone(), text: it.text.clone() })
-            .filter(|it| !it.path.starts_with('<'))
-            .collect(),
-    };
-    let (mut session, device) = device::open(&args.device, plan, &|batch| again.as_ref()?.plan(batch))?;
-    if args.format == Format::Human {
-        let _ = writeln!(say::err(), "device: {device}");
-    }
-    manifest.device = device;
     static LISTENING: Once = Once::new();
     LISTENING.call_once(stop::listen);
     let claimed = if run.is_none() { Some(Claimed::new(&args.file)?) } else { None };
     let run = run.or(claimed.as_ref().map(|it| it.path.as_path())).unwrap_or(Path::new("")).to_path_buf();
-    let config = TrainConfig {
-        run: run.clone(),
+    let init = args.init.as_ref().map(|path| Init {
+        path: path.clone(),
+        strict: args.init_strict,
+        map: args.init_map.clone(),
+    });
+    let how = TrainOptions {
         resume: args.resume.map(|it| match it {
-            Resume::Last => sphc::train::Resume::Last,
-            Resume::Best => sphc::train::Resume::Best,
+            Resume::Last => sphc::Resume::Last,
+            Resume::Best => sphc::Resume::Best,
         }),
         init,
         log_every: args.log_every,
         stop: &stop::asked,
-        manifest,
+        command: std::env::args_os().map(|it| it.to_string_lossy().into_owned()).collect(),
+        ..TrainOptions::new(&run)
     };
     let mut progress = Progress::new(args.format);
-    let report = train(&config, &mut session, data, &mut |event| progress.see(event));
+    let report = ready.train(&how, &device, &mut |event| progress.see(event));
     progress.finish();
-    Ok(Done { run, manifest: config.manifest, report })
-}
-
-/// What became of the weights to start from.
-fn tell_start(format: Format, path: &Path, taken: &Taken) -> Result<(), Failure> {
-    let Taken { taken: fits, missed, other, left } = taken;
-    if format == Format::Json {
-        let event = json!({ "event": "init", "taken": fits, "missed": missed, "other": other, "left": left });
-        writeln!(say::out(), "{event}")?;
-        return Ok(());
-    }
-    let of = fits.len() + missed.len() + other.len();
-    let mut lines = vec![format!("init: {} of {of} tensors from {}", fits.len(), path.display())];
-    for (what, list) in [("not in the file, so started anew", missed), ("in the file only, so left", left)] {
-        if !list.is_empty() {
-            lines.push(format!("  {what}: {}", data::few(list)));
-        }
-    }
-    lines.extend(other.iter().map(|it| format!("  started anew: {it}")));
-    for line in lines {
-        let _ = writeln!(say::err(), "{line}");
-    }
-    Ok(())
+    let report = match report {
+        Ok(it) => Ok(it),
+        Err(sphc::Error::Train(it)) => Err(*it),
+        Err(it) => return Err(it.into()),
+    };
+    Ok(Done { run, set: args.set.set.clone(), training, report })
 }
 
 fn rename(text: &str) -> Result<String, String> {
     Rename::parse(text).map(|_| text.to_owned())
 }
 
-/// What to say of weights to start from that were trained on something else, which may well be meant.
-fn other_start(known: &Meaning, now: &Meaning) -> Vec<String> {
-    let conflict = known.conflict(&now.classes).map(|it| format!("the weights of `--init` bring other outputs: {it}"));
-    conflict.into_iter().chain(known.doubts(now)).collect()
-}
-
-fn finish(args: &Args, run: &Path, manifest: &Manifest, report: &Report) -> Outcome {
+fn finish(args: &Args, run: &Path, set: &[(String, String)], training: &Training, report: &Report) -> Outcome {
     let interrupted = report.end == End::Interrupted;
     if args.format == Format::Json {
         let mut object = json!({
@@ -234,16 +170,16 @@ fn finish(args: &Args, run: &Path, manifest: &Manifest, report: &Report) -> Outc
             say::err(),
             "stopped after iteration {} of {}; go on with\n  {}",
             report.step,
-            manifest.training.iterations,
+            training.iterations,
             resume_command(run)
         );
     } else {
-        writeln!(say::out(), "{}", summary(args, run, manifest, report))?;
+        writeln!(say::out(), "{}", summary(args, run, (set, training), report))?;
     }
     Ok(if interrupted { stop::status() } else { ExitCode::SUCCESS })
 }
 
-fn summary(args: &Args, run: &Path, manifest: &Manifest, report: &Report) -> String {
+fn summary(args: &Args, run: &Path, (set, training): (&[(String, String)], &Training), report: &Report) -> String {
     let mut lines = Vec::new();
     if let (Some(last), Some(best)) = (&report.last, &report.best) {
         let (what, best) = match (last.test_accuracy, best.test_accuracy) {
@@ -258,16 +194,16 @@ fn summary(args: &Args, run: &Path, manifest: &Manifest, report: &Report) -> Str
         };
         lines.push(format!(
             "test {what}{best} on {} after {} in {:.1} s",
-            say::counted(manifest.training.test_examples, "image", "s"),
+            say::counted(training.test_examples, "image", "s"),
             say::counted(report.step as usize, "iteration", "s"),
             report.seconds
         ));
     }
     if let (End::Early, Some(best)) = (report.end, &report.best) {
-        let patience = say::counted(manifest.training.patience as usize, "evaluation", "s");
+        let patience = say::counted(training.patience as usize, "evaluation", "s");
         lines.push(format!(
             "ended early   of {} iterations, as {patience} in a row gave nothing better than that of iteration {}",
-            manifest.training.iterations, best.iteration
+            training.iterations, best.iteration
         ));
     }
     let times = &report.times;
@@ -289,8 +225,8 @@ fn summary(args: &Args, run: &Path, manifest: &Manifest, report: &Report) -> Str
     }
     if let Some(checkpoint) = report.best_checkpoint.as_ref().or(report.checkpoint.as_ref()) {
         let mut command: Vec<OsString> = vec!["sphc".into(), "eval".into(), args.file.clone().into()];
-        for set in &manifest.set {
-            command.extend(["--set".into(), set.into()]);
+        for (name, value) in set {
+            command.extend(["--set".into(), format!("{name}={value}").into()]);
         }
         if let Some(data) = &args.recipe.data {
             command.extend(["--data".into(), data.into()]);
@@ -298,7 +234,7 @@ fn summary(args: &Args, run: &Path, manifest: &Manifest, report: &Report) -> Str
         command.extend(["--weights".into(), checkpoint.clone().into()]);
         // What is told of each class, is told of what has one.
         let classes = report.last.as_ref().is_some_and(|it| it.test_accuracy.is_some());
-        if classes && manifest.training.target.is_class() {
+        if classes && training.target.is_class() {
             command.push("--per-class".into());
         }
         lines.push(format!("try next      {}", quoted(&command)));

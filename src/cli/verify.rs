@@ -1,10 +1,10 @@
 //! `sphc verify`.
 
-use super::args::{self, Format, RecipeArgs, SetArgs, positive};
-use super::device::{self, DeviceArgs};
+use super::args::{self, DeviceArgs, Format, RecipeArgs, SetArgs, positive};
 use super::failure::Outcome;
 use super::{load, replay, say, table};
 use serde_json::json;
+use sphc::Options;
 use sphc::lower::DataInfo;
 use sphc::verify::{self, GradientCheck, Gradients, KernelCheck};
 use std::collections::BTreeMap;
@@ -36,33 +36,35 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
-    device::check(&args.device)?;
+    let device = args.device.checked()?;
     if let Some(run) = &args.replay {
-        return replay::run(&args.file, run, &args.device, args.format);
+        return replay::run(&args.file, run, (&args.device, &device), args.format);
     }
-    let mut settings = args::settings(&args.set, &RecipeArgs::default());
+    let options = args::options(&args.set, &RecipeArgs::default(), args.device.precision);
+    let model = load::model(&args.file, options.clone())?;
     // As many parts as the recipe cuts its batch into, of an example each at least; of two where images are mixed.
-    let first = load::check(&args.file, &settings)?;
+    let first = model.check()?;
     let of = first.graph().and_then(|it| it.recipe.as_ref()).map_or(1, |it| match (it.accumulate, it.mix) {
         (1, _) => 1,
         (parts, None) => parts,
         (parts, Some(_)) => 2 * parts,
     });
-    settings.batch = (args.batch as usize).checked_next_multiple_of(of);
-    let usual = load::compile(&args.file, settings.clone(), args.device.precision)?;
-    if let Some(it) = &usual.compiled.plan.training {
-        // Noise does for comparing, and a few batches of it reach around the end of an epoch.
+    let batch = (args.batch as usize).checked_next_multiple_of(of);
+    let model = model.with(Options { batch, ..options });
+    let usual = model.compile_for(None)?;
+    // Noise does for comparing, and a few batches of it reach around the end of an epoch.
+    let data = usual.plan().training.as_ref().map(|it| {
         let examples = 2 * it.batch + 1;
-        settings.data = Some(DataInfo {
+        DataInfo {
             name: it.data.clone(),
             image: it.image,
             classes: it.classes,
             target: it.target.clone(),
             train_examples: examples,
             test_examples: examples,
-        });
-    }
-    let model = load::compile(&args.file, settings.clone(), args.device.precision)?;
+        }
+    });
+    let model = model.compile_for(data)?;
     let threads = args.device.threads.map(|it| it as usize);
     let gradients = if args.kernels_only {
         None
@@ -70,10 +72,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         Some(verify::gradients(&model.compiled.training, threads, !args.device.ignore_memory)?)
     };
     let gradients = gradients.as_ref();
-    let (mut session, device) = {
-        let again = load::Again::new(&args.file, &settings, args.device.precision);
-        device::open(&args.device, model.compiled.plan.spread(), &|batch| Some(again.plan(batch)?.spread()))?
-    };
+    let (mut session, device) = model.open_as(&device, |it| it.spread())?;
     verify::bind_noise(&mut session)?;
     let kernels = verify::kernels(&mut session)?;
 

@@ -35,7 +35,7 @@ impl Lowering<'_> {
         }
         // A name without quotes is never a path, unless it is that of a param.
         let bare = matches!(&value.kind, ExprKind::Name(it) if it == text && !self.params.contains_key(it));
-        let Some(look) = settings.look.filter(|_| !bare) else {
+        let Some(look) = settings.look.as_ref().filter(|_| !bare) else {
             let known: Vec<&str> = settings.known_data.iter().map(|it| it.name.as_str()).collect();
             let report = Diagnostic::new(Code::E0203, value.span, format!("unknown data set `{text}`"))
                 .label("not a data set that sphc knows")
@@ -55,7 +55,7 @@ impl Lowering<'_> {
         // A name alone could be that of a known data set.
         let path = if path.contains('/') { path } else { format!("./{path}") };
         let steps: Vec<ImageStep> = steps.iter().map(|it| it.0).collect();
-        match look(&path, &steps) {
+        match look.at(&path, &steps) {
             Ok((info, bytes)) => {
                 self.data_bytes = bytes;
                 (Some(info), Some(path))

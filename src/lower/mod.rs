@@ -65,7 +65,7 @@ mod value;
 
 pub use blocks::{PRIMITIVES, REDUCTIONS};
 pub(crate) use collect::PRELUDE;
-pub use settings::{DataInfo, Settings};
+pub use settings::{DataInfo, Look, Settings};
 
 use crate::diag::{Code, Diagnostic, FileId, Label, Severity, Sink, Sources, Span};
 use crate::ir::expr::Pool;

@@ -1,6 +1,8 @@
-//! What the command line decides about a compilation.
+//! What is decided about a compilation outside of the text.
 
 use crate::ir::{ImageStep, TargetKind};
+use std::fmt;
+use std::sync::Arc;
 
 /// What the compiler must know of a data set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +23,29 @@ pub struct DataInfo {
 
 /// Looks at a data set that a file names by its path, given the steps that are done to its images: what is known of it
 /// then, and the smallest and largest of its bytes where they tell something; or why it cannot be used.
-pub type Look = fn(path: &str, steps: &[ImageStep]) -> Result<(DataInfo, Option<[u8; 2]>), String>;
+#[derive(Clone)]
+pub struct Look(Arc<Looks>);
+
+type Looks = dyn Fn(&str, &[ImageStep]) -> Result<(DataInfo, Option<[u8; 2]>), String> + Send + Sync;
+
+impl Look {
+    /// Looks as a function does.
+    pub fn new(
+        look: impl Fn(&str, &[ImageStep]) -> Result<(DataInfo, Option<[u8; 2]>), String> + Send + Sync + 'static,
+    ) -> Look {
+        Look(Arc::new(look))
+    }
+
+    pub(super) fn at(&self, path: &str, steps: &[ImageStep]) -> Result<(DataInfo, Option<[u8; 2]>), String> {
+        (self.0)(path, steps)
+    }
+}
+
+impl fmt::Debug for Look {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Look")
+    }
+}
 
 /// Settings; `None` leaves the file's word.
 #[derive(Clone, Debug, Default)]

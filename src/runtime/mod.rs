@@ -69,7 +69,7 @@ pub enum RuntimeError {
 }
 
 /// `12.3 GB`, for people.
-fn size(bytes: usize) -> String {
+pub(crate) fn size(bytes: usize) -> String {
     let units = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
     let mut value = bytes as f64;
     let mut at = 0;

@@ -1,7 +1,7 @@
 //! Weights that a training starts from.
 
 use super::weights::{Need, Rename, Taken, Weights, summary};
-use super::{TrainError, fit, read_weights};
+use super::{Meaning, TrainError, fit, read_weights};
 use crate::plan::Plan;
 use std::path::PathBuf;
 
@@ -20,6 +20,22 @@ pub struct Init {
 }
 
 impl Init {
+    /// What makes it doubtful that weights from which a start was made mean what the model's do: a sentence each. Nothing where
+    /// some are learned anew, for then so is what the outputs mean.
+    pub(super) fn doubts(&self, weights: &Weights, taken: &Taken, now: &Meaning) -> Result<Vec<String>, TrainError> {
+        let known = Meaning::read(weights).map_err(|cause| TrainError::Weights {
+            path: self.path.clone(),
+            cause,
+            remedy: "give a file that `sphc train` wrote".to_owned(),
+        })?;
+        let Some(known) = known.filter(|_| taken.missed.is_empty() && taken.other.is_empty()) else {
+            return Ok(Vec::new());
+        };
+        let conflict = known.conflict(&now.classes);
+        let conflict = conflict.map(|it| format!("the weights of `--init` bring other outputs: {it}"));
+        Ok(conflict.into_iter().chain(known.doubts(now)).collect())
+    }
+
     /// The weights that a plan starts from, and what became of the others.
     pub fn weights(&self, plan: &Plan) -> Result<(Weights, Taken), TrainError> {
         let fail = |cause: String, remedy: &str| TrainError::Weights {

@@ -34,6 +34,7 @@ use metrics::{Losses, Tested};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use weights::Taken;
 
 /// How to train.
 pub struct TrainConfig<'a> {
@@ -74,6 +75,20 @@ pub enum End {
 /// What happens during a training, for whoever shows it.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
+    /// A device was opened.
+    Device {
+        /// What it is, in a few words, and why it was chosen where that was left open.
+        name: &'a str,
+    },
+    /// Weights to start from were read.
+    Init {
+        /// The file.
+        path: &'a Path,
+        /// What became of its tensors.
+        taken: &'a Taken,
+        /// What makes it doubtful that they mean the same here: a sentence each.
+        doubts: &'a [String],
+    },
     /// All was found well; the first step comes next.
     Started {
         /// Updates done before (of a resumed run).
@@ -120,6 +135,8 @@ pub enum Event<'a> {
         /// Its file.
         path: &'a Path,
     },
+    /// It is over, at its end or because it was told to stop.
+    Ended(&'a Report),
 }
 
 /// Where the time of this process went, in seconds.

@@ -29,7 +29,7 @@ pub fn train(
     let training = recipe_of(&plan)?.clone();
     check_data(&plan, &data)?;
     let meaning = Meaning::of(&data, &training);
-    let start = start(config, &plan, &meaning)?;
+    let start = start(config, &plan, &meaning, see)?;
 
     let run = RunDir::open(&config.run, config.resume.is_some())?;
     let mut manifest = config.manifest.clone();
@@ -102,18 +102,31 @@ struct Start {
     newer: Vec<PathBuf>,
 }
 
-fn start(config: &TrainConfig, plan: &Plan, meaning: &Meaning) -> Result<Start, TrainError> {
+fn start(
+    config: &TrainConfig,
+    plan: &Plan,
+    meaning: &Meaning,
+    see: &mut dyn FnMut(Event),
+) -> Result<Start, TrainError> {
     if let Some(from) = config.resume {
-        return resumed(config, from, plan, meaning);
+        return resumed(config, from, (plan, meaning), see);
     }
-    from_init(config.init.clone(), plan)
+    from_init(config.init.clone(), plan, meaning, see)
 }
 
 /// Starts with the first step.
-fn from_init(init: Option<Init>, plan: &Plan) -> Result<Start, TrainError> {
+fn from_init(
+    init: Option<Init>,
+    plan: &Plan,
+    meaning: &Meaning,
+    see: &mut dyn FnMut(Event),
+) -> Result<Start, TrainError> {
     let mut res = Start { init, ..Start::default() };
     if let Some(init) = &res.init {
-        res.weights = Some((init.weights(plan)?.0, Need::Start));
+        let (weights, taken) = init.weights(plan)?;
+        let doubts = init.doubts(&weights, &taken, meaning)?;
+        see(Event::Init { path: &init.path, taken: &taken, doubts: &doubts });
+        res.weights = Some((weights, Need::Start));
     }
     Ok(res)
 }
@@ -163,7 +176,12 @@ fn place_of_best(run: &Path, all: &[(u64, PathBuf)]) -> Result<usize, TrainError
     })
 }
 
-fn resumed(config: &TrainConfig, from: Resume, plan: &Plan, meaning: &Meaning) -> Result<Start, TrainError> {
+fn resumed(
+    config: &TrainConfig,
+    from: Resume,
+    (plan, meaning): (&Plan, &Meaning),
+    see: &mut dyn FnMut(Event),
+) -> Result<Start, TrainError> {
     let run = &config.run;
     let mut all = checkpoints(run);
     let place = match from {
@@ -174,7 +192,7 @@ fn resumed(config: &TrainConfig, from: Resume, plan: &Plan, meaning: &Meaning) -
     let earlier = Started::read(run).ok();
     let Some((step, path)) = all.first() else {
         if may_be_run(run) {
-            return Ok(Start { anew: true, ..from_init(earlier.and_then(Started::init), plan)? });
+            return Ok(Start { anew: true, ..from_init(earlier.and_then(Started::init), plan, meaning, see)? });
         }
         return Err(TrainError::RunDirectory {
             path: run.clone(),
@@ -299,7 +317,9 @@ impl Trainer<'_> {
         self.write_checkpoint()?;
         self.times.total = self.begun.elapsed().as_secs_f64();
         self.draw()?;
-        Ok(self.report())
+        let report = self.report();
+        (self.see)(Event::Ended(&report));
+        Ok(report)
     }
 
     /// Whether the recipe's patience is at its end.
@@ -572,7 +592,7 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    fn report(self) -> Report {
+    fn report(&self) -> Report {
         let tested =
             || self.lines.iter().filter_map(|it| if let Line::Tested(it) = it { Some(it.clone()) } else { None });
         Report {

@@ -1,7 +1,7 @@
 //! What the text says of itself: its `//!` lines, its params, and what is documented by `///` lines.
 
-use crate::cli::load::Model;
 use crate::cli::table;
+use sphc::Compilation;
 use sphc::diag::{FileId, Sink, Sources, Span};
 use sphc::lower::library;
 use sphc::syntax::{self, ast::Item};
@@ -24,7 +24,7 @@ pub(super) fn library(path: &Path) -> Option<String> {
 }
 
 /// The file's documentation, to stand above its layers; empty for a file without any.
-pub(super) fn text(model: &Model, set: &[(String, String)]) -> String {
+pub(super) fn text(model: &Compilation, set: &[(String, String)]) -> String {
     defined(&model.checked.sources, FileId(0), set)
 }
 

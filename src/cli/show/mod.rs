@@ -6,10 +6,10 @@ mod picture;
 
 use super::args::{self, RecipeArgs, SetArgs};
 use super::failure::{Failure, Outcome};
-use super::load::{self, Model};
-use super::table;
+use super::{load, table};
 use clap::ValueEnum;
 use serde_json::{Value, json};
+use sphc::Compilation;
 use sphc::diag;
 use sphc::ir::{Graph, Phase, Precision};
 use sphc::pipeline::line_of;
@@ -71,11 +71,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         io::stdout().write_all(diag::plain(&text).as_bytes())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut settings = args::settings(&args.set, &args.recipe);
-    if let Some(wanted) = &args.recipe.data {
-        settings.data = Some(load::data_info(&args.file, &settings, wanted)?);
-    }
-    let model = load::compile(&args.file, settings, args.precision)?;
+    let model = load::model(&args.file, args::options(&args.set, &args.recipe, args.precision))?.compile()?;
     let rows = rows(&model);
     let text = match args.format {
         View::Table => {
@@ -89,7 +85,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn rows(model: &Model) -> Vec<Row> {
+pub(super) fn rows(model: &Compilation) -> Vec<Row> {
     let graph = model.compiled.training.graph();
     let fused = &model.compiled.fused;
     let batch = model.compiled.plan.training.as_ref().map_or(1, Training::part);
@@ -134,7 +130,7 @@ pub(super) fn shape(dims: &[usize]) -> String {
     dims.iter().map(ToString::to_string).collect::<Vec<_>>().join("x")
 }
 
-fn as_table(model: &Model, rows: &[Row], threads: Option<u64>) -> String {
+fn as_table(model: &Compilation, rows: &[Row], threads: Option<u64>) -> String {
     let plan = &model.compiled.plan;
     let graph = model.compiled.training.graph();
     let mut res = String::new();
@@ -188,7 +184,7 @@ fn as_table(model: &Model, rows: &[Row], threads: Option<u64>) -> String {
     res
 }
 
-fn as_json(model: &Model, rows: &[Row], threads: Option<u64>) -> Value {
+fn as_json(model: &Compilation, rows: &[Row], threads: Option<u64>) -> Value {
     let plan = &model.compiled.plan;
     let memory = memory(plan, threads);
     let layers: Vec<Value> = rows

@@ -52,6 +52,11 @@ pub enum Event<'a> {
     Sound,
 }
 
+/// Fetches a data set with the usual patience and without a word; see [`fetch`].
+pub fn quietly(manifest: &Manifest, wanted: &str) -> Result<PathBuf, FetchError> {
+    fetch(manifest, wanted, Patience::default(), &mut |_| {})
+}
+
 /// Fetches a data set to where it is looked for, unless it is there; returns the place. `wanted` is what the user
 /// called it.
 pub fn fetch(

@@ -1,61 +1,81 @@
 //! Which device a plan runs on.
 
-use super::args;
-use super::failure::Failure;
-use super::table;
-use clap::Args;
-use sphc::ir::Precision;
-use sphc::plan::Plan;
-use sphc::runtime::cpu::{self, CpuBackend};
-use sphc::runtime::{Backend, Free, Session, free_memory};
+use super::Error;
+use super::model::decide;
+use crate::ir::Precision;
+use crate::plan::Plan;
+use crate::runtime::cpu::{self, CpuBackend};
+use crate::runtime::{Backend, Free, Session, free_memory, size};
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
-/// `--device`, `--precision`, `--threads`.
-#[derive(Clone, Debug, Args)]
-pub(super) struct DeviceArgs {
-    /// auto, cpu, or cuda[:N]
-    #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = parse_device)]
-    pub(super) device: Device,
-    /// Arithmetic and storage; what the recipe says unless given, else f32
-    #[arg(long, value_parser = args::precision())]
-    pub(super) precision: Option<Precision>,
-    /// CPU threads; as many as there are cores unless given
-    #[arg(long, value_name = "N", value_parser = args::threads)]
-    pub(super) threads: Option<u64>,
-    /// Start although it needs more memory than seems to be free
-    #[arg(long)]
-    pub(super) ignore_memory: bool,
+/// A device, and how it is used.
+#[derive(Clone, Debug, Default)]
+pub struct DeviceOptions {
+    /// Which (`--device`).
+    pub device: Device,
+    /// CPU threads; as many as there are cores unless given. Results are the same bits (`--threads`).
+    pub threads: Option<usize>,
+    /// Start although it needs more memory than seems to be free (`--ignore-memory`).
+    pub ignore_memory: bool,
 }
 
 /// A device as it was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Device {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Device {
+    /// The first GPU if there is one and the precision is one of a GPU's, else the CPU.
+    #[default]
     Auto,
+    /// The processor.
     Cpu,
+    /// NVIDIA's GPU of this number.
     Cuda(u32),
 }
 
-fn parse_device(text: &str) -> Result<Device, String> {
-    let expected = || "expected auto, cpu, cuda or cuda:N".to_owned();
-    match text {
-        "auto" => Ok(Device::Auto),
-        "cpu" => Ok(Device::Cpu),
-        "cuda" => Ok(Device::Cuda(0)),
-        _ => text.strip_prefix("cuda:").and_then(|it| it.parse().ok()).map(Device::Cuda).ok_or_else(expected),
+impl FromStr for Device {
+    type Err = String;
+
+    /// `auto`, `cpu`, `cuda` or `cuda:N`.
+    fn from_str(text: &str) -> Result<Device, String> {
+        let expected = || "expected auto, cpu, cuda or cuda:N".to_owned();
+        match text {
+            "auto" => Ok(Device::Auto),
+            "cpu" => Ok(Device::Cpu),
+            "cuda" => Ok(Device::Cuda(0)),
+            _ => text.strip_prefix("cuda:").and_then(|it| it.parse().ok()).map(Device::Cuda).ok_or_else(expected),
+        }
     }
 }
 
-/// Fails early for a device or a `--precision` that this build or machine does not have.
-pub(super) fn check(device: &DeviceArgs) -> Result<(), Failure> {
-    check_with(device, args::decide(device.precision, None)?)
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Device::Auto => f.write_str("auto"),
+            Device::Cpu => f.write_str("cpu"),
+            Device::Cuda(number) => write!(f, "cuda:{number}"),
+        }
+    }
 }
 
-fn check_with(args: &DeviceArgs, precision: Precision) -> Result<(), Failure> {
+impl DeviceOptions {
+    /// The processor, with as many threads as there are cores.
+    pub fn cpu() -> DeviceOptions {
+        DeviceOptions { device: Device::Cpu, ..DeviceOptions::default() }
+    }
+
+    /// Fails early for a device, or a precision on it, that this build or machine does not have.
+    pub fn check(&self, precision: Option<Precision>) -> Result<(), Error> {
+        check_with(self, decide(precision, None)?)
+    }
+}
+
+fn check_with(args: &DeviceOptions, precision: Precision) -> Result<(), Error> {
     if let Device::Cuda(number) = args.device {
         gpu::check(number)?;
     }
     if precision.needs_gpu() && args.device == Device::Cpu {
-        return Err(Failure::new("the precisions tf32 and bf16 need a GPU", "use `--precision f32`"));
+        return Err(Error::options("the precisions tf32 and bf16 need a GPU", "use `--precision f32`"));
     }
     Ok(())
 }
@@ -63,10 +83,10 @@ fn check_with(args: &DeviceArgs, precision: Precision) -> Result<(), Failure> {
 /// A session on the device, and one line that says which and why. A plan that needs more memory than is free is refused;
 /// `again` compiles it with another batch, to find the largest that fits.
 pub(super) fn open(
-    args: &DeviceArgs,
+    args: &DeviceOptions,
     plan: Plan,
     again: &dyn Fn(usize) -> Option<Plan>,
-) -> Result<(Session, String), Failure> {
+) -> Result<(Session, String), Error> {
     let precision = plan.precision;
     check_with(args, precision)?;
     let plan = Arc::new(plan);
@@ -79,19 +99,18 @@ pub(super) fn open(
             Err(cause) if !precision.needs_gpu() => (None, format!(" (auto: {cause})")),
             Err(cause) => {
                 let cause = format!("the precisions tf32 and bf16 need a GPU, and {cause}");
-                return Err(Failure::new(cause, "use `--precision f32`"));
+                return Err(Error::options(cause, "use `--precision f32`"));
             }
         },
     };
     if !args.ignore_memory {
-        let threads = args.threads.map(|it| it as usize);
         let free = match number {
             Some(number) => gpu::free(number),
             None => free_memory(),
         };
         let needed = |plan: &Plan, free: usize| match number {
             Some(number) => gpu::too_much(plan, number, free),
-            None => cpu::too_much(plan, threads, free).map(|it| it.total()),
+            None => cpu::too_much(plan, args.threads, free).map(|it| it.total()),
         };
         if let Some(free) = free
             && let Some(bytes) = needed(&plan, free.bytes)
@@ -102,7 +121,7 @@ pub(super) fn open(
     }
     let backend: Box<dyn Backend> = match number {
         Some(number) => gpu::open(plan.clone(), number)?,
-        None => Box::new(CpuBackend::new(plan.clone(), args.threads.map(|it| it as usize))?),
+        None => Box::new(CpuBackend::new(plan.clone(), args.threads)?),
     };
     let session = Session::new(plan, backend)?;
     let what = session.backend.describe();
@@ -110,22 +129,25 @@ pub(super) fn open(
 }
 
 /// Why a plan is not begun with, and which batch would be: `fits` compiles a batch and tries, where it can.
-fn refused(plan: &Plan, needed: usize, free: &Free, fits: &dyn Fn(usize) -> Option<bool>) -> Failure {
+fn refused(plan: &Plan, needed: usize, free: &Free, fits: &dyn Fn(usize) -> Option<bool>) -> Error {
     let (batch, parts) = plan.training.as_ref().map_or((1, 1), |it| (it.batch, it.accumulate));
     let cause = format!(
         "`{}` needs {} of memory with a batch of {batch}, and {} are {}",
         plan.name,
-        table::bytes(needed),
-        table::bytes(free.bytes),
+        size(needed),
+        size(free.bytes),
         free.bound
     );
     // A batch is as many equal parts as before.
-    let remedy = match largest(batch / parts, free.bytes as f64 / needed as f64, &|it| fits(it.checked_mul(parts)?)) {
+    let found = largest(batch / parts, free.bytes as f64 / needed as f64, &|it| fits(it.checked_mul(parts)?));
+    let batch = found.map(|it| it * parts);
+    let remedy = match batch {
         Some(0) => format!("even a batch of {parts} does not fit: make the model smaller"),
-        Some(it) => format!("the largest batch that fits is {0}: `--batch {0}`", it * parts),
+        Some(it) => format!("the largest batch that fits is {it}: `--batch {it}`"),
         None => "use a smaller batch".to_owned(),
     };
-    Failure::new(cause, format!("{remedy} (`--ignore-memory` starts anyway)"))
+    let remedy = format!("{remedy} (`--ignore-memory` starts anyway)");
+    Error::Memory { needed, free: free.bytes, batch, cause, remedy }
 }
 
 /// The largest batch that fits, below one that does not; 0 if none does, nothing if it cannot be found out. Memory grows
@@ -156,13 +178,13 @@ fn largest(batch: usize, share: f64, fits: &dyn Fn(usize) -> Option<bool>) -> Op
 /// NVIDIA's.
 #[cfg(feature = "cuda")]
 mod gpu {
-    use super::Failure;
-    use sphc::plan::Plan;
-    use sphc::runtime::cuda::{self, CudaBackend, CudaOptions, check_device, free_bytes, needed_bytes};
-    use sphc::runtime::{Backend, Free};
+    use super::Error;
+    use crate::plan::Plan;
+    use crate::runtime::cuda::{self, CudaBackend, CudaOptions, check_device, free_bytes, needed_bytes};
+    use crate::runtime::{Backend, Free};
     use std::sync::Arc;
 
-    pub(super) fn check(number: u32) -> Result<(), Failure> {
+    pub(super) fn check(number: u32) -> Result<(), Error> {
         Ok(check_device(number as usize)?)
     }
 
@@ -181,7 +203,7 @@ mod gpu {
         needed_bytes(plan, number as usize).filter(|it| free < *it)
     }
 
-    pub(super) fn open(plan: Arc<Plan>, number: u32) -> Result<Box<dyn Backend>, Failure> {
+    pub(super) fn open(plan: Arc<Plan>, number: u32) -> Result<Box<dyn Backend>, Error> {
         let options = CudaOptions { ordinal: number as usize };
         Ok(Box::new(CudaBackend::new(plan, options)?))
     }
@@ -190,15 +212,20 @@ mod gpu {
 /// A build without.
 #[cfg(not(feature = "cuda"))]
 mod gpu {
-    use super::Failure;
-    use sphc::plan::Plan;
-    use sphc::runtime::{Backend, Free};
+    use super::Error;
+    use crate::plan::Plan;
+    use crate::runtime::{Backend, Free, RuntimeError};
     use std::sync::Arc;
 
     const CAUSE: &str = "this build has no CUDA backend";
 
-    pub(super) fn check(number: u32) -> Result<(), Failure> {
-        Err(Failure::new(format!("device cuda:{number} is not available: {CAUSE}"), "use `--device cpu`"))
+    pub(super) fn check(number: u32) -> Result<(), Error> {
+        Err(missing(number))
+    }
+
+    fn missing(number: u32) -> Error {
+        let (device, cause, remedy) = (format!("cuda:{number}"), CAUSE.to_owned(), "use `--device cpu`".to_owned());
+        RuntimeError::Device { device: format!("device {device}"), cause, remedy }.into()
     }
 
     pub(super) fn usable() -> Result<(), String> {
@@ -213,9 +240,8 @@ mod gpu {
         None
     }
 
-    pub(super) fn open(_: Arc<Plan>, number: u32) -> Result<Box<dyn Backend>, Failure> {
-        check(number)?;
-        Err(Failure::Reported)
+    pub(super) fn open(_: Arc<Plan>, number: u32) -> Result<Box<dyn Backend>, Error> {
+        Err(missing(number))
     }
 }
 

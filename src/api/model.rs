@@ -1,0 +1,292 @@
+//! A model: its text, and what is asked for.
+
+use super::device::{self, DeviceOptions};
+use super::known::{self, Read, Seen, read_data};
+use super::options::Options;
+use super::text::{self, LONGEST_MODEL, import, is_plan};
+use super::{Error, Faults, Notice};
+use crate::data;
+use crate::diag::{FileId, Severity};
+use crate::ir::{ImageStep, Precision, Recipe};
+use crate::lower::{DataInfo, Settings};
+use crate::pipeline::{self, Checked, Compiled};
+use crate::plan::Plan;
+use crate::runtime::Session;
+use std::io::Read as Stream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Takes what is told.
+type Tell = Arc<dyn Fn(Notice<'_>) + Send + Sync>;
+
+/// A model: its text, and what is asked for in place of what the text says. A clone shares what is known of data sets.
+///
+/// Everything is computed anew by each call, from the text as it was when the model was opened; imports and data sets are
+/// read by the call.
+#[derive(Clone)]
+pub struct Model {
+    source: Source,
+    options: Options,
+    seen: Seen,
+    tell: Tell,
+}
+
+#[derive(Clone)]
+pub(super) enum Source {
+    /// A model's text, and what it is called in messages.
+    Text { name: String, text: Arc<str> },
+    /// A plan that was compiled before.
+    Plan { path: PathBuf, text: Arc<str> },
+}
+
+impl Model {
+    /// Reads a model's text (at most 4 MiB of UTF-8), or the plan that `sphc compile` wrote (.yaml), which can be trained,
+    /// evaluated and asked, but neither checked nor compiled. Mistakes in the text are told by what works on it.
+    pub fn open(path: impl AsRef<Path>) -> Result<Model, Error> {
+        let path = path.as_ref();
+        if is_plan(path) {
+            let text = text::read_text(path)?.into();
+            return Ok(Model::of(Source::Plan { path: path.into(), text }));
+        }
+        Ok(Model::from_text(path.display().to_string(), text::bounded(path, LONGEST_MODEL)?))
+    }
+
+    /// A model whose text is at hand. `name` is what it is called in messages, and the file from which its imports are seen.
+    pub fn from_text(name: impl Into<String>, text: impl Into<String>) -> Model {
+        Model::of(Source::Text { name: name.into(), text: text.into().into() })
+    }
+
+    /// A model whose text is read from a stream, at most 4 MiB of it.
+    pub fn from_reader(name: impl Into<String>, from: impl Stream) -> Result<Model, Error> {
+        let name = name.into();
+        match text::whole(from, LONGEST_MODEL) {
+            Ok(text) => Ok(Model::from_text(name, text)),
+            Err(it) => Err(Error::text(format!("cannot read `{name}`: {it}"), "give the text of a model")),
+        }
+    }
+
+    fn of(source: Source) -> Model {
+        Model { source, options: Options::default(), seen: Seen::default(), tell: Arc::new(|_| {}) }
+    }
+
+    /// The same model with these options, in place of those it had.
+    #[must_use]
+    pub fn with(mut self, options: Options) -> Model {
+        self.options = options;
+        self
+    }
+
+    /// The same model with a value of a `param`, as the language writes it: `.set("widths", "[16, 24]")`.
+    #[must_use]
+    pub fn set(mut self, name: impl Into<String>, value: impl Into<String>) -> Model {
+        self.options.set.push((name.into(), value.into()));
+        self
+    }
+
+    /// What is asked for.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Tells what is worth knowing beside results, such as warnings, as it is found; without, it is dropped. The same may be
+    /// told several times.
+    #[must_use]
+    pub fn telling(mut self, tell: impl Fn(Notice<'_>) + Send + Sync + 'static) -> Model {
+        self.tell = Arc::new(tell);
+        self
+    }
+
+    pub(super) fn warn(&self, sentences: &[String]) {
+        for it in sentences {
+            (self.tell)(Notice::Warning(it));
+        }
+    }
+
+    pub(super) fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Its text. Fails for a plan.
+    pub fn text(&self) -> Result<&str, Error> {
+        match &self.source {
+            Source::Text { text, .. } => Ok(text),
+            Source::Plan { path, .. } => {
+                let cause = format!("`{}` is a plan, or some other YAML file, and no model", path.display());
+                Err(Error::text(cause, "give the `.sph` file; `train`, `eval` and `predict` take plans, too"))
+            }
+        }
+    }
+
+    /// Whether it is a plan, which was compiled before.
+    pub fn is_plan(&self) -> bool {
+        matches!(self.source, Source::Plan { .. })
+    }
+
+    /// What it is called in messages.
+    pub fn name(&self) -> String {
+        match &self.source {
+            Source::Text { name, .. } => name.clone(),
+            Source::Plan { path, .. } => path.display().to_string(),
+        }
+    }
+
+    /// Finds every mistake, each with its place and mostly with what mends it. Sizes are those that are usual for the data set
+    /// that the file names; [`Options::data`] is not read.
+    ///
+    /// Fails for a plan; mistakes in the text are no error, but what is asked for.
+    pub fn check(&self) -> Result<Checked, Error> {
+        self.checked(&self.settings())
+    }
+
+    /// Compiles it for the data set of [`Options::data`], which is read for its sizes, or else for what is usual for the one
+    /// that the file names.
+    ///
+    /// Fails with [`Error::Model`] where there are mistakes.
+    pub fn compile(&self) -> Result<Compilation, Error> {
+        let data = match &self.options.data {
+            Some(wanted) => {
+                let steps = image_steps(&self.check()?);
+                Some(known::info(&self.read(wanted, &steps)?.data))
+            }
+            None => None,
+        };
+        self.compile_for(data)
+    }
+
+    /// Compiles it for a data set of these sizes; none are what is usual for the one that the file names.
+    pub fn compile_for(&self, data: Option<DataInfo>) -> Result<Compilation, Error> {
+        self.compiled(Settings { data, ..self.settings() })
+    }
+
+    /// What the compiler is told, without a data set.
+    pub(super) fn settings(&self) -> Settings {
+        let Options { set, data: _, batch, iterations, seed, precision: _, split: _, fetch: _, .. } = &self.options;
+        let Options { no_shuffle, no_augment, evaluate_every, checkpoint_every, patience, evaluates, features, .. } =
+            &self.options;
+        Settings {
+            set: set.clone(),
+            batch: *batch,
+            iterations: *iterations,
+            seed: *seed,
+            evaluate_every: *evaluate_every,
+            checkpoint_every: *checkpoint_every,
+            patience: *patience,
+            no_shuffle: *no_shuffle,
+            no_augment: *no_augment,
+            evaluates: *evaluates,
+            features: features.clone(),
+            ranges: data::catalog().iter().filter_map(|it| Some((it.name.clone(), it.range?))).collect(),
+            known_data: data::catalog().iter().filter_map(known::usual).collect(),
+            data: None,
+            data_replaced: false,
+            data_path: None,
+            look: Some(self.seen.look()),
+        }
+    }
+
+    pub(super) fn checked(&self, settings: &Settings) -> Result<Checked, Error> {
+        Ok(pipeline::check(&self.name(), self.text()?, &mut |it| import(it), settings))
+    }
+
+    pub(super) fn compiled(&self, settings: Settings) -> Result<Compilation, Error> {
+        let checked = self.checked(&settings)?;
+        self.demand(&checked)?;
+        let compiled = self.finish(&checked, &settings)?;
+        Ok(Compilation { checked, compiled, again: Again { model: self.clone(), settings } })
+    }
+
+    /// Tells what was found in a text; fails when there are mistakes, or no model.
+    pub fn demand(&self, checked: &Checked) -> Result<(), Error> {
+        let Checked { sources, diagnostics, .. } = checked;
+        (self.tell)(Notice::Found { diagnostics, sources });
+        if checked.typed.is_some() {
+            return Ok(());
+        }
+        if diagnostics.iter().all(|it| it.severity() != Severity::Error) {
+            let cause = format!("`{}` has no model: it is a library to be imported", sources.get(FileId(0)).name);
+            return Err(Error::text(cause, "name a file with a `model`"));
+        }
+        Err(Error::Model(Box::new(Faults { sources: sources.clone(), diagnostics: diagnostics.clone() })))
+    }
+
+    fn finish(&self, checked: &Checked, settings: &Settings) -> Result<Compiled, Error> {
+        let Some(typed) = checked.typed.clone() else {
+            return Err(Error::Model(Box::new(Faults {
+                sources: checked.sources.clone(),
+                diagnostics: checked.diagnostics.clone(),
+            })));
+        };
+        let precision = decide(self.options.precision, typed.recipe.as_ref())?;
+        let identity = pipeline::identity(&checked.sources, settings, precision);
+        Ok(pipeline::compile(typed, &checked.sources, precision, identity))
+    }
+
+    /// Reads a data set, and tells what a reader should know of it.
+    pub(super) fn read(&self, wanted: &str, steps: &[ImageStep]) -> Result<Read, Error> {
+        let found = read_data(wanted, steps, self.options.fetch)?;
+        self.warn(&found.warnings);
+        Ok(found)
+    }
+}
+
+/// What the recipe does to the images of its data set.
+pub(super) fn image_steps(checked: &Checked) -> Vec<ImageStep> {
+    checked.graph().map_or_else(Vec::new, |it| it.images.clone())
+}
+
+/// The precision that is asked for, or else what the file's recipe says, or else f32; where this build has it.
+pub(super) fn decide(wanted: Option<Precision>, recipe: Option<&Recipe>) -> Result<Precision, Error> {
+    let precision = wanted.or_else(|| recipe?.precision).unwrap_or_default();
+    if precision.needs_gpu() && !cfg!(feature = "cuda") {
+        let cause = "the precisions tf32 and bf16 need a GPU, and this build has no CUDA backend";
+        return Err(Error::options(cause, "use `--precision f32`"));
+    }
+    Ok(precision)
+}
+
+/// A compiled model.
+pub struct Compilation {
+    /// What the front end found and made.
+    pub checked: Checked,
+    /// What the compiler made of it.
+    pub compiled: Compiled,
+    again: Again,
+}
+
+impl Compilation {
+    /// The executable plan.
+    pub fn plan(&self) -> &Plan {
+        &self.compiled.plan
+    }
+
+    /// The plan with what it can be compiled again by.
+    pub(super) fn into_parts(self) -> (Checked, Plan, Again) {
+        (self.checked, self.compiled.plan, self.again)
+    }
+
+    /// Opens a device for the plan, its parameters at their initial values; with what the device is called. No data is bound.
+    pub fn open(self, device: &DeviceOptions) -> Result<(Session, String), Error> {
+        self.open_as(device, |plan| plan)
+    }
+
+    /// The same for what is made of the plan: `Plan::spread` keeps every intermediate value.
+    pub fn open_as(self, device: &DeviceOptions, change: fn(Plan) -> Plan) -> Result<(Session, String), Error> {
+        let again = self.again;
+        device::open(device, change(self.compiled.plan), &|batch| again.plan(batch).map(change))
+    }
+}
+
+/// Compiles a model again with another batch, without a word.
+pub(super) struct Again {
+    model: Model,
+    settings: Settings,
+}
+
+impl Again {
+    /// The plan of a batch.
+    pub(super) fn plan(&self, batch: usize) -> Option<Plan> {
+        let settings = Settings { batch: Some(batch), ..self.settings.clone() };
+        let checked = self.model.checked(&settings).ok()?;
+        Some(self.model.finish(&checked, &settings).ok()?.plan)
+    }
+}
