@@ -7,6 +7,7 @@ mod acceptance;
 mod accumulating;
 mod activations;
 mod agreement;
+mod api;
 mod authoring;
 mod blocks;
 mod bounds;

@@ -155,8 +155,8 @@ impl Random {
 fn read(place: &Path, wanted: &str) -> Result<Dataset, DataError> {
     let wanted = place.join(wanted).display().to_string();
     let manifest = data::describe(&wanted)?;
-    let place = data::place_of(&manifest, &wanted)?;
-    let _ = data::class_names(&manifest, &wanted);
+    let place = data::place_of(&manifest, &wanted, None)?;
+    let _ = data::class_names(&manifest, &wanted, None);
     data::read(&manifest, &place, &[])
 }
 

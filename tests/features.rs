@@ -60,7 +60,7 @@ fn features_are_those_of_the_interpreter() {
     let found = read(&place, "all.npz");
 
     let digits = data::describe("digits").unwrap();
-    let digits = data::read(&digits, &data::place_of(&digits, "digits").unwrap(), &[]).unwrap();
+    let digits = data::read(&digits, &data::place_of(&digits, "digits", None).unwrap(), &[]).unwrap();
     let count = digits.test.len();
     let settings = Settings {
         features: names.map(str::to_owned).to_vec(),
@@ -106,7 +106,7 @@ fn splits_files_and_tables_tell_the_same() {
         place.succeeds(&format!("features m.sph {WEIGHTS} --layer small {more}"));
     };
     let digits = data::describe("digits").unwrap();
-    let digits = data::read(&digits, &data::place_of(&digits, "digits").unwrap(), &[]).unwrap();
+    let digits = data::read(&digits, &data::place_of(&digits, "digits", None).unwrap(), &[]).unwrap();
     let parted = data::parted(digits.clone(), 0.25, 0, false).unwrap();
     for (split, wanted) in [("train", &parted.train), ("validation", &parted.test), ("test", &digits.test)] {
         told(&format!("--split {split} -o {split}.npz"));

@@ -164,7 +164,7 @@ impl Place {
     fn fetch(&self) -> Result<PathBuf, String> {
         let (manifest, path) = self.manifest();
         let patience = Patience { silence: Duration::from_millis(400), attempts: 2 };
-        fetch(&manifest, &path, patience, &mut |_| {}).map_err(|it| it.to_string())
+        fetch(&manifest, &path, None, patience, &mut |_| {}).map_err(|it| it.to_string())
     }
 
     fn sets(&self) -> PathBuf {
@@ -174,7 +174,7 @@ impl Place {
     /// That the data set is complete and nothing else lies there.
     fn is_complete(&self) {
         let (manifest, path) = self.manifest();
-        let place = data::place_of(&manifest, &path).unwrap();
+        let place = data::place_of(&manifest, &path, None).unwrap();
         let found = data::read(&manifest, &place, &[]).unwrap();
         assert_eq!(
             (found.train.targets.labels(), found.test.targets.labels(), found.image),
@@ -199,7 +199,8 @@ fn a_data_set_is_fetched_checked_and_unpacked() {
     let place = Place::new(&server, &hex(&body), &format!("    size: {}\n", body.len()));
     let (manifest, path) = place.manifest();
     let mut events = Vec::new();
-    let found = fetch(&manifest, &path, Patience::default(), &mut |event| events.push(format!("{event:?}"))).unwrap();
+    let found =
+        fetch(&manifest, &path, None, Patience::default(), &mut |event| events.push(format!("{event:?}"))).unwrap();
     assert_eq!(found, place.sets().join("pets"));
     place.is_complete();
     assert!(events.first().unwrap().contains("Asked") && events.last().unwrap() == "Sound", "{events:?}");

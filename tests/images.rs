@@ -278,7 +278,7 @@ fn images_kept_for_validation_are_not_trained_on_and_the_test_set_is_left_to_eva
 
 #[test]
 fn a_share_of_the_training_images_is_chosen_by_the_seed() {
-    let (manifest, at) = sphc::data::locate("digits").unwrap();
+    let (manifest, at) = sphc::data::locate("digits", None).unwrap();
     let whole = sphc::data::read(&manifest, &at, &[]).unwrap();
     let part = |seed, tests| sphc::data::parted(whole.clone(), 0.1, seed, tests).unwrap();
     let one = part(1, false);

@@ -104,7 +104,12 @@ fn third_party_crates_stay_in_their_homes() {
 #[test]
 fn files_open_with_a_sentence_and_stay_short() {
     let mut problems = Vec::new();
-    for path in rust_files("src").into_iter().chain(rust_files("tests")).chain(rust_files("benches")) {
+    for path in rust_files("src")
+        .into_iter()
+        .chain(rust_files("tests"))
+        .chain(rust_files("benches"))
+        .chain(rust_files("examples"))
+    {
         let text = read(&path);
         if !text.starts_with("//! ") {
             problems.push(format!("{}: no `//!` line on top", path.display()));

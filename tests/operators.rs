@@ -430,7 +430,7 @@ fn operators_stay_finite_where_they_are_singular() {
 
 /// The demo with an operator, on the digits: training and test set are the first `examples`.
 fn demo(set: &[(&str, &str)], batch: usize, examples: usize) -> (Typed, Vec<(Extern, Tensor)>) {
-    let (manifest, place) = sphc::data::locate("digits").expect("the digits are known");
+    let (manifest, place) = sphc::data::locate("digits", None).expect("the digits are known");
     let digits = sphc::data::read(&manifest, &place, &[]).expect("the digits are part of the program");
     let mut settings = settings(set);
     settings.batch = Some(batch);

@@ -5,7 +5,7 @@ use super::model::decide;
 use crate::ir::Precision;
 use crate::plan::Plan;
 use crate::runtime::cpu::{self, CpuBackend};
-use crate::runtime::{Backend, Free, Session, free_memory, size};
+use crate::runtime::{Backend, CudaSetup, Free, Session, free_memory, size};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -19,6 +19,8 @@ pub struct DeviceOptions {
     pub threads: Option<usize>,
     /// Start although it needs more memory than seems to be free (`--ignore-memory`).
     pub ignore_memory: bool,
+    /// Where CUDA's libraries are looked for, and how kernels are compiled and started.
+    pub cuda: CudaSetup,
 }
 
 /// A device as it was asked for.
@@ -72,7 +74,7 @@ impl DeviceOptions {
 
 fn check_with(args: &DeviceOptions, precision: Precision) -> Result<(), Error> {
     if let Device::Cuda(number) = args.device {
-        gpu::check(number)?;
+        gpu::check(number, &args.cuda)?;
     }
     if precision.needs_gpu() && args.device == Device::Cpu {
         return Err(Error::options("the precisions tf32 and bf16 need a GPU", "use `--precision f32`"));
@@ -94,7 +96,7 @@ pub(super) fn open(
         Device::Cpu => (None, String::new()),
         Device::Cuda(number) => (Some(number), String::new()),
         Device::Auto if precision.is_double() => (None, " (auto: f64 is for the CPU)".to_owned()),
-        Device::Auto => match gpu::usable() {
+        Device::Auto => match gpu::usable(&args.cuda) {
             Ok(()) => (Some(0), " (auto: there is a GPU)".to_owned()),
             Err(cause) if !precision.needs_gpu() => (None, format!(" (auto: {cause})")),
             Err(cause) => {
@@ -109,7 +111,7 @@ pub(super) fn open(
             None => free_memory(),
         };
         let needed = |plan: &Plan, free: usize| match number {
-            Some(number) => gpu::too_much(plan, number, free),
+            Some(number) => gpu::too_much(plan, number, &args.cuda, free),
             None => cpu::too_much(plan, args.threads, free).map(|it| it.total()),
         };
         if let Some(free) = free
@@ -120,7 +122,7 @@ pub(super) fn open(
         }
     }
     let backend: Box<dyn Backend> = match number {
-        Some(number) => gpu::open(plan.clone(), number)?,
+        Some(number) => gpu::open(plan.clone(), number, &args.cuda)?,
         None => Box::new(CpuBackend::new(plan.clone(), args.threads)?),
     };
     let session = Session::new(plan, backend)?;
@@ -181,16 +183,16 @@ mod gpu {
     use super::Error;
     use crate::plan::Plan;
     use crate::runtime::cuda::{self, CudaBackend, CudaOptions, check_device, free_bytes, needed_bytes};
-    use crate::runtime::{Backend, Free};
+    use crate::runtime::{Backend, CudaSetup, Free};
     use std::sync::Arc;
 
-    pub(super) fn check(number: u32) -> Result<(), Error> {
-        Ok(check_device(number as usize)?)
+    pub(super) fn check(number: u32, setup: &CudaSetup) -> Result<(), Error> {
+        Ok(check_device(number as usize, setup)?)
     }
 
     /// Why `auto` does not take the first device.
-    pub(super) fn usable() -> Result<(), String> {
-        cuda::usable()
+    pub(super) fn usable(setup: &CudaSetup) -> Result<(), String> {
+        cuda::usable(setup)
     }
 
     /// Memory of the device, and what a plan takes of it if that is more.
@@ -199,12 +201,12 @@ mod gpu {
         Some(Free { bytes, bound: format!("free on cuda:{number}") })
     }
 
-    pub(super) fn too_much(plan: &Plan, number: u32, free: usize) -> Option<usize> {
-        needed_bytes(plan, number as usize).filter(|it| free < *it)
+    pub(super) fn too_much(plan: &Plan, number: u32, setup: &CudaSetup, free: usize) -> Option<usize> {
+        needed_bytes(plan, number as usize, setup).filter(|it| free < *it)
     }
 
-    pub(super) fn open(plan: Arc<Plan>, number: u32) -> Result<Box<dyn Backend>, Error> {
-        let options = CudaOptions { ordinal: number as usize };
+    pub(super) fn open(plan: Arc<Plan>, number: u32, setup: &CudaSetup) -> Result<Box<dyn Backend>, Error> {
+        let options = CudaOptions { ordinal: number as usize, setup: setup.clone() };
         Ok(Box::new(CudaBackend::new(plan, options)?))
     }
 }
@@ -214,12 +216,12 @@ mod gpu {
 mod gpu {
     use super::Error;
     use crate::plan::Plan;
-    use crate::runtime::{Backend, Free, RuntimeError};
+    use crate::runtime::{Backend, CudaSetup, Free, RuntimeError};
     use std::sync::Arc;
 
     const CAUSE: &str = "this build has no CUDA backend";
 
-    pub(super) fn check(number: u32) -> Result<(), Error> {
+    pub(super) fn check(number: u32, _: &CudaSetup) -> Result<(), Error> {
         Err(missing(number))
     }
 
@@ -228,7 +230,7 @@ mod gpu {
         RuntimeError::Device { device: format!("device {device}"), cause, remedy }.into()
     }
 
-    pub(super) fn usable() -> Result<(), String> {
+    pub(super) fn usable(_: &CudaSetup) -> Result<(), String> {
         Err(CAUSE.to_owned())
     }
 
@@ -236,11 +238,11 @@ mod gpu {
         None
     }
 
-    pub(super) fn too_much(_: &Plan, _: u32, _: usize) -> Option<usize> {
+    pub(super) fn too_much(_: &Plan, _: u32, _: &CudaSetup, _: usize) -> Option<usize> {
         None
     }
 
-    pub(super) fn open(_: Arc<Plan>, number: u32) -> Result<Box<dyn Backend>, Error> {
+    pub(super) fn open(_: Arc<Plan>, number: u32, _: &CudaSetup) -> Result<Box<dyn Backend>, Error> {
         Err(missing(number))
     }
 }

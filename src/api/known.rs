@@ -6,6 +6,7 @@ use crate::data::{self, Answer, DataError, Dataset, Manifest, Place};
 use crate::ir::{ImageStep, TargetKind};
 use crate::lower::{DataInfo, Look};
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 /// What is known of a data set: its sizes, and the bytes its images use where they tell something.
@@ -17,12 +18,12 @@ pub(super) struct Seen(Arc<Mutex<BTreeMap<(String, String), Known>>>);
 
 impl Seen {
     /// Looks at a data set that a file names by its path: what its manifest says, if that is enough, or else what is in it.
-    pub(super) fn look(&self) -> Look {
+    pub(super) fn look(&self, folder: Option<PathBuf>) -> Look {
         let seen = self.clone();
-        Look::new(move |path, steps| seen.at(path, steps))
+        Look::new(move |path, steps| seen.at(path, steps, folder.as_deref()))
     }
 
-    fn at(&self, path: &str, steps: &[ImageStep]) -> Result<Known, String> {
+    fn at(&self, path: &str, steps: &[ImageStep], folder: Option<&Path>) -> Result<Known, String> {
         let manifest = data::describe(path).map_err(|it| it.to_string())?;
         if let (Some(info), true) = (usual(&manifest), is_told(&manifest)) {
             let image = steps.iter().try_fold(info.image, |image, step| step.shape(image))?;
@@ -32,7 +33,7 @@ impl Seen {
         if let Some(known) = self.0.lock().ok().and_then(|it| it.get(&key).cloned()) {
             return Ok(known);
         }
-        let place = data::place_of(&manifest, path).map_err(|it| it.to_string())?;
+        let place = data::place_of(&manifest, path, folder).map_err(|it| it.to_string())?;
         let dataset = data::read(&manifest, &place, steps).map_err(|it| it.to_string())?;
         let found = (info(&dataset), range(&dataset).map(|it| it.1).or(manifest.range));
         if let Ok(mut seen) = self.0.lock() {
@@ -100,13 +101,18 @@ pub struct Read {
 }
 
 /// Reads the data set that `wanted` names (a name, a directory, an .npz file, a manifest) and does the steps to its images.
-/// One that is not there is fetched, where `fetch` is given and its manifest says from where.
-pub fn read_data(wanted: &str, steps: &[ImageStep], fetch: Option<Fetch>) -> Result<Read, Error> {
+/// `folder` is that of the user's data sets. One that is not there is fetched, where `fetch` is given and its manifest says from where.
+pub fn read_data(
+    wanted: &str,
+    steps: &[ImageStep],
+    folder: Option<&Path>,
+    fetch: Option<Fetch>,
+) -> Result<Read, Error> {
     let manifest = data::describe(wanted)?;
-    let place = match (data::place_of(&manifest, wanted), fetch) {
+    let place = match (data::place_of(&manifest, wanted, folder), fetch) {
         (Err(DataError::Missing { .. }), Some(fetch)) if !manifest.files.is_empty() => {
-            fetch(&manifest, wanted)?;
-            data::place_of(&manifest, wanted)?
+            fetch(&manifest, wanted, folder)?;
+            data::place_of(&manifest, wanted, folder)?
         }
         (found, _) => found?,
     };

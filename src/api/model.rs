@@ -160,7 +160,8 @@ impl Model {
 
     /// What the compiler is told, without a data set.
     pub(super) fn settings(&self) -> Settings {
-        let Options { set, data: _, batch, iterations, seed, precision: _, split: _, fetch: _, .. } = &self.options;
+        let Options { set, data: _, batch, iterations, seed, precision: _, split: _, fetch: _, data_folder: _, .. } =
+            &self.options;
         let Options { no_shuffle, no_augment, evaluate_every, checkpoint_every, patience, evaluates, features, .. } =
             &self.options;
         Settings {
@@ -180,7 +181,7 @@ impl Model {
             data: None,
             data_replaced: false,
             data_path: None,
-            look: Some(self.seen.look()),
+            look: Some(self.seen.look(self.options.data_folder.clone())),
         }
     }
 
@@ -223,7 +224,7 @@ impl Model {
 
     /// Reads a data set, and tells what a reader should know of it.
     pub(super) fn read(&self, wanted: &str, steps: &[ImageStep]) -> Result<Read, Error> {
-        let found = read_data(wanted, steps, self.options.fetch)?;
+        let found = read_data(wanted, steps, self.options.data_folder.as_deref(), self.options.fetch)?;
         self.warn(&found.warnings);
         Ok(found)
     }

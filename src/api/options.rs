@@ -3,13 +3,13 @@
 use crate::data::{FetchError, Manifest};
 use crate::ir::Precision;
 use crate::train::{Init, Resume};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// Fetches a data set that is not there, given what it was called, and says where it is now. [`data::fetch::quietly`]
+/// Fetches a data set that is not there, given what it was called and [`Options::data_folder`], and says where it is now. [`data::fetch::quietly`]
 /// is one.
 ///
 /// [`data::fetch::quietly`]: crate::data::fetch::quietly
-pub type Fetch = fn(manifest: &Manifest, wanted: &str) -> Result<PathBuf, FetchError>;
+pub type Fetch = fn(manifest: &Manifest, wanted: &str, root: Option<&Path>) -> Result<PathBuf, FetchError>;
 
 /// What is asked for; `None`, `false` and empty lists leave the file's word. In parentheses is what the command line calls
 /// it, as messages do.
@@ -43,6 +43,8 @@ pub struct Options {
     pub split: Split,
     /// Layers and named tensors that an evaluation tells besides (`--layer`).
     pub features: Vec<String>,
+    /// The folder of the user's data sets, looked into before `data` and fetched to (`SPHC_DATA`).
+    pub data_folder: Option<PathBuf>,
     /// Fetches a data set that is not there; without, that is an error.
     pub fetch: Option<Fetch>,
 }

@@ -124,9 +124,10 @@ fn prepare(
     weights: &Weights,
     known: Option<&Meaning>,
 ) -> Result<(Plan, Vec<String>), Error> {
-    let Options { data: wanted, batch, .. } = model.options();
+    let Options { data: wanted, batch, data_folder, .. } = model.options();
+    let folder = data_folder.as_deref();
     if let Some(wanted) = wanted.as_deref().filter(|_| known.is_some()) {
-        meaning(path, weights, Some(&class_names(wanted, None)?))?;
+        meaning(path, weights, Some(&class_names(wanted, None, folder)?))?;
     }
     match model.source() {
         Source::Text { .. } => {
@@ -140,7 +141,7 @@ fn prepare(
             let training = recipe_of(&plan)?;
             let names = match known {
                 Some(it) if it.classes.len() == training.classes => it.classes.clone(),
-                _ => class_names(wanted.as_deref().unwrap_or(&training.data), Some(training.classes))?,
+                _ => class_names(wanted.as_deref().unwrap_or(&training.data), Some(training.classes), folder)?,
             };
             Ok((plan, names))
         }

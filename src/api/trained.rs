@@ -5,6 +5,7 @@ use crate::data::{self, DataError};
 use crate::ir::{Extern, NodeId, Op};
 use crate::lower::{DataInfo, Settings};
 use crate::train::Meaning;
+use std::path::Path;
 
 /// A model that is to be compiled for images of any number.
 pub struct Trained {
@@ -38,7 +39,7 @@ impl Trained {
         };
         let names = match meaning {
             Some(it) => it.classes.clone(),
-            None => class_names(&wanted, None)?,
+            None => class_names(&wanted, None, source.options().data_folder.as_deref())?,
         };
         // The images are made for the model, whatever those of the data set are like.
         let input = first.graph().and_then(|graph| {
@@ -89,8 +90,8 @@ impl Trained {
 }
 
 /// Names of a data set's classes; numbers, if their count is all that is known.
-pub fn class_names(wanted: &str, count: Option<usize>) -> Result<Vec<String>, DataError> {
-    let found = data::describe(wanted).and_then(|it| data::class_names(&it, wanted));
+pub fn class_names(wanted: &str, count: Option<usize>, folder: Option<&Path>) -> Result<Vec<String>, DataError> {
+    let found = data::describe(wanted).and_then(|it| data::class_names(&it, wanted, folder));
     match (found, count) {
         (Ok(it), count) if count.is_none_or(|count| count == it.len()) => Ok(it),
         (_, Some(count)) => Ok((0..count).map(|it| it.to_string()).collect()),

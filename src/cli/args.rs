@@ -4,9 +4,11 @@ use super::failure::Failure;
 use super::say;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
+use sphc::runtime::CudaSetup;
 use sphc::{Device, DeviceOptions, Options, Precision, Split};
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Mutex;
 
@@ -110,7 +112,8 @@ impl DeviceArgs {
     /// The device, unless this build or machine lacks it.
     pub(super) fn checked(&self) -> Result<DeviceOptions, Failure> {
         let threads = self.threads.map(|it| it as usize);
-        let options = DeviceOptions { device: self.device, threads, ignore_memory: self.ignore_memory };
+        let Self { device, ignore_memory, .. } = *self;
+        let options = DeviceOptions { device, threads, ignore_memory, cuda: cuda() };
         options.check(self.precision)?;
         Ok(options)
     }
@@ -133,6 +136,16 @@ pub(super) fn positive(text: &str) -> Result<u64, String> {
     }
 }
 
+/// The folder of the user's data sets: `$SPHC_DATA`.
+pub(super) fn data_folder() -> Option<PathBuf> {
+    std::env::var_os("SPHC_DATA").filter(|it| !it.is_empty()).map(PathBuf::from)
+}
+
+/// What the environment says of CUDA.
+pub(super) fn cuda() -> CudaSetup {
+    CudaSetup::of(&|name| std::env::var_os(name))
+}
+
 /// What is asked for, of the model of a command.
 pub(super) fn options(set: &SetArgs, recipe: &RecipeArgs, precision: Option<Precision>) -> Options {
     let RecipeArgs { data, batch, iterations, seed, no_shuffle, no_augment, .. } = recipe;
@@ -149,6 +162,7 @@ pub(super) fn options(set: &SetArgs, recipe: &RecipeArgs, precision: Option<Prec
         checkpoint_every: *checkpoint_every,
         patience: *patience,
         precision,
+        data_folder: data_folder(),
         ..Options::default()
     }
 }

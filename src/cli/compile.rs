@@ -148,7 +148,7 @@ fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 fn cubins(texts: &[(String, String)], architecture: &str) -> Result<Vec<Vec<u8>>, Failure> {
     use sphc::runtime::cuda::Compiler;
     let texts: Vec<&str> = texts.iter().map(|it| it.1.as_str()).collect();
-    let images = Compiler::new().and_then(|it| it.compile_all(&texts, architecture));
+    let images = Compiler::new(&args::cuda()).and_then(|it| it.compile_all(&texts, architecture));
     let images = images.map_err(|it| Failure::new(it.cause, it.remedy))?;
     Ok(images.into_iter().map(|it| it.bytes).collect())
 }

@@ -10,7 +10,7 @@ use sphc::Read;
 use sphc::data::fetch::{Event, Patience};
 use sphc::data::{self, FetchError, Manifest, Place};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
@@ -45,7 +45,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     match &args.command {
         Command::List { format } => list(*format),
         Command::Fetch { data } => {
-            fetch(&data::describe(data)?, data).map_err(Failure::from_error)?;
+            fetch(&data::describe(data)?, data, args::data_folder().as_deref()).map_err(Failure::from_error)?;
             verify(data)
         }
         Command::Verify { data } => verify(data),
@@ -57,7 +57,7 @@ fn list(format: Format) -> Outcome {
     for manifest in data::catalog() {
         let [height, width, channels] = manifest.image.unwrap_or_default();
         let [low, high] = manifest.range.unwrap_or([0, 255]);
-        let place = match data::locate(&manifest.name) {
+        let place = match data::locate(&manifest.name, args::data_folder().as_deref()) {
             Ok((_, Place::Embedded)) => "embedded".to_owned(),
             Ok((_, Place::At(it))) => it.display().to_string(),
             Err(_) => format!("not here; `sphc data fetch {}`", manifest.name),
@@ -94,7 +94,7 @@ fn list(format: Format) -> Outcome {
 }
 
 fn verify(wanted: &str) -> Outcome {
-    let Read { data, place, warnings } = sphc::read_data(wanted, &[], None)?;
+    let Read { data, place, warnings } = sphc::read_data(wanted, &[], args::data_folder().as_deref(), None)?;
     args::warn(&warnings);
     let [height, width, channels] = data.image;
     let problems = match data.warnings.len() {
@@ -119,7 +119,7 @@ fn verify(wanted: &str) -> Outcome {
 }
 
 /// Fetches a data set, with a bar on a terminal and a line for each file elsewhere.
-pub(super) fn fetch(manifest: &Manifest, wanted: &str) -> Result<PathBuf, FetchError> {
+pub(super) fn fetch(manifest: &Manifest, wanted: &str, root: Option<&Path>) -> Result<PathBuf, FetchError> {
     let bar = if say::is_capable() { ProgressBar::new(0) } else { ProgressBar::hidden() };
     let style = ProgressStyle::with_template(
         "{wide_bar} {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left",
@@ -139,7 +139,7 @@ pub(super) fn fetch(manifest: &Manifest, wanted: &str) -> Result<PathBuf, FetchE
         Event::Bytes(it) => bar.set_position(it),
         Event::Sound => bar.reset(),
     };
-    let res = data::fetch::fetch(manifest, wanted, Patience::default(), &mut see);
+    let res = data::fetch::fetch(manifest, wanted, root, Patience::default(), &mut see);
     bar.finish_and_clear();
     res
 }

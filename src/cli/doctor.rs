@@ -1,7 +1,7 @@
 //! `sphc doctor`: one line each, with the remedy where something is missing.
 
 use super::failure::Outcome;
-use super::{say, table};
+use super::{args, say, table};
 use sphc::data::{self, Place};
 use std::io::Write;
 use std::process::ExitCode;
@@ -24,7 +24,7 @@ pub(super) fn run(_: &Args) -> Outcome {
         writeln!(out, "{line}")?;
     }
     for manifest in data::catalog() {
-        let place = match data::locate(&manifest.name) {
+        let place = match data::locate(&manifest.name, args::data_folder().as_deref()) {
             Ok((_, Place::Embedded)) => "embedded".to_owned(),
             Ok((_, Place::At(it))) => format!("found in {}", it.display()),
             Err(_) => format!("not found: {}", manifest.remedy(&manifest.name)),
@@ -41,7 +41,7 @@ fn cuda() -> Vec<String> {
 
 #[cfg(feature = "cuda")]
 fn cuda() -> Vec<String> {
-    let found = sphc::runtime::cuda::probe();
+    let found = sphc::runtime::cuda::probe(&args::cuda());
     let mut lines = Vec::new();
     let refused = match (&found.driver, &found.compiler) {
         (Ok(driver), Ok(compiler)) => driver.refuses(*compiler),

@@ -70,7 +70,11 @@ pub(super) fn run(args: &Args) -> Outcome {
     let weights = train::read_weights(&args.weights)?;
     let meaning = sphc::meaning(&args.weights, &weights, None)?;
     if let (Some(wanted), true) = (&args.data, meaning.is_some()) {
-        sphc::meaning(&args.weights, &weights, Some(&sphc::class_names(wanted, None)?))?;
+        sphc::meaning(
+            &args.weights,
+            &weights,
+            Some(&sphc::class_names(wanted, None, args::data_folder().as_deref())?),
+        )?;
     }
     let recipe = RecipeArgs { data: args.data.clone(), ..RecipeArgs::default() };
     let source = load::model(&args.file, args::options(&args.set, &recipe, args.precision))?;

@@ -104,8 +104,21 @@ fn parse() -> Cli {
     parsed.unwrap_or_else(|error| foreign::explained(error).exit())
 }
 
+/// A driver that lacks a symbol is told as such, not also as a panic.
+#[cfg(feature = "cuda")]
+fn hush_what_is_caught() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !sphc::runtime::cuda::is_guarded() {
+            usual(panic);
+        }
+    }));
+}
+
 /// Runs the command and turns what went wrong into a message and an exit status.
 pub(crate) fn main() -> ExitCode {
+    #[cfg(feature = "cuda")]
+    hush_what_is_caught();
     let outcome = match parse().command {
         Command::New(args) => new::run(&args),
         Command::Check(args) => check::run(&args),

@@ -161,23 +161,19 @@ fn holds(place: &Path, format: Format) -> bool {
     }
 }
 
-/// Where a data set is fetched to: `$SPHC_DATA/<name>`, or else `data/<name>`; a user's own as its manifest says.
-pub fn home(manifest: &Manifest) -> PathBuf {
-    let root = std::env::var_os("SPHC_DATA").filter(|it| !it.is_empty());
-    let root = root.map_or_else(|| PathBuf::from("data"), PathBuf::from);
+/// Where a data set is fetched to: `<root>/<name>`, by default `data/<name>`; a user's own as its manifest says.
+pub fn home(manifest: &Manifest, root: Option<&Path>) -> PathBuf {
+    let root = root.unwrap_or(Path::new("data"));
     manifest.path.clone().unwrap_or_else(|| root.join(&manifest.name))
 }
 
-/// Directories in which a data set is looked for, in order: `$SPHC_DATA`, `$SPHC_DATA/<name>`,
+/// Directories in which a data set is looked for, in order: the root, `<root>/<name>`,
 /// `./data/<name>`, and what the official archives unpack to below `./data`.
-fn search_path(manifest: &Manifest) -> Vec<PathBuf> {
+fn search_path(manifest: &Manifest, root: Option<&Path>) -> Vec<PathBuf> {
     if let Some(path) = &manifest.path {
         return vec![path.clone()];
     }
-    let mut roots = Vec::new();
-    if let Some(root) = std::env::var_os("SPHC_DATA").filter(|it| !it.is_empty()).map(PathBuf::from) {
-        roots.push(root);
-    }
+    let mut roots: Vec<PathBuf> = root.map(Path::to_path_buf).into_iter().collect();
     let mut res = roots.clone();
     roots.push("data".into());
     for root in roots {
@@ -187,12 +183,12 @@ fn search_path(manifest: &Manifest) -> Vec<PathBuf> {
     res
 }
 
-/// Looks for a data set.
-pub fn place_of(manifest: &Manifest, wanted: &str) -> Result<Place, DataError> {
+/// Looks for a data set: in the folder `root` of the user's data sets, and in `data`.
+pub fn place_of(manifest: &Manifest, wanted: &str, root: Option<&Path>) -> Result<Place, DataError> {
     if manifest.format == Format::Embedded {
         return Ok(Place::Embedded);
     }
-    let places = search_path(manifest);
+    let places = search_path(manifest, root);
     if let Some(found) = places.iter().find(|it| holds(it, manifest.format)) {
         return Ok(Place::At(found.clone()));
     }
@@ -205,9 +201,9 @@ pub fn place_of(manifest: &Manifest, wanted: &str) -> Result<Place, DataError> {
 }
 
 /// What `wanted` means, and where it is.
-pub fn locate(wanted: &str) -> Result<(Manifest, Place), DataError> {
+pub fn locate(wanted: &str, root: Option<&Path>) -> Result<(Manifest, Place), DataError> {
     let manifest = describe(wanted)?;
-    let place = place_of(&manifest, wanted)?;
+    let place = place_of(&manifest, wanted, root)?;
     Ok((manifest, place))
 }
 
@@ -257,11 +253,11 @@ pub fn parted(data: Dataset, share: f64, seed: u64, tests: bool) -> Result<Datas
 }
 
 /// Names of the classes, without reading the images where that can be avoided.
-pub fn class_names(manifest: &Manifest, wanted: &str) -> Result<Vec<String>, DataError> {
+pub fn class_names(manifest: &Manifest, wanted: &str, root: Option<&Path>) -> Result<Vec<String>, DataError> {
     if !manifest.classes.is_empty() && manifest.format != Format::Images {
         return Ok(manifest.classes.clone());
     }
-    let place = place_of(manifest, wanted)?;
+    let place = place_of(manifest, wanted, root)?;
     match &place {
         Place::At(path) if manifest.format == Format::Images => folder::class_names(path),
         Place::At(_) | Place::Embedded => Ok(read(manifest, &place, &[])?.classes),
@@ -280,7 +276,7 @@ mod tests {
 
     #[test]
     fn names_and_directories_are_told_apart() {
-        assert_eq!(locate("digits").unwrap().1, Place::Embedded);
+        assert_eq!(locate("digits", None).unwrap().1, Place::Embedded);
         let message = describe("cifr10").unwrap_err().to_string();
         assert!(message.contains("cifar10, cifar100, digits"), "{message}");
         let message = describe("./nowhere").unwrap_err().to_string();
@@ -289,7 +285,7 @@ mod tests {
 
     #[test]
     fn the_catalog_agrees_with_the_embedded_set() {
-        let (manifest, place) = locate("digits").unwrap();
+        let (manifest, place) = locate("digits", None).unwrap();
         let data = read(&manifest, &place, &[]).unwrap();
         assert_eq!((data.train.len(), data.test.len()), (manifest.train_examples, manifest.test_examples));
         assert_eq!((Some(data.image), data.classes), (manifest.image, manifest.classes));

@@ -5,9 +5,11 @@ pub mod cpu;
 pub mod cuda;
 mod free;
 mod session;
+mod setup;
 
 pub use free::{Free, free_memory};
 pub use session::{Session, Summary};
+pub use setup::CudaSetup;
 
 use crate::ir::Phase;
 use crate::plan::BufferId;

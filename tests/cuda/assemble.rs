@@ -25,8 +25,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub(super) fn assembler() -> Option<PathBuf> {
     let required = std::env::var_os("SPHC_REQUIRE_NVRTC").is_some();
     let libraries = std::env::var_os("SPHC_CUDA_LIB").map(PathBuf::from);
-    let found = libraries.and_then(|it| it.parent().map(|it| it.join("bin/ptxas"))).filter(|it| it.exists());
-    let found = found.filter(|_| sphc::runtime::cuda::probe().compiler.is_ok());
+    let found = libraries.as_ref().and_then(|it| it.parent().map(|it| it.join("bin/ptxas"))).filter(|it| it.exists());
+    let setup = sphc::runtime::CudaSetup { libraries: libraries.clone(), ..Default::default() };
+    let found = found.filter(|_| sphc::runtime::cuda::probe(&setup).compiler.is_ok());
     assert!(
         found.is_some() || !required,
         "tests/cuda/setup.sh installs NVRTC and ptxas; set SPHC_CUDA_LIB to what it prints"

@@ -20,11 +20,12 @@ fn device(name: &str) -> &'static Device {
     static DEVICE: OnceLock<Device> = OnceLock::new();
     DEVICE.get_or_init(|| {
         let ordinal = name.strip_prefix("cuda:").map_or(0, |it| it.parse().unwrap());
-        let (major, minor) = probe().driver.unwrap().devices[ordinal].capability;
+        let setup = sphc::runtime::CudaSetup::of(&|name| std::env::var_os(name));
+        let (major, minor) = probe(&setup).driver.unwrap().devices[ordinal].capability;
         let context = CudaContext::new(ordinal).unwrap();
         // SAFETY: every run has a stream of its own and waits for it.
         unsafe { context.disable_event_tracking() };
-        Device { context, compiler: Compiler::new().unwrap(), architecture: format!("sm_{major}{minor}") }
+        Device { context, compiler: Compiler::new(&setup).unwrap(), architecture: format!("sm_{major}{minor}") }
     })
 }
 

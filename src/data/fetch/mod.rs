@@ -53,22 +53,23 @@ pub enum Event<'a> {
 }
 
 /// Fetches a data set with the usual patience and without a word; see [`fetch`].
-pub fn quietly(manifest: &Manifest, wanted: &str) -> Result<PathBuf, FetchError> {
-    fetch(manifest, wanted, Patience::default(), &mut |_| {})
+pub fn quietly(manifest: &Manifest, wanted: &str, root: Option<&Path>) -> Result<PathBuf, FetchError> {
+    fetch(manifest, wanted, root, Patience::default(), &mut |_| {})
 }
 
 /// Fetches a data set to where it is looked for, unless it is there; returns the place. `wanted` is what the user
-/// called it.
+/// called it, `root` the folder of the user's data sets.
 pub fn fetch(
     manifest: &Manifest,
     wanted: &str,
+    root: Option<&Path>,
     patience: Patience,
     see: &mut dyn FnMut(Event),
 ) -> Result<PathBuf, FetchError> {
-    let directory = home(manifest);
+    let directory = home(manifest, root);
     let nothing =
         |cause: String, remedy: &str| FetchError::Nothing { name: manifest.name.clone(), cause, remedy: remedy.into() };
-    if let Ok(place) = place_of(manifest, wanted) {
+    if let Ok(place) = place_of(manifest, wanted, root) {
         return match place {
             super::Place::At(it) => Ok(it),
             super::Place::Embedded => Err(nothing("it is part of sphc".into(), "train with it as it is")),

@@ -1,15 +1,16 @@
 //! NVRTC: finding it, compiling texts in parallel, keeping what it made on disk.
 
-use super::probe::{Missing, quietly};
+use super::guard::guarded;
+use super::probe::Missing;
+use crate::runtime::CudaSetup;
 use cudarc::nvrtc::{result, sys};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::io::Write;
-use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, Once};
+use std::sync::{Mutex, PoisonError};
 
 /// Machine code of one text.
 #[derive(Clone, Debug)]
@@ -69,6 +70,8 @@ pub struct Compiler {
     version: (i32, i32),
     /// Architectures, as numbers; none where it does not tell.
     known: Vec<i32>,
+    /// Where what it makes is kept.
+    cache: Option<PathBuf>,
 }
 
 /// What a text is compiled with, besides its architecture.
@@ -77,24 +80,25 @@ const OPTIONS: [&str; 1] = ["--std=c++17"];
 const TELL: &str = "--ptxas-options=-v";
 
 impl Compiler {
-    /// Finds NVRTC: where the system looks, in `SPHC_CUDA_LIB`, in a virtual environment's wheel, in a toolkit.
-    pub fn new() -> Result<Self, Missing> {
+    /// Finds NVRTC: in the folder of the setup, where the system looks, or where the setup searches.
+    pub fn new(setup: &CudaSetup) -> Result<Self, Missing> {
         let remedy = "`pip install nvidia-cuda-nvrtc` and set SPHC_CUDA_LIB to the folder that holds libnvrtc.so.*, or \
                       install the CUDA toolkit";
         let missing = |cause: &str| Missing { cause: cause.to_owned(), remedy: remedy.to_owned() };
-        preload();
+        preload(setup);
         // SAFETY: opens a library by name; nothing else.
         if !unsafe { sys::is_culib_present() } {
             return Err(missing("NVRTC, which compiles kernels, was not found"));
         }
-        let version = quietly(|| {
+        let version = guarded(|| {
             let (mut major, mut minor) = (0, 0);
             // SAFETY: writes two ints.
             unsafe { sys::nvrtcVersion(&mut major, &mut minor) }.result().map(|()| (major, minor))
         });
         match version {
             Ok(Ok(version)) if (11, 2) <= version => {
-                Ok(Self { version, known: quietly(architectures).unwrap_or_default() })
+                let known = guarded(architectures).unwrap_or_default();
+                Ok(Self { version, known, cache: setup.cache.clone() })
             }
             Ok(Ok((major, minor))) => Err(missing(&format!("NVRTC {major}.{minor} is too old; 11.2 is needed"))),
             Ok(Err(_)) | Err(_) => Err(missing("NVRTC does not answer")),
@@ -118,7 +122,6 @@ impl Compiler {
 
     /// Compiles texts for one architecture (`sm_90`, or `compute_90` for PTX), as many at a time as there are cores.
     pub fn compile_all(&self, texts: &[&str], architecture: &str) -> Result<Vec<Image>, Missing> {
-        let folder = cache_folder();
         let next = AtomicUsize::new(0);
         let images: Mutex<Vec<Option<Result<Image, Missing>>>> = Mutex::new(vec![None; texts.len()]);
         let workers = std::thread::available_parallelism().map_or(1, |it| it.get()).min(texts.len().max(1));
@@ -128,7 +131,7 @@ impl Compiler {
                     loop {
                         let at = next.fetch_add(1, Ordering::Relaxed);
                         let Some(text) = texts.get(at) else { break };
-                        let image = self.compile_cached(text, architecture, folder.as_deref());
+                        let image = self.compile_cached(text, architecture, self.cache.as_deref());
                         images.lock().expect("no worker panics with the lock held")[at] = Some(image);
                     }
                 });
@@ -192,7 +195,7 @@ fn keep(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 /// Compiles one text.
 fn compile(text: &str, architecture: &str) -> Result<(Vec<u8>, Spills), Missing> {
     let bug = |cause: String| Missing { cause, remedy: "please report this with the model's file".to_owned() };
-    let compiled = catch_unwind(|| {
+    let compiled = guarded(|| {
         let text = CString::new(text).map_err(|it| it.to_string())?;
         let name = c"kernel.cu";
         let program = result::create_program(&text, Some(name)).map_err(|it| it.to_string())?;
@@ -241,69 +244,41 @@ fn image_of(program: sys::nvrtcProgram, architecture: &str) -> Result<(Vec<u8>, 
     Ok((image, Spills::of_log(&log)))
 }
 
-/// Where compiled kernels are kept: `SPHC_CACHE`, or the user's cache folder.
-pub(super) fn cache_folder() -> Option<PathBuf> {
-    let base = std::env::var_os("SPHC_CACHE").map(PathBuf::from).or_else(|| {
-        let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-        let cache = cache.or_else(|| std::env::var_os("HOME").map(|it| Path::new(&it).join(".cache")));
-        cache.map(|it| it.join("sphc"))
-    })?;
-    Some(base.join("cubins"))
+/// Folders whose libraries were opened, by the first of their names. Libraries stay open as long as the process lives.
+static OPENED: Mutex<BTreeSet<(PathBuf, &str)>> = Mutex::new(BTreeSet::new());
+
+/// Opens a folder's libraries once; whether the last of them is there.
+fn opened(folder: &Path, starts: &[&'static str]) -> bool {
+    let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = (folder.to_path_buf(), starts[0]);
+    let found = opened.contains(&key) || open_all(folder, starts);
+    if found {
+        opened.insert(key);
+    }
+    found
 }
 
-/// Opens the driver in `SPHC_CUDA_LIB` by path, so that the bindings find it by name. Nothing else is opened: a process
-/// without a driver has no use for the compiler, which takes some 30 MB.
-pub(super) fn preload_driver() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        if let Some(folder) = std::env::var_os("SPHC_CUDA_LIB") {
-            open_all(Path::new(&folder), &["libcuda.so"]);
-        }
-    });
+/// Opens the driver in the folder of the setup by path, so that the bindings find it by name. Nothing else is opened: a
+/// process without a driver has no use for the compiler, which takes some 30 MB.
+pub(super) fn preload_driver(setup: &CudaSetup) {
+    if let Some(folder) = &setup.libraries {
+        opened(folder, &["libcuda.so"]);
+    }
 }
 
 /// NVRTC and its companion.
 const COMPILER: [&str; 2] = ["libnvrtc-builtins.so", "libnvrtc.so"];
 
-/// The same for NVRTC; without `SPHC_CUDA_LIB`, that of a wheel in the virtual environment or of a toolkit, if the system's
-/// own search finds none.
-fn preload() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        if let Some(folder) = std::env::var_os("SPHC_CUDA_LIB") {
-            open_all(Path::new(&folder), &COMPILER);
-            return;
-        }
-        // SAFETY: opens a library by name; nothing else.
-        if unsafe { sys::is_culib_present() } {
-            return;
-        }
-        for folder in usual_folders() {
-            if open_all(&folder, &COMPILER) {
-                return;
-            }
-        }
-    });
-}
-
-fn usual_folders() -> Vec<PathBuf> {
-    let mut folders = Vec::new();
-    for variable in ["VIRTUAL_ENV", "CONDA_PREFIX"] {
-        let Some(home) = std::env::var_os(variable) else { continue };
-        let Ok(versions) = std::fs::read_dir(Path::new(&home).join("lib")) else { continue };
-        let mut versions: Vec<PathBuf> = versions.flatten().map(|it| it.path()).collect();
-        versions.sort();
-        for python in versions {
-            for wheel in ["nvidia/cu13/lib", "nvidia/cuda_nvrtc/lib"] {
-                folders.push(python.join("site-packages").join(wheel));
-            }
-        }
+/// The same for NVRTC; without such a folder, that of one in which to search, if the system's own search finds none.
+fn preload(setup: &CudaSetup) {
+    if let Some(folder) = &setup.libraries {
+        opened(folder, &COMPILER);
+        return;
     }
-    for variable in ["CUDA_HOME", "CUDA_PATH"] {
-        folders.extend(std::env::var_os(variable).map(|it| Path::new(&it).join("lib64")));
+    // SAFETY: opens a library by name; nothing else.
+    if !unsafe { sys::is_culib_present() } {
+        let _ = setup.search.iter().find(|it| opened(it, &COMPILER));
     }
-    folders.push("/usr/local/cuda/lib64".into());
-    folders
 }
 
 /// Opens those libraries of a folder whose names start with one of `starts`, in that order; whether the last was there.

@@ -5,6 +5,7 @@
 //! a result waits for it. Nothing here panics where CUDA is not installed: see [`probe`].
 
 mod compiler;
+mod guard;
 mod load;
 mod memory;
 mod probe;
@@ -12,9 +13,10 @@ mod readback;
 mod timing;
 
 pub use compiler::{Compiler, Image, Spills};
+pub use guard::is_guarded;
 pub use probe::{DeviceInfo, Driver, Probe, probe, usable};
 
-use super::{Backend, Peaks, RuntimeError};
+use super::{Backend, CudaSetup, Peaks, RuntimeError};
 use crate::ir::{DType, Phase};
 use crate::kernel::cuda::{Argument, Arithmetic, Options, REACH, beyond, generate};
 use crate::plan::{BufferId, BufferKind, Launch, Plan};
@@ -28,11 +30,13 @@ use readback::ReadBack;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Which device.
-#[derive(Clone, Copy, Debug, Default)]
+/// Which device, and how it is used.
+#[derive(Clone, Debug, Default)]
 pub struct CudaOptions {
     /// Number of the device.
     pub ordinal: usize,
+    /// Where libraries are, and how kernels are compiled and started.
+    pub setup: CudaSetup,
 }
 
 /// What the compiler made of a kernel, for `bench` and `doctor`.
@@ -78,8 +82,8 @@ impl CudaBackend {
         let arithmetic = Arithmetic::of(plan.precision).ok_or_else(|| {
             unavailable("it computes in single precision".into(), "use `--device cpu` for `--precision f64`")
         })?;
-        let device = find_device(options.ordinal)?;
-        let compiler = Compiler::new().map_err(|it| unavailable(it.cause, &it.remedy))?;
+        let device = find_device(options.ordinal, &options.setup)?;
+        let compiler = Compiler::new(&options.setup).map_err(|it| unavailable(it.cause, &it.remedy))?;
 
         if let Some(numbers) = plan.kernels.iter().find_map(beyond) {
             return Err(RuntimeError::Memory {
@@ -108,7 +112,7 @@ impl CudaBackend {
         enough(&layout)?;
         let architecture = compiler.architecture(device.capability);
         let kernels = load::load(&plan.kernels, &generation, &context, (&compiler, &architecture), &name);
-        let kernels = kernels.map_err(|it| blame_versions(it, compiler.version()))?;
+        let kernels = kernels.map_err(|it| blame_versions(it, compiler.version(), &options.setup))?;
         check_launches(&plan, &kernels).map_err(|cause| RuntimeError::Plan { cause })?;
         let layout = layout_of(&mut kernels.iter().map(|it| it.source.scratch))?;
         enough(&layout)?;
@@ -119,10 +123,10 @@ impl CudaBackend {
         Ok(CudaBackend {
             plan,
             arithmetic,
-            options,
             graphs: BTreeMap::new(),
             started: BTreeSet::new(),
-            watched: std::env::var_os("SPHC_CUDA_SYNC").is_some_and(|it| it == "1"),
+            watched: options.setup.synchronous,
+            options,
             kernels,
             layout,
             readback,
@@ -329,8 +333,8 @@ pub fn free_bytes(ordinal: usize) -> Option<usize> {
 }
 
 /// Bytes that a plan takes on a device, as far as is known before its kernels are compiled.
-pub fn needed_bytes(plan: &Plan, ordinal: usize) -> Option<usize> {
-    let processors = find_device(ordinal).ok()?.processors;
+pub fn needed_bytes(plan: &Plan, ordinal: usize, setup: &CudaSetup) -> Option<usize> {
+    let processors = find_device(ordinal, setup).ok()?.processors;
     if plan.kernels.iter().any(|it| beyond(it).is_some()) {
         return None;
     }
@@ -340,17 +344,17 @@ pub fn needed_bytes(plan: &Plan, ordinal: usize) -> Option<usize> {
 }
 
 /// Whether a device is there and new enough.
-pub fn check_device(ordinal: usize) -> Result<(), RuntimeError> {
-    find_device(ordinal).map(|_| ())
+pub fn check_device(ordinal: usize, setup: &CudaSetup) -> Result<(), RuntimeError> {
+    find_device(ordinal, setup).map(|_| ())
 }
 
-fn find_device(ordinal: usize) -> Result<DeviceInfo, RuntimeError> {
+fn find_device(ordinal: usize, setup: &CudaSetup) -> Result<DeviceInfo, RuntimeError> {
     let unavailable = |cause: String, remedy: &str| RuntimeError::Device {
         device: format!("cuda:{ordinal}"),
         cause,
         remedy: remedy.to_owned(),
     };
-    let driver = probe::driver().map_err(|it| unavailable(it.cause, &it.remedy))?;
+    let driver = probe::driver(setup).map_err(|it| unavailable(it.cause, &it.remedy))?;
     let device = driver.devices.get(ordinal).cloned().ok_or_else(|| {
         let there = match driver.devices.len() {
             1 => "the only device is `cuda:0`".to_owned(),
@@ -390,8 +394,8 @@ fn check_launches(plan: &Plan, kernels: &[Loaded]) -> Result<(), String> {
 }
 
 /// A driver older than the compiler is the likely cause when kernels cannot be loaded.
-fn blame_versions(error: RuntimeError, compiler: (i32, i32)) -> RuntimeError {
-    match (error, probe::driver().ok().and_then(|it| it.refuses(compiler))) {
+fn blame_versions(error: RuntimeError, compiler: (i32, i32), setup: &CudaSetup) -> RuntimeError {
+    match (error, probe::driver(setup).ok().and_then(|it| it.refuses(compiler))) {
         (RuntimeError::Device { device, cause, .. }, Some(found)) => {
             RuntimeError::Device { device, cause: format!("{cause}: {}", found.cause), remedy: found.remedy }
         }

@@ -1,9 +1,9 @@
 //! What CUDA there is, without ever panicking where there is none.
 
 use super::compiler::{self, Compiler};
+use super::guard::guarded;
+use crate::runtime::CudaSetup;
 use cudarc::driver::{result, sys};
-use std::panic::{UnwindSafe, catch_unwind, set_hook, take_hook};
-use std::sync::{Mutex, PoisonError};
 
 /// A device, as its driver describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,22 +66,22 @@ impl Driver {
 }
 
 /// Looks for driver, devices and compiler.
-pub fn probe() -> Probe {
-    let (driver, compiler) = (driver(), Compiler::new());
+pub fn probe(setup: &CudaSetup) -> Probe {
+    let (driver, compiler) = (driver(setup), Compiler::new(setup));
     let architectures = match (&driver, &compiler) {
         (Ok(driver), Ok(it)) => driver.devices.iter().map(|device| it.architecture(device.capability)).collect(),
         (Ok(_) | Err(_), Ok(_) | Err(_)) => Vec::new(),
     };
-    Probe { driver, compiler: compiler.map(|it| it.version()), architectures, cache: compiler::cache_folder() }
+    Probe { driver, compiler: compiler.map(|it| it.version()), architectures, cache: setup.cache.clone() }
 }
 
 /// Why the first device cannot train, if so. Without a driver nothing else is looked for.
-pub fn usable() -> Result<(), String> {
-    let driver = driver().map_err(|it| it.cause)?;
+pub fn usable(setup: &CudaSetup) -> Result<(), String> {
+    let driver = driver(setup).map_err(|it| it.cause)?;
     if let Some(device) = driver.devices.first().filter(|it| it.capability < (8, 0)) {
         return Err(format!("{} is older than the kernels need", device.name));
     }
-    Compiler::new().map(|_| ()).map_err(|it| it.cause)
+    Compiler::new(setup).map(|_| ()).map_err(|it| it.cause)
 }
 
 /// A toolkit brings a library of the driver's name to link against, in a folder `stubs`.
@@ -91,32 +91,20 @@ const STUB_REMEDY: &str = "take the folder `stubs` out of LD_LIBRARY_PATH";
 const REMEDY: &str = "install NVIDIA's driver, or use `--device cpu`";
 
 /// Driver and devices.
-pub(super) fn driver() -> Result<Driver, Missing> {
-    compiler::preload_driver();
+pub(super) fn driver(setup: &CudaSetup) -> Result<Driver, Missing> {
+    compiler::preload_driver(setup);
     let missing = |cause: String| Missing { cause, remedy: REMEDY.to_owned() };
     // SAFETY: opens a library by name; nothing else.
     if !unsafe { sys::is_culib_present() } {
         return Err(missing("there is no NVIDIA driver (libcuda.so.1)".to_owned()));
     }
     // An old driver lacks symbols, which the bindings answer with a panic.
-    match quietly(ask) {
+    match guarded(ask) {
         Ok(Ok(driver)) => Ok(driver),
         Ok(Err(cause)) if cause == STUB => Err(Missing { cause, remedy: STUB_REMEDY.to_owned() }),
         Ok(Err(cause)) => Err(missing(cause)),
         Err(_) => Err(missing("the NVIDIA driver is too old".to_owned())),
     }
-}
-
-/// Runs something that may panic because a library lacks a symbol, without a word on standard error.
-pub(super) fn quietly<T>(run: impl FnOnce() -> T + UnwindSafe) -> std::thread::Result<T> {
-    // There is one hook for all threads, so one of them at a time changes it.
-    static HOOK: Mutex<()> = Mutex::new(());
-    let _alone = HOOK.lock().unwrap_or_else(PoisonError::into_inner);
-    let usual = take_hook();
-    set_hook(Box::new(|_| {}));
-    let result = catch_unwind(run);
-    set_hook(usual);
-    result
 }
 
 fn ask() -> Result<Driver, String> {
