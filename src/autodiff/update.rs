@@ -161,14 +161,8 @@ fn product(b: &mut Builder, of: [NodeId; 2], transpose: bool, shape: &Shape) -> 
 fn own(body: &ScalarFn) -> Vec<bool> {
     let mut own: Vec<bool> = Vec::with_capacity(body.nodes.len());
     for node in &body.nodes {
-        let of = |it: &Scalar| own[it.0 as usize];
-        own.push(match node {
-            ExprNode::Const(_) => false,
-            ExprNode::Input(it) => !matches!(*it, RATE | STEP),
-            ExprNode::Unary(_, a) => of(a),
-            ExprNode::Binary(_, a, b) => of(a) || of(b),
-            ExprNode::Select(c, a, b) => of(c) || of(a) || of(b),
-        });
+        let given = matches!(node, ExprNode::Input(it) if !matches!(*it, RATE | STEP));
+        own.push(given || node.operands().any(|it| own[it.0 as usize]));
     }
     own
 }
@@ -178,16 +172,11 @@ fn common(body: &ScalarFn, own: &[bool]) -> Vec<Scalar> {
     let mut varies = Vec::with_capacity(body.nodes.len());
     let mut found: Vec<Scalar> = Vec::new();
     for (at, node) in body.nodes.iter().enumerate() {
-        let operands: Vec<Scalar> = match *node {
-            ExprNode::Const(_) | ExprNode::Input(_) => Vec::new(),
-            ExprNode::Unary(_, a) => vec![a],
-            ExprNode::Binary(_, a, b) => vec![a, b],
-            ExprNode::Select(c, a, b) => vec![c, a, b],
-        };
-        let moves = matches!(node, ExprNode::Input(RATE | STEP)) || operands.iter().any(|it| varies[it.0 as usize]);
+        let mut operands = node.operands();
+        let moves = matches!(node, ExprNode::Input(RATE | STEP)) || operands.any(|it| varies[it.0 as usize]);
         varies.push(moves);
         if own[at] {
-            found.extend(operands.into_iter().filter(|it| !own[it.0 as usize] && varies[it.0 as usize]));
+            found.extend(node.operands().filter(|it| !own[it.0 as usize] && varies[it.0 as usize]));
         }
     }
     found.extend(body.roots.iter().filter(|it| !own[it.0 as usize] && varies[it.0 as usize]));
@@ -211,12 +200,7 @@ fn body_of(
         if !needed[at] || cuts.contains_key(&(at as u32)) {
             continue;
         }
-        match body.nodes[at] {
-            ExprNode::Const(_) | ExprNode::Input(_) => {}
-            ExprNode::Unary(_, a) => needed[a.0 as usize] = true,
-            ExprNode::Binary(_, a, b) => [a, b].iter().for_each(|it| needed[it.0 as usize] = true),
-            ExprNode::Select(c, a, b) => [c, a, b].iter().for_each(|it| needed[it.0 as usize] = true),
-        }
+        body.nodes[at].operands().for_each(|it| needed[it.0 as usize] = true);
     }
     let mut pool = Pool::new();
     let mut to: BTreeMap<u32, Scalar> = BTreeMap::new();

@@ -102,23 +102,12 @@ impl Network {
         let numbers: Vec<Option<Vec<f64>>> = node.operands.iter().map(|it| self.numbers(*it)).collect();
         let mut known: Vec<bool> = Vec::new();
         for it in &body.nodes {
-            let of = |it: &Scalar| known[it.0 as usize];
-            known.push(match it {
-                ExprNode::Const(_) => true,
-                ExprNode::Input(at) => numbers[*at as usize].is_some(),
-                ExprNode::Unary(_, a) => of(a),
-                ExprNode::Binary(_, a, b) => of(a) && of(b),
-                ExprNode::Select(c, a, b) => of(c) && of(a) && of(b),
-            });
+            let given = |it: &ExprNode| !matches!(it, ExprNode::Input(at) if numbers[*at as usize].is_none());
+            known.push(given(it) && it.operands().all(|it| known[it.0 as usize]));
         }
         let mut read = vec![false; known.len()];
         for (_, it) in body.nodes.iter().enumerate().filter(|it| !known[it.0]) {
-            match it {
-                ExprNode::Const(_) | ExprNode::Input(_) => {}
-                ExprNode::Unary(_, a) => read[a.0 as usize] = true,
-                ExprNode::Binary(_, a, b) => [a, b].into_iter().for_each(|it| read[it.0 as usize] = true),
-                ExprNode::Select(c, a, b) => [c, a, b].into_iter().for_each(|it| read[it.0 as usize] = true),
-            }
+            it.operands().for_each(|it| read[it.0 as usize] = true);
         }
         let leaf = |at: usize| matches!(body.nodes[at], ExprNode::Const(_) | ExprNode::Input(_));
         let parts = (0..known.len()).filter(|it| known[*it] && read[*it] && !leaf(*it));

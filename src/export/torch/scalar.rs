@@ -65,12 +65,7 @@ impl Writer<'_> {
         }
         let mut read = vec![0; body.nodes.len()];
         for it in &body.nodes {
-            match it {
-                ExprNode::Const(_) | ExprNode::Input(_) => {}
-                ExprNode::Unary(_, a) => read[a.0 as usize] += 1,
-                ExprNode::Binary(_, a, b) => [a, b].into_iter().for_each(|it| read[it.0 as usize] += 1),
-                ExprNode::Select(c, a, b) => [c, a, b].into_iter().for_each(|it| read[it.0 as usize] += 1),
-            }
+            it.operands().for_each(|it| read[it.0 as usize] += 1);
         }
         let mut pieces: Vec<Piece> = Vec::new();
         for (at, it) in body.nodes.iter().enumerate() {

@@ -138,7 +138,7 @@ impl Pool {
         }
         for at in (0..self.nodes.len()).rev() {
             if needed[at] {
-                for operand in operands(&self.nodes[at]) {
+                for operand in self.nodes[at].operands() {
                     needed[operand.0 as usize] = true;
                 }
             }
@@ -158,15 +158,4 @@ impl Pool {
         }
         ScalarFn { arity, nodes, roots: roots.iter().map(|it| moved[it.0 as usize]).collect() }
     }
-}
-
-/// Operands of a node.
-pub(super) fn operands(node: &ExprNode) -> impl Iterator<Item = Scalar> {
-    let list = match *node {
-        ExprNode::Const(_) | ExprNode::Input(_) => [None; 3],
-        ExprNode::Unary(_, a) => [Some(a), None, None],
-        ExprNode::Binary(_, a, b) => [Some(a), Some(b), None],
-        ExprNode::Select(c, a, b) => [Some(c), Some(a), Some(b)],
-    };
-    list.into_iter().flatten()
 }

@@ -4,7 +4,6 @@
 //! not know that two parts of an expression move together. So each suspicion is followed into smaller and
 //! smaller parts of the domain until there is a place where it happens, or none is left.
 
-use super::build::operands;
 use super::range::decided;
 use super::{Binary, Domain, ExprNode, Interval, Scalar, ScalarFn, Unary};
 use std::collections::BTreeSet;
@@ -72,7 +71,7 @@ impl ScalarFn {
         let mut found = Vec::new();
         for (at, node) in self.nodes.iter().enumerate() {
             let Some(guarded) = &guards[at] else { continue };
-            tainted[at] = operands(node).any(|it| tainted[it.0 as usize]);
+            tainted[at] = node.operands().any(|it| tainted[it.0 as usize]);
             if tainted[at] {
                 continue;
             }
@@ -190,12 +189,12 @@ impl ScalarFn {
             ExprNode::Binary(..) => None,
         };
         hazard.or_else(|| {
-            let first = operands(node).next()?;
-            let bounded = operands(node).all(|it| range(it).is_bounded());
+            let first = node.operands().next()?;
+            let bounded = node.operands().all(|it| range(it).is_bounded());
             let fits = |it: f64| it.abs() <= LARGEST;
             let over = !(fits(ranges[at].low) && fits(ranges[at].high));
             // What was too large already is reported where it became so.
-            let new = operands(node).all(|it| fits(range(it).low) && fits(range(it).high));
+            let new = node.operands().all(|it| fits(range(it).low) && fits(range(it).high));
             (bounded && over && new).then_some((HazardKind::Overflow, first))
         })
     }
@@ -208,7 +207,7 @@ impl ScalarFn {
                 ExprNode::Input(it) => inputs.contains(it),
                 // What has no derivative carries none.
                 ExprNode::Unary(Unary::Stop | Unary::Sign | Unary::Floor, _) => false,
-                _ => operands(node).any(|it| res[it.0 as usize]),
+                _ => node.operands().any(|it| res[it.0 as usize]),
             };
             res.push(own);
         }
@@ -225,7 +224,7 @@ impl ScalarFn {
                 if let ExprNode::Input(it) = self.nodes[at] {
                     inputs.insert(it);
                 }
-                operands(&self.nodes[at]).for_each(|it| needed[it.0 as usize] = true);
+                self.nodes[at].operands().for_each(|it| needed[it.0 as usize] = true);
             }
         }
         inputs.into_iter().collect()
@@ -265,7 +264,7 @@ impl ScalarFn {
                 }
                 continue;
             }
-            for operand in operands(&node) {
+            for operand in node.operands() {
                 meet(&mut guards, operand, &own);
             }
         }

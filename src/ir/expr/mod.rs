@@ -45,6 +45,19 @@ pub enum ExprNode {
     Select(Scalar, Scalar, Scalar),
 }
 
+impl ExprNode {
+    /// The nodes that it is made of.
+    pub(crate) fn operands(&self) -> impl Iterator<Item = Scalar> + use<> {
+        let list = match *self {
+            ExprNode::Const(_) | ExprNode::Input(_) => [None; 3],
+            ExprNode::Unary(_, a) => [Some(a), None, None],
+            ExprNode::Binary(_, a, b) => [Some(a), Some(b), None],
+            ExprNode::Select(c, a, b) => [Some(c), Some(a), Some(b)],
+        };
+        list.into_iter().flatten()
+    }
+}
+
 /// A function of scalars with one or more results, without dead nodes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ScalarFn {
@@ -82,15 +95,9 @@ impl ScalarFn {
             return Err("the expression's arguments or results are not the kernel's".to_owned());
         }
         for (at, node) in self.nodes.iter().enumerate() {
-            let before = |it: &Scalar| (it.0 as usize) < at;
-            let fine = match node {
-                ExprNode::Const(_) => true,
-                ExprNode::Input(input) => *input < self.arity,
-                ExprNode::Unary(_, a) => before(a),
-                ExprNode::Binary(_, a, b) => before(a) && before(b),
-                ExprNode::Select(c, a, b) => before(c) && before(a) && before(b),
-            };
-            if !fine {
+            let before = |it: Scalar| (it.0 as usize) < at;
+            let given = |it: &ExprNode| !matches!(it, ExprNode::Input(input) if self.arity <= *input);
+            if !given(node) || !node.operands().all(before) {
                 return Err(format!("node {at} of the expression uses what is not there yet"));
             }
         }

@@ -1,6 +1,6 @@
 //! Expressions as text: infix, with as few parentheses as can be, shared parts bound by `let`.
 
-use super::{Binary, ExprNode, Scalar, ScalarFn, Unary, build::operands};
+use super::{Binary, ExprNode, Scalar, ScalarFn, Unary};
 use std::fmt;
 
 /// How tightly the outermost operator of a text binds.
@@ -25,7 +25,7 @@ impl ScalarFn {
     /// t0 * t0`; several results stand in parentheses.
     pub fn text_with(&self, name: &dyn Fn(u32) -> String) -> String {
         let mut uses = vec![0usize; self.nodes.len()];
-        for at in self.nodes.iter().flat_map(operands).chain(self.roots.iter().copied()) {
+        for at in self.nodes.iter().flat_map(ExprNode::operands).chain(self.roots.iter().copied()) {
             uses[at.0 as usize] += 1;
         }
         let mut writer = Writer { name, parts: Vec::new() };

@@ -86,14 +86,8 @@ pub(super) fn statements_beyond(
 }
 
 /// What a node is made of.
-pub(super) fn operands(node: &ExprNode) -> impl Iterator<Item = usize> {
-    let all = match *node {
-        ExprNode::Const(_) | ExprNode::Input(_) => [None; 3],
-        ExprNode::Unary(_, a) => [Some(a), None, None],
-        ExprNode::Binary(_, a, b) => [Some(a), Some(b), None],
-        ExprNode::Select(c, a, b) => [Some(c), Some(a), Some(b)],
-    };
-    all.into_iter().flatten().map(|it| it.0 as usize)
+pub(super) fn operands(node: &ExprNode) -> impl Iterator<Item = usize> + use<> {
+    node.operands().map(|it| it.0 as usize)
 }
 
 /// Which nodes the roots depend on, not looking behind those that are given.

@@ -132,6 +132,7 @@ impl View {
     }
 
     /// Where to write elements from several tasks.
+    #[inline]
     pub(super) fn shared<T: Element>(self) -> Shared<T> {
         Shared { start: self.start.cast(), len: self.bytes / size_of::<T>() }
     }
@@ -165,6 +166,7 @@ impl<T> Shared<T> {
     ///
     /// # Safety
     /// Nobody else reads or writes them while the slice lives.
+    #[inline]
     pub(super) unsafe fn part<'a>(self, from: usize, len: usize) -> &'a mut [T] {
         assert!(from <= self.len && len <= self.len - from, "{from} + {len} of {}", self.len);
         // SAFETY: in range as just checked; exclusive by the caller's promise.
@@ -175,6 +177,7 @@ impl<T> Shared<T> {
     ///
     /// # Safety
     /// Nobody writes them while the slice lives.
+    #[inline]
     pub(super) unsafe fn slice<'a>(self, from: usize, len: usize) -> &'a [T] {
         assert!(from <= self.len && len <= self.len - from, "{from} + {len} of {}", self.len);
         // SAFETY: in range as just checked; unwritten by the caller's promise.
@@ -182,6 +185,7 @@ impl<T> Shared<T> {
     }
 
     /// The address of element `at`; bounds are the caller's business.
+    #[inline]
     pub(super) fn at(self, at: usize) -> *mut T {
         debug_assert!(at <= self.len);
         self.start.wrapping_add(at)

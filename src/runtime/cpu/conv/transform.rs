@@ -4,7 +4,10 @@
 //! `G' ((B' d B) . (A y A')) G`. All work on vectors of channels: element `f` of 16 lies `step` elements
 //! after element `f - 1`.
 //!
-//! No closures here: one that is not inlined would be compiled without the vector instructions.
+//! No closures and no iterators over arrays here: one that is not inlined would be compiled without the vector instructions,
+//! and what it is given would go through memory.
+
+#![allow(clippy::needless_range_loop, reason = "see above")]
 
 #[cfg(target_arch = "x86_64")]
 use super::lanes::x86;
@@ -41,9 +44,9 @@ unsafe fn turned<L: Lanes, const COLUMNS: usize, const ROWS: usize>(
 ) -> [[L; COLUMNS]; ROWS] {
     // SAFETY: the caller has the instructions.
     let mut rows = [[unsafe { L::zero() }; COLUMNS]; ROWS];
-    for (x, column) in columns.into_iter().enumerate() {
-        for (row, value) in rows.iter_mut().zip(column) {
-            row[x] = value;
+    for x in 0..COLUMNS {
+        for y in 0..ROWS {
+            rows[y][x] = columns[x][y];
         }
     }
     rows
@@ -62,17 +65,18 @@ unsafe fn patch<L: Lanes>(rows: &[*const L::R; 16], channels: usize, to: *mut L:
     unsafe {
         for c in (0..channels).step_by(L::COUNT) {
             let mut columns = [[L::zero(); 4]; 4];
-            for (x, column) in columns.iter_mut().enumerate() {
+            for x in 0..4 {
                 let mut d = [L::zero(); 4];
-                for (y, d) in d.iter_mut().enumerate() {
-                    *d = L::load(rows[y * 4 + x].add(c));
+                for y in 0..4 {
+                    d[y] = L::load(rows[y * 4 + x].add(c));
                 }
-                *column = differences(d);
+                columns[x] = differences(d);
             }
-            for (y, row) in turned(columns).into_iter().enumerate() {
-                let row = differences(row);
-                for (x, value) in row.into_iter().enumerate() {
-                    value.store(to.add((y * 4 + x) * step + c));
+            let turned = turned(columns);
+            for y in 0..4 {
+                let row = differences(turned[y]);
+                for x in 0..4 {
+                    row[x].store(to.add((y * 4 + x) * step + c));
                 }
             }
         }
@@ -87,13 +91,13 @@ unsafe fn patch_row<L: Lanes>(y: usize, rows: &[*const L::R; 16], channels: usiz
     unsafe {
         for c in (0..channels).step_by(L::COUNT) {
             let mut columns = [L::zero(); 4];
-            for (x, column) in columns.iter_mut().enumerate() {
+            for x in 0..4 {
                 let (a, b) = (L::load(rows[a + x].add(c)), L::load(rows[b + x].add(c)));
-                *column = if y == 1 { a.add(b) } else { a.sub(b) };
+                columns[x] = if y == 1 { a.add(b) } else { a.sub(b) };
             }
             let row = differences(columns);
-            for (x, value) in row.into_iter().enumerate() {
-                value.store(to.add(x * step + c));
+            for x in 0..4 {
+                row[x].store(to.add(x * step + c));
             }
         }
     }
@@ -113,17 +117,18 @@ unsafe fn spread_row<L: Lanes>(y: usize, rows: &[*const L::R; 4], channels: usiz
     unsafe {
         for c in (0..channels).step_by(L::COUNT) {
             let mut columns = [L::zero(); 2];
-            for (x, column) in columns.iter_mut().enumerate() {
+            for x in 0..2 {
                 let (a, b) = (L::load(rows[x].add(c)), L::load(rows[2 + x].add(c)));
-                *column = match y {
+                columns[x] = match y {
                     0 => a,
                     1 => a.add(b),
                     2 => a.sub(b),
                     _ => L::zero().sub(b),
                 };
             }
-            for (x, value) in sums(columns).into_iter().enumerate() {
-                value.store(to.add(x * step + c));
+            let row = sums(columns);
+            for x in 0..4 {
+                row[x].store(to.add(x * step + c));
             }
         }
     }
@@ -142,19 +147,20 @@ unsafe fn tile<L: Lanes>(from: *const L::R, step: usize, channels: usize, rows: 
     unsafe {
         for c in (0..channels).step_by(L::COUNT) {
             let mut columns = [[L::zero(); 2]; 4];
-            for (x, column) in columns.iter_mut().enumerate() {
+            for x in 0..4 {
                 let mut m = [L::zero(); 4];
-                for (y, m) in m.iter_mut().enumerate() {
-                    *m = L::load(from.add((y * 4 + x) * step + c));
+                for y in 0..4 {
+                    m[y] = L::load(from.add((y * 4 + x) * step + c));
                 }
-                *column = gathered(m);
+                columns[x] = gathered(m);
             }
-            for (y, row) in turned(columns).into_iter().enumerate() {
-                let row = gathered(row);
-                for (x, value) in row.into_iter().enumerate() {
+            let turned = turned(columns);
+            for y in 0..2 {
+                let row = gathered(turned[y]);
+                for x in 0..2 {
                     let to = rows[y * 2 + x];
                     if !to.is_null() {
-                        value.store(to.add(c));
+                        row[x].store(to.add(c));
                     }
                 }
             }
@@ -178,17 +184,18 @@ unsafe fn filter<L: Lanes>(from: *const L::R, tap: usize, channels: usize, to: *
     unsafe {
         for c in (0..channels).step_by(L::COUNT) {
             let mut columns = [[L::zero(); 4]; 3];
-            for (x, column) in columns.iter_mut().enumerate() {
+            for x in 0..3 {
                 let mut g = [L::zero(); 3];
-                for (y, g) in g.iter_mut().enumerate() {
-                    *g = L::load(from.add((y * 3 + x) * tap + c));
+                for y in 0..3 {
+                    g[y] = L::load(from.add((y * 3 + x) * tap + c));
                 }
-                *column = halves(g, half);
+                columns[x] = halves(g, half);
             }
-            for (y, row) in turned(columns).into_iter().enumerate() {
-                let row = halves(row, half);
-                for (x, value) in row.into_iter().enumerate() {
-                    value.store(to.add((y * 4 + x) * step + c));
+            let turned = turned(columns);
+            for y in 0..4 {
+                let row = halves(turned[y], half);
+                for x in 0..4 {
+                    row[x].store(to.add((y * 4 + x) * step + c));
                 }
             }
         }
@@ -218,20 +225,21 @@ unsafe fn gradient<L: Lanes>(
     unsafe {
         for c in (0..channels).step_by(L::COUNT) {
             let mut columns = [[L::zero(); 3]; 4];
-            for (x, column) in columns.iter_mut().enumerate() {
+            for x in 0..4 {
                 let mut u = [L::zero(); 4];
-                for (y, u) in u.iter_mut().enumerate() {
-                    *u = L::load(from.add((y * 4 + x) * step + c));
+                for y in 0..4 {
+                    u[y] = L::load(from.add((y * 4 + x) * step + c));
                     for at in 1..chunks {
-                        *u = u.add(L::load(from.add(at * chunk + (y * 4 + x) * step + c)));
+                        u[y] = u[y].add(L::load(from.add(at * chunk + (y * 4 + x) * step + c)));
                     }
                 }
-                *column = joined(u, half);
+                columns[x] = joined(u, half);
             }
-            for (y, row) in turned(columns).into_iter().enumerate() {
-                let row = joined(row, half);
-                for (x, value) in row.into_iter().enumerate() {
-                    value.store(to.add((y * 3 + x) * tap + c));
+            let turned = turned(columns);
+            for y in 0..3 {
+                let row = joined(turned[y], half);
+                for x in 0..3 {
+                    row[x].store(to.add((y * 3 + x) * tap + c));
                 }
             }
         }

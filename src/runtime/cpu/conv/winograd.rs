@@ -154,14 +154,17 @@ impl<R: Real> Winograd<R> {
         })
     }
 
-    /// Offsets of a tile's four results; `None` outside.
-    fn results(&self, tile: usize) -> [Option<usize>; 4] {
+    /// What `at` makes of the offsets of a tile's four results; `outside` for those that lie outside. Offsets that went through
+    /// memory would wait for the results of the tile before to be written.
+    #[inline(always)]
+    fn results<P: Copy>(&self, tile: usize, outside: P, at: impl Fn(usize) -> P) -> [P; 4] {
         let (image, y, x) = self.place(tile);
         let [height, width] = self.written;
-        std::array::from_fn(|at| {
-            let (row, column) = (y + at / 2, x + at % 2);
-            (row < height && column < width).then(|| ((image * height + row) * width + column) * self.columns)
-        })
+        let offset = |row: usize, column: usize| match row < height && column < width {
+            true => at(((image * height + row) * width + column) * self.columns),
+            false => outside,
+        };
+        [offset(y, x), offset(y, x + 1), offset(y + 1, x), offset(y + 1, x + 1)]
     }
 
     /// Transforms rows `from .. from + STRIP` of a panel's matrices.
@@ -237,8 +240,7 @@ impl<R: Real> Winograd<R> {
             let start = panel * width;
             let channels = width.min(self.columns - start);
             for tile in 0..count {
-                let to = self.results(first + tile);
-                let to = to.map(|it| it.map_or(std::ptr::null_mut(), |at| y.wrapping_add(at + start)));
+                let to = self.results(first + tile, std::ptr::null_mut(), |at| y.wrapping_add(at + start));
                 // SAFETY: products as just computed; results inside `y`, in this block's tiles.
                 unsafe { (self.transforms.tile)(products.add(tile * width), step_products, channels, &to) };
             }
@@ -288,8 +290,7 @@ impl<R: Real> Winograd<R> {
         let count = tiles.len();
         for (at, tile) in tiles.enumerate() {
             let patch = self.patch(tile, x);
-            let results = self.results(tile);
-            let gradient = results.map(|it| it.map_or(self.zeros.as_ptr(), |at| dy[at..][..self.columns].as_ptr()));
+            let gradient = self.results(tile, self.zeros.as_ptr(), |at| dy[at..][..self.columns].as_ptr());
             // SAFETY: each of the four parts of the scratch has room for `block` rows.
             unsafe {
                 (self.transforms.patch_row)(y, &patch, self.depth, a.at(at * pitch_a), step_a);

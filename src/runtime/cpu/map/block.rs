@@ -2,7 +2,7 @@
 
 use super::lanes::{Registers, Step, whole};
 use super::tape::{Arg, Instr, LANES};
-use super::{Input, Map, Output};
+use super::{Input, Map, Output, Reduced};
 use crate::ir::DType;
 use crate::runtime::cpu::isa::{Isa, Job};
 use crate::runtime::cpu::memory::{Element, Shared, View};
@@ -23,8 +23,45 @@ pub(super) struct Task<'a, R, C> {
     /// Of values that vary with the rows, and of those that vary with the columns, which are there already.
     pub(super) rows: Registers<'a, f64>,
     pub(super) columns: Registers<'a, f64>,
-    /// By input and by output: whether no other is the same memory.
-    pub(super) apart: [&'a [bool]; 2],
+    /// Where what each instruction of elements makes lies, in blocks that are whole.
+    pub(super) lies: &'a [Lies],
+}
+
+/// Where the numbers of a register are.
+#[derive(Clone, Copy)]
+pub(super) enum Lies {
+    /// In the register.
+    Here,
+    /// In an input, which nobody writes.
+    Input(usize),
+    /// In an output, where they belong.
+    Output(usize),
+}
+
+impl<R: Real, C: Real> Map<R, C> {
+    /// What needs no copy: by instruction of elements, given by input and by output whether no other is the same memory.
+    pub(super) fn lies(&self, [inputs, outputs]: &[Vec<bool>; 2]) -> Vec<Lies> {
+        let same = size_of::<R>() == size_of::<C>();
+        let (body, makes) = (&self.tape.body, &self.tape.makes);
+        let writes =
+            |output: usize| outputs[output] && matches!(self.outputs[output], Output::Full { dtype: DType::Real });
+        let reads = |input: usize| {
+            let Input { dtype, inner, dense, .. } = self.inputs[input];
+            let side_by_side = dense || self.space.rows_per_block == 1 && inner == 1;
+            inputs[input] && dtype == DType::Real && side_by_side
+        };
+        // Sums down columns read rows of a block side by side: these come faster in one piece.
+        let down = |to: usize| {
+            let of = |it: &Reduced| it.keeps_inner && !it.direct && self.tape.roots[it.root] == Arg::Lane(to);
+            self.reduced.iter().any(of)
+        };
+        let lies = |(instr, makes): (&Instr, &Option<usize>)| match (*makes, *instr) {
+            (Some(output), _) if same && writes(output) => Lies::Output(output),
+            (_, Instr::Load { input, to }) if same && reads(input) && !down(to) => Lies::Input(input),
+            _ => Lies::Here,
+        };
+        body.instrs.iter().zip(makes).map(lies).collect()
+    }
 }
 
 /// The rows of a block: for each, its index along the outer axes.
@@ -85,7 +122,7 @@ impl<R: Real, C: Real> Task<'_, R, C> {
         let most = space.rows_per_block * space.inner.min(LANES);
         let block = Block { offsets: &[], row: 0, count: space.rows_per_block, first: 0, inner: space.inner };
         self.registers.execute(self.isa, &self.map.tape.prologue, most, None, |instr| {
-            self.isa.run(Bring { task: self, registers: &self.registers, instr, block });
+            self.isa.run(Bring { task: self, registers: &self.registers, instr, block: &block });
         });
         self.clear_kept();
     }
@@ -108,11 +145,11 @@ impl<R: Real, C: Real> Task<'_, R, C> {
                 rows.seek(row);
             }
             self.offsets(&mut rows, count, &mut offsets);
+            let numbers = Block { offsets: &offsets, row, count, first: 0, inner: 1 };
             self.rows.execute(self.isa, &tape.rows.instrs, count, None, |instr| {
-                let block = Block { offsets: &offsets, row, count, first: 0, inner: 1 };
-                self.isa.run(Bring { task: self, registers: &self.rows, instr, block });
+                self.isa.run(Bring { task: self, registers: &self.rows, instr, block: &numbers });
             });
-            let block = Block { offsets: &offsets, row, count, first, inner };
+            let block = &Block { offsets: &offsets, row, count, first, inner };
             self.wide.execute(self.isa, &tape.wide.instrs, block.lanes(), None, |instr| {
                 self.isa.run(Bring { task: self, registers: &self.wide, instr, block });
             });
@@ -151,19 +188,26 @@ impl<R: Real, C: Real> Task<'_, R, C> {
 
     /// Computes the elements of a block.
     #[inline(always)]
-    fn elements(&self, block: Block<'_>) {
-        let (lanes, tape) = (block.lanes(), &self.map.tape);
+    fn elements(&self, block: &Block<'_>) {
+        let (lanes, tape) = (whole(block.lanes()), &self.map.tape);
+        // Instructions work on the block's lanes and on no others.
+        let is_whole = lanes == block.lanes();
         let places = self.registers.places.expect("elements have places");
-        for (&instr, &makes) in tape.body.instrs.iter().zip(&tape.makes) {
-            let place = &places[instr.to()];
-            let result = makes.and_then(|it| self.result(it, block));
-            place.set(result.unwrap_or_else(|| self.registers.own(instr.to())));
+        for (instr, &lies) in tape.body.instrs.iter().zip(self.lies) {
+            let lies = if is_whole { lies } else { Lies::Here };
+            places[instr.to()].set(match lies {
+                Lies::Here => self.registers.own(instr.to()),
+                Lies::Input(input) => {
+                    self.inputs[input].start.cast::<C>().wrapping_add(block.offsets[input * block.count] + block.first)
+                }
+                Lies::Output(output) => {
+                    let from = block.row * self.map.space.inner + block.first;
+                    self.outputs[output].start.cast::<C>().wrapping_add(from)
+                }
+            });
             match instr {
-                Instr::Load { input, .. } => match self.lies(input, block).filter(|_| result.is_none()) {
-                    Some(there) => place.set(there),
-                    None => self.isa.run(Bring { task: self, registers: &self.registers, instr, block }),
-                },
-                Instr::Column { .. } | Instr::Row { .. } => {
+                Instr::Load { .. } if matches!(lies, Lies::Input(_)) => {}
+                Instr::Load { .. } | Instr::Column { .. } | Instr::Row { .. } => {
                     self.isa.run(Bring { task: self, registers: &self.registers, instr, block });
                 }
                 Instr::Narrow { .. }
@@ -172,30 +216,10 @@ impl<R: Real, C: Real> Task<'_, R, C> {
                 | Instr::Binary { .. }
                 | Instr::Fma { .. }
                 | Instr::Select { .. } => {
-                    let (registers, lanes) = (self.registers, whole(lanes));
-                    self.isa.run(Step { registers, wide: Some(self.wide), instr, lanes });
+                    self.isa.run(Step { registers: &self.registers, wide: Some(&self.wide), instr, lanes });
                 }
             }
         }
-    }
-
-    /// Where instructions may read an input of a block: nobody writes it, and they go no further than the block.
-    #[inline(always)]
-    fn lies(&self, input: usize, block: Block<'_>) -> Option<*mut C> {
-        let Input { dtype, inner, dense, .. } = self.map.inputs[input];
-        let side_by_side = dense || block.count == 1 && inner == 1;
-        (self.apart[0][input] && dtype == DType::Real && same::<R, C>() && block.is_whole() && side_by_side).then(
-            || self.inputs[input].start.cast::<C>().wrapping_add(block.offsets[input * block.count] + block.first),
-        )
-    }
-
-    /// Where instructions may write a result of a block, likewise.
-    #[inline(always)]
-    fn result(&self, output: usize, block: Block<'_>) -> Option<*mut C> {
-        let real = matches!(self.map.outputs[output], Output::Full { dtype: DType::Real });
-        (self.apart[1][output] && real && same::<R, C>() && block.is_whole()).then(|| {
-            self.outputs[output].start.cast::<C>().wrapping_add(block.row * self.map.space.inner + block.first)
-        })
     }
 
     /// The numbers of result `at` in the current block.
@@ -218,7 +242,7 @@ impl<R: Real, C: Real> Task<'_, R, C> {
     }
 
     #[inline(always)]
-    fn store(&self, at: usize, block: Block<'_>) {
+    fn store(&self, at: usize, block: &Block<'_>) {
         let (from, lanes) = (block.row * self.map.space.inner + block.first, block.lanes());
         match &self.map.outputs[at] {
             Output::Reduced { .. } => {}
@@ -226,9 +250,7 @@ impl<R: Real, C: Real> Task<'_, R, C> {
                 let values = self.values(at, lanes);
                 // SAFETY: blocks are disjoint parts of the output.
                 let to = unsafe { self.outputs[at].shared::<i64>().part(from, lanes) };
-                for (to, value) in to.iter_mut().zip(values) {
-                    *to = value.f64().round() as i64;
-                }
+                copy(to, values, |it| it.f64().round() as i64);
             }
             Output::Full { dtype: DType::Real | DType::U8 | DType::Bf16 } => {
                 let values = self.values(at, lanes);
@@ -237,22 +259,13 @@ impl<R: Real, C: Real> Task<'_, R, C> {
                 }
                 // SAFETY: as above.
                 let to = unsafe { self.outputs[at].shared::<R>().part(from, lanes) };
-                for (to, value) in to.iter_mut().zip(values) {
-                    *to = convert::<C, R>(*value);
-                }
+                copy(to, values, convert::<C, R>);
             }
         }
     }
 }
 
-/// Whether two precisions are the same.
-#[inline(always)]
-fn same<R: Real, C: Real>() -> bool {
-    size_of::<R>() == size_of::<C>()
-}
-
 /// Some rows, or a piece of one.
-#[derive(Clone, Copy)]
 struct Block<'a> {
     /// Of each row in each input.
     offsets: &'a [usize],
@@ -269,20 +282,14 @@ impl Block<'_> {
     fn lanes(&self) -> usize {
         self.count * self.inner
     }
-
-    /// Whether instructions work on its lanes and on no others.
-    #[inline(always)]
-    fn is_whole(&self) -> bool {
-        whole(self.lanes()) == self.lanes()
-    }
 }
 
 /// An instruction that brings numbers into registers of elements. A job of its own, like [`Step`].
 struct Bring<'a, 't, R, C, N> {
     task: &'t Task<'a, R, C>,
     registers: &'t Registers<'a, N>,
-    instr: Instr,
-    block: Block<'t>,
+    instr: &'t Instr,
+    block: &'t Block<'t>,
 }
 
 impl<R: Real, C: Real, N: Real> Job for Bring<'_, '_, R, C, N> {
@@ -291,25 +298,25 @@ impl<R: Real, C: Real, N: Real> Job for Bring<'_, '_, R, C, N> {
     #[inline(always)]
     fn run<const FMA: bool>(self) {
         let Bring { task, registers, instr, block } = self;
-        let Block { offsets, count, first, inner, .. } = block;
-        match instr {
+        let Block { offsets, count, first, inner, .. } = *block;
+        match *instr {
             Instr::Load { input, to } => {
                 let to = registers.write(to, block.lanes());
                 load(task.map, task.inputs, input, &offsets[input * count..][..count], (first, inner), to);
             }
             Instr::Column { from, to } => {
                 let from = task.columns.read(from, inner);
-                for to in registers.write(to, block.lanes()).chunks_exact_mut(inner) {
-                    for (to, from) in to.iter_mut().zip(from) {
-                        *to = N::of(*from);
-                    }
+                let to = registers.write(to, block.lanes());
+                for row in 0..count {
+                    copy(&mut to[row * inner..][..inner], from, N::of);
                 }
             }
             Instr::Row { from, to } => {
                 let from = task.rows.read(from, count);
                 let to = registers.write(to, block.lanes());
-                for (to, from) in to.chunks_exact_mut(inner).zip(from) {
-                    to.fill(N::of(*from));
+                for row in 0..count {
+                    let value = N::of(from[row]);
+                    to[row * inner..][..inner].iter_mut().for_each(|it| *it = value);
                 }
             }
             _ => unreachable!("it works on registers alone"),
@@ -350,23 +357,19 @@ fn load_rows<T: Element, C: Real>(
     // output that is this input has been written only for earlier blocks.
     if input.dense {
         // SAFETY: see above; a dense block's rows follow each other.
-        let from = unsafe { std::slice::from_raw_parts(start.add(offsets[0] + first), to.len()) };
-        for (to, from) in to.iter_mut().zip(from) {
-            *to = read(*from);
-        }
+        copy(to, unsafe { std::slice::from_raw_parts(start.add(offsets[0] + first), to.len()) }, read);
         return;
     }
-    for (to, &offset) in to.chunks_exact_mut(inner).zip(offsets) {
+    for (row, &offset) in offsets.iter().enumerate() {
+        let to = &mut to[row * inner..][..inner];
         match input.inner {
-            // SAFETY: see above.
-            0 => to.fill(read(unsafe { *start.add(offset) })),
-            1 => {
+            0 => {
                 // SAFETY: see above.
-                let from = unsafe { std::slice::from_raw_parts(start.add(offset + first), inner) };
-                for (to, from) in to.iter_mut().zip(from) {
-                    *to = read(*from);
-                }
+                let value = read(unsafe { *start.add(offset) });
+                to.iter_mut().for_each(|it| *it = value);
             }
+            // SAFETY: see above.
+            1 => copy(to, unsafe { std::slice::from_raw_parts(start.add(offset + first), inner) }, &read),
             stride => {
                 for (at, to) in to.iter_mut().enumerate() {
                     // SAFETY: see above.
@@ -374,5 +377,14 @@ fn load_rows<T: Element, C: Real>(
                 }
             }
         }
+    }
+}
+
+/// Counts, like the loops of [`super::lanes`].
+#[inline(always)]
+fn copy<T: Copy, C>(to: &mut [C], from: &[T], read: impl Fn(T) -> C) {
+    let from = &from[..to.len()];
+    for at in 0..to.len() {
+        to[at] = read(from[at]);
     }
 }

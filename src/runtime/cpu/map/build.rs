@@ -384,11 +384,5 @@ fn exact(f: &ScalarFn, level: &[Level]) -> Vec<bool> {
 }
 
 fn operands(node: &ExprNode) -> impl Iterator<Item = usize> + use<> {
-    let list = match *node {
-        ExprNode::Const(_) | ExprNode::Input(_) => [None; 3],
-        ExprNode::Unary(_, a) => [Some(a), None, None],
-        ExprNode::Binary(_, a, b) => [Some(a), Some(b), None],
-        ExprNode::Select(c, a, b) => [Some(c), Some(a), Some(b)],
-    };
-    list.into_iter().flatten().map(|it| it.0 as usize)
+    node.operands().map(|it| it.0 as usize)
 }

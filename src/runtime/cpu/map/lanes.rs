@@ -75,14 +75,14 @@ impl<'a, C: Real> Registers<'a, C> {
         isa: Isa,
         code: &[Instr],
         lanes: usize,
-        wide: Option<Registers<'a, f64>>,
-        mut fetch: impl FnMut(Instr),
+        wide: Option<&Registers<'a, f64>>,
+        mut fetch: impl FnMut(&Instr),
     ) {
         let lanes = whole(lanes);
-        for &instr in code {
+        for instr in code {
             match instr {
                 Instr::Load { .. } | Instr::Column { .. } | Instr::Row { .. } => fetch(instr),
-                _ => isa.run(Step { registers: *self, wide, instr, lanes }),
+                _ => isa.run(Step { registers: self, wide, instr, lanes }),
             }
         }
     }
@@ -96,26 +96,29 @@ pub(super) fn whole(lanes: usize) -> usize {
 
 /// An instruction on registers alone. A job of its own, so that the loops of all functions are compiled once for each set of
 /// vector instructions and precision, and not wherever code is run.
-pub(super) struct Step<'a, C> {
-    pub(super) registers: Registers<'a, C>,
-    pub(super) wide: Option<Registers<'a, f64>>,
-    pub(super) instr: Instr,
+pub(super) struct Step<'a, 't, C> {
+    pub(super) registers: &'t Registers<'a, C>,
+    pub(super) wide: Option<&'t Registers<'a, f64>>,
+    pub(super) instr: &'t Instr,
     pub(super) lanes: usize,
 }
 
-impl<C: Real> Job for Step<'_, C> {
+impl<C: Real> Job for Step<'_, '_, C> {
     type Output = ();
 
     #[inline(always)]
     fn run<const FMA: bool>(self) {
         let Step { registers: it, wide, instr, lanes } = self;
-        match instr {
+        match *instr {
             Instr::Load { .. } | Instr::Column { .. } | Instr::Row { .. } => unreachable!("they bring numbers in"),
             Instr::Narrow { op, from, to } => {
                 let wide = wide.expect("only elements are narrowed");
                 narrow::<C, FMA>(op, it.write(to, lanes), wide.read(from, lanes), it.slope);
             }
-            Instr::Fill { from, to } => it.write(to, lanes).fill(it.uniforms[from]),
+            Instr::Fill { from, to } => {
+                let value = it.uniforms[from];
+                it.write(to, lanes).iter_mut().for_each(|it| *it = value);
+            }
             Instr::Unary { op, to, a } => unary::<C, FMA>(op, it.write(to, lanes), it.read(a, lanes), it.slope),
             Instr::Binary { op, to, a, b } => {
                 let (a, b) = (it.operand(a, lanes), it.operand(b, lanes));
@@ -139,12 +142,26 @@ impl<C: Real> Job for Step<'_, C> {
 /// Loops run over multiples of so many lanes, so that they have no tail; registers are long enough.
 pub(super) const WHOLE: usize = 64;
 
+// Loops count, rather than zip iterators: these would not all be inlined into the one function that has all loops, and what
+// goes through memory there waits for results that are on their way to it.
 macro_rules! lanes {
-    ($to:ident, $a:ident, |$x:ident| $value:expr) => {
-        for (to, &$x) in $to.iter_mut().zip($a) {
-            *to = $value;
+    ($to:ident, $a:ident, |$x:ident| $value:expr) => {{
+        let a = &$a[..$to.len()];
+        for at in 0..$to.len() {
+            let $x = a[at];
+            $to[at] = $value;
         }
-    };
+    }};
+}
+
+macro_rules! both {
+    ($to:ident, $a:ident, $b:ident, |$x:ident, $y:ident| $value:expr) => {{
+        let (a, b) = (&$a[..$to.len()], &$b[..$to.len()]);
+        for at in 0..$to.len() {
+            let ($x, $y) = (a[at], b[at]);
+            $to[at] = $value;
+        }
+    }};
 }
 
 /// One operand over all lanes. `slope` is the smallest `1 - a^2` that the slope of `asin` sees.
@@ -233,22 +250,13 @@ pub(super) enum Operand<'a, C> {
 macro_rules! pairs {
     ($to:ident, $a:ident, $b:ident, |$x:ident, $y:ident| $value:expr) => {
         match ($a, $b) {
-            (Operand::Lanes(a), Operand::Lanes(b)) => {
-                for (to, (&$x, &$y)) in $to.iter_mut().zip(a.iter().zip(b)) {
-                    *to = $value;
-                }
+            (Operand::Lanes(a), Operand::Lanes(b)) => both!($to, a, b, |$x, $y| $value),
+            (Operand::Lanes(a), Operand::Same($y)) => lanes!($to, a, |$x| $value),
+            (Operand::Same($x), Operand::Lanes(b)) => lanes!($to, b, |$y| $value),
+            (Operand::Same($x), Operand::Same($y)) => {
+                let value = $value;
+                $to.iter_mut().for_each(|it| *it = value)
             }
-            (Operand::Lanes(a), Operand::Same($y)) => {
-                for (to, &$x) in $to.iter_mut().zip(a) {
-                    *to = $value;
-                }
-            }
-            (Operand::Same($x), Operand::Lanes(b)) => {
-                for (to, &$y) in $to.iter_mut().zip(b) {
-                    *to = $value;
-                }
-            }
-            (Operand::Same($x), Operand::Same($y)) => $to.fill($value),
         }
     };
 }
@@ -278,25 +286,18 @@ pub(super) fn fma<C: Real, const FMA: bool>(to: &mut [C], a: Operand<'_, C>, b: 
     let (a, b) = if let Operand::Same(_) = a { (b, a) } else { (a, b) };
     match (a, b, c) {
         (Operand::Lanes(a), Operand::Lanes(b), Operand::Lanes(c)) => {
-            for (to, ((&a, &b), &c)) in to.iter_mut().zip(a.iter().zip(b).zip(c)) {
-                *to = a.fma::<FMA>(b, c);
+            let (a, b, c) = (&a[..to.len()], &b[..to.len()], &c[..to.len()]);
+            for at in 0..to.len() {
+                to[at] = a[at].fma::<FMA>(b[at], c[at]);
             }
         }
-        (Operand::Lanes(a), Operand::Same(b), Operand::Lanes(c)) => {
-            for (to, (&a, &c)) in to.iter_mut().zip(a.iter().zip(c)) {
-                *to = a.fma::<FMA>(b, c);
-            }
+        (Operand::Lanes(a), Operand::Lanes(b), Operand::Same(z)) => {
+            both!(to, a, b, |x, y| x.fma::<FMA>(y, z));
         }
-        (Operand::Lanes(a), Operand::Lanes(b), Operand::Same(c)) => {
-            for (to, (&a, &b)) in to.iter_mut().zip(a.iter().zip(b)) {
-                *to = a.fma::<FMA>(b, c);
-            }
+        (Operand::Lanes(a), Operand::Same(y), Operand::Lanes(c)) => {
+            both!(to, a, c, |x, z| x.fma::<FMA>(y, z));
         }
-        (Operand::Lanes(a), Operand::Same(b), Operand::Same(c)) => {
-            for (to, &a) in to.iter_mut().zip(a) {
-                *to = a.fma::<FMA>(b, c);
-            }
-        }
+        (Operand::Lanes(a), Operand::Same(y), Operand::Same(z)) => lanes!(to, a, |x| x.fma::<FMA>(y, z)),
         (Operand::Same(a), b, c) => {
             // Both factors are uniform: then so is the product, and it is not a node of its own.
             let Operand::Same(b) = b else { unreachable!("swapped above") };

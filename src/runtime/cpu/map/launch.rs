@@ -1,6 +1,6 @@
 //! Running a map: alone, or block by block with others over the same rows ([`super::super::rows`]).
 
-use super::block::{self, Task};
+use super::block::{self, Lies, Task};
 use super::lanes::{Registers, WHOLE};
 use super::tape::{Instr, LANES};
 use super::{Map, Output};
@@ -54,8 +54,7 @@ struct Ready<'a, R, C> {
     /// What is the same for all elements, rounded and not.
     uniforms: Vec<C>,
     wide: Vec<f64>,
-    /// By input and by output: whether no other is the same memory.
-    apart: [Vec<bool>; 2],
+    lies: Vec<Lies>,
 }
 
 impl<R: Real, C: Real> Map<R, C> {
@@ -93,12 +92,13 @@ impl<R: Real, C: Real> Map<R, C> {
             }
         });
         let uniforms: Vec<C> = wide.iter().map(|&it| C::of(it)).collect();
-        let apart = [(&inputs, &outputs), (&outputs, &inputs)]
+        let apart: [Vec<bool>; 2] = [(&inputs, &outputs), (&outputs, &inputs)]
             .map(|(of, others)| of.iter().map(|it| others.iter().all(|other| it.start != other.start)).collect());
-        let ready = Ready { map: self, context, room, inputs, outputs, uniforms, wide, apart };
+        let lies = self.lies(&apart);
+        let ready = Ready { map: self, context, room, inputs, outputs, uniforms, wide, lies };
         let (columns, inner) = (ready.columns(), self.space.inner);
         columns.execute(Isa::Plain, &self.tape.columns.instrs, inner, None, |instr| {
-            if let Instr::Load { input, to } = instr {
+            if let Instr::Load { input, to } = *instr {
                 block::load(self, &ready.inputs, input, &[0], (0, inner), columns.write(to, inner));
             }
         });
@@ -148,7 +148,7 @@ impl<R: Real, C: Real> Ready<'_, R, C> {
             wide,
             rows,
             columns,
-            apart: [&self.apart[0], &self.apart[1]],
+            lies: &self.lies,
         });
     }
 

@@ -73,8 +73,9 @@ pub(super) enum Instr {
 
 impl Instr {
     /// The register that it writes.
-    pub(super) fn to(self) -> usize {
-        match self {
+    #[inline]
+    pub(super) fn to(&self) -> usize {
+        match *self {
             Instr::Load { to, .. }
             | Instr::Column { to, .. }
             | Instr::Row { to, .. }

@@ -80,14 +80,8 @@ fn uses(f: &ScalarFn) -> Vec<usize> {
     uses
 }
 
-fn operands(node: &ExprNode) -> impl Iterator<Item = usize> {
-    let all = match *node {
-        ExprNode::Const(_) | ExprNode::Input(_) => [None; 3],
-        ExprNode::Unary(_, a) => [Some(a), None, None],
-        ExprNode::Binary(_, a, b) => [Some(a), Some(b), None],
-        ExprNode::Select(c, a, b) => [Some(c), Some(a), Some(b)],
-    };
-    all.into_iter().flatten().map(|it| it.0 as usize)
+fn operands(node: &ExprNode) -> impl Iterator<Item = usize> + use<> {
+    node.operands().map(|it| it.0 as usize)
 }
 
 /// For each node of the later map: the node of the first that is the same number.

@@ -1,6 +1,8 @@
 //! The loops of reductions: along a row, and down the columns of several rows.
 //!
-//! Sums are taken in f64, along a row in [`LANES`] lanes whatever the instruction set: all sets give the same bits.
+//! Loops count, as in [`super::lanes`]. Sums are taken in f64, along a row in [`LANES`] lanes whatever the instruction set: all sets give the same bits.
+
+#![allow(clippy::needless_range_loop, reason = "see above")]
 
 mod wide;
 
@@ -154,8 +156,8 @@ unsafe fn along<R: Real, W: Wide<R>, K: Kind<N>, const N: usize, const VECTORS: 
         let last = if rest.is_empty() { &[] } else { std::slice::from_ref(&last) };
         for chunks in [chunks, last] {
             for chunk in chunks {
-                for (at, sums) in sums.iter_mut().enumerate() {
-                    *sums = K::take(*sums, W::widen(chunk.as_ptr().add(at * W::COUNT)), middle);
+                for at in 0..VECTORS {
+                    sums[at] = K::take(sums[at], W::widen(chunk.as_ptr().add(at * W::COUNT)), middle);
                 }
             }
         }
@@ -163,17 +165,16 @@ unsafe fn along<R: Real, W: Wide<R>, K: Kind<N>, const N: usize, const VECTORS: 
         let mut count = VECTORS;
         while 1 < count {
             count /= 2;
-            let (first, second) = sums.split_at_mut(count);
-            for (first, second) in first.iter_mut().zip(&*second) {
-                for (first, second) in first.iter_mut().zip(second) {
-                    *first = first.add(*second);
+            for at in 0..count {
+                for kind in 0..N {
+                    sums[at][kind] = sums[at][kind].add(sums[at + count][kind]);
                 }
             }
         }
         let mut all = [0.0; N];
-        for (all, sum) in all.iter_mut().zip(&sums[0]) {
+        for kind in 0..N {
             let mut lanes = [0.0; LANES];
-            sum.store(lanes.as_mut_ptr());
+            sums[0][kind].store(lanes.as_mut_ptr());
             let mut count = W::COUNT;
             while 1 < count {
                 count /= 2;
@@ -181,7 +182,7 @@ unsafe fn along<R: Real, W: Wide<R>, K: Kind<N>, const N: usize, const VECTORS: 
                     lanes[at] += lanes[at + count];
                 }
             }
-            *all = lanes[0];
+            all[kind] = lanes[0];
         }
         all
     }
@@ -195,29 +196,33 @@ unsafe fn along<R: Real, W: Wide<R>, K: Kind<N>, const N: usize, const VECTORS: 
 unsafe fn down<R: Real, W: Wide<R>, K: Kind<N>, const N: usize>(values: &[R], pivots: &[f64], kept: [&mut [f64]; N]) {
     let inner = pivots.len();
     assert!(kept.iter().all(|it| it.len() == inner));
-    let kept = kept.map(|it| it.as_mut_ptr());
+    let mut planes = [std::ptr::null_mut::<f64>(); N];
+    for (plane, kept) in planes.iter_mut().zip(kept) {
+        *plane = kept.as_mut_ptr();
+    }
+    let rows = values.len() / inner.max(1);
     let mut first = 0;
     macro_rules! columns {
         ($vectors:expr) => {
             while first + $vectors * W::COUNT <= inner {
                 let mut sums = [[W::same(0.0); N]; $vectors];
                 let mut middles = [W::same(0.0); $vectors];
-                for (at, (sums, middle)) in sums.iter_mut().zip(&mut middles).enumerate() {
+                for at in 0..$vectors {
                     let column = first + at * W::COUNT;
-                    *middle = W::load(pivots.as_ptr().add(column));
-                    for (sum, kept) in sums.iter_mut().zip(&kept) {
-                        *sum = W::load(kept.add(column));
+                    middles[at] = W::load(pivots.as_ptr().add(column));
+                    for kind in 0..N {
+                        sums[at][kind] = W::load(planes[kind].add(column));
                     }
                 }
-                for row in values.chunks_exact(inner) {
-                    let from = row.as_ptr().add(first);
-                    for (at, (sums, middle)) in sums.iter_mut().zip(&middles).enumerate() {
-                        *sums = K::take(*sums, W::widen(from.add(at * W::COUNT)), *middle);
+                for row in 0..rows {
+                    let from = values.as_ptr().add(row * inner + first);
+                    for at in 0..$vectors {
+                        sums[at] = K::take(sums[at], W::widen(from.add(at * W::COUNT)), middles[at]);
                     }
                 }
-                for (at, sums) in sums.iter().enumerate() {
-                    for (sum, kept) in sums.iter().zip(&kept) {
-                        sum.store(kept.add(first + at * W::COUNT));
+                for at in 0..$vectors {
+                    for kind in 0..N {
+                        sums[at][kind].store(planes[kind].add(first + at * W::COUNT));
                     }
                 }
                 first += $vectors * W::COUNT;
@@ -230,12 +235,18 @@ unsafe fn down<R: Real, W: Wide<R>, K: Kind<N>, const N: usize>(values: &[R], pi
         columns!(1);
     }
     for column in first..inner {
-        for value in values[column..].iter().step_by(inner) {
+        for row in 0..rows {
             // SAFETY: as above.
             unsafe {
-                let sums = kept.map(|it| One(*it.add(column)));
+                let mut sums = [One(0.0); N];
+                for kind in 0..N {
+                    sums[kind] = One(*planes[kind].add(column));
+                }
+                let value = values[row * inner + column];
                 let sums = K::take::<R, One>(sums, One(value.f64()), One(pivots[column]));
-                sums.iter().zip(&kept).for_each(|(sum, kept)| *kept.add(column) = sum.0);
+                for kind in 0..N {
+                    *planes[kind].add(column) = sums[kind].0;
+                }
             }
         }
     }
