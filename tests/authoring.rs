@@ -99,6 +99,29 @@ fn exact_proposals_are_written_into_the_file() {
     assert!(errors(&piped).contains("standard input is none"), "{}", errors(&piped));
 }
 
+/// A proposal that mends its own mistake is written, however many others come to light; one that is wrong where it stands is
+/// not, and keeps none of the others back.
+#[test]
+fn proposals_are_judged_one_by_one() {
+    let place = Place::new();
+    let fixed = |text: &str| {
+        fs::write(place.path("wrong.sph"), text).unwrap();
+        let output = place.sphc("check --fix wrong.sph");
+        (fs::read_to_string(place.path("wrong.sph")).unwrap(), errors(&output))
+    };
+    // The unknown function hid what is wrong with the shapes behind it.
+    let model = crate::cli::MODEL
+        .replace("max_pool(x, 4)", "max_pol(x, 4)\n    let y: [1, 1, 1] = x\n    let z: [2, 2, 2] = x");
+    let (text, told) = fixed(&model);
+    assert!(text.contains("= max_pool(x, 4)"), "{told}");
+    assert!(told.contains("2 errors; 1 mistake mended"), "{told}");
+    // `wide` is the nearest name, and no number of filters.
+    let model = crate::cli::MODEL.replace("model Tiny", "param wide = true\n\nmodel Tiny");
+    let model = model.replace("sphere_conv(4", "sphere_conv(wid").replace("max_pool(x, 4)", "max_pol(x, 4)");
+    let (text, told) = fixed(&model);
+    assert!(text.contains("= max_pool(x, 4)") && text.contains("wid,"), "{text}{told}");
+}
+
 #[test]
 fn warnings_can_be_denied() {
     let place = Place::new();
@@ -132,7 +155,10 @@ fn folders_stand_for_their_models_and_a_dash_for_standard_input() {
     assert!(errors(&wrong).contains("stdin:"), "{}", errors(&wrong));
     let laid_out = piped(&place, &["fmt", "-"], "param   x=1\n");
     assert_eq!(text(&laid_out.stdout), "param x = 1\n");
-    assert_eq!(piped(&place, &["fmt", "--check", "-"], "param   x=1\n").status.code(), Some(1));
+    let checked = piped(&place, &["fmt", "--check", "-"], "param   x=1\n");
+    assert_eq!((checked.status.code(), text(&checked.stdout)), (Some(1), "stdin\n".to_owned()));
+    let broken = piped(&place, &["fmt", "-"], "param x = (\n");
+    assert!(errors(&broken).contains("`stdin` is left as it is: it does not parse"), "{}", errors(&broken));
     let shown = piped(&place, &["show", "-"], crate::cli::MODEL);
     assert!(text(&shown.stdout).contains("first"), "{}", errors(&shown));
 }

@@ -167,13 +167,16 @@ fn a_schedule_keeps_its_length() {
 #[test]
 fn settings_that_would_share_a_directory_are_told_first() {
     let place = Place::new();
-    let model = MODEL.replace("model Tiny", "param name: string = \"a\"\nparam n = 1\n\nmodel Tiny");
+    let model =
+        MODEL.replace("model Tiny", "param name: string = \"a\"\nparam n = 1\nparam r: float = 1\n\nmodel Tiny");
     let model = model.replace("as \"score\"", "as \"{name}\"").replace("sphere_conv(4", "sphere_conv(4 * n");
     fs::write(place.path("name.sph"), model).unwrap();
     for (set, expected) in [
         ("--set name=a/b,a_b", "`name=a/b` and of `name=a_b` would share"),
         ("--set name=a,a", "gives `name=a` twice"),
         ("--set name=A,a", "`name=A` and of `name=a` would share"),
+        ("--set r=1,1.0", "gives one value twice: `r=1.0` is `r=1`"),
+        ("--set n=1,2 --set r=0.5,1,5e-1", "gives one value twice: `n=1,r=5e-1` is `n=1,r=0.5`"),
         ("--set n=1,2 --set name=x,y,x", "gives `n=1,name=x` twice"),
     ] {
         refused(&place, &format!("train name.sph {set} --run grid"), &[expected]);

@@ -144,6 +144,12 @@ fn mistakes_are_told() {
         "--layer frist -o a.npz",
         &["`Tiny` has no layer or named tensor `frist`", "did you mean `first`? it has first, "],
     );
+    let named = MODEL.replace("output conv", "output side = global_avg_pool(x)\n    output conv");
+    fs::write(place.path("named.sph"), named).unwrap();
+    place.fails(
+        &format!("features named.sph {WEIGHTS} --layer siede -o a.npz"),
+        &["did you mean `side`?", "side, scores"],
+    );
     fails("--layer first -o no/a.npz", &["cannot write `no/a.npz`", "`-o`"]);
     fails("--layer first --split validation -o a.npz", &["keeps no images for validation", "`validate 0.1`"]);
     fails("--layer labels -o a.npz", &["another array by the name of the layer `labels`"]);

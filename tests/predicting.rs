@@ -89,3 +89,28 @@ fn a_folder_stands_for_the_pictures_in_it() {
     let output = place.sphc(&format!("predict tiny.sph {weights} some/deeper"));
     assert!(errors(&output).contains("there are no pictures in the folder `some/deeper`"), "{}", errors(&output));
 }
+
+#[test]
+fn a_table_has_a_row_for_each_image() {
+    let place = Place::new();
+    place.succeeds("train tiny.sph --run r");
+    picture(&place, "a,b.png", 3);
+    picture(&place, "c.png", 9);
+    let words = "predict tiny.sph --weights r/checkpoints/step-00000012.safetensors a,b.png c.png";
+    let table = place.succeeds(&format!("{words} --format csv --top 2"));
+    let each = place.succeeds(&format!("{words} --format json --top 2"));
+    let mut wanted = "file,class,probability,class_2,probability_2\n".to_owned();
+    for (file, it) in ["\"a,b.png\"", "c.png"].into_iter().zip(each.lines()) {
+        let it: Value = serde_json::from_str(it).unwrap();
+        let class = |at: usize| {
+            let it = &it["classes"][at];
+            format!("{},{}", it["class"].as_str().unwrap(), it["probability"].as_f64().unwrap())
+        };
+        wanted += &format!("{file},{},{}\n", class(0), class(1));
+    }
+    assert_eq!(table, wanted);
+    assert!(place.succeeds(&format!("{words} --format csv")).starts_with("file,class,probability\n"));
+    // No more classes than there are.
+    let all = place.succeeds(&format!("{words} --format csv --top 99"));
+    assert!(all.lines().all(|it| it.ends_with("probability_10") || it.rsplit(',').nth(19).is_some()), "{all}");
+}

@@ -65,6 +65,35 @@ fn what_fits_is_taken_and_the_rest_is_told() {
     );
 }
 
+/// Another program's file, with a mask beside the weights, is as good as without it.
+#[test]
+fn a_tensor_that_cannot_be_read_is_left_and_the_others_are_taken() {
+    let place = Place::new();
+    let tensor = |dtype: &str, shape: &[usize], from: usize, to: usize| serde_json::json!({ "dtype": dtype, "shape": shape, "data_offsets": [from, to] });
+    let write = |name: &str, gamma: &str, bytes: usize| {
+        let header = serde_json::json!({
+            "first/bn/beta": tensor("F32", &[4], 0, 16),
+            "first/bn/gamma": tensor(gamma, &[4], 16, 16 + bytes),
+            "mask": tensor("BOOL", &[3], 16 + bytes, 19 + bytes),
+        });
+        let header = header.to_string();
+        let data: Vec<u8> = [0.5f32; 4].iter().flat_map(|it| it.to_le_bytes()).collect();
+        let rest = vec![0; bytes + 3];
+        fs::write(place.path(name), [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &data, &rest].concat())
+            .unwrap();
+    };
+    write("a.safetensors", "F32", 16);
+    write("b.safetensors", "BOOL", 4);
+    let output = place.sphc("train tiny.sph --init a.safetensors --run r --iterations 1");
+    assert!(errors(&output).contains("init: 2 of 6 tensors"), "{}", errors(&output));
+    assert!(errors(&output).contains("in the file only, so left: `mask`"), "{}", errors(&output));
+    // One that the model wants is told.
+    let output = place.sphc("train tiny.sph --init b.safetensors --run s --iterations 1");
+    let told = "`first/bn/gamma` cannot be read: its dtype is BOOL; F64, F32, F16, BF16, I64, I32 and U8 can be read";
+    assert!(errors(&output).contains(told), "{}", errors(&output));
+    assert!(errors(&output).contains("init: 1 of 6 tensors"), "{}", errors(&output));
+}
+
 #[test]
 fn strict_weights_are_all_or_nothing() {
     let place = Place::new();

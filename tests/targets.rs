@@ -10,7 +10,7 @@ use serde_json::Value;
 use sphc::autodiff::training;
 use sphc::diag::render;
 use sphc::interp::Tensor;
-use sphc::ir::{Extern, Phase, TargetKind};
+use sphc::ir::{Extern, Figure, Phase, TargetKind};
 use sphc::lower::{DataInfo, Settings};
 use sphc::pipeline;
 use std::fs;
@@ -93,6 +93,17 @@ fn entropies(scores: &[Vec<f64>], target: &[f64]) -> (f64, Vec<Vec<f64>>) {
     (loss, slopes)
 }
 
+/// The same over those that have a class.
+fn entropies_of_known(scores: &[Vec<f64>], target: &[f64]) -> (f64, Vec<Vec<f64>>) {
+    let known: Vec<usize> = (0..target.len()).filter(|it| target[*it] != 255.0).collect();
+    let rows: Vec<Vec<f64>> = known.iter().map(|it| scores[*it].clone()).collect();
+    let labels: Vec<f64> = known.iter().map(|it| target[*it]).collect();
+    let (loss, slopes) = if known.is_empty() { (0.0, Vec::new()) } else { entropies(&rows, &labels) };
+    let mut all = vec![vec![0.0; CLASSES]; target.len()];
+    known.iter().zip(slopes).for_each(|(at, it)| all[*at] = it);
+    (loss, all)
+}
+
 /// Overlap of all pixels' probabilities with their classes; its slope by the quotient rule.
 fn overlap(scores: &[Vec<f64>], target: &[f64]) -> (f64, Vec<Vec<f64>>) {
     let chances: Vec<Vec<f64>> = scores
@@ -121,12 +132,15 @@ fn losses_of_every_target_are_their_formulas_on_every_engine() {
     let real = |count: usize| (0..count).map(|it| f64::from((it as f32 * 0.9).cos())).collect::<Vec<f64>>();
     let bits: Vec<f64> = [1, 0, 1, 1, 0, 0, 0, 0, 1, 0, 0, 1].map(f64::from).into();
     let classes: Vec<f64> = [3, 0, 1, 1, 2, 3].map(f64::from).into();
-    let cases: [(&TargetKind, Vec<f64>, usize, &str, Formula); 7] = [
+    // An example with both, with one of them, and without any.
+    let void: Vec<f64> = [3, 1, 255, 2, 255, 255].map(f64::from).into();
+    let cases: [(&TargetKind, Vec<f64>, usize, &str, Formula); 8] = [
         (&vector, real(EXAMPLES * CLASSES), 1, "loss mean_squared_error()", squares),
         (&vector, real(EXAMPLES * CLASSES), 1, "loss huber(delta: 0.5)", bent),
         (&TargetKind::Labels, bits.clone(), 1, "loss binary_cross_entropy()", yes_or_no),
         (&TargetKind::Labels, bits, 1, "loss mean_squared_error()", squares),
         (&map, classes.clone(), 2, "loss softmax_cross_entropy(smoothing: 0.1)", entropies),
+        (&map, void, 2, "loss softmax_cross_entropy(smoothing: 0.1, ignore: 255)", entropies_of_known),
         (&map, classes, 2, "loss dice()", overlap),
         (&numbers_of_pixels, real(2 * EXAMPLES * CLASSES), 2, "loss mean_squared_error()", squares),
     ];
@@ -163,6 +177,18 @@ fn losses_of_every_target_are_their_formulas_on_every_engine() {
             machine.run(Phase::Evaluate);
             let each = machine.result(Phase::Evaluate, "losses");
             close(&what("evaluated"), &each, &found.iter().map(|it| it.0).collect::<Vec<_>>(), tolerance, 1.0);
+            if line.contains("ignore") {
+                let largest =
+                    |row: &[f64]| (1..CLASSES).fold(0, |best, it| if row[best] < row[it] { it } else { best });
+                let right = |example: usize| {
+                    let places = (example * pixels..(example + 1) * pixels).filter(|it| values[*it] != 255.0);
+                    let hits: Vec<bool> = places.map(|it| largest(&rows[it]) == values[it] as usize).collect();
+                    let share = hits.iter().filter(|it| **it).count() as f64 / hits.len() as f64;
+                    if hits.is_empty() { 1.0 } else { share }
+                };
+                let right: Vec<f64> = (0..EXAMPLES).map(right).collect();
+                close(&what("right"), &machine.result(Phase::Evaluate, Figure::Correct), &right, tolerance, 1.0);
+            }
             machine.run(Phase::Step);
             close(&what("value"), &machine.result(Phase::Step, "fit"), &[expected], tolerance, 1.0);
             let after = machine.read("score/filter");
@@ -347,6 +373,8 @@ fn arrays_tell_what_their_labels_are() {
     let place = Place::new();
     let both = |it: Vec<u8>| archive(4, it.clone(), it);
     let map: Vec<i64> = (0..64).map(|it| it % 3).collect();
+    let void: Vec<i64> = (0..64).map(|it| if it == 7 { 255 } else { it % 3 }).collect();
+    let white: Vec<i64> = (0..64).map(|it| it % 2 * 255).collect();
     let depth: Vec<f32> = (0..64).map(|it| it as f32 / 7.0).collect();
     let bits = [1i64, 0, 1, 0, 1, 1, 0, 0, 0, 1, 1, 0];
     let hot = [1i64, 0, 0, 0, 1, 0, 0, 0, 1, 1, 0, 0];
@@ -393,6 +421,16 @@ fn arrays_tell_what_their_labels_are() {
         // A part of text is not taken for classes of the other part's kind.
         ("words", archive(4, npy::<f32>(&[4], &[0.5, 1.0, 2.0, 3.0]), words(&["a", "b", "c", "d"])), "", "y_test"),
         ("words", archive(4, words(&["a", "b", "c", "d"]), npy::<f32>(&[4], &[0.5, 1.0, 2.0, 3.0])), "", "y_train"),
+        // 255 is of no class, unless all numbers below it are classes; and no two classes are 0 and 255.
+        ("void", both(npy::<i64>(&[4, 4, 4], &void)), "", "targets one of 3 classes for each of 4x4 pixels"),
+        ("void", both(npy::<i64>(&[4, 4, 4], &void)), "", "1.6 % of the pixels are 255, which is no class"),
+        (
+            "void",
+            both(npy::<i64>(&[4, 4, 4], &void)),
+            "classes: [a, b, c, d]",
+            "one of 4 classes for each of 4x4 pixels",
+        ),
+        ("white", both(npy::<i64>(&[4, 4, 4], &white)), "", "two classes are stored as 0 and 1, `labels // 255`"),
         ("hundred", both(npy::<i64>(&[4, 4, 4], &[255; 64])), "", "targets one of 256 classes for each of 4x4 pixels"),
         (
             "two",

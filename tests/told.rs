@@ -97,3 +97,90 @@ fn what_is_only_evaluated_is_not_judged_as_a_training() {
     assert_eq!(told(false), ["W0304"]);
     assert!(told(true).is_empty());
 }
+
+#[test]
+fn vectors_under_an_optimizer_of_matrices_are_told() {
+    let place = Place::new();
+    let told = |optimizer: &str| {
+        fs::write(place.path("m.sph"), MODEL.replace("optimizer  adam(rate: 1e-2)", optimizer)).unwrap();
+        errors(&place.sphc("check m.sph"))
+    };
+    let all = told("optimizer  muon(rate: 0.05)");
+    for it in
+        ["W0208", "`muon` multiplies matrices, and moves `first/bn/gamma`, `first/bn/beta`", "`muon(...) on filters`"]
+    {
+        assert!(all.contains(it), "no `{it}`: {all}");
+    }
+    assert!(!told("optimizer  muon(rate: 0.05) on filters\n    optimizer  adam(rate: 1e-3)").contains("W0208"));
+    assert!(!told("optimizer  lamb(rate: 0.05)").contains("W0208"));
+}
+
+/// What a user may try in definitions and cannot have, each with what mends it.
+#[test]
+fn what_definitions_cannot_do_is_told_with_a_way() {
+    let place = Place::new();
+    let cases = [
+        (
+            "optimizer own(rate) = value - rate * (gradient - mean(gradient))",
+            ["cannot be used in an optimizer", "`sum(x)`"],
+        ),
+        (
+            "operator own(cos) {\n    stat m = mean(cos - m, decay: 0.9)\n    cos - m\n}",
+            ["undefined name `m`", "leave `m` out: a statistic moves from what it was"],
+        ),
+        (
+            "block own(x) {\n    stat m: [channels(x)] = running(mean(x, over: [batch, positions]) + m)\n    x - m\n}",
+            ["undefined name `m`", "leave `m` out: a statistic moves from what it was"],
+        ),
+    ];
+    for (definition, expected) in cases {
+        fs::write(place.path("m.sph"), format!("{definition}\n\n{MODEL}")).unwrap();
+        let found = errors(&place.sphc("check m.sph"));
+        expected.iter().for_each(|it| assert!(found.contains(it), "no `{it}`: {found}"));
+    }
+}
+
+/// What would train on nothing, or keep what means nothing in another batch.
+#[test]
+fn what_would_go_wrong_in_silence_is_told() {
+    let place = Place::new();
+    let cases: [(&str, &str, &[&str]); 6] = [
+        (
+            "x = max_pool(x, 4)",
+            "x = follow(max_pool(x, 4))",
+            &["`kept` follows what each example has of its own", "mean(x, over: [batch, positions])"],
+        ),
+        ("evaluate   every 5", "augment    cutout(16)", &["`cutout(16)` leaves nothing of any image", "`cutout(4)`"]),
+        (
+            "evaluate   every 5",
+            "augment    flip_horizontal flip_vertical",
+            &["two values of `augment` without a comma", "put a comma between them"],
+        ),
+        (
+            "x = max_pool(x, 4)",
+            "for i in 3..0 {\n        x = relu(x)\n    }\n    x = max_pool(x, 4)",
+            &["this loop repeats nothing"],
+        ),
+        ("floor: 1e-4", "floor: 1e-4, ignore: -5", &["`ignore` of `softmax_cross_entropy` is -5"]),
+        (
+            "floor: 1e-4",
+            "floor: 1e-4, ignor: 255",
+            &["signature: softmax_cross_entropy(", "ignore: int = -1", "did you mean `ignore`?"],
+        ),
+    ];
+    for (from, to, expected) in cases {
+        let text = format!("block follow(x) {{\n    stat kept = running(x, decay: 0.5)\n    x - kept\n}}\n{MODEL}");
+        fs::write(place.path("m.sph"), text.replacen(from, to, 1)).unwrap();
+        let found = errors(&place.sphc("check m.sph"));
+        expected.iter().for_each(|it| assert!(found.contains(it), "no `{it}`: {found}"));
+    }
+    // A square that leaves something, and a loop that a param may fill, are fine.
+    let fine =
+        MODEL.replace("evaluate   every 5", "augment    cutout(15)").replace("model Tiny", "param n = 0\n\nmodel Tiny");
+    let fine =
+        fine.replace("x = max_pool(x, 4)", "for i in 0..n {\n        x = relu(x)\n    }\n    x = max_pool(x, 4)");
+    fs::write(place.path("m.sph"), fine).unwrap();
+    assert!(place.succeeds("check m.sph").contains("no problems"));
+    let found = errors(&place.sphc("check m.sph --set n=1,2"));
+    assert!(found.contains("`train` takes several values, each for a run of its own"), "{found}");
+}

@@ -23,6 +23,42 @@ pub(super) fn header(target: &TargetKind) -> &'static [&'static str] {
     }
 }
 
+/// Titles of the columns of a table for programs: of one class the likeliest ones, each with its probability; of any number of
+/// classes the probability of each, of classes of pixels the share of each, of numbers all of them.
+pub(super) fn columns(answer: &Answer, names: &[String], top: usize) -> Vec<String> {
+    match answer {
+        Answer::Class(all) => (1..=top.min(all.len()))
+            .flat_map(|it| {
+                let end = if it == 1 { String::new() } else { format!("_{it}") };
+                [format!("class{end}"), format!("probability{end}")]
+            })
+            .collect(),
+        Answer::Labels(_) | Answer::Pixels { .. } => names.to_vec(),
+        Answer::Numbers { values, .. } => (0..values.len()).map(|it| format!("number_{it}")).collect(),
+    }
+}
+
+/// What stands in these columns.
+pub(super) fn cells(answer: &Answer, names: &[String], top: usize) -> Vec<String> {
+    match answer {
+        Answer::Class(all) => {
+            let likeliest = &all[..top.min(all.len())];
+            likeliest.iter().flat_map(|it| [names[it.0].clone(), it.1.to_string()]).collect()
+        }
+        Answer::Labels(all) => {
+            let mut chances = vec![0.0; names.len()];
+            all.iter().for_each(|it| chances[it.0] = it.1);
+            chances.iter().map(f64::to_string).collect()
+        }
+        Answer::Pixels { classes, .. } => {
+            let mut counts = vec![0usize; names.len()];
+            classes.iter().for_each(|it| counts[*it] += 1);
+            counts.iter().map(|it| (*it as f64 / classes.len().max(1) as f64).to_string()).collect()
+        }
+        Answer::Numbers { values, .. } => values.iter().map(f64::to_string).collect(),
+    }
+}
+
 /// An answer about an image, with the names of the classes; of one class, the `top` likeliest.
 pub(super) fn shown(image: &str, answer: &Answer, names: &[String], top: usize) -> Shown {
     match answer {

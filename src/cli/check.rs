@@ -3,9 +3,11 @@
 use super::args::{Format, RecipeArgs, SetArgs, options};
 use super::failure::{Failure, Outcome};
 use super::{load, say, texts};
-use sphc::diag::{self, Code, Diagnostic, FileId, Severity};
+use sphc::diag::{self, Diagnostic, FileId, Severity};
 use sphc::{Checked, Model, Options};
+use std::collections::BTreeSet;
 use std::io::{self, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -91,18 +93,27 @@ fn one(file: &Path, fix: bool, options: &Options) -> Result<(Checked, usize), Fa
     let of = |text: &str| Model::from_text(model.name(), text).with(options.clone()).check();
     let mut checked = model.check()?;
     let (mut now, mut all) = (text.to_owned(), 0);
+    let mut before = BTreeSet::new();
+    let mut refused = BTreeSet::new();
     for _ in 0..if fix { ROUNDS } else { 0 } {
-        let (next, count) = mended(&now, &checked.diagnostics);
-        if count == 0 {
+        let edits = proposed(&now, &checked.diagnostics, &refused);
+        if edits.is_empty() {
+            break;
+        }
+        let (next, places) = written(&now, &edits);
+        // Two proposals that go round in a circle help nothing.
+        if before.contains(&next) {
             break;
         }
         let after = of(&next)?;
-        // A proposal that helps nothing is left to whoever reads it. Where the text could not be read, more may be found now.
-        let unread = checked.diagnostics.iter().any(|it| it.code == Code::E0001);
-        if !unread && weight(&checked.diagnostics) <= weight(&after.diagnostics) {
-            break;
+        // What a mistake hid may be found now, and is no fault of the proposal; it is where what it wrote is wrong itself.
+        let wrong = |place: &Range<usize>| after.diagnostics.iter().any(|it| is_within(it, place));
+        let useless: Vec<&Edit> = edits.iter().zip(&places).filter(|it| wrong(it.1)).map(|it| it.0).collect();
+        if useless.is_empty() {
+            before.insert(std::mem::replace(&mut now, next));
+            (checked, all) = (after, all + edits.len());
         }
-        (now, checked, all) = (next, after, all + count);
+        refused.extend(useless.into_iter().map(|it| (it.told.clone(), it.new.clone())));
     }
     if now != text
         && let Err(failure) = texts::replace(file, &now)
@@ -114,31 +125,58 @@ fn one(file: &Path, fix: bool, options: &Options) -> Result<(Checked, usize), Fa
     Ok((checked, all))
 }
 
-/// Errors count before warnings.
-fn weight(found: &[Diagnostic]) -> (usize, usize) {
-    (found.iter().filter(|it| it.severity() == Severity::Error).count(), found.len())
+/// A proposal: what is to stand in a part of the text, and what was told of it.
+struct Edit {
+    place: Range<usize>,
+    new: String,
+    told: String,
 }
 
-/// The text with the first exact proposal of each report in its place, and how many there are. Of those that overlap, the
-/// first counts; the other is proposed again if it is still wanted.
-fn mended(text: &str, found: &[Diagnostic]) -> (String, usize) {
-    let mut edits: Vec<(usize, usize, &str)> = Vec::new();
+/// Whether an error is of what was written at a place.
+fn is_within(found: &Diagnostic, place: &Range<usize>) -> bool {
+    let (start, end) = (found.primary.span.start as usize, found.primary.span.end as usize);
+    found.severity() == Severity::Error
+        && found.primary.span.file == FileId(0)
+        && place.start <= start
+        && end <= place.end
+        && start < end
+}
+
+/// The first exact proposal of each error, in the order of the text. Of those that overlap, the first counts; the other is
+/// proposed again if it is still wanted.
+fn proposed(text: &str, found: &[Diagnostic], refused: &BTreeSet<(String, String)>) -> Vec<Edit> {
     // What a warning is of may be meant.
-    for it in found.iter().filter(|it| it.severity() == Severity::Error) {
-        let exact = it.helps.iter().find_map(|it| it.replacement.as_ref());
-        if let Some((span, new)) = exact.filter(|it| it.0.file == FileId(0)) {
-            edits.push((span.start as usize, span.end as usize, new));
-        }
-    }
-    edits.sort_unstable();
-    edits.dedup();
-    let (mut out, mut done, mut count) = (String::with_capacity(text.len()), 0, 0);
-    for (start, end, new) in edits {
-        let (Some(before), true) = (text.get(done..start), start <= end) else { continue };
-        out.push_str(before);
+    let errors = found.iter().filter(|it| it.severity() == Severity::Error);
+    let exact = errors.filter_map(|it| Some((it, it.helps.iter().find_map(|it| it.replacement.as_ref())?)));
+    let here = exact.filter(|(_, (span, _))| span.file == FileId(0));
+    let mut edits: Vec<Edit> = here
+        .map(|(it, (span, new))| {
+            let place = span.start as usize..span.end as usize;
+            Edit { place, new: new.clone(), told: it.message.clone() }
+        })
+        .filter(|it| !refused.contains(&(it.told.clone(), it.new.clone())) && text.get(it.place.clone()).is_some())
+        .collect();
+    edits.sort_by(|a, b| (a.place.start, a.place.end, &a.new).cmp(&(b.place.start, b.place.end, &b.new)));
+    let mut done = 0;
+    edits.dedup_by(|a, b| a.place == b.place && a.new == b.new);
+    edits.retain(|it| {
+        let free = done <= it.place.start;
+        done = if free { it.place.end } else { done };
+        free
+    });
+    edits
+}
+
+/// The text with proposals in their places, and where they are in it.
+fn written(text: &str, edits: &[Edit]) -> (String, Vec<Range<usize>>) {
+    let (mut out, mut done, mut places) = (String::with_capacity(text.len()), 0, Vec::new());
+    for Edit { place, new, .. } in edits {
+        out.push_str(&text[done..place.start]);
+        let start = out.len();
         out.push_str(new);
-        (done, count) = (end, count + 1);
+        places.push(start..out.len());
+        done = place.end;
     }
     out.push_str(&text[done..]);
-    (out, count)
+    (out, places)
 }

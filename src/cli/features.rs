@@ -153,6 +153,9 @@ fn known(graph: &Graph, names: &[String]) -> Result<(), Failure> {
     for name in names.iter().filter(|it| *it != Figure::Scores.word()) {
         let Some(node) = table.and_then(|it| it.get(&feature(name))) else {
             let mut all: Vec<&str> = graph.layers.iter().map(|it| it.path.as_str()).collect();
+            let outputs = graph.named_outputs.iter().map(String::as_str).filter(|it| !all.contains(it));
+            let outputs: Vec<&str> = outputs.collect();
+            all.extend(outputs);
             all.push(Figure::Scores.word());
             let near = match diag::did_you_mean(name, all.iter().copied()) {
                 Some(it) => format!("did you mean `{it}`? "),

@@ -46,14 +46,14 @@ fn one(file: &Path, check: bool) -> Result<bool, Failure> {
         syntax::parse(id, text, &mut sink);
         if !sink.has_errors() {
             return Err(Failure::new(
-                format!("`{}` is left as it is: its layout would not mean the same", file.display()),
+                format!("`{}` is left as it is: its layout would not mean the same", model.name()),
                 "this is a bug of sphc: please report it with the file",
             ));
         }
         let found = diag::render::render(&sink.finish(), &sources, say::colour());
         let _ = io::stderr().write_all(found.as_bytes());
         return Err(Failure::new(
-            format!("`{}` is left as it is: it does not parse", file.display()),
+            format!("`{}` is left as it is: it does not parse", model.name()),
             "mend it first; `sphc check` shows every mistake",
         ));
     };
@@ -65,7 +65,7 @@ fn one(file: &Path, check: bool) -> Result<bool, Failure> {
         return Ok(true);
     }
     if check {
-        writeln!(say::out(), "{}", file.display())?;
+        writeln!(say::out(), "{}", model.name())?;
         return Ok(false);
     }
     texts::replace(file, &laid_out)?;

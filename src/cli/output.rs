@@ -29,6 +29,10 @@ impl Output {
         if place.exists() && !place.is_file() {
             return refuse("it is a pipe, a socket or a device", "give the name of a file");
         }
+        let folder = place.parent().filter(|it| !it.as_os_str().is_empty());
+        if folder.is_some_and(|it| !it.is_dir()) {
+            return refuse("its folder is not there", "make it first, or give another name");
+        }
         if taken.iter().any(|it| whereabouts(it) == place) {
             return refuse("the command has this file already", "give another name");
         }

@@ -1,10 +1,11 @@
 //! `sphc predict`.
 
-use super::args::{self, DeviceArgs, Format, RecipeArgs, SetArgs};
+use super::args::{self, DeviceArgs, RecipeArgs, SetArgs};
 use super::failure::{Failure, Outcome};
 use super::{answer, load, say, table};
+use clap::ValueEnum;
 use sphc::ir::TargetKind;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -30,7 +31,18 @@ pub(super) struct Args {
     device: DeviceArgs,
     /// How results are printed
     #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    format: Kind,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// For people
+    #[default]
+    Human,
+    /// For programs: JSON, one object per line
+    Json,
+    /// For spreadsheets: a table with a row for each image
+    Csv,
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
@@ -45,12 +57,27 @@ pub(super) fn run(args: &Args) -> Outcome {
         return Err(Failure::new(cause, "leave out `--top`"));
     }
     let found = predictor.files(&images)?;
+    let (names, top) = (predictor.classes(), args.top.unwrap_or(1) as usize);
     let mut out = say::out();
+    if args.format == Kind::Csv {
+        let mut table = csv::Writer::from_writer(out);
+        for (at, (path, prediction)) in images.iter().zip(&found).enumerate() {
+            if at == 0 {
+                let header = std::iter::once("file".to_owned()).chain(answer::columns(&prediction.answer, names, top));
+                table.write_record(header).map_err(io::Error::from)?;
+            }
+            let file = path.to_string_lossy().into_owned();
+            let row = std::iter::once(file).chain(answer::cells(&prediction.answer, names, top));
+            table.write_record(row).map_err(io::Error::from)?;
+        }
+        table.flush()?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut rows = Vec::new();
     for (path, prediction) in images.iter().zip(&found) {
         let name = path.to_string_lossy();
-        let shown = answer::shown(&name, &prediction.answer, predictor.classes(), args.top.unwrap_or(1) as usize);
-        if args.format == Format::Json {
+        let shown = answer::shown(&name, &prediction.answer, names, top);
+        if args.format == Kind::Json {
             writeln!(out, "{}", shown.json)?;
         }
         for (at, row) in shown.rows.into_iter().enumerate() {
@@ -58,7 +85,7 @@ pub(super) fn run(args: &Args) -> Outcome {
             rows.push([vec![image], row].concat());
         }
     }
-    if args.format == Format::Human {
+    if args.format == Kind::Human {
         write!(out, "{}", table::render(answer::header(predictor.target()), &rows))?;
     }
     Ok(ExitCode::SUCCESS)

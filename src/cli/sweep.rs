@@ -33,8 +33,8 @@ pub(super) fn run(args: &train::Args) -> Outcome {
         return Err(Failure::new(cause, "give `--resume`, or go on with one run of it by its own directory"));
     }
     let points = grid(&args.set.set);
-    let seeds = seeds(args, &points)?;
     check_directories(&points)?;
+    let seeds = seeds(args, &points)?;
     let claimed = if args.run.is_none() { Some(train::Claimed::new(&args.file)?) } else { None };
     let root = args.run.clone().or(claimed.as_ref().map(|it| it.path.clone())).unwrap_or_default();
     let all = points.len() * seeds.len();
@@ -143,6 +143,7 @@ fn seeds(args: &train::Args, points: &[Point]) -> Result<Vec<u64>, Failure> {
         return Err(Failure::new(cause, "train the `.sph` file"));
     }
     let model = load::model(&args.file, train::options(args))?;
+    let mut known: BTreeMap<BTreeMap<String, String>, &Point> = BTreeMap::new();
     for point in points {
         let options = Options { set: point.set.clone(), ..model.options().clone() };
         let checked = model.clone().with(options).check()?;
@@ -150,8 +151,13 @@ fn seeds(args: &train::Args, points: &[Point]) -> Result<Vec<u64>, Failure> {
         if args.recipe.data.is_none() {
             model.demand(&checked)?;
         }
-        let recipe = checked.graph().and_then(|it| it.recipe.as_ref());
-        first = first.or(recipe.map(|it| it.seed));
+        let Some(graph) = checked.graph() else { continue };
+        first = first.or(graph.recipe.as_ref().map(|it| it.seed));
+        // `1` and `1.0` have directories of their own, and would be trained as the same.
+        if let Some(other) = known.insert(graph.set.clone(), point) {
+            let cause = format!("`--set` gives one value twice: `{}` is `{}`", point.name, other.name);
+            return Err(Failure::new(cause, "give each value once"));
+        }
     }
     let (first, count) = (first.unwrap_or(0), args.seeds.unwrap_or(1));
     match first.checked_add(count - 1) {

@@ -11,6 +11,9 @@ use super::{DataError, Targets, numbered};
 use crate::ir::TargetKind;
 use crate::ir::target::MOST_MAPPED_CLASSES;
 
+/// The number of pixels that are of no class, by custom. It is one of a class only where all numbers below it are.
+pub(super) const VOID: u8 = u8::MAX;
+
 /// What was found: the kind, and those of both parts.
 pub(super) struct Answers {
     pub(super) kind: TargetKind,
@@ -28,7 +31,12 @@ impl Answers {
             (TargetKind::Class, [train, test]) => numbered(&[train.labels(), test.labels()]),
             (TargetKind::Labels, [Targets::Bytes { each, .. }, _]) => (0..*each).map(|it| it.to_string()).collect(),
             (TargetKind::Map(_) | TargetKind::Labels, [train, test]) => {
-                let most = [train, test].into_iter().flat_map(|it| it.bytes()).max().copied().unwrap_or(0);
+                let all = || [train, test].into_iter().flat_map(|it| it.bytes()).copied();
+                let most = match all().filter(|it| *it != VOID).max() {
+                    // What no number before it leads to is no class.
+                    Some(it) if 0 < it && it + 1 < VOID => it,
+                    Some(_) | None => all().max().unwrap_or(0),
+                };
                 (0..=most).map(|it| it.to_string()).collect()
             }
         }
@@ -214,7 +222,8 @@ impl Archive {
             if kind.has_classes() {
                 room.reserve(&path, &mut bytes, array.count)?;
                 self.each(array, |it| {
-                    let is_class = it.fract() == 0.0 && 0.0 <= it && it < bound as f64;
+                    let void = matches!(kind, TargetKind::Map(_)) && it == f64::from(VOID);
+                    let is_class = void || it.fract() == 0.0 && 0.0 <= it && it < bound as f64;
                     wrong = wrong.or((!is_class).then_some((at, it)));
                     bytes.push(it as u8);
                     at += 1;
@@ -240,7 +249,7 @@ impl Archive {
                         "store numbers that are no classes as floats, in both parts",
                     ),
                     (_, 1..=MOST_MAPPED_CLASSES) => (
-                        format!("the manifest names the classes 0 to {}", bound - 1),
+                        format!("the manifest names the classes 0 to {}, and 255 is none", bound - 1),
                         "name all classes in the manifest",
                     ),
                     (..) => (

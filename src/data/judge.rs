@@ -1,9 +1,11 @@
 //! What a data set that was read without an error is to be judged by all the same: what its manifest promises, and whether
 //! every class can be learned and tested.
 
+use super::answers::VOID;
 use super::error::{count, extents, few};
 use super::manifest::Manifest;
 use super::{DataError, Dataset, Split};
+use crate::ir::TargetKind;
 
 /// Compares a data set with what its manifest says, apart from the size of images that steps have `changed`; warnings are
 /// added to it.
@@ -27,6 +29,7 @@ pub(super) fn judge(data: &mut Dataset, manifest: &Manifest, changed: bool) -> R
     if data.target.is_class() {
         data.warnings.extend(classes(data));
     }
+    data.warnings.extend(void(data));
     data.warnings.extend(pixels(data));
     Ok(())
 }
@@ -69,6 +72,25 @@ fn classes(data: &Dataset) -> Vec<String> {
     res
 }
 
+/// What is to be known of pixels without a class.
+fn void(data: &Dataset) -> Option<String> {
+    if !matches!(data.target, TargetKind::Map(_)) {
+        return None;
+    }
+    let all = || [&data.train, &data.test].into_iter().flat_map(|it| it.targets.bytes());
+    if usize::from(VOID) < data.classes.len() {
+        let two = all().any(|it| *it == VOID) && all().all(|it| [0, VOID].contains(it));
+        return two.then(|| "all pixels are 0 or 255: two classes are stored as 0 and 1, `labels // 255`".to_owned());
+    }
+    let (found, all) = (all().filter(|it| **it == VOID).count(), all().count());
+    let share = 100.0 * found as f64 / all.max(1) as f64;
+    (0 < found).then(|| {
+        format!(
+            "{share:.1} % of the pixels are {VOID}, which is no class: they do not count where a loss or a metric says `ignore: {VOID}`"
+        )
+    })
+}
+
 fn pixels(data: &Dataset) -> Vec<String> {
     let mut res = Vec::new();
     for (part, split) in [("training", &data.train), ("test", &data.test)] {
@@ -93,7 +115,6 @@ pub(super) fn range(bytes: &[u8]) -> (u8, u8) {
 mod tests {
     use super::*;
     use crate::data::{Format, Targets};
-    use crate::ir::TargetKind;
 
     fn set(train: &[i64], test: &[i64], classes: &[&str]) -> Dataset {
         let split = |labels: &[i64]| Split {

@@ -219,6 +219,8 @@ pub struct Graph {
     pub inputs: BTreeMap<Mode, NodeId>,
     /// What a batch is to be answered with in each mode: labels, `int[n]`, or as the data set has it otherwise.
     pub labels: BTreeMap<Mode, NodeId>,
+    /// Names of further outputs, in order of the text.
+    pub named_outputs: Vec<String>,
     /// The model's output in each mode.
     pub outputs: BTreeMap<Mode, NodeId>,
     /// What a model is trained to make small, `[n]`: a number for each example, in each mode.
@@ -238,6 +240,8 @@ pub struct Graph {
     pub bytes: [u8; 2],
     /// What is done to the images of the data set before anything else.
     pub images: Vec<ImageStep>,
+    /// What `--set` gave, as values: `1.0` and `1` are one float.
+    pub set: BTreeMap<String, String>,
     /// How it is trained; `None` for a file without `train`.
     pub recipe: Option<Recipe>,
 }
@@ -268,6 +272,7 @@ impl Graph {
             layers: Vec::new(),
             inputs: BTreeMap::new(),
             labels: BTreeMap::new(),
+            named_outputs: self.named_outputs.clone(),
             outputs: BTreeMap::new(),
             losses: BTreeMap::new(),
             metrics: Vec::new(),
@@ -276,6 +281,7 @@ impl Graph {
             fences: Vec::new(),
             common_draws: self.common_draws.clone(),
             images: self.images.clone(),
+            set: self.set.clone(),
             recipe: self.recipe.clone(),
         }
     }

@@ -215,6 +215,20 @@ impl Lowering<'_> {
                     Some(_) => None,
                     None => Some(0),
                 };
+                // From a pixel in one corner such a square reaches the other one.
+                if let (Some(size), Some([height, width, _])) = (size, image)
+                    && 2 * height.max(width) <= size
+                {
+                    let report = Diagnostic::new(
+                        Code::E0202,
+                        args.span,
+                        format!("`cutout({size})` leaves nothing of any image"),
+                    )
+                    .label(format!("the images are {height}x{width}"))
+                    .help(format!("give a part of them: `cutout({})`", (height.min(width) / 2).max(1)));
+                    self.report(report);
+                    return None;
+                }
                 Some(Augment::Cutout { size: size?, value: value? })
             }
             "color_jitter" => {

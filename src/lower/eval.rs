@@ -271,6 +271,15 @@ impl Lowering<'_> {
             }
         };
         let header = Span { end: list.span.end, ..span };
+        // With a param or a loop's variable in it, it may be meant.
+        if let (ExprKind::Range(low, high), true) = (&list.kind, values.is_empty())
+            && [low, high].iter().all(|it| matches!(it.kind, ExprKind::Int(_)))
+        {
+            let report = Diagnostic::new(Code::W0203, list.span, "this loop repeats nothing")
+                .label("holds no number: a range goes up, and ends before its second number")
+                .help("write the smaller number first, or remove the loop");
+            self.report(report);
+        }
         for (at, value) in values.into_iter().enumerate() {
             if !self.pay(20 + weight(&value), header) {
                 let told = self.told(header);

@@ -107,14 +107,10 @@ impl Lowering<'_> {
                 owners.extend(left.into_iter().map(|it| (it, at)));
             }
             None if !left.is_empty() && !entries.is_empty() && !self.sink.has_errors() => {
-                let mut names: Vec<String> =
-                    left.iter().take(SHOWN).map(|it| format!("`{}`", self.graph.param(*it).path)).collect();
-                if SHOWN < left.len() {
-                    names.push(format!("{} more", left.len() - SHOWN));
-                }
+                let paths: Vec<&str> = left.iter().map(|it| self.graph.param(*it).path.as_str()).collect();
                 let place = entries.last().map_or(train.keyword, |it| it.span);
                 self.report(
-                    Diagnostic::new(Code::E0201, place, format!("no optimizer moves {}", names.join(", ")))
+                    Diagnostic::new(Code::E0201, place, format!("no optimizer moves {}", few(&paths)))
                         .label("each selects something else")
                         .help("add an optimizer without `on`, which takes the rest, or `freeze` what is to stay"),
                 );
@@ -130,6 +126,7 @@ impl Lowering<'_> {
         let mut fit = !optimizers.is_empty();
         for ((optimizer, places), entry) in optimizers.iter().zip(&places).zip(&entries) {
             fit &= optimizer.taken.is_empty() || self.check_matrices(optimizer, places, entry.span);
+            self.vectors_as_matrices(optimizer, entry.values.first().map_or(entry.span, |it| it.span));
         }
         fit.then_some(optimizers)
     }
@@ -154,12 +151,40 @@ impl Lowering<'_> {
         true
     }
 
+    /// Warns where an optimizer of matrices moves vectors: each is one row, and whatever its gradient is, all of its step.
+    fn vectors_as_matrices(&mut self, optimizer: &Optimizer, place: Span) {
+        if !optimizer.taken.iter().any(|it| matches!(it, Taken::Product { .. })) {
+            return;
+        }
+        let params = optimizer.params.iter().map(|it| self.graph.param(*it));
+        let vectors: Vec<&str> = params.filter(|it| it.shape.dims().len() < 2).map(|it| it.path.as_str()).collect();
+        if vectors.is_empty() {
+            return;
+        }
+        let name = optimizer.text.split('(').next().unwrap_or_default();
+        let report =
+            Diagnostic::new(Code::W0208, place, format!("`{name}` multiplies matrices, and moves {}", few(&vectors)))
+                .label("takes a vector for a matrix of one row")
+                .note("of one row a step has one length, whatever the gradient's: small vectors do not settle")
+                .help(format!("write `{name}(...) on filters`, and a line for the rest: `optimizer adam(rate: 1e-3)`"));
+        self.report(report);
+    }
+
     /// The bound on gradients.
     pub(super) fn clip(&mut self, entry: &ast::TrainEntry) -> Option<Clip> {
         let args = self.choice("clip", entry.values.first()?)?;
         let most = self.float(&args, "most", 1.0, |it| 0.0 < it, "above 0")?;
         Some(if args.name == "norm" { Clip::Norm(most) } else { Clip::Value(most) })
     }
+}
+
+/// Some of these paths, and how many there are besides.
+fn few(paths: &[&str]) -> String {
+    let mut names: Vec<String> = paths.iter().take(SHOWN).map(|it| format!("`{it}`")).collect();
+    if SHOWN < paths.len() {
+        names.push(format!("{} more", paths.len() - SHOWN));
+    }
+    names.join(", ")
 }
 
 /// Walks the matrices of a body for a parameter of `own` rows and columns; what is one number for all has no size. On a

@@ -155,6 +155,7 @@ fn lower_with(
         return None;
     };
     lowering.graph = Graph::new(model.name.name.clone());
+    lowering.graph.set = lowering.values_of(overrides.keys());
     let basis = lowering.basis();
     lowering.check_operators();
     lowering.graph.bytes = lowering.bytes();
@@ -276,6 +277,8 @@ struct Lowering<'a> {
     named: Vec<outputs::Named>,
     /// Whether a loss asks the model's own output for classes.
     classifies: bool,
+    /// The label that a loss of the model's output leaves out.
+    ignored: Option<i64>,
     /// While a line of the recipe that names losses or metrics is unfolded.
     objective: Option<objective::Objective>,
 }
@@ -347,6 +350,7 @@ impl<'a> Lowering<'a> {
             output_span: None,
             named: Vec::new(),
             classifies: false,
+            ignored: None,
             objective: None,
         }
     }

@@ -33,6 +33,9 @@ use std::rc::Rc;
 /// What every loss and metric can read besides its parameters.
 pub(super) const GIVEN: &[&str] = &["target", "label", "step", "iterations"];
 
+/// The argument of a loss that says which label does not count.
+const IGNORE: &str = "ignore";
+
 /// A line of the recipe while it is unfolded.
 #[derive(Debug)]
 pub(super) struct Objective {
@@ -207,7 +210,15 @@ impl Lowering<'_> {
         }
         if self.classifies && told.iter().all(|it| it.0 != ACCURACY) {
             let callee = ast::Ident { name: ACCURACY.to_owned(), span: basis.train.keyword };
-            let call = ast::Call { callee, piped: None, args: Vec::new(), span: basis.train.keyword };
+            // What the loss leaves out is no mistake.
+            let span = basis.train.keyword;
+            let takes = self.items.measure(Kind::Metric, ACCURACY, span.file);
+            let takes = takes.is_some_and(|(_, def)| def.params.iter().any(|it| it.name.name == IGNORE));
+            let ignored = self.ignored.filter(|it| takes && 0 <= *it).map(|it| ast::Arg {
+                name: Some(ast::Ident { name: IGNORE.to_owned(), span }),
+                value: ast::Expr { kind: ExprKind::Int(it), span },
+            });
+            let call = ast::Call { callee, piped: None, args: ignored.into_iter().collect(), span };
             let expr = ast::Expr { kind: ExprKind::Call(call), span: basis.train.keyword };
             let objective = self.of_outputs(Kind::Metric, vec![scores], true, basis);
             if let Some((tensor, _)) = self.measured(objective, &expr) {
@@ -462,6 +473,11 @@ impl Lowering<'_> {
             return self.lost(call.span);
         }
         let text = describe(def, &scope, "");
+        if let (Kind::Loss, true, Some(Value::Int(it))) =
+            (kind, self.objective.as_ref().is_some_and(|it| it.of_scores), scope.get(IGNORE))
+        {
+            self.ignored = Some(*it);
+        }
         let Some(objective) = &mut self.objective else { return self.lost(call.span) };
         objective.calls.push(text);
         let path = format!("{}/{}", kind.word(), objective.name.as_ref().unwrap_or(name));

@@ -79,6 +79,7 @@ impl Lowering<'_> {
                     self.graph.outputs.insert(Mode::Evaluate, tensor.evaluate);
                 }
                 name.iter().for_each(|it| self.tell(&it.name, &tensor));
+                self.graph.named_outputs.extend(name.map(|it| it.name.clone()));
                 self.named.extend(name.map(|it| Named { name: it.clone(), tensor }));
             }
             Value::Error(_) => self.output = Output::Lost,

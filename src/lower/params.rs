@@ -61,11 +61,16 @@ pub(super) fn parse(
             Some(Item::Param(it)) if !scratch.has_errors() => {
                 found.insert(name.clone(), it.default);
             }
-            _ => sink.push(
-                Diagnostic::new(Code::E0107, rest, format!("`{value}` is not a value for `{name}`"))
+            _ => {
+                let report = Diagnostic::new(Code::E0107, rest, format!("`{value}` is not a value for `{name}`"))
                     .label("expected a value, such as `3`, `1e-3`, `true`, `cosine` or `[16, 24]`")
-                    .also(param.name.span, "the param is defined here"),
-            ),
+                    .also(param.name.span, "the param is defined here");
+                sink.push(if value.contains(',') {
+                    report.help("`train` takes several values, each for a run of its own; a list is in brackets")
+                } else {
+                    report
+                });
+            }
         }
     }
     found
@@ -99,6 +104,13 @@ impl Lowering<'_> {
                 self.params.insert(name.clone(), value);
             }
         }
+    }
+}
+
+impl Lowering<'_> {
+    /// The values of params.
+    pub(super) fn values_of<'a>(&self, names: impl Iterator<Item = &'a String>) -> BTreeMap<String, String> {
+        names.filter_map(|it| Some((it.clone(), self.params.get(it)?.to_string()))).collect()
     }
 }
 

@@ -182,10 +182,24 @@ impl Lowering<'_> {
                 if let Some(place) = place
                     && !clauses.contains(&clause)
                 {
-                    self.report(
-                        Diagnostic::new(Code::E0105, place, format!("`{}` takes no `{clause}`", key.name))
-                            .label("not wanted here"),
-                    );
+                    // A word behind a value is taken for what the entry is on.
+                    let report =
+                        match entry.values.last().map(|it| Span { start: it.span.end, end: place.start, ..place }) {
+                            Some(between) if clause == "on" && self.sources.slice(between).trim().is_empty() => {
+                                let message = format!("two values of `{}` without a comma between them", key.name);
+                                let comma = Span { end: between.start, ..between };
+                                Diagnostic::new(Code::E0105, place, message).label("a second value").fix(
+                                    "put a comma between them",
+                                    comma,
+                                    ",",
+                                )
+                            }
+                            Some(_) | None => {
+                                let message = format!("`{}` takes no `{clause}`", key.name);
+                                Diagnostic::new(Code::E0105, place, message).label("not wanted here")
+                            }
+                        };
+                    self.report(report);
                 }
             }
             let bare = matches!(key.name.as_str(), "evaluate" | "checkpoint");

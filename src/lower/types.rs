@@ -114,6 +114,7 @@ fn literal(expr: &ast::Expr) -> String {
         ExprKind::Float(it) => shortest(*it),
         ExprKind::Bool(it) => it.to_string(),
         ExprKind::Name(it) => it.clone(),
+        ExprKind::Unary(ast::UnaryOp::Neg, it) => format!("-{}", literal(it)),
         ExprKind::List(list) => format!("[{}]", list.iter().map(literal).collect::<Vec<_>>().join(", ")),
         _ => "...".to_owned(),
     }

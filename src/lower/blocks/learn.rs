@@ -68,6 +68,15 @@ impl Lowering<'_> {
         let extents = dims.map(|it| self.kept_extents(it));
         let (false, Some(decay), Some(start)) = (args.wrong(), decay, start) else { return self.lost(name.span) };
         let Some((Value::Tensor(of), span)) = args.get("of").cloned() else { return self.lost(name.span) };
+        // It would be kept for places in a batch of one size, and mean nothing in another.
+        if 1 < self.batch && self.known(&of) && !self.loses_the_batch(&of) {
+            let place = self.users_place(span);
+            return self.fail(
+                self.at(Code::E0303, place, format!("`{}` follows what each example has of its own", name.name))
+                    .label("has a batch, and a statistic has none")
+                    .help("reduce it over the batch and what else is not in the shape: `mean(x, over: [batch, positions])`"),
+            );
+        }
         let Some(found) = self.graph.fact(of.train).shape().cloned() else { return self.lost(name.span) };
         let shape = match extents {
             Some(Some(it)) => Shape(it),

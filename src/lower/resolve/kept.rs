@@ -131,6 +131,7 @@ impl Resolver<'_> {
             false => ("expected `mean(...)` or `max(...)`", "write `stat mu = mean(x_norm, decay: 0.999)`"),
         };
         // The statistic is a word of its own, not a function.
+        self.moved = Some((name.name.clone(), name.span));
         match &value.kind {
             ExprKind::Call(call) if in_block && call.callee.name == "running" => {
                 if let Some(signature) = signature::running("running") {
@@ -144,6 +145,7 @@ impl Resolver<'_> {
                 .sink
                 .push(Diagnostic::new(Code::E0104, value.span, "expected a statistic").label(expected).help(help)),
         }
+        self.moved = None;
         if let (false, Some(first)) = (in_block, dims.and_then(<[ast::Expr]>::first)) {
             self.sink.push(
                 Diagnostic::new(Code::E0201, first.span, "a statistic of an operator has no shape of its own")

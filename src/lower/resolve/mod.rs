@@ -87,6 +87,8 @@ pub(super) struct Resolver<'a> {
     scopes: Vec<BTreeMap<String, Local>>,
     /// Names that went out of scope in the current function, for a better message.
     gone: BTreeMap<String, Span>,
+    /// The statistic whose line is walked.
+    moved: Option<(String, Span)>,
     context: Context,
     /// Whether the walked item is of the main file: only those are linted.
     main: bool,
@@ -144,6 +146,7 @@ impl<'a> Resolver<'a> {
             sink,
             scopes: Vec::new(),
             gone: BTreeMap::new(),
+            moved: None,
             context: Context::Value,
             main: true,
             classes,

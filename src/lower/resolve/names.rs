@@ -108,6 +108,14 @@ impl Resolver<'_> {
         }
         let key = (Code::E0102, name.to_owned());
         let report = Diagnostic::new(Code::E0102, span, format!("undefined name `{name}`"));
+        if let Some(&place) = self.moved.as_ref().filter(|it| it.0 == name).map(|it| &it.1) {
+            let report = report
+                .label("is there after its line")
+                .also(place, "the statistic")
+                .help(format!("leave `{name}` out: a statistic moves from what it was towards what is given"));
+            self.unknown.insert(key, report);
+            return;
+        }
         if let Some(&place) = self.gone.get(name) {
             let report = report
                 .label("not defined in this scope")
@@ -460,15 +468,18 @@ impl Resolver<'_> {
             Context::Average => "an average, which works on single numbers",
             Context::Model | Context::Block | Context::Loss | Context::Value => "a value",
         };
-        self.sink.push(
-            Diagnostic::new(Code::E0101, span, format!("the {what} `{name}` cannot be used in {place}")).label(
-                if what == "function" {
-                    "works on whole tensors, in a model or a block"
-                } else {
-                    "only a model or a block can hold layers"
-                },
+        let report = Diagnostic::new(Code::E0101, span, format!("the {what} `{name}` cannot be used in {place}"))
+            .label(if what == "function" {
+                "works on whole tensors, in a model or a block"
+            } else {
+                "only a model or a block can hold layers"
+            });
+        self.sink.push(match self.context {
+            Context::Optimizer => report.help(
+                "of a whole parameter there are `sum(x)`, the sum of all its numbers, and `product(x, y)`, of its matrices",
             ),
-        );
+            _ => report,
+        });
     }
 }
 

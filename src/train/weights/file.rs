@@ -23,6 +23,14 @@ pub(super) struct Tensor {
     len: u64,
 }
 
+impl Tensor {
+    /// Why its numbers cannot be read, where its dtype is none that is.
+    pub(super) fn unreadable(&self) -> Option<String> {
+        let cause = || format!("its dtype is {:?}; F64, F32, F16, BF16, I64, I32 and U8 can be read", self.dtype);
+        each_of(self.dtype).is_none().then(cause)
+    }
+}
+
 /// An open file.
 #[derive(Debug)]
 pub(super) struct TensorFile {
@@ -56,9 +64,6 @@ impl TensorFile {
         let mut end = data;
         for name in header.offset_keys() {
             let Some(info) = header.info(&name) else { continue };
-            if each_of(info.dtype).is_none() {
-                return Err(format!("`{name}` has dtype {:?}; f64, f32, f16, bf16 and i64 can be read", info.dtype));
-            }
             let (from, to) = (info.data_offsets.0 as u64, info.data_offsets.1 as u64);
             end = data + to;
             let tensor = Tensor {
@@ -93,10 +98,10 @@ impl TensorFile {
     }
 
     /// Shows the numbers of a tensor in order, some at a time; every dtype that is read is exact in f64, but for integers
-    /// beyond 2^53. Nothing is shown of a tensor that is not there.
+    /// beyond 2^53. Nothing is shown of a tensor that is not there. The others of a file are read beside one that cannot be.
     pub(super) fn each(&self, name: &str, see: &mut dyn FnMut(&[f64])) -> Result<(), String> {
         let Some(tensor) = self.tensors.get(name) else { return Ok(()) };
-        let Some(decode) = each_of(tensor.dtype) else { return Ok(()) };
+        let Some(decode) = each_of(tensor.dtype) else { return Err(tensor.unreadable().unwrap_or_default()) };
         let mut numbers = Vec::new();
         self.parts(tensor.start, tensor.len, &mut |part| {
             numbers.clear();

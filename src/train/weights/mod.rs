@@ -188,6 +188,9 @@ impl Weights {
                 buffer.shape
             ));
         }
+        if let Some(cause) = tensor.unreadable() {
+            return Some(format!("`{name}` cannot be read: {cause}"));
+        }
         let whole = matches!(tensor.dtype, Dtype::I64 | Dtype::I32 | Dtype::U8);
         match buffer.dtype {
             DType::Real | DType::Bf16 if whole => {
