@@ -83,6 +83,7 @@ mod splits;
 mod starting;
 pub(crate) mod steps;
 mod storage;
+mod streaming;
 mod suite;
 mod syntax;
 mod targets;

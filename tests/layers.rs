@@ -36,6 +36,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("signal_hook", &["src/cli"]),
     ("serde_yaml", &["src/plan", "src/data", "src/train"]),
     ("gemm", &["src/runtime/cpu"]),
+    ("memmap2", &["src/data"]),
     ("rayon", &["src/runtime"]),
     ("plotters", &["src/train/curves"]),
     ("plotters_backend", &["src/train/curves"]),

@@ -89,6 +89,16 @@ pub(super) fn open(
     plan: Plan,
     again: &dyn Fn(usize) -> Option<Plan>,
 ) -> Result<(Session, String), Error> {
+    open_with(args, plan, 0, again)
+}
+
+/// The same for a data set of which so many bytes lie in a file, and take no memory of the CPU's.
+pub(super) fn open_with(
+    args: &DeviceOptions,
+    plan: Plan,
+    mapped: usize,
+    again: &dyn Fn(usize) -> Option<Plan>,
+) -> Result<(Session, String), Error> {
     let precision = plan.precision;
     check_with(args, precision)?;
     let plan = Arc::new(plan);
@@ -112,7 +122,10 @@ pub(super) fn open(
         };
         let needed = |plan: &Plan, free: usize| match number {
             Some(number) => gpu::too_much(plan, number, &args.cuda, free),
-            None => cpu::too_much(plan, args.threads, free).map(|it| it.total()),
+            None => {
+                let free = free.saturating_add(mapped);
+                cpu::too_much(plan, args.threads, free).map(|it| it.total().saturating_sub(mapped))
+            }
         };
         if let Some(free) = free
             && let Some(bytes) = needed(&plan, free.bytes)

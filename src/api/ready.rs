@@ -210,7 +210,7 @@ impl Ready {
         }
         let mut manifest = self.manifest(how)?;
         let Ready { plan, data, again, .. } = self;
-        let (mut session, device) = device::open(device, plan, &|batch| again.as_ref()?.plan(batch))?;
+        let (mut session, device) = device::open_with(device, plan, data.mapped(), &|batch| again.as_ref()?.plan(batch))?;
         see(Event::Device { name: &device });
         manifest.device = device;
         let config = TrainConfig {
@@ -279,7 +279,7 @@ impl Ready {
     /// A session with the data bound and parameters at their initial values; with what the device is called.
     pub fn open(self, device: &DeviceOptions) -> Result<(Session, String), Error> {
         let Ready { plan, data, again, .. } = self;
-        let (mut session, name) = device::open(device, plan, &|batch| again.as_ref()?.plan(batch))?;
+        let (mut session, name) = device::open_with(device, plan, data.mapped(), &|batch| again.as_ref()?.plan(batch))?;
         train::bind(&mut session, data)?;
         Ok((session, name))
     }

@@ -311,7 +311,7 @@ fn noise(training: &Training, examples: usize) -> Dataset {
         state >> 24
     };
     let mut split = || Split {
-        images: (0..examples * size).map(|_| next() as u8).collect(),
+        images: (0..examples * size).map(|_| next() as u8).collect::<Vec<u8>>().into(),
         targets: match target {
             TargetKind::Class => Targets::Classes((0..examples).map(|it| (it % classes) as i64).collect()),
             TargetKind::Map(_) => {

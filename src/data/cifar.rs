@@ -186,7 +186,7 @@ fn append(
     if complete == 0 {
         return Err(DataError::Empty { path: path.into() });
     }
-    room.reserve(path, &mut split.images, complete * 3 * PLANE as u64)?;
+    room.reserve(path, split.images.held_mut(), complete * 3 * PLANE as u64)?;
     let labels = split.targets.labels_mut();
     room.reserve(path, labels, complete)?;
     let mut file = BufReader::with_capacity(BUFFER, file);
@@ -210,7 +210,7 @@ fn append(
         let (red, rest) = planes.split_at(PLANE);
         let (green, blue) = rest.split_at(PLANE);
         for ((r, g), b) in red.iter().zip(green).zip(blue) {
-            split.images.extend_from_slice(&[*r, *g, *b]);
+            split.images.held_mut().extend_from_slice(&[*r, *g, *b]);
         }
     }
     Ok(())

@@ -25,7 +25,7 @@ pub(super) fn digits() -> Dataset {
     let mut test = Split::default();
     for (at, row) in shuffled(rows.len()).into_iter().enumerate() {
         let split = if at < TRAIN { &mut train } else { &mut test };
-        split.images.extend_from_slice(&rows[row][..64]);
+        split.images.held_mut().extend_from_slice(&rows[row][..64]);
         split.targets.labels_mut().push(i64::from(rows[row][64]));
     }
     Dataset {
@@ -66,7 +66,7 @@ mod tests {
         assert_eq!(data.train.targets.labels().len(), TRAIN);
         assert_eq!(data.test.targets.labels().len(), TEST);
         assert_eq!(data.train.images.len(), TRAIN * 64);
-        assert!(data.train.images.iter().chain(&data.test.images).all(|it| *it <= 16));
+        assert!(data.train.images.iter().chain(data.test.images.iter()).all(|it| *it <= 16));
         for class in 0..10 {
             assert!(data.train.targets.labels().iter().filter(|it| **it == class).count() > 120, "{class}");
             assert!(data.test.targets.labels().iter().filter(|it| **it == class).count() > 20, "{class}");

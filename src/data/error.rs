@@ -22,7 +22,7 @@ pub(super) fn count(number: usize, word: &str) -> String {
 }
 
 /// Bytes in the unit that suits their number.
-fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     match bytes {
         0..10_000 => format!("{bytes} bytes"),
         10_000..10_000_000 => format!("{} kB", bytes / 1000),
@@ -80,6 +80,30 @@ pub enum DataError {
         free: u64,
         /// What was free before the first file.
         all: u64,
+    },
+    /// Images that are too many for memory, and cannot be put into a file either.
+    #[error(
+        "cannot write a file of {} to `{}`, for images that are too many for memory: {cause}\n  \
+         free some space there, or name a folder on another disk: `TMPDIR=DIR`",
+        size(*bytes), folder.display()
+    )]
+    Unwritten {
+        /// Where it should be.
+        folder: PathBuf,
+        /// How large it would be.
+        bytes: u64,
+        /// The system's reason.
+        cause: std::io::Error,
+    },
+    /// An environment variable that says nothing.
+    #[error("`{name}={value}` is not understood\n  {remedy}")]
+    Setting {
+        /// Its name.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// What it may be.
+        remedy: &'static str,
     },
     /// A packed file that becomes suspiciously much.
     #[error(

@@ -5,13 +5,16 @@
 use super::bound::Room;
 use super::error::{count, extents, few, plain};
 use super::manifest::Manifest;
-use super::picture::{Change, decoded, remarks};
+use super::picture::{Change, Picture, decoded, remarks};
+use super::pixels::{Pixels, Store};
 use super::{DataError, Dataset, Split, steps};
 use crate::ir::{ImageStep, TargetKind};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
 
 /// The parts of a data set, which are folders.
 const PARTS: [&str; 2] = ["train", "test"];
@@ -200,27 +203,32 @@ pub(super) fn read(
             let folder = directory.join(part);
             return Err(missing(format!("`{}` has no folder with .png or .jpg files", folder.display())));
         }
-        for (path, label) in files {
-            let picture = decoded(path, *room)?;
-            for change in picture.changes {
-                changes.entry(change).or_default().push(below(directory, path));
+        let count = files.len() as u64;
+        let mut store: Option<Store> = None;
+        for files in files.chunks(AT_ONCE) {
+            for ((path, label), picture) in files.iter().zip(fitted(files, steps, *room)) {
+                let Picture { pixels, size, changes: found } = picture?;
+                for change in found {
+                    changes.entry(change).or_default().push(below(directory, path));
+                }
+                let (first, expected): &(PathBuf, [usize; 3]) = image.get_or_insert_with(|| (path.clone(), size));
+                if size != *expected {
+                    let cause = format!("{}, but `{}` is {}", extents(size), first.display(), extents(*expected));
+                    let steps = differing(size, *expected);
+                    return Err(DataError::Sizes { path: path.clone(), cause, steps });
+                }
+                let store = match &mut store {
+                    Some(it) => it,
+                    None => {
+                        room.reserve(path, split.targets.labels_mut(), count)?;
+                        store.insert(Store::of(path, (pixels.len() as u64).saturating_mul(count), room)?)
+                    }
+                };
+                store.extend(&pixels)?;
+                split.targets.labels_mut().push(*label as i64);
             }
-            let (pixels, size) = steps::apply(picture.pixels, picture.size, steps)
-                .map_err(|cause| DataError::Image { path: path.clone(), cause })?;
-            let (first, expected): &(PathBuf, [usize; 3]) = image.get_or_insert_with(|| (path.clone(), size));
-            if size != *expected {
-                let cause = format!("{}, but `{}` is {}", extents(size), first.display(), extents(*expected));
-                let steps = differing(size, *expected);
-                return Err(DataError::Sizes { path: path.clone(), cause, steps });
-            }
-            if split.is_empty() {
-                let count = files.len() as u64;
-                room.reserve(path, &mut split.images, (pixels.len() as u64).saturating_mul(count))?;
-                room.reserve(path, split.targets.labels_mut(), count)?;
-            }
-            split.images.extend(pixels);
-            split.targets.labels_mut().push(*label as i64);
         }
+        split.images = store.map_or_else(|| Ok(Pixels::default()), Store::end)?;
     }
     warnings.extend(remarks(&changes));
     let (_, image) = image.expect("empty parts are errors");
@@ -233,6 +241,29 @@ pub(super) fn read(
         train,
         test,
         warnings,
+    })
+}
+
+/// Pictures that are decoded before the next ones are, by several threads.
+const AT_ONCE: usize = 64;
+
+/// Decodes some pictures and does the steps to each; what comes of them does not depend on how many threads there are.
+fn fitted(files: &[(PathBuf, usize)], steps: &[ImageStep], room: Room) -> Vec<Result<Picture, DataError>> {
+    let one = |path: &PathBuf| {
+        let Picture { pixels, size, changes } = decoded(path, room)?;
+        let fitted = steps::apply(pixels, size, steps);
+        let (pixels, size) = fitted.map_err(|cause| DataError::Image { path: path.clone(), cause })?;
+        Ok(Picture { pixels, size, changes })
+    };
+    let threads = available_parallelism().map_or(1, NonZero::get).min(files.len()).max(1);
+    let each = files.len().div_ceil(threads).max(1);
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = files
+            .chunks(each)
+            .map(|part| scope.spawn(move || part.iter().map(|it| one(&it.0)).collect::<Vec<_>>()))
+            .collect();
+        let all = workers.into_iter().flat_map(|it| it.join().unwrap_or_else(|it| std::panic::resume_unwind(it)));
+        all.collect()
     })
 }
 

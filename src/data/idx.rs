@@ -75,7 +75,7 @@ fn read_split(
     let mut numbers = Vec::new();
     room.reserve(&labels_path, &mut numbers, labels.len() as u64)?;
     numbers.extend(labels.into_iter().map(i64::from));
-    Ok(([extents[1], extents[2], 1], Split { images, targets: Targets::Classes(numbers) }))
+    Ok(([extents[1], extents[2], 1], Split { images: images.into(), targets: Targets::Classes(numbers) }))
 }
 
 /// Path, extents and bytes of a file of `RANK` dimensions.
@@ -172,9 +172,12 @@ mod tests {
         let dir = directory();
         assert_eq!(format_of(dir.path()).unwrap(), crate::data::Format::Idx);
         let data = read(dir.path(), find("mnist").unwrap(), &mut Room::of(1 << 20)).unwrap();
-        assert_eq!((data.image, data.train.images), ([1, 2, 1], vec![1, 2, 3, 4]));
+        assert_eq!((data.image, data.train.images.to_vec()), ([1, 2, 1], vec![1, 2, 3, 4]));
         assert_eq!(data.train.targets.labels(), [7, 9]);
-        assert_eq!((data.test.images, data.test.targets.labels(), data.classes.len()), (vec![5, 6], &[0][..], 10));
+        assert_eq!(
+            (data.test.images.to_vec(), data.test.targets.labels(), data.classes.len()),
+            (vec![5, 6], &[0][..], 10)
+        );
     }
 
     #[test]
@@ -206,7 +209,7 @@ mod tests {
         let name = dir.path().join("t10k-images-idx3-ubyte.gz");
         fs::write(&name, [gz(&whole[..7]), gz(&whole[7..])].concat()).unwrap();
         let data = read(dir.path(), find("mnist").unwrap(), &mut Room::of(1 << 20)).unwrap();
-        assert_eq!(data.test.images, [5, 6]);
+        assert_eq!(data.test.images[..], [5, 6]);
         // The sum at the end of each member counts.
         let mut damaged = gz(&whole);
         let at = damaged.len() - 6;
@@ -220,7 +223,7 @@ mod tests {
         let dir = directory();
         fs::write(dir.path().join("train-images-idx3-ubyte.gz"), gz(&bytes(&[2, 1, 2], &[9; 4]))).unwrap();
         let data = read(dir.path(), find("mnist").unwrap(), &mut Room::of(1 << 20)).unwrap();
-        assert_eq!(data.train.images, [1, 2, 3, 4]);
+        assert_eq!(data.train.images[..], [1, 2, 3, 4]);
         assert!(data.warnings.join("").contains("unpacked: `train-images-idx3-ubyte.gz`"), "{:?}", data.warnings);
     }
 }

@@ -118,7 +118,7 @@ mod tests {
 
     fn set(train: &[i64], test: &[i64], classes: &[&str]) -> Dataset {
         let split = |labels: &[i64]| Split {
-            images: (0..labels.len() as u8).map(|it| 9 * it).collect(),
+            images: (0..labels.len() as u8).map(|it| 9 * it).collect::<Vec<u8>>().into(),
             targets: Targets::Classes(labels.into()),
         };
         Dataset {
@@ -167,8 +167,8 @@ mod tests {
     #[test]
     fn images_without_contrast_are_told() {
         let mut data = set(&[0, 1], &[1, 0], &["a", "b"]);
-        data.test.images = vec![7, 7];
-        data.train.images = vec![1, 0];
+        data.test.images = vec![7, 7].into();
+        data.train.images = vec![1, 0].into();
         let found = said(data);
         assert!(found.contains("every pixel of the test images is 7"), "{found}");
         assert!(found.contains("no pixel of the training images is above 1"), "{found}");

@@ -19,6 +19,7 @@ mod mend;
 mod npy;
 mod npz;
 mod picture;
+mod pixels;
 mod steps;
 mod target;
 mod unpack;
@@ -28,19 +29,21 @@ pub use error::{DataError, FetchError, few};
 pub use folder::pictures;
 pub use manifest::{Answer, Format, Manifest, Remote, catalog, find};
 pub use picture::{Change, Picture, decode, remarks};
+pub use pixels::Pixels;
 pub use steps::apply;
 pub use target::Targets;
 pub use write::{Named, Values, write_npz};
 
 use crate::ir::{ImageStep, TargetKind, random};
 use bound::Room;
+use pixels::Store;
 use std::path::{Path, PathBuf};
 
 /// Examples with what they are to be answered with.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Split {
     /// Bytes in the order example, row, column, channel.
-    pub images: Vec<u8>,
+    pub images: Pixels,
     /// One for each example.
     pub targets: Targets,
 }
@@ -78,6 +81,11 @@ pub struct Dataset {
 }
 
 impl Dataset {
+    /// Bytes of images that lie in a file, and take no memory of their own.
+    pub fn mapped(&self) -> usize {
+        self.train.images.mapped() + self.test.images.mapped()
+    }
+
     /// The darkest and the brightest value of the training images.
     pub fn range(&self) -> [u8; 2] {
         judge::range(&self.train.images).into()
@@ -209,7 +217,7 @@ pub fn locate(wanted: &str, root: Option<&Path>) -> Result<(Manifest, Place), Da
 
 /// Reads a data set that was located, and does the steps to each of its images.
 pub fn read(manifest: &Manifest, place: &Place, steps: &[ImageStep]) -> Result<Dataset, DataError> {
-    read_within(manifest, place, steps, Room::here())
+    read_within(manifest, place, steps, Room::here()?)
 }
 
 fn read_within(manifest: &Manifest, place: &Place, steps: &[ImageStep], mut room: Room) -> Result<Dataset, DataError> {
@@ -223,7 +231,16 @@ fn read_within(manifest: &Manifest, place: &Place, steps: &[ImageStep], mut room
     };
     let images = manifest.format == Format::Images;
     judge::judge(&mut data, manifest, images && !steps.is_empty())?;
-    if images { Ok(data) } else { steps::fitted(data, steps, &mut room) }
+    let mut data = if images { data } else { steps::fitted(data, steps, &mut room)? };
+    if data.mapped() != 0 {
+        let (bytes, folder) = (error::size(data.mapped() as u64), std::env::temp_dir());
+        data.warnings.push(format!(
+            "{bytes} of images are more than the {} that they may take of memory: they lie in a file in `{}`",
+            error::size(room.all()),
+            folder.display()
+        ));
+    }
+    Ok(data)
 }
 
 /// The same data set without a share of its training images, chosen by the seed; unless `tests`, they take the place of the
@@ -243,11 +260,16 @@ pub fn parted(data: Dataset, share: f64, seed: u64, tests: bool) -> Result<Datas
     order.sort_unstable();
     train.sort_unstable();
     let each = data.train.images.len() / examples;
-    let take = |all: &[usize]| Split {
-        images: all.iter().flat_map(|at| &data.train.images[at * each..][..each]).copied().collect(),
-        targets: data.train.targets.picked(all),
+    let mut room = Room::here()?;
+    let mut take = |all: &[usize]| -> Result<Split, DataError> {
+        let bytes = (each as u64).saturating_mul(all.len() as u64);
+        let mut images = Store::of(Path::new(&data.name), bytes, &mut room)?;
+        for at in all {
+            images.extend(&data.train.images[at * each..][..each])?;
+        }
+        Ok(Split { images: images.end()?, targets: data.train.targets.picked(all) })
     };
-    let (train, kept) = (take(&train), take(&order));
+    let (train, kept) = (take(&train)?, take(&order)?);
     let test = if tests { data.test } else { kept };
     Ok(Dataset { train, test, ..data })
 }

@@ -10,9 +10,10 @@ use super::bound::{Room, ends, open, unpacks, volume};
 use super::error::few;
 use super::manifest::Manifest;
 use super::npy::Header;
+use super::pixels::{Pixels, Store};
 use super::{DataError, Dataset, Split};
 use std::fs::{self, File};
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use zip::ZipArchive;
 
@@ -21,6 +22,9 @@ type Names = [&'static str; 2];
 
 const IMAGES: [Names; 2] = [["x_train", "train_images"], ["x_test", "test_images"]];
 const LABELS: [Names; 2] = [["y_train", "train_labels"], ["y_test", "test_labels"]];
+
+/// Bytes that are read at once.
+const PART: usize = 1 << 18;
 
 /// The archive: the place itself, or the only one in it.
 pub(super) fn file(place: &Path) -> Option<PathBuf> {
@@ -143,20 +147,26 @@ impl Archive {
     }
 
     /// The bytes of an array of bytes.
-    fn bytes(&mut self, array: &Array, room: &mut Room) -> Result<Vec<u8>, DataError> {
-        let mut res = Vec::new();
-        room.reserve(&self.path, &mut res, array.count)?;
+    fn bytes(&mut self, array: &Array, room: &mut Room) -> Result<Pixels, DataError> {
+        let mut res = Store::of(&self.path, array.count, room)?;
         let (name, path) = (array.name, self.path.clone());
         let mut entry = self.entry(name)?.1;
         let fail = |cause: String| DataError::Malformed { path: path.clone(), cause };
         let cut = |it| fail(format!("`{name}` cannot be read to its end: {it}"));
-        (&mut entry).take(array.count).read_to_end(&mut res).map_err(cut)?;
         let shape = &array.header.shape;
-        if res.len() as u64 != array.count {
-            return Err(fail(format!("`{name}` ends after {} numbers of extents {shape:?}", res.len())));
+        let (mut part, mut read) = (vec![0; PART], 0);
+        while read < array.count {
+            let wanted = PART.min(usize::try_from(array.count - read).unwrap_or(PART));
+            let found = match entry.read(&mut part[..wanted]) {
+                Ok(0) => return Err(fail(format!("`{name}` ends after {read} numbers of extents {shape:?}"))),
+                Err(it) if it.kind() == io::ErrorKind::Interrupted => continue,
+                found => found.map_err(cut)?,
+            };
+            res.extend(&part[..found])?;
+            read += found as u64;
         }
         match ends(&mut entry).map_err(cut)? {
-            true => Ok(res),
+            true => res.end(),
             false => Err(fail(format!("`{name}` holds more than the numbers of its extents {shape:?}"))),
         }
     }
@@ -219,7 +229,7 @@ mod tests {
     #[test]
     fn arrays_of_bytes_and_any_integers_are_read() {
         let data = found(&archive(&arrays())).unwrap();
-        assert_eq!((data.image, data.train.images), ([1, 2, 1], vec![1, 2, 3, 4]));
+        assert_eq!((data.image, data.train.images.to_vec()), ([1, 2, 1], vec![1, 2, 3, 4]));
         assert_eq!(data.train.targets.labels(), [1, 0]);
         assert_eq!((data.test.targets.labels(), data.classes.len()), (&[2][..], 3));
     }

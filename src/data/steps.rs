@@ -1,6 +1,7 @@
 //! Steps that make images fit a model: as the recipe's `data` entry says, never of their own accord.
 
 use super::bound::{Room, volume};
+use super::pixels::Store;
 use super::{DataError, Dataset, Split};
 use crate::ir::{ImageStep, size};
 use image::imageops::{FilterType, resize};
@@ -83,12 +84,12 @@ pub(super) fn fitted(data: Dataset, steps: &[ImageStep], room: &mut Room) -> Res
     }
     let each_bytes = size::product(&image) as u64;
     let mut each = |split: &Split| -> Result<Split, DataError> {
-        let mut images = Vec::new();
-        room.reserve(Path::new(&data.name), &mut images, each_bytes.saturating_mul(split.len() as u64))?;
+        let all = each_bytes.saturating_mul(split.len() as u64);
+        let mut images = Store::of(Path::new(&data.name), all, room)?;
         for it in split.images.chunks_exact(bytes) {
-            images.extend(apply(it.to_vec(), data.image, steps).map_err(fail)?.0);
+            images.extend(&apply(it.to_vec(), data.image, steps).map_err(fail)?.0)?;
         }
-        Ok(Split { images, targets: split.targets.clone() })
+        Ok(Split { images: images.end()?, targets: split.targets.clone() })
     };
     let (train, test) = (each(&data.train)?, each(&data.test)?);
     Ok(Dataset { image, train, test, ..data })

@@ -94,14 +94,17 @@ pub struct Peaks {
     pub bytes: f64,
 }
 
+/// Bytes of somebody else's, in memory or in a file that is mapped.
+pub type Lent = Arc<dyn AsRef<[u8]> + Send + Sync>;
+
 /// A device that holds a plan's buffers and runs its phases. Bytes are in the plan's layout: reals in
 /// its precision, integers as i64, native endian.
 pub trait Backend {
     /// Copies bytes into a buffer.
     fn write(&mut self, buffer: BufferId, bytes: &[u8]) -> Result<(), RuntimeError>;
     /// Binds bytes to a buffer that comes from outside, without a copy where the device can.
-    fn share(&mut self, buffer: BufferId, bytes: Arc<Vec<u8>>) -> Result<(), RuntimeError> {
-        self.write(buffer, &bytes)
+    fn share(&mut self, buffer: BufferId, bytes: Lent) -> Result<(), RuntimeError> {
+        self.write(buffer, (*bytes).as_ref())
     }
     /// Copies a buffer's bytes out.
     fn read(&self, buffer: BufferId) -> Result<Vec<u8>, RuntimeError>;

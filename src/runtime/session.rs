@@ -1,6 +1,6 @@
 //! A plan on a device, with its buffers found by name.
 
-use super::{Backend, RuntimeError};
+use super::{Backend, Lent, RuntimeError};
 use crate::ir::op::Fill;
 use crate::ir::{DType, Extern, Init, Phase, Precision, ResultKey, StateRole, random, start};
 use crate::plan::{Buffer, BufferId, BufferKind, Plan};
@@ -84,7 +84,7 @@ impl Session {
     }
 
     /// Like [`Session::bind`], but the bytes are only borrowed where the device can read them.
-    pub fn share(&mut self, source: Extern, bytes: Arc<Vec<u8>>) -> Result<(), RuntimeError> {
+    pub fn share(&mut self, source: Extern, bytes: Lent) -> Result<(), RuntimeError> {
         match self.find(&source) {
             Some(id) => self.backend.share(id, bytes),
             None => Ok(()),

@@ -1,6 +1,7 @@
 //! Trains: runs a plan's phases over a data set, and keeps metrics, checkpoints and curves in a run
 //! directory from which a killed training goes on bit for bit.
 
+mod ahead;
 mod blame;
 pub mod curves;
 mod error;

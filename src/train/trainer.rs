@@ -1,5 +1,6 @@
 //! The loop.
 
+use super::ahead::Ahead;
 use super::blame::blame;
 use super::keep::{self, is_due};
 use super::metrics::{self, Line, Log, Losses, Tested};
@@ -43,6 +44,7 @@ pub fn train(
     let log =
         Log::start(&run.metrics(), &start.lines).map_err(|it| TrainError::write(&run.path, &run.metrics(), it))?;
 
+    let ahead = Ahead::of(&data.train.images, &plan, &training, start.step);
     session.whiten(&data.train.images, data.image)?;
     bind(session, data)?;
     // The file's bytes are dropped once they are on the device.
@@ -79,6 +81,7 @@ pub fn train(
         checkpoint: start.checkpoint,
         times: Times::default(),
         meaning,
+        ahead,
     }
     .run()
 }
@@ -300,6 +303,7 @@ struct Trainer<'a> {
     checkpoint: Option<(u64, PathBuf)>,
     times: Times,
     meaning: Meaning,
+    ahead: Option<Ahead>,
 }
 
 impl Trainer<'_> {
@@ -333,6 +337,9 @@ impl Trainer<'_> {
 
     fn one_step(&mut self) -> Result<(), TrainError> {
         let begun = Instant::now();
+        if let Some(ahead) = &mut self.ahead {
+            ahead.ask(self.step);
+        }
         self.update(true)?;
         self.times.steps += begun.elapsed().as_secs_f64();
         self.take_losses(false)

@@ -24,7 +24,7 @@ mod real;
 mod rows;
 mod window;
 
-use super::{Backend, RuntimeError};
+use super::{Backend, Lent, RuntimeError};
 use crate::ir::{Phase, Precision};
 use crate::kernel::KernelSpec;
 use crate::plan::{BufferId, BufferKind, Launch, Memory, Plan};
@@ -46,7 +46,7 @@ enum Place {
     /// Its own memory.
     Own(Block),
     /// Bound by the caller, who shares it.
-    Lent(Arc<Vec<u8>>),
+    Lent(Lent),
     /// Not bound yet.
     Nowhere,
 }
@@ -122,7 +122,7 @@ impl CpuBackend {
             Place::Arena(offset) => self.arena.start().wrapping_add(*offset),
             Place::Own(block) => block.start(),
             // Launches never write what is lent: `check` refuses externs as outputs.
-            Place::Lent(bytes) => bytes.as_ptr().cast_mut(),
+            Place::Lent(bytes) => (**bytes).as_ref().as_ptr().cast_mut(),
             Place::Nowhere => return None,
         };
         Some(View { start, bytes: self.sizes[at] })
@@ -199,11 +199,12 @@ impl Backend for CpuBackend {
         Ok(())
     }
 
-    fn share(&mut self, buffer: BufferId, bytes: Arc<Vec<u8>>) -> Result<(), RuntimeError> {
-        let at = self.fits(buffer, bytes.len())?;
-        let aligned = bytes.as_ptr().align_offset(8) == 0;
+    fn share(&mut self, buffer: BufferId, bytes: Lent) -> Result<(), RuntimeError> {
+        let all = (*bytes).as_ref();
+        let at = self.fits(buffer, all.len())?;
+        let aligned = all.as_ptr().align_offset(8) == 0;
         if !aligned || !matches!(self.plan.buffers[at].kind, BufferKind::Extern(_)) {
-            return self.write(buffer, &bytes);
+            return self.write(buffer, all);
         }
         self.places[at] = Place::Lent(bytes);
         Ok(())
