@@ -8,7 +8,7 @@ use super::manifest::Manifest;
 use super::picture::{Change, Picture, decoded, remarks};
 use super::pixels::{Pixels, Store};
 use super::{DataError, Dataset, Split, steps};
-use crate::ir::{ImageStep, TargetKind};
+use crate::ir::{ImageStep, TargetKind, random, recipe};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -19,9 +19,15 @@ use std::thread::available_parallelism;
 /// The parts of a data set, which are folders.
 const PARTS: [&str; 2] = ["train", "test"];
 
-/// Whether `directory` has classes to train on.
-pub(super) fn is_layout(directory: &Path) -> bool {
-    class_names(directory).is_ok_and(|it| !it.is_empty())
+/// Whether `directory` has classes to train on: in `train`, or, where it is to be parted, in itself.
+pub(super) fn is_layout(directory: &Path, parted: bool) -> bool {
+    class_names(directory, parted).is_ok_and(|it| !it.is_empty())
+}
+
+/// Whether folders in a directory have pictures, as classes have that are not parted yet.
+pub(super) fn has_pictures(directory: &Path) -> bool {
+    let folders = entries(directory).unwrap_or_default().into_iter().filter(|it| matches!(it.1, Entry::Folder));
+    folders.map(|it| pictures(&it.0)).any(|it| it.is_ok_and(|it| !it.0.is_empty()))
 }
 
 /// Why something in a data set is not read.
@@ -98,15 +104,52 @@ fn name(path: &Path) -> Result<String, DataError> {
     })
 }
 
-/// The classes: the folders in `train`.
-pub(super) fn class_names(directory: &Path) -> Result<Vec<String>, DataError> {
-    let folders = entries(&directory.join(PARTS[0]))?.into_iter().filter(|it| matches!(it.1, Entry::Folder));
+/// The classes: the folders in `train`, or in the directory itself where that is to be parted.
+pub(super) fn class_names(directory: &Path, parted: bool) -> Result<Vec<String>, DataError> {
+    let folder = if parted { directory.to_path_buf() } else { directory.join(PARTS[0]) };
+    let folders = entries(&folder)?.into_iter().filter(|it| matches!(it.1, Entry::Folder));
     folders.map(|it| name(&it.0)).collect()
 }
 
 impl Listing {
+    /// Of a directory with classes only: a share of each is taken for tests, chosen by the seed.
+    fn parted(directory: &Path, share: f64, seed: u64) -> Result<Listing, DataError> {
+        let mut res = Listing { classes: class_names(directory, true)?, ..Listing::default() };
+        if let Some(part) = res.classes.iter().find(|it| PARTS.contains(&it.as_str())) {
+            return Err(DataError::Unfit {
+                path: directory.into(),
+                cause: format!("it has a folder `{part}`, and the manifest says `split`"),
+                remedy: "leave `split` out, or move the folders of the classes up".into(),
+            });
+        }
+        for (path, kind) in entries(directory)? {
+            match kind {
+                Entry::Folder => res.list_class(directory, 0, &path)?,
+                Entry::File if is_image(&path) => res.skip(directory, &path, Unread::Loose),
+                // Notes and licences beside the classes are in nobody's way.
+                Entry::File | Entry::Not(_) => {}
+            }
+        }
+        let stream = random::stream("split");
+        let all = std::mem::take(&mut res.parts[0]);
+        for label in 0..res.classes.len() {
+            let class: Vec<&(PathBuf, usize)> = all.iter().filter(|it| it.1 == label).collect();
+            // One picture cannot be in both.
+            let tests = if class.len() < 2 { 0 } else { recipe::kept(class.len(), share) };
+            let mut is_test = vec![false; class.len()];
+            for at in 0..tests {
+                let chosen = random::shuffled(seed, stream, at as u64, class.len() as u64);
+                is_test[chosen as usize] = true;
+            }
+            for (it, is_test) in class.into_iter().zip(is_test) {
+                res.parts[usize::from(is_test)].push(it.clone());
+            }
+        }
+        Ok(res)
+    }
+
     fn of(directory: &Path) -> Result<Listing, DataError> {
-        let mut res = Listing { classes: class_names(directory)?, ..Listing::default() };
+        let mut res = Listing { classes: class_names(directory, false)?, ..Listing::default() };
         for (path, kind) in entries(directory)? {
             let part = PARTS.iter().any(|it| path.file_name().is_some_and(|name| name == *it));
             match kind {
@@ -188,10 +231,15 @@ pub(super) fn read(
         cause,
         remedy: "a data set of images has the folders `train/<class>` and `test/<class>`".into(),
     };
-    if let Some(part) = PARTS.iter().find(|it| !directory.join(it).is_dir()) {
-        return Err(missing(format!("`{}` has no folder `{part}`", directory.display())));
-    }
-    let listing = Listing::of(directory)?;
+    let listing = match manifest.split {
+        Some(share) => Listing::parted(directory, share, manifest.split_seed.unwrap_or(0))?,
+        None => {
+            if let Some(part) = PARTS.iter().find(|it| !directory.join(it).is_dir()) {
+                return Err(missing(format!("`{}` has no folder `{part}`", directory.display())));
+            }
+            Listing::of(directory)?
+        }
+    };
     let unfit = |cause| DataError::Unfit { path: directory.into(), cause, remedy: "change the manifest".into() };
     manifest.check_folders(&listing.classes).map_err(unfit)?;
     let mut warnings = listing.warnings();
@@ -200,7 +248,7 @@ pub(super) fn read(
     let mut splits = [Split::default(), Split::default()];
     for (split, (part, files)) in splits.iter_mut().zip(PARTS.iter().zip(&listing.parts)) {
         if files.is_empty() {
-            let folder = directory.join(part);
+            let folder = if manifest.split.is_some() { directory.into() } else { directory.join(part) };
             return Err(missing(format!("`{}` has no folder with .png or .jpg files", folder.display())));
         }
         let count = files.len() as u64;

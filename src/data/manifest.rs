@@ -58,7 +58,7 @@ pub struct Remote {
 }
 
 /// What is known of a data set.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// `cifar10`: its name in a model, and its directory's under `data/`.
@@ -89,6 +89,12 @@ pub struct Manifest {
     /// Examples of its usual test set.
     #[serde(default)]
     pub test_examples: usize,
+    /// Of images by class in one folder, without `train` and `test`: the share of each class that is for tests.
+    #[serde(default)]
+    pub split: Option<f64>,
+    /// What chooses them.
+    #[serde(default)]
+    pub split_seed: Option<u64>,
     /// Name of the directory that its official archive unpacks to, looked for beside `name`.
     #[serde(default)]
     pub directory: Option<String>,
@@ -202,6 +208,18 @@ impl Manifest {
                     .into(),
             );
         }
+        if self.split.is_some() && self.format != Format::Images {
+            return Err("`split` has no effect but for images by class (`format: images`)".into());
+        }
+        if self.split.is_some_and(|it| !(0.0 < it && it < 1.0)) {
+            return Err("`split` is a share of the images, above 0 and below 1".into());
+        }
+        if self.split_seed.is_some() && self.split.is_none() {
+            return Err("`split_seed` has no effect without `split`".into());
+        }
+        if self.split.is_some() && !self.files.is_empty() {
+            return Err("`split` has no effect on what is fetched, of which `train` and `test` are taken".into());
+        }
         if self.target == Some(Answer::Numbers) && !self.classes.is_empty() {
             return Err("`classes` have no effect beside `target: numbers`".into());
         }
@@ -260,6 +278,8 @@ impl Manifest {
             class_count: None,
             train_examples: 0,
             test_examples: 0,
+            split: None,
+            split_seed: None,
             directory: None,
             path: None,
             files: Vec::new(),

@@ -149,22 +149,26 @@ fn format_of(directory: &Path) -> Result<Format, DataError> {
         return Err(missing(format!("`{}` is not a directory", directory.display())));
     }
     let formats = [Format::Cifar10, Format::Cifar100, Format::Idx, Format::Images];
-    formats.into_iter().find(|it| holds(directory, *it)).ok_or_else(|| {
+    formats.into_iter().find(|it| holds(directory, *it, None)).ok_or_else(|| {
         missing(format!(
             "`{}` has no `data_batch_*.bin` (CIFAR-10), no `train.bin` (CIFAR-100), no `train-images-idx3-ubyte` \
-             (MNIST) and no `train/<class>/` (images)",
-            directory.display()
+             (MNIST) and no `train/<class>/` (images){}",
+            directory.display(),
+            match folder::has_pictures(directory) {
+                true => "; folders of classes without `train` and `test` are parted by a manifest with `split: 0.2`",
+                false => "",
+            }
         ))
     })
 }
 
 /// Whether a place has training files of a format.
-fn holds(place: &Path, format: Format) -> bool {
+fn holds(place: &Path, format: Format, split: Option<f64>) -> bool {
     match format {
         Format::Embedded => false,
         Format::Cifar10 | Format::Cifar100 => cifar::is_layout(place, format),
         Format::Idx => idx::is_layout(place),
-        Format::Images => folder::is_layout(place),
+        Format::Images => folder::is_layout(place, split.is_some()),
         Format::Npz => npz::file(place).is_some(),
     }
 }
@@ -197,7 +201,7 @@ pub fn place_of(manifest: &Manifest, wanted: &str, root: Option<&Path>) -> Resul
         return Ok(Place::Embedded);
     }
     let places = search_path(manifest, root);
-    if let Some(found) = places.iter().find(|it| holds(it, manifest.format)) {
+    if let Some(found) = places.iter().find(|it| holds(it, manifest.format, manifest.split)) {
         return Ok(Place::At(found.clone()));
     }
     let looked = places.iter().map(|it| format!("`{}`", it.display())).collect::<Vec<_>>().join(", ");
@@ -281,7 +285,7 @@ pub fn class_names(manifest: &Manifest, wanted: &str, root: Option<&Path>) -> Re
     }
     let place = place_of(manifest, wanted, root)?;
     match &place {
-        Place::At(path) if manifest.format == Format::Images => folder::class_names(path),
+        Place::At(path) if manifest.format == Format::Images => folder::class_names(path, manifest.split.is_some()),
         Place::At(_) | Place::Embedded => Ok(read(manifest, &place, &[])?.classes),
     }
 }
