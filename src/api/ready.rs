@@ -210,7 +210,8 @@ impl Ready {
         }
         let mut manifest = self.manifest(how)?;
         let Ready { plan, data, again, .. } = self;
-        let (mut session, device) = device::open_with(device, plan, data.mapped(), &|batch| again.as_ref()?.plan(batch))?;
+        let (mut session, device) =
+            device::open_with(device, plan, data.mapped(), &|batch| again.as_ref()?.plan(batch))?;
         see(Event::Device { name: &device });
         manifest.device = device;
         let config = TrainConfig {
