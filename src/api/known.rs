@@ -18,12 +18,12 @@ pub(super) struct Seen(Arc<Mutex<BTreeMap<(String, String), Known>>>);
 
 impl Seen {
     /// Looks at a data set that a file names by its path: what its manifest says, if that is enough, or else what is in it.
-    pub(super) fn look(&self, folder: Option<PathBuf>) -> Look {
+    pub(super) fn look(&self, folder: Option<PathBuf>, memory: Option<u64>) -> Look {
         let seen = self.clone();
-        Look::new(move |path, steps| seen.at(path, steps, folder.as_deref()))
+        Look::new(move |path, steps| seen.at(path, steps, folder.as_deref(), memory))
     }
 
-    fn at(&self, path: &str, steps: &[ImageStep], folder: Option<&Path>) -> Result<Known, String> {
+    fn at(&self, path: &str, steps: &[ImageStep], folder: Option<&Path>, memory: Option<u64>) -> Result<Known, String> {
         let manifest = data::describe(path).map_err(|it| it.to_string())?;
         if let (Some(info), true) = (usual(&manifest), is_told(&manifest)) {
             let image = steps.iter().try_fold(info.image, |image, step| step.shape(image))?;
@@ -34,7 +34,7 @@ impl Seen {
             return Ok(known);
         }
         let place = data::place_of(&manifest, path, folder).map_err(|it| it.to_string())?;
-        let dataset = data::read(&manifest, &place, steps).map_err(|it| it.to_string())?;
+        let dataset = data::read_within(&manifest, &place, steps, memory).map_err(|it| it.to_string())?;
         let found = (info(&dataset), range(&dataset).map(|it| it.1).or(manifest.range));
         if let Ok(mut seen) = self.0.lock() {
             seen.insert(key, found.clone());
@@ -101,11 +101,12 @@ pub struct Read {
 }
 
 /// Reads the data set that `wanted` names (a name, a directory, an .npz file, a manifest) and does the steps to its images.
-/// `folder` is that of the user's data sets. One that is not there is fetched, where `fetch` is given and its manifest says from where.
+/// `folder` is that of the user's data sets, `memory` what images may take of it. One that is not there is fetched, where `fetch` is given and its manifest says from where.
 pub fn read_data(
     wanted: &str,
     steps: &[ImageStep],
     folder: Option<&Path>,
+    memory: Option<u64>,
     fetch: Option<Fetch>,
 ) -> Result<Read, Error> {
     let manifest = data::describe(wanted)?;
@@ -116,7 +117,7 @@ pub fn read_data(
         }
         (found, _) => found?,
     };
-    let data = data::read(&manifest, &place, steps)?;
+    let data = data::read_within(&manifest, &place, steps, memory)?;
     let warnings = data.warnings.iter().map(|it| format!("data set `{}`: {it}", data.name)).collect();
     let place = match place {
         Place::Embedded => "embedded".into(),

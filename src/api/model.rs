@@ -181,7 +181,7 @@ impl Model {
             data: None,
             data_replaced: false,
             data_path: None,
-            look: Some(self.seen.look(self.options.data_folder.clone())),
+            look: Some(self.seen.look(self.options.data_folder.clone(), self.options.data_memory)),
         }
     }
 
@@ -224,7 +224,13 @@ impl Model {
 
     /// Reads a data set, and tells what a reader should know of it.
     pub(super) fn read(&self, wanted: &str, steps: &[ImageStep]) -> Result<Read, Error> {
-        let found = read_data(wanted, steps, self.options.data_folder.as_deref(), self.options.fetch)?;
+        let found = read_data(
+            wanted,
+            steps,
+            self.options.data_folder.as_deref(),
+            self.options.data_memory,
+            self.options.fetch,
+        )?;
         self.warn(&found.warnings);
         Ok(found)
     }

@@ -45,6 +45,8 @@ pub struct Options {
     pub features: Vec<String>,
     /// The folder of the user's data sets, looked into before `data` and fetched to (`SPHC_DATA`).
     pub data_folder: Option<PathBuf>,
+    /// The most bytes that images may take of memory: more lie in a file of the folder for temporary files (`SPHC_DATA_MEMORY`).
+    pub data_memory: Option<u64>,
     /// Fetches a data set that is not there; without, that is an error.
     pub fetch: Option<Fetch>,
 }

@@ -141,6 +141,26 @@ pub(super) fn data_folder() -> Option<PathBuf> {
     std::env::var_os("SPHC_DATA").filter(|it| !it.is_empty()).map(PathBuf::from)
 }
 
+/// What images may take of memory: `$SPHC_DATA_MEMORY`.
+pub(super) fn data_memory() -> Result<Option<u64>, Failure> {
+    let Some(said) = std::env::var_os("SPHC_DATA_MEMORY").filter(|it| !it.is_empty()) else { return Ok(None) };
+    let found = said.to_str().and_then(bytes);
+    found.map(Some).ok_or_else(|| {
+        Failure::new(
+            format!("`SPHC_DATA_MEMORY={}` is not understood", said.display()),
+            "give bytes, or `500M` or `4G`: the most that images may take of memory",
+        )
+    })
+}
+
+/// `4G` as a number of bytes.
+fn bytes(text: &str) -> Option<u64> {
+    let units = [("K", 1_000), ("M", 1_000_000), ("G", 1_000_000_000)];
+    let unit = units.iter().find_map(|(sign, unit)| Some((text.strip_suffix(sign)?, *unit)));
+    let (digits, unit) = unit.unwrap_or((text, 1));
+    digits.trim().parse::<u64>().ok()?.checked_mul(unit)
+}
+
 /// What the environment says of CUDA.
 pub(super) fn cuda() -> CudaSetup {
     CudaSetup::of(&|name| std::env::var_os(name))
@@ -163,6 +183,8 @@ pub(super) fn options(set: &SetArgs, recipe: &RecipeArgs, precision: Option<Prec
         patience: *patience,
         precision,
         data_folder: data_folder(),
+        // A mistake in it was told before any command.
+        data_memory: data_memory().ok().flatten(),
         ..Options::default()
     }
 }
@@ -181,4 +203,15 @@ pub(super) fn warn(warnings: &[String]) {
 pub(super) fn precision() -> impl TypedValueParser<Value = Precision> {
     let words = Precision::ALL.map(|it| PossibleValue::new(it.word()).help(it.about()));
     PossibleValuesParser::new(words).try_map(|it| Precision::of(&it).ok_or("an unknown precision"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_allowance_is_bytes_or_has_a_unit() {
+        assert_eq!(["12", "500M", "4G", "3 K"].map(bytes), [12, 500_000_000, 4_000_000_000, 3_000].map(Some));
+        assert_eq!(["", "M", "-1", "1.5G", "4GB", "99999999999999999999", "99999999999G"].map(bytes), [None; 7]);
+    }
 }

@@ -94,7 +94,8 @@ fn list(format: Format) -> Outcome {
 }
 
 fn verify(wanted: &str) -> Outcome {
-    let Read { data, place, warnings } = sphc::read_data(wanted, &[], args::data_folder().as_deref(), None)?;
+    let Read { data, place, warnings } =
+        sphc::read_data(wanted, &[], args::data_folder().as_deref(), args::data_memory()?, None)?;
     args::warn(&warnings);
     let [height, width, channels] = data.image;
     let problems = match data.warnings.len() {

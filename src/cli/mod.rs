@@ -119,7 +119,11 @@ fn hush_what_is_caught() {
 pub(crate) fn main() -> ExitCode {
     #[cfg(feature = "cuda")]
     hush_what_is_caught();
-    let outcome = match parse().command {
+    let command = parse().command;
+    if let Err(failure) = args::data_memory() {
+        return failure.report();
+    }
+    let outcome = match command {
         Command::New(args) => new::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(&args),

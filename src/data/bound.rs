@@ -20,17 +20,6 @@ const UNKNOWN_MEMORY: u64 = 64 << 30;
 /// Texts about a data set: manifests, names of classes.
 const MOST_TEXT: u64 = 1 << 20;
 
-/// What images may take of memory: bytes, also as `500M` or `4G`.
-const ALLOWANCE: &str = "SPHC_DATA_MEMORY";
-
-/// `4G` as a number of bytes.
-fn bytes(text: &str) -> Option<u64> {
-    let units = [("K", 1_000), ("M", 1_000_000), ("G", 1_000_000_000)];
-    let unit = units.iter().find_map(|(sign, unit)| Some((text.strip_suffix(sign)?, *unit)));
-    let (digits, unit) = unit.unwrap_or((text, 1));
-    digits.trim().parse::<u64>().ok()?.checked_mul(unit)
-}
-
 /// The most bytes that so many packed ones may become.
 pub(super) fn unpacked(packed: u64) -> u64 {
     packed.saturating_mul(MOST_RATIO).max(FREE_BYTES)
@@ -61,16 +50,10 @@ impl Room {
         Room { free: bytes, left: bytes }
     }
 
-    /// What is free to this process, or less where `SPHC_DATA_MEMORY` says so.
-    pub(super) fn here() -> Result<Room, DataError> {
+    /// What is free to this process, and no more than `memory`.
+    pub(super) fn here(memory: Option<u64>) -> Room {
         let free = free_memory().map_or(UNKNOWN_MEMORY, |it| it.bytes as u64);
-        let Some(said) = std::env::var_os(ALLOWANCE).filter(|it| !it.is_empty()) else { return Ok(Room::of(free)) };
-        let allowed = said.to_str().and_then(bytes).ok_or_else(|| DataError::Setting {
-            name: ALLOWANCE,
-            value: said.to_string_lossy().into_owned(),
-            remedy: "give bytes, or `500M` or `4G`: the most that images may take of memory",
-        })?;
-        Ok(Room::of(free.min(allowed)))
+        Room::of(memory.map_or(free, |it| free.min(it)))
     }
 
     /// What there was at first.
@@ -159,12 +142,6 @@ mod tests {
         assert!(Room::of(79).reserve(path, &mut numbers, 10).is_err());
         assert!(Room::of(u64::MAX).reserve(path, &mut numbers, u64::MAX).is_err());
         Room::of(80).reserve(path, &mut numbers, 10).unwrap();
-    }
-
-    #[test]
-    fn an_allowance_is_bytes_or_has_a_unit() {
-        assert_eq!(["12", "500M", "4G", "3 K"].map(bytes), [12, 500_000_000, 4_000_000_000, 3_000].map(Some));
-        assert_eq!(["", "M", "-1", "1.5G", "4GB", "99999999999999999999", "99999999999G"].map(bytes), [None; 7]);
     }
 
     #[test]

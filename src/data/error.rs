@@ -95,16 +95,6 @@ pub enum DataError {
         /// The system's reason.
         cause: std::io::Error,
     },
-    /// An environment variable that says nothing.
-    #[error("`{name}={value}` is not understood\n  {remedy}")]
-    Setting {
-        /// Its name.
-        name: &'static str,
-        /// Its value.
-        value: String,
-        /// What it may be.
-        remedy: &'static str,
-    },
     /// A packed file that becomes suspiciously much.
     #[error(
         "`{}` has {} and unpacks to {}, more than {most} times its size: that is taken for an attack, not for data\n  \

@@ -221,10 +221,18 @@ pub fn locate(wanted: &str, root: Option<&Path>) -> Result<(Manifest, Place), Da
 
 /// Reads a data set that was located, and does the steps to each of its images.
 pub fn read(manifest: &Manifest, place: &Place, steps: &[ImageStep]) -> Result<Dataset, DataError> {
-    read_within(manifest, place, steps, Room::here()?)
+    read_within(manifest, place, steps, None)
 }
 
-fn read_within(manifest: &Manifest, place: &Place, steps: &[ImageStep], mut room: Room) -> Result<Dataset, DataError> {
+/// The same within so much memory, where it is given: images by class, arrays of images and what steps make of any lie in a file
+/// of the folder for temporary files where they are more than that, or than is free.
+pub fn read_within(
+    manifest: &Manifest,
+    place: &Place,
+    steps: &[ImageStep],
+    memory: Option<u64>,
+) -> Result<Dataset, DataError> {
+    let mut room = Room::here(memory);
     let mut data = match (place, manifest.format) {
         (Place::Embedded, _) | (Place::At(_), Format::Embedded) => digits::digits(),
         // Images of different sizes may be equal after the steps only.
@@ -264,7 +272,8 @@ pub fn parted(data: Dataset, share: f64, seed: u64, tests: bool) -> Result<Datas
     order.sort_unstable();
     train.sort_unstable();
     let each = data.train.images.len() / examples;
-    let mut room = Room::here()?;
+    // Parts of what lies in a file lie in files as well.
+    let mut room = Room::of(if data.train.images.mapped() == 0 { u64::MAX } else { 0 });
     let mut take = |all: &[usize]| -> Result<Split, DataError> {
         let bytes = (each as u64).saturating_mul(all.len() as u64);
         let mut images = Store::of(Path::new(&data.name), bytes, &mut room)?;

@@ -57,7 +57,7 @@ pub fn remarks(changes: &BTreeMap<Change, Vec<String>>) -> Vec<String> {
 
 /// Decodes a PNG or JPEG file.
 pub fn decode(path: &Path) -> Result<Picture, DataError> {
-    decoded(path, Room::here()?)
+    decoded(path, Room::here(None))
 }
 
 /// Decodes within a bound.
