@@ -69,7 +69,8 @@ loss(const float* logits, const i64* labels, const float* g, float* result) {
     best = warp_minimum(best);
 
     if constexpr (KIND == 2) {
-        if (lane == 0) result[example] = best == label ? 1.0f : 0.0f;
+        // Labels beyond the classes are nobody's, too.
+        if (lane == 0) result[example] = best < CLASSES && best == label ? 1.0f : 0.0f;
     } else {
         float rest = 0.0f;
         for (int c = lane; c < CLASSES; c += 32)

@@ -111,6 +111,11 @@ fn scores_that_are_nan_or_infinite_have_no_loss_and_count_as_misses() {
             let found = results(&KernelSpec::Loss { kind, n: 2, classes }, &inputs[..2], &[2]).remove(0);
             let hit = if broken == f64::NEG_INFINITY { 1.0 } else { 0.0 };
             assert_eq!(found[0], hit, "{broken} at {at} of {classes}");
+            // A label of no class, as of a pixel that is left out, is not hit either.
+            let beyond = Value { data: vec![classes as f64; 2], ..inputs[1].clone() };
+            let inputs = [inputs[0].clone(), beyond];
+            let found = results(&KernelSpec::Loss { kind, n: 2, classes }, &inputs, &[2]).remove(0);
+            assert_eq!(found, [0.0, 0.0], "a label beyond {classes} classes, {broken} at {at}");
         }
     }
 }
