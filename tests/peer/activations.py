@@ -1,4 +1,4 @@
-"""Prints the table of `tests/activations.rs`: values and slopes of PyTorch in f64. `python3 activations.py`."""
+"""Prints the table of `tests/networks/activations.rs`: values and slopes of PyTorch in f64. `python3 activations.py`."""
 
 import torch
 import torch.nn.functional as F

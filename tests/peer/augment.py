@@ -1,4 +1,4 @@
-"""What NumPy and PyTorch make of the steps of augmentation: writes augment.json, which tests/images.rs compares with.
+"""What NumPy and PyTorch make of the steps of augmentation: writes augment.json, which tests/files/images.rs compares with.
 
     python3 -m venv venv && venv/bin/pip install numpy torch && venv/bin/python tests/peer/augment.py
 

@@ -1,6 +1,6 @@
 """The decoupled operators (Liu et al., "Decoupled Networks", CVPR 2018) as their published code computes them, in PyTorch
 and float64: a small network of two such layers, the gradients of its first batch, six steps of gradient descent with
-momentum, and its scores in evaluation afterwards. Writes decoupled.json beside this file, which tests/decoupled.rs holds
+momentum, and its scores in evaluation afterwards. Writes decoupled.json beside this file, which tests/networks/decoupled.rs holds
 the compiler to.
 
     python3 -m venv venv && venv/bin/pip install torch numpy && venv/bin/python tests/peer/decoupled.py

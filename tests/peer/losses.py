@@ -1,4 +1,4 @@
-"""Losses as PyTorch has them, in f64: values and gradients of the mean over a batch, for tests/losses.rs.
+"""Losses as PyTorch has them, in f64: values and gradients of the mean over a batch, for tests/networks/losses.rs.
 
 python tests/peer/losses.py > tests/peer/losses.json
 """

@@ -1,4 +1,4 @@
-"""What PyTorch makes of joined, cut, enlarged and shuffled tensors, in f64: the numbers of `tests/movement.rs`."""
+"""What PyTorch makes of joined, cut, enlarged and shuffled tensors, in f64: the numbers of `tests/networks/movement.rs`."""
 
 import torch
 import torch.nn.functional as F

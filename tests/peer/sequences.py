@@ -1,4 +1,4 @@
-"""Prints the numbers of `tests/sequences.rs`: attention, GRU and LSTM of PyTorch in f64. `python3 sequences.py`."""
+"""Prints the numbers of `tests/networks/sequences.rs`: attention, GRU and LSTM of PyTorch in f64. `python3 sequences.py`."""
 
 import torch
 

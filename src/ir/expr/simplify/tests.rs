@@ -207,7 +207,7 @@ fn a_product_splits_by_what_its_factors_need() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
 
     #[test]
     fn values_are_kept_and_a_second_time_changes_nothing(f in expression(3), args in arguments(3)) {
@@ -232,7 +232,7 @@ fn edges() -> impl Strategy<Value = Vec<f64>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 6000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 6000, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_nan_stays_nan(f in wild_expression(3), args in edges()) {

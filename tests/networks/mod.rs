@@ -1,0 +1,33 @@
+//! What networks compute, against the golden vectors, PyTorch, formulas of the papers, and finite differences.
+
+pub(crate) mod activations;
+pub(crate) mod blocks;
+pub(crate) mod broken;
+pub(crate) mod convolutions;
+pub(crate) mod decoupled;
+pub(crate) mod draws;
+pub(crate) mod exact;
+pub(crate) mod golden;
+pub(crate) mod golden_layers;
+pub(crate) mod golden_nets;
+pub(crate) mod golden_ops;
+pub(crate) mod golden_recipe;
+pub(crate) mod groups;
+pub(crate) mod heads;
+pub(crate) mod losses;
+pub(crate) mod mixing;
+pub(crate) mod moments;
+pub(crate) mod movement;
+pub(crate) mod movement_nets;
+pub(crate) mod near_one;
+pub(crate) mod normalised;
+pub(crate) mod operators;
+pub(crate) mod penalties;
+pub(crate) mod products;
+pub(crate) mod schedules;
+pub(crate) mod sequences;
+pub(crate) mod steps;
+pub(crate) mod targets;
+pub(crate) mod updates;
+pub(crate) mod whitening;
+pub(crate) mod zoo;

@@ -1,0 +1,17 @@
+//! The program and the library from outside: commands, run directories, faults, kills, memory.
+
+pub(crate) mod acceptance;
+pub(crate) mod accumulating;
+pub(crate) mod api;
+pub(crate) mod cli;
+#[cfg(unix)]
+pub(crate) mod directories;
+#[cfg(unix)]
+pub(crate) mod faults;
+pub(crate) mod keeping;
+#[cfg(unix)]
+pub(crate) mod kill;
+#[cfg(target_os = "linux")]
+pub(crate) mod memory;
+pub(crate) mod sweeps;
+pub(crate) mod views;
