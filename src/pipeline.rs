@@ -7,10 +7,10 @@ mod cascade;
 mod deep;
 mod identity;
 
-use crate::diag::{Diagnostic, Sink, Sources};
+use crate::diag::{Diagnostic, Severity, Sink, Sources};
 use crate::fuse::{Fused, fuse};
-use crate::ir::{Graph, OriginId, Precision, verify};
-use crate::lower::{Settings, lower};
+use crate::ir::{Graph, OriginId, Precision, Response, verify};
+use crate::lower::{self, Settings, lower};
 use crate::plan::{Config, Plan, plan};
 use crate::shape::Typed;
 use crate::syntax::{ast, parse};
@@ -107,6 +107,25 @@ fn check_here(path: &str, text: &str, load: Load<'_>, settings: &Settings) -> Ch
     }
     let diagnostics = once(sink.finish(), &sources);
     Checked { sources, diagnostics, ast, typed, unsound, timings }
+}
+
+/// What an operator, written as in a call, makes of the angle; or the mistakes, with the texts that they are in. It may name
+/// what the text, its imports and the prelude define.
+pub fn response(
+    path: &str,
+    text: &str,
+    load: &mut dyn FnMut(&str) -> Result<String, String>,
+    operator: &str,
+) -> Result<Response, (Vec<Diagnostic>, Sources)> {
+    on_a_deep_stack(load, |load| {
+        let (mut sources, mut sink) = (Sources::new(), Sink::new());
+        let main = sources.add(path, text);
+        let ast = parse(main, text, &mut sink);
+        let found = lower::response(&ast, main, &mut sources, load, operator, &mut sink);
+        let wrong = sink.has_errors();
+        let told = once(sink.finish(), &sources).into_iter().filter(|it| it.severity() == Severity::Error).collect();
+        found.filter(|_| !wrong).ok_or((told, sources))
+    })
 }
 
 /// Differentiates, fuses and plans. `identity` is of what the graph was made from.

@@ -7,7 +7,7 @@ use super::text::{self, LONGEST_MODEL, import, is_plan};
 use super::{Error, Faults, Notice};
 use crate::data;
 use crate::diag::{FileId, Severity};
-use crate::ir::{ImageStep, Precision, Recipe};
+use crate::ir::{ImageStep, Precision, Recipe, Response};
 use crate::lower::{DataInfo, Settings};
 use crate::pipeline::{self, Checked, Compiled};
 use crate::plan::Plan;
@@ -156,6 +156,16 @@ impl Model {
     /// Compiles it for a data set of these sizes; none are what is usual for the one that the file names.
     pub fn compile_for(&self, data: Option<DataInfo>) -> Result<Compilation, Error> {
         self.compiled(Settings { data, ..self.settings() })
+    }
+
+    /// What an operator makes of the angle, written as in a call: `sigmoid(k: 0.5)`. It may name what the text, its imports and
+    /// the prelude define; the rest of the text is not judged.
+    pub fn response(&self, operator: &str) -> Result<Response, Error> {
+        let found = pipeline::response(&self.name(), self.text()?, &mut |it| import(it), operator);
+        found.map_err(|(diagnostics, sources)| {
+            (self.tell)(Notice::Found { diagnostics: &diagnostics, sources: &sources });
+            Error::Model(Box::new(Faults { sources, diagnostics }))
+        })
     }
 
     /// What the compiler is told, without a data set.

@@ -25,7 +25,12 @@ fn stdin() -> Result<Model, Failure> {
 /// The model, or plan, in a file or on standard input.
 pub(super) fn model(path: &Path, options: Options) -> Result<Model, Failure> {
     let model = if is_stdin(path) { stdin()? } else { Model::open(path)? };
-    Ok(model.with(options).telling(tell))
+    Ok(telling(model.with(options)))
+}
+
+/// The model, which tells what is worth telling.
+pub(super) fn telling(model: Model) -> Model {
+    model.telling(tell)
 }
 
 /// What is worth telling beside results goes to standard error.

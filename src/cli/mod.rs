@@ -81,7 +81,7 @@ enum Command {
     Bench(bench::Args),
     /// List runs: what they were asked for, and what came of it
     Runs(runs::Args),
-    /// Draw the curves of runs
+    /// Draw the curves of runs, or operators over the angle
     Plot(plot::Args),
     /// List, fetch and verify data sets
     Data(data::Args),

@@ -1,27 +1,56 @@
 //! `sphc plot`.
 
 use super::failure::{Failure, Outcome};
-use super::say;
+use super::{load, say};
+use sphc::train::curves::operators::OperatorCurve;
 use sphc::train::curves::{Curve, reference};
+#[cfg(feature = "plots")]
+use sphc::train::curves::{Operators, Picture, Runs};
 use sphc::train::metrics::{self, Line};
+use sphc::{Model, Options};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+const EXAMPLES: &str = "\
+Examples:
+  sphc plot runs/a runs/b -o both.svg
+  sphc plot runs/a --reference spherenet9-linear -o curves.png
+  sphc plot --operator cosine --operator 'sigmoid(k: 0.5)' -o operators.svg
+  sphc plot --operator bent --from model.sph -o bent.svg";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// Run directories, directories of several seeds, or tables (.csv) with the columns iteration and test_accuracy
-    #[arg(required_unless_present = "reference", value_name = "RUN")]
+    #[arg(required_unless_present_any = ["reference", "operator"], value_name = "RUN")]
     runs: Vec<PathBuf>,
-    /// The picture to write: .svg or .png
-    #[arg(short, long, value_name = "FILE", default_value = "curves.svg")]
-    output: PathBuf,
+    /// The picture to write: .svg or .png; curves.svg unless given, of operators operators.svg
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
     /// Published results to compare with, such as spherenet9-linear; may come again
     #[arg(long, value_name = "NAME")]
     reference: Vec<String>,
+    /// Draw an operator over the angle in place of runs, such as cosine or 'sigmoid(k: 0.5)'; may come again
+    #[arg(long, value_name = "OPERATOR", conflicts_with_all = ["runs", "reference"])]
+    operator: Vec<String>,
+    /// The file that defines or imports the operators that are not built in (.sph)
+    #[arg(long, value_name = "FILE", requires = "operator")]
+    from: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
+    let usual = if args.operator.is_empty() { "curves.svg" } else { "operators.svg" };
+    let output = args.output.clone().unwrap_or_else(|| PathBuf::from(usual));
+    if args.operator.is_empty() {
+        runs(args, &output)?
+    } else {
+        operators(args, &output)?
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn runs(args: &Args, output: &Path) -> Result<(), Failure> {
     let mut curves = Vec::new();
     for path in &args.runs {
         curves.extend(curves_of(path)?);
@@ -32,20 +61,59 @@ pub(super) fn run(args: &Args) -> Outcome {
             Failure::new(format!("there is no published result `{name}`"), format!("known are {known}"))
         })?);
     }
-    write(&args.output, &curves)?;
-    writeln!(say::out(), "wrote {}", args.output.display())?;
-    Ok(ExitCode::SUCCESS)
+    write(output, &curves)?;
+    writeln!(say::out(), "wrote {}", output.display())?;
+    Ok(())
+}
+
+/// Operators over the angle; where one is not finite is told, too.
+fn operators(args: &Args, output: &Path) -> Result<(), Failure> {
+    let model = match &args.from {
+        Some(path) => load::model(path, Options::default())?,
+        None => load::telling(Model::from_text("prelude", "")),
+    };
+    let mut curves: Vec<OperatorCurve> = Vec::new();
+    for text in &args.operator {
+        if !curves.iter().any(|it| it.name == *text) {
+            let response = model.response(text).map_err(|it| match it {
+                // The mistakes were told.
+                sphc::Error::Model(_) => Failure::new(
+                    format!("`--operator {text}` cannot be drawn"),
+                    "it is what a layer takes as its `operator`; `--from FILE` takes those of a file",
+                ),
+                it => it.into(),
+            })?;
+            curves.push(OperatorCurve::new(text, &response));
+        }
+    }
+    write_operators(output, &curves)?;
+    writeln!(say::out(), "wrote {}", output.display())?;
+    for it in &curves {
+        if let Some(missing) = it.missing() {
+            writeln!(say::out(), "{} is {missing}", it.name)?;
+        }
+    }
+    Ok(())
+}
+
+/// Draws runs to a file; its name tells the kind.
+#[cfg(feature = "plots")]
+pub(super) fn write(path: &Path, curves: &[Curve]) -> Result<(), Failure> {
+    draw(path, &Runs(curves))
+}
+
+#[cfg(feature = "plots")]
+fn write_operators(path: &Path, curves: &[OperatorCurve]) -> Result<(), Failure> {
+    draw(path, &Operators(curves))
 }
 
 /// Draws to a file; its name tells the kind.
 #[cfg(feature = "plots")]
-pub(super) fn write(path: &Path, curves: &[Curve]) -> Result<(), Failure> {
-    use sphc::train::curves;
-
+pub(super) fn draw(path: &Path, picture: &impl Picture) -> Result<(), Failure> {
     let shown = path.display();
     let picture = match path.extension().and_then(|it| it.to_str()) {
-        Some("svg") => curves::svg(curves).map(String::into_bytes),
-        Some("png") => curves::png(curves),
+        Some("svg") => picture.svg().map(String::into_bytes),
+        Some("png") => picture.png(),
         _ => {
             let cause = format!("cannot draw `{shown}`: only SVG and PNG can be drawn");
             return Err(Failure::new(cause, "give a name that ends in `.svg` or `.png`"));
@@ -63,8 +131,17 @@ pub(super) fn write(path: &Path, curves: &[Curve]) -> Result<(), Failure> {
 
 #[cfg(not(feature = "plots"))]
 pub(super) fn write(path: &Path, _: &[Curve]) -> Result<(), Failure> {
-    let cause = format!("cannot draw `{}`: this build of sphc draws nothing", path.display());
-    Err(Failure::new(cause, "build it with `--features plots`; the numbers are in each run's `metrics.jsonl`"))
+    Err(undrawn(path, "build it with `--features plots`; the numbers are in each run's `metrics.jsonl`"))
+}
+
+#[cfg(not(feature = "plots"))]
+fn write_operators(path: &Path, _: &[OperatorCurve]) -> Result<(), Failure> {
+    Err(undrawn(path, "build it with `--features plots`"))
+}
+
+#[cfg(not(feature = "plots"))]
+fn undrawn(path: &Path, remedy: &str) -> Failure {
+    Failure::new(format!("cannot draw `{}`: this build of sphc draws nothing", path.display()), remedy)
 }
 
 /// The last part of a path; of a seed, with the setting that it belongs to.

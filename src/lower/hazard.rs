@@ -43,11 +43,11 @@ pub(super) struct Trace {
 
 /// An argument of an operator's body.
 #[derive(Clone, Debug)]
-struct Quantity {
-    name: String,
+pub(super) struct Quantity {
+    pub(super) name: String,
     range: Interval,
     /// What it often is.
-    usual: f64,
+    pub(super) usual: f64,
     /// Whether there is a derivative in it.
     moved: bool,
     /// Whether the operator is given it: the updates done, and constants that are no numbers yet.
@@ -55,14 +55,27 @@ struct Quantity {
 }
 
 /// An operator's body as a function of its quantities.
-struct Study<'a> {
+pub(super) struct Study<'a> {
     sources: &'a Sources,
     operator: &'a OperatorRef,
-    body: ScalarFn,
-    quantities: Vec<Quantity>,
+    pub(super) body: ScalarFn,
+    /// The angle, or its cosine, the norms, and what else there is.
+    pub(super) quantities: Vec<Quantity>,
     places: BTreeMap<u32, [Span; 2]>,
     /// The layer that uses it, for what is not the user's own text.
     used: Option<Span>,
+}
+
+impl Quantity {
+    /// Whether a layer or each filter learns it.
+    pub(super) fn is_learned(&self) -> bool {
+        self.moved && !self.given && self.name != BATCH_MEAN
+    }
+
+    /// Whether it is 1 in training, 0 in evaluation.
+    pub(super) fn is_training(&self) -> bool {
+        self.name == TRAINING
+    }
 }
 
 impl Trace {
@@ -147,7 +160,9 @@ impl<'a> Lowering<'a> {
         if !self.studied.insert((operator.def.span, operator.to_string())) {
             return;
         }
-        let Some(study) = self.study(operator, used) else { return };
+        let taken = |name: &str| operator.def.params.iter().any(|it| it.default.is_none() && it.name.name == name);
+        let by_angle = taken("theta") && !taken("cos");
+        let Some(study) = self.study(operator, used, by_angle) else { return };
         let reports = study.reports();
         self.report_all(reports);
     }
@@ -173,12 +188,16 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    fn study<'b>(&mut self, operator: &'b OperatorRef, used: Option<Span>) -> Option<Study<'b>>
+    /// The body over its quantities, the first of which is the angle or its cosine.
+    pub(super) fn study<'b>(
+        &mut self,
+        operator: &'b OperatorRef,
+        used: Option<Span>,
+        by_angle: bool,
+    ) -> Option<Study<'b>>
     where
         'a: 'b,
     {
-        let taken = |name: &str| operator.def.params.iter().any(|it| it.default.is_none() && it.name.name == name);
-        let by_angle = taken("theta") && !taken("cos");
         let quantity = |name: &str, low: f64, high: f64, usual: f64| Quantity {
             name: name.to_owned(),
             range: Interval::new(low, high),

@@ -50,6 +50,7 @@ mod ranges;
 mod reach;
 mod recipe;
 mod resolve;
+mod response;
 mod schedule;
 mod selector;
 pub mod settings;
@@ -65,6 +66,7 @@ mod value;
 
 pub use blocks::{PRIMITIVES, REDUCTIONS};
 pub(crate) use collect::PRELUDE;
+pub use response::response;
 pub use settings::{DataInfo, Look, Settings};
 
 use crate::diag::{Code, Diagnostic, FileId, Label, Severity, Sink, Sources, Span};

@@ -586,9 +586,11 @@ impl Trainer<'_> {
     /// The curves so far, where this build draws.
     #[cfg(feature = "plots")]
     fn draw(&self) -> Result<(), TrainError> {
+        use super::curves::{Curve, Picture, Runs};
+
         let name = self.config.manifest.model.clone();
-        let curve = super::curves::Curve::of_run(&name, &self.lines);
-        if let Some(svg) = super::curves::svg(&[curve]) {
+        let curve = Curve::of_run(&name, &self.lines);
+        if let Some(svg) = Runs(&[curve]).svg() {
             self.run.write(&self.run.path.join("curves.svg"), svg.as_bytes())?;
         }
         Ok(())

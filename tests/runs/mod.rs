@@ -11,6 +11,7 @@ pub(crate) mod faults;
 pub(crate) mod keeping;
 #[cfg(unix)]
 pub(crate) mod kill;
+pub(crate) mod looking;
 #[cfg(target_os = "linux")]
 pub(crate) mod memory;
 pub(crate) mod sweeps;

@@ -1,15 +1,14 @@
 //! Curves as a picture: test accuracy and training loss over iterations, of one run, of many, or of a
-//! group of runs as their mean with an interval.
+//! group of runs as their mean with an interval; and operators over the angle.
 
 #[cfg(feature = "plots")]
 mod draw;
-#[cfg(feature = "plots")]
-mod raster;
+pub mod operators;
 pub mod reference;
 mod statistics;
 
 #[cfg(feature = "plots")]
-pub use draw::{png, svg};
+pub use draw::{Operators, Picture, Runs};
 pub use statistics::Estimate;
 
 use super::metrics::{Line, Tested};

@@ -1,9 +1,7 @@
-//! Draws curves with plotters, as SVG or PNG.
+//! Runs: accuracies above, losses below.
 
-use super::raster::{Raster, pixels};
-use super::{Curve, Estimate, Point};
-use plotters::coord::Shift;
-use plotters::coord::types::RangedCoordf64;
+use super::super::{Curve, Estimate, Point};
+use super::{Across, Area, COLOURS, Chart, Painted, Picture, range, sorted};
 use plotters::prelude::*;
 use std::error::Error;
 
@@ -11,91 +9,45 @@ const SIZE: (u32, u32) = (960, 760);
 /// Height of the upper chart.
 const UPPER: u32 = 440;
 
-/// Colours that are told apart by the colour-blind too (Okabe and Ito, and grey).
-const COLOURS: [RGBColor; 7] = [
-    RGBColor(0, 114, 178),
-    RGBColor(213, 94, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(230, 159, 0),
-    RGBColor(86, 180, 233),
-    RGBColor(110, 110, 110),
-];
+/// Curves of runs.
+pub struct Runs<'a>(pub &'a [Curve]);
 
-/// The picture as SVG; `None` when there is nothing to be seen.
-pub fn svg(curves: &[Curve]) -> Option<String> {
-    let curves = visible(curves)?;
-    let mut res = String::new();
-    let area = SVGBackend::with_string(&mut res, SIZE).into_drawing_area();
-    paint(&area, &curves).expect("drawing into a string cannot fail");
-    drop(area);
-    Some(res)
-}
-
-/// The picture as PNG; `None` when there is nothing to be seen.
-pub fn png(curves: &[Curve]) -> Option<Vec<u8>> {
-    let curves = visible(curves)?;
-    let (width, height) = pixels(SIZE);
-    let mut buffer = vec![255; (3 * width * height) as usize];
-    let area = Raster::new(&mut buffer, SIZE).into_drawing_area();
-    paint(&area, &curves).expect("drawing into memory cannot fail");
-    drop(area);
-    let image = image::RgbImage::from_raw(width, height, buffer).expect("the buffer has this size");
-    let mut res = std::io::Cursor::new(Vec::new());
-    image.write_to(&mut res, image::ImageFormat::Png).expect("memory can be written to");
-    Some(res.into_inner())
-}
-
-fn visible(curves: &[Curve]) -> Option<Vec<&Curve>> {
-    let curves: Vec<&Curve> = curves.iter().filter(|it| !it.is_empty()).collect();
-    (!curves.is_empty()).then_some(curves)
-}
-
-type Area<B> = DrawingArea<B, Shift>;
-type Chart<'a, B> = ChartContext<'a, B, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
-type Painted = Result<(), Box<dyn Error>>;
-
-fn paint<B: DrawingBackend>(area: &Area<B>, curves: &[&Curve]) -> Painted
-where
-    B::ErrorType: 'static,
-{
-    area.fill(&WHITE)?;
-    let tested = curves.iter().flat_map(|it| &it.tested).map(|it| it.iteration as f64);
-    let trained = curves.iter().flat_map(|it| &it.losses).map(|it| it.0);
-    let end = tested.chain(trained).fold(1.0, f64::max);
-    let has_losses = curves.iter().any(|it| 1 < it.losses.len());
-    if has_losses && !curves.iter().any(|it| is_tested(it)) {
-        loss(area, curves, end)?;
-    } else if has_losses {
-        let (upper, lower) = area.split_vertically(UPPER);
-        accuracy(&upper, curves, end)?;
-        loss(&lower, curves, end)?;
-    } else {
-        accuracy(area, curves, end)?;
+impl Runs<'_> {
+    fn visible(&self) -> Vec<&Curve> {
+        self.0.iter().filter(|it| !it.is_empty()).collect()
     }
-    area.present()?;
-    Ok(())
+}
+
+impl Picture for Runs<'_> {
+    fn size(&self) -> Option<(u32, u32)> {
+        (!self.visible().is_empty()).then_some(SIZE)
+    }
+
+    fn paint<B: DrawingBackend>(&self, area: &Area<B>) -> Painted
+    where
+        B::ErrorType: 'static,
+    {
+        let curves = &self.visible();
+        let tested = curves.iter().flat_map(|it| &it.tested).map(|it| it.iteration as f64);
+        let trained = curves.iter().flat_map(|it| &it.losses).map(|it| it.0);
+        let end = tested.chain(trained).fold(1.0, f64::max);
+        let has_losses = curves.iter().any(|it| 1 < it.losses.len());
+        if has_losses && !curves.iter().any(|it| is_tested(it)) {
+            loss(area, curves, end)?;
+        } else if has_losses {
+            let (upper, lower) = area.split_vertically(UPPER);
+            accuracy(&upper, curves, end)?;
+            loss(&lower, curves, end)?;
+        } else {
+            accuracy(area, curves, end)?;
+        }
+        Ok(())
+    }
 }
 
 /// Whether there is an accuracy to draw.
 fn is_tested(curve: &Curve) -> bool {
     !curve.tested.is_empty() || curve.best.is_some()
-}
-
-/// From the least to the greatest of sorted values, with room around.
-fn range(values: &[f64], least: f64, greatest: f64) -> std::ops::Range<f64> {
-    let (Some(low), Some(high)) = (values.first(), values.last()) else {
-        return least.max(0.0)..greatest.min(1.0);
-    };
-    let room = ((high - low) * 0.08).max(1e-3 * high.abs()).max(1e-6);
-    (low - room).max(least)..(high + room).min(greatest)
-}
-
-/// Finite values in order.
-fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
-    let mut res: Vec<f64> = values.filter(|it| it.is_finite()).collect();
-    res.sort_by(f64::total_cmp);
-    res
 }
 
 fn chart<'a, B: DrawingBackend>(
@@ -108,32 +60,10 @@ fn chart<'a, B: DrawingBackend>(
 where
     B::ErrorType: 'static,
 {
-    let digits = match y.end - y.start {
-        it if it < 0.2 => 3,
-        it if it < 2.0 => 2,
-        it if it < 20.0 => 1,
-        _ => 0,
-    };
-    let mut chart = ChartBuilder::on(area)
-        .caption(caption, ("sans-serif", 20))
-        .margin(14)
-        .x_label_area_size(48)
-        .y_label_area_size(68)
-        .build_cartesian_2d(0.0..end * 1.02, y)?;
-    chart
-        .configure_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(BLACK.mix(0.12))
-        .x_desc("iterations")
-        .y_desc(y_title)
-        // No more marks than iterations.
-        .x_labels((end as usize + 1).min(11))
-        .x_label_formatter(&|it| format!("{it:.0}"))
-        .y_label_formatter(&|it| format!("{it:.digits$}"))
-        .label_style(("sans-serif", 15))
-        .axis_desc_style(("sans-serif", 17))
-        .draw()?;
-    Ok(chart)
+    // No more marks than iterations.
+    let marks = (end as usize + 1).min(11);
+    let mark = |it: &f64| format!("{it:.0}");
+    super::chart(area, caption, &Across { title: "iterations", range: 0.0..end * 1.02, marks, mark: &mark }, y_title, y)
 }
 
 fn percent(it: &Point) -> (f64, f64) {
@@ -272,6 +202,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::curves::draw::raster::pixels;
     use crate::train::curves::reference;
     use crate::train::metrics::{Line, Losses, Tested};
 
@@ -309,9 +240,9 @@ mod tests {
     fn what_was_not_tested_is_in_no_chart_of_accuracies() {
         let untested: Vec<Line> = run(0).into_iter().filter(|it| matches!(it, Line::Losses(_))).collect();
         let untested = Curve::of_run("untested", &untested);
-        let alone = svg(std::slice::from_ref(&untested)).unwrap();
+        let alone = Runs(std::slice::from_ref(&untested)).svg().unwrap();
         assert!(!alone.contains("accuracy on the test set") && alone.contains("untested: "), "{alone}");
-        let both = svg(&[untested, Curve::of_run("digits", &run(1))]).unwrap();
+        let both = Runs(&[untested, Curve::of_run("digits", &run(1))]).svg().unwrap();
         assert!(both.contains("accuracy on the test set") && both.contains("digits: best"), "{both}");
         assert_eq!(both.matches("untested").count(), 1, "{both}");
     }
@@ -333,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_picture_has_both_charts_with_labels_and_marks() {
-        let svg = svg(&curves()).unwrap();
+        let svg = Runs(&curves()).svg().unwrap();
         keep("curves.svg", svg.as_bytes());
         let texts = [
             "accuracy on the test set",
@@ -354,7 +285,7 @@ mod tests {
 
     #[test]
     fn pixels_show_text_and_curves() {
-        let bytes = png(&curves()).unwrap();
+        let bytes = Runs(&curves()).png().unwrap();
         keep("curves.png", &bytes);
         let image = image::load_from_memory(&bytes).unwrap().into_rgb8();
         assert_eq!(image.dimensions(), pixels(SIZE));
@@ -370,7 +301,7 @@ mod tests {
 
     #[test]
     fn nothing_to_see_is_no_picture() {
-        assert_eq!(svg(&[Curve::of_run("a", &[])]), None);
-        assert_eq!(png(&[]), None);
+        assert_eq!(Runs(&[Curve::of_run("a", &[])]).svg(), None);
+        assert_eq!(Runs(&[]).png(), None);
     }
 }

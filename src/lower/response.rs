@@ -1,0 +1,91 @@
+//! An operator by itself, named as in a file or on the command line: what it makes of the angle.
+
+use super::collect::Collector;
+use super::hazard::{Quantity, Study};
+use super::operator::FIRST_FREE;
+use super::reach::Reach;
+use super::settings::Settings;
+use super::value::{OperatorRef, Ty, Value};
+use super::{Load, Lowering, resolve};
+use crate::diag::{Code, Diagnostic, FileId, Sink, Sources, Span};
+use crate::ir::{Response, ScalarFn};
+use crate::syntax::ast::{self, Item};
+use std::collections::BTreeMap;
+
+/// What an operator that is written as in a call makes of the angle; `None` after a mistake. It may name what the file, its
+/// imports and the prelude define.
+pub fn response(
+    file: &ast::File,
+    main: FileId,
+    sources: &mut Sources,
+    load: Load<'_>,
+    operator: &str,
+    sink: &mut Sink,
+) -> Option<Response> {
+    let items = Collector::new(sources, load, sink).run(file, main, &Reach::Whole);
+    let expr = parse(operator, sources, sink)?;
+    let named = BTreeMap::from([(String::new(), expr)]);
+    // Whether all of a file is used does not matter here.
+    let resolved = resolve::Resolver::new(&items, sources, sink, true, false).run(&named);
+    if sink.has_errors() {
+        return None;
+    }
+    let settings = Settings::default();
+    let mut lowering = Lowering::new(&items, sources, &settings, sink, resolved);
+    lowering.read_params(&BTreeMap::new());
+    let expr = &named[""];
+    let value = lowering.expr(expr);
+    lowering.calls.push(expr.span);
+    match lowering.coerce(value, &Ty::Operator, expr.span, &"`--operator`", None) {
+        Value::Operator(it) => lowering.of_the_angle(&it),
+        _ => None,
+    }
+}
+
+/// Reads the text as an expression, in a source of its own so that messages can point into it.
+fn parse(operator: &str, sources: &mut Sources, sink: &mut Sink) -> Option<ast::Expr> {
+    const BEFORE: &str = "param drawn = ";
+    let text = format!("{BEFORE}{operator}\n");
+    let file = sources.add(format!("--operator {operator}"), text.clone());
+    let mut scratch = Sink::new();
+    let items = crate::syntax::parse(file, &text, &mut scratch).items;
+    match items.as_slice() {
+        [Item::Param(it)] if !scratch.has_errors() => return Some(it.default.clone()),
+        _ => {}
+    }
+    let place = Span::new(file, BEFORE.len(), BEFORE.len() + operator.len());
+    sink.push(
+        Diagnostic::new(Code::E0107, place, format!("`{operator}` is not an operator"))
+            .label("expected a name, and constants where it takes some, such as `cosine` or `sigmoid(k: 0.5)`")
+            .help("give each operator by itself: `--operator cosine --operator linear`"),
+    );
+    None
+}
+
+impl Lowering<'_> {
+    fn of_the_angle(&mut self, operator: &OperatorRef) -> Option<Response> {
+        let Study { body, quantities, .. } = self.study(operator, None, true)?;
+        // Evaluation is what is asked about, at norms of 1 and with what is learned at its start.
+        let number = |value: f64| ScalarFn::build(1, |pool, _| pool.constant(value));
+        let arguments: Vec<ScalarFn> = quantities
+            .iter()
+            .enumerate()
+            .map(|(at, it)| match at {
+                0 => ScalarFn::build(1, |_, inputs| inputs[0]),
+                _ if it.is_training() => number(0.0),
+                _ => number(it.usual),
+            })
+            .collect();
+        let with_evaluation: Vec<ScalarFn> = (0..body.arity)
+            .map(|at| match quantities[at as usize].is_training() {
+                true => ScalarFn::build(body.arity, |pool, _| pool.constant(0.0)),
+                false => ScalarFn::build(body.arity, |_, inputs| inputs[at as usize]),
+            })
+            .collect();
+        let used = body.compose(&with_evaluation).simplify().used_inputs();
+        let extra = used.iter().filter(|it| FIRST_FREE <= **it).map(|it| &quantities[*it as usize]);
+        let (learned, given): (Vec<_>, Vec<_>) = extra.partition(|it| it.is_learned());
+        let named = |list: Vec<&Quantity>| list.iter().map(|it| (it.name.clone(), it.usual)).collect();
+        Some(Response::new(body.compose(&arguments).simplify(), named(learned), named(given)))
+    }
+}
