@@ -38,6 +38,7 @@ mod keys;
 pub mod library;
 mod listing;
 mod lists;
+mod loss_terms;
 mod measures;
 mod mix;
 mod naming;

@@ -83,6 +83,7 @@ impl Lowering<'_> {
             if !self.is_of_one(entry, expr) {
                 continue;
             }
+            self.goes_down(expr);
             let Some(objective) = self.objective(Kind::Loss, entry, basis, scores) else { continue };
             let of_scores = objective.of_scores;
             let Some((tensor, calls)) = self.measured(objective, expr) else { continue };
@@ -126,40 +127,6 @@ impl Lowering<'_> {
         self.graph.losses.insert(Mode::Train, train.train);
         self.graph.losses.insert(Mode::Evaluate, evaluate.evaluate);
         Some(texts.join(", "))
-    }
-
-    /// Whether a line that says by `on` what it is of has one loss; else it is told.
-    fn is_of_one(&mut self, entry: &ast::TrainEntry, expr: &ast::Expr) -> bool {
-        let (Some(on), count @ 2..) = (entry.on.first(), self.losses_in(expr)) else { return true };
-        let report = Diagnostic::new(Code::E0105, on.span, "which of these losses is `on` of?")
-            .label("stands at the end of a line of several")
-            .also(expr.span, format!("{count} losses"))
-            .help(format!("write a line for each of them: `loss 0.1 * centre() on {}`", on.name));
-        self.report(report);
-        false
-    }
-
-    /// How many losses an expression names.
-    fn losses_in(&self, expr: &ast::Expr) -> usize {
-        let is_loss = |name: &str| self.items.measure(Kind::Loss, name, expr.span.file).is_some();
-        match &expr.kind {
-            ExprKind::Name(name) => usize::from(is_loss(name)),
-            ExprKind::Call(call) if is_loss(&call.callee.name) => 1,
-            ExprKind::Call(call) => {
-                let args = call.piped.as_deref().into_iter().chain(call.args.iter().map(|it| &it.value));
-                args.map(|it| self.losses_in(it)).sum()
-            }
-            ExprKind::Unary(_, a) | ExprKind::Named(a, ..) => self.losses_in(a),
-            ExprKind::Binary(_, a, b) => self.losses_in(a) + self.losses_in(b),
-            ExprKind::Int(_)
-            | ExprKind::Float(_)
-            | ExprKind::Bool(_)
-            | ExprKind::Str(_)
-            | ExprKind::List(_)
-            | ExprKind::Range(..)
-            | ExprKind::Index(..)
-            | ExprKind::If(..) => 0,
-        }
     }
 
     /// Whether something of the recipe's losses is computed from the model's own output.
