@@ -63,9 +63,9 @@ enum Kind {
 const BESIDE: [&str; 3] = ["files", "labels", "classes"];
 
 /// A session with its images bound, and what is known of each.
-struct Ready {
-    session: Session,
-    count: usize,
+pub(super) struct Ready {
+    pub(super) session: Session,
+    pub(super) count: usize,
     /// Names of files, or of none where they are a data set's.
     files: Vec<String>,
     targets: Option<Targets>,
@@ -106,7 +106,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         known(graph, &names)?;
     }
     let ready = match args.images.is_empty() {
-        true => of_data(args, &model, &device)?,
+        true => of_data(&args.weights, &model, &device)?,
         false => of_files(args, &model, &device)?,
     };
     let Ready { mut session, count, files, targets, classes } = ready;
@@ -193,10 +193,10 @@ fn extents(plan: &Plan, key: &ResultKey) -> Vec<usize> {
 }
 
 /// Images of a data set.
-fn of_data(args: &Args, model: &Model, device: &DeviceOptions) -> Result<Ready, Failure> {
+pub(super) fn of_data(weights: &Path, model: &Model, device: &DeviceOptions) -> Result<Ready, Failure> {
     let ready = model.ready()?;
     let (targets, classes) = (ready.data().test.targets.clone(), ready.data().classes.clone());
-    let (session, _) = ready.with_weights(&args.weights, device)?;
+    let (session, _) = ready.with_weights(weights, device)?;
     Ok(Ready { session, count: targets.len(), files: Vec::new(), targets: Some(targets), classes })
 }
 

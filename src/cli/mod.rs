@@ -20,6 +20,7 @@ mod failure;
 mod features;
 mod fmt;
 mod foreign;
+mod inspect;
 mod load;
 mod manual;
 mod new;
@@ -75,6 +76,8 @@ enum Command {
     Predict(predict::Args),
     /// Write what a trained model makes of images: the results of its layers
     Features(features::Args),
+    /// Show angles, norms and energy of a trained model's filters, and units that never answer
+    Inspect(inspect::Args),
     /// Write a trained model for other programs: ONNX, PyTorch
     Export(export::Args),
     /// Measure the time of a step
@@ -136,6 +139,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Verify(args) => verify::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Features(args) => features::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Runs(args) => runs::run(&args),

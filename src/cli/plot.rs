@@ -3,9 +3,9 @@
 use super::failure::{Failure, Outcome};
 use super::{load, say};
 use sphc::train::curves::operators::OperatorCurve;
-use sphc::train::curves::{Curve, reference};
+use sphc::train::curves::{Curve, LayerAngles, reference};
 #[cfg(feature = "plots")]
-use sphc::train::curves::{Operators, Picture, Runs};
+use sphc::train::curves::{Layers, Operators, Picture, Runs};
 use sphc::train::metrics::{self, Line};
 use sphc::{Model, Options};
 use std::io::Write;
@@ -107,6 +107,18 @@ fn write_operators(path: &Path, curves: &[OperatorCurve]) -> Result<(), Failure>
     draw(path, &Operators(curves))
 }
 
+/// Draws angles of layers to a file.
+#[cfg(feature = "plots")]
+pub(super) fn write_layers(path: &Path, layers: &[LayerAngles]) -> Result<(), Failure> {
+    if layers.is_empty() {
+        return Err(Failure::new(
+            "these layers have nothing to draw: a plain convolution has no angles",
+            "leave out `--svg`, or choose layers with an operator of the angle",
+        ));
+    }
+    draw(path, &Layers(layers))
+}
+
 /// Draws to a file; its name tells the kind.
 #[cfg(feature = "plots")]
 pub(super) fn draw(path: &Path, picture: &impl Picture) -> Result<(), Failure> {
@@ -137,6 +149,11 @@ pub(super) fn write(path: &Path, _: &[Curve]) -> Result<(), Failure> {
 #[cfg(not(feature = "plots"))]
 fn write_operators(path: &Path, _: &[OperatorCurve]) -> Result<(), Failure> {
     Err(undrawn(path, "build it with `--features plots`"))
+}
+
+#[cfg(not(feature = "plots"))]
+pub(super) fn write_layers(path: &Path, _: &[LayerAngles]) -> Result<(), Failure> {
+    Err(undrawn(path, "build it with `--features plots`; `--format json` tells the numbers"))
 }
 
 #[cfg(not(feature = "plots"))]

@@ -38,6 +38,6 @@ pub use op::{Extern, Fill, Geometry, Loss, Op, Random, Reduction, Target, Window
 pub use precision::Precision;
 pub use recipe::{Average, Clip, Column, ImageStep, Optimizer, Penalty, Projection, Recipe, Taken, Term};
 pub use response::Response;
-pub use results::{Figure, ResultKey, feature};
+pub use results::{Figure, Geometric, ResultKey, feature};
 pub use target::TargetKind;
 pub use whitening::Whitening;

@@ -59,6 +59,25 @@ pub fn feature(name: &str) -> ResultKey {
     ResultKey::Named(format!("feature/{name}"))
 }
 
+words! {
+    /// What an evaluation can tell of a layer's filters and patches, beside what the layer gives.
+    pub enum Geometric {
+        /// The layer's filters, the last axis being theirs.
+        Filters: "filters",
+        /// The sum of squares of each patch, of each group of channels.
+        PatchSquares: "patch_squares",
+        /// The angle between each patch and each filter, in radians.
+        Angles: "angles",
+    }
+}
+
+impl Geometric {
+    /// The name under which that of a layer is told, which is no name of a tensor.
+    pub fn under(self, layer: &str) -> String {
+        format!("{layer}:{}", self.word())
+    }
+}
+
 /// Names in the log beside results.
 const BESIDE: [&str; 2] = ["iteration", "seconds"];
 

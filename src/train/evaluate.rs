@@ -94,22 +94,35 @@ pub fn features(
     count: usize,
     stop: &dyn Fn() -> bool,
 ) -> Result<Option<Vec<Vec<f32>>>, TrainError> {
-    let batch = recipe_of(&session.plan)?.part();
     let mut res: Vec<Vec<f32>> = vec![Vec::new(); keys.len()];
+    let mut keep = |at: usize, found: &[f64]| res[at].extend(found.iter().map(|it| *it as f32));
+    let completed = features_of(session, keys, count, stop, &mut keep)?;
+    Ok(completed.then_some(res))
+}
+
+/// The same, batch by batch: `see` gets the number of a key and what is told of some images. False when `stop` asked for it.
+pub fn features_of(
+    session: &mut Session,
+    keys: &[ResultKey],
+    count: usize,
+    stop: &dyn Fn() -> bool,
+    see: &mut dyn FnMut(usize, &[f64]),
+) -> Result<bool, TrainError> {
+    let batch = recipe_of(&session.plan)?.part();
     session.set_counter(StateRole::EvaluateStart, 0)?;
     for start in (0..count).step_by(batch) {
         if stop() {
-            return Ok(None);
+            return Ok(false);
         }
         session.run(Phase::Evaluate)?;
         let valid = batch.min(count - start);
-        for (key, all) in keys.iter().zip(&mut res) {
+        for (at, key) in keys.iter().enumerate() {
             let found = session.result(Phase::Evaluate, key);
             let each = found.len() / batch;
-            all.extend(found[..valid * each].iter().map(|it| *it as f32));
+            see(at, &found[..valid * each]);
         }
     }
-    Ok(Some(res))
+    Ok(true)
 }
 
 /// The class scores of images that are not part of a data set, one after the other as the model takes them.

@@ -19,7 +19,7 @@ pub mod weights;
 
 pub use blame::{Blame, Operand, blame, replay};
 pub use error::TrainError;
-pub use evaluate::{Evaluation, evaluate, features, predict};
+pub use evaluate::{Evaluation, evaluate, features, features_of, predict};
 pub use init::Init;
 pub use meaning::Meaning;
 pub use record::Record;

@@ -23,8 +23,8 @@ fn runs(place: &Place, page: &str) -> usize {
 #[test]
 fn the_page_does_what_it_says() {
     let place = with_models();
-    assert!(3 <= runs(&place, "docs/looking.md"));
-    for name in ["operators.svg", "learning.png", "digits.svg"] {
+    assert!(6 <= runs(&place, "docs/looking.md"));
+    for name in ["operators.svg", "learning.png", "digits.svg", "angles.svg"] {
         assert!(place.path(name).is_file(), "{name}");
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod cli;
 pub(crate) mod directories;
 #[cfg(unix)]
 pub(crate) mod faults;
+pub(crate) mod inspecting;
 pub(crate) mod keeping;
 #[cfg(unix)]
 pub(crate) mod kill;

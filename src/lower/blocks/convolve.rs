@@ -46,7 +46,10 @@ impl Lowering<'_> {
         let path = self.names.path().to_owned();
         let patch = Patch { x, filter, filters, geometry, path, span: place };
         match self.operator(&operator, &patch) {
-            Some(it) => Value::Tensor(it),
+            Some(it) => {
+                self.tell_geometry(&patch);
+                Value::Tensor(it)
+            }
             None => self.lost(place),
         }
     }

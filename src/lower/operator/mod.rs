@@ -10,6 +10,7 @@ mod learned;
 mod modes;
 mod monomial;
 mod product;
+mod told;
 
 pub(super) use body::{Angle, Building};
 pub(super) use monomial::{FIRST_FREE, Form};

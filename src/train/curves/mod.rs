@@ -8,7 +8,7 @@ pub mod reference;
 mod statistics;
 
 #[cfg(feature = "plots")]
-pub use draw::{Operators, Picture, Runs};
+pub use draw::{Layers, Operators, Picture, Runs};
 pub use statistics::Estimate;
 
 use super::metrics::{Line, Tested};
@@ -37,6 +37,17 @@ pub struct Curve {
     pub last: Option<Estimate>,
     /// Iteration and loss of logged batches: of a group, of its first run.
     pub losses: Vec<(f64, f64)>,
+}
+
+/// The angles between the patches and the filters of a layer.
+#[derive(Clone, Debug)]
+pub struct LayerAngles {
+    /// The layer.
+    pub name: String,
+    /// What is said beside.
+    pub facts: String,
+    /// How many angles are in each part of 0 to 180 degrees, all parts being as wide.
+    pub counts: Vec<u64>,
 }
 
 /// The best evaluation of a run, the earliest of equals.

@@ -1,9 +1,11 @@
-//! Pictures by plotters, as SVG or PNG: of runs, and of operators.
+//! Pictures by plotters, as SVG or PNG: of runs, of operators, and of layers.
 
+mod layers;
 mod operators;
 mod raster;
 mod runs;
 
+pub use layers::Layers;
 pub use operators::Operators;
 pub use runs::Runs;
 

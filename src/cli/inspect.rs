@@ -1,0 +1,332 @@
+//! `sphc inspect`: angles, norms and energy of filters, and units that never answer.
+
+use super::args::{self, DeviceArgs, Format, RecipeArgs, SetArgs, SplitArg};
+use super::failure::{Failure, Outcome};
+use super::output::Output;
+use super::{features, load, plot, say, stop, table};
+use serde_json::json;
+use sphc::ir::{Geometric, Graph, Param, ParamRole, Phase, ResultKey, feature};
+use sphc::train::curves::LayerAngles;
+use sphc::{Options, diag, train};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const EXAMPLES: &str = "\
+Examples:
+  sphc inspect model.sph --weights runs/a/checkpoints/step-00001000.safetensors
+  sphc inspect model.sph --weights final.safetensors --split train --examples 1000 --svg angles.svg
+  sphc inspect model.sph --weights final.safetensors --layer conv1_0 --format json";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// A model (.sph)
+    file: PathBuf,
+    /// A checkpoint, or any safetensors file with the model's parameters and running statistics
+    #[arg(long, value_name = "FILE")]
+    weights: PathBuf,
+    /// Look at these layers only; may come again
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    layer: Vec<String>,
+    /// How many examples are looked at
+    #[arg(long, value_name = "N", value_parser = args::positive, default_value_t = 256)]
+    examples: u64,
+    /// Which images of the data set
+    #[arg(long, value_enum, default_value_t)]
+    split: SplitArg,
+    /// Data set: a name, a directory (CIFAR, MNIST or images by class), an .npz file, or a manifest (.yaml)
+    #[arg(long, value_name = "NAME|PATH")]
+    data: Option<String>,
+    /// Examples at once
+    #[arg(long, value_name = "N", value_parser = args::positive)]
+    batch: Option<u64>,
+    /// Draw the angles, too: .svg or .png
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    #[command(flatten)]
+    set: SetArgs,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// How results are printed
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// Parts of 10 degrees.
+const PARTS: usize = 18;
+
+/// What is found of a layer.
+struct Look {
+    name: String,
+    operator: String,
+    /// How many angles lie in each part.
+    angles: Option<[u64; PARTS]>,
+    patches: Vec<f64>,
+    filters: Vec<f64>,
+    energy: f64,
+    /// How many filters.
+    count: usize,
+    /// For each unit, whether it was ever above 0.
+    alive: Vec<bool>,
+}
+
+pub(super) fn run(args: &Args) -> Outcome {
+    let device = args.device.checked()?;
+    if sphc::is_plan(&args.file) {
+        let cause = format!("`{}` is a plan, which tells what it was compiled to tell", args.file.display());
+        return Err(Failure::new(cause, "give the `.sph` file that it was compiled from"));
+    }
+    let picture = args.svg.as_deref().map(|it| Output::new(it, "--svg", &[&args.file, &args.weights])).transpose()?;
+    let recipe = RecipeArgs { data: args.data.clone(), batch: args.batch, ..RecipeArgs::default() };
+    let options = Options {
+        evaluates: true,
+        split: args.split.into(),
+        ..args::options(&args.set, &recipe, args.device.precision)
+    };
+    let model = load::model(&args.file, options.clone())?;
+    let checked = model.check()?;
+    let looks = match checked.graph() {
+        Some(graph) => layers(graph, &args.layer)?,
+        None => Vec::new(),
+    };
+    let kinds = |it: &Look| {
+        let angles = it.angles.is_some().then_some(Geometric::Angles);
+        [Some(Geometric::Filters), Some(Geometric::PatchSquares), angles].into_iter().flatten()
+    };
+    let names = looks.iter().flat_map(|it| kinds(it).map(|kind| kind.under(&it.name)).chain([it.name.clone()]));
+    let model = model.with(Options { features: names.collect(), ..options });
+    let ready = features::of_data(&args.weights, &model, &device)?;
+    let (mut session, count) = (ready.session, ready.count.min(args.examples as usize));
+    let plan = session.plan.clone();
+    let last = |name: &str| {
+        let found = plan.result(Phase::Evaluate, &feature(name));
+        found.map(|it| it.shape.dims().last().copied().unwrap_or(1))
+    };
+    // Filters that go the other way meet no patches.
+    let meets = |it: &Look| kinds(it).all(|kind| last(&kind.under(&it.name)).is_some());
+    let (mut looks, untold): (Vec<Look>, Vec<Look>) = looks.into_iter().partition(meets);
+    if let Some(it) = untold.iter().find(|it| args.layer.contains(&it.name) || looks.is_empty()) {
+        let cause = format!("the filters of `{}` meet no patches", it.name);
+        return Err(Failure::new(cause, "choose layers that convolve, with `--layer`"));
+    }
+    for it in &untold {
+        args::warn(&[format!("`{}` is left out: its filters meet no patches", it.name)]);
+    }
+    let mut keys: Vec<ResultKey> = Vec::new();
+    let mut of: Vec<(usize, Option<Geometric>)> = Vec::new();
+    for (at, it) in looks.iter_mut().enumerate() {
+        for kind in kinds(it).filter(|it| *it != Geometric::Filters) {
+            keys.push(feature(&kind.under(&it.name)));
+            of.push((at, Some(kind)));
+        }
+        it.count = last(&Geometric::Filters.under(&it.name)).unwrap_or(0);
+        // What gives nothing by its name has no units to count.
+        if let Some(units) = last(&it.name) {
+            it.alive = vec![false; units];
+            keys.push(feature(&it.name));
+            of.push((at, None));
+        }
+    }
+    stop::listen();
+    let mut wrong = None;
+    let mut see = |key: usize, numbers: &[f64]| {
+        let (at, kind) = of[key];
+        if numbers.iter().any(|it| !it.is_finite()) {
+            wrong.get_or_insert(at);
+        }
+        looks[at].see(kind, numbers);
+    };
+    if !train::features_of(&mut session, &keys, count, &stop::asked, &mut see)? {
+        return Ok(stop::status());
+    }
+    if let Some(at) = wrong {
+        let cause = format!("what `{}` makes of these images is not finite", looks[at].name);
+        return Err(Failure::new(cause, "`sphc eval` with these weights says where NaN or infinite numbers arise"));
+    }
+    for it in &mut looks {
+        let filters = session.result(Phase::Evaluate, feature(&Geometric::Filters.under(&it.name)));
+        it.judge(&filters);
+        it.patches.sort_by(f64::total_cmp);
+        it.filters.sort_by(f64::total_cmp);
+    }
+    if let (Some(path), Some(_)) = (&args.svg, picture) {
+        let drawn: Vec<LayerAngles> = looks.iter().filter_map(Look::drawn).collect();
+        plot::write_layers(path, &drawn)?;
+    }
+    let mut out = say::out();
+    match args.format {
+        Format::Json => looks.iter().try_for_each(|it| writeln!(out, "{}", it.as_json(count)))?,
+        Format::Human => write!(out, "{}", as_tables(&looks, count))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The layers with filters, or those of them that were asked for.
+fn layers(graph: &Graph, wanted: &[String]) -> Result<Vec<Look>, Failure> {
+    let filters: Vec<&Param> = graph.params.iter().filter(|it| it.role == ParamRole::Filter).collect();
+    // Of a layer with several it would not be clear which is meant.
+    let single = |it: &&&Param| filters.iter().filter(|other| other.layer == it.layer).count() == 1;
+    let all: Vec<Look> = filters
+        .iter()
+        .filter(single)
+        .map(|it| Look {
+            name: it.layer.clone(),
+            operator: it.operator.clone(),
+            // The plain convolution has no angle in it.
+            angles: (it.operator != "none").then_some([0; PARTS]),
+            patches: Vec::new(),
+            filters: Vec::new(),
+            energy: 0.0,
+            count: 0,
+            alive: Vec::new(),
+        })
+        .collect();
+    let names: Vec<String> = all.iter().map(|it| it.name.clone()).collect();
+    if let Some(name) = wanted.iter().find(|it| !names.contains(it)) {
+        let near = match diag::did_you_mean(name, names.iter().map(String::as_str)) {
+            Some(it) => format!("did you mean `{it}`? "),
+            None => String::new(),
+        };
+        let cause = format!("`{}` has no layer of filters `{name}`", graph.name);
+        return Err(Failure::new(cause, format!("{near}it has {}", names.join(", "))));
+    }
+    if all.is_empty() {
+        let cause = format!("`{}` has no layers of filters", graph.name);
+        return Err(Failure::new(cause, "`sphc features` tells what other layers make of images"));
+    }
+    Ok(all.into_iter().filter(|it| wanted.is_empty() || wanted.contains(&it.name)).collect())
+}
+
+impl Look {
+    /// Takes what is told of some images: of the geometry, or what the layer gives.
+    fn see(&mut self, kind: Option<Geometric>, numbers: &[f64]) {
+        match kind {
+            Some(Geometric::Angles) => {
+                let Some(counts) = &mut self.angles else { return };
+                for it in numbers {
+                    counts[((it.to_degrees() / 10.0) as usize).min(PARTS - 1)] += 1;
+                }
+            }
+            Some(Geometric::PatchSquares) => self.patches.extend(numbers.iter().map(|it| it.max(0.0).sqrt())),
+            Some(Geometric::Filters) => {}
+            None => {
+                let units = self.alive.len().max(1);
+                numbers.iter().enumerate().for_each(|(at, it)| self.alive[at % units] |= 0.0 < *it);
+            }
+        }
+    }
+
+    /// Norms of the filters, and the energy that the prelude's `penalty energy` has for a weight of 1.
+    fn judge(&mut self, filters: &[f64]) {
+        let n = self.count;
+        let vectors: Vec<Vec<f64>> =
+            (0..n).map(|at| filters.iter().skip(at).step_by(n.max(1)).copied().collect()).collect();
+        let squares = |it: &Vec<f64>| it.iter().map(|it| it * it).sum::<f64>();
+        self.filters = vectors.iter().map(|it| squares(it).sqrt()).collect();
+        let units: Vec<Vec<f64>> = vectors
+            .iter()
+            .map(|it| {
+                let norm = (squares(it) + 1e-4).sqrt();
+                it.iter().map(|it| it / norm).collect()
+            })
+            .collect();
+        let energy = |a: &Vec<f64>, b: &Vec<f64>| {
+            let cosine: f64 = a.iter().zip(b).map(|(a, b)| a * b).sum();
+            1.0 / (2.0 - 2.0 * cosine).max(1e-6)
+        };
+        let pairs = (0..n).flat_map(|b| (0..b).map(move |a| (a, b)));
+        let sum: f64 = pairs.map(|(a, b)| energy(&units[a], &units[b])).sum();
+        self.energy = 2.0 * sum / (n * n.saturating_sub(1)).max(1) as f64;
+    }
+
+    fn dead(&self) -> f64 {
+        self.alive.iter().filter(|it| !**it).count() as f64 / self.alive.len().max(1) as f64
+    }
+
+    fn drawn(&self) -> Option<LayerAngles> {
+        let facts = format!(
+            "{}; filters' norms {}, patches' {}; energy {:.4}; {:.1} % dead",
+            self.operator,
+            ends(&self.filters),
+            ends(&self.patches),
+            self.energy,
+            100.0 * self.dead()
+        );
+        Some(LayerAngles { name: self.name.clone(), facts, counts: self.angles?.to_vec() })
+    }
+
+    fn as_json(&self, examples: usize) -> serde_json::Value {
+        let norms = |it: &[f64]| {
+            let [least, median, most] = three(it);
+            json!({ "min": least, "median": median, "max": most })
+        };
+        json!({
+            "layer": self.name,
+            "operator": self.operator,
+            "examples": examples,
+            "angles": self.angles,
+            "filter_norms": norms(&self.filters),
+            "patch_norms": norms(&self.patches),
+            "energy": self.energy,
+            "dead": self.dead(),
+        })
+    }
+}
+
+/// Minimum, median and maximum of sorted numbers; of an even count the median is the mean of the two in the middle.
+fn three(sorted: &[f64]) -> [f64; 3] {
+    let (Some(first), Some(last)) = (sorted.first(), sorted.last()) else { return [0.0; 3] };
+    let half = sorted.len() / 2;
+    let median = if sorted.len() % 2 == 1 { sorted[half] } else { 0.5 * (sorted[half - 1] + sorted[half]) };
+    [*first, median, *last]
+}
+
+fn ends(sorted: &[f64]) -> String {
+    let [least, _, most] = three(sorted);
+    format!("{least:.3} to {most:.3}")
+}
+
+fn as_tables(looks: &[Look], examples: usize) -> String {
+    let number = |it: f64| format!("{it:.4}");
+    let rows: Vec<Vec<String>> = looks
+        .iter()
+        .map(|it| {
+            let norms = three(&it.filters).into_iter().chain(three(&it.patches)).map(number);
+            let last = [number(it.energy), format!("{:.1} %", 100.0 * it.dead())];
+            [it.name.clone(), it.operator.clone()].into_iter().chain(norms).chain(last).collect()
+        })
+        .collect();
+    let header = [
+        "layer",
+        "operator",
+        ">filters: min",
+        ">median",
+        ">max",
+        ">patches: min",
+        ">median",
+        ">max",
+        ">energy",
+        ">dead",
+    ];
+    let mut res = format!("over {}\n", say::counted(examples, "example", "s"));
+    res += &table::render(&header, &rows);
+    let angles: Vec<Vec<String>> = looks
+        .iter()
+        .filter_map(|it| {
+            let counts = it.angles?;
+            let total = counts.iter().sum::<u64>().max(1) as f64;
+            let share = counts.iter().map(|it| format!("{:.1}", 100.0 * *it as f64 / total));
+            Some(std::iter::once(it.name.clone()).chain(share).collect())
+        })
+        .collect();
+    if !angles.is_empty() {
+        let parts: Vec<String> = (0..PARTS).map(|it| format!(">{}°", 10 * it)).collect();
+        let header: Vec<&str> = std::iter::once("layer").chain(parts.iter().map(String::as_str)).collect();
+        res += &format!(
+            "\nangles between patches and filters, % of them from each angle on\n{}",
+            table::render(&header, &angles)
+        );
+    }
+    res
+}
