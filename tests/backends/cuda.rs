@@ -16,7 +16,7 @@ mod machine;
 fn stand_in() -> &'static (PathBuf, PathBuf) {
     static FOLDER: OnceLock<(PathBuf, PathBuf)> = OnceLock::new();
     FOLDER.get_or_init(|| {
-        let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+        let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/backends");
         let (emulate, standin) = (tests.join("emulate"), tests.join("standin"));
         let sources = [
             emulate.join("emulate.h"),
