@@ -24,7 +24,9 @@ fn stand_in() -> &'static (PathBuf, PathBuf) {
             standin.join("cuda.cpp"),
             standin.join("nvrtc.cpp"),
         ];
-        let texts: Vec<String> = sources.iter().map(|it| std::fs::read_to_string(it).unwrap()).collect();
+        let mut texts: Vec<String> = sources.iter().map(|it| std::fs::read_to_string(it).unwrap()).collect();
+        // The compiler knows where the header lies.
+        texts.push(sources[0].display().to_string());
         let parts: Vec<&str> = texts.iter().map(String::as_str).collect();
         build("standin", &parts, |folder| {
             let driver = folder.join("libcuda.so.1");
@@ -88,16 +90,16 @@ fn train(device: &str, model: &str, settings: &[&str]) -> Vec<Value> {
 
 /// Compares losses, step by step; the bound is relative and grows with every update that went before.
 fn compare(settings: &[&str], bound: f64) {
-    compare_on("models/digits.sph", settings, bound);
+    compare_on("models/digits.sph", settings, bound, &["fit", "reg", "orth", "loss", "test_loss"]);
 }
 
-fn compare_on(model: &str, settings: &[&str], bound: f64) {
+fn compare_on(model: &str, settings: &[&str], bound: f64, names: &[&str]) {
     let on_cpu: Vec<&&str> = settings.iter().filter(|it| !["--precision", "bf16", "tf32"].contains(it)).collect();
     let on_cpu: Vec<&str> = on_cpu.into_iter().copied().collect();
     let (found, expected) = (train("cuda", model, settings), train("cpu", model, &on_cpu));
     assert_eq!(found.len(), expected.len());
     for (step, (found, expected)) in found.iter().zip(&expected).enumerate() {
-        for name in ["fit", "reg", "orth", "loss", "test_loss"] {
+        for name in names {
             let (Some(found), Some(expected)) = (found[name].as_f64(), expected[name].as_f64()) else { continue };
             let allowed = bound * 4f64.powi(step as i32) * expected.abs().max(0.1);
             assert!((found - expected).abs() <= allowed, "{settings:?} step {step}: {name} is {found}, not {expected}");
@@ -121,7 +123,9 @@ fn training_on_the_stand_in_gives_the_losses_of_the_cpu_for_operators_that_are_i
     if !available() {
         return;
     }
-    // Margins are multiplied by 30, and so is what rounding leaves.
+    // Margins are multiplied by 30, and so is what rounding leaves. What the weights of the last step give on the test set is
+    // not compared: where a gradient is nothing but rounding, Adam makes a step of full length of it. In f32 and in f64 on the
+    // CPU it differs by 2e-2.
     for (norm, head, bound) in [
         ("sphere_norm(inner: lr_sigmoid)", "cos_face", 2e-5),
         ("ball_conv(angle: linear)", "arc_face", 2e-5),
@@ -129,7 +133,7 @@ fn training_on_the_stand_in_gives_the_losses_of_the_cpu_for_operators_that_are_i
         ("cosine", "ga_softmax", 2e-5),
     ] {
         let settings = ["--set", &format!("norm={norm}"), "--set", &format!("head={head}")];
-        compare_on("models/operators_demo.sph", &settings, bound);
+        compare_on("models/operators_demo.sph", &settings, bound, &["fit", "reg", "orth", "loss"]);
     }
 }
 
@@ -190,7 +194,8 @@ fn report(file: &str, iterations: &str, settings: &[&str], variables: &[(&str, &
     let output = sphc(&arguments, &variables);
     assert!(output.status.success(), "{}", text(&output));
     let lines = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
-    assert_eq!(lines.lines().count().to_string(), iterations);
+    // The end is evaluated.
+    assert_eq!(lines.lines().filter(|it| !it.contains("test_loss")).count().to_string(), iterations);
     let report = std::fs::read_to_string(path).unwrap();
     let last = |line: &str, at: usize| line.split(' ').nth(at).unwrap().parse().unwrap();
     let of = |start: &'static str| report.lines().filter(move |it| it.starts_with(start));
