@@ -9,8 +9,12 @@ use std::error::Error;
 use std::io::{IsTerminal, stdin};
 
 /// What is checked where nothing is piped in.
-const TEXT: &str =
-    "model Tiny {\n    input image: u8[8, 8, 1]\n    output con(image / 255, 10, kernel: 8, pad: valid)\n}\n";
+const TEXT: &str = r#"model Tiny {
+    input image: u8[8, 8, 1]
+    x = max_pol(image / 255, 4)
+    output conv(x, 10, kernel: 2, pad: valid)
+}
+"#;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let piped = Model::from_reader("stdin.sph", stdin().lock());

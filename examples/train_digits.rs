@@ -10,21 +10,22 @@ model Digits {
     input image: u8[8, 8, 1]
 
     x = (image - 8) / 8
-    x = sphere_conv(x, 8, operator: cosine) |> batch_norm |> relu
+    x = sphere_conv(x, 4, operator: cosine) |> batch_norm |> relu
     x = max_pool(x, 4)
     output conv(x, classes, kernel: 2, pad: valid)
 }
 
 train {
     data      digits
-    batch     32
-    iterations 40
+    batch     16
+    iterations 20
     loss      softmax_cross_entropy
     optimizer adam(rate: 1e-2)
-    evaluate  every 20
+    evaluate  every 10
 }
 "#;
 
+#[allow(clippy::disallowed_methods, reason = "a program may read its arguments")]
 fn main() -> Result<(), Box<dyn Error>> {
     let iterations = std::env::args().nth(1).map(|it| it.parse()).transpose()?;
     let model = Model::from_text("digits.sph", TEXT).with(Options { iterations, ..Options::default() });

@@ -203,6 +203,9 @@ struct NodeData {
 /// ascending `NodeId` is a topological order.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
+    /// The operands of a node are in its data, in order. The edges are the way back, from a value to those that use it, each
+    /// once for every use; nodes are never removed, so that an index is a node's number for good. What orders or walks the
+    /// graph follows operands and needs none of petgraph's algorithms.
     nodes: StableDiGraph<NodeData, ()>,
     /// By hash of op and operands.
     known: HashMap<u64, NodeId, FixedState>,
