@@ -63,9 +63,9 @@ fn numbers_are_those_of_loops() {
                     patch.push(if inside { image[(y * 8 + x) as usize] } else { 0.0 });
                 }
                 lengths.push(norm(&patch));
-                for at in 0..4 {
+                for (at, own) in norms.iter().enumerate() {
                     let product: f64 = patch.iter().zip(column(at)).map(|(a, b)| a * b).sum();
-                    let roots = (norm(&patch).powi(2) + 1e-4).sqrt() * (norms[at].powi(2) + 1e-4).sqrt();
+                    let roots = (norm(&patch).powi(2) + 1e-4).sqrt() * (own.powi(2) + 1e-4).sqrt();
                     let angle = (product / roots).acos().to_degrees() / 10.0;
                     borderline += i64::from((angle - angle.round()).abs() < 1e-4);
                     counts[(angle as usize).min(17)] += 1;
