@@ -70,47 +70,31 @@
 //! invariant is a bug and panics with the IR's text; the environment's failures are error enums with
 //! path, cause and remedy.
 
-/// Unstable.
 pub mod diag;
-/// Unstable.
 pub mod syntax;
 
-/// Unstable.
 pub mod ir;
-/// Unstable.
 pub mod lower;
-/// Unstable.
 pub mod shape;
 
-/// Unstable.
 pub mod autodiff;
-/// Unstable.
 pub mod interp;
 
-/// Unstable.
 pub mod export;
 
-/// Unstable.
 pub mod fuse;
-/// Unstable.
 pub mod kernel;
-/// Unstable.
 pub mod plan;
 
-/// Unstable.
 pub mod pipeline;
-/// Unstable.
 #[allow(clippy::disallowed_methods, reason = "devices have files and clocks")]
 pub mod runtime;
-/// Unstable.
 pub mod verify;
 
 #[allow(clippy::disallowed_methods, reason = "models are files")]
 mod api;
-/// Unstable.
 #[allow(clippy::disallowed_methods, reason = "data sets are files")]
 pub mod data;
-/// Unstable.
 #[allow(clippy::disallowed_methods, reason = "a run is a folder, and takes time")]
 pub mod train;
 

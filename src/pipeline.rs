@@ -1,4 +1,4 @@
-//! Every pass, once, in order.
+//! (Unstable.) Every pass, once, in order.
 //!
 //! [`check`] goes as far as a user's mistakes can show; [`compile`] cannot fail. In debug builds the
 //! verifier runs after every pass and names the one that broke an invariant.

@@ -1,4 +1,4 @@
-//! From a model to its training step: loss, penalties, gradients and optimizer join the forward
+//! (Unstable.) From a model to its training step: loss, penalties, gradients and optimizer join the forward
 //! graph. There is one gradient rule per op, in `rules`.
 
 mod average;

@@ -1,4 +1,4 @@
-//! Data sets: images by class, read whole into memory.
+//! (Unstable.) Data sets: images by class, read whole into memory.
 //!
 //! A [`Manifest`] says what a data set is and where it can be fetched; each storage format has a file
 //! that reads it. `digits` (8x8, 1797 images; E. Alpaydin and C. Kaynak, 1998, CC BY 4.0) is part of the

@@ -1,4 +1,4 @@
-//! Diagnostics: what is wrong in a user's file, where, and what to change.
+//! (Unstable.) Diagnostics: what is wrong in a user's file, where, and what to change.
 //!
 //! This is the lowest layer: it imports nothing from the crate. A stage pushes
 //! [`Diagnostic`]s into a [`Sink`] and carries on; only [`render`] knows how they look.

@@ -1,4 +1,4 @@
-//! Trained networks for other programs: what a model makes of images in evaluation, with its weights, in their language.
+//! (Unstable.) Trained networks for other programs: what a model makes of images in evaluation, with its weights, in their language.
 //!
 //! - `network`: the part of a graph that scores are made by, with the batch left open;
 //! - `fold`: what follows from the weights alone is computed once, and normalisations go into the filters before them;

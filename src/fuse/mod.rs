@@ -1,4 +1,4 @@
-//! Groups of nodes, each to become one kernel.
+//! (Unstable.) Groups of nodes, each to become one kernel.
 
 mod epilogue;
 mod keep;

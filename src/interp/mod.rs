@@ -1,4 +1,4 @@
-//! A slow, obvious f64 interpreter of graphs: the definition of every op.
+//! (Unstable.) A slow, obvious f64 interpreter of graphs: the definition of every op.
 //!
 //! It shares no fusion, selection or memory planning with the backends it judges. Each family of ops
 //! is one file of plain loops. Integers are kept as f64, exact below 2^53.

@@ -1,4 +1,4 @@
-//! The intermediate representation: tensors as a graph of few primitive ops, scalars as
+//! (Unstable.) The intermediate representation: tensors as a graph of few primitive ops, scalars as
 //! expressions inside `Map`. Facts (shape and dtype) are computed when a node is built.
 //!
 //! `SphereConv` is not an op: it is what `Conv`, `Window`, `Reduce` and `Map` compose to.

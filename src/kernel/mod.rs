@@ -1,4 +1,4 @@
-//! What a kernel is, apart from where its buffers lie: family, sizes, scalar expression.
+//! (Unstable.) What a kernel is, apart from where its buffers lie: family, sizes, scalar expression.
 //!
 //! Buffers are passed at launch: inputs in the order of the operands, then outputs.
 

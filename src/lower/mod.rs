@@ -1,4 +1,4 @@
-//! Tree to graph: names, parameters, blocks, loops, imports and the recipe are resolved here;
+//! (Unstable.) Tree to graph: names, parameters, blocks, loops, imports and the recipe are resolved here;
 //! operators become scalar expressions.
 //!
 //! In order:

@@ -1,4 +1,4 @@
-//! The executable plan: buffers with offsets, launches in order, and what a trainer must know.
+//! (Unstable.) The executable plan: buffers with offsets, launches in order, and what a trainer must know.
 //!
 //! The plan is the contract between compiler and runtimes. It is written and read as YAML.
 

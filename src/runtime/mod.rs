@@ -1,4 +1,4 @@
-//! Runs plans. A runtime knows no ops, only launches.
+//! (Unstable.) Runs plans. A runtime knows no ops, only launches.
 
 pub mod cpu;
 #[cfg(feature = "cuda")]

@@ -1,4 +1,4 @@
-//! From a graph that may hold mistakes to one that holds none.
+//! (Unstable.) From a graph that may hold mistakes to one that holds none.
 //!
 //! [`Typed`] can only be made here: by [`check`], which turns what the shape rules found into
 //! diagnostics, or by a [`Builder`], through which later passes extend a checked graph.

@@ -1,4 +1,4 @@
-//! Text to tree: the pest grammar (`grammar/sph.pest`), recovery after mistakes, and the formatter.
+//! (Unstable.) Text to tree: the pest grammar (`grammar/sph.pest`), recovery after mistakes, and the formatter.
 //!
 //! ```text
 //! text -> balance  every bracket has its partner (mistakes in brackets are reported here)

@@ -1,4 +1,4 @@
-//! Trains: runs a plan's phases over a data set, and keeps metrics, checkpoints and curves in a run
+//! (Unstable.) Trains: runs a plan's phases over a data set, and keeps metrics, checkpoints and curves in a run
 //! directory from which a killed training goes on bit for bit.
 
 mod ahead;

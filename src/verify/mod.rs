@@ -1,4 +1,4 @@
-//! Judges a model on a device: its gradients against differences, its kernels against the interpreter.
+//! (Unstable.) Judges a model on a device: its gradients against differences, its kernels against the interpreter.
 
 mod bound;
 mod contraction;
