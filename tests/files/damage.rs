@@ -220,7 +220,7 @@ fn tries() {
 fn damage_is_an_error_and_never_more() {
     let program = std::env::current_exe().unwrap();
     let script = format!(
-        "ulimit -v {ADDRESSES}; exec '{}' --exact damage::tries --ignored --nocapture --test-threads 1",
+        "ulimit -v {ADDRESSES}; exec '{}' --exact files::damage::tries --ignored --nocapture --test-threads 1",
         program.display()
     );
     let output = Command::new("bash").args(["-c", &script]).output().unwrap();
