@@ -360,11 +360,16 @@ fn training_fetches_unless_offline() {
 #[test]
 fn the_manifest_in_the_documentation_is_one() {
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/training.md")).unwrap();
-    let text = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let texts: Vec<&str> = page.split("```yaml\n").skip(1).map(|it| it.split("```").next().unwrap()).collect();
+    let [text, parted] = texts[..] else { panic!("{} manifests", texts.len()) };
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("pets.yaml");
     fs::write(&path, text).unwrap();
     let found = data::describe(&path.display().to_string()).unwrap();
     assert_eq!((found.name.as_str(), found.classes.len(), found.files.len()), ("pets", 2, 1));
     assert_eq!(found.path, Some(place.path().join("sets/pets")));
+    let path = place.path().join("birds.yaml");
+    fs::write(&path, parted).unwrap();
+    let found = data::describe(&path.display().to_string()).unwrap();
+    assert_eq!((found.name.as_str(), found.path), ("birds", Some(place.path().join("pictures/birds"))));
 }
