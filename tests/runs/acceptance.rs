@@ -85,7 +85,11 @@ fn train(case: &Case, precision: &str) -> Vec<Value> {
         String::from_utf8_lossy(&output.stderr)
     );
     let text = fs::read_to_string(run.join("metrics.jsonl")).expect("a run has metrics");
-    text.lines().map(|it| serde_json::from_str::<Value>(it).expect("each line is an object")).collect()
+    let mut lines: Vec<Value> =
+        text.lines().map(|it| serde_json::from_str(it).expect("each line is an object")).collect();
+    let last = lines.pop().expect("a run is evaluated at its end");
+    assert!(last["test_loss"].is_number(), "{last}");
+    lines
 }
 
 fn check(precision: &str, tolerance: impl Fn(usize) -> f64) {
