@@ -77,7 +77,11 @@ pub(super) fn run(args: &Args) -> Outcome {
         let cause = format!("`{}` is a plan, which tells what it was compiled to tell", args.file.display());
         return Err(Failure::new(cause, "give the `.sph` file that it was compiled from"));
     }
-    let picture = args.svg.as_deref().map(|it| Output::new(it, "--svg", &[&args.file, &args.weights])).transpose()?;
+    let picture = args.svg.as_deref().map(|it| {
+        plot::can_draw(it)?;
+        Output::new(it, "--svg", &[&args.file, &args.weights]).map(|output| (it, output))
+    });
+    let picture = picture.transpose()?;
     let recipe = RecipeArgs { data: args.data.clone(), batch: args.batch, ..RecipeArgs::default() };
     let options = Options {
         evaluates: true,
@@ -90,6 +94,12 @@ pub(super) fn run(args: &Args) -> Outcome {
         Some(graph) => layers(graph, &args.layer)?,
         None => Vec::new(),
     };
+    if picture.is_some() && looks.iter().all(|it| it.angles.is_none()) {
+        return Err(Failure::new(
+            "these layers have nothing to draw: a plain convolution has no angles",
+            "leave out `--svg`, or choose layers with an operator of the angle",
+        ));
+    }
     let kinds = |it: &Look| {
         let angles = it.angles.is_some().then_some(Geometric::Angles);
         [Some(Geometric::Filters), Some(Geometric::PatchSquares), angles].into_iter().flatten()
@@ -150,9 +160,10 @@ pub(super) fn run(args: &Args) -> Outcome {
         it.patches.sort_by(f64::total_cmp);
         it.filters.sort_by(f64::total_cmp);
     }
-    if let (Some(path), Some(_)) = (&args.svg, picture) {
+    if let Some((path, output)) = picture {
         let drawn: Vec<LayerAngles> = looks.iter().filter_map(Look::drawn).collect();
-        plot::write_layers(path, &drawn)?;
+        let bytes = plot::layers_as(path, &drawn)?;
+        output.fill(|file| file.write_all(&bytes))?;
     }
     let mut out = say::out();
     match args.format {
@@ -166,10 +177,20 @@ pub(super) fn run(args: &Args) -> Outcome {
 fn layers(graph: &Graph, wanted: &[String]) -> Result<Vec<Look>, Failure> {
     let filters: Vec<&Param> = graph.params.iter().filter(|it| it.role == ParamRole::Filter).collect();
     // Of a layer with several it would not be clear which is meant.
-    let single = |it: &&&Param| filters.iter().filter(|other| other.layer == it.layer).count() == 1;
-    let all: Vec<Look> = filters
+    let (several, single): (Vec<&Param>, Vec<&Param>) =
+        filters.iter().partition(|it| 1 < filters.iter().filter(|other| other.layer == it.layer).count());
+    let asked = |it: &&&Param| wanted.is_empty() || wanted.contains(&it.layer);
+    let mut several: Vec<&str> = several.iter().filter(asked).map(|it| it.layer.as_str()).collect();
+    several.dedup();
+    if let Some(layer) = several.first().filter(|_| !wanted.is_empty() || single.is_empty()) {
+        let cause = format!("`{layer}` has several parameters that are filters");
+        return Err(Failure::new(cause, "choose layers that have one, with `--layer`"));
+    }
+    for layer in several {
+        args::warn(&[format!("`{layer}` is left out: several of its parameters are filters")]);
+    }
+    let all: Vec<Look> = single
         .iter()
-        .filter(single)
         .map(|it| Look {
             name: it.layer.clone(),
             operator: it.operator.clone(),

@@ -107,38 +107,47 @@ fn write_operators(path: &Path, curves: &[OperatorCurve]) -> Result<(), Failure>
     draw(path, &Operators(curves))
 }
 
-/// Draws angles of layers to a file.
+/// Angles of layers as the bytes of such a file.
 #[cfg(feature = "plots")]
-pub(super) fn write_layers(path: &Path, layers: &[LayerAngles]) -> Result<(), Failure> {
-    if layers.is_empty() {
-        return Err(Failure::new(
-            "these layers have nothing to draw: a plain convolution has no angles",
-            "leave out `--svg`, or choose layers with an operator of the angle",
-        ));
+pub(super) fn layers_as(path: &Path, layers: &[LayerAngles]) -> Result<Vec<u8>, Failure> {
+    drawn(path, &Layers(layers))
+}
+
+/// Refuses a name that tells no kind of picture, before any work is done.
+#[cfg(feature = "plots")]
+pub(super) fn can_draw(path: &Path) -> Result<(), Failure> {
+    is_svg(path).map(drop)
+}
+
+#[cfg(feature = "plots")]
+fn is_svg(path: &Path) -> Result<bool, Failure> {
+    match path.extension().and_then(|it| it.to_str()) {
+        Some("svg") => Ok(true),
+        Some("png") => Ok(false),
+        Some(_) | None => {
+            let cause = format!("cannot draw `{}`: only SVG and PNG can be drawn", path.display());
+            Err(Failure::new(cause, "give a name that ends in `.svg` or `.png`"))
+        }
     }
-    draw(path, &Layers(layers))
+}
+
+#[cfg(feature = "plots")]
+fn drawn(path: &Path, picture: &impl Picture) -> Result<Vec<u8>, Failure> {
+    let bytes = if is_svg(path)? { picture.svg().map(String::into_bytes) } else { picture.png() };
+    bytes.ok_or_else(|| {
+        Failure::new(
+            "these runs have nothing to draw: it takes an evaluation, or two logged losses",
+            "train longer, or log more often with `--log-every`",
+        )
+    })
 }
 
 /// Draws to a file; its name tells the kind.
 #[cfg(feature = "plots")]
-pub(super) fn draw(path: &Path, picture: &impl Picture) -> Result<(), Failure> {
-    let shown = path.display();
-    let picture = match path.extension().and_then(|it| it.to_str()) {
-        Some("svg") => picture.svg().map(String::into_bytes),
-        Some("png") => picture.png(),
-        _ => {
-            let cause = format!("cannot draw `{shown}`: only SVG and PNG can be drawn");
-            return Err(Failure::new(cause, "give a name that ends in `.svg` or `.png`"));
-        }
-    };
-    let Some(picture) = picture else {
-        return Err(Failure::new(
-            "these runs have nothing to draw: it takes an evaluation, or two logged losses",
-            "train longer, or log more often with `--log-every`",
-        ));
-    };
-    std::fs::write(path, picture)
-        .map_err(|it| Failure::new(format!("cannot write `{shown}`: {it}"), "give another file with `-o`"))
+fn draw(path: &Path, picture: &impl Picture) -> Result<(), Failure> {
+    let bytes = drawn(path, picture)?;
+    std::fs::write(path, bytes)
+        .map_err(|it| Failure::new(format!("cannot write `{}`: {it}", path.display()), "give another file with `-o`"))
 }
 
 #[cfg(not(feature = "plots"))]
@@ -152,7 +161,12 @@ fn write_operators(path: &Path, _: &[OperatorCurve]) -> Result<(), Failure> {
 }
 
 #[cfg(not(feature = "plots"))]
-pub(super) fn write_layers(path: &Path, _: &[LayerAngles]) -> Result<(), Failure> {
+pub(super) fn layers_as(path: &Path, _: &[LayerAngles]) -> Result<Vec<u8>, Failure> {
+    Err(undrawn(path, "build it with `--features plots`; `--format json` tells the numbers"))
+}
+
+#[cfg(not(feature = "plots"))]
+pub(super) fn can_draw(path: &Path) -> Result<(), Failure> {
     Err(undrawn(path, "build it with `--features plots`; `--format json` tells the numbers"))
 }
 

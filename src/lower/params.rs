@@ -19,9 +19,8 @@ pub(super) fn parse(
 ) -> BTreeMap<String, ast::Expr> {
     let mut found = BTreeMap::new();
     for (at, (name, value)) in settings.set.iter().enumerate() {
-        let text = format!("param {name} = {value}\n");
-        let file = sources.add(format!("--set {name}={value}"), text.clone());
-        let place = Span::new(file, "param ".len(), "param ".len() + name.len());
+        let (parsed, rest) = expression(sources, format!("--set {name}={value}"), name, value);
+        let place = Span::new(rest.file, "param ".len(), "param ".len() + name.len());
         let Some(param) = items.main(name).and_then(|it| match &it.def {
             Def::Param(param) => Some(param.clone()),
             _ => None,
@@ -46,8 +45,6 @@ pub(super) fn parse(
             );
             continue;
         }
-        let start = place.end as usize + " = ".len();
-        let rest = Span::new(file, start, start + value.len());
         // What is wanted as a string needs no quotes on the command line.
         let plain = param.ty.as_ref().map(types::of) == Some(Ty::Str) || matches!(param.default.kind, ExprKind::Str(_));
         if plain && !value.starts_with('"') {
@@ -55,13 +52,11 @@ pub(super) fn parse(
             found.insert(name.clone(), ast::Expr { kind: ExprKind::Str(text), span: rest });
             continue;
         }
-        let mut scratch = Sink::new();
-        let tree = crate::syntax::parse(file, &text, &mut scratch);
-        match tree.items.into_iter().next() {
-            Some(Item::Param(it)) if !scratch.has_errors() => {
-                found.insert(name.clone(), it.default);
+        match parsed {
+            Some(it) => {
+                found.insert(name.clone(), it);
             }
-            _ => {
+            None => {
                 let report = Diagnostic::new(Code::E0107, rest, format!("`{value}` is not a value for `{name}`"))
                     .label("expected a value, such as `3`, `1e-3`, `true`, `cosine` or `[16, 24]`")
                     .also(param.name.span, "the param is defined here");
@@ -74,6 +69,21 @@ pub(super) fn parse(
         }
     }
     found
+}
+
+/// What a flag of the command line gives, as an expression of the language, if it is one; it is a source of its own, in which
+/// it is the default of a param. Also its place there.
+pub(super) fn expression(sources: &mut Sources, shown: String, name: &str, value: &str) -> (Option<ast::Expr>, Span) {
+    let before = format!("param {name} = ");
+    let text = format!("{before}{value}\n");
+    let file = sources.add(shown, text.clone());
+    let mut scratch = Sink::new();
+    let items = crate::syntax::parse(file, &text, &mut scratch).items;
+    let place = Span::new(file, before.len(), before.len() + value.len());
+    match items.as_slice() {
+        [Item::Param(it)] if !scratch.has_errors() => (Some(it.default.clone()), place),
+        _ => (None, place),
+    }
 }
 
 impl Lowering<'_> {

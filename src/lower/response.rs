@@ -6,10 +6,10 @@ use super::operator::FIRST_FREE;
 use super::reach::Reach;
 use super::settings::Settings;
 use super::value::{OperatorRef, Ty, Value};
-use super::{Load, Lowering, resolve};
-use crate::diag::{Code, Diagnostic, FileId, Sink, Sources, Span};
+use super::{Load, Lowering, params, resolve};
+use crate::diag::{Code, Diagnostic, FileId, Sink, Sources};
 use crate::ir::{Response, ScalarFn};
-use crate::syntax::ast::{self, Item};
+use crate::syntax::ast;
 use std::collections::BTreeMap;
 
 /// What an operator that is written as in a call makes of the angle; `None` after a mistake. It may name what the file, its
@@ -23,7 +23,15 @@ pub fn response(
     sink: &mut Sink,
 ) -> Option<Response> {
     let items = Collector::new(sources, load, sink).run(file, main, &Reach::Whole);
-    let expr = parse(operator, sources, sink)?;
+    let (parsed, place) = params::expression(sources, format!("--operator {operator}"), "response", operator);
+    let Some(expr) = parsed else {
+        sink.push(
+            Diagnostic::new(Code::E0107, place, format!("`{operator}` is not an operator"))
+                .label("expected a name, and constants where it takes some, such as `cosine` or `sigmoid(k: 0.5)`")
+                .help("give each operator by itself: `--operator cosine --operator linear`"),
+        );
+        return None;
+    };
     let named = BTreeMap::from([(String::new(), expr)]);
     // Whether all of a file is used does not matter here.
     let resolved = resolve::Resolver::new(&items, sources, sink, true, false).run(&named);
@@ -40,26 +48,6 @@ pub fn response(
         Value::Operator(it) => lowering.of_the_angle(&it),
         _ => None,
     }
-}
-
-/// Reads the text as an expression, in a source of its own so that messages can point into it.
-fn parse(operator: &str, sources: &mut Sources, sink: &mut Sink) -> Option<ast::Expr> {
-    const BEFORE: &str = "param drawn = ";
-    let text = format!("{BEFORE}{operator}\n");
-    let file = sources.add(format!("--operator {operator}"), text.clone());
-    let mut scratch = Sink::new();
-    let items = crate::syntax::parse(file, &text, &mut scratch).items;
-    match items.as_slice() {
-        [Item::Param(it)] if !scratch.has_errors() => return Some(it.default.clone()),
-        _ => {}
-    }
-    let place = Span::new(file, BEFORE.len(), BEFORE.len() + operator.len());
-    sink.push(
-        Diagnostic::new(Code::E0107, place, format!("`{operator}` is not an operator"))
-            .label("expected a name, and constants where it takes some, such as `cosine` or `sigmoid(k: 0.5)`")
-            .help("give each operator by itself: `--operator cosine --operator linear`"),
-    );
-    None
 }
 
 impl Lowering<'_> {

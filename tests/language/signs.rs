@@ -6,8 +6,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use super::syntax::in_folder;
 use sphc::diag::{FileId, Severity, Sink};
 use sphc::syntax;
 
@@ -169,17 +170,6 @@ fn sound(text: &str) -> Option<String> {
     let file = syntax::parse(FileId(0), text, &mut sink);
     let dump = syntax::dump(&file);
     sink.finish().iter().all(|it| it.severity() != Severity::Error).then_some(dump)
-}
-
-fn in_folder(folder: &Path, out: &mut Vec<PathBuf>) {
-    for it in fs::read_dir(folder).unwrap() {
-        let path = it.unwrap().path();
-        if path.is_dir() {
-            in_folder(&path, out);
-        } else if path.extension().is_some_and(|it| it == "sph") {
-            out.push(path);
-        }
-    }
 }
 
 /// The texts that parse, as they are.

@@ -19,7 +19,8 @@ fn dump(text: &str) -> String {
     syntax::dump(&file)
 }
 
-fn in_folder(folder: &Path, out: &mut Vec<PathBuf>) {
+/// The models in a folder and in those below it.
+pub(super) fn in_folder(folder: &Path, out: &mut Vec<PathBuf>) {
     for it in fs::read_dir(folder).unwrap() {
         let path = it.unwrap().path();
         if path.is_dir() {

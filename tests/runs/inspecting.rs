@@ -132,7 +132,17 @@ fn tables_pictures_and_mistakes() {
     fails(&format!("{WEIGHTS} --data nowhere"), &["nowhere"]);
     fails(&format!("{WEIGHTS} --split validation"), &["keeps no images for validation"]);
     fails(&format!("{WEIGHTS} --layer score --svg b.svg"), &["nothing to draw"]);
-    fails(&format!("{WEIGHTS} --svg tiny.sph"), &["the command has this file already"]);
+    fails("--weights none.safetensors --svg tiny.sph", &["cannot draw `tiny.sph`: only SVG and PNG"]);
+    fs::copy(place.path("r/checkpoints/step-00000012.safetensors"), place.path("w.svg")).unwrap();
+    fails("--weights w.svg --svg w.svg", &["the command has this file already"]);
+    let two = "block two(x) {\n    learn a as filter: [3, 3, channels(x), 2] = he\n    learn b as filter: [3, 3, channels(x), 2] = \
+               he\n    convolve(x, a) + convolve(x, b)\n}\n";
+    let text = MODEL.replace("x = (image - 8) / 8\n", "x = (image - 8) / 8\n    x = two(x) as \"pair\"\n");
+    fs::write(place.path("two.sph"), format!("{two}{text}")).unwrap();
+    place.succeeds("train two.sph --run two");
+    let weights = "--weights two/checkpoints/step-00000012.safetensors";
+    place
+        .fails(&format!("inspect two.sph {weights} --layer pair"), &["`pair` has several parameters that are filters"]);
     fs::write(place.path("wide.sph"), MODEL.replace("sphere_conv(4,", "sphere_conv(5,")).unwrap();
     place.fails(&format!("inspect wide.sph {WEIGHTS}"), &["first/filter"]);
     place.succeeds("compile tiny.sph -o plan");
