@@ -333,6 +333,15 @@ fn sign(it: &Mistake<'_>) -> Option<Hint> {
             let spaced = it.span(it.before[0].end, found.end);
             help("an entry is its key and its value: `batch 128`")?.edit(spaced, "")
         }
+        ":" if it.before.len() == 2 && it.previous(1) == "keep" => {
+            let hint = help(format!("it has the shape of the parameter that it is kept for: `keep {previous} = 0`"))?
+                .message("expected `=`, found `:`; what an optimizer keeps has no shape of its own");
+            let rest = &it.text[found.end..];
+            match rest.find('=').filter(|at| !rest[..*at].contains('\n')) {
+                Some(at) => hint.edit(it.span(it.gap().start as usize, found.end + at), " "),
+                None => Some(hint),
+            }
+        }
         ":" if it.strict == Rule::strict_entry && it.before.len() == 1 => {
             replace("an entry is its key and its value: `batch 128`", "")
         }

@@ -106,10 +106,24 @@ fn trimmed(text: &str) -> String {
 }
 
 #[test]
-fn every_example_of_the_readme_compiles() {
-    for (line, text) in blocks("README.md", "```sph") {
-        compiles(&format!("README.md:{line}"), &text);
+fn every_example_of_other_pages_compiles() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let mut pages: Vec<String> = fs::read_dir(&docs)
+        .expect("the pages are there")
+        .map(|it| format!("docs/{}", it.expect("a folder of the repository can be listed").file_name().display()))
+        // Its examples are judged by the names of their codes; the language's have a test of their own.
+        .filter(|it| it.ends_with(".md") && !["docs/diagnostics.md", "docs/language.md"].contains(&it.as_str()))
+        .chain(["README.md".to_owned()])
+        .collect();
+    pages.sort();
+    let mut count = 0;
+    for page in pages {
+        for (line, text) in blocks(&page, "```sph") {
+            compiles(&format!("{page}:{line}"), &text);
+            count += 1;
+        }
     }
+    assert!(5 <= count, "only {count} examples");
 }
 
 #[test]

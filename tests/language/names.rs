@@ -37,7 +37,7 @@ fn the_names_of_everything_that_is_shown_stay() {
     for folder in ["models", "tests/suite", "tests/suite/newcomer"] {
         texts.extend(files(folder));
     }
-    for page in ["README.md", "docs/language.md", "docs/training.md"] {
+    for page in ["README.md", "docs/from-pytorch.md", "docs/language.md", "docs/training.md"] {
         let numbered = blocks(page, "```sph").into_iter().enumerate();
         texts.extend(numbered.map(|(at, (_, text))| (format!("{page}#{at}"), text)));
     }
