@@ -165,3 +165,25 @@ fn the_language_page_names_every_operator_function_and_layer() {
     names.retain(|it| !page.contains(&format!("`{it}`")) && !page.contains(&format!("`{it}(")));
     assert!(names.is_empty(), "not documented: {names:?}");
 }
+
+/// What holds a promise is there: the tests that the page names by their paths.
+#[test]
+fn the_tests_that_the_page_of_promises_names_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/reliability.md")).expect("the page is there");
+    let named = page.split('`').skip(1).step_by(2);
+    let mut count = 0;
+    for name in named {
+        let parts: Vec<&str> = name.split("::").collect();
+        let file = match parts.as_slice() {
+            [folder, file] | [folder, file, _] => root.join("tests").join(folder).join(format!("{file}.rs")),
+            _ => continue,
+        };
+        let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{name}: {}: {error}", file.display()));
+        if let [_, _, test] = parts.as_slice() {
+            assert!(text.contains(&format!("#[test]\nfn {test}()")), "there is no {name}");
+        }
+        count += 1;
+    }
+    assert!(20 <= count, "only {count} tests are named");
+}
