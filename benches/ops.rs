@@ -111,7 +111,7 @@ fn typed([h, w, c]: [usize; 3], call: &str) -> Result<Typed, Box<dyn Error>> {
     let file = sphc::syntax::parse(main, &text, &mut sink);
     let settings = Settings { batch: Some(BATCH), ..Settings::default() };
     let mut load = |_: &str| Err("there is nothing to import".to_owned());
-    let graph = sphc::lower::lower(&file, main, &mut sources, &mut load, &settings, &mut sink);
+    let graph = sphc::lower::lower(&file, main, &mut sources, &mut load, &settings, &mut sink).graph;
     let typed = graph.and_then(|it| check(it, &mut sink).ok());
     typed.ok_or_else(|| format!("{call}: {:?}", sink.finish()).into())
 }

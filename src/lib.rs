@@ -95,10 +95,14 @@ pub mod verify;
 mod api;
 #[allow(clippy::disallowed_methods, reason = "data sets are files")]
 pub mod data;
+#[cfg(feature = "lsp")]
+#[allow(clippy::disallowed_methods, reason = "editors name files, and wait for a while")]
+#[allow(clippy::mutable_key_type, reason = "addresses are compared by their texts")]
+pub mod lsp;
 #[allow(clippy::disallowed_methods, reason = "a run is a folder, and takes time")]
 pub mod train;
 
 pub use api::*;
 pub use ir::Precision;
-pub use pipeline::{Checked, Compiled};
+pub use pipeline::{Checked, Compiled, Named};
 pub use train::{End, Evaluation, Event, Init, Report, Resume};

@@ -10,7 +10,7 @@ mod identity;
 use crate::diag::{Diagnostic, Severity, Sink, Sources};
 use crate::fuse::{Fused, fuse};
 use crate::ir::{Graph, OriginId, Precision, Response, verify};
-use crate::lower::{self, Settings, lower};
+use crate::lower::{self, Index, Lowered, Settings, lower};
 use crate::plan::{Config, Plan, plan};
 use crate::shape::Typed;
 use crate::syntax::{ast, parse};
@@ -42,6 +42,8 @@ pub struct Checked {
     pub typed: Option<Typed>,
     /// The graph of a text with errors, as far as there is one.
     unsound: Option<Graph>,
+    /// What editors are told; empty unless the settings ask for it.
+    pub index: Index,
     /// What it took.
     pub timings: Vec<Timing>,
 }
@@ -84,7 +86,8 @@ fn check_here(path: &str, text: &str, load: Load<'_>, settings: &Settings) -> Ch
 
     let ast = timed("syntax", &mut timings, || parse(main, text, &mut sink));
     let mut found = Sink::new();
-    let graph = timed("lower", &mut timings, || lower(&ast, main, &mut sources, load, settings, &mut found));
+    let Lowered { graph, index } =
+        timed("lower", &mut timings, || lower(&ast, main, &mut sources, load, settings, &mut found));
     let told = Told::of(&ast, found.finish(), sink.has_errors(), &sources);
     let graph = graph.filter(|_| !told.broken);
     for it in told.reports {
@@ -106,7 +109,38 @@ fn check_here(path: &str, text: &str, load: Load<'_>, settings: &Settings) -> Ch
         verified(it, "shape");
     }
     let diagnostics = once(sink.finish(), &sources);
-    Checked { sources, diagnostics, ast, typed, unsound, timings }
+    Checked { sources, diagnostics, ast, typed, unsound, index, timings }
+}
+
+/// A text whose names are known, before anything is unfolded: what an editor asks for first after each change.
+pub struct Named {
+    /// The text, what it imports, and the prelude.
+    pub sources: Sources,
+    /// What is wrong in its words and names, in order of place. More may be found by [`check`].
+    pub diagnostics: Vec<Diagnostic>,
+    /// The tree; parts that could not be read are missing from it.
+    pub ast: ast::File,
+    /// What names stand for.
+    pub index: Index,
+}
+
+/// Parses `text` and resolves its names.
+pub fn names(
+    path: &str,
+    text: &str,
+    load: &mut dyn FnMut(&str) -> Result<String, String>,
+    settings: &Settings,
+) -> Named {
+    on_a_deep_stack(load, |load| {
+        let (mut sources, mut sink, mut found) = (Sources::new(), Sink::new(), Sink::new());
+        let main = sources.add(path, text);
+        let ast = parse(main, text, &mut sink);
+        let index = lower::names(&ast, main, &mut sources, load, settings, &mut found);
+        let told = Told::of(&ast, found.finish(), sink.has_errors(), &sources);
+        told.reports.into_iter().for_each(|it| sink.push(it));
+        let diagnostics = once(sink.finish(), &sources);
+        Named { sources, diagnostics, ast, index }
+    })
 }
 
 /// What an operator, written as in a call, makes of the angle; or the mistakes, with the texts that they are in. It may name

@@ -5,6 +5,8 @@
 
 mod backends;
 mod compiler;
+#[cfg(feature = "lsp")]
+mod editor;
 mod files;
 mod language;
 mod networks;

@@ -9,12 +9,15 @@ use crate::data;
 use crate::diag::{FileId, Severity};
 use crate::ir::{ImageStep, Precision, Recipe, Response};
 use crate::lower::{DataInfo, Settings};
-use crate::pipeline::{self, Checked, Compiled};
+use crate::pipeline::{self, Checked, Compiled, Named};
 use crate::plan::Plan;
 use crate::runtime::Session;
 use std::io::Read as Stream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Texts that stand in for files.
+type Texts = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// Takes what is told.
 type Tell = Arc<dyn Fn(Notice<'_>) + Send + Sync>;
@@ -29,6 +32,7 @@ pub struct Model {
     options: Options,
     seen: Seen,
     tell: Tell,
+    texts: Option<Texts>,
 }
 
 #[derive(Clone)]
@@ -66,7 +70,21 @@ impl Model {
     }
 
     fn of(source: Source) -> Model {
-        Model { source, options: Options::default(), seen: Seen::default(), tell: Arc::new(|_| {}) }
+        Model { source, options: Options::default(), seen: Seen::default(), tell: Arc::new(|_| {}), texts: None }
+    }
+
+    /// The same model after a change of its text. Data sets that it names by their paths are not looked at again.
+    #[must_use]
+    pub fn edited(&self, text: impl Into<String>) -> Model {
+        Model { source: Source::Text { name: self.name(), text: text.into().into() }, ..self.clone() }
+    }
+
+    /// The same model, for which these texts stand in for files that it imports: what an editor has not saved yet. It is asked
+    /// with the path as seen from this model's name.
+    #[must_use]
+    pub fn reading(mut self, texts: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Model {
+        self.texts = Some(Arc::new(texts));
+        self
     }
 
     /// The same model with these options, in place of those it had.
@@ -138,6 +156,23 @@ impl Model {
         self.checked(&self.settings())
     }
 
+    /// [`check`](Model::check), with all that an editor is told of names and values.
+    pub fn indexed(&self) -> Result<Checked, Error> {
+        self.checked(&Settings { index: true, ..self.settings() })
+    }
+
+    /// What its names stand for, and what is wrong with them; nothing is unfolded, so this is much faster than a check.
+    pub fn names(&self) -> Result<Named, Error> {
+        let settings = Settings { index: true, ..self.settings() };
+        Ok(pipeline::names(&self.name(), self.text()?, &mut |it| self.import(it), &settings))
+    }
+
+    /// The text of an imported file, or why there is none.
+    fn import(&self, path: &str) -> Result<String, String> {
+        let open = self.texts.as_ref().and_then(|it| it(path));
+        open.map_or_else(|| import(path), Ok)
+    }
+
     /// Compiles it for the data set of [`Options::data`], which is read for its sizes, or else for what is usual for the one
     /// that the file names.
     ///
@@ -161,7 +196,7 @@ impl Model {
     /// What an operator makes of the angle, written as in a call: `sigmoid(k: 0.5)`. It may name what the text, its imports and
     /// the prelude define; the rest of the text is not judged.
     pub fn response(&self, operator: &str) -> Result<Response, Error> {
-        let found = pipeline::response(&self.name(), self.text()?, &mut |it| import(it), operator);
+        let found = pipeline::response(&self.name(), self.text()?, &mut |it| self.import(it), operator);
         found.map_err(|(diagnostics, sources)| {
             (self.tell)(Notice::Found { diagnostics: &diagnostics, sources: &sources });
             Error::Model(Box::new(Faults { sources, diagnostics }))
@@ -191,12 +226,13 @@ impl Model {
             data: None,
             data_replaced: false,
             data_path: None,
+            index: false,
             look: Some(self.seen.look(self.options.data_folder.clone(), self.options.data_memory)),
         }
     }
 
     pub(super) fn checked(&self, settings: &Settings) -> Result<Checked, Error> {
-        Ok(pipeline::check(&self.name(), self.text()?, &mut |it| import(it), settings))
+        Ok(pipeline::check(&self.name(), self.text()?, &mut |it| self.import(it), settings))
     }
 
     pub(super) fn compiled(&self, settings: Settings) -> Result<Compilation, Error> {

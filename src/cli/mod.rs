@@ -22,6 +22,8 @@ mod fmt;
 mod foreign;
 mod inspect;
 mod load;
+#[cfg(feature = "lsp")]
+mod lsp;
 mod manual;
 mod new;
 mod output;
@@ -88,6 +90,9 @@ enum Command {
     Plot(plot::Args),
     /// List, fetch and verify data sets
     Data(data::Args),
+    /// Serve editors: diagnostics, hover, completion and more over the language server protocol
+    #[cfg(feature = "lsp")]
+    Lsp(lsp::Args),
     /// Say what this machine offers, and what is missing
     Doctor(doctor::Args),
     /// Print completions for a shell
@@ -145,6 +150,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Runs(args) => runs::run(&args),
         Command::Plot(args) => plot::run(&args),
         Command::Data(args) => data::run(&args),
+        #[cfg(feature = "lsp")]
+        Command::Lsp(args) => lsp::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Completions(args) => manual::completions(&args),
         Command::Man(args) => manual::man(&args),

@@ -263,6 +263,9 @@ impl Lowering<'_> {
             self.passed.pop();
             return value;
         }
+        for param in &block.params {
+            scope.get(&param.name.name).into_iter().for_each(|it| self.note(param.name.span, it));
+        }
         let shown: Vec<String> = (block.params.iter())
             .filter_map(|it| Some((&it.name.name, scope.get(&it.name.name)?)))
             .filter(|(_, value)| !matches!(value, Value::Tensor(_) | Value::Error(_) | Value::Nothing))

@@ -98,6 +98,7 @@ impl<'a> Collector<'a> {
         let (place, own) = (join(&here, &import.path), library::text(&import.path));
         // A file of the library is one, wherever it is imported.
         let path = if own.is_some() { format!("<{}>", import.path) } else { place.clone() };
+        self.items.imports.push((import.path_span, path.clone()));
         if let Some(at) = self.open.iter().position(|it| it.0 == path) {
             let mut cycle: Vec<&str> = self.open[at..].iter().map(|it| it.0.as_str()).collect();
             cycle.push(&path);

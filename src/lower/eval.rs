@@ -71,16 +71,19 @@ impl Lowering<'_> {
         match &stmt.kind {
             StmtKind::Input { name, dtype, dims } => {
                 let value = self.input(stmt.span, name, dtype, dims);
+                self.note(name.span, &value);
                 self.bind(&name.name, value);
             }
             StmtKind::Let { name, ty, value } => {
                 let found = self.expr(value);
                 let found = self.annotated(found, ty.as_ref(), &name.name, value.span);
+                self.note(name.span, &found);
                 self.bind(&name.name, found);
             }
             StmtKind::Assign { name, value } => {
                 let found = self.expr(value);
                 let found = self.something(found, value.span);
+                self.note(name.span, &found);
                 self.assign(&name.name, found);
             }
             StmtKind::Unpack { names, value } => self.unpack(names, value),
@@ -108,6 +111,7 @@ impl Lowering<'_> {
                     }
                     ast::Extents::Each(_) | ast::Extents::Shape(..) => self.lost(name.span),
                 };
+                self.note(name.span, &value);
                 self.bind(&name.name, value);
             }
             StmtKind::Keep { name, init } => self.keep_for_update(name, init),
@@ -117,6 +121,7 @@ impl Lowering<'_> {
                     (false, 0) => self.lost(name.span),
                     (false, _) => self.running(name, dims.as_deref(), value),
                 };
+                self.note(name.span, &found);
                 self.bind(&name.name, found);
             }
             StmtKind::Expr(value) => return self.expr(value),
@@ -292,7 +297,9 @@ impl Lowering<'_> {
             };
             self.enter_frame(header, format!("in repetition {text} of this loop"));
             let mut scope = Scope::new();
+            self.note(item.span, &value);
             if let Some(index) = index {
+                self.note(index.span, &Value::Int(at as i64));
                 scope.insert(index.name.clone(), Value::Int(at as i64));
             }
             scope.insert(item.name.clone(), value);
@@ -456,7 +463,11 @@ impl Lowering<'_> {
                 Some(it) => Value::Str(it),
                 None => self.lost(span),
             },
-            ExprKind::Name(name) => self.name(name, span),
+            ExprKind::Name(name) => {
+                let value = self.name(name, span);
+                self.note(span, &value);
+                value
+            }
             ExprKind::List(list) => {
                 let values: Vec<Value> = list.iter().map(|it| self.expr(it)).collect();
                 Value::first_error(&values).unwrap_or(Value::List(values))
@@ -485,7 +496,11 @@ impl Lowering<'_> {
                 let b = self.expr(b);
                 self.binary(*op, &a, &b, span)
             }
-            ExprKind::Call(call) => self.call(call, span),
+            ExprKind::Call(call) => {
+                let value = self.call(call, span);
+                self.note(call.callee.span, &value);
+                value
+            }
             ExprKind::Index(list, index) => self.index(list, index),
             ExprKind::If(cond, then, otherwise) => {
                 let value = self.choose(cond, then, otherwise.as_ref(), span);

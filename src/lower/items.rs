@@ -72,6 +72,8 @@ pub(super) struct Items {
     pub(super) order: Vec<String>,
     /// Definitions so far.
     places: usize,
+    /// Imports, and the names of their files among the sources.
+    pub(super) imports: Vec<(Span, String)>,
     pub(super) models: Vec<Rc<ast::Model>>,
     pub(super) trains: Vec<Rc<ast::Train>>,
 }

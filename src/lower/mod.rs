@@ -32,6 +32,7 @@ mod groups;
 mod hazard;
 mod idle;
 pub mod images;
+mod index;
 mod input;
 mod items;
 mod keys;
@@ -67,6 +68,7 @@ mod value;
 
 pub use blocks::{PRIMITIVES, REDUCTIONS};
 pub(crate) use collect::PRELUDE;
+pub use index::{Binding, Entry, Index, Mention, Noted, RecipeKey, Role, Slot};
 pub use response::response;
 pub use settings::{DataInfo, Look, Settings};
 
@@ -92,8 +94,16 @@ use value::{Tensor, Value};
 /// reach. For a longer one the prelude counts for little.
 const SMALL: usize = 1 << 14;
 
-/// Lowers a file to a graph. Everything found wrong goes into `sink`; the graph comes back when there
-/// is a model to speak of, even after mistakes, so that shapes can be checked as far as they are known.
+/// What becomes of a file.
+#[derive(Default)]
+pub struct Lowered {
+    /// There when there is a model to speak of, even after mistakes, so that shapes can be checked as far as they are known.
+    pub graph: Option<Graph>,
+    /// Empty unless the settings ask for it.
+    pub index: Index,
+}
+
+/// Lowers a file to a graph. Everything found wrong goes into `sink`.
 pub fn lower(
     file: &ast::File,
     main: FileId,
@@ -101,14 +111,15 @@ pub fn lower(
     load: &mut dyn FnMut(&str) -> Result<String, String>,
     settings: &Settings,
     sink: &mut Sink,
-) -> Option<Graph> {
-    if sources.get(main).text.len() <= SMALL {
+) -> Lowered {
+    // An index names what is not used, too.
+    if sources.get(main).text.len() <= SMALL && !settings.index {
         let given: Vec<&str> = settings.set.iter().map(|it| it.1.as_str()).collect();
         let (mut read, mut found) = (sources.clone(), Sink::new());
-        let graph = lower_with(file, main, (&mut read, load), settings, &mut found, &Reach::From(&given));
+        let lowered = lower_with(file, main, (&mut read, load), settings, &mut found, &Reach::From(&given));
         if found.is_empty() {
             *sources = read;
-            return graph;
+            return lowered;
         }
     }
     lower_with(file, main, (sources, load), settings, sink, &Reach::Whole)
@@ -124,13 +135,10 @@ fn lower_with(
     settings: &Settings,
     sink: &mut Sink,
     reach: &Reach<'_>,
-) -> Option<Graph> {
+) -> Lowered {
     let items = Collector::new(sources, load, sink).run(file, main, reach);
     let overrides = params::parse(&items, settings, sources, sink);
-    // The model that imports a library brings the data set.
-    let classes = !items.trains.is_empty() || settings.data.is_some() || items.is_library();
-    let lint = !items.trains.iter().any(|it| recipe::allowed(it).contains(&Code::W0104));
-    let resolved = resolve::Resolver::new(&items, sources, sink, classes, lint).run(&overrides);
+    let resolved = resolved(&items, &overrides, sources, settings, sink);
 
     for (name, value) in overrides.iter().filter(|it| !resolved.uses.contains(it.0)) {
         // That the file itself does not use it is said there.
@@ -146,7 +154,7 @@ fn lower_with(
 
     // It is read again, with all that there is.
     if !sink.is_empty() && matches!(reach, Reach::From(_)) {
-        return None;
+        return Lowered::default();
     }
     let mut lowering = Lowering::new(&items, sources, settings, sink, resolved);
     let divisions = syntax::divisions(main, &lowering.sources.get(main).text);
@@ -155,7 +163,7 @@ fn lower_with(
     lowering.read_params(&overrides);
     let Some(model) = lowering.the_model(main) else {
         lowering.check_operators();
-        return None;
+        return Lowered { graph: None, index: lowering.index };
     };
     lowering.graph = Graph::new(model.name.name.clone());
     lowering.graph.set = lowering.values_of(overrides.keys());
@@ -171,7 +179,38 @@ fn lower_with(
     lowering.scaled();
     lowering.lost_docs(main);
     lowering.nothing_is_lost_in_silence();
-    Some(compose::compose(lowering.graph))
+    Lowered { graph: Some(compose::compose(lowering.graph)), index: lowering.index }
+}
+
+/// Walks the names of all that there is.
+fn resolved(
+    items: &Items,
+    overrides: &BTreeMap<String, ast::Expr>,
+    sources: &Sources,
+    settings: &Settings,
+    sink: &mut Sink,
+) -> resolve::Resolved {
+    // The model that imports a library brings the data set.
+    let classes = !items.trains.is_empty() || settings.data.is_some() || items.is_library();
+    let lint = !items.trains.iter().any(|it| recipe::allowed(it).contains(&Code::W0104));
+    let mut found = resolve::Resolver::new(items, sources, sink, classes, lint).indexed(settings.index).run(overrides);
+    if settings.index {
+        found.index.tell(items, sources);
+    }
+    found
+}
+
+/// What the names of a file stand for: the first half of lowering, which does not unfold anything.
+pub fn names(
+    file: &ast::File,
+    main: FileId,
+    sources: &mut Sources,
+    load: &mut dyn FnMut(&str) -> Result<String, String>,
+    settings: &Settings,
+    sink: &mut Sink,
+) -> Index {
+    let items = Collector::new(sources, load, sink).run(file, main, &Reach::Whole);
+    resolved(&items, &BTreeMap::new(), sources, settings, sink).index
 }
 
 /// The origins of a graph's nodes.
@@ -187,6 +226,8 @@ struct Lowering<'a> {
     sources: &'a Sources,
     settings: &'a Settings,
     sink: &'a mut Sink,
+    /// What editors are told.
+    index: Index,
     graph: Graph,
     /// Blocks and functions that contain themselves; reported, never entered.
     endless: BTreeSet<String>,
@@ -299,6 +340,7 @@ impl<'a> Lowering<'a> {
             sources,
             settings,
             sink,
+            index: resolved.index,
             graph: Graph::new(""),
             endless: resolved.endless,
             lost: resolved.lost,

@@ -135,7 +135,7 @@ mod tests {
                 let graph =
                     crate::lower::lower_with(&file, main, (&mut sources, &mut none), &settings, &mut sink, reach);
                 let told = crate::diag::render::render(&sink.finish(), &sources, false);
-                (graph.map(|it| it.to_string()), told)
+                (graph.graph.map(|it| it.to_string()), told)
             };
             let (whole, part) = (with(&Reach::Whole), with(&Reach::From(&[])));
             assert!(whole.0.is_some() && whole.1.is_empty(), "{name}: {}", whole.1);

@@ -41,7 +41,7 @@ pub(super) struct Basis {
 }
 
 /// Keys of entries: whether each may come again, and which clauses it takes besides values.
-const KEYS: &[(&str, bool, &[&str])] = &[
+pub(super) const KEYS: &[(&str, bool, &[&str])] = &[
     ("data", false, &[]),
     ("validate", false, &[]),
     ("augment", false, &[]),

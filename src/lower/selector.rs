@@ -15,7 +15,7 @@ use crate::ir::{Fact, Mode, ParamId, ParamRole};
 use crate::syntax::ast::{self, BinaryOp, ExprKind, StmtKind, TextPart, UnaryOp};
 
 /// What can stand after `on`, besides names of what is learned.
-const GROUPS: &[(&str, Option<ParamRole>)] = &[
+pub(super) const GROUPS: &[(&str, Option<ParamRole>)] = &[
     ("filters", Some(ParamRole::Filter)),
     ("gamma", Some(ParamRole::Gamma)),
     ("beta", Some(ParamRole::Beta)),

@@ -85,4 +85,6 @@ pub struct Settings {
     pub data_path: Option<String>,
     /// Looks at data sets that a file names by their paths.
     pub look: Option<Look>,
+    /// Whether an [`Index`](super::Index) is made.
+    pub index: bool,
 }

@@ -251,22 +251,30 @@ pub(super) fn statistic(name: &str) -> Option<Signature> {
     })
 }
 
+impl Slot {
+    /// `kernel: pair = 3`.
+    pub(super) fn text(&self) -> String {
+        match (&self.default, &self.ty) {
+            (Some(default), Ty::Words(words) | Ty::Word(words)) if words.contains(&default.as_str()) => {
+                format!("{}: {} = {default}", self.name, words.join("|"))
+            }
+            (Some(default), Ty::Any) => format!("{} = {default}", self.name),
+            (Some(default), ty) => format!("{}: {ty} = {default}", self.name),
+            (None, Ty::Any | Ty::Tensor) => self.name.clone(),
+            (None, ty) => format!("{}: {ty}", self.name),
+        }
+    }
+
+    /// Whether an operator is given.
+    pub(super) fn is_operator(&self) -> bool {
+        self.ty == Ty::Operator
+    }
+}
+
 impl Signature {
     /// `sphere_conv(x, filters: int, kernel = 3)`.
     pub(super) fn text(&self) -> String {
-        let list: Vec<String> = self
-            .slots
-            .iter()
-            .map(|it| match (&it.default, &it.ty) {
-                (Some(default), Ty::Words(words) | Ty::Word(words)) if words.contains(&default.as_str()) => {
-                    format!("{}: {} = {default}", it.name, words.join("|"))
-                }
-                (Some(default), Ty::Any) => format!("{} = {default}", it.name),
-                (Some(default), ty) => format!("{}: {ty} = {default}", it.name),
-                (None, Ty::Any | Ty::Tensor) => it.name.clone(),
-                (None, ty) => format!("{}: {ty}", it.name),
-            })
-            .collect();
+        let list: Vec<String> = self.slots.iter().map(Slot::text).collect();
         format!("{}({})", self.name, list.join(", "))
     }
 

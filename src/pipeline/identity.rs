@@ -51,6 +51,7 @@ fn decisive(settings: &Settings, precision: Precision) -> String {
         data_path: _,
         data_replaced: _,
         look: _,
+        index: _,
     } = settings;
     let precision = match precision {
         Precision::F32 => "F32",

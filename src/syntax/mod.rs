@@ -27,3 +27,4 @@ pub use divisions::divisions;
 pub use dump::dump;
 pub use fmt::format;
 pub use parse::parse;
+pub use scan::{Token, TokenKind, tokens};

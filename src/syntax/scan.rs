@@ -3,18 +3,18 @@
 
 /// Something with a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Token {
+pub struct Token {
     /// Which.
-    pub(super) kind: TokenKind,
+    pub kind: TokenKind,
     /// First byte.
-    pub(super) start: usize,
+    pub start: usize,
     /// One past the last byte.
-    pub(super) end: usize,
+    pub end: usize,
 }
 
 /// What can be told apart without a grammar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TokenKind {
+pub enum TokenKind {
     /// A name or keyword.
     Word,
     /// A number.
@@ -38,7 +38,7 @@ pub(super) enum TokenKind {
 const LONG_SIGNS: [&str; 11] = ["|>", "==", "!=", "<=", ">=", "..", "&&", "||", "->", "**", "::"];
 
 /// All tokens of `text`; spaces are left out.
-pub(super) fn tokens(text: &str) -> Vec<Token> {
+pub fn tokens(text: &str) -> Vec<Token> {
     let mut found = Vec::new();
     let mut at = 0;
     while let Some(token) = next(text, at) {

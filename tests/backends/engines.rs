@@ -20,7 +20,7 @@ pub(crate) fn typed(name: &str, text: &str, settings: &Settings) -> Typed {
     let mut sink = Sink::new();
     let file = sphc::syntax::parse(main, text, &mut sink);
     let mut load = |path: &str| std::fs::read_to_string(path).map_err(|error| error.to_string());
-    let graph = sphc::lower::lower(&file, main, &mut sources, &mut load, settings, &mut sink);
+    let graph = sphc::lower::lower(&file, main, &mut sources, &mut load, settings, &mut sink).graph;
     let typed = graph.filter(|_| !sink.has_errors()).and_then(|it| check(it, &mut sink).ok());
     match typed {
         Some(typed) if !sink.has_errors() => typed,

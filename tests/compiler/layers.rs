@@ -23,10 +23,13 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("data", &["ir", "runtime"]),
     ("train", &["ir", "plan", "pipeline", "runtime", "verify", "data"]),
     ("api", &["diag", "ir", "lower", "kernel", "plan", "pipeline", "runtime", "data", "train"]),
+    ("lsp", &["diag", "syntax", "ir", "lower", "pipeline", "data", "api"]),
 ];
 
 /// Third-party crates that have a home, and the folders or files it is made of.
 const HOMES: &[(&str, &[&str])] = &[
+    ("lsp_server", &["src/lsp", "src/cli/lsp.rs"]),
+    ("lsp_types", &["src/lsp"]),
     ("pest", &["src/syntax"]),
     ("pest_derive", &["src/syntax"]),
     ("petgraph", &["src/ir"]),

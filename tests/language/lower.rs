@@ -59,7 +59,7 @@ fn compile(name: &str, text: &str, settings: &Settings, files: &[(&str, &str)]) 
     let main = sources.add(name, text);
     let tree = sphc::syntax::parse(main, text, &mut sink);
     let mut load = |path: &str| files.get(path).cloned().ok_or_else(|| "no such file".to_owned());
-    let graph = lower(&tree, main, &mut sources, &mut load, settings, &mut sink);
+    let graph = lower(&tree, main, &mut sources, &mut load, settings, &mut sink).graph;
     if let Some(graph) = &graph {
         verify::verify(graph, "lower");
     }

@@ -4,6 +4,7 @@ use super::{Context, Resolver};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::ParamRole;
 use crate::lower::blocks::{INITS, training};
+use crate::lower::index::Role;
 use crate::lower::items::suggest;
 use crate::lower::signature;
 use crate::lower::value::Ty;
@@ -18,6 +19,10 @@ impl Resolver<'_> {
         scope: &Extents,
         init: &ast::Expr,
     ) {
+        role.iter().for_each(|it| self.mention(it.span, Role::Word, None));
+        if let Extents::Each(it) = scope {
+            self.mention(it.span, Role::Word, None);
+        }
         match (self.context, scope) {
             (Context::Operator, Extents::Each(scope)) => {
                 if !["filter", "layer"].contains(&scope.name.as_str()) {
@@ -95,6 +100,16 @@ impl Resolver<'_> {
     pub(super) fn start(&mut self, init: &ast::Expr) {
         match &init.kind {
             ExprKind::Name(it) if INITS.contains(&it.as_str()) && self.local(it).is_none() => {
+                self.mention(init.span, Role::Word, None);
+            }
+            ExprKind::Call(it) if INITS.contains(&it.callee.name.as_str()) => {
+                self.mention(it.callee.span, Role::Word, None);
+                self.mention_arguments(it, None);
+            }
+            _ => {}
+        }
+        match &init.kind {
+            ExprKind::Name(it) if INITS.contains(&it.as_str()) && self.local(it).is_none() => {
                 if let Some(signature) = signature::init(it)
                     && signature.slots.iter().any(|it| it.default.is_none())
                 {
@@ -131,6 +146,10 @@ impl Resolver<'_> {
             false => ("expected `mean(...)` or `max(...)`", "write `stat mu = mean(x_norm, decay: 0.999)`"),
         };
         // The statistic is a word of its own, not a function.
+        if let ExprKind::Call(call) = &value.kind {
+            self.mention(call.callee.span, Role::Word, None);
+            self.mention_arguments(call, None);
+        }
         self.moved = Some((name.name.clone(), name.span));
         match &value.kind {
             ExprKind::Call(call) if in_block && call.callee.name == "running" => {

@@ -2,6 +2,7 @@
 
 use super::{CONSTANTS, Context, Resolver};
 use crate::diag::{Code, Diagnostic, Span};
+use crate::lower::index::Role;
 use crate::lower::items::{Def, Home, Kind};
 use crate::lower::measures::no_output;
 use crate::lower::objective::{GIVEN, is_tensor};
@@ -19,6 +20,7 @@ impl Resolver<'_> {
             for (def, home) in self.walked(kind) {
                 self.main = home == Home::Main;
                 self.current = self.items.part_key(kind, &def.name);
+                self.mention(def.name.span, Role::Part(kind), Some(def.name.span));
                 if !def.params.iter().any(is_tensor) {
                     self.sink.push(
                         Diagnostic::new(
@@ -62,6 +64,10 @@ impl Resolver<'_> {
         for name in entry.on.iter().filter(|it| it.name != SCORES && !known.contains(&it.name.as_str())) {
             self.sink.push(no_output(name, &known));
         }
+        for on in &entry.on {
+            let output = named.iter().find(|it| it.name == on.name).map(|it| it.span);
+            self.mention_again(on.span, Role::Value, output);
+        }
         self.open();
         for name in inputs.iter().chain(&named) {
             self.bind(name, None);
@@ -74,6 +80,7 @@ impl Resolver<'_> {
     }
 
     fn measure(&mut self, kind: Kind, expr: &ast::Expr) {
+        self.mention_measure(kind, expr);
         match &expr.kind {
             ExprKind::Name(name) if self.local(name).is_some() => self.mark(name, expr.span),
             ExprKind::Name(name) => {

@@ -5,11 +5,13 @@ mod cycles;
 mod flow;
 mod kept;
 mod losses;
+mod mentions;
 mod names;
 mod updates;
 
 use crate::diag::{Code, Diagnostic, Sink, Sources, Span};
 use crate::lower::choices::options;
+use crate::lower::index::{Index, Role};
 use crate::lower::items::{Def, Home, Items, Kind, suggest};
 use crate::lower::steps::STEPS;
 use crate::lower::types;
@@ -77,6 +79,8 @@ pub(super) struct Resolved {
     pub(super) lost: Vec<Span>,
     /// Definitions that something uses.
     pub(super) uses: BTreeSet<String>,
+    /// What editors are told.
+    pub(super) index: Index,
 }
 
 /// Walks trees.
@@ -128,6 +132,11 @@ pub(super) struct Resolver<'a> {
     strangers: usize,
     /// Whether the prelude is walked as well.
     whole: bool,
+    /// What editors are told, if they ask.
+    indexed: bool,
+    index: Index,
+    /// What is around the walked statement.
+    extent: Span,
 }
 
 /// Whether an expression is one of its type's words.
@@ -168,7 +177,16 @@ impl<'a> Resolver<'a> {
             no_input: false,
             strangers: 0,
             whole: false,
+            indexed: false,
+            index: Index::default(),
+            extent: Span::default(),
         }
+    }
+
+    /// Whether it is told what each name stands for.
+    pub(super) fn indexed(mut self, wanted: bool) -> Self {
+        self.indexed = wanted;
+        self
     }
 
     /// Walks everything. `set` are values of params that the command line gives in place of their defaults.
@@ -178,6 +196,7 @@ impl<'a> Resolver<'a> {
         for (_, item) in self.items.iter().filter(|it| whole || it.1.home != Home::Prelude) {
             self.main = item.home == Home::Main;
             self.current = self.items.key(item.def.name());
+            self.mention_item(&item.def, item.def.name().span);
             match &item.def {
                 Def::Param(it) => self.param(it),
                 Def::Operator(it) => self.function(it, Context::Operator),
@@ -191,6 +210,7 @@ impl<'a> Resolver<'a> {
         self.main = true;
         for model in &self.items.models {
             self.context = Context::Model;
+            self.mention(model.name.span, Role::Model, Some(model.name.span));
             self.confused = false;
             self.no_input = !model.body.stmts.iter().any(|it| matches!(it.kind, StmtKind::Input { .. }));
             self.open();
@@ -220,7 +240,7 @@ impl<'a> Resolver<'a> {
             self.idle_parameters();
         }
         std::mem::take(&mut self.unknown).into_values().for_each(|it| self.sink.push(it));
-        Resolved { endless, lost: self.lost, uses: self.uses }
+        Resolved { endless, lost: self.lost, uses: self.uses, index: self.index }
     }
 
     /// The definitions of a kind that are walked.
@@ -233,6 +253,8 @@ impl<'a> Resolver<'a> {
     /// The recipe's own words are checked where the recipe is read; here only names that hold values.
     fn train_entry(&mut self, entry: &ast::TrainEntry) {
         let part = Part::ALL.into_iter().find(|it| it.word() == entry.key.name);
+        self.mention(entry.key.span, Role::Word, None);
+        entry.on.iter().for_each(|it| self.mention(it.span, Role::Word, None));
         if let Some(kind @ (Part::Loss | Part::Metric)) = part {
             return self.measures(kind, entry);
         }
@@ -271,7 +293,10 @@ impl<'a> Resolver<'a> {
                     self.over_steps(value);
                     continue;
                 }
-                Some(part) => self.chosen.extend(callee(value).map(|it| (part, it.to_owned()))),
+                Some(part) => {
+                    self.chosen.extend(callee(value).map(|it| (part, it.to_owned())));
+                    self.mention_part(part, value);
+                }
                 None => {}
             }
             while let ExprKind::Call(call) = &value.kind {
@@ -282,6 +307,7 @@ impl<'a> Resolver<'a> {
             match &value.kind {
                 ExprKind::Name(name) if !STEPS.contains(&name.as_str()) && number.is_none() => {
                     self.mark(name, value.span);
+                    self.mention_name(name, value.span);
                 }
                 ExprKind::Call(_) => {}
                 // What is made of those words is no value: that is said where the recipe is read.
@@ -322,6 +348,13 @@ impl<'a> Resolver<'a> {
     fn recipe_call(&mut self, key: &str, call: &ast::Call) {
         let signature = options(key, self.items).into_iter().find(|it| it.name == call.callee.name);
         let matched = signature.as_ref().map_or_else(Vec::new, |it| it.matched(call).0);
+        let (items, callee) = (self.items, &call.callee);
+        let part = Part::ALL.into_iter().find(|it| it.word() == key);
+        let def = part.and_then(|it| items.definition(it, &callee.name, callee.span.file));
+        self.mention_arguments(call, def);
+        if def.is_none() {
+            self.mention(call.callee.span, Role::Word, None);
+        }
         for arg in &call.args {
             let at = matched.iter().position(|it| it.is_some_and(|it| std::ptr::eq(it, &raw const arg.value)));
             let slot = at.and_then(|at| signature.as_ref()?.slots.get(at));
@@ -351,6 +384,7 @@ impl<'a> Resolver<'a> {
         self.confused = false;
         self.gone.clear();
         self.open();
+        let outer = std::mem::replace(&mut self.extent, function.span);
         let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
         let mut foreign = false;
         for param in &function.params {
@@ -400,6 +434,7 @@ impl<'a> Resolver<'a> {
         }
         self.stmts(&function.body);
         self.close();
+        self.extent = outer;
         // What an optimizer binds may be what it keeps for the next step.
         if context != Context::Optimizer {
             self.flow(&function.body, &function.params, true);
@@ -426,6 +461,7 @@ impl<'a> Resolver<'a> {
     }
 
     fn bind(&mut self, name: &ast::Ident, what: Option<&'static str>) {
+        self.mention_bound(name, what);
         if let Some(scope) = self.scopes.last_mut() {
             let local = Local { span: name.span, used: false, what };
             if let Some(old) = scope.insert(name.name.clone(), local)
@@ -456,9 +492,11 @@ impl<'a> Resolver<'a> {
     }
 
     fn stmts(&mut self, body: &ast::Body) {
+        let outer = std::mem::replace(&mut self.extent, body.span);
         for stmt in &body.stmts {
             self.stmt(stmt);
         }
+        self.extent = outer;
     }
 
     fn nested(&mut self, body: &ast::Body) {
@@ -490,25 +528,21 @@ impl<'a> Resolver<'a> {
             }
             StmtKind::Assign { name, value } => {
                 self.expr(value);
-                if self.local(&name.name).is_none() {
-                    self.bind(name, Some("value"));
-                }
+                self.assigned(name);
             }
             StmtKind::Unpack { names, value } => {
                 self.expr(value);
-                for name in names {
-                    if self.local(&name.name).is_none() {
-                        self.bind(name, Some("value"));
-                    }
-                }
+                names.iter().for_each(|it| self.assigned(it));
             }
             StmtKind::For { index, item, list, body } => {
                 self.expr(list);
                 self.open();
+                let outer = std::mem::replace(&mut self.extent, body.span);
                 if let Some(index) = index {
                     self.bind(index, None);
                 }
                 self.bind(item, None);
+                self.extent = outer;
                 self.stmts(body);
                 self.close();
             }
@@ -519,7 +553,8 @@ impl<'a> Resolver<'a> {
                     self.text(it);
                 }
             }
-            StmtKind::Output { value, .. } => {
+            StmtKind::Output { name, value } => {
+                name.iter().for_each(|it| self.mention(it.span, Role::Value, Some(it.span)));
                 if self.context != Context::Model {
                     self.misplaced(stmt.span, "output", "a model; the last expression of a block is its value");
                 }
@@ -538,6 +573,14 @@ impl<'a> Resolver<'a> {
                 }
                 _ => self.expr(value),
             },
+        }
+    }
+
+    /// A name that gets a value: bound, unless it is.
+    fn assigned(&mut self, name: &ast::Ident) {
+        match self.local(&name.name).map(|it| (it.span, it.what)) {
+            Some((first, what)) => self.mention(name.span, Self::role_of(what), Some(first)),
+            None => self.bind(name, Some("value")),
         }
     }
 

@@ -4,6 +4,7 @@ use super::{CONSTANTS, Context, GEOMETRY, Resolver};
 use crate::diag::{Code, Diagnostic, Kind, Label, Span};
 use crate::lower::blocks::{AXES, PRIMITIVES, REDUCTIONS, is_reduction};
 use crate::lower::foreign;
+use crate::lower::index::Role;
 use crate::lower::items::{Def, Home, Item, suggest};
 use crate::lower::library;
 use crate::lower::signature::{
@@ -21,6 +22,7 @@ const MOST_PLACES: usize = 20;
 
 impl Resolver<'_> {
     pub(super) fn name(&mut self, name: &str, span: Span) {
+        self.mention_name(name, span);
         if self.local(name).is_some() {
             self.mark(name, span);
             return;
@@ -202,6 +204,7 @@ impl Resolver<'_> {
             }
             self.callee(call)
         };
+        self.mention_call(call);
         let gathered = signature.as_ref().map(|it| it.gathered(call));
         let call = gathered.as_deref().unwrap_or(call);
         let by_name = call.args.iter().filter_map(|it| it.name.as_ref());
@@ -264,6 +267,7 @@ impl Resolver<'_> {
     /// A word where a parameter asks for one of a few, or the name of a value.
     pub(super) fn known_word(&mut self, name: &str, span: Span, ty: &Ty, what: &str) {
         let words = ty.words().unwrap_or(&[]);
+        self.mention_word(name, span);
         if words.contains(&name) || self.items.get(name, span.file).is_some() {
             return self.mark(name, span);
         }
@@ -281,7 +285,7 @@ impl Resolver<'_> {
     /// Names of axes are words.
     pub(super) fn axis_words(&mut self, value: &ast::Expr) {
         match &value.kind {
-            ExprKind::Name(name) if AXES.contains(&name.as_str()) => {}
+            ExprKind::Name(name) if AXES.contains(&name.as_str()) => self.mention(value.span, Role::Word, None),
             ExprKind::Name(name) if self.local(name).is_none() && self.items.get(name, value.span.file).is_none() => {
                 let list: Vec<String> = AXES.iter().map(|it| format!("`{it}`")).collect();
                 let report = Diagnostic::new(Code::E0104, value.span, format!("`{name}` is not an axis"))
@@ -296,6 +300,8 @@ impl Resolver<'_> {
     /// A statistic is a word of its own, not a function.
     pub(super) fn statistic(&mut self, call: &ast::Call) {
         let name = call.callee.name.as_str();
+        self.mention(call.callee.span, Role::Word, None);
+        self.mention_arguments(call, None);
         match statistic(name) {
             Some(it) => it.matched(call).1.into_iter().for_each(|it| self.sink.push(it)),
             None => {

@@ -4,6 +4,7 @@ use super::{Context, Resolver};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::Column;
 use crate::lower::average;
+use crate::lower::index::Role;
 use crate::lower::items::{Home, suggest};
 use crate::lower::schedule;
 use crate::lower::steps::STEPS;
@@ -27,6 +28,7 @@ impl Resolver<'_> {
 
     fn part(&mut self, part: Part, def: &ast::Function) {
         let name = &def.name.name;
+        self.mention(def.name.span, Role::Part(part), Some(def.name.span));
         let (given, context) = match part {
             Part::Optimizer => (GIVEN, Context::Optimizer),
             Part::Schedule => (schedule::GIVEN, Context::Schedule),
@@ -127,7 +129,7 @@ impl Resolver<'_> {
         let outer = std::mem::replace(&mut self.context, Context::Schedule);
         self.open();
         match &value.kind {
-            ExprKind::Name(name) if self.is_schedule(name, value.span) => {}
+            ExprKind::Name(name) if self.is_schedule(name, value.span) => self.mention_name(name, value.span),
             ExprKind::Name(name) if self.is_new(value) && name != "step" && name != "iterations" => {
                 self.unknown_schedule(name, value.span);
             }

@@ -1,0 +1,49 @@
+//! `sphc lsp`.
+
+use super::args::{self, data_folder};
+use super::failure::{Failure, Outcome};
+use lsp_server::Connection;
+use sphc::Options;
+use sphc::lsp::{Setup, serve};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Editors start it and speak with it over standard input and output; docs/editors.md has the lines for VS Code, Helix,
+Neovim and Zed. The prelude and the library are shown to editors as files of a cache, which no one is to change.
+
+Examples:
+  sphc lsp
+  sphc lsp --cache /tmp/sphc-texts")]
+pub(super) struct Args {
+    /// Folder for the program's own texts; that of the user's caches unless given
+    #[arg(long, value_name = "FOLDER")]
+    cache: Option<PathBuf>,
+    /// What editors add to a server that speaks over standard input; it does so anyway
+    #[arg(long, hide = true)]
+    stdio: bool,
+}
+
+pub(super) fn run(args: &Args) -> Outcome {
+    let cache = args.cache.clone().unwrap_or_else(cache);
+    let cache = std::path::absolute(&cache).unwrap_or(cache);
+    let options = Options { data_folder: data_folder(), data_memory: args::data_memory()?, ..Options::default() };
+    let (connection, threads) = Connection::stdio();
+    let clean = serve(connection, Setup { cache, options }).map_err(Failure::from_error)?;
+    // Where the editor is gone, so is the thread that reads from it.
+    if clean {
+        let _ = threads.join();
+    }
+    Ok(ExitCode::from(u8::from(!clean)))
+}
+
+/// `$XDG_CACHE_HOME/sphc`, or what stands for it.
+fn cache() -> PathBuf {
+    let from = |name: &str| std::env::var_os(name).filter(|it| !it.is_empty()).map(PathBuf::from);
+    let user = from("XDG_CACHE_HOME")
+        .or_else(|| Some(from("HOME")?.join(".cache")))
+        .or_else(|| from("LOCALAPPDATA"))
+        .unwrap_or_else(std::env::temp_dir);
+    user.join("sphc").join(env!("CARGO_PKG_VERSION"))
+}

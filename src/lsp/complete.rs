@@ -1,0 +1,322 @@
+//! Completion: names, arguments, operators, data sets and the words of the recipe, each with its signature.
+
+use super::context::{Call, Context, Inside, context};
+use super::signature::{callees, documentation};
+use super::view::View;
+use crate::data;
+use crate::diag::{Code, Severity};
+use crate::ir::Precision;
+use crate::lower::{Entry, Role, library};
+use lsp_types::{CompletionItem, CompletionItemKind, CompletionResponse, CompletionTextEdit, Position, TextEdit};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Words that start an item, and what it is.
+const ITEMS: &[(&str, &str)] = &[
+    ("import", "import \"blocks.sph\""),
+    ("param", "param width = 64"),
+    ("operator", "operator name(cos) = cos"),
+    ("fn", "fn name(x) = x"),
+    ("block", "block name(x, filters: int) { ... }"),
+    ("layer", "layer name(x) { ... }"),
+    ("model", "model Name { ... }"),
+    ("train", "train { ... }"),
+    ("optimizer", "optimizer name(rate) { ... }"),
+    ("schedule", "schedule name() = ..."),
+    ("penalty", "penalty name(w, weight) = ..."),
+    ("average", "average name() { ... }"),
+    ("loss", "loss name(scores, target) { ... }"),
+    ("metric", "metric name(scores, target) { ... }"),
+];
+
+/// Words that start a statement.
+const STATEMENTS: &[&str] = &["let", "for", "if", "input", "output", "learn", "keep", "stat", "assert"];
+
+/// Words of expressions.
+const WORDS: &[&str] = &["true", "false", "if", "else", "and", "or", "not", "as", "in"];
+
+/// How near something is: what comes first in the list.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Nearness {
+    Argument,
+    Local,
+    File,
+    Own,
+    Word,
+}
+
+/// What is proposed.
+struct List<'v> {
+    view: &'v View<'v>,
+    items: Vec<CompletionItem>,
+    seen: BTreeSet<(String, bool)>,
+}
+
+pub(super) fn complete(view: &View<'_>, position: Position) -> Option<CompletionResponse> {
+    let place = view.byte(position);
+    let found = context(view.text(), place);
+    let mut list = List { view, items: Vec::new(), seen: BTreeSet::new() };
+    match &found.inside {
+        Inside::Comment => {}
+        Inside::Text { word, written } => list.paths(word, written, found.start, place),
+        Inside::Top => ITEMS.iter().for_each(|(name, about)| list.word(name, Some(about))),
+        Inside::Recipe => list.recipe(&found, place),
+        Inside::Code => list.code(&found, place),
+    }
+    Some(CompletionResponse::Array(list.items))
+}
+
+impl List<'_> {
+    fn push(&mut self, item: CompletionItem, near: Nearness) {
+        let layer = item.kind == Some(CompletionItemKind::CLASS);
+        if self.seen.insert((item.label.clone(), layer)) {
+            let sort_text = Some(format!("{}{}", near as u8, item.label));
+            self.items.push(CompletionItem { sort_text, ..item });
+        }
+    }
+
+    fn word(&mut self, name: &str, about: Option<&str>) {
+        let kind = Some(CompletionItemKind::KEYWORD);
+        let item =
+            CompletionItem { label: name.to_owned(), kind, detail: about.map(str::to_owned), ..Default::default() };
+        self.push(item, Nearness::Word);
+    }
+
+    fn words<'w>(&mut self, names: impl IntoIterator<Item = &'w str>) {
+        names.into_iter().for_each(|it| self.word(it, None));
+    }
+
+    fn value(&mut self, name: &str, about: &str) {
+        let kind = Some(CompletionItemKind::ENUM_MEMBER);
+        let item =
+            CompletionItem { label: name.to_owned(), kind, detail: Some(about.to_owned()), ..Default::default() };
+        self.push(item, Nearness::Argument);
+    }
+
+    fn entry(&mut self, entry: &Entry) {
+        let kind = match entry.role {
+            Role::Block => CompletionItemKind::CLASS,
+            Role::Function => CompletionItemKind::FUNCTION,
+            Role::Operator => CompletionItemKind::OPERATOR,
+            Role::Param => CompletionItemKind::CONSTANT,
+            Role::Part(_) => CompletionItemKind::INTERFACE,
+            Role::Value | Role::Parameter => CompletionItemKind::VARIABLE,
+            Role::Model => CompletionItemKind::MODULE,
+            Role::Argument => CompletionItemKind::FIELD,
+            Role::Word => CompletionItemKind::ENUM_MEMBER,
+        };
+        let detail = match entry.role {
+            Role::Param => entry.text.clone(),
+            _ => format!("{} {}", entry.what, entry.text),
+        };
+        let item = CompletionItem {
+            label: entry.name.clone(),
+            kind: Some(kind),
+            detail: Some(detail),
+            documentation: documentation(entry),
+            ..Default::default()
+        };
+        self.push(item, if entry.own { Nearness::Own } else { Nearness::File });
+    }
+
+    fn entries(&mut self, wanted: impl Fn(&Entry) -> bool) {
+        let view = self.view;
+        view.named.index.entries.iter().filter(|it| wanted(it)).for_each(|it| self.entry(it));
+    }
+
+    /// What a value can be made of.
+    fn names(&mut self, place: usize) {
+        let view = self.view;
+        for (name, binding) in view.named.index.bound_at(view.place(place)) {
+            let shape = view.checked().and_then(|it| it.values.get(&binding.span)).map(|it| super::hover::list(it));
+            let what = if binding.role == Role::Parameter { "parameter" } else { "value" };
+            let item = CompletionItem {
+                label: name.to_owned(),
+                kind: Some(CompletionItemKind::VARIABLE),
+                detail: Some(shape.map_or(what.to_owned(), |it| format!("{what} {it}"))),
+                ..Default::default()
+            };
+            self.push(item, Nearness::Local);
+        }
+        self.entries(|it| matches!(it.role, Role::Param | Role::Function | Role::Block));
+        self.words(view.named.index.constants.iter().copied());
+        self.words(WORDS.iter().copied());
+    }
+
+    fn operators(&mut self) {
+        self.entries(|it| it.role == Role::Operator);
+    }
+
+    /// The arguments of a call, and what can be given for the one that is written.
+    fn arguments(&mut self, call: &Call<'_>, key: Option<&str>, place: usize) {
+        let view = self.view;
+        for callee in callees(view, call, key) {
+            let slots = callee.slots.iter().skip(usize::from(call.piped));
+            let here: Vec<_> = match call.argument {
+                Some(name) => callee.slots.iter().filter(|it| it.name == name).collect(),
+                None => slots.clone().skip(call.before).take(1).collect(),
+            };
+            for slot in here {
+                slot.words.iter().for_each(|it| self.value(it, &slot.text));
+                if slot.operator {
+                    self.operators();
+                }
+            }
+            if call.argument.is_some() {
+                continue;
+            }
+            for slot in slots.filter(|it| !call.given.contains(&it.name.as_str())) {
+                let item = CompletionItem {
+                    label: format!("{}:", slot.name),
+                    kind: Some(CompletionItemKind::FIELD),
+                    detail: Some(slot.text.clone()),
+                    insert_text: Some(format!("{}: ", slot.name)),
+                    filter_text: Some(slot.name.clone()),
+                    ..Default::default()
+                };
+                self.push(item, Nearness::Argument);
+            }
+        }
+        self.names(place);
+        // A definition's constant may be an operator as well.
+        if call.argument.is_some_and(|it| it.contains("operator")) {
+            self.operators();
+        }
+    }
+
+    fn code(&mut self, found: &Context<'_>, place: usize) {
+        if let Some(call) = &found.call {
+            return self.arguments(call, None, place);
+        }
+        match found.line.as_slice() {
+            [.., "|>"] => self.entries(|it| matches!(it.role, Role::Function | Role::Block)),
+            ["input", _, ":"] => self.words(["u8", "float"]),
+            ["param" | "let", _, ":"] | ["operator" | "fn" | "block" | "layer", .., ":"] => {
+                self.words([
+                    "int", "float", "bool", "string", "operator", "fn", "tensor", "axes", "pair", "border", "start",
+                ]);
+            }
+            ["param", ..] => {
+                self.names(place);
+                self.operators();
+            }
+            line => {
+                if line.is_empty() {
+                    self.words(STATEMENTS.iter().copied());
+                }
+                self.names(place);
+                if found.inside == Inside::Code && line.first() == Some(&"operator") {
+                    self.operators();
+                }
+            }
+        }
+    }
+
+    fn recipe(&mut self, found: &Context<'_>, place: usize) {
+        let view = self.view;
+        let Some(&key) = found.line.first() else {
+            let written: BTreeSet<&str> = view.named.ast.items.iter().flat_map(|it| keys(it)).collect();
+            for it in &view.named.index.recipe {
+                if it.many || !written.contains(it.name) {
+                    let clauses: Vec<String> = it.clauses.iter().map(|it| format!("`{it}`")).collect();
+                    let about = if clauses.is_empty() {
+                        "entry".to_owned()
+                    } else {
+                        format!("entry, with {}", clauses.join(", "))
+                    };
+                    self.word(it.name, Some(&about));
+                }
+            }
+            return;
+        };
+        if let Some(call) = &found.call {
+            return self.arguments(call, Some(key), place);
+        }
+        let clause = found.line.iter().rposition(|it| matches!(*it, "on" | "where" | "every"));
+        match clause.map(|at| found.line[at]) {
+            Some("on") => {
+                view.named.index.groups.iter().for_each(|it| self.value(it, "parameters"));
+            }
+            Some("where") => {
+                self.words(["operator", "layer", "role", "and", "or", "not"]);
+                self.operators();
+            }
+            Some(_) => self.names(place),
+            None => self.entry_values(key, place),
+        }
+    }
+
+    fn entry_values(&mut self, key: &str, place: usize) {
+        let view = self.view;
+        match key {
+            "data" => {
+                for it in data::catalog() {
+                    let [h, w, c] = it.image.unwrap_or_default();
+                    self.value(&it.name, &format!("{h}x{w}x{c}, {} classes", it.known_classes()));
+                }
+            }
+            "precision" => Precision::ALL.iter().for_each(|it| self.value(it.word(), it.about())),
+            "allow" => {
+                let lints = Code::ALL.iter().filter(|it| it.severity() == Severity::Warning);
+                lints.for_each(|it| self.value(it.name(), it.title()));
+            }
+            _ => {}
+        }
+        self.entries(|it| match it.role {
+            Role::Part(part) => part.word() == key || key == "metric" && part.word() == "loss",
+            _ => false,
+        });
+        for it in view.named.index.recipe.iter().filter(|it| it.name == key) {
+            it.options.iter().for_each(|it| self.entry(it));
+            self.words(it.clauses.iter().copied());
+        }
+        self.entries(|it| it.role == Role::Param);
+        let _ = place;
+    }
+
+    /// Files beside this one, and those of the library.
+    fn paths(&mut self, word: &str, written: &str, start: usize, place: usize) {
+        let view = self.view;
+        let range = view.lines.range(view.text(), start, place);
+        let mut paths: Vec<(String, &str)> = Vec::new();
+        if word == "import" {
+            paths.extend(library::paths().map(|it| (it, "library")));
+        }
+        let folder = Path::new(&view.document.name).parent().map(Path::to_path_buf).unwrap_or_default();
+        let within = written.rfind('/').map_or("", |at| &written[..=at]);
+        if let Ok(entries) = std::fs::read_dir(folder.join(within)) {
+            let mut names: Vec<(String, bool)> = entries
+                .flatten()
+                .filter_map(|it| Some((it.file_name().into_string().ok()?, it.path().is_dir())))
+                .filter(|it| !it.0.starts_with('.'))
+                .collect();
+            names.sort();
+            for (name, is_folder) in names {
+                if is_folder {
+                    paths.push((format!("{within}{name}/"), "folder"));
+                } else if word != "import" || name.ends_with(".sph") {
+                    paths.push((format!("{within}{name}"), "file"));
+                }
+            }
+        }
+        for (path, what) in paths {
+            let edit = TextEdit { range, new_text: path.clone() };
+            let item = CompletionItem {
+                label: path,
+                kind: Some(if what == "folder" { CompletionItemKind::FOLDER } else { CompletionItemKind::FILE }),
+                detail: Some(what.to_owned()),
+                text_edit: Some(CompletionTextEdit::Edit(edit)),
+                ..Default::default()
+            };
+            self.push(item, Nearness::File);
+        }
+    }
+}
+
+/// The keys that a recipe has.
+fn keys(item: &crate::syntax::ast::Item) -> Vec<&str> {
+    match item {
+        crate::syntax::ast::Item::Train(it) => it.entries.iter().map(|it| it.key.name.as_str()).collect(),
+        _ => Vec::new(),
+    }
+}
