@@ -35,7 +35,8 @@ impl Seen {
         }
         let place = data::place_of(&manifest, path, folder).map_err(|it| it.to_string())?;
         let dataset = data::read_within(&manifest, &place, steps, memory).map_err(|it| it.to_string())?;
-        let found = (info(&dataset), range(&dataset).map(|it| it.1).or(manifest.range));
+        let bytes = range(&dataset).map(|it| it.1).or(manifest.range);
+        let found = (info(&dataset.for_training()), bytes);
         if let Ok(mut seen) = self.0.lock() {
             seen.insert(key, found.clone());
         }
@@ -100,6 +101,20 @@ pub struct Read {
     pub warnings: Vec<String>,
 }
 
+/// What `wanted` names and where it is, without reading it. One that is not there is fetched, where `fetch` is given and its manifest
+/// says from where.
+pub fn find_data(wanted: &str, folder: Option<&Path>, fetch: Option<Fetch>) -> Result<(Manifest, Place), Error> {
+    let manifest = data::describe(wanted)?;
+    let place = match (data::place_of(&manifest, wanted, folder), fetch) {
+        (Err(DataError::Missing { .. }), Some(fetch)) if !manifest.files.is_empty() => {
+            fetch(&manifest, wanted, folder)?;
+            data::place_of(&manifest, wanted, folder)?
+        }
+        (found, _) => found?,
+    };
+    Ok((manifest, place))
+}
+
 /// Reads the data set that `wanted` names (a name, a directory, an .npz file, a manifest) and does the steps to its images.
 /// `folder` is that of the user's data sets, `memory` what images may take of it. One that is not there is fetched, where `fetch` is given and its manifest says from where.
 pub fn read_data(
@@ -109,14 +124,7 @@ pub fn read_data(
     memory: Option<u64>,
     fetch: Option<Fetch>,
 ) -> Result<Read, Error> {
-    let manifest = data::describe(wanted)?;
-    let place = match (data::place_of(&manifest, wanted, folder), fetch) {
-        (Err(DataError::Missing { .. }), Some(fetch)) if !manifest.files.is_empty() => {
-            fetch(&manifest, wanted, folder)?;
-            data::place_of(&manifest, wanted, folder)?
-        }
-        (found, _) => found?,
-    };
+    let (manifest, place) = find_data(wanted, folder, fetch)?;
     let data = data::read_within(&manifest, &place, steps, memory)?;
     let warnings = data.warnings.iter().map(|it| format!("data set `{}`: {it}", data.name)).collect();
     let place = match place {

@@ -22,7 +22,7 @@ pub use device::{Device, DeviceOptions};
 pub use emit::cuda_files;
 pub use error::{Error, Faults, Notice};
 pub use images::{Pictures, listed};
-pub use known::{Read, info, read_data};
+pub use known::{Read, find_data, info, read_data};
 pub use model::{Compilation, Model};
 pub use options::{Fetch, Options, Split, TrainOptions};
 pub use predictor::{Prediction, Predictor};

@@ -181,7 +181,7 @@ impl Model {
         let data = match &self.options.data {
             Some(wanted) => {
                 let steps = image_steps(&self.check()?);
-                Some(known::info(&self.read(wanted, &steps)?.data))
+                Some(known::info(&self.read(wanted, &steps)?.data.for_training()))
             }
             None => None,
         };

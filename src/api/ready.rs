@@ -50,7 +50,16 @@ impl Model {
             return Err(no_recipe(self));
         };
         let Read { data, place, .. } = self.read(&wanted, &image_steps(&first))?;
+        if data.validation.is_some() && kept.is_some() {
+            return Err(Error::options(
+                format!("the recipe keeps training images for validation, and `{wanted}` has its own"),
+                "leave out `validate` to look at those of the data set, or remove its folder `val`",
+            ));
+        }
         let mut data = chosen(data, options.split, kept)?;
+        if !options.evaluates {
+            data = data.for_training();
+        }
         settings.ranges.extend(known::range(&data));
         settings.data = Some(known::info(&data));
         settings.data_replaced = options.data.is_some();
@@ -100,13 +109,15 @@ impl Model {
         training.checkpoint_every = options.checkpoint_every.unwrap_or(training.checkpoint_every);
         let wanted = options.data.clone().unwrap_or_else(|| training.data.clone());
         let Read { mut data, place, .. } = self.read(&wanted, &training.images)?;
-        if let Some(share) = training.validate {
-            if options.evaluates {
-                return Err(Error::options(
-                    format!("the plan `{}` is made for a validation set, not for the test set", path.display()),
-                    "give the `.sph` file",
-                ));
-            }
+        let share = training.validate;
+        if options.evaluates && (share.is_some() || data.validation.is_some()) {
+            return Err(Error::options(
+                format!("the plan `{}` is made for a validation set, not for the test set", path.display()),
+                "give the `.sph` file",
+            ));
+        }
+        data = data.for_training();
+        if let Some(share) = share {
             data = data::parted(data, share, plan.seed, false)?;
         }
         Ready { model: self.clone(), plan, data, place, sources: Sources::new(), again: None }.checked()
@@ -162,12 +173,12 @@ fn chosen(data: Dataset, split: Split, validate: Option<(f64, u64)>) -> Result<D
         (Split::Train, None) => data.train.clone(),
         (Split::Train, Some((share, seed))) => data::parted(data.clone(), share, seed, false)?.train,
         (Split::Validation, Some((share, seed))) => data::parted(data.clone(), share, seed, false)?.test,
-        (Split::Validation, None) => {
-            return Err(Error::options(
-                "the recipe keeps no images for validation",
+        (Split::Validation, None) => data.validation.clone().ok_or_else(|| {
+            Error::options(
+                "the recipe keeps no images for validation, and the data set has no folder `val`",
                 "add `validate 0.1` to the recipe, or give `--split train` or `--split test`",
-            ));
-        }
+            )
+        })?,
     };
     Ok(Dataset { test, ..data })
 }
@@ -186,6 +197,11 @@ impl Ready {
     /// The recipe's numbers, after all options.
     pub fn training(&self) -> Result<&Training, TrainError> {
         recipe_of(&self.plan)
+    }
+
+    /// Whether what a training looks at are images for validation, kept by the recipe or the data set's own.
+    pub fn validates(&self) -> bool {
+        self.data.validation.is_some() || self.plan.training.as_ref().is_some_and(|it| it.validate.is_some())
     }
 
     /// The data set, after the recipe's steps.

@@ -333,6 +333,7 @@ fn noise(training: &Training, examples: usize) -> Dataset {
         classes: (0..classes).map(|it| it.to_string()).collect(),
         train,
         test,
+        validation: None,
         warnings: Vec::new(),
     }
 }

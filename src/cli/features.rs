@@ -3,7 +3,7 @@
 use super::args::{self, DeviceArgs, RecipeArgs, SetArgs, SplitArg};
 use super::failure::{Failure, Outcome};
 use super::output::Output;
-use super::{load, say, stop};
+use super::{load, plot, points, say, stop};
 use clap::ValueEnum;
 use sphc::data::{self, Named, Targets, Values};
 use sphc::diag;
@@ -38,7 +38,7 @@ pub(super) struct Args {
     /// Which images of the data set
     #[arg(long, value_enum, default_value_t)]
     split: SplitArg,
-    /// Arrays of NumPy, or a table; a table where the name of the file ends in .csv, unless given
+    /// Arrays of NumPy, a table, or a picture of two numbers by class; as the name of the file ends (.csv, .svg, .png) unless given
     #[arg(long, value_enum)]
     format: Option<Kind>,
     /// Data set: a name, a directory (CIFAR, MNIST or images by class), an .npz file, or a manifest (.yaml)
@@ -57,6 +57,19 @@ pub(super) struct Args {
 enum Kind {
     Npz,
     Csv,
+    Picture,
+}
+
+impl Kind {
+    /// What the name of a file asks for.
+    fn of(path: &Path) -> Kind {
+        let ends = |end: &str| path.extension().is_some_and(|it| it.eq_ignore_ascii_case(end));
+        match () {
+            () if ends("csv") => Kind::Csv,
+            () if ends("svg") || ends("png") => Kind::Picture,
+            () => Kind::Npz,
+        }
+    }
 }
 
 /// What an `.npz` file says besides.
@@ -68,8 +81,8 @@ pub(super) struct Ready {
     pub(super) count: usize,
     /// Names of files, or of none where they are a data set's.
     files: Vec<String>,
-    targets: Option<Targets>,
-    classes: Vec<String>,
+    pub(super) targets: Option<Targets>,
+    pub(super) classes: Vec<String>,
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
@@ -81,8 +94,14 @@ pub(super) fn run(args: &Args) -> Outcome {
     let images = args.images.iter().map(PathBuf::as_path);
     let read: Vec<&Path> = [args.file.as_path(), &args.weights].into_iter().chain(images).collect();
     let output = Output::new(&args.output, "-o", &read)?;
-    let table = args.output.extension().is_some_and(|it| it.eq_ignore_ascii_case("csv"));
-    let kind = args.format.unwrap_or(if table { Kind::Csv } else { Kind::Npz });
+    let kind = args.format.unwrap_or_else(|| Kind::of(&args.output));
+    if kind == Kind::Picture {
+        plot::can_draw(&args.output)?;
+        if let [first, second, ..] = args.layer.as_slice() {
+            let cause = format!("a picture has room for one layer, and `{first}` and `{second}` are named");
+            return Err(Failure::new(cause, "draw each by itself, or write .npz or .csv"));
+        }
+    }
     let mut names: Vec<String> = Vec::new();
     for name in &args.layer {
         if kind == Kind::Npz && BESIDE.contains(&name.as_str()) {
@@ -128,6 +147,14 @@ pub(super) fn run(args: &Args) -> Outcome {
             arrays.extend(described(count, files, targets, classes));
             output.fill(|file| data::write_npz(&arrays, file))?;
         }
+        Kind::Picture => {
+            let numbers =
+                arrays.first().and_then(|it| if let Values::Reals(it) = &it.values { Some(it) } else { None });
+            let numbers = numbers.map_or(&[][..], Vec::as_slice);
+            let points = points::of_numbers(&names[0], numbers, count, targets.as_ref(), classes)?;
+            let bytes = plot::points_as(&args.output, &points)?;
+            output.fill(|file| file.write_all(&bytes))?;
+        }
         Kind::Csv => {
             let labels = targets.as_ref().map(|it| it.labels().to_vec()).unwrap_or_default();
             output.fill(|file| written(file, &arrays, &files, &labels, &classes))?;
@@ -143,12 +170,12 @@ pub(super) fn run(args: &Args) -> Outcome {
 }
 
 /// The key that a name is told under.
-fn key(name: &str) -> ResultKey {
+pub(super) fn key(name: &str) -> ResultKey {
     if name == Figure::Scores.word() { Figure::Scores.into() } else { feature(name) }
 }
 
 /// Whether a model has something by each name, for each image.
-fn known(graph: &Graph, names: &[String]) -> Result<(), Failure> {
+pub(super) fn known(graph: &Graph, names: &[String]) -> Result<(), Failure> {
     let table = graph.results.get(&Phase::Evaluate);
     for name in names.iter().filter(|it| *it != Figure::Scores.word()) {
         let Some(node) = table.and_then(|it| it.get(&feature(name))) else {
@@ -174,7 +201,7 @@ fn known(graph: &Graph, names: &[String]) -> Result<(), Failure> {
 }
 
 /// Whether something has a row for each image of a batch.
-fn of_each(plan: &Plan, name: &str, key: &ResultKey) -> Result<(), Failure> {
+pub(super) fn of_each(plan: &Plan, name: &str, key: &ResultKey) -> Result<(), Failure> {
     let rows = |key: &ResultKey| {
         let found = plan.phases.get(&Phase::Evaluate).and_then(|it| it.results.get(key));
         found.and_then(|it| plan.buffers[it.0 as usize].shape.dims().first().copied())

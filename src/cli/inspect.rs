@@ -3,19 +3,20 @@
 use super::args::{self, DeviceArgs, Format, RecipeArgs, SetArgs, SplitArg};
 use super::failure::{Failure, Outcome};
 use super::output::Output;
-use super::{features, load, plot, say, stop, table};
+use super::{features, filters, load, plot, say, stop, table};
 use serde_json::json;
 use sphc::ir::{Geometric, Graph, Param, ParamRole, Phase, ResultKey, feature};
 use sphc::train::curves::LayerAngles;
 use sphc::{Options, diag, train};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 const EXAMPLES: &str = "\
 Examples:
   sphc inspect model.sph --weights runs/a/checkpoints/step-00001000.safetensors
   sphc inspect model.sph --weights final.safetensors --split train --examples 1000 --svg angles.svg
+  sphc inspect model.sph --weights final.safetensors --layer conv1_0 --filters filters.svg
   sphc inspect model.sph --weights final.safetensors --layer conv1_0 --format json";
 
 #[derive(Debug, clap::Args)]
@@ -44,6 +45,9 @@ pub(super) struct Args {
     /// Draw the angles, too: .svg or .png
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
+    /// Draw the filters of the first layer that sees one or three channels, too: .svg or .png
+    #[arg(long, value_name = "FILE")]
+    filters: Option<PathBuf>,
     #[command(flatten)]
     set: SetArgs,
     #[command(flatten)]
@@ -77,11 +81,14 @@ pub(super) fn run(args: &Args) -> Outcome {
         let cause = format!("`{}` is a plan, which tells what it was compiled to tell", args.file.display());
         return Err(Failure::new(cause, "give the `.sph` file that it was compiled from"));
     }
-    let picture = args.svg.as_deref().map(|it| {
-        plot::can_draw(it)?;
-        Output::new(it, "--svg", &[&args.file, &args.weights]).map(|output| (it, output))
-    });
-    let picture = picture.transpose()?;
+    let place = |path: &Option<PathBuf>, flag: &'static str, other: &Option<PathBuf>| {
+        let Some(path) = path.clone() else { return Ok(None) };
+        plot::can_draw(&path)?;
+        let taken: Vec<&Path> = [&args.file, &args.weights].into_iter().chain(other).map(PathBuf::as_path).collect();
+        Output::new(&path, flag, &taken).map(|output| Some((path, output)))
+    };
+    let picture = place(&args.svg, "--svg", &None)?;
+    let filters = place(&args.filters, "--filters", &args.svg)?;
     let recipe = RecipeArgs { data: args.data.clone(), batch: args.batch, ..RecipeArgs::default() };
     let options = Options {
         evaluates: true,
@@ -162,8 +169,28 @@ pub(super) fn run(args: &Args) -> Outcome {
     }
     if let Some((path, output)) = picture {
         let drawn: Vec<LayerAngles> = looks.iter().filter_map(Look::drawn).collect();
-        let bytes = plot::layers_as(path, &drawn)?;
+        let bytes = plot::layers_as(&path, &drawn)?;
         output.fill(|file| file.write_all(&bytes))?;
+    }
+    if let Some((path, output)) = filters {
+        let told = looks.iter().find_map(|it| {
+            let key = feature(&Geometric::Filters.under(&it.name));
+            let extents = plan.result(Phase::Evaluate, &key)?.shape.dims().to_vec();
+            Some((it, filters::tiles(&extents, &session.result(Phase::Evaluate, &key))?))
+        });
+        let Some((layer, tiles)) = told else {
+            let cause = "no filter of these layers has one or three channels and more than one pixel, which it takes for a picture";
+            return Err(Failure::new(
+                cause,
+                "leave out `--filters`, or choose a layer that sees the image with `--layer`",
+            ));
+        };
+        let bytes = plot::images_as(&path, &tiles, filters::COLUMNS, filters::SIDE)?;
+        output.fill(|file| file.write_all(&bytes))?;
+        let told = format!("`{}`: {} in `{}`", layer.name, say::counted(tiles.len(), "filter", "s"), path.display());
+        if args.format == Format::Human {
+            writeln!(say::out(), "{told}")?;
+        }
     }
     let mut out = say::out();
     match args.format {

@@ -11,6 +11,7 @@ mod changes;
 mod check;
 mod compile;
 mod data;
+mod demo;
 mod diff;
 mod doctor;
 mod eval;
@@ -18,6 +19,7 @@ mod explain;
 mod export;
 mod failure;
 mod features;
+mod filters;
 mod fmt;
 mod foreign;
 mod inspect;
@@ -25,12 +27,15 @@ mod load;
 #[cfg(feature = "lsp")]
 mod lsp;
 mod manual;
+mod many;
 mod new;
 mod output;
 mod plot;
+mod points;
 mod predict;
 mod progress;
 mod replay;
+mod reproduce;
 mod runs;
 mod say;
 mod show;
@@ -84,6 +89,8 @@ enum Command {
     Export(export::Args),
     /// Measure the time of a step
     Bench(bench::Args),
+    /// Train the paper's experiments, or those of another list, and write a report beside what was published
+    Reproduce(reproduce::Args),
     /// List runs: what they were asked for, and what came of it
     Runs(runs::Args),
     /// Draw the curves of runs, or operators over the angle
@@ -93,6 +100,8 @@ enum Command {
     /// Serve editors: diagnostics, hover, completion and more over the language server protocol
     #[cfg(feature = "lsp")]
     Lsp(lsp::Args),
+    /// Show what hyperspherical learning starts from
+    Demo(demo::Args),
     /// Say what this machine offers, and what is missing
     Doctor(doctor::Args),
     /// Print completions for a shell
@@ -147,11 +156,13 @@ pub(crate) fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Reproduce(args) => reproduce::run(&args),
         Command::Runs(args) => runs::run(&args),
         Command::Plot(args) => plot::run(&args),
         Command::Data(args) => data::run(&args),
         #[cfg(feature = "lsp")]
         Command::Lsp(args) => lsp::run(&args),
+        Command::Demo(args) => demo::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Completions(args) => manual::completions(&args),
         Command::Man(args) => manual::man(&args),

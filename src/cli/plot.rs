@@ -3,9 +3,12 @@
 use super::failure::{Failure, Outcome};
 use super::{load, say};
 use sphc::train::curves::operators::OperatorCurve;
-use sphc::train::curves::{Curve, LayerAngles, reference};
 #[cfg(feature = "plots")]
-use sphc::train::curves::{Layers, Operators, Picture, Runs};
+use sphc::train::curves::{
+    Curve, Images, LayerAngles, Layers, Operators, Picture, Points, Runs, Scatter, Tile, reference,
+};
+#[cfg(not(feature = "plots"))]
+use sphc::train::curves::{Curve, LayerAngles, Points, Tile, reference};
 use sphc::train::metrics::{self, Line};
 use sphc::{Model, Options};
 use std::io::Write;
@@ -113,6 +116,18 @@ pub(super) fn layers_as(path: &Path, layers: &[LayerAngles]) -> Result<Vec<u8>, 
     drawn(path, &Layers(layers))
 }
 
+/// Images in rows as the bytes of such a file.
+#[cfg(feature = "plots")]
+pub(super) fn images_as(path: &Path, tiles: &[Tile], columns: usize, side: u32) -> Result<Vec<u8>, Failure> {
+    drawn(path, &Images { tiles, columns, side })
+}
+
+/// Examples in the plane as the bytes of such a file.
+#[cfg(feature = "plots")]
+pub(super) fn points_as(path: &Path, points: &Points) -> Result<Vec<u8>, Failure> {
+    drawn(path, &Scatter(points))
+}
+
 /// Refuses a name that tells no kind of picture, before any work is done.
 #[cfg(feature = "plots")]
 pub(super) fn can_draw(path: &Path) -> Result<(), Failure> {
@@ -163,6 +178,16 @@ fn write_operators(path: &Path, _: &[OperatorCurve]) -> Result<(), Failure> {
 #[cfg(not(feature = "plots"))]
 pub(super) fn layers_as(path: &Path, _: &[LayerAngles]) -> Result<Vec<u8>, Failure> {
     Err(undrawn(path, "build it with `--features plots`; `--format json` tells the numbers"))
+}
+
+#[cfg(not(feature = "plots"))]
+pub(super) fn images_as(path: &Path, _: &[Tile], _: usize, _: u32) -> Result<Vec<u8>, Failure> {
+    Err(undrawn(path, "build it with `--features plots`"))
+}
+
+#[cfg(not(feature = "plots"))]
+pub(super) fn points_as(path: &Path, _: &Points) -> Result<Vec<u8>, Failure> {
+    Err(undrawn(path, "build it with `--features plots`; a name that ends in `.csv` takes the numbers"))
 }
 
 #[cfg(not(feature = "plots"))]

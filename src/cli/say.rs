@@ -40,6 +40,11 @@ pub(super) fn colour() -> bool {
     is_capable() && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty())
 }
 
+/// The program as it was called, so that what is printed can be pasted: after `cargo run` it is in no folder of commands.
+pub(super) fn program() -> OsString {
+    std::env::args_os().next().unwrap_or_else(|| "sphc".into())
+}
+
 /// Words as a shell takes them.
 pub(super) fn quoted(words: &[OsString]) -> String {
     words.iter().map(quote).collect::<Vec<_>>().join(" ")

@@ -2,12 +2,12 @@
 
 use super::args::Format;
 use super::failure::{Failure, Outcome};
-use super::{load, plot, say, stop, table, train};
+use super::many::{self, Came, Wanted};
+use super::{load, plot, say, table, train};
 use serde_json::json;
 use sphc::Options;
 use sphc::train::curves::{self, Curve, Estimate};
-use sphc::train::metrics::{self, Line, Tested};
-use sphc::train::{End, TrainError};
+use sphc::train::metrics::{Line, Tested};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -37,45 +37,23 @@ pub(super) fn run(args: &train::Args) -> Outcome {
     let seeds = seeds(args, &points)?;
     let claimed = if args.run.is_none() { Some(train::Claimed::new(&args.file)?) } else { None };
     let root = args.run.clone().or(claimed.as_ref().map(|it| it.path.clone())).unwrap_or_default();
-    let all = points.len() * seeds.len();
-    let mut found = Vec::new();
-    let mut number = 0;
-    for point in &points {
-        let mut group = Group { point, runs: Vec::new(), diverged: 0 };
-        for seed in &seeds {
-            number += 1;
-            if stop::asked() {
-                return Ok(stopped(&root, number, all));
-            }
-            let directory = directory(&root, point, *seed);
-            say(args, number, all, point, *seed, &directory);
-            let mut one = args.clone();
-            one.set.set = point.set.clone();
-            one.recipe.seed = Some(*seed);
-            // One that was not begun with yet begins now.
-            one.resume = args.resume.filter(|_| directory.exists());
-            match train::one(&one, Some(&directory))?.report {
-                // A setting that does not train is a result as well.
-                Err(it @ (TrainError::NonFinite { .. } | TrainError::TestNonFinite { .. })) => {
-                    group.diverged += 1;
-                    report_diverged(args, &it);
-                }
-                Err(it) => return Err(it.into()),
-                Ok(report) if report.end == End::Interrupted => {
-                    return Ok(stopped(&root, number, all));
-                }
-                Ok(_) => group.runs.push(read(&directory)?),
-            }
-        }
-        found.push(group);
+    let mut wanted = Vec::new();
+    for (point, seed) in points.iter().flat_map(|point| seeds.iter().map(move |seed| (point, *seed))) {
+        let directory = directory(&root, point, seed);
+        let mut one = args.clone();
+        one.set.set = point.set.clone();
+        one.recipe.seed = Some(seed);
+        // One that was not begun with yet begins now.
+        one.resume = args.resume.filter(|_| directory.exists());
+        wanted.push(Wanted { name: point.name.clone(), args: one, directory });
     }
+    let came = many::train(&wanted, &mut |_, _| Ok(()))?;
+    if came.len() < wanted.len() {
+        return Ok(many::stopped(came.len(), wanted.len(), &train::resume_command(&root)));
+    }
+    let found: Vec<Group> =
+        points.iter().zip(came.chunks(seeds.len())).map(|(point, came)| Group::of(point, came)).collect();
     finish(args, &root, &seeds, &found)
-}
-
-fn stopped(root: &Path, number: usize, all: usize) -> ExitCode {
-    let command = train::resume_command(root);
-    let _ = writeln!(say::err(), "stopped in run {number} of {all}; go on with\n  {command}");
-    stop::status()
 }
 
 /// The runs of a setting.
@@ -86,11 +64,10 @@ struct Group<'a> {
     diverged: usize,
 }
 
-fn report_diverged(args: &train::Args, error: &TrainError) {
-    if args.format == Format::Json {
-        let _ = writeln!(say::out(), "{}", json!({ "event": "diverged", "error": error.to_string() }));
-    } else {
-        let _ = writeln!(say::err(), "error: {error}\n  the other runs go on");
+impl Group<'_> {
+    fn of<'a>(point: &'a Point, came: &[Came]) -> Group<'a> {
+        let (runs, diverged) = many::parted(came);
+        Group { point, runs, diverged }
     }
 }
 
@@ -203,23 +180,6 @@ fn directory(root: &Path, point: &Point, seed: u64) -> PathBuf {
 fn folder(point: &Point) -> String {
     let odd = |it: char| matches!(it, '/' | '\\' | ' ') || it.is_control();
     point.name.chars().map(|it| if odd(it) { '_' } else { it }).collect()
-}
-
-fn read(directory: &Path) -> Result<Vec<Line>, Failure> {
-    let path = directory.join("metrics.jsonl");
-    metrics::read(&path)
-        .map_err(|it| Failure::new(format!("cannot read `{}`: {it}", path.display()), "do not remove it meanwhile"))
-}
-
-fn say(args: &train::Args, number: usize, all: usize, point: &Point, seed: u64, directory: &Path) {
-    if args.format == Format::Json {
-        let set: serde_json::Map<_, _> = point.set.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
-        let object = json!({ "event": "run", "number": number, "of": all, "set": set, "seed": seed, "run": directory.to_string_lossy() });
-        let _ = writeln!(say::out(), "{object}");
-    } else {
-        let name = if point.name.is_empty() { String::new() } else { format!("{}, ", point.name) };
-        let _ = writeln!(say::err(), "\nrun {number} of {all}: {name}seed {seed}");
-    }
 }
 
 fn finish(args: &train::Args, root: &Path, seeds: &[u64], found: &[Group]) -> Outcome {

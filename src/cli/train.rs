@@ -26,7 +26,7 @@ pub(super) struct Args {
     #[command(flatten)]
     pub(super) set: SetArgs,
     #[command(flatten)]
-    device: DeviceArgs,
+    pub(super) device: DeviceArgs,
     #[command(flatten)]
     pub(super) recipe: RecipeArgs,
     /// Train once with each of N seeds, and with every combination of `--set` values parted by commas
@@ -58,6 +58,32 @@ pub(super) struct Args {
     /// Use no network: a data set that is not there is an error instead of being fetched
     #[arg(long)]
     offline: bool,
+}
+
+impl Args {
+    /// A training of a file with nothing asked for besides.
+    pub(super) fn of(file: PathBuf, set: SetArgs, device: DeviceArgs) -> Args {
+        Args {
+            file,
+            set,
+            device,
+            recipe: RecipeArgs::default(),
+            seeds: None,
+            init: None,
+            init_strict: false,
+            init_map: Vec::new(),
+            run: None,
+            resume: None,
+            log_every: 10,
+            format: Format::default(),
+            offline: false,
+        }
+    }
+
+    /// The same with its progress told in this form, and with or without the network.
+    pub(super) fn saying(self, format: Format, offline: bool) -> Args {
+        Args { format, offline, ..self }
+    }
 }
 
 /// From where a run goes on.
@@ -107,7 +133,7 @@ pub(super) fn one(args: &Args, run: Option<&Path>) -> Result<Done, Failure> {
             training.data,
             training.train_examples,
             training.test_examples,
-            if training.validate.is_some() { "validation" } else { "test" },
+            if ready.validates() { "validation" } else { "test" },
         );
         let _ = writeln!(say::err(), "{what}");
     }
@@ -224,7 +250,7 @@ fn summary(args: &Args, run: &Path, (set, training): (&[(String, String)], &Trai
         lines.push(format!("best          {}", best.display()));
     }
     if let Some(checkpoint) = report.best_checkpoint.as_ref().or(report.checkpoint.as_ref()) {
-        let mut command: Vec<OsString> = vec!["sphc".into(), "eval".into(), args.file.clone().into()];
+        let mut command: Vec<OsString> = vec![say::program(), "eval".into(), args.file.clone().into()];
         for (name, value) in set {
             command.extend(["--set".into(), format!("{name}={value}").into()]);
         }

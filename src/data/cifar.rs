@@ -118,6 +118,7 @@ pub(super) fn read(directory: &Path, entry: &Manifest, room: &mut Room) -> Resul
         classes,
         train,
         test: tested,
+        validation: None,
         warnings,
     })
 }

@@ -35,6 +35,7 @@ pub(super) fn digits() -> Dataset {
         classes: (0..10).map(|it: usize| it.to_string()).collect(),
         train,
         test,
+        validation: None,
         warnings: Vec::new(),
     }
 }

@@ -1,4 +1,4 @@
-//! Image files by class: `train/<class>/*.png`, `test/<class>/*.jpg`.
+//! Image files by class: `train/<class>/*.png`, `test/<class>/*.jpg`, and where it is there `val/<class>/*.png`.
 //!
 //! The folders are listed first, so that all that lies in them is either read or told.
 
@@ -16,8 +16,9 @@ use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 
-/// The parts of a data set, which are folders.
-const PARTS: [&str; 2] = ["train", "test"];
+/// The parts of a data set, which are folders; the last may be missing.
+const PARTS: [&str; 3] = ["train", "test", VALIDATION];
+const VALIDATION: &str = "val";
 
 /// Whether `directory` has classes to train on: in `train`, or, where it is to be parted, in itself.
 pub(super) fn is_layout(directory: &Path, parted: bool) -> bool {
@@ -62,7 +63,7 @@ impl Unread {
 struct Listing {
     classes: Vec<String>,
     /// Pictures and their classes, in order.
-    parts: [Vec<(PathBuf, usize)>; 2],
+    parts: [Vec<(PathBuf, usize)>; 3],
     unread: BTreeMap<Unread, Vec<String>>,
 }
 
@@ -159,7 +160,8 @@ impl Listing {
                 Entry::Folder | Entry::File | Entry::Not(_) => {}
             }
         }
-        for (at, part) in PARTS.iter().enumerate() {
+        let there = |it: &str| it != VALIDATION || directory.join(it).is_dir();
+        for (at, part) in PARTS.iter().enumerate().filter(|it| there(it.1)) {
             for (path, kind) in entries(&directory.join(part))? {
                 match kind {
                     Entry::Folder => res.list_class(directory, at, &path)?,
@@ -234,7 +236,7 @@ pub(super) fn read(
     let listing = match manifest.split {
         Some(share) => Listing::parted(directory, share, manifest.split_seed.unwrap_or(0))?,
         None => {
-            if let Some(part) = PARTS.iter().find(|it| !directory.join(it).is_dir()) {
+            if let Some(part) = PARTS.iter().find(|it| **it != VALIDATION && !directory.join(it).is_dir()) {
                 return Err(missing(format!("`{}` has no folder `{part}`", directory.display())));
             }
             Listing::of(directory)?
@@ -245,8 +247,10 @@ pub(super) fn read(
     let mut warnings = listing.warnings();
     let mut changes = BTreeMap::<Change, Vec<String>>::new();
     let mut image = None;
-    let mut splits = [Split::default(), Split::default()];
-    for (split, (part, files)) in splits.iter_mut().zip(PARTS.iter().zip(&listing.parts)) {
+    let validated = manifest.split.is_none() && directory.join(VALIDATION).is_dir();
+    let mut splits = [Split::default(), Split::default(), Split::default()];
+    let parts = PARTS.iter().zip(&listing.parts).filter(|it| *it.0 != VALIDATION || validated);
+    for (split, (part, files)) in splits.iter_mut().zip(parts) {
         if files.is_empty() {
             let folder = if manifest.split.is_some() { directory.into() } else { directory.join(part) };
             return Err(missing(format!("`{}` has no folder with .png or .jpg files", folder.display())));
@@ -280,7 +284,7 @@ pub(super) fn read(
     }
     warnings.extend(remarks(&changes));
     let (_, image) = image.expect("empty parts are errors");
-    let [train, test] = splits;
+    let [train, test, validation] = splits;
     Ok(Dataset {
         name: manifest.name.clone(),
         image,
@@ -288,6 +292,7 @@ pub(super) fn read(
         classes: listing.classes,
         train,
         test,
+        validation: validated.then_some(validation),
         warnings,
     })
 }
@@ -378,6 +383,21 @@ mod tests {
     }
 
     #[test]
+    fn images_for_validation_are_a_part_of_their_own() {
+        let dir = directory();
+        assert_eq!(found(&dir, &[]).unwrap().validation, None);
+        grey(&dir.path().join("val/dog/d.png"), 3, 2, 40);
+        let data = found(&dir, &[]).unwrap();
+        let validation = data.validation.clone().unwrap();
+        assert_eq!((validation.targets.labels(), &validation.images[..]), (&[1][..], &[40; 6][..]));
+        assert!(data.warnings.iter().all(|it| !it.contains("val")), "{:?}", data.warnings);
+        assert_eq!(data.test.images[..], [30; 6]);
+        assert_eq!(data.for_training().test, validation);
+        fs::remove_file(dir.path().join("val/dog/d.png")).unwrap();
+        assert!(found(&dir, &[]).unwrap_err().to_string().contains("val` has no folder"));
+    }
+
+    #[test]
     fn other_sizes_need_a_step() {
         let dir = directory();
         RgbImage::from_pixel(4, 4, Rgb([9, 9, 9])).save(dir.path().join("train/dog/z.png")).unwrap();
@@ -416,7 +436,7 @@ mod tests {
         for it in ["train/cat/a.webp", "train/cat/b.gif", "train/dog/.c.png", "train/cat/more/d.png", "test/e.png"] {
             put(it);
         }
-        put("val/cat/f.png");
+        put("more/cat/f.png");
         put("README");
         fs::rename(at("train/dog/b.png"), at("train/dog/b.PNG")).unwrap();
         grey(&at("train/Dog/g.png"), 3, 2, 1);
@@ -431,7 +451,7 @@ mod tests {
             "1 hidden file not read",
             "`train/cat/more`",
             "`test/e.png`",
-            "`val`",
+            "`more`",
             "the classes `Dog`, `dog` differ in nothing but capital letters",
         ] {
             assert!(data.warnings.iter().any(|said| said.contains(it)), "{it}: {:?}", data.warnings);

@@ -42,7 +42,16 @@ pub(super) fn read(directory: &Path, manifest: &Manifest, room: &mut Room) -> Re
     if !packed.is_empty() {
         warnings.push(format!("not read, as the same is there unpacked: {}", few(&packed)));
     }
-    Ok(Dataset { name: manifest.name.clone(), image, target: TargetKind::Class, classes, train, test, warnings })
+    Ok(Dataset {
+        name: manifest.name.clone(),
+        image,
+        target: TargetKind::Class,
+        classes,
+        train,
+        test,
+        validation: None,
+        warnings,
+    })
 }
 
 fn images_of(part: &str) -> String {

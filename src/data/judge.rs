@@ -128,6 +128,7 @@ mod tests {
             classes: classes.iter().map(|it| (*it).into()).collect(),
             train: split(train),
             test: split(test),
+            validation: None,
             warnings: Vec::new(),
         }
     }

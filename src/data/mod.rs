@@ -75,6 +75,8 @@ pub struct Dataset {
     pub train: Split,
     /// For testing.
     pub test: Split,
+    /// For looking at while it is trained with, where it has images for that.
+    pub validation: Option<Split>,
     /// What a reader should know, a sentence each: files that were not read, pictures that were changed, classes without
     /// images.
     pub warnings: Vec<String>,
@@ -83,7 +85,17 @@ pub struct Dataset {
 impl Dataset {
     /// Bytes of images that lie in a file, and take no memory of their own.
     pub fn mapped(&self) -> usize {
-        self.train.images.mapped() + self.test.images.mapped()
+        let all = [&self.train, &self.test].into_iter().chain(&self.validation);
+        all.map(|it| it.images.mapped()).sum()
+    }
+
+    /// As it is trained with: its own images for validation, where it has some, take the place of those for tests.
+    #[must_use]
+    pub fn for_training(self) -> Dataset {
+        match &self.validation {
+            Some(it) => Dataset { test: it.clone(), ..self },
+            None => self,
+        }
     }
 
     /// The darkest and the brightest value of the training images.

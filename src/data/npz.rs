@@ -71,7 +71,7 @@ pub(super) fn read(place: &Path, manifest: &Manifest, room: &mut Room) -> Result
     let [train_targets, test_targets] = parts;
     let train = Split { images: train, targets: train_targets };
     let test = Split { images: test, targets: test_targets };
-    Ok(Dataset { name: manifest.name.clone(), image, target, classes, train, test, warnings })
+    Ok(Dataset { name: manifest.name.clone(), image, target, classes, train, test, validation: None, warnings })
 }
 
 /// An array that is there.

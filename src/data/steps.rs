@@ -92,7 +92,8 @@ pub(super) fn fitted(data: Dataset, steps: &[ImageStep], room: &mut Room) -> Res
         Ok(Split { images: images.end()?, targets: split.targets.clone() })
     };
     let (train, test) = (each(&data.train)?, each(&data.test)?);
-    Ok(Dataset { image, train, test, ..data })
+    let validation = data.validation.as_ref().map(&mut each).transpose()?;
+    Ok(Dataset { image, train, test, validation, ..data })
 }
 
 #[cfg(test)]

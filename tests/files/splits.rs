@@ -39,6 +39,43 @@ fn an_evaluation_looks_at_the_images_that_it_is_told_to() {
     assert!(errors(&output).contains("the recipe keeps no images for validation"), "{}", errors(&output));
 }
 
+/// A training looks at the data set's own images for validation, and leaves those for tests to `eval`.
+#[test]
+fn a_folder_of_images_for_validation_is_looked_at_while_training() {
+    let place = Place::new();
+    for (part, count) in [("train", 8), ("test", 5), ("val", 3)] {
+        for class in ["cat", "dog"] {
+            let folder = place.path("pets").join(part).join(class);
+            fs::create_dir_all(&folder).unwrap();
+            for at in 0..count {
+                GrayImage::from_pixel(8, 8, Luma([20 * at + count])).save(folder.join(format!("{at}.png"))).unwrap();
+            }
+        }
+    }
+    let output = place.sphc("train tiny.sph --data pets --run r");
+    assert!(errors(&output).contains("(16 training and 6 validation images)"), "{}", errors(&output));
+    let weights = "--data pets --weights r/checkpoints/step-00000012.safetensors";
+    let log = fs::read_to_string(place.path("r/metrics.jsonl")).unwrap();
+    let told: Value = serde_json::from_str(log.lines().rfind(|it| it.contains("test_loss")).unwrap()).unwrap();
+    let found = evaluated(&place, &format!("{weights} --split validation"));
+    assert_eq!((&found["examples"], &found["test_loss"]), (&6.into(), &told["test_loss"]));
+    assert_eq!(evaluated(&place, weights)["examples"], 10);
+    assert_eq!(evaluated(&place, &format!("{weights} --split train"))["examples"], 16);
+
+    // A plan is made for what a training looks at.
+    place.succeeds("compile tiny.sph --data pets -o plan");
+    place.succeeds("train plan/plan.yaml --data pets --run p");
+    assert_eq!(place.final_checkpoint("p"), place.final_checkpoint("r"));
+    let output = place.sphc(&format!("eval plan/plan.yaml {weights}"));
+    assert!(errors(&output).contains("made for a validation set"), "{}", errors(&output));
+
+    // Two kinds of validation are one too many.
+    fs::write(place.path("both.sph"), MODEL.replace("batch      16", "validate   0.25\n    batch      16")).unwrap();
+    let output = place.sphc("train both.sph --data pets --run b");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(errors(&output).contains("`pets` has its own") && errors(&output).contains("remove its folder `val`"));
+}
+
 /// Classes with so many 8x8 pictures each, every one of another value.
 fn classes(place: &Place, counts: &[(&str, u8)]) {
     for (class, count) in counts {

@@ -15,5 +15,7 @@ pub(crate) mod kill;
 pub(crate) mod looking;
 #[cfg(target_os = "linux")]
 pub(crate) mod memory;
+pub(crate) mod pages;
+pub(crate) mod reproducing;
 pub(crate) mod sweeps;
 pub(crate) mod views;

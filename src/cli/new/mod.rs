@@ -45,21 +45,22 @@ impl Template {
 
     /// What to do with the file.
     fn next(self, file: &str) -> Vec<String> {
+        let sphc = say::quoted(&[say::program()]);
         match self {
-            Template::Minimal => vec![format!("sphc train {file}")],
+            Template::Minimal => vec![format!("{sphc} train {file}")],
             Template::Resnet => vec![
-                format!("sphc show {file} --set units=5"),
-                format!("sphc train {file} --iterations 1000 --evaluate-every 200"),
+                format!("{sphc} show {file} --set units=5"),
+                format!("{sphc} train {file} --iterations 1000 --evaluate-every 200"),
             ],
             Template::Operator => vec![
-                format!("sphc train {file}"),
-                format!("sphc train {file} --set norm=soft_cone,cosine,none --seeds 3"),
+                format!("{sphc} train {file}"),
+                format!("{sphc} train {file} --set norm=soft_cone,cosine,none --seeds 3"),
             ],
             Template::Data => vec![
                 "put pictures into pictures/train/CLASS/ and pictures/test/CLASS/".to_owned(),
-                format!("sphc train {file}"),
+                format!("{sphc} train {file}"),
             ],
-            Template::FineTune => vec![format!("sphc train {file} --init CHECKPOINT")],
+            Template::FineTune => vec![format!("{sphc} train {file} --init CHECKPOINT")],
         }
     }
 }

@@ -8,7 +8,7 @@ pub mod reference;
 mod statistics;
 
 #[cfg(feature = "plots")]
-pub use draw::{Layers, Operators, Picture, Runs};
+pub use draw::{Images, Layers, Operators, Picture, Runs, Scatter};
 pub use statistics::Estimate;
 
 use super::metrics::{Line, Tested};
@@ -48,6 +48,44 @@ pub struct LayerAngles {
     pub facts: String,
     /// How many angles are in each part of 0 to 180 degrees, all parts being as wide.
     pub counts: Vec<u64>,
+}
+
+/// An image with a line below.
+#[derive(Clone, Debug)]
+pub struct Tile {
+    /// The line.
+    pub caption: String,
+    /// Pixels of a row, at least one.
+    pub width: usize,
+    /// Red, green and blue, row by row.
+    pub pixels: Vec<[u8; 3]>,
+}
+
+impl Tile {
+    /// Rows of pixels.
+    pub fn height(&self) -> usize {
+        self.pixels.len() / self.width
+    }
+}
+
+/// Examples in the plane.
+#[derive(Clone, Debug)]
+pub struct Points {
+    /// What they are.
+    pub title: String,
+    /// Names of the classes.
+    pub classes: Vec<String>,
+    /// Where each is.
+    pub places: Vec<PlacedAt>,
+}
+
+/// An example in the plane.
+#[derive(Clone, Copy, Debug)]
+pub struct PlacedAt {
+    /// Its two numbers.
+    pub at: [f64; 2],
+    /// Its class.
+    pub class: usize,
 }
 
 /// The best evaluation of a run, the earliest of equals.

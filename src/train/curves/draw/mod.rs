@@ -1,13 +1,17 @@
-//! Pictures by plotters, as SVG or PNG: of runs, of operators, and of layers.
+//! Pictures by plotters, as SVG or PNG: of runs, of operators, of layers, of images, and of points.
 
+mod images;
 mod layers;
 mod operators;
 mod raster;
 mod runs;
+mod scatter;
 
+pub use images::Images;
 pub use layers::Layers;
 pub use operators::Operators;
 pub use runs::Runs;
+pub use scatter::Scatter;
 
 use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
