@@ -54,6 +54,7 @@ fn is_told(manifest: &Manifest) -> bool {
 pub(super) fn usual(manifest: &Manifest) -> Option<DataInfo> {
     let [height, width, _] = manifest.image?;
     let target = match manifest.target {
+        None if manifest.format == data::Format::Masks => TargetKind::Map([height, width]),
         Some(Answer::Pixels) => TargetKind::Map([height, width]),
         Some(Answer::Labels) => TargetKind::Labels,
         Some(Answer::Class) | None => TargetKind::Class,

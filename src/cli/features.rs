@@ -64,10 +64,12 @@ impl Kind {
     /// What the name of a file asks for.
     fn of(path: &Path) -> Kind {
         let ends = |end: &str| path.extension().is_some_and(|it| it.eq_ignore_ascii_case(end));
-        match () {
-            () if ends("csv") => Kind::Csv,
-            () if ends("svg") || ends("png") => Kind::Picture,
-            () => Kind::Npz,
+        if ends("csv") {
+            Kind::Csv
+        } else if ends("svg") || ends("png") {
+            Kind::Picture
+        } else {
+            Kind::Npz
         }
     }
 }

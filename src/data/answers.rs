@@ -30,17 +30,20 @@ impl Answers {
             (TargetKind::Numbers(_), _) => Vec::new(),
             (TargetKind::Class, [train, test]) => numbered(&[train.labels(), test.labels()]),
             (TargetKind::Labels, [Targets::Bytes { each, .. }, _]) => (0..*each).map(|it| it.to_string()).collect(),
-            (TargetKind::Map(_) | TargetKind::Labels, [train, test]) => {
-                let all = || [train, test].into_iter().flat_map(|it| it.bytes()).copied();
-                let most = match all().filter(|it| *it != VOID).max() {
-                    // What no number before it leads to is no class.
-                    Some(it) if 0 < it && it + 1 < VOID => it,
-                    Some(_) | None => all().max().unwrap_or(0),
-                };
-                (0..=most).map(|it| it.to_string()).collect()
-            }
+            (TargetKind::Map(_) | TargetKind::Labels, [train, test]) => classes_of_pixels(&[train, test]),
         }
     }
+}
+
+/// Numbers of the classes of pixels.
+pub(super) fn classes_of_pixels(parts: &[&Targets]) -> Vec<String> {
+    let all = || parts.iter().flat_map(|it| it.bytes()).copied();
+    let most = match all().filter(|it| *it != VOID).max() {
+        // What no number before it leads to is no class.
+        Some(it) if 0 < it && it + 1 < VOID => it,
+        Some(_) | None => all().max().unwrap_or(0),
+    };
+    (0..=most).map(|it| it.to_string()).collect()
 }
 
 /// What the values of an array are like, beside how it is stored.

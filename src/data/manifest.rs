@@ -23,6 +23,8 @@ pub enum Format {
     Idx,
     /// Image files by class: `train/<class>/*.png`, `test/<class>/*.jpg`.
     Images,
+    /// Image files and those of the classes of their pixels: `train/images/*.png`, `train/masks/*.png`, and so for `test`.
+    Masks,
     /// NumPy arrays `x_train`, `y_train`, `x_test`, `y_test` in one `.npz` file.
     Npz,
 }
@@ -231,7 +233,7 @@ impl Manifest {
             if self.files[..at].iter().any(|it| name_of(it) == name_of(file)) {
                 return Err(format!("two of its files would be called `{}`", name_of(file)));
             }
-            if self.format == Format::Images && !file.members.is_empty() {
+            if matches!(self.format, Format::Images | Format::Masks) && !file.members.is_empty() {
                 return Err("`members` of images by class lie in no folders: leave them out to take all".into());
             }
         }

@@ -15,6 +15,7 @@ mod folder;
 mod idx;
 mod judge;
 mod manifest;
+mod masks;
 mod mend;
 mod npy;
 mod npz;
@@ -89,13 +90,14 @@ impl Dataset {
         all.map(|it| it.images.mapped()).sum()
     }
 
-    /// As it is trained with: its own images for validation, where it has some, take the place of those for tests.
+    /// As it is trained with: its own images for validation, where it has some, take the place of those for tests. That it has
+    /// some stays to be seen.
     #[must_use]
-    pub fn for_training(self) -> Dataset {
-        match &self.validation {
-            Some(it) => Dataset { test: it.clone(), ..self },
-            None => self,
+    pub fn for_training(mut self) -> Dataset {
+        if let Some(it) = self.validation.replace(Split::default()) {
+            return Dataset { test: it, ..self };
         }
+        Dataset { validation: None, ..self }
     }
 
     /// The darkest and the brightest value of the training images.
@@ -140,7 +142,7 @@ pub fn describe(wanted: &str) -> Result<Manifest, DataError> {
         Format::Cifar10 => find("cifar10"),
         Format::Cifar100 => find("cifar100"),
         Format::Idx => manifest::catalog().iter().find(|it| it.format == format && it.name == name),
-        Format::Embedded | Format::Images | Format::Npz => None,
+        Format::Embedded | Format::Images | Format::Masks | Format::Npz => None,
     };
     let manifest = known.cloned().unwrap_or_else(|| Manifest::bare(name, format));
     Ok(Manifest { path: Some(path.into()), ..manifest })
@@ -160,11 +162,12 @@ fn format_of(directory: &Path) -> Result<Format, DataError> {
     if !directory.is_dir() {
         return Err(missing(format!("`{}` is not a directory", directory.display())));
     }
-    let formats = [Format::Cifar10, Format::Cifar100, Format::Idx, Format::Images];
+    // Folders of images and masks would also be two classes.
+    let formats = [Format::Cifar10, Format::Cifar100, Format::Idx, Format::Masks, Format::Images];
     formats.into_iter().find(|it| holds(directory, *it, None)).ok_or_else(|| {
         missing(format!(
             "`{}` has no `data_batch_*.bin` (CIFAR-10), no `train.bin` (CIFAR-100), no `train-images-idx3-ubyte` \
-             (MNIST) and no `train/<class>/` (images){}",
+             (MNIST), no `train/images` with `train/masks` (a class for each pixel) and no `train/<class>/` (images){}",
             directory.display(),
             match folder::has_pictures(directory) {
                 true => "; folders of classes without `train` and `test` are parted by a manifest with `split: 0.2`",
@@ -181,6 +184,7 @@ fn holds(place: &Path, format: Format, split: Option<f64>) -> bool {
         Format::Cifar10 | Format::Cifar100 => cifar::is_layout(place, format),
         Format::Idx => idx::is_layout(place),
         Format::Images => folder::is_layout(place, split.is_some()),
+        Format::Masks => masks::is_layout(place),
         Format::Npz => npz::file(place).is_some(),
     }
 }
@@ -250,6 +254,7 @@ pub fn read_within(
         // Images of different sizes may be equal after the steps only.
         (Place::At(path), Format::Images) => folder::read(path, manifest, steps, &mut room)?,
         (Place::At(path), Format::Idx) => idx::read(path, manifest, &mut room)?,
+        (Place::At(path), Format::Masks) => masks::read(path, manifest, &mut room)?,
         (Place::At(path), Format::Npz) => npz::read(path, manifest, &mut room)?,
         (Place::At(path), Format::Cifar10 | Format::Cifar100) => cifar::read(path, manifest, &mut room)?,
     };

@@ -74,7 +74,7 @@ fn fourier(args: &FourierArgs) -> Outcome {
     plot::can_draw(&args.output)?;
     let [a, b] = match args.images.as_slice() {
         [a, b] => [of_file(a)?, of_file(b)?],
-        _ => of_data(args)?,
+        [] | [_] | [_, _, ..] => of_data(args)?,
     };
     let size = |it: &Plane<f64>| format!("{}x{}", it.height, it.width);
     if (a.height, a.width) != (b.height, b.width) {

@@ -113,14 +113,14 @@ impl Report<'_> {
             let _ = write!(page, "\n## {model}\n\n{}", as_markdown(&group));
             let picture = root.join(format!("{}.svg", stem(&group[0].experiment.model)));
             if let Some(name) = self.draw(&group, &picture)? {
-                let _ = write!(page, "\n![accuracy over iterations of the experiments above]({name})\n");
+                let _ = writeln!(page, "\n![accuracy over iterations of the experiments above]({name})");
             }
             for row in group.iter().filter(|_| cfg!(feature = "plots")) {
                 let Some(points) = row.points.as_ref().filter(|it| !it.places.is_empty()) else { continue };
                 let name = format!("{}-features.svg", row.experiment.name);
                 let bytes = plot::points_as(Path::new(&name), points)?;
                 keep(&root.join(&name), &bytes)?;
-                let _ = write!(page, "\n![features of {} by class]({name})\n", row.experiment.name);
+                let _ = writeln!(page, "\n![features of {} by class]({name})", row.experiment.name);
             }
         }
         keep(&root.join(NAME), page.as_bytes())
@@ -161,7 +161,7 @@ impl Report<'_> {
             let _ = writeln!(res, "{it}");
         }
         let seconds: f64 = runs.iter().map(|it| it.seconds).sum();
-        let _ = writeln!(res, "- time in trainings, over all runs: {:.0} s", seconds);
+        let _ = writeln!(res, "- time in trainings, over all runs: {seconds:.0} s");
         res
     }
 

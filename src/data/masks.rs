@@ -1,0 +1,244 @@
+//! Image files with the classes of their pixels: `train/images/*.png` and `train/masks/*.png` of the same names, and so for `test`
+//! and, where it is there, `val`. A mask is a grey PNG file whose bytes are numbers of classes, 255 being none where fewer are there.
+
+use super::answers::{VOID, classes_of_pixels};
+use super::bound::Room;
+use super::error::{count, extents, few};
+use super::folder::pictures;
+use super::manifest::Manifest;
+use super::picture::{Change, Picture, decoded, remarks};
+use super::pixels::Store;
+use super::{DataError, Dataset, Split, Targets};
+use crate::ir::TargetKind;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+const IMAGES: &str = "images";
+const MASKS: &str = "masks";
+const VALIDATION: &str = "val";
+
+/// Whether `directory` has images to train on with their masks.
+pub(super) fn is_layout(directory: &Path) -> bool {
+    [IMAGES, MASKS].iter().all(|it| directory.join("train").join(it).is_dir())
+}
+
+/// What is found on the way.
+#[derive(Default)]
+struct Found {
+    /// The first image and its extents, which all have.
+    first: Option<(PathBuf, [usize; 3])>,
+    changes: BTreeMap<Change, Vec<String>>,
+    warnings: Vec<String>,
+}
+
+/// Reads all parts.
+pub(super) fn read(directory: &Path, manifest: &Manifest, room: &mut Room) -> Result<Dataset, DataError> {
+    let mut found = Found::default();
+    let mut part = |name: &str| found.part(&directory.join(name), manifest, room);
+    let (train, test) = (part("train")?, part("test")?);
+    let validation = match directory.join(VALIDATION).is_dir() {
+        true => Some(part(VALIDATION)?),
+        false => None,
+    };
+    let parts = [Some(&train), Some(&test), validation.as_ref()];
+    let targets: Vec<&Targets> = parts.into_iter().flatten().map(|it| &it.targets).collect();
+    let classes = match manifest.classes.is_empty() {
+        true => classes_of_pixels(&targets),
+        false => manifest.classes.clone(),
+    };
+    let (_, image) = found.first.take().expect("a part without images is an error");
+    found.warnings.extend(remarks(&found.changes));
+    let Found { warnings, .. } = found;
+    let target = TargetKind::Map([image[0], image[1]]);
+    Ok(Dataset { name: manifest.name.clone(), image, target, classes, train, test, validation, warnings })
+}
+
+impl Found {
+    fn part(&mut self, part: &Path, manifest: &Manifest, room: &mut Room) -> Result<Split, DataError> {
+        let folders = [IMAGES, MASKS].map(|it| part.join(it));
+        if let Some(missing) = folders.iter().find(|it| !it.is_dir()) {
+            return Err(DataError::Missing {
+                name: manifest.name.clone(),
+                cause: format!("there is no folder `{}`", missing.display()),
+                remedy: "a class for each pixel takes `train/images`, `train/masks`, `test/images` and `test/masks`"
+                    .into(),
+            });
+        }
+        let [images, masks] = [self.listed(&folders[0])?, self.listed(&folders[1])?];
+        let pairs = paired(part, images, masks)?;
+        let most = manifest.classes.len().clamp(1, usize::from(VOID));
+        let bound = if manifest.classes.is_empty() { usize::from(VOID) + 1 } else { most };
+        let (mut pixels, mut classes, mut each) = (None, Vec::new(), 0);
+        for (image, mask) in &pairs {
+            let Picture { pixels: bytes, size, changes } = decoded(image, *room)?;
+            self.changed(image, changes);
+            let (first, expected) = self.first.get_or_insert_with(|| (image.clone(), size));
+            if size != *expected {
+                let cause = format!("{}, but `{}` is {}", extents(size), first.display(), extents(*expected));
+                let remedy = "store all images and masks in one size".into();
+                return Err(DataError::Unfit { path: image.clone(), cause: format!("it is {cause}"), remedy });
+            }
+            let store = match &mut pixels {
+                Some(it) => it,
+                None => {
+                    each = size[0] * size[1];
+                    room.reserve(mask, &mut classes, (each as u64).saturating_mul(pairs.len() as u64))?;
+                    let all = (bytes.len() as u64).saturating_mul(pairs.len() as u64);
+                    pixels.insert(Store::of(image, all, room)?)
+                }
+            };
+            store.extend(&bytes)?;
+            classes.extend(self.mask(mask, size, bound, *room)?);
+        }
+        let pixels = pixels.expect("a part without images is an error");
+        Ok(Split { images: pixels.end()?, targets: Targets::Bytes { each, bytes: classes } })
+    }
+
+    /// The pictures of a folder, and what else is in it.
+    fn listed(&mut self, folder: &Path) -> Result<Vec<PathBuf>, DataError> {
+        let (found, left) = pictures(folder)?;
+        if found.is_empty() {
+            return Err(DataError::Empty { path: folder.into() });
+        }
+        if left != 0 {
+            let others = count(left, "thing");
+            self.warnings.push(format!("{others} in `{}` not read: neither .png, .jpg nor .jpeg", folder.display()));
+        }
+        Ok(found)
+    }
+
+    fn changed(&mut self, path: &Path, changes: Vec<Change>) {
+        for it in changes {
+            self.changes.entry(it).or_default().push(path.display().to_string());
+        }
+    }
+
+    /// The classes of an image's pixels.
+    fn mask(&self, path: &Path, image: [usize; 3], bound: usize, room: Room) -> Result<Vec<u8>, DataError> {
+        let unfit = |cause: String, remedy: &str| DataError::Unfit { path: path.into(), cause, remedy: remedy.into() };
+        let Picture { pixels, size, changes } = decoded(path, room)?;
+        if path.extension().is_none_or(|it| !it.eq_ignore_ascii_case("png")) {
+            return Err(unfit("it is a JPEG file, which changes numbers".into(), "store masks as PNG"));
+        }
+        // What is turned, rounded or put on black are other numbers than were stored.
+        if size[2] != 1 || !changes.is_empty() {
+            let cause = "a mask holds the number of a class for each pixel, in one channel of 8 bits; this one is a coloured or changed picture";
+            let remedy = "`Image.fromarray(classes.astype('uint8')).save(path)` of Pillow stores one; of a palette the numbers are `np.array(Image.open(path))`";
+            return Err(unfit(cause.into(), remedy));
+        }
+        if size[..2] != image[..2] {
+            let cause = format!("it is {}x{}, and its image {}x{}", size[0], size[1], image[0], image[1]);
+            return Err(unfit(cause, "store masks in the size of their images"));
+        }
+        if let Some(it) = pixels.iter().find(|it| **it != VOID && bound <= usize::from(**it)) {
+            let cause =
+                format!("it has {it}, while the manifest names the classes 0 to {}, and 255 is none", bound - 1);
+            return Err(unfit(cause, "name all classes in the manifest"));
+        }
+        Ok(pixels)
+    }
+}
+
+/// Each image with the mask of its name, in order.
+fn paired(part: &Path, images: Vec<PathBuf>, masks: Vec<PathBuf>) -> Result<Vec<(PathBuf, PathBuf)>, DataError> {
+    let stem = |it: &PathBuf| it.file_stem().unwrap_or_default().to_os_string();
+    let unfit = |cause: String, remedy: &str| DataError::Unfit { path: part.into(), cause, remedy: remedy.into() };
+    let mut by_name: BTreeMap<OsString, PathBuf> = BTreeMap::new();
+    for it in masks {
+        if let Some(other) = by_name.insert(stem(&it), it.clone()) {
+            let cause = format!("`{}` and `{}` are masks of one image", other.display(), it.display());
+            return Err(unfit(cause, "leave one of them out"));
+        }
+    }
+    let mut res = Vec::new();
+    let mut without = Vec::new();
+    for it in images {
+        match by_name.remove(&stem(&it)) {
+            Some(mask) => res.push((it, mask)),
+            None => without.push(it.display().to_string()),
+        }
+    }
+    if !without.is_empty() {
+        let cause = format!("{} without a mask of the same name: {}", count(without.len(), "image"), few(&without));
+        return Err(unfit(cause, "give each image in `images` a PNG file of its name in `masks`"));
+    }
+    if !by_name.is_empty() {
+        let left: Vec<String> = by_name.values().map(|it| it.display().to_string()).collect();
+        let cause = format!("{} without an image of the same name: {}", count(left.len(), "mask"), few(&left));
+        return Err(unfit(cause, "remove them, or add their images"));
+    }
+    Ok(res)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Format, describe};
+    use image::{GrayImage, Luma, Rgb, RgbImage};
+    use std::fs;
+
+    fn put(path: PathBuf, pixel: impl Fn(u32, u32) -> u8) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        GrayImage::from_fn(3, 2, |x, y| Luma([pixel(x, y)])).save(path).unwrap();
+    }
+
+    fn directory() -> tempfile::TempDir {
+        let res = tempfile::tempdir().unwrap();
+        for (part, name, at) in [("train", "a", 10), ("train", "b", 20), ("test", "c", 30), ("val", "d", 40)] {
+            put(res.path().join(part).join(format!("images/{name}.png")), |_, _| at);
+            put(res.path().join(part).join(format!("masks/{name}.png")), |x, y| if x == 0 { 255 } else { y as u8 });
+        }
+        res
+    }
+
+    fn found(dir: &tempfile::TempDir, classes: &[&str]) -> Result<Dataset, DataError> {
+        let classes = classes.iter().map(|it| (*it).to_owned()).collect();
+        let manifest = Manifest { classes, ..Manifest::bare("cells".into(), Format::Masks) };
+        read(dir.path(), &manifest, &mut Room::of(1 << 20))
+    }
+
+    #[test]
+    fn masks_go_with_the_images_of_their_names() {
+        let dir = directory();
+        assert_eq!(describe(dir.path().to_str().unwrap()).unwrap().format, Format::Masks);
+        let data = found(&dir, &[]).unwrap();
+        assert_eq!((data.image, data.target), ([2, 3, 1], TargetKind::Map([2, 3])));
+        assert_eq!(data.train.images, [[10; 6], [20; 6]].concat());
+        assert_eq!(data.train.targets.bytes(), [[255, 0, 0, 255, 1, 1]; 2].concat());
+        assert_eq!((data.classes, data.validation.unwrap().len()), (vec!["0".to_owned(), "1".to_owned()], 1));
+        assert_eq!(found(&dir, &["sky", "sea"]).unwrap().classes, ["sky", "sea"]);
+    }
+
+    #[test]
+    fn what_is_no_pair_of_image_and_mask_is_told() {
+        let said = |change: &dyn Fn(&Path)| {
+            let dir = directory();
+            change(dir.path());
+            found(&dir, &["sky"]).map_or_else(|it| it.to_string(), |it| format!("{it:?}"))
+        };
+        let mask = |dir: &Path| dir.join("train/masks/a.png");
+        for (change, expected) in [
+            ((&|_: &Path| ()) as &dyn Fn(&Path), "it has 1, while the manifest names the classes 0 to 0"),
+            (&|it| fs::remove_file(mask(it)).unwrap(), "1 image without a mask of the same name"),
+            (&|it| put(it.join("test/masks/z.png"), |_, _| 0), "1 mask without an image of the same name"),
+            (&|it| GrayImage::new(2, 2).save(mask(it)).unwrap(), "it is 2x2, and its image 2x3"),
+            (&|it| RgbImage::from_pixel(3, 2, Rgb([1, 2, 3])).save(mask(it)).unwrap(), "in one channel of 8 bits"),
+            (
+                &|it| GrayImage::new(4, 4).save(it.join("train/images/b.png")).unwrap(),
+                "store all images and masks in one size",
+            ),
+            (&|it| fs::remove_dir_all(it.join("test/masks")).unwrap(), "there is no folder"),
+            (
+                &|it| {
+                    fs::remove_file(mask(it)).unwrap();
+                    GrayImage::new(3, 2).save(it.join("train/masks/a.jpg")).unwrap();
+                },
+                "store masks as PNG",
+            ),
+        ] {
+            let found = said(change);
+            assert!(found.contains(expected), "{expected}: {found}");
+        }
+    }
+}
