@@ -110,13 +110,16 @@ pub(super) fn exchanged(a: &Plane<f64>, b: &Plane<f64>) -> [Made; 4] {
 
 /// Pearson's correlation of the numbers of two planes; 0 where one of them is the same everywhere.
 pub(super) fn correlation(a: &Plane<f64>, b: &Plane<f64>) -> f64 {
+    // Their distances from the mean would be rounding.
+    if [a, b].iter().any(|it| it.values.windows(2).all(|pair| pair[0] == pair[1])) {
+        return 0.0;
+    }
     let mean = |it: &Plane<f64>| it.values.iter().sum::<f64>() / it.values.len() as f64;
     let (mean_a, mean_b) = (mean(a), mean(b));
     let sum = |of: &dyn Fn(f64, f64) -> f64| -> f64 {
         a.values.iter().zip(&b.values).map(|(a, b)| of(a - mean_a, b - mean_b)).sum()
     };
-    let scale = (sum(&|a, _| a * a) * sum(&|_, b| b * b)).sqrt();
-    if scale == 0.0 { 0.0 } else { sum(&|a, b| a * b) / scale }
+    sum(&|a, b| a * b) / (sum(&|a, _| a * a) * sum(&|_, b| b * b)).sqrt()
 }
 
 #[cfg(test)]
