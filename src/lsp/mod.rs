@@ -6,7 +6,7 @@
 //!           deep     whole checks (`pipeline::check`) on a thread of their own: shapes, and all diagnostics
 //! ```
 //!
-//! One file answers one family of requests, from a [`view::View`]: the text with what the stages told of it. Nothing is
+//! One file answers one family of requests, from a view: the text with what the stages told of it. Nothing is
 //! resolved here by rules of its own; where a text does not parse, its tokens tell what is being written.
 
 mod actions;
