@@ -16,7 +16,7 @@ use sphc::autodiff::gradients;
 use sphc::diag::{Sink, Sources};
 use sphc::fuse::fuse;
 use sphc::ir::{DType, Mode, Op, ParamId, Phase, Precision, Shape};
-use sphc::kernel::KernelSpec;
+use sphc::kernel::{KernelSpec, MatMulKernel};
 use sphc::lower::Settings;
 use sphc::plan::{BufferId, BufferKind, Config, Plan, plan};
 use sphc::runtime::Backend;
@@ -223,7 +223,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for &(name, [batch, m, n, k], [transpose_a, transpose_b]) in PRODUCTS.iter().filter(|it| bench.wants(it.0)) {
         let a = if transpose_a { [batch, k, m] } else { [batch, m, k] };
         let b = if transpose_b { [batch, n, k] } else { [batch, k, n] };
-        let kernel = KernelSpec::MatMul { batch, m, n, k, transpose_a, transpose_b };
+        let kernel = KernelSpec::MatMul(MatMulKernel { batch, m, n, k, transpose_a, transpose_b });
         bench.measure(name, "forward", single(kernel, [real(&a), real(&b), real(&[batch, m, n])]))?;
     }
     for &(name, [width, rows, n]) in TAKEN.iter().filter(|it| bench.wants(it.0)) {

@@ -9,6 +9,22 @@
 
 constexpr int COMBINE_THREADS = 256;
 
+// Whether this block is the last of `blocks` to come here; then it sees what the others wrote before. All its threads come,
+// and none needs what is in shared memory any more. Who is last is chance; what it does is the same whoever it is.
+__device__ __forceinline__ bool is_last(u32* counter, u32 blocks) {
+    SHARED_MEMORY(memory);
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        fence();
+        *(u32*)memory = count_up(counter, blocks - 1);
+        fence();
+    }
+    __syncthreads();
+    const bool last = *(u32*)memory == blocks - 1;
+    __syncthreads();
+    return last;
+}
+
 template <int SLICES, bool MAXIMUM, class Result>
 __device__ __forceinline__ void combine_partials(const float* partial, Result* result, int partials, i64 width) {
     SHARED_MEMORY(memory);

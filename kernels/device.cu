@@ -88,6 +88,13 @@ __device__ __forceinline__ int shuffle_xor(int value, int mask) { return __shfl_
 
 __device__ __forceinline__ float bits_as_float(u32 bits) { return __uint_as_float(bits); }
 
+// What this thread, and those it met at a barrier, wrote before is there for every block before what it writes after;
+// likewise for what is read.
+__device__ __forceinline__ void fence() { __threadfence(); }
+
+// Counts up to `last`, and then starts at 0 again; tells what was counted before.
+__device__ __forceinline__ u32 count_up(u32* counter, u32 last) { return atomicInc(counter, last); }
+
 #endif
 
 // A real in 16 bits of memory: the upper half of a float. Arithmetic happens in float, so reading is exact and writing

@@ -1,4 +1,5 @@
-// Classification losses over logits [EXAMPLES, CLASSES]: a warp per example.
+// Classification losses over logits [EXAMPLES, CLASSES]: a warp per example. Several kinds may share a launch, one after the
+// other, each in a namespace.
 //
 // With q = softmax(logits), y = (1 - SMOOTHING) onehot + SMOOTHING / CLASSES, f = FLOORED ? e^LOG_FLOOR : 0:
 // KIND 0: -sum_c y_c log(q_c + f). KIND 1: its gradient in the logits, times g:
@@ -53,8 +54,7 @@ __device__ __forceinline__ float floored(float log_q) {
 // q / (q + f), given log q: neither a small q nor a small f makes it 0 / 0.
 __device__ __forceinline__ float share_of(float log_q) { return FLOORED ? 1.0f / (1.0f + expf(LOG_FLOOR - log_q)) : 1.0f; }
 
-extern "C" __global__ void __launch_bounds__(LOSS_THREADS)
-loss(const float* logits, const i64* labels, const float* g, float* result) {
+__device__ __forceinline__ void losses(const float* logits, const i64* labels, const float* g, float* result) {
     const int example = blockIdx.x * (LOSS_THREADS / 32) + threadIdx.x / 32, lane = threadIdx.x % 32;
     if (example >= EXAMPLES) return;  // a whole warp
     const float* row = logits + example * CLASSES;

@@ -76,9 +76,8 @@ __device__ __forceinline__ float combined(bool maximum, float a, float b) {
 }
 __device__ __forceinline__ float neutral(bool maximum) { return maximum ? bits_as_float(0xff800000u) : 0.0f; }
 
-// Without reductions, and where neighbours cannot be taken together: a thread per element.
-__device__ __forceinline__ void map_elements(const Arguments& at, int block) {
-    const whole i = (whole)block * MAP_THREADS + threadIdx.x;
+// Without reductions, and where neighbours cannot be taken together: an element of a thread.
+__device__ __forceinline__ void map_element(const Arguments& at, whole i) {
     if (i < ROWS * (whole)COLUMNS) {
         const whole row = i / COLUMNS;
         const int column = (int)(i % COLUMNS);

@@ -2,9 +2,9 @@
 
 use super::Error;
 use crate::kernel::cuda;
-use crate::plan::Plan;
+use crate::plan::{Plan, Source, Units};
 
-/// Names and texts of the CUDA files of a plan, in the order of its kernels, as a device of 132 multiprocessors would get
+/// Names and texts of the CUDA files of a plan, each named after the kernels that it is, as a device of 132 multiprocessors would get
 /// them. Fails for a plan in f64, and for one with tensors beyond what kernels for CUDA count.
 pub fn cuda_files(plan: &Plan) -> Result<Vec<(String, String)>, Error> {
     if let Some(numbers) = plan.kernels.iter().find_map(cuda::beyond) {
@@ -19,10 +19,10 @@ pub fn cuda_files(plan: &Plan) -> Result<Vec<(String, String)>, Error> {
         Error::options("kernels for CUDA compute in single precision", "use another `--precision`, or `--target cpu`")
     })?;
     let options = cuda::Options { arithmetic, ..cuda::Options::default() };
-    let text = |(at, kernel)| {
-        let source = cuda::generate(kernel, &options);
-        let entry = source.launches.first().map_or("nothing", |it| it.entry);
-        (format!("kernel_{at:03}_{entry}.cu"), source.text)
+    let file = |it: Source| {
+        let numbers: String = it.kernels.iter().map(|it| format!("{it:03}_")).collect();
+        let entry = it.cuda.launches.first().map_or("nothing", |it| it.entry);
+        (format!("kernel_{numbers}{entry}.cu"), it.cuda.text)
     };
-    Ok(plan.kernels.iter().enumerate().map(text).collect())
+    Ok(Units::new(plan, &options).sources.into_iter().map(file).collect())
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use sphc::data::{Dataset, Split, Targets};
 use sphc::ir::{Phase, TargetKind};
 use sphc::lower::DataInfo;
-use sphc::plan::Training;
+use sphc::plan::{Plan, Training};
 use sphc::runtime::{Peaks, RuntimeError, Session};
 use sphc::train;
 use std::io::{self, Write};
@@ -28,6 +28,13 @@ pub(super) struct Args {
     /// One line per layer and kind of kernel, not only per kind
     #[arg(long)]
     kernels: bool,
+    /// Measure nothing: tell what each kernel of a step is expected to take on a GPU, from its machine code. It needs NVRTC, and
+    /// no GPU
+    #[arg(long, conflicts_with_all = ["steps", "kernels", "device", "threads", "ignore_memory"])]
+    predict: bool,
+    /// Architecture of the GPU to predict for
+    #[arg(long, value_name = "SM", default_value = "sm_90", requires = "predict")]
+    arch: String,
     #[command(flatten)]
     set: SetArgs,
     #[command(flatten)]
@@ -38,13 +45,14 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
-    let device = args.device.checked()?;
+    let device = if args.predict { None } else { Some(args.device.checked()?) };
     let recipe = RecipeArgs { batch: args.batch, ..RecipeArgs::default() };
     let model = load::model(&args.file, args::options(&args.set, &recipe, args.device.precision))?;
     let usual = model.compile_for(None)?;
-    let Some(training) = usual.compiled.plan.training else {
+    let Some(training) = usual.plan().training.clone() else {
         return Err(Failure::new("the file has no recipe, so there is no step", "add a `train { ... }` section"));
     };
+    let Some(device) = device else { return predict(usual.plan(), args) };
     // Noise does for timing; a few batches of it spare the memory of a whole data set.
     let mut data = noise(&training, 4 * training.batch);
     let info = DataInfo { name: training.data.clone(), ..sphc::info(&data) };
@@ -81,6 +89,16 @@ pub(super) fn run(args: &Args) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
+#[cfg(feature = "cuda")]
+fn predict(plan: &Plan, args: &Args) -> Outcome {
+    super::forecast::run(plan, &args.arch, args.format)
+}
+
+#[cfg(not(feature = "cuda"))]
+fn predict(_: &Plan, _: &Args) -> Outcome {
+    Err(Failure::new("this sphc was built without CUDA", "build it with the feature `cuda`"))
+}
+
 /// Seconds that a GPU computes before it is timed: an idle one takes a while to reach its clocks.
 const WARM: f64 = 1.0;
 /// Steps that are queued at a time, at most, and the seconds that they may take.
@@ -103,10 +121,11 @@ fn warm(session: &mut Session, seconds: f64) -> Result<u32, RuntimeError> {
     Ok((BLOCK_SECONDS / fastest).clamp(1.0, BLOCK) as u32)
 }
 
-/// A launch with its work and the median of its times, alone.
+/// A launch, or several that are one on the device, with its work and the median of its times, alone.
 struct Timed {
     layer: String,
     kernel: &'static str,
+    launches: usize,
     contraction: bool,
     flops: f64,
     bytes: f64,
@@ -124,18 +143,21 @@ fn measure(session: &mut Session, rounds: u64) -> Result<Vec<Timed>, Failure> {
         times.get(times.len() / 2).copied()
     };
     let launches = plan.phases.get(&Phase::Step).map_or(&[][..], |it| &it.launches);
-    let timed = launches.iter().enumerate().map(|(at, launch)| {
+    let mut timed: Vec<Timed> = Vec::new();
+    for (at, launch) in launches.iter().enumerate() {
         let spec = &plan.kernels[launch.kernel];
-        Timed {
-            layer: launch.layer.clone(),
-            kernel: spec.family(),
-            contraction: spec.is_contraction(),
-            flops: spec.flops() as f64,
-            bytes: plan.traffic(launch) as f64,
-            seconds: median(at),
+        let (flops, bytes, seconds) = (spec.flops() as f64, plan.traffic(launch) as f64, median(at));
+        // What is part of the launch before is told with it.
+        if seconds == Some(0.0)
+            && let Some(last) = timed.last_mut()
+        {
+            (last.launches, last.flops, last.bytes) = (last.launches + 1, last.flops + flops, last.bytes + bytes);
+            continue;
         }
-    });
-    Ok(timed.collect())
+        let (layer, kernel, contraction) = (launch.layer.clone(), spec.family(), spec.is_contraction());
+        timed.push(Timed { layer, kernel, launches: 1, contraction, flops, bytes, seconds });
+    }
+    Ok(timed)
 }
 
 /// Launches added up.
@@ -151,7 +173,7 @@ struct Sum {
 
 impl Sum {
     fn add(&mut self, it: &Timed, peaks: Option<Peaks>) {
-        self.launches += 1;
+        self.launches += it.launches;
         self.seconds += it.seconds.unwrap_or(0.0);
         self.flops += it.flops;
         self.bytes += it.bytes;
@@ -170,7 +192,7 @@ struct Report {
     /// Of which each is the mean of so many.
     block: u32,
     launches: Vec<Timed>,
-    /// Kernels that they are on the device.
+    /// Nodes of the graph that they are on the device.
     nodes: Option<usize>,
     peaks: Option<Peaks>,
 }
@@ -178,6 +200,11 @@ struct Report {
 impl Report {
     fn median(&self) -> f64 {
         self.times[self.times.len() / 2]
+    }
+
+    /// Launches of the plan.
+    fn count(&self) -> usize {
+        self.launches.iter().map(|it| it.launches).sum()
     }
 
     fn flops(&self) -> f64 {
@@ -226,7 +253,7 @@ impl Report {
             "images_per_second": self.batch as f64 / self.median(),
             "flops_per_step": self.flops(),
             "steps_at_a_time": self.block,
-            "launches": self.launches.len(),
+            "launches": self.count(),
             "nodes": self.nodes,
             "model_flop_utilisation": self.utilisation(),
             "kernels": kernels.collect::<Vec<_>>(),
@@ -252,8 +279,8 @@ impl Report {
             out,
             "arithmetic    {}FLOP in {} launches{}, {}FLOP/s",
             spaced(flops),
-            self.launches.len(),
-            self.nodes.map_or(String::new(), |it| format!(", {it} kernels of the graph")),
+            self.count(),
+            self.nodes.map_or(String::new(), |it| format!(", {it} nodes of the graph")),
             spaced(flops / median)
         )?;
         if let (Some(best), Some(share)) = (self.peaks, self.utilisation()) {

@@ -21,6 +21,8 @@ mod failure;
 mod features;
 mod filters;
 mod fmt;
+#[cfg(feature = "cuda")]
+mod forecast;
 mod foreign;
 mod inspect;
 mod load;

@@ -117,6 +117,25 @@ pub struct MapKernel {
     pub outputs: Vec<MapOutput>,
 }
 
+/// `c[m,n] = a b`, row-major; `a` is `[m,k]` (or `[k,m]` when transposed), `b` `[k,n]` (or `[n,k]`); `batch` of each, one after
+/// the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct MatMulKernel {
+    /// How many products.
+    #[serde(default = "alone", skip_serializing_if = "is_alone")]
+    pub batch: usize,
+    /// Rows of the result.
+    pub m: usize,
+    /// Columns of the result.
+    pub n: usize,
+    /// Summed extent.
+    pub k: usize,
+    /// `a` is stored transposed.
+    pub transpose_a: bool,
+    /// `b` is stored transposed.
+    pub transpose_b: bool,
+}
+
 /// What one pass keeps for a mean, a variance or both of the same numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Moments {
@@ -236,23 +255,10 @@ pub enum KernelSpec {
         /// The map.
         map: MapKernel,
     },
-    /// `c[m,n] = a b`, row-major; `a` is `[m,k]` (or `[k,m]` when transposed), `b` `[k,n]` (or `[n,k]`); `batch` of each,
-    /// one after the other.
-    MatMul {
-        /// How many products.
-        #[serde(default = "alone", skip_serializing_if = "is_alone")]
-        batch: usize,
-        /// Rows of the result.
-        m: usize,
-        /// Columns of the result.
-        n: usize,
-        /// Summed extent.
-        k: usize,
-        /// `a` is stored transposed.
-        transpose_a: bool,
-        /// `b` is stored transposed.
-        transpose_b: bool,
-    },
+    /// A matrix product.
+    MatMul(MatMulKernel),
+    /// Many matrix products in one launch, none of which reads what another writes. Operands: those of each in turn.
+    MatMuls(Vec<MatMulKernel>),
     /// Elementwise family, with reductions.
     Map(MapKernel),
     /// Many maps in one launch, none of which touches what another writes. Operands: the inputs of each in turn; likewise

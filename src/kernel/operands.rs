@@ -1,7 +1,7 @@
 //! What a kernel asks of its operands, and whether its own numbers can be meant: a plan may come from a file, in which
 //! nothing is taken for granted.
 
-use super::{ConvKernel, ConvKind, KernelSpec, MapKernel, Part, Store};
+use super::{ConvKernel, ConvKind, KernelSpec, MapKernel, MatMulKernel, Part, Store};
 use crate::ir::assembly::{MOST_PARTS, covered, overlap};
 use crate::ir::{DType, Geometry, Loss, Random, Window, augment};
 
@@ -65,16 +65,25 @@ pub(crate) fn windows(geometry: &Geometry, input: [usize; 2], output: [usize; 2]
     Ok(())
 }
 
+/// Matrix products, one after the other.
+fn multiplied(all: &[MatMulKernel]) -> Result<Operands, String> {
+    let mut operands = Operands::default();
+    for &MatMulKernel { batch, m, n, k, .. } in all {
+        operands.inputs.push(Operand::real(product(&[batch, m, k])?));
+        operands.inputs.push(Operand::real(product(&[batch, k, n])?));
+        operands.outputs.push(Operand::real(product(&[batch, m, n])?));
+    }
+    Ok(operands)
+}
+
 impl KernelSpec {
     /// What it asks of its operands; or what is wrong with it.
     pub fn operands(&self) -> Result<Operands, String> {
         match self {
             KernelSpec::Conv(conv) => convolution(conv),
             KernelSpec::ConvMap { conv, map } => followed(conv, map),
-            &KernelSpec::MatMul { batch, m, n, k, .. } => Ok(Operands {
-                inputs: vec![Operand::real(product(&[batch, m, k])?), Operand::real(product(&[batch, k, n])?)],
-                outputs: vec![Operand::real(product(&[batch, m, n])?)],
-            }),
+            KernelSpec::MatMul(it) => multiplied(std::slice::from_ref(it)),
+            KernelSpec::MatMuls(all) => multiplied(all),
             KernelSpec::Map(map) => mapped(map),
             KernelSpec::Maps(maps) => {
                 let mut all = Operands::default();
@@ -187,7 +196,8 @@ impl KernelSpec {
             }
             KernelSpec::Conv(_)
             | KernelSpec::ConvMap { .. }
-            | KernelSpec::MatMul { .. }
+            | KernelSpec::MatMul(_)
+            | KernelSpec::MatMuls(_)
             | KernelSpec::Window { .. }
             | KernelSpec::Transpose { .. }
             | KernelSpec::Assemble { .. }

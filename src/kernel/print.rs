@@ -1,7 +1,7 @@
 //! The `kernels` dump: every distinct kernel once, with how often each phase needs it. The plan joins launches of small
 //! maps.
 
-use super::{KernelSpec, MapKernel, Store, select};
+use super::{KernelSpec, MapKernel, MatMulKernel, Store, select};
 use crate::fuse::Fused;
 use crate::ir::Phase;
 use crate::ir::augment;
@@ -40,7 +40,8 @@ impl Display for KernelSpec {
                 write!(f, "conv {:?}{} {} x {:?} -> {:?}", it.kind, it.geometry, it.n, it.input, it.output)
             }
             KernelSpec::ConvMap { conv, map } => write!(f, "{}, then {map}", KernelSpec::Conv(*conv)),
-            KernelSpec::MatMul { batch, m, n, k, transpose_a, transpose_b } => {
+            KernelSpec::MatMuls(all) => all.iter().try_for_each(|it| write!(f, "{}; ", KernelSpec::MatMul(*it))),
+            KernelSpec::MatMul(MatMulKernel { batch, m, n, k, transpose_a, transpose_b }) => {
                 let mark = |it: &bool| if *it { "^T" } else { "" };
                 let times = if *batch == 1 { String::new() } else { format!("{batch} times ") };
                 write!(f, "matmul a{} b{}, {times}{m} x {n} x {k}", mark(transpose_a), mark(transpose_b))

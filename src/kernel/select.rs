@@ -1,6 +1,6 @@
 //! From a group to its kernel: the family by the group's kind, the sizes by the facts.
 
-use super::{ConvKernel, ConvKind, KernelSpec, Part, map};
+use super::{ConvKernel, ConvKind, KernelSpec, MatMulKernel, Part, map};
 use crate::fuse::{Fused, Group, GroupKind};
 use crate::ir::{Along, DType, Graph, NodeId, Op, Window};
 
@@ -61,7 +61,7 @@ pub fn bind(fused: &Fused, group: &Group) -> Bound {
             let (stack, matrix) = graph.shape(id).dims().split_at(graph.shape(id).rank() - 2);
             let k = graph.shape(of[0]).0[stack.len() + usize::from(!transpose_a)];
             let (batch, m, n) = (stack.iter().product(), matrix[0], matrix[1]);
-            KernelSpec::MatMul { batch, m, n, k, transpose_a: *transpose_a, transpose_b: *transpose_b }
+            KernelSpec::MatMul(MatMulKernel { batch, m, n, k, transpose_a: *transpose_a, transpose_b: *transpose_b })
         }
         Op::Window { kind, geometry } => window(graph, id, &of, *kind, *geometry),
         Op::Transpose(perm) => {

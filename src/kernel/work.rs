@@ -1,6 +1,6 @@
 //! How much a kernel has to do, and what it is called.
 
-use super::{ConvKernel, ConvKind, KernelSpec, MapKernel, Store};
+use super::{ConvKernel, ConvKind, KernelSpec, MapKernel, MatMulKernel, Store};
 use crate::ir::work;
 use std::ops::Range;
 
@@ -11,7 +11,8 @@ impl KernelSpec {
         match self {
             KernelSpec::Conv(it) => conv(it),
             KernelSpec::ConvMap { conv: it, map } => conv(it) + map_of(map),
-            KernelSpec::MatMul { batch, m, n, k, .. } => work::contraction(product(&[*batch, *m, *n, *k])),
+            KernelSpec::MatMul(it) => matmul(it),
+            KernelSpec::MatMuls(all) => all.iter().map(matmul).sum(),
             KernelSpec::Map(it) => map_of(it),
             KernelSpec::Maps(all) => all.iter().map(map_of).sum(),
             KernelSpec::Window { geometry, n, input, output, .. } => {
@@ -28,7 +29,10 @@ impl KernelSpec {
 
     /// Whether it is a convolution's product or a matrix product.
     pub fn is_contraction(&self) -> bool {
-        matches!(self, KernelSpec::Conv(_) | KernelSpec::ConvMap { .. } | KernelSpec::MatMul { .. })
+        matches!(
+            self,
+            KernelSpec::Conv(_) | KernelSpec::ConvMap { .. } | KernelSpec::MatMul(_) | KernelSpec::MatMuls(_)
+        )
     }
 
     /// What it is called in tables.
@@ -41,7 +45,8 @@ impl KernelSpec {
             },
             KernelSpec::ConvMap { conv, .. } if conv.kind == ConvKind::Forward => "conv + map",
             KernelSpec::ConvMap { .. } => "conv input grad + map",
-            KernelSpec::MatMul { .. } => "matmul",
+            KernelSpec::MatMul(_) => "matmul",
+            KernelSpec::MatMuls(_) => "many matmuls",
             KernelSpec::Map(_) => "map",
             KernelSpec::Maps(_) => "many maps",
             KernelSpec::Window { .. } => "window",
@@ -54,9 +59,23 @@ impl KernelSpec {
         }
     }
 
-    /// What makes a result, and from which of so many operands: of maps that share a launch, one.
+    /// What makes a result, and from which of so many operands: of those that share a launch, one.
     pub fn maker(&self, result: usize, operands: usize) -> (&'static str, Range<usize>) {
-        let KernelSpec::Maps(maps) = self else { return (self.family(), 0..operands) };
+        let maps = match self {
+            KernelSpec::MatMuls(_) => return ("matmul", result * 2..result * 2 + 2),
+            KernelSpec::Maps(maps) => maps,
+            KernelSpec::Conv(_)
+            | KernelSpec::ConvMap { .. }
+            | KernelSpec::MatMul(_)
+            | KernelSpec::Map(_)
+            | KernelSpec::Window { .. }
+            | KernelSpec::Transpose { .. }
+            | KernelSpec::Assemble { .. }
+            | KernelSpec::Gather { .. }
+            | KernelSpec::Scatter { .. }
+            | KernelSpec::Loss { .. }
+            | KernelSpec::Random { .. } => return (self.family(), 0..operands),
+        };
         let (mut first, mut results) = (0, 0);
         for map in maps {
             results += map.outputs.len();
@@ -67,6 +86,10 @@ impl KernelSpec {
         }
         unreachable!("a launch has the results of its maps")
     }
+}
+
+fn matmul(it: &MatMulKernel) -> u64 {
+    work::contraction([it.batch, it.m, it.n, it.k].iter().map(|&it| it as u64).product::<u64>())
 }
 
 /// All three products of a convolution form the same ones.
@@ -115,7 +138,8 @@ mod tests {
             writes: DType::Real,
         });
         assert_eq!(depthwise.flops(), 2 * (2 * 8 * 8 * 12) * (3 * 3));
-        let product = KernelSpec::MatMul { batch: 1, m: 3, n: 4, k: 5, transpose_a: false, transpose_b: true };
+        let product =
+            KernelSpec::MatMul(MatMulKernel { batch: 1, m: 3, n: 4, k: 5, transpose_a: false, transpose_b: true });
         assert_eq!(product.flops(), 120);
     }
 

@@ -3,7 +3,7 @@
 
 use super::arena::{self, Slot};
 use super::schedule::{self, Place, Schedule, Step};
-use super::{Buffer, BufferId, BufferKind, Config, Launch, PhasePlan, StateInfo, many, storage};
+use super::{Buffer, BufferId, BufferKind, Config, Launch, PhasePlan, StateInfo, many, storage, units};
 use crate::fuse::Fused;
 use crate::ir::op::Scalar64;
 use crate::ir::{DType, Fill, NodeId, Op, ParamId, Precision, Shape, StateId, Target};
@@ -143,6 +143,7 @@ impl<'a> Table<'a> {
             slots[at].last = slots[at].last.max(last);
             slot_of.insert(place, at);
         }
+        units::keep_apart(&schedule.steps, &mut slots);
         let (offsets, end) = arena::place(&slots);
         self.arena_bytes = self.arena_bytes.max(end);
         let mut numbers: BTreeMap<Place, BufferId> = BTreeMap::new();

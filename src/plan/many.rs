@@ -1,4 +1,4 @@
-//! Maps of parameters, and others that are small, wait for company and share a launch.
+//! Maps and matrix products of parameters, and others that are small, wait for company and share a launch.
 //!
 //! What the passes over the images need waits until it is needed; then all that is ready, and that they will need at some
 //! time, goes with it. What only updates need comes at the end, level by level: matrix products of filters, the updates.
@@ -10,9 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Elements of a tensor that may wait although it is not a parameter and has not the shape of one.
 const SMALL: usize = 1 << 16;
-/// Operands of a launch, at most: a CUDA kernel takes 4096 bytes of arguments, eight for each operand and for its scratch
-/// space.
-const MOST_OPERANDS: usize = 511;
+/// Operands of a launch, at most: a CUDA kernel takes 4096 bytes of arguments, eight for each operand, for its scratch space
+/// and for its counters.
+const MOST_OPERANDS: usize = 510;
 
 /// Joins launches of a phase.
 pub(super) fn join(schedule: &mut Schedule, graph: &Graph) {
@@ -100,43 +100,62 @@ impl Queue {
             ready.append(&mut self.ready_late);
         }
         assert!(!ready.is_empty(), "launches wait for each other");
-        let mut together: Vec<Step> = Vec::new();
-        let mut operands = 0;
+        // Products before maps: those of the next level wait for them.
+        let (mut maps, mut products) = (Company::default(), Company::default());
         for at in ready {
             self.waiting -= 1;
             let Some(step) = self.take(at) else { continue };
-            if !matches!(step.spec, KernelSpec::Map(_)) {
-                self.order.push(step);
-                continue;
+            match step.spec {
+                KernelSpec::MatMul(_) => products.add(step, &mut self.order),
+                _ => maps.add(step, &mut self.order),
             }
-            let own = step.inputs.len() + step.outputs.len();
-            if MOST_OPERANDS < operands + own {
-                self.order.extend(joined(std::mem::take(&mut together)));
-                operands = 0;
-            }
-            operands += own;
-            together.push(step);
         }
-        self.order.extend(joined(together));
+        products.leave(&mut self.order);
+        maps.leave(&mut self.order);
     }
 }
 
-/// One step that does what several do.
-fn joined(mut steps: Vec<Step>) -> Option<Step> {
-    if steps.len() <= 1 {
-        return steps.pop();
+/// Steps that are to share a launch.
+#[derive(Default)]
+struct Company {
+    steps: Vec<Step>,
+    operands: usize,
+}
+
+impl Company {
+    /// Takes one more; those before it leave where there is no room.
+    fn add(&mut self, step: Step, order: &mut Vec<Step>) {
+        let own = step.inputs.len() + step.outputs.len();
+        if MOST_OPERANDS < self.operands + own {
+            self.leave(order);
+        }
+        self.operands += own;
+        self.steps.push(step);
     }
-    let mut maps = Vec::with_capacity(steps.len());
-    let mut all = Step { spec: KernelSpec::Maps(Vec::new()), inputs: vec![], outputs: vec![], nodes: vec![] };
-    for step in steps {
-        let KernelSpec::Map(map) = step.spec else { unreachable!("only maps wait") };
-        maps.push(map);
-        all.inputs.extend(step.inputs);
-        all.outputs.extend(step.outputs);
-        all.nodes.extend(step.nodes);
+
+    /// One step that does what all do.
+    fn leave(&mut self, order: &mut Vec<Step>) {
+        self.operands = 0;
+        let mut steps = std::mem::take(&mut self.steps);
+        if steps.len() <= 1 {
+            return order.extend(steps.pop());
+        }
+        let (mut maps, mut products) = (Vec::new(), Vec::new());
+        let mut all = Step { spec: KernelSpec::Maps(Vec::new()), inputs: vec![], outputs: vec![], nodes: vec![] };
+        for step in steps {
+            match step.spec {
+                KernelSpec::Map(map) => maps.push(map),
+                KernelSpec::MatMul(product) => products.push(product),
+                other => unreachable!("only maps and matrix products wait, and not {other}"),
+            }
+            all.inputs.extend(step.inputs);
+            all.outputs.extend(step.outputs);
+            all.nodes.extend(step.nodes);
+        }
+        assert!(maps.is_empty() || products.is_empty(), "maps share launches with maps");
+        all.spec = if maps.is_empty() { KernelSpec::MatMuls(products) } else { KernelSpec::Maps(maps) };
+        order.push(all);
     }
-    all.spec = KernelSpec::Maps(maps);
-    Some(all)
 }
 
 /// A filter as the matrix that penalties see.
@@ -155,7 +174,7 @@ fn may_wait(step: &Step, graph: &Graph, parameters: &BTreeSet<Vec<usize>>) -> bo
     };
     // Nothing waits beyond the part of a step that it belongs to.
     let last = |it: &NodeId| graph.part(*it) == graph.fences.len();
-    matches!(step.spec, KernelSpec::Map(_) | KernelSpec::MatMul { .. })
+    matches!(step.spec, KernelSpec::Map(_) | KernelSpec::MatMul(_))
         && step.nodes.iter().all(last)
         && step.inputs.iter().chain(&step.outputs).all(fits)
 }

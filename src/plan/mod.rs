@@ -9,10 +9,12 @@ mod memory;
 mod pack;
 mod schedule;
 mod storage;
+mod units;
 mod validate;
 mod yaml;
 
 pub use memory::Memory;
+pub use units::{Source, Unit, Units, source};
 pub use validate::{Flaw, Place};
 pub use yaml::{PlanError, from_yaml, to_yaml};
 

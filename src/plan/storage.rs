@@ -98,12 +98,12 @@ fn writes_short(spec: &KernelSpec, output: usize) -> bool {
             map.outputs[output].store == Store::Full && map.outputs[output].dtype == DType::Real
         }
         KernelSpec::Window { .. } | KernelSpec::Transpose { .. } | KernelSpec::Assemble { .. } => true,
-        KernelSpec::MatMul { .. }
+        KernelSpec::MatMul(_)
         | KernelSpec::Gather { .. }
         | KernelSpec::Scatter { .. }
         | KernelSpec::Loss { .. }
         | KernelSpec::Random { .. } => false,
-        KernelSpec::Maps(_) => unreachable!("{TYPES_COME_FIRST}"),
+        KernelSpec::Maps(_) | KernelSpec::MatMuls(_) => unreachable!("{TYPES_COME_FIRST}"),
     }
 }
 
@@ -132,14 +132,14 @@ fn drop_what_must_be_long(step: &Step, short: &mut BTreeSet<Place>) {
         KernelSpec::Transpose { .. } | KernelSpec::Assemble { .. } => {
             keep_together(&mut step.inputs.iter().chain(&step.outputs));
         }
-        KernelSpec::MatMul { .. }
+        KernelSpec::MatMul(_)
         | KernelSpec::Gather { .. }
         | KernelSpec::Scatter { .. }
         | KernelSpec::Loss { .. }
         | KernelSpec::Random { .. } => {
             step.inputs.iter().chain(&step.outputs).for_each(|it| _ = short.remove(it));
         }
-        KernelSpec::Maps(_) => unreachable!("{TYPES_COME_FIRST}"),
+        KernelSpec::Maps(_) | KernelSpec::MatMuls(_) => unreachable!("{TYPES_COME_FIRST}"),
     }
 }
 
@@ -176,12 +176,12 @@ fn apply(step: &mut Step, short: &BTreeSet<Place>) {
             mark(outputs[0], writes);
         }
         KernelSpec::Transpose { dtype, .. } | KernelSpec::Assemble { dtype, .. } => mark(inputs[0], dtype),
-        KernelSpec::MatMul { .. }
+        KernelSpec::MatMul(_)
         | KernelSpec::Gather { .. }
         | KernelSpec::Scatter { .. }
         | KernelSpec::Loss { .. }
         | KernelSpec::Random { .. } => {}
-        KernelSpec::Maps(_) => unreachable!("{TYPES_COME_FIRST}"),
+        KernelSpec::Maps(_) | KernelSpec::MatMuls(_) => unreachable!("{TYPES_COME_FIRST}"),
     }
 }
 
@@ -213,7 +213,8 @@ impl Plan {
                 KernelSpec::Maps(all) => all.iter_mut().for_each(widen_map),
                 KernelSpec::Window { reads, writes, .. } => [reads, writes].into_iter().for_each(widen),
                 KernelSpec::Transpose { dtype, .. } | KernelSpec::Assemble { dtype, .. } => widen(dtype),
-                KernelSpec::MatMul { .. }
+                KernelSpec::MatMul(_)
+                | KernelSpec::MatMuls(_)
                 | KernelSpec::Gather { .. }
                 | KernelSpec::Scatter { .. }
                 | KernelSpec::Loss { .. }

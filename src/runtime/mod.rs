@@ -119,7 +119,7 @@ pub trait Backend {
     }
     /// Runs one phase. A device of its own may still be at work on return; reads wait for it.
     fn run(&mut self, phase: Phase) -> Result<(), RuntimeError>;
-    /// Kernels that a phase starts on the device, where these are not its launches.
+    /// Nodes of the graph that a phase is on the device, where it is one.
     fn nodes(&self, _phase: Phase) -> Option<usize> {
         None
     }
@@ -137,7 +137,8 @@ pub trait Backend {
     fn arrived(&mut self, _wait: bool) -> Result<Option<Vec<u8>>, RuntimeError> {
         Ok(None)
     }
-    /// Runs one phase launch by launch and tells how many seconds each took, alone: for `bench`, slower than `run`.
+    /// Runs one phase launch by launch and tells how many seconds each took, alone: for `bench`, slower than `run`. One that
+    /// is part of the one before takes none.
     /// A device that cannot tell runs the phase and says nothing.
     fn measure(&mut self, phase: Phase) -> Result<Vec<f64>, RuntimeError> {
         self.run(phase)?;

@@ -77,7 +77,11 @@ pub(super) fn expected(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64, roundi
 /// The same before results are stored, but for those of maps.
 fn in_full(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64, roundings: &Roundings) -> Vec<Expected> {
     match spec {
-        KernelSpec::Conv(_) | KernelSpec::MatMul { .. } => vec![contraction(spec, inputs, seed, roundings)],
+        KernelSpec::Conv(_) | KernelSpec::MatMul(_) => vec![contraction(spec, inputs, seed, roundings)],
+        KernelSpec::MatMuls(all) => {
+            let each = all.iter().zip(inputs.chunks_exact(2));
+            each.map(|(it, inputs)| contraction(&KernelSpec::MatMul(*it), inputs, seed, roundings)).collect()
+        }
         KernelSpec::Map(kernel) => map(kernel, inputs, None, roundings),
         KernelSpec::Maps(all) => each_with(all, inputs, |it| it.inputs.len())
             .flat_map(|(kernel, inputs)| map(kernel, inputs, None, roundings))
@@ -347,7 +351,7 @@ fn binary(op: Binary, a: Near, b: Near, unit: f64) -> Near {
 mod tests {
     use super::*;
     use crate::ir::ScalarFn;
-    use crate::kernel::MapOutput;
+    use crate::kernel::{MapOutput, MatMulKernel};
 
     const F32: Roundings = Roundings { unit: 5.96e-8, conv: Factors::Whole, matmul: Factors::Whole, slope_floor: 1e-6 };
 
@@ -431,7 +435,8 @@ mod tests {
         assert!(0.0 < off(&product, &[1e-160, 1e-160]));
         assert_eq!(off(&product, &[0.0, 1e-200]), 0.0);
         let tiny = [vec![1e-160; 3], vec![1e-160; 3]];
-        let spec = KernelSpec::MatMul { batch: 1, m: 1, n: 1, k: 3, transpose_a: false, transpose_b: false };
+        let spec =
+            KernelSpec::MatMul(MatMulKernel { batch: 1, m: 1, n: 1, k: 3, transpose_a: false, transpose_b: false });
         let found = &expected(&spec, &tiny, 0, &Roundings::of(Precision::F64))[0];
         assert!(1e-323 < found.bounds[0] && found.bounds[0] < 1e-150);
     }

@@ -3,7 +3,7 @@
 use super::bound::{Expected, Roundings};
 use super::meaning::{execute, short};
 use crate::ir::DType;
-use crate::kernel::{ConvKernel, ConvKind, KernelSpec};
+use crate::kernel::{ConvKernel, ConvKind, KernelSpec, MatMulKernel};
 
 /// What becomes of factors before they are multiplied, which the expected numbers follow to the bit: a device that rounds
 /// another way, or not at all, is off by more than sums are.
@@ -60,12 +60,19 @@ fn narrow(spec: &KernelSpec, inputs: &[Vec<f64>]) -> Narrow {
     match spec {
         KernelSpec::Conv(conv) if conv.geometry.groups == 1 => narrow_conv(conv, inputs),
         KernelSpec::Conv(conv) => narrow_groups(conv, inputs),
-        KernelSpec::MatMul { batch, m, n, k, transpose_a, transpose_b } => {
+        KernelSpec::MatMul(MatMulKernel { batch, m, n, k, transpose_a, transpose_b }) => {
             let picked = picks(*n);
             let b = if *transpose_b { keep(&inputs[1], *n, *k, &picked) } else { keep(&inputs[1], *n, 1, &picked) };
             let places = (0..*batch * *m).flat_map(|row| picked.iter().map(move |it| row * n + it)).collect();
             let (transpose_a, transpose_b) = (*transpose_a, *transpose_b);
-            let spec = KernelSpec::MatMul { batch: *batch, m: *m, n: picked.len(), k: *k, transpose_a, transpose_b };
+            let spec = KernelSpec::MatMul(MatMulKernel {
+                batch: *batch,
+                m: *m,
+                n: picked.len(),
+                k: *k,
+                transpose_a,
+                transpose_b,
+            });
             Narrow { spec, inputs: vec![inputs[0].clone(), b], places, terms: *k }
         }
         _ => unreachable!("only contractions are narrowed"),
@@ -176,7 +183,8 @@ mod tests {
         let share = |k: usize, how: fn(f64) -> f64| {
             let of = |from: usize| (from..from + k).map(|it| f64::from(factor(it))).collect::<Vec<f64>>();
             let inputs = [of(0), of(5)];
-            let spec = KernelSpec::MatMul { batch: 1, m: 1, n: 1, k, transpose_a: false, transpose_b: false };
+            let spec =
+                KernelSpec::MatMul(MatMulKernel { batch: 1, m: 1, n: 1, k, transpose_a: false, transpose_b: false });
             let found = &expected(&spec, &inputs, 0, &Roundings::of(Precision::Tf32))[0];
             (tensor_core(&inputs, how) - found.values[0]).abs() / found.bounds[0]
         };

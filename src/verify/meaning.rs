@@ -3,7 +3,7 @@
 use crate::interp::{Env, Tensor, evaluate};
 use crate::ir::augment::draws;
 use crate::ir::{DType, ExprNode, NodeId, Op, Scalar, ScalarFn, Shape, Window};
-use crate::kernel::{ConvKernel, ConvKind, KernelSpec, MapKernel, Store, each_with};
+use crate::kernel::{ConvKernel, ConvKind, KernelSpec, MapKernel, MatMulKernel, Store, each_with};
 use crate::shape::Builder;
 
 /// The results of a kernel, in f64. Operands are row-major, in the order of the kernel's inputs.
@@ -32,7 +32,11 @@ pub fn execute(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64) -> Vec<Vec<f64
                 ConvKind::FilterGrad => one(Op::ConvFilterGrad(*geometry), vec![x, y]),
             }
         }
-        KernelSpec::MatMul { batch, m, n, k, transpose_a, transpose_b } => {
+        KernelSpec::MatMuls(all) => {
+            let each = all.iter().zip(inputs.chunks_exact(2));
+            each.flat_map(|(it, inputs)| execute(&KernelSpec::MatMul(*it), inputs, seed)).collect()
+        }
+        KernelSpec::MatMul(MatMulKernel { batch, m, n, k, transpose_a, transpose_b }) => {
             let a = if *transpose_a { vec![*batch, *k, *m] } else { vec![*batch, *m, *k] };
             let b = if *transpose_b { vec![*batch, *n, *k] } else { vec![*batch, *k, *n] };
             let op = Op::MatMul { transpose_a: *transpose_a, transpose_b: *transpose_b };

@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 
 mod assemble;
 mod machine;
+mod predict;
 
 /// A folder with the stand-ins for libcuda.so.1 and libnvrtc.so.13, and the folder for what they compile.
 fn stand_in() -> &'static (PathBuf, PathBuf) {

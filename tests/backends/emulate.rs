@@ -5,6 +5,7 @@
 pub(crate) mod case;
 #[cfg(feature = "cuda")]
 mod device;
+mod join;
 pub(crate) mod module;
 mod moments;
 #[cfg(feature = "cuda")]
@@ -296,6 +297,26 @@ fn matrix_products_give_the_interpreters_numbers() {
     }
 }
 
+#[test]
+fn matrix_products_that_share_a_launch_give_the_interpreters_numbers() {
+    if !module::available() {
+        return;
+    }
+    let all = [
+        matmul(1, [33, 20, 70], true, false),
+        matmul(2, [70, 130, 9], true, false),
+        matmul(1, [33, 20, 70], true, false),
+        matmul(1, [12, 64, 200], false, true),
+    ];
+    let case = case::many(all.to_vec());
+    for arithmetic in [Arithmetic::F32, Arithmetic::Tf32] {
+        check(&case, &Options { arithmetic, ..Options::default() });
+        for (tile, split) in [(2, 3), (2, 7), (3, 2)] {
+            check(&case, &Options { arithmetic, choice: Some(Choice { tile, split }), ..Options::default() });
+        }
+    }
+}
+
 /// `relu((x - mean) * scale) + bias`, its square, and whether it is positive.
 fn several() -> ScalarFn {
     let mut pool = Pool::new();
@@ -478,11 +499,19 @@ fn windows_and_their_adjoints_give_the_interpreters_numbers() {
     ];
     for geometry in geometries {
         for kind in [Window::Sum, Window::SumGrad { size: [7, 5] }, Window::Max, Window::MaxGrad] {
-            for c in [1, 6] {
+            for c in [1, 6, 8] {
                 let case = case::window(kind, 2, [7, 5, c], geometry);
                 check(&case, &Options::default());
                 check(&case.moved_to_bf16(), &Options::default());
             }
+        }
+    }
+    // Windows that cover each position once, and channels in words of 16 bytes and not.
+    for (kind, c) in [Window::Max, Window::MaxGrad].into_iter().flat_map(|it| [(it, 3), (it, 24)]) {
+        for kernel in [[2, 2], [3, 1]] {
+            let case = case::window(kind, 5, [6, 4, c], Geometry::valid(kernel, kernel));
+            check(&case, &Options::default());
+            check(&case.moved_to_bf16(), &Options::default());
         }
     }
 }
@@ -586,7 +615,7 @@ fn reals_of_16_bits_are_read_exactly_and_rounded_to_the_nearest() {
     let inputs =
         [every().flat_map(|it| it.to_ne_bytes()).collect(), reals.iter().flat_map(|it| it.to_ne_bytes()).collect()];
     let mut outputs = [vec![0xff; 4 << 16], vec![0xff; reals.len() * 2]];
-    let source = CudaSource { text, launches: vec![launch], scratch: 0 };
+    let source = CudaSource { text, launches: vec![launch], scratch: 0, counters: 0 };
     execute(&source, &inputs, &mut outputs, Stress { seed: 1, late: true }).unwrap();
     let same = |a: f64, b: f64| a == b && a.is_sign_negative() == b.is_sign_negative() || a.is_nan() && b.is_nan();
     for (found, wanted) in numbers(DType::Real, &outputs[0]).into_iter().zip(every()) {
@@ -647,7 +676,12 @@ fn planted_bugs_of_synchronisation_are_caught() {
     let behind = conv_map(ConvKind::Forward, images, Geometry::same([8, 8], [3, 3], [1, 1]), false);
     let choice = Some(Choice { tile: 2, split: 1 });
     let of_behind = generate(&behind.spec, &Options { choice, ..Options::default() });
+    let adding = matmul(1, [33, 20, 70], true, false);
+    let of_adding =
+        generate(&adding.spec, &Options { choice: Some(Choice { tile: 2, split: 3 }), ..Options::default() });
     let plants = [
+        (&adding, &of_adding, "*(u32*)memory == blocks - 1;", "*(u32*)memory == 0;"),
+        (&adding, &of_adding, "count_up(counter, blocks - 1)", "count_up(counter, blocks)"),
         (&contraction, &product, "copy_wait<STAGES - 2>();", "copy_wait<STAGES - 1>();"),
         (&contraction, &product, "__syncthreads();  // this stage", "// this stage"),
         (&contraction, &product, "free = (step + STAGES - 1) % STAGES;", "free = step % STAGES;"),

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use sphc::Compilation;
 use sphc::diag;
 use sphc::ir::{Graph, Phase, Precision};
+use sphc::kernel;
 use sphc::pipeline::line_of;
 use sphc::plan::{Memory, Plan, Training};
 use sphc::runtime;
@@ -164,6 +165,10 @@ fn as_table(model: &Compilation, rows: &[Row], threads: Option<u64>) -> String {
             training.batch
         );
     }
+    if let Some((launches, nodes)) = launches(plan) {
+        let on_gpu = nodes.map_or(String::new(), |it| format!("; {it} nodes of the graph that it is on a GPU"));
+        let _ = writeln!(res, "launches     {launches} a step{on_gpu}");
+    }
     let memory = memory(plan, threads);
     let _ = writeln!(
         res,
@@ -182,6 +187,13 @@ fn as_table(model: &Compilation, rows: &[Row], threads: Option<u64>) -> String {
         );
     }
     res
+}
+
+/// Launches of a step; and nodes of its graph on a GPU, if one can run it, with as many multiprocessors as an H100 has: by
+/// their number sums are shared out.
+fn launches(plan: &Plan) -> Option<(usize, Option<usize>)> {
+    let step = plan.phases.get(&Phase::Step)?;
+    Some((step.launches.len(), plan.nodes(Phase::Step, kernel::cuda::Options::default().processors)))
 }
 
 fn as_json(model: &Compilation, rows: &[Row], threads: Option<u64>) -> Value {
@@ -212,6 +224,8 @@ fn as_json(model: &Compilation, rows: &[Row], threads: Option<u64>) -> Value {
         "parameters": parameters,
         "parameter_count": graph.params.iter().map(|it| it.shape.len()).sum::<usize>(),
         "training": plan.training,
+        "launches": launches(plan).map(|it| it.0),
+        "nodes": launches(plan).and_then(|it| it.1),
         "memory": std::iter::once(("total", memory.total()))
             .chain(parts(&memory))
             .map(|(name, it)| (name.to_owned(), Value::from(it)))

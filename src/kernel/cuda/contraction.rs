@@ -1,5 +1,6 @@
 //! Convolutions and matrix products: tile, shares of the summed extent, constants.
 
+use super::combine::last_block;
 use super::nine;
 use super::text::{Text, element, file};
 use super::waves::{Blocks, Stage};
@@ -14,8 +15,8 @@ const STAGES: usize = 3;
 /// A block's share of the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tile {
-    m: usize,
-    n: usize,
+    pub(super) m: usize,
+    pub(super) n: usize,
     warps: [usize; 2],
     /// Blocks that fit a multiprocessor at once by registers.
     blocks: usize,
@@ -40,18 +41,33 @@ pub(super) const TILES_BF16: [Tile; 5] = [
 ];
 
 impl Tile {
-    fn threads(&self) -> usize {
+    pub(super) fn threads(&self) -> usize {
         self.warps[0] * self.warps[1] * 32
     }
 
     /// Bytes of shared memory, for numbers of `bytes`.
-    fn shared(&self, bytes: usize) -> usize {
+    pub(super) fn shared(&self, bytes: usize) -> usize {
         (self.m + self.n) * DEPTH * STAGES * bytes
     }
 
     /// Blocks that fit a multiprocessor at once, by the smallest shared memory of the cards aimed at and by registers.
     fn resident(&self, bytes: usize) -> usize {
         (164 * 1024 / (self.shared(bytes) + 1024)).clamp(1, self.blocks)
+    }
+
+    /// Cycles of several products over fp32 in one launch, each split so: the longest block's, or all blocks' where these are
+    /// more.
+    pub(super) fn cycles_together(&self, all: impl Iterator<Item = (Extents, usize)>, processors: usize) -> f64 {
+        let resident = self.resident(4);
+        let stage = self.stage(4, 1).cycles(DType::Real, resident) * resident as f64;
+        let (mut longest, mut sum) = (0.0f64, 0.0);
+        for (extents, split) in all {
+            let adding = if split == 1 { 0.0 } else { last_block(split * self.m * self.n * 4) };
+            let block = stage * (extents.stages().div_ceil(split) + 2) as f64;
+            longest = longest.max(block + adding);
+            sum += block * (extents.tiles(self) * split) as f64;
+        }
+        longest.max(sum / (processors * resident) as f64)
     }
 
     /// What a stage takes of a multiprocessor. Of `again` stages only one finds the left operand's rows outside of the L1
@@ -74,20 +90,32 @@ fn tiles(reads: DType) -> &'static [Tile] {
 
 /// A matrix product to be tiled: `batches` of `m x n`, summed over `k`.
 #[derive(Clone, Copy, Debug)]
-struct Extents {
-    m: usize,
-    n: usize,
-    k: usize,
-    batches: usize,
-    reads: DType,
+pub(super) struct Extents {
+    pub(super) m: usize,
+    pub(super) n: usize,
+    pub(super) k: usize,
+    pub(super) batches: usize,
+    pub(super) reads: DType,
     /// How many of a block's stages read the same rows of the left operand; all but the first find them in the L1 cache.
-    again: usize,
+    pub(super) again: usize,
+}
+
+impl Extents {
+    /// Stages of the summed extent.
+    pub(super) fn stages(&self) -> usize {
+        self.k.div_ceil(DEPTH)
+    }
+
+    /// Tiles of all batches.
+    fn tiles(&self, tile: &Tile) -> usize {
+        self.m.div_ceil(tile.m) * self.n.div_ceil(tile.n) * self.batches
+    }
 }
 
 /// The tile, and into how many shares `k` is split, that are expected to be fastest; and cycles. Ties go to the earlier
 /// tile.
-fn choose(extents: &Extents, options: &Options) -> (Tile, usize, f64) {
-    let Extents { m, n, k, batches, reads, again } = *extents;
+pub(super) fn choose(extents: &Extents, options: &Options) -> (Tile, usize, f64) {
+    let Extents { m, n, batches, reads, again, .. } = *extents;
     let tiles = tiles(reads);
     if let Some(choice) = options.choice {
         return (tiles[choice.tile], choice.split, 0.0);
@@ -95,8 +123,8 @@ fn choose(extents: &Extents, options: &Options) -> (Tile, usize, f64) {
     let cost = |tile: &Tile| {
         let resident = tile.resident(bytes(reads));
         let all = Blocks {
-            count: m.div_ceil(tile.m) * n.div_ceil(tile.n) * batches,
-            stages: k.div_ceil(DEPTH),
+            count: extents.tiles(tile),
+            stages: extents.stages(),
             stage: tile.stage(bytes(reads), again).cycles(reads, resident),
             resident,
             width: m * n * batches,
@@ -114,7 +142,7 @@ fn bytes(reads: DType) -> usize {
 }
 
 /// Numbers per copy of rows of `channels`.
-fn vector(channels: usize, reads: DType) -> usize {
+pub(super) fn vector(channels: usize, reads: DType) -> usize {
     if reads == DType::Bf16 {
         assert!(channels.is_multiple_of(8), "operands in bf16 are copied by eights, and {channels} channels are not");
         8
@@ -135,16 +163,16 @@ fn arithmetic(it: Arithmetic) -> usize {
 
 /// What all three families ask for.
 pub(super) struct Product<'a> {
-    tile: Tile,
+    pub(super) tile: Tile,
     pub(super) split: usize,
-    entry: &'static str,
+    pub(super) entry: &'static str,
     pub(super) file: (&'a str, &'a str),
-    arithmetic: Arithmetic,
+    pub(super) arithmetic: Arithmetic,
     /// Of both operands in memory, and of the result.
     pub(super) reads: DType,
     pub(super) writes: DType,
-    along_k: [bool; 2],
-    vectors: [usize; 2],
+    pub(super) along_k: [bool; 2],
+    pub(super) vectors: [usize; 2],
     pub(super) grid: [u32; 3],
     /// Elements of the result.
     pub(super) width: usize,
@@ -153,6 +181,14 @@ pub(super) struct Product<'a> {
 impl Product<'_> {
     /// Adds constants and the files that all three share.
     pub(super) fn preamble(&self, text: &mut Text) {
+        text.file(file!("device.cu"));
+        text.file(file!("vector.cu"));
+        text.file(file!("moments.cu"));
+        self.tiles(text);
+    }
+
+    /// Adds constants and the files that depend on them.
+    pub(super) fn tiles(&self, text: &mut Text) {
         let Product { tile, split, .. } = *self;
         text.ints([
             ("SPLIT", split),
@@ -167,9 +203,6 @@ impl Product<'_> {
         ]);
         text.constant("bool", "A_ALONG_K", self.along_k[0]);
         text.constant("bool", "B_ALONG_K", self.along_k[1]);
-        text.file(file!("device.cu"));
-        text.file(file!("vector.cu"));
-        text.file(file!("moments.cu"));
         text.code(format_args!("using operand = {};", element(self.reads)));
         text.code(format_args!("using stored = {};", element(self.stored())));
         text.file(file!("ring.cu"));
@@ -196,7 +229,7 @@ impl Product<'_> {
         self.preamble(&mut text);
         text.file(self.file);
         let (launches, scratch) = self.stages(&mut text);
-        CudaSource { text: text.finish(), launches, scratch }
+        CudaSource { text: text.finish(), launches, scratch, counters: 0 }
     }
 
     /// The launches that store the sums as they are, and their scratch space in bytes.
@@ -219,7 +252,7 @@ pub(super) fn shares(
     if split == 1 {
         return (launches, 0);
     }
-    text.file(file!("combine.cu"));
+    text.once(file!("combine.cu"));
     text.code(format_args!(
         "extern \"C\" __global__ void __launch_bounds__(COMBINE_THREADS)\n\
          combine(const float* partial, {}* result) {{ combine_partials<1, false>(partial, result, {split}, {width}); }}",
@@ -321,39 +354,6 @@ pub(super) fn pixels(conv: &ConvKernel, options: &Options) -> (Product<'static>,
         width: n * target.iter().product::<usize>(),
     };
     (product, text)
-}
-
-/// A matrix product, or `batch` of them.
-pub(super) fn matmul(
-    batch: usize,
-    [m, n, k]: [usize; 3],
-    transpose_a: bool,
-    transpose_b: bool,
-    options: &Options,
-) -> CudaSource {
-    let mut text = Text::new();
-    text.ints([("BATCH", batch), ("M", m), ("N", n), ("K", k)]);
-    text.constant("bool", "TRANSPOSE_A", transpose_a);
-    text.constant("bool", "TRANSPOSE_B", transpose_b);
-    let (tile, split, _) = choose(&Extents { m, n, k, batches: batch, reads: DType::Real, again: 1 }, options);
-    let arithmetic = match options.arithmetic {
-        Arithmetic::F32 => Arithmetic::F32,
-        Arithmetic::Tf32 | Arithmetic::Bf16 => Arithmetic::Tf32,
-    };
-    Product {
-        tile,
-        split,
-        entry: "matmul",
-        file: file!("matmul.cu"),
-        arithmetic,
-        along_k: [!transpose_a, transpose_b],
-        reads: DType::Real,
-        writes: DType::Real,
-        vectors: [if transpose_a { m } else { k }, if transpose_b { k } else { n }].map(|it| vector(it, DType::Real)),
-        grid: [blocks(m, tile.m) * batch as u32, blocks(n, tile.n), split as u32],
-        width: batch * m * n,
-    }
-    .finish(text)
 }
 
 #[cfg(test)]

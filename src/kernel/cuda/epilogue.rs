@@ -2,7 +2,7 @@
 //!
 //! Where the summed extent is split over blocks no block holds a whole sum; then the map is a launch of its own.
 
-use super::combine::{Part, SLICES, Staged, Whole, combine};
+use super::combine::{Part, Staged, Then, Whole, combine, slices};
 use super::contraction::{Product, pixels};
 use super::expression::{Number, statements_beyond};
 use super::map::{append, coordinates, offset};
@@ -32,7 +32,7 @@ pub(super) fn plain(conv: &ConvKernel, options: &Options) -> CudaSource {
     let (product, mut text) = pixels(conv, options);
     product.preamble(&mut text);
     let (launches, scratch) = sums(&product, &mut text);
-    CudaSource { text: text.finish(), launches, scratch }
+    CudaSource { text: text.finish(), launches, scratch, counters: 0 }
 }
 
 /// The launches that leave the sums in output 0.
@@ -69,16 +69,35 @@ pub(super) fn mapped(conv: &ConvKernel, map: &MapKernel, options: &Options) -> C
     product.preamble(&mut text);
     text.file(file!("scalar.cu"));
     let (launches, scratch) = if product.split == 1 {
-        within(&product, map, &mut text)
+        within(&product, map, None, &mut text)
     } else {
         let first = sums(&product, &mut text);
         apart(first, product.width, map, &mut text)
     };
-    CudaSource { text: text.finish(), launches, scratch }
+    CudaSource { text: text.finish(), launches, scratch, counters: 0 }
+}
+
+/// The same, and behind the sums over pixels a map over channels; nothing where there is no second stage that it could
+/// stand in.
+pub(super) fn mapped_then(
+    conv: &ConvKernel,
+    map: &MapKernel,
+    after: &MapKernel,
+    options: &Options,
+) -> Option<CudaSource> {
+    let (product, mut text) = pixels(&ConvKernel { writes: DType::Real, ..*conv }, options);
+    if product.split != 1 || map.outputs.iter().all(|it| it.store == Store::Full) {
+        return None;
+    }
+    product.preamble(&mut text);
+    text.file(file!("scalar.cu"));
+    let then = Then { map: after, inputs: OPERANDS + map.inputs.len() - 1, outputs: map.outputs.len() };
+    let (launches, scratch) = within(&product, map, Some(then), &mut text);
+    Some(CudaSource { text: text.finish(), launches, scratch, counters: 0 })
 }
 
 /// The map in the convolution's registers.
-fn within(product: &Product<'_>, map: &MapKernel, text: &mut Text) -> (Vec<CudaLaunch>, usize) {
+fn within(product: &Product<'_>, map: &MapKernel, then: Option<Then<'_>>, text: &mut Text) -> (Vec<CudaLaunch>, usize) {
     let channels = *map.dims.last().expect("a map has axes");
     let all = 0..map.outputs.len();
     let whole: Vec<usize> = all.clone().filter(|&it| map.outputs[it].store == Store::Full).collect();
@@ -125,15 +144,15 @@ fn within(product: &Product<'_>, map: &MapKernel, text: &mut Text) -> (Vec<CudaL
     let mut launches = vec![product.launch(arguments)];
     let part = |(o, &output): (usize, &usize)| Part {
         whole: Whole::Sum(output),
-        slices: SLICES,
+        slices: slices(rows),
         from: o * each,
         partials: rows,
         width: channels,
     };
     let mut parts: Vec<Part> = sums.iter().enumerate().map(part).collect();
-    parts.extend(moments.iter().enumerate().map(|(o, it)| staged.part(o, it.mean, it.variance, SLICES)));
+    parts.extend(moments.iter().enumerate().map(|(o, it)| staged.part(o, it.mean, it.variance, slices(rows))));
     if !parts.is_empty() {
-        launches.push(combine(text, "combine", &parts));
+        launches.push(combine(text, "combine", &parts, then));
     }
     (launches, (staged.from + staged.len()) * 4)
 }
@@ -261,7 +280,7 @@ pub(super) fn apart(
                 Argument::Input(at) => Argument::Input(at - 1 + OPERANDS),
                 Argument::Output(at) => Argument::Output(at + usize::from(stored.is_some_and(|it| it <= at))),
                 Argument::Scratch(offset) => Argument::Scratch(base + offset),
-                other @ (Argument::Seed | Argument::Null) => other,
+                other @ (Argument::Counters | Argument::Seed | Argument::Null) => other,
             };
         }
         launches.push(launch);

@@ -19,7 +19,7 @@ const RESIDENT: usize = 8;
 pub(super) fn plain(conv: &ConvKernel, options: &Options) -> CudaSource {
     let mut text = shape(conv);
     let (launches, scratch) = sums(conv, options, &mut text);
-    CudaSource { text: text.finish(), launches, scratch }
+    CudaSource { text: text.finish(), launches, scratch, counters: 0 }
 }
 
 /// A convolution and the map of its result, one after the other.
@@ -32,7 +32,7 @@ pub(super) fn mapped(conv: &ConvKernel, map: &MapKernel, options: &Options) -> C
     text.file(file!("scalar.cu"));
     let [h, w, c] = if conv.kind == ConvKind::Forward { conv.output } else { conv.input };
     let (launches, scratch) = apart(first, conv.n * h * w * c, map, &mut text);
-    CudaSource { text: text.finish(), launches, scratch }
+    CudaSource { text: text.finish(), launches, scratch, counters: 0 }
 }
 
 /// The launches that leave the sums in output 0, and their scratch space in bytes.

@@ -10,7 +10,9 @@ mod epilogue;
 mod expression;
 mod gather;
 mod grouped;
+mod join;
 mod map;
+mod matmul;
 mod nine;
 mod parted;
 mod reach;
@@ -18,6 +20,7 @@ mod simple;
 mod text;
 mod waves;
 
+pub use join::{Join, joined};
 pub use reach::{REACH, beyond};
 
 use super::{ConvKind, KernelSpec};
@@ -95,6 +98,8 @@ pub enum Argument {
     Output(usize),
     /// Address of the scratch space, this many bytes in.
     Scratch(usize),
+    /// Address of counters that are 0 between launches.
+    Counters,
     /// The plan's seed.
     Seed,
     /// A null pointer, for an operand that this kind does not have.
@@ -125,6 +130,8 @@ pub struct CudaSource {
     pub launches: Vec<CudaLaunch>,
     /// Bytes of scratch space; nothing in it outlives the last launch.
     pub scratch: usize,
+    /// Counters of 32 bits that it takes. They are 0 when a launch starts, and again when it ends.
+    pub counters: usize,
 }
 
 /// Writes a kernel spec as CUDA.
@@ -135,9 +142,8 @@ pub fn generate(spec: &KernelSpec, options: &Options) -> CudaSource {
         KernelSpec::Conv(conv) if conv.kind == ConvKind::FilterGrad => contraction::filter_grad(conv, options),
         KernelSpec::Conv(conv) => epilogue::plain(conv, options),
         KernelSpec::ConvMap { conv, map } => epilogue::mapped(conv, map, options),
-        KernelSpec::MatMul { batch, m, n, k, transpose_a, transpose_b } => {
-            contraction::matmul(*batch, [*m, *n, *k], *transpose_a, *transpose_b, options)
-        }
+        KernelSpec::MatMul(product) => matmul::matmuls(std::slice::from_ref(product), options),
+        KernelSpec::MatMuls(all) => matmul::matmuls(all, options),
         KernelSpec::Map(map) => map::maps(std::slice::from_ref(map)),
         KernelSpec::Maps(all) => map::maps(all),
         KernelSpec::Window { kind, geometry, n, input, output, reads, writes } => {
@@ -147,7 +153,7 @@ pub fn generate(spec: &KernelSpec, options: &Options) -> CudaSource {
         KernelSpec::Assemble { dims, parts, dtype } => simple::assemble(dims, parts, *dtype),
         KernelSpec::Gather { dtype, n, item, steps } => gather::gather(*dtype, *n, item, steps),
         KernelSpec::Scatter { rows, n, item } => simple::scatter(*rows, *n, *item),
-        KernelSpec::Loss { kind, n, classes } => simple::loss(*kind, *n, *classes),
+        KernelSpec::Loss { .. } => simple::losses(&[spec]).expect("a loss is one"),
         KernelSpec::Random { kind, len, stream, first } => simple::random(*kind, *len, *stream, *first),
     }
 }

@@ -67,7 +67,7 @@ pub(super) fn generate(conv: &ConvKernel, Nine { strip, split, .. }: Nine) -> Cu
         arguments: Vec::new(),
     };
     let (launches, scratch) = shares(&mut text, launch, split, 9 * cin * cout, writes);
-    CudaSource { text: text.finish(), launches, scratch }
+    CudaSource { text: text.finish(), launches, scratch, counters: 0 }
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ pub fn beyond(spec: &KernelSpec) -> Option<usize> {
         KernelSpec::Loss { n, classes, .. } => product(&[*n, *classes]),
         KernelSpec::Random { len, .. } => *len,
         // These take 64 bits where they need them.
-        KernelSpec::MatMul { .. } | KernelSpec::Map(_) | KernelSpec::Maps(_) => 0,
+        KernelSpec::MatMul(_) | KernelSpec::MatMuls(_) | KernelSpec::Map(_) | KernelSpec::Maps(_) => 0,
     };
     (REACH < longest).then_some(longest)
 }

@@ -4,11 +4,11 @@ use super::expression::Number;
 use super::text::{Text, element, file};
 use super::{Argument, CudaLaunch, CudaSource, blocks};
 use crate::ir::{DType, Geometry, Loss, Random, Shape, Window};
-use crate::kernel::Part;
+use crate::kernel::{KernelSpec, Part};
 
 pub(super) fn single(text: Text, entry: &'static str, grid: u32, block: u32, arguments: Vec<Argument>) -> CudaSource {
     let launches = vec![CudaLaunch { entry, grid: [grid, 1, 1], block, shared: 0, arguments }];
-    CudaSource { text: text.finish(), launches, scratch: 0 }
+    CudaSource { text: text.finish(), launches, scratch: 0, counters: 0 }
 }
 
 pub(super) fn addressable(len: usize) -> usize {
@@ -25,25 +25,93 @@ pub(super) fn window(
     [oh, ow]: [usize; 2],
     [reads, writes]: [DType; 2],
 ) -> CudaSource {
-    let (number, arguments, size) = match kind {
-        Window::Sum => (0, [Argument::Input(0), Argument::Null], n * oh * ow * c),
-        Window::SumGrad { .. } => (1, [Argument::Input(0), Argument::Null], n * h * w * c),
-        Window::Max => (2, [Argument::Input(0), Argument::Null], n * oh * ow * c),
-        Window::MaxGrad => (3, [Argument::Input(0), Argument::Input(1)], n * h * w * c),
+    let side = side(c, reads);
+    let (arguments, size) = match kind {
+        Window::Sum => ([Argument::Input(0), Argument::Null], n * oh * ow * c),
+        Window::Max => ([Argument::Input(0), Argument::Null], n * oh * ow * (c / side)),
+        Window::SumGrad { .. } => ([Argument::Input(0), Argument::Null], n * h * w * c),
+        Window::MaxGrad if is_tiled(geometry, [h, w]) => {
+            ([Argument::Input(0), Argument::Input(1)], n * oh * ow * (c / side))
+        }
+        Window::MaxGrad => ([Argument::Input(0), Argument::Input(1)], n * h * w * c),
+    };
+    let mut text = Text::new();
+    text.file(file!("device.cu"));
+    text.file(file!("vector.cu"));
+    windows(kind, geometry, n, [h, w, c], [oh, ow], [reads, writes], &mut text);
+    text.code(
+        "extern \"C\" __global__ void __launch_bounds__(WINDOW_THREADS)\n\
+         window(const operand* first, const operand* second, stored* result) { windows(first, second, result); }",
+    );
+    let [first, second] = arguments;
+    single(text, "window", blocks(addressable(size), 256), 256, vec![first, second, Argument::Output(0)])
+}
+
+/// Channels side by side that a thread takes of maxima: a word of 16 bytes, or one.
+fn side(channels: usize, reads: DType) -> usize {
+    let word = if reads == DType::Bf16 { 8 } else { 4 };
+    if channels.is_multiple_of(word) { word } else { 1 }
+}
+
+/// Whether windows cover each position of an image once, and are small enough for a thread.
+fn is_tiled(geometry: &Geometry, image: [usize; 2]) -> bool {
+    let Geometry { kernel, stride, before, after, dilation, .. } = *geometry;
+    let whole = (0..2)
+        .all(|it| image[it].is_multiple_of(kernel[it].max(1)) && before[it] + after[it] == 0 && dilation[it] == 1);
+    whole && kernel == stride && kernel.iter().product::<usize>() <= 16
+}
+
+/// Constants and functions of windows.
+fn windows(
+    kind: Window,
+    geometry: &Geometry,
+    n: usize,
+    [h, w, c]: [usize; 3],
+    [oh, ow]: [usize; 2],
+    [reads, writes]: [DType; 2],
+    text: &mut Text,
+) {
+    let number = match kind {
+        Window::Sum => 0,
+        Window::SumGrad { .. } => 1,
+        Window::Max => 2,
+        Window::MaxGrad => 3,
     };
     addressable(n * h * w * c);
-    let mut text = Text::new();
     text.ints([("KIND", number), ("IMAGES", n), ("INPUT_H", h), ("INPUT_W", w), ("OUTPUT_H", oh), ("OUTPUT_W", ow)]);
     text.ints([("CHANNELS", c), ("KERNEL_H", geometry.kernel[0]), ("KERNEL_W", geometry.kernel[1])]);
     text.ints([("STRIDE_H", geometry.stride[0]), ("STRIDE_W", geometry.stride[1])]);
     text.ints([("BEFORE_H", geometry.before[0]), ("BEFORE_W", geometry.before[1])]);
     text.ints([("DILATION_H", geometry.dilation[0]), ("DILATION_W", geometry.dilation[1])]);
-    text.file(file!("device.cu"));
+    text.ints([("SIDE", side(c, reads))]);
+    text.constant("bool", "TILED", is_tiled(geometry, [h, w]));
     text.code(format_args!("using operand = {};", element(reads)));
     text.code(format_args!("using stored = {};", element(writes)));
     text.file(file!("window.cu"));
-    let [first, second] = arguments;
-    single(text, "window", blocks(addressable(size), 256), 256, vec![first, second, Argument::Output(0)])
+}
+
+/// What stands behind a map that makes the pixels of windows.
+pub(super) struct Behind {
+    /// Pixels that are read of an image.
+    pub(super) pixels: usize,
+    /// Images.
+    pub(super) images: usize,
+    pub(super) types: [&'static str; 2],
+}
+
+/// Adds the functions of sums over windows that stand behind a map, in a namespace `behind`.
+pub(super) fn behind(spec: &KernelSpec, text: &mut Text) -> Option<Behind> {
+    let KernelSpec::Window { kind, geometry, n, input, output, reads, writes } = spec else { return None };
+    let pixels = match kind {
+        Window::Sum => input[0] * input[1],
+        Window::SumGrad { .. } => output[0] * output[1],
+        Window::Max | Window::MaxGrad => return None,
+    };
+    text.code("namespace behind {");
+    windows(*kind, geometry, *n, *input, *output, [*reads, *writes], text);
+    text.file(file!("behind.cu"));
+    text.code("}");
+    Some(Behind { pixels, images: *n, types: [element(*reads), element(*writes)] })
 }
 
 /// Axes permuted.
@@ -133,23 +201,39 @@ pub(super) fn scatter(rows: usize, n: usize, item: usize) -> CudaSource {
     source
 }
 
-/// Losses.
-pub(super) fn loss(kind: Loss, n: usize, classes: usize) -> CudaSource {
-    let (number, smoothing, floor, g) = match kind {
-        Loss::CrossEntropy { smoothing, floor } => (0, smoothing.0, floor.0, Argument::Null),
-        Loss::CrossEntropyGrad { smoothing, floor } => (1, smoothing.0, floor.0, Argument::Input(2)),
-        Loss::Correct => (2, 0.0, 0.0, Argument::Null),
-    };
+/// Losses over as many examples and classes, one after the other; nothing where there are other kernels among them.
+pub(super) fn losses(specs: &[&KernelSpec]) -> Option<CudaSource> {
     let mut text = Text::new();
-    text.ints([("KIND", number), ("EXAMPLES", n), ("CLASSES", classes)]);
-    addressable(n * classes);
-    text.constant("float", "SMOOTHING", Number::Float.literal(smoothing));
-    text.constant("bool", "FLOORED", floor != 0.0);
-    text.constant("float", "LOG_FLOOR", Number::Float.literal(if floor == 0.0 { 0.0 } else { floor.ln() }));
     text.file(file!("device.cu"));
-    text.file(file!("loss.cu"));
-    let arguments = vec![Argument::Input(0), Argument::Input(1), g, Argument::Output(0)];
-    single(text, "loss", blocks(n, 8), 256, arguments)
+    let (mut parameters, mut calls, mut arguments) = (Vec::new(), String::new(), Vec::new());
+    let (mut examples, mut first) = (0, 0);
+    for (at, spec) in specs.iter().enumerate() {
+        let KernelSpec::Loss { kind, n, classes } = spec else { return None };
+        let (number, smoothing, floor) = match kind {
+            Loss::CrossEntropy { smoothing, floor } => (0, smoothing.0, floor.0),
+            Loss::CrossEntropyGrad { smoothing, floor } => (1, smoothing.0, floor.0),
+            Loss::Correct => (2, 0.0, 0.0),
+        };
+        text.code(format_args!("namespace loss{at} {{"));
+        text.ints([("KIND", number), ("EXAMPLES", *n), ("CLASSES", *classes)]);
+        addressable(n * classes);
+        text.constant("float", "SMOOTHING", Number::Float.literal(smoothing));
+        text.constant("bool", "FLOORED", floor != 0.0);
+        text.constant("float", "LOG_FLOOR", Number::Float.literal(if floor == 0.0 { 0.0 } else { floor.ln() }));
+        text.file(file!("loss.cu"));
+        text.code("}");
+        parameters.push(format!("const float* logits{at}, const i64* labels{at}, const float* g{at}, float* to{at}"));
+        calls += &format!("    loss{at}::losses(logits{at}, labels{at}, g{at}, to{at});\n");
+        let own = 2 + usize::from(number == 1);
+        let g = if own == 3 { Argument::Input(first + 2) } else { Argument::Null };
+        arguments.extend([Argument::Input(first), Argument::Input(first + 1), g, Argument::Output(at)]);
+        (examples, first) = (*n, first + own);
+    }
+    text.code(format_args!(
+        "extern \"C\" __global__ void __launch_bounds__(256)\nloss({}) {{\n{calls}}}",
+        parameters.join(", ")
+    ));
+    Some(single(text, "loss", blocks(examples, 8), 256, arguments))
 }
 
 /// Random numbers.

@@ -4,7 +4,7 @@ use super::*;
 use crate::ir::expr::Pool;
 use crate::ir::op::Scalar64;
 use crate::ir::{Along, Augment, Binary, Border, DType, Geometry, Loss, Random, Reduction, Shape, Unary, Window};
-use crate::kernel::{ConvKernel, ConvKind, MapInput, MapKernel, MapOutput, Part, Store};
+use crate::kernel::{ConvKernel, ConvKind, MapInput, MapKernel, MapOutput, MatMulKernel, Part, Store};
 use std::collections::BTreeSet;
 
 fn conv(kind: ConvKind, stride: usize) -> KernelSpec {
@@ -51,7 +51,7 @@ fn specs() -> Vec<KernelSpec> {
         conv(ConvKind::Forward, 1),
         conv(ConvKind::InputGrad, 2),
         conv(ConvKind::FilterGrad, 1),
-        KernelSpec::MatMul { batch: 1, m: 8, n: 8, k: 4000, transpose_a: true, transpose_b: false },
+        KernelSpec::MatMul(MatMulKernel { batch: 1, m: 8, n: 8, k: 4000, transpose_a: true, transpose_b: false }),
         map(),
         KernelSpec::Window {
             kind: Window::Max,
@@ -136,11 +136,19 @@ fn a_map_behind_a_convolution_is_written_by_what_its_operands_depend_on() {
 }
 
 #[test]
-fn a_sum_shared_out_gets_a_second_launch() {
-    let spec = KernelSpec::MatMul { batch: 1, m: 8, n: 8, k: 4000, transpose_a: true, transpose_b: false };
-    let source = generate(&spec, &Options::default());
-    assert_eq!(source.launches.iter().map(|it| it.entry).collect::<Vec<_>>(), ["matmul", "combine"]);
-    assert_eq!(source.scratch, source.launches[0].grid[2] as usize * 64 * 4);
+fn a_sum_shared_out_is_added_by_the_last_block_or_by_a_second_launch() {
+    let product = MatMulKernel { batch: 1, m: 64, n: 64, k: 4000, transpose_a: true, transpose_b: false };
+    let of = |spec: &KernelSpec, split: usize| {
+        let choice = Some(Choice { tile: 2, split });
+        let source = generate(spec, &Options { choice, ..Options::default() });
+        (source.launches.iter().map(|it| it.entry).collect::<Vec<_>>(), source.scratch, source.counters)
+    };
+    let one = KernelSpec::MatMul(product);
+    assert_eq!(of(&one, 1), (vec!["matmul"], 0, 0));
+    assert_eq!(of(&one, 4), (vec!["matmul"], 4 * 64 * 64 * 4, 1));
+    assert_eq!(of(&one, 12), (vec!["matmul", "combine"], 12 * 64 * 64 * 4, 0));
+    let two = KernelSpec::MatMuls(vec![product, MatMulKernel { m: 128, ..product }]);
+    assert_eq!(of(&two, 2), (vec!["matmul"], 2 * 3 * 64 * 64 * 4, 3));
 }
 
 #[test]

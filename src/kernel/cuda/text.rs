@@ -49,6 +49,13 @@ impl Text {
         self.put(text);
     }
 
+    /// The same of a file that is there once, and may be there already.
+    pub(super) fn once(&mut self, file: (&str, &str)) {
+        if !self.text.contains(&format!("\"kernels/{}\"\n", file.0)) {
+            self.file(file);
+        }
+    }
+
     fn put(&mut self, text: &str) {
         self.text.write_str(text).expect("a string takes all");
     }

@@ -4,6 +4,7 @@ use super::kernel::{Kernel, Operand, product, share};
 use super::memory::View;
 use super::pool::Context;
 use super::real::Real;
+use crate::kernel::MatMulKernel;
 use std::marker::PhantomData;
 
 /// Multiply-adds for one task.
@@ -23,12 +24,8 @@ struct MatMul<R> {
 }
 
 /// Checks a kernel.
-pub(super) fn load<R: Real>(
-    batch: usize,
-    [m, n, k]: [usize; 3],
-    transpose_a: bool,
-    transpose_b: bool,
-) -> Result<Box<dyn Kernel>, String> {
+pub(super) fn load<R: Real>(kernel: &MatMulKernel) -> Result<Box<dyn Kernel>, String> {
+    let MatMulKernel { batch, m, n, k, transpose_a, transpose_b } = *kernel;
     product(&[batch, m, n])?;
     product(&[batch, m, k])?;
     product(&[batch, k, n])?;

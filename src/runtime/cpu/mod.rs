@@ -335,11 +335,10 @@ fn load<R: Real>(spec: &KernelSpec, isa: Isa) -> Result<Box<dyn Kernel>, String>
     match spec {
         KernelSpec::Conv(kernel) => conv::load::<R>(kernel, isa),
         KernelSpec::ConvMap { conv, map } => mapped::load::<R>(conv, map, isa),
-        &KernelSpec::MatMul { batch, m, n, k, transpose_a, transpose_b } => {
-            matmul::load::<R>(batch, [m, n, k], transpose_a, transpose_b)
-        }
+        KernelSpec::MatMul(kernel) => matmul::load::<R>(kernel),
+        KernelSpec::MatMuls(all) => many::of(all.iter().map(matmul::load::<R>)),
         KernelSpec::Map(kernel) => map::load::<R>(kernel),
-        KernelSpec::Maps(all) => many::load::<R>(all),
+        KernelSpec::Maps(all) => many::of(all.iter().map(map::load::<R>)),
         KernelSpec::Window { kind, geometry, n, input, output, .. } => {
             window::load::<R>(*kind, geometry, *n, *input, *output)
         }

@@ -2,8 +2,8 @@
 
 use super::compiler::{Compiler, Spills};
 use super::{CudaBackend, KernelReport, driver_error};
-use crate::kernel::KernelSpec;
-use crate::kernel::cuda::{CudaLaunch, CudaSource, Options, TILES_BF16, generate};
+use crate::kernel::cuda::{CudaLaunch, CudaSource, Options, TILES_BF16};
+use crate::plan::{Plan, Source, source};
 use crate::runtime::RuntimeError;
 use cudarc::driver::sys::CUfunction_attribute;
 use cudarc::driver::{CudaContext, CudaFunction, DriverError};
@@ -40,29 +40,30 @@ impl Loaded {
 
 /// Compiles and loads all kernels of a plan. `device` is what messages call it.
 pub(super) fn load(
-    specs: &[KernelSpec],
+    plan: &Plan,
+    all: Vec<Source>,
     options: &Options,
     context: &Arc<CudaContext>,
     (compiler, architecture): (&Compiler, &str),
     device: &str,
 ) -> Result<Vec<Loaded>, RuntimeError> {
     let failed = |what: &str, error: DriverError| driver_error(device, what, error);
-    let mut tiles = vec![options.first_tile; specs.len()];
-    let mut loaded: Vec<Option<Loaded>> = specs.iter().map(|_| None).collect();
+    let mut tiles = vec![options.first_tile; all.len()];
+    let mut waiting: Vec<Option<CudaSource>> = all.iter().map(|it| Some(it.cuda.clone())).collect();
+    let mut loaded: Vec<Option<Loaded>> = all.iter().map(|_| None).collect();
     loop {
-        let missing: Vec<usize> = (0..specs.len()).filter(|&at| loaded[at].is_none()).collect();
+        let (missing, sources): (Vec<usize>, Vec<CudaSource>) =
+            waiting.iter_mut().enumerate().filter_map(|(at, it)| Some((at, it.take()?))).unzip();
         if missing.is_empty() {
             return Ok(loaded.into_iter().flatten().collect());
         }
-        let source = |&at: &usize| generate(&specs[at], &Options { first_tile: tiles[at], ..*options });
-        let sources: Vec<CudaSource> = missing.iter().map(source).collect();
         let texts: Vec<&str> = sources.iter().map(|it| it.text.as_str()).collect();
         let images = compiler.compile_all(&texts, architecture).map_err(|it| RuntimeError::Device {
             device: device.to_owned(),
             cause: it.cause,
             remedy: it.remedy,
         })?;
-        for ((at, source), image) in missing.into_iter().zip(sources).zip(images) {
+        for ((at, cuda), image) in missing.into_iter().zip(sources).zip(images) {
             let module = context.load_module(Ptx::from_binary(image.bytes));
             let module = module.map_err(|it| failed("the driver refuses what NVRTC compiled", it))?;
             let load = |launch: &CudaLaunch| {
@@ -74,12 +75,16 @@ pub(super) fn load(
                 }
                 Ok(function)
             };
-            let functions = source.launches.iter().map(load).collect::<Result<Vec<_>, DriverError>>();
+            let functions = cuda.launches.iter().map(load).collect::<Result<Vec<_>, DriverError>>();
             let functions = functions.map_err(|it| failed("cannot load a kernel", it))?;
-            let kernel = Loaded { source, functions, spills: image.spills };
-            if specs[at].is_contraction() && tiles[at] + 1 < TILES_BF16 && kernel.spills() {
+            let kernel = Loaded { source: cuda, functions, spills: image.spills };
+            let contracts = all[at].kernels.iter().any(|it| plan.kernels[*it].is_contraction());
+            if contracts && tiles[at] + 1 < TILES_BF16 && kernel.spills() {
                 tiles[at] += 1;
-            } else {
+                waiting[at] = source(plan, &all[at].kernels, &Options { first_tile: tiles[at], ..*options });
+            }
+            // What can be joined with one tile alone stays as it is.
+            if waiting[at].is_none() {
                 loaded[at] = Some(kernel);
             }
         }

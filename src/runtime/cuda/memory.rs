@@ -1,5 +1,6 @@
 //! Where a plan's buffers lie in the one allocation.
 
+use crate::kernel::cuda::CudaSource;
 use crate::plan::{BufferKind, Plan};
 use crate::runtime::RuntimeError;
 use std::ops::Range;
@@ -11,6 +12,8 @@ const ALIGN: usize = 256;
 pub(super) struct Layout {
     /// By buffer.
     pub(super) buffers: Vec<Range<usize>>,
+    /// Counters of the kernels, which each leaves at 0.
+    pub(super) counters: Range<usize>,
     /// Where the scratch space of the kernels starts.
     pub(super) scratch: usize,
     /// All of it.
@@ -20,8 +23,13 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// The arena first, as the plan lays it out, then everything that is kept, then scratch space.
-    pub(super) fn new(plan: &Plan, scratch: usize) -> Result<Self, String> {
+    /// The arena first, as the plan lays it out, then everything that is kept, then what the plan's kernels want for
+    /// themselves.
+    pub(super) fn new<'a>(plan: &Plan, sources: impl Iterator<Item = &'a CudaSource>) -> Result<Self, String> {
+        let (mut scratch, mut counters) = (0, 0);
+        for it in sources {
+            (scratch, counters) = (it.scratch.max(scratch), it.counters.max(counters));
+        }
         let mut end = plan.arena_bytes.next_multiple_of(ALIGN);
         let arena = end;
         let mut buffers = Vec::with_capacity(plan.buffers.len());
@@ -42,8 +50,10 @@ impl Layout {
             };
             buffers.push(start..start + size);
         }
-        let bytes = (end + scratch).max(ALIGN);
-        Ok(Self { buffers, scratch: end, bytes, kept: end - arena })
+        let kept = end - arena;
+        let counters = end..end + counters * size_of::<u32>();
+        let start = counters.end.next_multiple_of(ALIGN);
+        Ok(Self { buffers, counters, scratch: start, bytes: (start + scratch).max(ALIGN), kept })
     }
 
     /// The plan does not fit: says by how much, and which batch would.

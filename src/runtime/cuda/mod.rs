@@ -8,6 +8,7 @@ mod compiler;
 mod guard;
 mod load;
 mod memory;
+pub mod predict;
 mod probe;
 mod readback;
 mod timing;
@@ -18,8 +19,8 @@ pub use probe::{DeviceInfo, Driver, Probe, probe, usable};
 
 use super::{Backend, CudaSetup, Peaks, RuntimeError};
 use crate::ir::{DType, Phase};
-use crate::kernel::cuda::{Argument, Arithmetic, Options, REACH, beyond, generate};
-use crate::plan::{BufferId, BufferKind, Launch, Plan};
+use crate::kernel::cuda::{Argument, Arithmetic, Options, REACH, beyond};
+use crate::plan::{BufferId, BufferKind, Launch, Plan, Unit, Units};
 use cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
 use cudarc::driver::{
     CudaContext, CudaGraph, CudaSlice, CudaStream, DevicePtr, DriverError, LaunchConfig, PushKernelArg,
@@ -61,7 +62,10 @@ pub struct CudaBackend {
     started: BTreeSet<Phase>,
     /// Whether every launch is waited for, so that one that fails is known by its name.
     watched: bool,
+    /// By source of the units.
     kernels: Vec<Loaded>,
+    /// By phase, what runs in order.
+    units: BTreeMap<Phase, Vec<Unit>>,
     layout: Layout,
     readback: ReadBack,
     memory: CudaSlice<u8>,
@@ -93,10 +97,10 @@ impl CudaBackend {
             });
         }
         let generation = Options { arithmetic, processors: device.processors, ..Options::default() };
-        let layout_of = |sources: &mut dyn Iterator<Item = usize>| {
-            Layout::new(&plan, sources.max().unwrap_or(0)).map_err(|cause| RuntimeError::Plan { cause })
-        };
-        let layout = layout_of(&mut plan.kernels.iter().map(|it| generate(it, &generation).scratch))?;
+        let refused = |cause| RuntimeError::Plan { cause };
+        check_launches(&plan).map_err(refused)?;
+        let units = Units::new(&plan, &generation);
+        let layout = Layout::new(&plan, units.sources.iter().map(|it| &it.cuda)).map_err(refused)?;
 
         let failed = |what: &str, error: DriverError| driver_error(&name, what, error);
         let context = CudaContext::new(options.ordinal).map_err(|it| failed("cannot open the device", it))?;
@@ -111,13 +115,19 @@ impl CudaBackend {
         // Before kernels are compiled, which takes a while; smaller tiles may change it a little.
         enough(&layout)?;
         let architecture = compiler.architecture(device.capability);
-        let kernels = load::load(&plan.kernels, &generation, &context, (&compiler, &architecture), &name);
+        let kernels = load::load(&plan, units.sources, &generation, &context, (&compiler, &architecture), &name);
         let kernels = kernels.map_err(|it| blame_versions(it, compiler.version(), &options.setup))?;
-        check_launches(&plan, &kernels).map_err(|cause| RuntimeError::Plan { cause })?;
-        let layout = layout_of(&mut kernels.iter().map(|it| it.source.scratch))?;
+        check_arguments(&plan, &units.phases, &kernels).map_err(refused)?;
+        let layout = Layout::new(&plan, kernels.iter().map(|it| &it.source)).map_err(refused)?;
         enough(&layout)?;
         // SAFETY: buffers are written before they are read: by the session, by `share`, or by a launch.
-        let memory = unsafe { stream.alloc::<u8>(layout.bytes) }.map_err(|it| failed("cannot allocate memory", it))?;
+        let memory = unsafe { stream.alloc::<u8>(layout.bytes) };
+        let mut memory = memory.map_err(|it| failed("cannot allocate memory", it))?;
+        if !layout.counters.is_empty() {
+            let zeros = vec![0u8; layout.counters.len()];
+            let copied = stream.memcpy_htod(&zeros, &mut memory.slice_mut(layout.counters.clone()));
+            copied.and_then(|()| stream.synchronize()).map_err(|it| failed("cannot copy to the device", it))?;
+        }
         let readback = ReadBack::new(&context).map_err(|it| failed("cannot allocate pinned memory", it))?;
         let bound = vec![false; plan.buffers.len()];
         Ok(CudaBackend {
@@ -128,6 +138,7 @@ impl CudaBackend {
             watched: options.setup.synchronous,
             options,
             kernels,
+            units: units.phases,
             layout,
             readback,
             memory,
@@ -163,7 +174,12 @@ impl CudaBackend {
         self.plan.phases.get(&phase).map_or(&[], |it| &it.launches)
     }
 
-    /// Queues a phase's launches; `before` is called ahead of each.
+    /// What runs of a phase, in order.
+    fn units(&self, phase: Phase) -> &[Unit] {
+        self.units.get(&phase).map_or(&[], Vec::as_slice)
+    }
+
+    /// Queues a phase's launches; `before` is called ahead of each, but not of one that shares the kernels of the one before.
     fn launch(
         &self,
         phase: Phase,
@@ -171,18 +187,21 @@ impl CudaBackend {
     ) -> Result<(), DriverError> {
         let (base, _order) = self.memory.device_ptr(&self.stream);
         let address = |offset: usize| base + offset as u64;
-        let of = |ids: &[BufferId], at: usize| address(self.layout.buffers[ids[at].0 as usize].start);
-        for step in self.launches(phase) {
-            before(step)?;
-            let Loaded { source, functions, .. } = &self.kernels[step.kernel];
+        let of = |id: BufferId| address(self.layout.buffers[id.0 as usize].start);
+        for unit in self.units(phase) {
+            let steps = &self.launches(phase)[unit.launches.clone()];
+            let Loaded { source, functions, .. } = &self.kernels[unit.source];
+            let [inputs, outputs] = operands(steps);
+            before(&steps[0])?;
             for (launch, function) in source.launches.iter().zip(functions) {
                 let arguments: Vec<u64> = launch
                     .arguments
                     .iter()
                     .map(|it| match *it {
-                        Argument::Input(at) => of(&step.inputs, at),
-                        Argument::Output(at) => of(&step.outputs, at),
+                        Argument::Input(at) => of(inputs[at]),
+                        Argument::Output(at) => of(outputs[at]),
                         Argument::Scratch(offset) => address(self.layout.scratch + offset),
+                        Argument::Counters => address(self.layout.counters.start),
                         Argument::Seed => self.plan.seed,
                         Argument::Null => 0,
                     })
@@ -308,7 +327,7 @@ impl Backend for CudaBackend {
     }
 
     fn nodes(&self, phase: Phase) -> Option<usize> {
-        Some(self.launches(phase).iter().map(|it| self.kernels[it.kernel].source.launches.len()).sum())
+        Some(self.units(phase).iter().map(|it| self.kernels[it.source].source.launches.len()).sum())
     }
 
     fn wait(&self) -> Result<(), RuntimeError> {
@@ -339,8 +358,9 @@ pub fn needed_bytes(plan: &Plan, ordinal: usize, setup: &CudaSetup) -> Option<us
         return None;
     }
     let options = Options { arithmetic: Arithmetic::of(plan.precision)?, processors, ..Options::default() };
-    let scratch = plan.kernels.iter().map(|it| generate(it, &options).scratch).max().unwrap_or(0);
-    Some(Layout::new(plan, scratch).ok()?.bytes)
+    check_launches(plan).ok()?;
+    let units = Units::new(plan, &options);
+    Some(Layout::new(plan, units.sources.iter().map(|it| &it.cuda)).ok()?.bytes)
 }
 
 /// Whether a device is there and new enough.
@@ -370,23 +390,41 @@ fn find_device(ordinal: usize, setup: &CudaSetup) -> Result<DeviceInfo, RuntimeE
     Ok(device)
 }
 
+/// Operands and results of launches, those of each in turn.
+fn operands(launches: &[Launch]) -> [Vec<BufferId>; 2] {
+    let all = |of: fn(&Launch) -> &[BufferId]| launches.iter().flat_map(of).copied().collect();
+    [all(|it| &it.inputs), all(|it| &it.outputs)]
+}
+
 /// Whether every launch names kernels and buffers that are there.
-fn check_launches(plan: &Plan, kernels: &[Loaded]) -> Result<(), String> {
+fn check_launches(plan: &Plan) -> Result<(), String> {
     for launch in plan.phases.values().flat_map(|it| &it.launches) {
-        let Loaded { source, .. } = kernels
-            .get(launch.kernel)
-            .ok_or_else(|| format!("a launch of kernel {}, which is not there", launch.kernel))?;
+        if plan.kernels.len() <= launch.kernel {
+            return Err(format!("a launch of kernel {}, which is not there", launch.kernel));
+        }
         if let Some(id) = launch.inputs.iter().chain(&launch.outputs).find(|it| plan.buffers.len() <= it.0 as usize) {
             return Err(format!("a launch on buffer {}, which is not there", id.0));
         }
-        for argument in source.launches.iter().flat_map(|it| &it.arguments) {
-            let there = match *argument {
-                Argument::Input(at) => at < launch.inputs.len(),
-                Argument::Output(at) => at < launch.outputs.len(),
-                Argument::Scratch(_) | Argument::Seed | Argument::Null => true,
-            };
-            if !there {
-                return Err(format!("a launch of kernel {} with too few buffers", launch.kernel));
+    }
+    Ok(())
+}
+
+/// Whether launches have as many buffers as their kernels take.
+fn check_arguments(plan: &Plan, phases: &BTreeMap<Phase, Vec<Unit>>, kernels: &[Loaded]) -> Result<(), String> {
+    for (phase, units) in phases {
+        let launches = plan.phases.get(phase).map_or(&[][..], |it| &it.launches);
+        for unit in units {
+            let [inputs, outputs] = operands(&launches[unit.launches.clone()]);
+            for argument in kernels[unit.source].source.launches.iter().flat_map(|it| &it.arguments) {
+                let there = match *argument {
+                    Argument::Input(at) => at < inputs.len(),
+                    Argument::Output(at) => at < outputs.len(),
+                    Argument::Scratch(_) | Argument::Counters | Argument::Seed | Argument::Null => true,
+                };
+                if !there {
+                    let kernel = launches[unit.launches.start].kernel;
+                    return Err(format!("a launch of kernel {kernel} with too few buffers"));
+                }
             }
         }
     }

@@ -9,7 +9,8 @@ use cudarc::driver::sys::{CUevent, CUevent_flags, CUresult};
 use cudarc::driver::{CudaEvent, DriverError};
 
 impl CudaBackend {
-    /// Runs a phase without its graph, with an event ahead of every launch and one at the end.
+    /// Runs a phase without its graph, with an event ahead of every launch and one at the end. A launch that shares the
+    /// kernels of the one before takes nothing of its own.
     pub(super) fn seconds_by_launch(&self, phase: Phase) -> Result<Vec<f64>, DriverError> {
         let mut events: Vec<CudaEvent> = Vec::new();
         let timed = Some(CUevent_flags::CU_EVENT_DEFAULT);
@@ -19,7 +20,12 @@ impl CudaBackend {
         })?;
         events.push(self.stream.record_event(timed)?);
         self.stream.synchronize()?;
-        events.windows(2).map(|it| elapsed(it[0].cu_event(), it[1].cu_event())).collect()
+        let mut seconds = Vec::new();
+        for (it, unit) in events.windows(2).zip(self.units(phase)) {
+            seconds.push(elapsed(it[0].cu_event(), it[1].cu_event())?);
+            seconds.resize(unit.launches.end, 0.0);
+        }
+        Ok(seconds)
     }
 }
 

@@ -13,7 +13,7 @@ use sphc::kernel::cuda::{Arithmetic, CudaSource, Options, beyond, generate};
 use sphc::kernel::{ConvKernel, ConvKind, KernelSpec};
 use sphc::lower::Settings;
 use sphc::pipeline;
-use sphc::plan::Plan;
+use sphc::plan::{Plan, Units};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
@@ -61,7 +61,7 @@ pub(super) fn kernels_in(model: &Path, precisions: &[Precision]) -> Vec<CudaSour
         if plans.iter().flat_map(|it| &it.kernels).all(|it| beyond(it).is_none()) {
             let of = |plan: &Plan| {
                 let options = Options { arithmetic: Arithmetic::of(plan.precision).unwrap(), ..Options::default() };
-                plan.kernels.iter().map(|it| generate(it, &options)).collect::<Vec<_>>()
+                Units::new(plan, &options).sources.into_iter().map(|it| it.cuda).collect::<Vec<_>>()
             };
             return plans.iter().flat_map(of).collect();
         }

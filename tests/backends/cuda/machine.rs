@@ -8,6 +8,7 @@ use super::assemble::{assemble, assembler, kernels_in, ptx};
 use crate::backends::emulate::module::build;
 use sphc::ir::Precision;
 use sphc::kernel::cuda::CudaSource;
+use sphc::runtime::cuda::predict::{Class, class, code_of};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
@@ -129,6 +130,44 @@ fn constant<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     rest.split([';', ',']).next()
 }
 
+/// What the disassembler's word for an instruction says of its class.
+fn named(name: &str) -> Class {
+    match name.split('.').next().unwrap_or(name) {
+        "HMMA" | "IMMA" => Class::Tensor,
+        "IMAD" | "FFMA" | "FMUL" | "FADD" | "HFMA2" | "HADD2" => Class::Multiply,
+        "MOV" | "SEL" | "FSEL" | "FMNMX" | "FSET" | "FSETP" | "ISETP" | "IADD3" | "LEA" | "LOP3" | "PRMT" | "SHF"
+        | "PLOP3" | "F2FP" | "VIADD" | "VIMNMX" | "VIADDMNMX" | "P2R" | "CS2R" | "IMNMX" => Class::Integer,
+        "MUFU" | "FCHK" | "FRND" | "F2I" | "I2F" => Class::Special,
+        "LDG" => Class::Load,
+        "STG" | "ATOMG" | "RED" => Class::Store,
+        "LDGSTS" => Class::Copy,
+        "LDSM" => Class::Fragments,
+        "LDS" | "STS" | "SHFL" => Class::Shared,
+        _ => Class::Other,
+    }
+}
+
+/// What `sphc bench --predict` reads of a cubin is what the disassembler says of it.
+fn reads_alike(cubin: &Path, entry: &str, number: &str, code: &[Instruction], labels: &BTreeMap<String, u64>) {
+    let read = code_of(&std::fs::read(cubin).unwrap(), entry, number).expect("the entry has code");
+    for (at, operation) in read.operations.iter().enumerate() {
+        let name = &code[at].name;
+        // Numbers in 64 bits are the business of maps of whole numbers, which nobody waits for.
+        if !["I2FP", "F2F", "I2I"].contains(&name.split('.').next().unwrap()) {
+            assert_eq!(class(*operation), named(name), "{entry}, {number}: {operation:#x} is {name}");
+        }
+    }
+    let back = code.iter().enumerate().filter_map(|(at, it)| {
+        let label = it
+            .name
+            .starts_with("BRA")
+            .then(|| it.operands.split(['`', '(', ')']).find(|it| it.starts_with(".L_x_")))?;
+        let to = (labels.get(label?)? / 16) as usize;
+        (to < at && at < read.operations.len()).then_some(to..=at)
+    });
+    assert_eq!(read.loops, back.collect::<Vec<_>>(), "{entry}, {number}");
+}
+
 /// Which kind of kernel an entry is.
 fn kind(entry: &str, text: &str) -> String {
     let of = |name: &str| constant(text, name).unwrap_or("?");
@@ -191,6 +230,7 @@ fn report(assembler: &Path, source: &CudaSource) -> String {
             for it in told {
                 let (instructions, labels) = &code[&it.entry];
                 let found = figures(instructions, labels);
+                reads_alike(&cubin, &it.entry, number, instructions, labels);
                 let kind = kind(&it.entry, &source.text);
                 let mut all = vec![
                     ("instructions", found.instructions as f64),

@@ -6,7 +6,7 @@ use sphc::ir::{
     Along, Augment, DType, ExprNode, Extern, Geometry, Graph, Loss, NodeId, Op, OriginId, Random, Reduction, Scalar,
     ScalarFn, Shape, Window,
 };
-use sphc::kernel::{ConvKernel, ConvKind, KernelSpec, MapInput, MapKernel, MapOutput, Part, Store};
+use sphc::kernel::{ConvKernel, ConvKind, KernelSpec, MapInput, MapKernel, MapOutput, MatMulKernel, Part, Store};
 
 /// Of everything random in these tests.
 pub(crate) const SEED: u64 = 0x1234_5678_9abc_def1;
@@ -328,7 +328,7 @@ pub(crate) fn matmul(batch: usize, [m, n, k]: [usize; 3], transpose_a: bool, tra
     let b = numbers.short(if transpose_b { [batch, n, k] } else { [batch, k, n] });
     let inputs = vec![a, b];
     let op = Op::MatMul { transpose_a, transpose_b };
-    let spec = KernelSpec::MatMul { batch, m, n, k, transpose_a, transpose_b };
+    let spec = KernelSpec::MatMul(MatMulKernel { batch, m, n, k, transpose_a, transpose_b });
     let name = format!("matmul {batch} {m} {n} {k} {transpose_a} {transpose_b}");
     Case { name, spec, outputs: vec![of_contraction(&op, &inputs, k, 0.0)], inputs }
 }
@@ -526,17 +526,21 @@ pub(crate) fn copy(len: usize, dtype: DType) -> Case {
     Case { name: format!("copy {len} {dtype:?}"), spec, inputs: vec![value], outputs }
 }
 
-/// Maps that share a launch.
+/// Maps, or matrix products, that share a launch.
 pub(crate) fn many(cases: Vec<Case>) -> Case {
     let mut all = Case { name: "many".into(), spec: KernelSpec::Maps(Vec::new()), inputs: vec![], outputs: vec![] };
-    let mut maps = Vec::new();
+    let (mut maps, mut products) = (Vec::new(), Vec::new());
     for case in cases {
-        let KernelSpec::Map(map) = case.spec else { panic!("{} is not a map", case.name) };
-        maps.push(map);
+        match case.spec {
+            KernelSpec::Map(map) => maps.push(map),
+            KernelSpec::MatMul(product) => products.push(product),
+            other => panic!("{other} does not share launches"),
+        }
         all.name += &format!(", {}", case.name);
         all.inputs.extend(case.inputs);
         all.outputs.extend(case.outputs);
     }
-    all.spec = KernelSpec::Maps(maps);
+    assert!(maps.is_empty() || products.is_empty());
+    all.spec = if maps.is_empty() { KernelSpec::MatMuls(products) } else { KernelSpec::Maps(maps) };
     all
 }

@@ -50,6 +50,7 @@ pub(super) fn run(
     let inputs: Vec<CudaSlice<u8>> = inputs.iter().map(|it| upload(&stream, it)).collect();
     let results: Vec<CudaSlice<u8>> = outputs.iter().map(|it| upload(&stream, it)).collect();
     let scratch = upload(&stream, &vec![0xff; source.scratch]);
+    let counters = upload(&stream, &vec![0; source.counters * 4]);
     let address = |it: &CudaSlice<u8>| it.device_ptr(&stream).0;
     for launch in &source.launches {
         let function = module.load_function(launch.entry).map_err(|it| it.to_string())?;
@@ -62,6 +63,7 @@ pub(super) fn run(
                 Argument::Input(at) => address(&inputs[at]),
                 Argument::Output(at) => address(&results[at]),
                 Argument::Scratch(offset) => address(&scratch) + offset as u64,
+                Argument::Counters => address(&counters),
                 Argument::Seed => seed,
                 Argument::Null => 0,
             })

@@ -74,6 +74,7 @@ struct Block {
     std::vector<Lane> lanes;
     std::vector<int> arrived;                          // per warp, at a collective
     std::vector<int> order;                            // of warps
+    std::vector<unsigned> blocks;                      // of the launch, in order
     std::vector<std::vector<Copy>> open;               // per thread: copies since its last commit
     std::vector<std::vector<std::vector<Copy>>> groups;  // per thread: committed, not waited for
     std::vector<Context> contexts;
@@ -373,40 +374,42 @@ const char* emulate_launch(void (*call)(const unsigned long long*), const unsign
     b.order.resize(threads / WARP);
     for (unsigned i = 0; i < threads / WARP; i++) b.order[i] = (int)i;
     b.contexts.resize(threads);
-    for (unsigned z = 0; z < grid[2]; z++)
-        for (unsigned y = 0; y < grid[1]; y++)
-            for (unsigned x = 0; x < grid[0]; x++) {
-                emulated.block = {x, y, z};
-                b.done = b.at_barrier = 0;
-                b.state.assign(threads, State::Ready);
-                b.lanes.assign(threads, {});
-                b.arrived.assign(threads / WARP, 0);
-                b.open.assign(threads, {});
-                b.groups.assign(threads, {});
-                memset(h.shared, 0xff, shared);
-                std::shuffle(b.order.begin(), b.order.end(), b.shuffle);
-                for (unsigned t = 0; t < threads; t++) {
+    // Blocks come in any order; what one leaves for another must not depend on it.
+    b.blocks.resize((size_t)grid[0] * grid[1] * grid[2]);
+    for (size_t i = 0; i < b.blocks.size(); i++) b.blocks[i] = (unsigned)i;
+    std::shuffle(b.blocks.begin(), b.blocks.end(), b.shuffle);
+    for (unsigned block : b.blocks) {
+        emulated.block = {block % grid[0], block / grid[0] % grid[1], block / grid[0] / grid[1]};
+        b.done = b.at_barrier = 0;
+        b.state.assign(threads, State::Ready);
+        b.lanes.assign(threads, {});
+        b.arrived.assign(threads / WARP, 0);
+        b.open.assign(threads, {});
+        b.groups.assign(threads, {});
+        memset(h.shared, 0xff, shared);
+        std::shuffle(b.order.begin(), b.order.end(), b.shuffle);
+        for (unsigned t = 0; t < threads; t++) {
 #if defined(__x86_64__)
-                    auto** top = (void**)(h.stacks + (t + 1) * STACK);
-                    *--top = nullptr;         // keeps the stack aligned as after a call
-                    *--top = (void*)begin;    // where the first switch returns to
-                    for (int i = 0; i < 6; i++) *--top = nullptr;
-                    b.contexts[t] = top;
+            auto** top = (void**)(h.stacks + (t + 1) * STACK);
+            *--top = nullptr;         // keeps the stack aligned as after a call
+            *--top = (void*)begin;    // where the first switch returns to
+            for (int i = 0; i < 6; i++) *--top = nullptr;
+            b.contexts[t] = top;
 #else
-                    getcontext(&b.contexts[t]);
-                    b.contexts[t].uc_stack.ss_sp = h.stacks + t * STACK;
-                    b.contexts[t].uc_stack.ss_size = STACK;
-                    makecontext(&b.contexts[t], (void (*)())begin, 0);
+            getcontext(&b.contexts[t]);
+            b.contexts[t].uc_stack.ss_sp = h.stacks + t * STACK;
+            b.contexts[t].uc_stack.ss_size = STACK;
+            makecontext(&b.contexts[t], (void (*)())begin, 0);
 #endif
-                }
-                const int first = b.order[0] * WARP;
-                enter(b, first);
+        }
+        const int first = b.order[0] * WARP;
+        enter(b, first);
 #if defined(__x86_64__)
-                emulate_switch(&b.outside, b.contexts[first]);
+        emulate_switch(&b.outside, b.contexts[first]);
 #else
-                swapcontext(&b.outside, &b.contexts[first]);
+        swapcontext(&b.outside, &b.contexts[first]);
 #endif
-            }
+    }
     h.inside = false;
     emulate_free(h.shared, shared);
     return nullptr;

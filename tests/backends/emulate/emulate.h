@@ -51,6 +51,13 @@ inline void load_matrices_transposed(unsigned (&to)[4], Shared row) { emulate_co
 inline void multiply_bf16(float* d, const unsigned (&a)[4], const unsigned (&b)[2]) { emulate_collective(EMULATED_BF16, a, b, d, 0); }
 inline void multiply_tf32(float* d, const unsigned (&a)[4], const unsigned (&b)[2]) { emulate_collective(EMULATED_TF32, a, b, d, 0); }
 inline unsigned unforeseen(unsigned value) { return value; }
+// Blocks run one after the other, in any order.
+inline void fence() {}
+inline unsigned count_up(unsigned* counter, unsigned last) {
+    const unsigned before = *counter;
+    *counter = before < last ? before + 1 : 0;
+    return before;
+}
 template <class T> inline T shuffle_xor(T value, int mask) {
     T result;
     emulate_collective(EMULATED_SHUFFLE, &value, nullptr, &result, mask);

@@ -216,6 +216,7 @@ impl Module {
         stress: Stress,
     ) -> Result<(), String> {
         let scratch = Memory::new(source.scratch);
+        let counters = Memory::of(&vec![0; source.counters * 4]);
         for launch in &source.launches {
             let arguments: Vec<u64> = launch
                 .arguments
@@ -224,6 +225,7 @@ impl Module {
                     Argument::Input(at) => inputs[at].address as u64,
                     Argument::Output(at) => outputs[at].address as u64,
                     Argument::Scratch(offset) => scratch.address as u64 + offset as u64,
+                    Argument::Counters => counters.address as u64,
                     Argument::Seed => seed,
                     Argument::Null => 0,
                 })
@@ -253,8 +255,11 @@ impl Module {
             if let Some(error) = error {
                 return Err(format!("{}: {error}", launch.entry));
             }
-            if !inputs.iter().chain(outputs).chain([&&scratch]).all(|it| it.is_intact()) {
+            if !inputs.iter().chain(outputs).chain([&&scratch, &&counters]).all(|it| it.is_intact()) {
                 return Err(format!("{} writes beside a buffer", launch.entry));
+            }
+            if counters.bytes().iter().any(|it| *it != 0) {
+                return Err(format!("{} leaves counters that are not 0", launch.entry));
             }
         }
         Ok(())

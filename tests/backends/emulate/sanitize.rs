@@ -51,6 +51,7 @@ fn program(source: &CudaSource) -> String {
     text += "int main(int, char** names) {\n    FILE* file = fopen(names[1], \"rb\");\n    unsigned long long b[64];\n";
     text += "    const int count = atoi(names[2]);\n    for (int i = 0; i < count; i++) b[i] = buffer(file);\n";
     text += "    fclose(file);\n    const int outputs = atoi(names[3]);\n";
+    writeln!(text, "    unsigned long long counters = (unsigned long long)calloc({}, 4);", source.counters).unwrap();
     for launch in &source.launches {
         let arguments: Vec<String> = launch
             .arguments
@@ -59,6 +60,7 @@ fn program(source: &CudaSource) -> String {
                 Argument::Input(at) => format!("b[{at}]"),
                 Argument::Output(at) => format!("b[outputs + {at}]"),
                 Argument::Scratch(offset) => format!("b[count - 1] + {offset}"),
+                Argument::Counters => "counters".to_owned(),
                 Argument::Seed => format!("{}ull", case::SEED),
                 Argument::Null => "0".to_owned(),
             })

@@ -144,9 +144,12 @@ fn reductions_and_pools_show_a_nan() {
             }
         }
     }
-    let geometry = Geometry::same([7, 5], [3, 3], [2, 2]);
-    for kind in [Window::Max, Window::MaxGrad] {
-        let mut case = case::window(kind, 2, [7, 5, 3], geometry);
+    let overlapping = ([7, 5, 3], Geometry::same([7, 5], [3, 3], [2, 2]));
+    let side_by_side = ([6, 4, 8], Geometry::valid([2, 2], [2, 2]));
+    let kinds = [Window::Max, Window::MaxGrad];
+    for ((size, geometry), kind) in [overlapping, side_by_side].into_iter().flat_map(|it| kinds.map(|kind| (it, kind)))
+    {
+        let mut case = case::window(kind, 2, size, geometry);
         case.inputs[0].data[40..47].fill(f64::NAN);
         let data: Vec<Vec<f64>> = case.inputs.iter().map(|it| it.data.clone()).collect();
         let wanted = sphc::verify::execute(&case.spec, &data, case::SEED).remove(0);

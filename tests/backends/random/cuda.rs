@@ -5,7 +5,7 @@ use crate::backends::emulate::module::{Memory, Module, Stress};
 use crate::backends::emulate::{bytes, numbers};
 use sphc::ir::{DType, Precision};
 use sphc::kernel::cuda::{Arithmetic, CudaLaunch, CudaSource, Options, generate};
-use sphc::kernel::{KernelSpec, MapKernel, Store};
+use sphc::kernel::{KernelSpec, MapKernel, MatMulKernel, Store};
 use sphc::plan::Plan;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -89,7 +89,8 @@ fn kind(spec: &KernelSpec, precision: Precision) -> String {
             let near = [it.n == 1, it.geometry.dilation == [1, 1], it.geometry.groups == 1];
             format!("{:?} {:?} {:?} {near:?} {:?}", it.kind, one(it.input), one(it.output), it.geometry.stride)
         }
-        KernelSpec::MatMul { batch, m, n, k, transpose_a, transpose_b } => {
+        KernelSpec::MatMuls(all) => all.len().min(3).to_string(),
+        KernelSpec::MatMul(MatMulKernel { batch, m, n, k, transpose_a, transpose_b }) => {
             format!("{:?} {transpose_a} {transpose_b}", [batch, m, n, k].map(|it| *it == 1))
         }
         KernelSpec::Window { kind, input, .. } => format!("{kind:?} {:?}", input.map(|it| it == 1)),
@@ -114,7 +115,7 @@ fn renamed(source: &CudaSource, at: usize) -> CudaSource {
     let close: String = names.values().map(|it| format!("EMULATE_ENTRY({it})\n")).collect();
     let text = format!("namespace kernel_{at} {{\n{define}{}\n{undefine}{close}}}\n", source.text);
     let launches = source.launches.iter().map(|it| CudaLaunch { entry: names[it.entry], ..it.clone() }).collect();
-    CudaSource { text, launches, scratch: source.scratch }
+    CudaSource { text, launches, ..source.clone() }
 }
 
 fn run_together(cases: &[Case]) -> Vec<String> {
@@ -127,7 +128,7 @@ fn run_together(cases: &[Case]) -> Vec<String> {
         })
         .collect();
     let text = sources.iter().map(|it| it.text.as_str()).collect();
-    let module = Module::new("random", &CudaSource { text, launches: Vec::new(), scratch: 0 });
+    let module = Module::new("random", &CudaSource { text, launches: Vec::new(), scratch: 0, counters: 0 });
     let failures = cases.iter().zip(&sources).filter_map(|(case, source)| {
         let error = run(case, &module, source).err()?;
         Some(format!("{error}\n{:?} {}\n{}", case.precision, case.spec, case.program))

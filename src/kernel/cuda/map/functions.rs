@@ -4,7 +4,7 @@ use super::THREADS;
 use super::layout::{Fate, Layout, layout, reduced, reduction, with_rows};
 use crate::ir::{DType, Reduction, Scalar};
 use crate::kernel::cuda::blocks;
-use crate::kernel::cuda::combine::{Part, SLICES, Staged, Whole};
+use crate::kernel::cuda::combine::{Part, Staged, Whole, slices};
 use crate::kernel::cuda::expression::{Number, statements};
 use crate::kernel::cuda::text::{Text, element, file};
 use crate::kernel::{MapKernel, Moments};
@@ -39,6 +39,9 @@ pub(super) struct Functions {
     pub(super) axes_blocks: u32,
     /// Blocks of `all(args, block)`, which makes the other results.
     pub(super) blocks: u32,
+    /// Rows of a block, and how many blocks share the columns.
+    pub(super) block_rows: usize,
+    pub(super) column_blocks: usize,
     /// Whether threads of `all` take rows, not one element each.
     pub(super) by_rows: bool,
     /// Dynamic shared memory of either, in bytes.
@@ -53,7 +56,15 @@ pub(super) struct Functions {
 pub(super) fn write(spec: &MapKernel, text: &mut Text) -> Functions {
     let split = with_rows(spec);
     let spec = split.as_ref().unwrap_or(spec);
-    let layout = layout(spec);
+    laid_out(spec, layout(spec), text)
+}
+
+/// The same of a map without reductions of which `map_element` is called for single elements.
+pub(super) fn write_elements(spec: &MapKernel, text: &mut Text) {
+    laid_out(spec, Layout { vector: 1, per_thread: 1, ..layout(spec) }, text);
+}
+
+fn laid_out(spec: &MapKernel, layout: Layout, text: &mut Text) -> Functions {
     let furthest = |strides: &[usize]| -> usize {
         strides.iter().zip(&spec.dims).map(|(stride, dim)| stride * dim.saturating_sub(1)).sum()
     };
@@ -122,9 +133,13 @@ impl Writer<'_> {
         let axes_blocks = self.axes(text, &axes);
         let is_all_axes = layout.fates.iter().all(|it| matches!(it, Fate::Axes(_)));
         if !is_all_axes {
-            let function = if by_rows { "map_rows" } else { "map_elements" };
+            let call = if by_rows {
+                "map_rows(args, block)"
+            } else {
+                "map_element(args, (whole)block * MAP_THREADS + threadIdx.x)"
+            };
             text.code(format_args!(
-                "__device__ __forceinline__ void all(const Arguments& args, int block) {{ {function}(args, block); }}"
+                "__device__ __forceinline__ void all(const Arguments& args, int block) {{ {call}; }}"
             ));
         }
         // Bytes for a number of each thread's columns, and for one of each thread.
@@ -137,10 +152,16 @@ impl Writer<'_> {
                 (false, true) => whole_blocks as u32,
                 (false, false) => blocks(layout.rows * layout.columns, THREADS),
             },
+            block_rows: layout.block_rows,
+            column_blocks: layout.column_blocks,
             by_rows,
             shared: lines.max(one_each),
             scratch: of_columns + staged_alls.len(),
-            parts: staged_columns.parts(&self, SLICES).into_iter().chain(staged_alls.parts(&self, 64)).collect(),
+            parts: staged_columns
+                .parts(&self, slices(layout.row_blocks))
+                .into_iter()
+                .chain(staged_alls.parts(&self, 64))
+                .collect(),
         }
     }
 

@@ -8,11 +8,12 @@ mod element;
 mod functions;
 mod layout;
 
-use super::combine::{Part, combine};
+use super::combine::{Part, Then, combine};
+use super::simple::{self, Behind};
 use super::text::{Text, element, file};
 use super::{Argument, CudaLaunch, CudaSource};
-use crate::kernel::MapKernel;
-use functions::{Functions, write};
+use crate::kernel::{KernelSpec, MapKernel};
+use functions::{Functions, write, write_elements};
 pub(super) use functions::{coordinates, offset};
 use std::fmt::Write;
 
@@ -20,13 +21,18 @@ const THREADS: usize = 256;
 
 /// Maps that do not depend on each other, in one translation unit.
 pub(super) fn maps(all: &[MapKernel]) -> CudaSource {
+    let mut text = start();
+    let (launches, scratch) = append(all, &mut text);
+    CudaSource { text: text.finish(), launches, scratch, counters: 0 }
+}
+
+fn start() -> Text {
     let mut text = Text::new();
     text.file(file!("device.cu"));
     text.file(file!("vector.cu"));
     text.file(file!("moments.cu"));
     text.file(file!("scalar.cu"));
-    let (launches, scratch) = append(all, &mut text);
-    CudaSource { text: text.finish(), launches, scratch }
+    text
 }
 
 /// Adds maps to a unit that has the scalar functions; their launches, and their scratch space in bytes.
@@ -35,7 +41,52 @@ pub(super) fn append(all: &[MapKernel], text: &mut Text) -> (Vec<CudaLaunch>, us
     for map in all {
         unit.add(map, text);
     }
-    (unit.launches(text), unit.scratch * 4)
+    (unit.launches(text, None), unit.scratch * 4)
+}
+
+/// Adds the functions of a map without reductions, of which `map_element` is called.
+pub(super) fn elements(map: &MapKernel, text: &mut Text) {
+    write_elements(map, text);
+}
+
+/// A map whose sums over pixels another map goes on with, channel by channel; nothing where there is no second stage that it
+/// could stand in.
+pub(super) fn map_then(map: &MapKernel, after: &MapKernel) -> Option<CudaSource> {
+    let mut text = start();
+    let mut unit = Unit::default();
+    unit.add(map, &mut text);
+    let channels: usize = after.dims.iter().product();
+    let alike = |it: &Part| it.width == channels && it.slices == unit.parts[0].slices;
+    if unit.parts.is_empty() || !unit.parts.iter().all(alike) || unit.kinds[0].functions.axes_blocks != 0 {
+        return None;
+    }
+    let then = Then { map: after, inputs: map.inputs.len(), outputs: map.outputs.len() };
+    let launches = unit.launches(&mut text, Some(then));
+    Some(CudaSource { text: text.finish(), launches, scratch: unit.scratch * 4, counters: 0 })
+}
+
+/// A map that makes a number of each pixel, and sums of these over windows; nothing where blocks and images do not fit.
+pub(super) fn windowed(map: &MapKernel, window: &KernelSpec) -> Option<CudaSource> {
+    let mut text = start();
+    let mut unit = Unit::default();
+    unit.add(map, &mut text);
+    let Functions { blocks, block_rows, column_blocks, axes_blocks, by_rows, .. } = unit.kinds[0].functions;
+    if blocks == 0 || column_blocks != 1 || axes_blocks != 0 || !by_rows {
+        return None;
+    }
+    text.once(file!("combine.cu"));
+    let Behind { pixels, images, types: [read, written] } = simple::behind(window, &mut text)?;
+    if !(block_rows.is_multiple_of(pixels) || pixels.is_multiple_of(block_rows))
+        || unit.inputs.len() != map.inputs.len()
+    {
+        return None;
+    }
+    unit.inputs.push(format!("const {read}* pixels"));
+    unit.outputs.push(format!("{written}* windows"));
+    unit.behind = Some(format!("behind::windows_behind<{block_rows}>(pixels, windows, counters, blockIdx.x);"));
+    let launches = unit.launches(&mut text, None);
+    let counters = if block_rows < pixels { images } else { 0 };
+    Some(CudaSource { text: text.finish(), launches, scratch: unit.scratch * 4, counters })
 }
 
 /// Maps that are alike but for their operands.
@@ -55,6 +106,8 @@ struct Unit<'a> {
     parts: Vec<Part>,
     /// In numbers.
     scratch: usize,
+    /// What a block of the only map does when it is done.
+    behind: Option<String>,
 }
 
 impl<'a> Unit<'a> {
@@ -87,12 +140,12 @@ impl<'a> Unit<'a> {
         kind.members.push(names.join(", "));
     }
 
-    fn launches(&self, text: &mut Text) -> Vec<CudaLaunch> {
+    fn launches(&self, text: &mut Text, then: Option<Then<'_>>) -> Vec<CudaLaunch> {
         let axes = self.entry(text, "map_axes", "axes", |it| it.axes_blocks);
         let all = self.entry(text, "map", "all", |it| it.blocks);
         let mut launches: Vec<CudaLaunch> = axes.into_iter().chain(all).collect();
         if !self.parts.is_empty() {
-            launches.push(combine(text, "map_combine", &self.parts));
+            launches.push(combine(text, "map_combine", &self.parts, then));
         }
         launches
     }
@@ -119,6 +172,10 @@ impl<'a> Unit<'a> {
             line(format!("if (blockIdx.x < {}) {{", grid + next));
             let place = if grid == 0 { "blockIdx.x".to_owned() } else { format!("(blockIdx.x - {grid})") };
             match &kind.members[..] {
+                [one] if self.behind.is_some() => {
+                    line(format!("    map{number}::{function}({{{one}}}, {place});"));
+                    self.behind.iter().for_each(|it| line(format!("    {it}")));
+                }
                 [one] => line(format!("    return map{number}::{function}({{{one}}}, {place});")),
                 many => {
                     line(format!("    map{number}::Arguments args;"));
@@ -139,14 +196,18 @@ impl<'a> Unit<'a> {
         // Left to itself, the assembler may spill sums of columns rather than have fewer threads at once.
         let by_rows = taking().any(|it| it.by_rows);
         let bounds = if by_rows { "256, 1" } else { "256" };
+        let counters = if self.behind.is_some() { ", u32* counters" } else { "" };
         text.code(format_args!(
-            "extern \"C\" __global__ void __launch_bounds__({bounds})\n{entry}({}, float* partial) {{\n{body}    }}\n}}",
+            "extern \"C\" __global__ void __launch_bounds__({bounds})\n{entry}({}, float* partial{counters}) {{\n{body}    }}\n}}",
             [&self.inputs[..], &self.outputs[..]].concat().join(", ")
         ));
         let inputs = (0..self.inputs.len()).map(Argument::Input);
         let outputs = (0..self.outputs.len()).map(Argument::Output);
-        let arguments = inputs.chain(outputs).chain([Argument::Scratch(0)]).collect();
-        let shared = taking().map(|it| it.shared).max().unwrap_or(0) as u32;
+        let own = self.behind.as_ref().map(|_| Argument::Counters);
+        let arguments = inputs.chain(outputs).chain([Argument::Scratch(0)]).chain(own).collect();
+        // What stands behind finds out there whether its block is the last.
+        let least = if self.behind.is_some() { 16 } else { 0 };
+        let shared = taking().map(|it| it.shared).max().unwrap_or(0).max(least) as u32;
         Some(CudaLaunch { entry, grid: [grid, 1, 1], block: THREADS as u32, shared, arguments })
     }
 }
