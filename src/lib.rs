@@ -74,6 +74,8 @@ pub mod diag;
 pub mod syntax;
 
 pub mod ir;
+pub mod target;
+
 pub mod lower;
 pub mod shape;
 

@@ -6,6 +6,7 @@ use crate::ir::Precision;
 use crate::plan::Plan;
 use crate::runtime::cpu::{self, CpuBackend};
 use crate::runtime::{Backend, CudaSetup, Free, Session, free_memory, size};
+use crate::target;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -76,7 +77,7 @@ fn check_with(args: &DeviceOptions, precision: Precision) -> Result<(), Error> {
     if let Device::Cuda(number) = args.device {
         gpu::check(number, &args.cuda)?;
     }
-    if precision.needs_gpu() && args.device == Device::Cpu {
+    if args.device == Device::Cpu && !target::CPU.takes(precision) {
         return Err(Error::options("the precisions tf32 and bf16 need a GPU", "use `--precision f32`"));
     }
     Ok(())
@@ -105,10 +106,10 @@ pub(super) fn open_with(
     let (number, why) = match args.device {
         Device::Cpu => (None, String::new()),
         Device::Cuda(number) => (Some(number), String::new()),
-        Device::Auto if precision.is_double() => (None, " (auto: f64 is for the CPU)".to_owned()),
+        Device::Auto if !target::CUDA.takes(precision) => (None, " (auto: f64 is for the CPU)".to_owned()),
         Device::Auto => match gpu::usable(&args.cuda) {
             Ok(()) => (Some(0), " (auto: there is a GPU)".to_owned()),
-            Err(cause) if !precision.needs_gpu() => (None, format!(" (auto: {cause})")),
+            Err(cause) if target::CPU.takes(precision) => (None, format!(" (auto: {cause})")),
             Err(cause) => {
                 let cause = format!("the precisions tf32 and bf16 need a GPU, and {cause}");
                 return Err(Error::options(cause, "use `--precision f32`"));

@@ -12,6 +12,7 @@ use crate::lower::{DataInfo, Settings};
 use crate::pipeline::{self, Checked, Compiled, Named};
 use crate::plan::Plan;
 use crate::runtime::Session;
+use crate::target;
 use std::io::Read as Stream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -290,7 +291,7 @@ pub(super) fn image_steps(checked: &Checked) -> Vec<ImageStep> {
 /// The precision that is asked for, or else what the file's recipe says, or else f32; where this build has it.
 pub(super) fn decide(wanted: Option<Precision>, recipe: Option<&Recipe>) -> Result<Precision, Error> {
     let precision = wanted.or_else(|| recipe?.precision).unwrap_or_default();
-    if precision.needs_gpu() && !cfg!(feature = "cuda") {
+    if !target::CPU.takes(precision) && !cfg!(feature = "cuda") {
         let cause = "the precisions tf32 and bf16 need a GPU, and this build has no CUDA backend";
         return Err(Error::options(cause, "use `--precision f32`"));
     }

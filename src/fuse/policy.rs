@@ -2,12 +2,13 @@
 //! in `ir::work`.
 
 use crate::ir::{Op, work};
+use crate::target;
 
 /// Most results of one kernel.
-pub(super) const MAX_OUTPUTS: usize = 12;
+pub(super) const MAX_OUTPUTS: usize = target::COMMON.kernel_outputs;
 
 /// Most operands of one kernel.
-pub(super) const MAX_INPUTS: usize = 24;
+pub(super) const MAX_INPUTS: usize = target::COMMON.kernel_inputs;
 
 /// Work per element from which an expression is cut and its value stored, whoever uses it.
 const MAX_BODY: u32 = 400;

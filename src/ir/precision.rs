@@ -48,12 +48,4 @@ impl Precision {
             Precision::F32 | Precision::Tf32 | Precision::Bf16 => false,
         }
     }
-
-    /// Whether a CPU does not compute with it.
-    pub fn needs_gpu(self) -> bool {
-        match self {
-            Precision::Tf32 | Precision::Bf16 => true,
-            Precision::F32 | Precision::F64 => false,
-        }
-    }
 }

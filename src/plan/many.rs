@@ -6,13 +6,13 @@
 use super::schedule::{Place, Schedule, Step, target};
 use crate::ir::{Graph, NodeId};
 use crate::kernel::KernelSpec;
+use crate::target;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Elements of a tensor that may wait although it is not a parameter and has not the shape of one.
 const SMALL: usize = 1 << 16;
-/// Operands of a launch, at most: a CUDA kernel takes 4096 bytes of arguments, eight for each operand, for its scratch space
-/// and for its counters.
-const MOST_OPERANDS: usize = 510;
+/// Operands of a launch, at most.
+const MOST_OPERANDS: usize = target::COMMON.launch_operands;
 
 /// Joins launches of a phase.
 pub(super) fn join(schedule: &mut Schedule, graph: &Graph) {

@@ -10,10 +10,11 @@ use super::Plan;
 use super::schedule::{Place, Schedule, Step};
 use crate::ir::{DType, Graph, NodeId, Shape};
 use crate::kernel::{ConvKernel, ConvKind, KernelSpec, MapKernel, Store};
+use crate::target;
 use std::collections::BTreeSet;
 
 /// Channels that a convolution in 16 bits takes a multiple of.
-const CHANNELS: usize = 8;
+const CHANNELS: usize = target::COMMON.channels_in_16_bits;
 const TYPES_COME_FIRST: &str = "maps share launches once the types of their operands are known";
 
 /// Rewrites the launches of a phase for the values that it returns, which lie in the arena in 16 bits.
