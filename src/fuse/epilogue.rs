@@ -6,15 +6,20 @@
 //! ends in it. A folded map leaves all depths as they are, and a contraction reads less deep groups only, so folding any
 //! number of maps leaves the graph of groups without a cycle.
 
-use super::view::{Class, View, reduced};
+use super::analysis::{Analysis, Class, reduced};
 use super::{Group, GroupKind};
 use crate::ir::{NodeId, Op, Reduction};
 use std::collections::BTreeSet;
 
 /// Folds maps into convolutions, at most one into each. `order` has every group after those it reads from.
-pub(super) fn fold(view: &View<'_>, groups: Vec<Group>, order: &[usize], roots: &BTreeSet<NodeId>) -> Vec<Group> {
-    let mut home: Vec<Option<usize>> = vec![None; view.class.len()];
-    let mut readers: Vec<Vec<usize>> = vec![Vec::new(); view.class.len()];
+pub(super) fn fold(
+    analysis: &Analysis<'_>,
+    groups: Vec<Group>,
+    order: &[usize],
+    roots: &BTreeSet<NodeId>,
+) -> Vec<Group> {
+    let mut home: Vec<Option<usize>> = vec![None; analysis.class.len()];
+    let mut readers: Vec<Vec<usize>> = vec![Vec::new(); analysis.class.len()];
     for (at, group) in groups.iter().enumerate() {
         group.outputs.iter().for_each(|it| home[it.0 as usize] = Some(at));
         let distinct: BTreeSet<NodeId> = group.inputs.iter().copied().collect();
@@ -28,12 +33,12 @@ pub(super) fn fold(view: &View<'_>, groups: Vec<Group>, order: &[usize], roots: 
     }
     let mut groups: Vec<Option<Group>> = groups.into_iter().map(Some).collect();
     for at in 0..groups.len() {
-        let Some(core) = groups[at].as_ref().and_then(|it| core(view, it)) else { continue };
+        let Some(core) = groups[at].as_ref().and_then(|it| core(analysis, it)) else { continue };
         let fits = |&map: &usize| {
             let Some(map) = groups[map].as_ref() else { return false };
             let early =
                 |&input: &NodeId| input == core || home[input.0 as usize].is_none_or(|from| depth[from] < depth[at]);
-            may_follow(view, core, map) && map.inputs.iter().all(early)
+            may_follow(analysis, core, map) && map.inputs.iter().all(early)
         };
         // The map that is the only reader saves writing the result as well.
         let found = readers[core.0 as usize].iter().copied().find(fits);
@@ -45,41 +50,42 @@ pub(super) fn fold(view: &View<'_>, groups: Vec<Group>, order: &[usize], roots: 
             for output in &map.outputs {
                 home[output.0 as usize] = Some(at);
             }
-            groups[at] = Some(folded(view, core, convolution, map, stored));
+            groups[at] = Some(folded(analysis, core, convolution, map, stored));
         }
     }
     groups.into_iter().flatten().collect()
 }
 
 /// The convolution of a group that a map may follow.
-fn core(view: &View<'_>, group: &Group) -> Option<NodeId> {
+fn core(analysis: &Analysis<'_>, group: &Group) -> Option<NodeId> {
     let [id] = group.nodes[..] else { return None };
-    let over_pixels = matches!(view.graph.op(id), Op::Conv(_) | Op::ConvInputGrad { .. });
-    let dims = view.graph.shape(id).dims();
+    let over_pixels = matches!(analysis.graph.op(id), Op::Conv(_) | Op::ConvInputGrad { .. });
+    let dims = analysis.graph.shape(id).dims();
     (over_pixels && dims[3] != 1 && dims[..3].iter().any(|it| *it != 1)).then_some(id)
 }
 
-fn may_follow(view: &View<'_>, core: NodeId, map: &Group) -> bool {
-    let space = view.space(core);
-    let part = |id: NodeId| view.graph.part(id);
+fn may_follow(analysis: &Analysis<'_>, core: NodeId, map: &Group) -> bool {
+    let space = analysis.space(core);
+    let part = |id: NodeId| analysis.graph.part(id);
     let same_space =
-        map.kind == GroupKind::Map && view.space(map.outputs[0]) == space && part(map.outputs[0]) == part(core);
-    let stores = |&id: &NodeId| match view.graph.op(id) {
+        map.kind == GroupKind::Map && analysis.space(map.outputs[0]) == space && part(map.outputs[0]) == part(core);
+    let stores = |&id: &NodeId| match analysis.graph.op(id) {
         Op::Reduce { kind, axes } => {
             // Over all pixels and no channels, which are the last axis of the space.
-            let over = reduced(view.graph.shape(view.operands(id)[0]), axes);
+            let over = reduced(analysis.graph.shape(analysis.operands(id)[0]), axes);
             *kind != Reduction::Max && over.split_last().is_some_and(|(last, pixels)| !last && !pixels.contains(&false))
         }
-        _ => view.class(id) == Class::Real,
+        _ => analysis.class(id) == Class::Real,
     };
     let reads = |&id: &NodeId| {
-        let elementwise = |it: &NodeId| view.base(*it) != core || (view.plain(*it) && view.space(id) == space);
-        view.class(id) != Class::Int && view.operands(id).iter().all(elementwise)
+        let elementwise =
+            |it: &NodeId| analysis.base(*it) != core || (analysis.plain(*it) && analysis.space(id) == space);
+        analysis.class(id) != Class::Int && analysis.operands(id).iter().all(elementwise)
     };
     same_space && map.outputs.iter().all(stores) && map.nodes.iter().all(reads)
 }
 
-fn folded(view: &View<'_>, core: NodeId, convolution: Group, map: Group, stored: bool) -> Group {
+fn folded(analysis: &Analysis<'_>, core: NodeId, convolution: Group, map: Group, stored: bool) -> Group {
     let outputs: Vec<NodeId> = stored.then_some(core).into_iter().chain(map.outputs).collect();
     let mut inputs = convolution.inputs;
     inputs.extend(map.inputs.into_iter().filter(|it| *it != core));
@@ -88,8 +94,8 @@ fn folded(view: &View<'_>, core: NodeId, convolution: Group, map: Group, stored:
         kind: GroupKind::Contraction,
         nodes: convolution.nodes.into_iter().chain(map.nodes).collect(),
         flops: convolution.flops + map.flops,
-        bytes_read: distinct.iter().map(|&it| view.bytes(it)).sum(),
-        bytes_written: outputs.iter().map(|&it| view.bytes(it)).sum(),
+        bytes_read: distinct.iter().map(|&it| analysis.bytes(it)).sum(),
+        bytes_written: outputs.iter().map(|&it| analysis.bytes(it)).sum(),
         inputs,
         outputs,
     }

@@ -1,14 +1,14 @@
 //! Decides which values a phase keeps in memory. The others are computed where they are used.
 
+use super::analysis::{Analysis, Class};
 use super::policy::{self, Candidate};
-use super::view::{Class, View};
 use crate::ir::NodeId;
 
 /// Passes remembered per value; more are as good as many.
 const MANY: usize = 8;
 
 /// For one phase.
-pub(super) struct Kept {
+pub(super) struct Materialized {
     /// By node: whether its value lies in memory.
     pub(super) stored: Vec<bool>,
     /// By node: work per element, with that of the operands which are not stored.
@@ -16,22 +16,22 @@ pub(super) struct Kept {
 }
 
 /// `needed` ascending; `roots` are what the phase must leave in memory.
-pub(super) fn keep(view: &View<'_>, needed: &[NodeId], roots: &[NodeId]) -> Kept {
-    let mut must = must_store(view, needed, roots);
-    let pass = passes_by_depth(view, needed);
-    let users = uses(view, needed, &must, &pass);
-    let mut cost = vec![0u32; view.class.len()];
-    let mut reads: Vec<Vec<NodeId>> = vec![Vec::new(); view.class.len()];
+pub(super) fn materialize(analysis: &Analysis<'_>, needed: &[NodeId], roots: &[NodeId]) -> Materialized {
+    let mut must = must_store(analysis, needed, roots);
+    let pass = passes_by_depth(analysis, needed);
+    let users = uses(analysis, needed, &must, &pass);
+    let mut cost = vec![0u32; analysis.class.len()];
+    let mut reads: Vec<Vec<NodeId>> = vec![Vec::new(); analysis.class.len()];
     for &id in needed {
         let at = id.0 as usize;
-        if !matches!(view.class(id), Class::Real | Class::Int | Class::Reduce) {
+        if !matches!(analysis.class(id), Class::Real | Class::Int | Class::Reduce) {
             continue;
         }
-        let mut work = policy::cost(view.graph.op(id));
+        let mut work = policy::cost(analysis.graph.op(id));
         let mut from = Vec::new();
-        for &operand in view.operands(id) {
-            let base = view.base(operand);
-            if view.storage.number(base).is_some() {
+        for &operand in analysis.operands(id) {
+            let base = analysis.base(operand);
+            if analysis.storage.number(base).is_some() {
                 continue;
             }
             if must[base.0 as usize] {
@@ -44,45 +44,45 @@ pub(super) fn keep(view: &View<'_>, needed: &[NodeId], roots: &[NodeId]) -> Kept
         from.sort_unstable();
         from.dedup();
         cost[at] = work;
-        if view.class(id) == Class::Real && !must[at] {
+        if analysis.class(id) == Class::Real && !must[at] {
             let used = &users[at];
             let candidate = Candidate {
                 cost: work,
-                reads: from.iter().map(|&it| view.bytes(it)).sum(),
-                bytes: view.bytes(id),
+                reads: from.iter().map(|&it| analysis.bytes(it)).sum(),
+                bytes: analysis.bytes(id),
                 passes: used.passes.len() as u64,
-                used_at_home: used.passes.contains(&(view.space(id), pass[at])),
+                used_at_home: used.passes.contains(&(analysis.space(id), pass[at])),
                 stretched: used.stretched,
             };
             must[at] = candidate.store() || policy::MAX_INPUTS / 2 < from.len();
         }
         reads[at] = from;
     }
-    Kept { stored: must, cost }
+    Materialized { stored: must, cost }
 }
 
 /// Leaves, results, and what others read as memory.
-fn must_store(view: &View<'_>, needed: &[NodeId], roots: &[NodeId]) -> Vec<bool> {
-    let mut must = vec![false; view.class.len()];
+fn must_store(analysis: &Analysis<'_>, needed: &[NodeId], roots: &[NodeId]) -> Vec<bool> {
+    let mut must = vec![false; analysis.class.len()];
     for &root in roots {
-        must[view.base(root).0 as usize] = true;
+        must[analysis.base(root).0 as usize] = true;
     }
     for &id in needed {
-        match view.class(id) {
+        match analysis.class(id) {
             Class::Leaf | Class::Int | Class::Reduce => must[id.0 as usize] = true,
-            Class::Heavy(_) => {
+            Class::Opaque(_) => {
                 must[id.0 as usize] = true;
-                for &operand in view.operands(id) {
-                    must[view.base(operand).0 as usize] = true;
+                for &operand in analysis.operands(id) {
+                    must[analysis.base(operand).0 as usize] = true;
                 }
             }
             Class::Real | Class::Alias => {}
         }
-        if !matches!(view.class(id), Class::Alias | Class::Leaf) {
+        if !matches!(analysis.class(id), Class::Alias | Class::Leaf) {
             // What a later part of a step reads is done with when its own part ends.
-            let crosses = |it: &NodeId| view.graph.part(view.base(*it)) != view.graph.part(id);
-            for &operand in view.operands(id).iter().filter(|it| !view.plain(**it) || crosses(it)) {
-                must[view.base(operand).0 as usize] = true;
+            let crosses = |it: &NodeId| analysis.graph.part(analysis.base(*it)) != analysis.graph.part(id);
+            for &operand in analysis.operands(id).iter().filter(|it| !analysis.plain(**it) || crosses(it)) {
+                must[analysis.base(operand).0 as usize] = true;
             }
         }
     }
@@ -90,20 +90,20 @@ fn must_store(view: &View<'_>, needed: &[NodeId], roots: &[NodeId]) -> Vec<bool>
 }
 
 /// How many passes over memory must come before each value, if all that can be shared is shared.
-fn passes_by_depth(view: &View<'_>, needed: &[NodeId]) -> Vec<u32> {
-    let mut pass = vec![0u32; view.class.len()];
+fn passes_by_depth(analysis: &Analysis<'_>, needed: &[NodeId]) -> Vec<u32> {
+    let mut pass = vec![0u32; analysis.class.len()];
     for &id in needed {
         let after = |operand: &NodeId| {
-            let base = view.base(*operand);
+            let base = analysis.base(*operand);
             let ready = pass[base.0 as usize];
-            match view.class(base) {
-                Class::Real if view.space(base) == view.space(id) => ready,
+            match analysis.class(base) {
+                Class::Real if analysis.space(base) == analysis.space(id) => ready,
                 Class::Leaf => 1,
-                Class::Real | Class::Int | Class::Reduce | Class::Heavy(_) | Class::Alias => ready + 1,
+                Class::Real | Class::Int | Class::Reduce | Class::Opaque(_) | Class::Alias => ready + 1,
             }
         };
-        if !matches!(view.class(id), Class::Alias | Class::Leaf) {
-            pass[id.0 as usize] = view.operands(id).iter().map(after).max().unwrap_or(1);
+        if !matches!(analysis.class(id), Class::Alias | Class::Leaf) {
+            pass[id.0 as usize] = analysis.operands(id).iter().map(after).max().unwrap_or(1);
         }
     }
     pass
@@ -116,18 +116,18 @@ struct Uses {
     stretched: bool,
 }
 
-fn uses(view: &View<'_>, needed: &[NodeId], must: &[bool], pass: &[u32]) -> Vec<Uses> {
-    let mut all: Vec<Uses> = vec![Uses::default(); view.class.len()];
+fn uses(analysis: &Analysis<'_>, needed: &[NodeId], must: &[bool], pass: &[u32]) -> Vec<Uses> {
+    let mut all: Vec<Uses> = vec![Uses::default(); analysis.class.len()];
     for &id in needed.iter().rev() {
         let at = id.0 as usize;
-        if !matches!(view.class(id), Class::Real | Class::Int | Class::Reduce) {
+        if !matches!(analysis.class(id), Class::Real | Class::Int | Class::Reduce) {
             continue;
         }
-        let passes = if must[at] { vec![(view.space(id), pass[at])] } else { all[at].passes.clone() };
-        for &operand in view.operands(id) {
-            let base = view.base(operand);
+        let passes = if must[at] { vec![(analysis.space(id), pass[at])] } else { all[at].passes.clone() };
+        for &operand in analysis.operands(id) {
+            let base = analysis.base(operand);
             let to = &mut all[base.0 as usize];
-            let grows = view.class(id) != Class::Reduce && view.len(base) < view.len(id);
+            let grows = analysis.class(id) != Class::Reduce && analysis.len(base) < analysis.len(id);
             to.stretched |= grows;
             for &it in &passes {
                 if to.passes.len() < MANY && !to.passes.contains(&it) {

@@ -3,9 +3,9 @@
 //! A value joins a group only when everything it needs from memory lies on a lower level (the longest
 //! path of groups below), so the graph of groups stays acyclic and the test costs nothing.
 
-use super::keep::Kept;
+use super::analysis::{Analysis, Class};
+use super::materialize::Materialized;
 use super::policy;
-use super::view::{Class, View};
 use super::{Group, GroupKind, epilogue};
 use crate::ir::{NodeId, Shape, work};
 use std::cmp::Reverse;
@@ -38,21 +38,21 @@ struct Closure {
 
 impl Closure {
     /// Follows `id` to memory, to the values of `group` and through those of `inlined`.
-    fn extend(&mut self, view: &View<'_>, stored: &[bool], inlined: &BTreeSet<NodeId>, id: NodeId) {
-        let space = view.space(id);
+    fn extend(&mut self, analysis: &Analysis<'_>, stored: &[bool], inlined: &BTreeSet<NodeId>, id: NodeId) {
+        let space = analysis.space(id);
         let mut todo = vec![id];
         while let Some(at) = todo.pop() {
             if !self.nodes.insert(at) {
                 continue;
             }
-            for &operand in view.operands(at) {
-                let base = view.base(operand);
-                if view.storage.number(base).is_some() {
+            for &operand in analysis.operands(at) {
+                let base = analysis.base(operand);
+                if analysis.storage.number(base).is_some() {
                     continue;
                 }
-                let elementwise = matches!(view.class(base), Class::Real | Class::Int)
-                    && view.plain(operand)
-                    && view.space(base) == space;
+                let elementwise = matches!(analysis.class(base), Class::Real | Class::Int)
+                    && analysis.plain(operand)
+                    && analysis.space(base) == space;
                 if !stored[base.0 as usize] || (elementwise && inlined.contains(&base)) {
                     todo.push(base);
                 } else if elementwise {
@@ -66,35 +66,40 @@ impl Closure {
 }
 
 /// Groups of one phase in an order of execution; `needed` ascending, `roots` what the phase must leave in memory.
-pub(super) fn merge(view: &View<'_>, kept: &Kept, needed: &[NodeId], roots: &[NodeId]) -> Vec<Group> {
+pub(super) fn merge(
+    analysis: &Analysis<'_>,
+    materialized: &Materialized,
+    needed: &[NodeId],
+    roots: &[NodeId],
+) -> Vec<Group> {
     let mut merger = Merger {
-        view,
-        kept,
+        analysis,
+        materialized,
         drafts: Vec::new(),
-        home: vec![None; view.class.len()],
-        readers: vec![Vec::new(); view.class.len()],
+        home: vec![None; analysis.class.len()],
+        readers: vec![Vec::new(); analysis.class.len()],
     };
     for &id in needed {
-        match view.class(id) {
+        match analysis.class(id) {
             Class::Leaf | Class::Alias => {}
-            Class::Heavy(kind) => merger.single(id, kind),
+            Class::Opaque(kind) => merger.single(id, kind),
             Class::Real | Class::Int | Class::Reduce => {
-                if kept.stored[id.0 as usize] {
+                if materialized.stored[id.0 as usize] {
                     merger.place(id);
                 }
             }
         }
     }
-    let groups = merger.drafts.iter().map(|it| finish(view, kept, it)).collect();
+    let groups = merger.drafts.iter().map(|it| finish(analysis, materialized, it)).collect();
     let mut order: Vec<usize> = (0..merger.drafts.len()).collect();
     order.sort_by_key(|&it| merger.drafts[it].level);
-    let roots = roots.iter().map(|&it| view.base(it)).collect();
-    in_order(view, epilogue::fold(view, groups, &order, &roots))
+    let roots = roots.iter().map(|&it| analysis.base(it)).collect();
+    in_order(analysis, epilogue::fold(analysis, groups, &order, &roots))
 }
 
 struct Merger<'a, 'g> {
-    view: &'a View<'g>,
-    kept: &'a Kept,
+    analysis: &'a Analysis<'g>,
+    materialized: &'a Materialized,
     drafts: Vec<Draft>,
     /// By node: the draft that stores it.
     home: Vec<Option<usize>>,
@@ -108,17 +113,17 @@ impl Merger<'_, '_> {
     }
 
     fn single(&mut self, id: NodeId, kind: GroupKind) {
-        let reads: BTreeSet<NodeId> = self.view.operands(id).iter().map(|&it| self.view.base(it)).collect();
+        let reads: BTreeSet<NodeId> = self.analysis.operands(id).iter().map(|&it| self.analysis.base(it)).collect();
         let level = 1 + reads.iter().map(|&it| self.level_of(it)).max().unwrap_or(0);
         self.home[id.0 as usize] = Some(self.drafts.len());
         self.drafts.push(Draft { kind, key: (u32::MAX, false, 0), level, outputs: vec![id], reads });
     }
 
     fn place(&mut self, id: NodeId) {
-        let view = self.view;
-        let key = (view.space(id), view.class(id) == Class::Int, view.graph.part(id));
+        let analysis = self.analysis;
+        let key = (analysis.space(id), analysis.class(id) == Class::Int, analysis.graph.part(id));
         let mut needs = Closure::default();
-        needs.extend(view, &self.kept.stored, &BTreeSet::new(), id);
+        needs.extend(analysis, &self.materialized.stored, &BTreeSet::new(), id);
         let at = match self.company(key, &needs) {
             Some(at) => at,
             None => {
@@ -143,17 +148,17 @@ impl Merger<'_, '_> {
 
     /// The legal group that saves most traffic.
     fn company(&self, key: (u32, bool, usize), needs: &Closure) -> Option<usize> {
-        let view = self.view;
-        let len = view.space_len[key.0 as usize];
+        let analysis = self.analysis;
+        let len = analysis.space_len[key.0 as usize];
         let mut saved: Vec<(usize, u64)> = Vec::new();
         let mut consider = |at: usize, bytes: u64| match saved.iter_mut().find(|it| it.0 == at) {
             Some(it) => it.1 += bytes,
             None => saved.push((at, bytes)),
         };
         for &base in needs.elementwise.iter().chain(&needs.memory) {
-            if len <= 2 * view.len(base) {
+            if len <= 2 * analysis.len(base) {
                 let recent = self.readers[base.0 as usize].iter().rev().take(LOOK_BACK);
-                recent.for_each(|&at| consider(at, view.bytes(base)));
+                recent.for_each(|&at| consider(at, analysis.bytes(base)));
             }
         }
         saved.retain(|it| self.may_join(it.0, key, needs));
@@ -176,17 +181,17 @@ impl Merger<'_, '_> {
 }
 
 /// What a draft evaluates and reads in the end.
-fn finish(view: &View<'_>, kept: &Kept, draft: &Draft) -> Group {
+fn finish(analysis: &Analysis<'_>, materialized: &Materialized, draft: &Draft) -> Group {
     let outputs = draft.outputs.clone();
     let (nodes, inputs) = match draft.kind {
         GroupKind::Map => {
-            let needs = with_rematerialised(view, kept, &outputs);
+            let needs = with_rematerialised(analysis, materialized, &outputs);
             let made: BTreeSet<NodeId> = outputs.iter().copied().collect();
             let reads: BTreeSet<NodeId> = needs.memory.union(&needs.elementwise).copied().collect();
             (needs.nodes.into_iter().collect(), reads.difference(&made).copied().collect::<Vec<_>>())
         }
         GroupKind::Contraction | GroupKind::Window | GroupKind::Single => {
-            (outputs.clone(), view.operands(outputs[0]).iter().map(|&it| view.base(it)).collect())
+            (outputs.clone(), analysis.operands(outputs[0]).iter().map(|&it| analysis.base(it)).collect())
         }
     };
     let mut distinct = inputs.clone();
@@ -194,9 +199,9 @@ fn finish(view: &View<'_>, kept: &Kept, draft: &Draft) -> Group {
     distinct.dedup();
     Group {
         kind: draft.kind,
-        flops: flops(view, draft.kind, &nodes, outputs[0]),
-        bytes_read: distinct.iter().map(|&it| view.bytes(it)).sum(),
-        bytes_written: outputs.iter().map(|&it| view.bytes(it)).sum(),
+        flops: flops(analysis, draft.kind, &nodes, outputs[0]),
+        bytes_read: distinct.iter().map(|&it| analysis.bytes(it)).sum(),
+        bytes_written: outputs.iter().map(|&it| analysis.bytes(it)).sum(),
         nodes,
         inputs,
         outputs,
@@ -204,15 +209,15 @@ fn finish(view: &View<'_>, kept: &Kept, draft: &Draft) -> Group {
 }
 
 /// Arithmetic operations of a group. All of a map's are done for each element of its space.
-fn flops(view: &View<'_>, kind: GroupKind, nodes: &[NodeId], output: NodeId) -> u64 {
-    let graph = view.graph;
+fn flops(analysis: &Analysis<'_>, kind: GroupKind, nodes: &[NodeId], output: NodeId) -> u64 {
+    let graph = analysis.graph;
     match kind {
         GroupKind::Map => {
-            let elements = view.space_len[view.space(output) as usize] as u64;
+            let elements = analysis.space_len[analysis.space(output) as usize] as u64;
             elements * nodes.iter().map(|&it| work::each(graph.op(it))).sum::<u64>()
         }
         GroupKind::Contraction | GroupKind::Window | GroupKind::Single => {
-            let operands: Vec<&Shape> = view.operands(output).iter().map(|&it| graph.shape(it)).collect();
+            let operands: Vec<&Shape> = analysis.operands(output).iter().map(|&it| graph.shape(it)).collect();
             work::flops(graph.op(output), &operands, graph.shape(output))
         }
     }
@@ -220,26 +225,26 @@ fn flops(view: &View<'_>, kind: GroupKind, nodes: &[NodeId], output: NodeId) -> 
 
 /// The closure of all outputs; what other groups store is computed again where this reads all it is
 /// made of anyway.
-fn with_rematerialised(view: &View<'_>, kept: &Kept, outputs: &[NodeId]) -> Closure {
+fn with_rematerialised(analysis: &Analysis<'_>, materialized: &Materialized, outputs: &[NodeId]) -> Closure {
     let mut inlined: BTreeSet<NodeId> = outputs.iter().copied().collect();
     loop {
         let mut needs = Closure::default();
         for &id in outputs {
-            needs.extend(view, &kept.stored, &inlined, id);
+            needs.extend(analysis, &materialized.stored, &inlined, id);
         }
         let at_hand = |from: &NodeId, bytes: u64| {
-            needs.memory.contains(from) || needs.elementwise.contains(from) || 8 * view.bytes(*from) <= bytes
+            needs.memory.contains(from) || needs.elementwise.contains(from) || 8 * analysis.bytes(*from) <= bytes
         };
         let again = |&id: &NodeId| {
-            if view.class(id) != Class::Real
+            if analysis.class(id) != Class::Real
                 || needs.memory.contains(&id)
-                || !policy::rematerialise(kept.cost[id.0 as usize])
+                || !policy::rematerialise(materialized.cost[id.0 as usize])
             {
                 return false;
             }
             let mut own = Closure::default();
-            own.extend(view, &kept.stored, &inlined, id);
-            own.memory.iter().chain(&own.elementwise).all(|it| at_hand(it, view.bytes(id)))
+            own.extend(analysis, &materialized.stored, &inlined, id);
+            own.memory.iter().chain(&own.elementwise).all(|it| at_hand(it, analysis.bytes(id)))
         };
         let found: Vec<NodeId> = needs.elementwise.iter().copied().filter(again).collect();
         if found.is_empty() {
@@ -250,8 +255,8 @@ fn with_rematerialised(view: &View<'_>, kept: &Kept, outputs: &[NodeId]) -> Clos
 }
 
 /// Groups sorted so that each comes after those it reads from, otherwise by their first result.
-fn in_order(view: &View<'_>, groups: Vec<Group>) -> Vec<Group> {
-    let mut home: Vec<Option<usize>> = vec![None; view.class.len()];
+fn in_order(analysis: &Analysis<'_>, groups: Vec<Group>) -> Vec<Group> {
+    let mut home: Vec<Option<usize>> = vec![None; analysis.class.len()];
     for (at, group) in groups.iter().enumerate() {
         for output in &group.outputs {
             home[output.0 as usize] = Some(at);
@@ -277,7 +282,7 @@ fn in_order(view: &View<'_>, groups: Vec<Group>) -> Vec<Group> {
             }
         }
     }
-    assert_eq!(order.len(), groups.len(), "the groups form a cycle\n{}", view.graph);
+    assert_eq!(order.len(), groups.len(), "the groups form a cycle\n{}", analysis.graph);
     let mut groups: Vec<Option<Group>> = groups.into_iter().map(Some).collect();
     order.into_iter().filter_map(|at| groups[at].take()).collect()
 }

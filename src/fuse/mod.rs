@@ -1,15 +1,15 @@
 //! (Unstable.) Groups of nodes, each to become one kernel.
 
+mod analysis;
 mod epilogue;
-mod keep;
+mod materialize;
 mod merge;
 mod policy;
 mod print;
-mod view;
 
+pub use analysis::Storage;
+pub(crate) use analysis::{reduced, squeeze};
 pub(crate) use print::name;
-pub use view::Storage;
-pub(crate) use view::{reduced, squeeze};
 
 use crate::ir::{NodeId, Phase};
 use crate::shape::Typed;
@@ -63,16 +63,16 @@ pub struct Fused {
 /// Groups the nodes that each phase needs.
 pub fn fuse(typed: Typed) -> Fused {
     let storage = Storage::new(typed.graph());
-    let view = view::View::new(typed.graph(), &storage);
+    let analysis = analysis::Analysis::new(typed.graph(), &storage);
     let mut phases = BTreeMap::new();
     for phase in [Phase::Step, Phase::Evaluate, Phase::Project, Phase::Average] {
         let roots = typed.phase_roots(phase);
         if !roots.is_empty() {
             let needed = typed.needed(roots.iter().copied());
-            let kept = keep::keep(&view, &needed, &roots);
-            phases.insert(phase, merge::merge(&view, &kept, &needed, &roots));
+            let materialized = materialize::materialize(&analysis, &needed, &roots);
+            phases.insert(phase, merge::merge(&analysis, &materialized, &needed, &roots));
         }
     }
-    drop(view);
+    drop(analysis);
     Fused { typed, storage, phases }
 }

@@ -89,7 +89,7 @@ pub(super) enum Class {
     /// Shares the memory of another node.
     Alias,
     /// A kernel of its own.
-    Heavy(GroupKind),
+    Opaque(GroupKind),
     /// One value for each element, of reals.
     Real,
     /// One integer for each element: evaluated in f64 and rounded, so never computed inside a `Real`.
@@ -99,7 +99,7 @@ pub(super) enum Class {
 }
 
 /// A graph, prepared.
-pub(super) struct View<'a> {
+pub(super) struct Analysis<'a> {
     pub(super) graph: &'a Graph,
     pub(super) storage: &'a Storage,
     pub(super) class: Vec<Class>,
@@ -110,7 +110,7 @@ pub(super) struct View<'a> {
     operands: Vec<Vec<NodeId>>,
 }
 
-impl<'a> View<'a> {
+impl<'a> Analysis<'a> {
     pub(super) fn new(graph: &'a Graph, storage: &'a Storage) -> Self {
         let operands: Vec<Vec<NodeId>> = graph.ids().map(|it| graph.operands(it)).collect();
         let class: Vec<Class> = graph.ids().map(|id| classify(graph, storage, id)).collect();
@@ -129,7 +129,7 @@ impl<'a> View<'a> {
             }
             space.push(number);
         }
-        View { graph, storage, class, space, space_len, operands }
+        Analysis { graph, storage, class, space, space_len, operands }
     }
 
     pub(super) fn class(&self, id: NodeId) -> Class {
@@ -176,15 +176,15 @@ fn classify(graph: &Graph, storage: &Storage, id: NodeId) -> Class {
     match graph.op(id) {
         Op::Input { .. } | Op::Param(_) | Op::State(_) | Op::Const { .. } => Class::Leaf,
         Op::Conv(_) | Op::ConvInputGrad { .. } | Op::ConvFilterGrad(_) | Op::MatMul { .. } => {
-            Class::Heavy(GroupKind::Contraction)
+            Class::Opaque(GroupKind::Contraction)
         }
-        Op::Window { .. } => Class::Heavy(GroupKind::Window),
+        Op::Window { .. } => Class::Opaque(GroupKind::Window),
         Op::Transpose(_)
         | Op::Assemble { .. }
         | Op::Gather { .. }
         | Op::Scatter { .. }
         | Op::Loss(_)
-        | Op::Random { .. } => Class::Heavy(GroupKind::Single),
+        | Op::Random { .. } => Class::Opaque(GroupKind::Single),
         Op::Map { int: true, .. } => Class::Int,
         Op::Map { int: false, .. } | Op::Broadcast(_) => Class::Real,
         Op::Reduce { .. } => Class::Reduce,

@@ -14,7 +14,7 @@ use crate::syntax::ast::{BinaryOp, UnaryOp};
 use std::cmp::Ordering;
 
 /// The sign of an infix operator.
-fn sign(op: BinaryOp) -> &'static str {
+fn spelling(op: BinaryOp) -> &'static str {
     match op {
         BinaryOp::Or => "or",
         BinaryOp::And => "and",
@@ -150,7 +150,7 @@ impl Lowering<'_> {
         if matches!(op, BinaryOp::Div | BinaryOp::Rem) && b.number() == Some(0.0) && unknown(a) && !looked_at {
             let what = if matches!(a, Value::Tensor(_)) { "this is a tensor" } else { "this is a number" };
             return self
-                .fail(Diagnostic::new(Code::E0108, span, "division by zero").label(format!("{what} {} 0", sign(op))));
+                .fail(Diagnostic::new(Code::E0108, span, "division by zero").label(format!("{what} {} 0", spelling(op))));
         }
         let fits = |it: &Value| it.number().is_some() || unknown(it) || logic && matches!(it, Value::Bool(_));
         if (unknown(a) || unknown(b)) && fits(a) && fits(b) {
@@ -159,7 +159,7 @@ impl Lowering<'_> {
         let report = Diagnostic::new(
             Code::E0104,
             span,
-            format!("`{}` does not work on {} and {}", sign(op), a.describe(), b.describe()),
+            format!("`{}` does not work on {} and {}", spelling(op), a.describe(), b.describe()),
         )
         .label(if logic { "both sides must be bools" } else { "both sides must be numbers or tensors" });
         self.fail(Self::list_advice(report, &both))
@@ -170,7 +170,7 @@ impl Lowering<'_> {
             let (x, y) = (*x, *y);
             if y == 0 && matches!(op, BinaryOp::Div | BinaryOp::Rem) {
                 return self.fail(
-                    Diagnostic::new(Code::E0108, span, "division by zero").label(format!("this is {x} {} 0", sign(op))),
+                    Diagnostic::new(Code::E0108, span, "division by zero").label(format!("this is {x} {} 0", spelling(op))),
                 );
             }
             let whole = match op {
@@ -186,7 +186,7 @@ impl Lowering<'_> {
                 BinaryOp::Pow => whole_power(x, y),
                 _ => None,
             };
-            return self.fitting(whole, span, || format!("{x} {} {y}", sign(op)));
+            return self.fitting(whole, span, || format!("{x} {} {y}", spelling(op)));
         }
         let (Some(x), Some(y)) = (a.number(), b.number()) else { return self.lost(span) };
         let result = match op {
@@ -198,7 +198,7 @@ impl Lowering<'_> {
             BinaryOp::Pow => x.powf(y),
             _ => f64::NAN,
         };
-        self.finite(result, span, || format!("{x} {} {y}", sign(op)))
+        self.finite(result, span, || format!("{x} {} {y}", spelling(op)))
     }
 
     /// An int, if it is one that fits into 64 bits.
@@ -395,9 +395,9 @@ fn compare(op: BinaryOp, a: &Value, b: &Value, x: f64, y: f64) -> Value {
         BinaryOp::Ge => order.is_some_and(Ordering::is_ge),
         BinaryOp::Eq => order.is_some_and(Ordering::is_eq),
         BinaryOp::Ne => !order.is_some_and(Ordering::is_eq),
-        BinaryOp::Or | BinaryOp::And => unreachable!("`{}` orders nothing", sign(op)),
+        BinaryOp::Or | BinaryOp::And => unreachable!("`{}` orders nothing", spelling(op)),
         BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div | BinaryOp::Rem | BinaryOp::Pow => {
-            unreachable!("`{}` orders nothing", sign(op))
+            unreachable!("`{}` orders nothing", spelling(op))
         }
     })
 }

@@ -203,7 +203,7 @@ fn expr(it: &Expr) -> String {
             };
             format!("({sign} {})", expr(a))
         }
-        ExprKind::Binary(op, a, b) => format!("({} {} {})", sign(*op), expr(a), expr(b)),
+        ExprKind::Binary(op, a, b) => format!("({} {} {})", spelling(*op), expr(a), expr(b)),
         ExprKind::Call(it) => {
             let args = it.args.iter().map(|it| {
                 let name = it.name.as_ref().map(|it| format!("{}: ", it.name)).unwrap_or_default();
@@ -239,7 +239,7 @@ fn text(text: &Text) -> String {
     out
 }
 
-fn sign(op: BinaryOp) -> &'static str {
+fn spelling(op: BinaryOp) -> &'static str {
     match op {
         BinaryOp::Or => "or",
         BinaryOp::And => "and",

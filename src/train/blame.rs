@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 /// Where the first NaN or infinity arose.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Blame {
+pub struct NonFinite {
     /// The layer that the launch serves; empty for what serves none.
     pub layer: String,
     /// The line of the model: `tiny.sph:6`.
@@ -41,7 +41,7 @@ pub struct Operand {
     pub finite: bool,
 }
 
-impl fmt::Display for Blame {
+impl fmt::Display for NonFinite {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let layer = if self.layer.is_empty() { String::new() } else { format!(" in layer `{}`", self.layer) };
         let line = if self.line.is_empty() { String::new() } else { format!(" ({})", self.line) };
@@ -62,7 +62,7 @@ impl fmt::Display for Blame {
 /// Does the phase that comes next in `session`, launch by launch, until a number is not finite. `None` when every number is
 /// finite: then the phase is done. Takes no memory to speak of on the CPU; other devices cannot be
 /// looked into, and their phase is repeated on the CPU first.
-pub fn blame(session: &mut Session, phase: Phase) -> Result<Option<Blame>, RuntimeError> {
+pub fn first_non_finite(session: &mut Session, phase: Phase) -> Result<Option<NonFinite>, RuntimeError> {
     if let Searched::Done(found) = search(session, phase)? {
         return Ok(found);
     }
@@ -87,7 +87,7 @@ pub fn blame(session: &mut Session, phase: Phase) -> Result<Option<Blame>, Runti
 /// What a search came to.
 enum Searched {
     /// The first number that is not finite, if there is one.
-    Done(Option<Blame>),
+    Done(Option<NonFinite>),
     /// The device cannot run launch by launch; nothing was done.
     Impossible,
 }
@@ -119,7 +119,7 @@ fn search(session: &mut Session, phase: Phase) -> Result<Searched, RuntimeError>
                 operands.push(Operand { name, range: numbers.range, finite: numbers.wild.is_none() });
             }
             let buffer = &plan.buffers[id.0 as usize];
-            return Ok(Searched::Done(Some(Blame {
+            return Ok(Searched::Done(Some(NonFinite {
                 layer: launch.layer.clone(),
                 line: buffer.line.clone(),
                 kernel,
@@ -135,7 +135,7 @@ fn search(session: &mut Session, phase: Phase) -> Result<Searched, RuntimeError>
 
 /// Loads the newest checkpoint of a run into `session` and looks for the first NaN or infinity in the step that comes
 /// next; with it, that step's number. The data must be bound.
-pub fn replay(session: &mut Session, run: &Path) -> Result<(u64, Option<Blame>), TrainError> {
+pub fn replay(session: &mut Session, run: &Path) -> Result<(u64, Option<NonFinite>), TrainError> {
     let all = checkpoints(run);
     let Some((step, path)) = all.first() else {
         return Err(TrainError::RunDirectory {
@@ -145,5 +145,5 @@ pub fn replay(session: &mut Session, run: &Path) -> Result<(u64, Option<Blame>),
         });
     };
     fitting(path, &session.plan, Need::Resume)?.load(session, Need::Resume)?;
-    Ok((*step, blame(session, Phase::Step)?))
+    Ok((*step, first_non_finite(session, Phase::Step)?))
 }

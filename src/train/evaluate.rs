@@ -1,6 +1,6 @@
 //! The test set, batch by batch.
 
-use super::blame::blame;
+use super::non_finite::first_non_finite;
 use super::{TrainError, recipe_of};
 use crate::ir::{Extern, Figure, Phase, ResultKey, StateRole};
 use crate::runtime::Session;
@@ -69,7 +69,7 @@ pub fn evaluate(
 /// Why an example of the test set has no loss: the batch from `start` on is evaluated once more.
 fn broken(session: &mut Session, start: usize, example: usize, loss: f64) -> TrainError {
     let again = session.set_counter(StateRole::EvaluateStart, start as u64);
-    let found = again.and_then(|()| blame(session, Phase::Evaluate)).and_then(|found| {
+    let found = again.and_then(|()| first_non_finite(session, Phase::Evaluate)).and_then(|found| {
         session.set_counter(StateRole::EvaluateStart, 0)?;
         Ok(found)
     });

@@ -2,7 +2,6 @@
 //! directory from which a killed training goes on bit for bit.
 
 mod ahead;
-mod blame;
 pub mod curves;
 mod error;
 mod evaluate;
@@ -11,17 +10,18 @@ mod init;
 mod keep;
 mod meaning;
 pub mod metrics;
+mod non_finite;
 mod record;
 mod run_dir;
 mod runs;
 mod trainer;
 pub mod weights;
 
-pub use blame::{Blame, Operand, blame, replay};
 pub use error::TrainError;
 pub use evaluate::{Evaluation, evaluate, features, features_of, predict};
 pub use init::Init;
 pub use meaning::Meaning;
+pub use non_finite::{NonFinite, Operand, first_non_finite, replay};
 pub use record::Record;
 pub use run_dir::{Manifest, SourceText, Started, checkpoints, fill_atomically, write_atomically};
 pub use runs::{Run, State, find_runs, look_at_run};

@@ -1,9 +1,9 @@
 //! The loop.
 
 use super::ahead::Ahead;
-use super::blame::blame;
 use super::keep::{self, is_due};
 use super::metrics::{self, Line, Log, Losses, Tested};
+use super::non_finite::first_non_finite;
 use super::record::Record;
 use super::run_dir::{Manifest, RunDir, Started, checkpoint_name, may_be_run};
 use super::weights::{self, Need, Weights};
@@ -458,14 +458,14 @@ impl Trainer<'_> {
         let path = self.run.checkpoints().join(checkpoint_name(self.step));
         let is_new = !path.exists();
         self.save()?;
-        let mut found = blame(self.session, Phase::Step)?;
+        let mut found = first_non_finite(self.session, Phase::Step)?;
         if found.is_none() && self.step < iteration {
             self.project()?;
             if is_new {
                 std::fs::remove_file(&path).map_err(|it| TrainError::write(&self.run.path, &path, it))?;
             }
             self.save()?;
-            found = blame(self.session, Phase::Step)?;
+            found = first_non_finite(self.session, Phase::Step)?;
         }
         let cause = match found {
             Some(it) => format!("in iteration {}, {it}", self.step),

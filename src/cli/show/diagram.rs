@@ -35,7 +35,7 @@ pub(super) fn boxes(graph: &Graph, rows: &[Row]) -> Vec<Block> {
         }
         let differ = of.iter().filter_map(|it| heads.get(it)).filter(|it| !it.is_empty()).any(|it| *it != here);
         if differ {
-            boxes.push(Block { title: sign(graph, id).to_owned(), facts: Vec::new(), sources: here });
+            boxes.push(Block { title: join_label(graph, id).to_owned(), facts: Vec::new(), sources: here });
             here = BTreeSet::from([boxes.len() - 1]);
         }
         // A layer whose result another layer only passes on ends at the same node.
@@ -61,7 +61,7 @@ fn needed(graph: &Graph, output: NodeId, input: Option<NodeId>) -> BTreeSet<Node
 }
 
 /// How several values become one.
-fn sign(graph: &Graph, id: NodeId) -> &'static str {
+fn join_label(graph: &Graph, id: NodeId) -> &'static str {
     let Op::Map { body, .. } = graph.op(id) else { return "join" };
     let sums = |it: &ExprNode| matches!(it, ExprNode::Binary(Binary::Add | Binary::Sub, ..));
     let products = |it: &ExprNode| matches!(it, ExprNode::Binary(Binary::Mul, ..));
