@@ -149,8 +149,9 @@ impl Lowering<'_> {
         let looked_at = self.building.is_some() || self.trace.is_some();
         if matches!(op, BinaryOp::Div | BinaryOp::Rem) && b.number() == Some(0.0) && unknown(a) && !looked_at {
             let what = if matches!(a, Value::Tensor(_)) { "this is a tensor" } else { "this is a number" };
-            return self
-                .fail(Diagnostic::new(Code::E0108, span, "division by zero").label(format!("{what} {} 0", spelling(op))));
+            return self.fail(
+                Diagnostic::new(Code::E0108, span, "division by zero").label(format!("{what} {} 0", spelling(op))),
+            );
         }
         let fits = |it: &Value| it.number().is_some() || unknown(it) || logic && matches!(it, Value::Bool(_));
         if (unknown(a) || unknown(b)) && fits(a) && fits(b) {
@@ -170,7 +171,8 @@ impl Lowering<'_> {
             let (x, y) = (*x, *y);
             if y == 0 && matches!(op, BinaryOp::Div | BinaryOp::Rem) {
                 return self.fail(
-                    Diagnostic::new(Code::E0108, span, "division by zero").label(format!("this is {x} {} 0", spelling(op))),
+                    Diagnostic::new(Code::E0108, span, "division by zero")
+                        .label(format!("this is {x} {} 0", spelling(op))),
                 );
             }
             let whole = match op {

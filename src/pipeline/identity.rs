@@ -4,6 +4,7 @@ use crate::diag::{FileId, Sources};
 use crate::ir::{Precision, TargetKind};
 use crate::lower::{DataInfo, Settings};
 use sha2::{Digest, Sha256};
+use std::fmt;
 
 /// What a plan was made from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,41 +27,70 @@ pub fn identity(sources: &Sources, settings: &Settings, precision: Precision) ->
     }
     let hex = |hash: Sha256| hash.finalize().iter().map(|it| format!("{it:02x}")).collect();
     let source = hex(hash.clone().chain_update(format!("{:?}", settings.set)));
-    hash.update(decisive(settings, precision));
+    hash.update(Decisive::of(settings, precision).to_string());
     Identity { hash: hex(hash), source }
 }
 
-/// The settings that decide the numbers of a run, in the words of the first version. They are written out, so that no name
-/// in the compiler is part of them: a run is continued by every later version.
-fn decisive(settings: &Settings, precision: Precision) -> String {
-    let Settings {
-        set,
-        batch,
-        iterations: _,
-        seed,
-        evaluate_every: _,
-        checkpoint_every: _,
-        patience: _,
-        no_shuffle,
-        no_augment,
-        evaluates: _,
-        features: _,
-        ranges: _,
-        known_data: _,
-        data,
-        data_path: _,
-        data_replaced: _,
-        look: _,
-        index: _,
-    } = settings;
-    let precision = match precision {
-        Precision::F32 => "F32",
-        Precision::Tf32 => "Tf32",
-        Precision::Bf16 => "Bf16",
-        Precision::F64 => "F64",
-    };
-    let data = data.as_ref().map_or_else(|| "None".to_owned(), |it| format!("Some({})", of_data(it)));
-    format!("{set:?} {batch:?} {seed:?} {no_shuffle} {no_augment} {precision} {data}")
+/// The settings that decide the numbers of a run.
+struct Decisive<'a> {
+    set: &'a [(String, String)],
+    batch: Option<usize>,
+    seed: Option<u64>,
+    no_shuffle: bool,
+    no_augment: bool,
+    precision: Precision,
+    data: Option<&'a DataInfo>,
+}
+
+impl<'a> Decisive<'a> {
+    /// Each setting is among them or is named here as one that decides nothing.
+    fn of(settings: &'a Settings, precision: Precision) -> Self {
+        let Settings {
+            set,
+            batch,
+            iterations: _,
+            seed,
+            evaluate_every: _,
+            checkpoint_every: _,
+            patience: _,
+            no_shuffle,
+            no_augment,
+            evaluates: _,
+            features: _,
+            ranges: _,
+            known_data: _,
+            data,
+            data_path: _,
+            data_replaced: _,
+            look: _,
+            index: _,
+        } = settings;
+        Decisive {
+            set,
+            batch: *batch,
+            seed: *seed,
+            no_shuffle: *no_shuffle,
+            no_augment: *no_augment,
+            precision,
+            data: data.as_ref(),
+        }
+    }
+}
+
+/// As they are hashed: in the words of the first version, which are written out, so that no name in the compiler is part of
+/// them. A run is continued by every later version.
+impl fmt::Display for Decisive<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Decisive { set, batch, seed, no_shuffle, no_augment, precision, data } = self;
+        let precision = match precision {
+            Precision::F32 => "F32",
+            Precision::Tf32 => "Tf32",
+            Precision::Bf16 => "Bf16",
+            Precision::F64 => "F64",
+        };
+        let data = data.map_or_else(|| "None".to_owned(), |it| format!("Some({})", of_data(it)));
+        write!(f, "{set:?} {batch:?} {seed:?} {no_shuffle} {no_augment} {precision} {data}")
+    }
 }
 
 fn of_data(data: &DataInfo) -> String {
@@ -80,6 +110,26 @@ fn of_data(data: &DataInfo) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_decides_is_written_as_in_the_first_version() {
+        let data = DataInfo {
+            name: "digits".into(),
+            image: [8, 8, 1],
+            classes: 10,
+            target: TargetKind::Map([8, 8]),
+            train_examples: 1437,
+            test_examples: 360,
+        };
+        let set = vec![("norm".into(), "linear".into())];
+        let settings = Settings { set, batch: Some(16), seed: Some(3), data: Some(data), ..Settings::default() };
+        assert_eq!(
+            Decisive::of(&settings, Precision::Tf32).to_string(),
+            "[(\"norm\", \"linear\")] Some(16) Some(3) false false Tf32 Some(DataInfo { name: \"digits\", image: [8, 8, 1], \
+             classes: 10, target: Map([8, 8]), train_examples: 1437, test_examples: 360 })"
+        );
+        assert_eq!(Decisive::of(&Settings::default(), Precision::F32).to_string(), "[] None None false false F32 None");
+    }
 
     /// Hashes of the words of the first version, made by another program.
     #[test]
