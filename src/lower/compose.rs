@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Most operations and most operands of what is put together here. What follows puts more together, by its own measure.
 const MOST_NODES: usize = 192;
+
 const MOST_OPERANDS: usize = 12;
 
 /// The graph with maps put together; unchanged where something in it is unknown, which is reported as it was written.

@@ -1,14 +1,17 @@
 //! An operator by itself, named as in a file or on the command line: what it makes of the angle.
 
-use super::collect::Collector;
-use super::hazard::{Quantity, Study};
-use super::operator::FIRST_FREE;
-use super::reach::Reach;
-use super::settings::Settings;
-use super::value::{OperatorRef, Ty, Value};
-use super::{Load, Lowering, params, resolve};
 use crate::diag::{Code, Diagnostic, FileId, Sink, Sources};
 use crate::ir::{Response, ScalarFn};
+use crate::lower::names::collect::Collector;
+use crate::lower::names::params;
+use crate::lower::names::reach::Reach;
+use crate::lower::network::response::monomial::FIRST_FREE;
+use crate::lower::recipe::Recipe;
+use crate::lower::scalar::trace::Quantity;
+use crate::lower::settings::Settings;
+use crate::lower::study::Study;
+use crate::lower::values::value::{OperatorRef, Ty, Value};
+use crate::lower::{Load, resolve};
 use crate::syntax::ast;
 use std::collections::BTreeMap;
 
@@ -39,18 +42,18 @@ pub fn response(
         return None;
     }
     let settings = Settings::default();
-    let mut lowering = Lowering::new(&items, sources, &settings, sink, resolved);
+    let mut lowering = Recipe::new(&items, sources, &settings, sink, resolved);
     lowering.read_params(&BTreeMap::new());
     let expr = &named[""];
     let value = lowering.expr(expr);
-    lowering.calls.push(expr.span);
+    lowering.enter_call(expr.span);
     match lowering.coerce(value, &Ty::Operator, expr.span, &"`--operator`", None) {
         Value::Operator(it) => lowering.of_the_angle(&it),
         _ => None,
     }
 }
 
-impl Lowering<'_> {
+impl Recipe<'_> {
     fn of_the_angle(&mut self, operator: &OperatorRef) -> Option<Response> {
         let Study { body, quantities, .. } = self.study(operator, None, true)?;
         // Evaluation is what is asked about, at norms of 1 and with what is learned at its start.

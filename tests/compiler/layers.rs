@@ -27,6 +27,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("lsp", &["diag", "syntax", "ir", "lower", "pipeline", "data", "api"]),
 ];
 
+/// The owners of what lowering carries along, in their folders of `src/lower`, each within the next: one calls only itself and
+/// those before it. What the language's words and values are lies before them all.
+const OWNERS: [&str; 9] = ["values", "names", "resolve", "report", "network", "scalar", "study", "unfold", "recipe"];
+
 /// Third-party crates that have a home, and the folders or files it is made of.
 const HOMES: &[(&str, &[&str])] = &[
     ("lsp_server", &["src/lsp", "src/cli/lsp.rs"]),
@@ -80,6 +84,26 @@ fn imports_point_downwards() {
             if known && !import.test && import.name != *layer && !uses.contains(&import.name.as_str()) {
                 let at = format!("{}:{}", file.path.display(), import.line);
                 problems.push(format!("{at}: `{layer}` may not use `crate::{}`", import.name));
+            }
+        }
+    }
+    assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
+}
+
+#[test]
+fn owners_of_the_lowering_name_only_those_within_them() {
+    let mut problems = Vec::new();
+    for file in reachable(&["src/lib.rs"]) {
+        let [lower, owner, ..] = file.module.as_slice() else { continue };
+        let Some(own) = OWNERS.iter().position(|it| lower == "lower" && it == owner) else { continue };
+        for window in file.tokens.windows(3) {
+            let [from, "::", named] = [0, 1, 2].map(|it| window[it].text.as_str()) else { continue };
+            let above = OWNERS.iter().position(|it| *it == named).is_some_and(|it| own < it);
+            // A mistake is a value that proves its report; values and words know each other.
+            let known = own < 2 && ["values", "names"].contains(&named) || named == "report" && owner == "values";
+            if from == "lower" && above && !known {
+                let at = format!("{}:{}", file.path.display(), window[2].line);
+                problems.push(format!("{at}: `lower::{owner}` may not use `lower::{named}`"));
             }
         }
     }

@@ -1,9 +1,9 @@
 //! What is seen of all definitions together: those that contain themselves, and those that nothing uses.
 
-use super::Resolver;
-use super::names::MOST_SUGGESTIONS;
 use crate::diag::{Code, Diagnostic, Span};
-use crate::lower::items::{BESIDE, Def, HIDDEN, Home};
+use crate::lower::names::items::{BESIDE, Def, HIDDEN, Home};
+use crate::lower::resolve::Resolver;
+use crate::lower::resolve::names::MOST_SUGGESTIONS;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// So many members of a cycle are shown.
@@ -14,6 +14,11 @@ struct Step {
     name: String,
     calls: Vec<(String, Span)>,
     taken: usize,
+}
+
+/// Proposes to keep something unused.
+fn kept(report: Diagnostic, span: Span, name: &str) -> Diagnostic {
+    report.fix(format!("prefix with `_` to keep it on purpose: `_{name}`"), span, format!("_{name}"))
 }
 
 impl Resolver<'_> {
@@ -113,7 +118,7 @@ impl Resolver<'_> {
     }
 
     /// Ends a function: its lints are reported unless a mistake explains them.
-    pub(super) fn leave(&mut self) {
+    pub(in crate::lower) fn leave(&mut self) {
         self.gone.clear();
         let idle = std::mem::take(&mut self.idle);
         if !self.confused {
@@ -165,9 +170,4 @@ impl Resolver<'_> {
             || MOST_SUGGESTIONS < self.unknown.len()
             || self.unknown.keys().any(|(_, it)| it.starts_with(name) || name.starts_with(it.as_str()))
     }
-}
-
-/// Proposes to keep something unused.
-fn kept(report: Diagnostic, span: Span, name: &str) -> Diagnostic {
-    report.fix(format!("prefix with `_` to keep it on purpose: `_{name}`"), span, format!("_{name}"))
 }

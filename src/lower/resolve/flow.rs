@@ -1,10 +1,10 @@
 //! What becomes of values: statements whose value nothing takes, and values that are bound anew before anything reads
 //! them. A body is walked backwards with the names that are read later.
 
-use super::{Context, Resolver};
 use crate::diag::{Code, Diagnostic, Span};
-use crate::lower::items::Def;
-use crate::lower::signature::{FUNCTIONS, QUERIES, builtin};
+use crate::lower::names::items::Def;
+use crate::lower::resolve::{Context, Resolver};
+use crate::lower::values::signature::{FUNCTIONS, QUERIES, builtin};
 use crate::syntax::ast::{self, BinaryOp, Body, Expr, ExprKind, Extents, StmtKind, TextPart, TypeKind};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -20,6 +20,29 @@ struct Flow {
     lost: Vec<(String, Span, Span)>,
     /// Expressions whose value nothing takes, with what to write instead.
     dropped: Vec<Diagnostic>,
+}
+
+/// Whether a body ends in an expression that is no list.
+fn ends_in_tensor(body: &Body) -> bool {
+    match body.stmts.last().map(|it| &it.kind) {
+        Some(StmtKind::Expr(it)) => !matches!(it.kind, ExprKind::List(_)),
+        Some(StmtKind::If { then, .. }) => ends_in_tensor(then),
+        _ => false,
+    }
+}
+
+/// Every name that a body reads.
+fn reads(body: &Body, into: &mut Live) {
+    let found = RefCell::new(std::mem::take(into));
+    body.find(&|it| {
+        match &it.kind {
+            ExprKind::Name(name) => drop(found.borrow_mut().insert(name.clone())),
+            ExprKind::Call(call) => drop(found.borrow_mut().insert(call.callee.name.clone())),
+            _ => {}
+        }
+        false
+    });
+    *into = found.into_inner();
 }
 
 impl Resolver<'_> {
@@ -309,27 +332,4 @@ impl Resolver<'_> {
             | ExprKind::If(..) => false,
         }
     }
-}
-
-/// Whether a body ends in an expression that is no list.
-fn ends_in_tensor(body: &Body) -> bool {
-    match body.stmts.last().map(|it| &it.kind) {
-        Some(StmtKind::Expr(it)) => !matches!(it.kind, ExprKind::List(_)),
-        Some(StmtKind::If { then, .. }) => ends_in_tensor(then),
-        _ => false,
-    }
-}
-
-/// Every name that a body reads.
-fn reads(body: &Body, into: &mut Live) {
-    let found = RefCell::new(std::mem::take(into));
-    body.find(&|it| {
-        match &it.kind {
-            ExprKind::Name(name) => drop(found.borrow_mut().insert(name.clone())),
-            ExprKind::Call(call) => drop(found.borrow_mut().insert(call.callee.name.clone())),
-            _ => {}
-        }
-        false
-    });
-    *into = found.into_inner();
 }

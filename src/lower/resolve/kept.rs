@@ -1,17 +1,17 @@
 //! What is kept between steps, and what differs between training and evaluation.
 
-use super::{Context, Resolver};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::ParamRole;
-use crate::lower::blocks::{INITS, training};
-use crate::lower::index::Role;
-use crate::lower::items::suggest;
-use crate::lower::signature;
-use crate::lower::value::Ty;
+use crate::lower::names::index::Role;
+use crate::lower::names::items::suggest;
+use crate::lower::names::words::{INITS, training};
+use crate::lower::resolve::{Context, Resolver};
+use crate::lower::values::signature;
+use crate::lower::values::value::Ty;
 use crate::syntax::ast::{self, ExprKind, Extents, StmtKind};
 
 impl Resolver<'_> {
-    pub(super) fn learn(
+    pub(in crate::lower) fn learn(
         &mut self,
         span: Span,
         name: &ast::Ident,
@@ -97,7 +97,7 @@ impl Resolver<'_> {
     }
 
     /// How a learned tensor starts: a number, or a word of its own.
-    pub(super) fn start(&mut self, init: &ast::Expr) {
+    pub(in crate::lower) fn start(&mut self, init: &ast::Expr) {
         match &init.kind {
             ExprKind::Name(it) if INITS.contains(&it.as_str()) && self.local(it).is_none() => {
                 self.mention(init.span, Role::Word, None);
@@ -135,7 +135,13 @@ impl Resolver<'_> {
         }
     }
 
-    pub(super) fn stat(&mut self, span: Span, name: &ast::Ident, dims: Option<&[ast::Expr]>, value: &ast::Expr) {
+    pub(in crate::lower) fn stat(
+        &mut self,
+        span: Span,
+        name: &ast::Ident,
+        dims: Option<&[ast::Expr]>,
+        value: &ast::Expr,
+    ) {
         let in_block = matches!(self.context, Context::Block | Context::Loss);
         if !in_block && self.context != Context::Operator {
             self.misplaced(span, "stat", "an operator or a block");
@@ -186,7 +192,13 @@ impl Resolver<'_> {
     }
 
     /// `if cond { then } else { otherwise }`.
-    pub(super) fn choice(&mut self, cond: &ast::Expr, then: &ast::Body, otherwise: Option<&ast::Body>, span: Span) {
+    pub(in crate::lower) fn choice(
+        &mut self,
+        cond: &ast::Expr,
+        then: &ast::Body,
+        otherwise: Option<&ast::Body>,
+        span: Span,
+    ) {
         let by_mode = training(cond).is_some() && self.local("training").is_none();
         if !by_mode {
             self.expr(cond);

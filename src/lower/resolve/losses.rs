@@ -1,19 +1,40 @@
 //! Losses and metrics: names in their bodies, and in the lines of the recipe that name them.
 
-use super::{CONSTANTS, Context, Resolver};
 use crate::diag::{Code, Diagnostic, Span};
-use crate::lower::index::Role;
-use crate::lower::items::{Def, Home, Kind};
-use crate::lower::measures::no_output;
-use crate::lower::objective::{GIVEN, is_tensor};
-use crate::lower::outputs::SCORES;
-use crate::lower::signature::{FUNCTIONS, Signature};
-use crate::lower::types;
-use crate::syntax::ast::{self, ExprKind, StmtKind};
+use crate::lower::names::index::Role;
+use crate::lower::names::items::{Def, Home};
+use crate::lower::names::measures::no_output;
+use crate::lower::names::words::{CONSTANTS, GIVEN_TO_LOSSES, SCORES, is_tensor};
+use crate::lower::resolve::{Context, Resolver};
+use crate::lower::values::signature::{FUNCTIONS, Signature};
+use crate::lower::values::types;
+use crate::syntax::ast::{self, ExprKind, Part as Kind, StmtKind};
 
-/// The names under which losses and metrics are known to what contains itself: other definitions may have the same.
+/// The names that a model gives to its input and to its outputs.
+fn ends(body: &ast::Body, inputs: &mut Vec<ast::Ident>, named: &mut Vec<ast::Ident>) {
+    for stmt in &body.stmts {
+        match &stmt.kind {
+            StmtKind::Input { name, .. } => inputs.push(name.clone()),
+            StmtKind::Output { name, .. } => named.extend(name.clone()),
+            StmtKind::For { body, .. } => ends(body, inputs, named),
+            StmtKind::If { then, otherwise, .. } => {
+                ends(then, inputs, named);
+                otherwise.iter().for_each(|it| ends(it, inputs, named));
+            }
+            StmtKind::Let { .. }
+            | StmtKind::Assign { .. }
+            | StmtKind::Unpack { .. }
+            | StmtKind::Assert { .. }
+            | StmtKind::Learn { .. }
+            | StmtKind::Keep { .. }
+            | StmtKind::Stat { .. }
+            | StmtKind::Expr(_) => {}
+        }
+    }
+}
+
 impl Resolver<'_> {
-    pub(super) fn losses(&mut self) {
+    pub(in crate::lower) fn losses(&mut self) {
         // What is told where nothing is said.
         self.chosen.insert((Kind::Metric, "accuracy".to_owned()));
         for kind in [Kind::Loss, Kind::Metric] {
@@ -35,7 +56,7 @@ impl Resolver<'_> {
                 }
                 // What every loss is given may stay unused.
                 self.open();
-                for name in GIVEN {
+                for name in GIVEN_TO_LOSSES {
                     self.bind(&ast::Ident { name: (*name).to_owned(), span: def.header }, None);
                 }
                 self.function(def, Context::Loss);
@@ -79,7 +100,7 @@ impl Resolver<'_> {
         self.close();
     }
 
-    fn measure(&mut self, kind: Kind, expr: &ast::Expr) {
+    pub(in crate::lower) fn measure(&mut self, kind: Kind, expr: &ast::Expr) {
         self.mention_measure(kind, expr);
         match &expr.kind {
             ExprKind::Name(name) if self.local(name).is_some() => self.mark(name, expr.span),
@@ -146,29 +167,6 @@ impl Resolver<'_> {
                     self.close();
                 }
             }
-        }
-    }
-}
-
-/// The names that a model gives to its input and to its outputs.
-fn ends(body: &ast::Body, inputs: &mut Vec<ast::Ident>, named: &mut Vec<ast::Ident>) {
-    for stmt in &body.stmts {
-        match &stmt.kind {
-            StmtKind::Input { name, .. } => inputs.push(name.clone()),
-            StmtKind::Output { name, .. } => named.extend(name.clone()),
-            StmtKind::For { body, .. } => ends(body, inputs, named),
-            StmtKind::If { then, otherwise, .. } => {
-                ends(then, inputs, named);
-                otherwise.iter().for_each(|it| ends(it, inputs, named));
-            }
-            StmtKind::Let { .. }
-            | StmtKind::Assign { .. }
-            | StmtKind::Unpack { .. }
-            | StmtKind::Assert { .. }
-            | StmtKind::Learn { .. }
-            | StmtKind::Keep { .. }
-            | StmtKind::Stat { .. }
-            | StmtKind::Expr(_) => {}
         }
     }
 }

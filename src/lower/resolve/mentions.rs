@@ -1,10 +1,10 @@
 //! What the walk tells editors: which name stands where, and for what.
 
-use super::{Kind, Resolver};
 use crate::diag::Span;
-use crate::lower::index::{Binding, Mention, Role};
-use crate::lower::items::Def;
-use crate::syntax::ast::{self, ExprKind, Part};
+use crate::lower::names::index::{Binding, Mention, Role};
+use crate::lower::names::items::Def;
+use crate::lower::resolve::{Context, Resolver};
+use crate::syntax::ast::{self, ExprKind, Part, Part as Kind};
 use std::rc::Rc;
 
 impl Resolver<'_> {
@@ -68,7 +68,7 @@ impl Resolver<'_> {
     }
 
     fn mention_schedule(&mut self, name: &str, span: Span) -> bool {
-        let scheduled = self.context == super::Context::Schedule;
+        let scheduled = self.context == Context::Schedule;
         let found = self.items.definition(Part::Schedule, name, span.file).filter(|_| scheduled).map(|it| it.name.span);
         self.mention_again(span, Role::Part(Part::Schedule), found);
         found.is_some()
@@ -105,7 +105,7 @@ impl Resolver<'_> {
                 self.mention_arguments(call, of);
             }
             None => match self.items.measure(Kind::Metric, name, span.file).map(|it| (it.0, it.1.clone())) {
-                Some((part, def)) if self.context == super::Context::Loss => {
+                Some((part, def)) if self.context == Context::Loss => {
                     self.mention(span, Role::Part(part), Some(def.name.span));
                     self.mention_arguments(call, Some(&def));
                 }

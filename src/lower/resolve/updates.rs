@@ -1,19 +1,16 @@
 //! Optimizers, schedules, averages and penalties: names in their bodies, and those that nothing uses.
 
-use super::{Context, Resolver};
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::Column;
-use crate::lower::average;
-use crate::lower::index::Role;
-use crate::lower::items::{Home, suggest};
-use crate::lower::schedule;
-use crate::lower::steps::STEPS;
-use crate::lower::update::GIVEN;
+use crate::lower::names::index::Role;
+use crate::lower::names::items::{Home, suggest};
+use crate::lower::names::words::{GIVEN_TO_AVERAGES, GIVEN_TO_OPTIMIZERS, GIVEN_TO_SCHEDULES, STEPS};
+use crate::lower::resolve::{Context, Resolver};
 use crate::syntax::ast::{self, ExprKind, Part};
 
 impl Resolver<'_> {
     /// What only recipes name.
-    pub(super) fn parts(&mut self) {
+    pub(in crate::lower) fn parts(&mut self) {
         // Losses and metrics are walked as blocks are.
         for part in Part::ALL.into_iter().filter(|it| !matches!(it, Part::Loss | Part::Metric)) {
             for (def, home) in self.walked(part) {
@@ -30,10 +27,10 @@ impl Resolver<'_> {
         let name = &def.name.name;
         self.mention(def.name.span, Role::Part(part), Some(def.name.span));
         let (given, context) = match part {
-            Part::Optimizer => (GIVEN, Context::Optimizer),
-            Part::Schedule => (schedule::GIVEN, Context::Schedule),
+            Part::Optimizer => (GIVEN_TO_OPTIMIZERS, Context::Optimizer),
+            Part::Schedule => (GIVEN_TO_SCHEDULES, Context::Schedule),
             Part::Penalty => (STEPS, Context::Penalty),
-            Part::Average => (average::GIVEN, Context::Average),
+            Part::Average => (GIVEN_TO_AVERAGES, Context::Average),
             Part::Loss | Part::Metric => (&[][..], Context::Loss),
         };
         if part == Part::Optimizer && def.params.first().is_none_or(|it| it.name.name != "rate") {
@@ -125,7 +122,7 @@ impl Resolver<'_> {
     }
 
     /// An expression of schedules: the value of `schedule`, and rates.
-    pub(super) fn over_steps(&mut self, value: &ast::Expr) {
+    pub(in crate::lower) fn over_steps(&mut self, value: &ast::Expr) {
         let outer = std::mem::replace(&mut self.context, Context::Schedule);
         self.open();
         match &value.kind {
@@ -134,7 +131,7 @@ impl Resolver<'_> {
                 self.unknown_schedule(name, value.span);
             }
             _ => {
-                for name in schedule::GIVEN {
+                for name in GIVEN_TO_SCHEDULES {
                     self.bind(&ast::Ident { name: (*name).to_owned(), span: value.span }, None);
                 }
                 self.expr(value);
@@ -156,7 +153,7 @@ impl Resolver<'_> {
     }
 
     /// `keep velocity = 0`.
-    pub(super) fn keep(&mut self, span: Span, name: &ast::Ident, init: &ast::Expr) {
+    pub(in crate::lower) fn keep(&mut self, span: Span, name: &ast::Ident, init: &ast::Expr) {
         if self.context != Context::Optimizer {
             self.misplaced(span, "keep", "an optimizer");
         }

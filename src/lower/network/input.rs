@@ -1,0 +1,209 @@
+//! Where a model's images and labels come from: the data set of the recipe, or whoever binds them.
+
+use crate::diag::{Code, Diagnostic, Kind, Span};
+use crate::ir::{
+    Augment, Binary, DType, Extern, Fill, Mode, NodeId, Op, OriginId, Random, ScalarFn, Shape, State, StateRole,
+    augment, random,
+};
+use crate::lower::images;
+use crate::lower::network::Network;
+use crate::lower::network::basis::Basis;
+use crate::lower::settings::DataInfo;
+use crate::lower::values::value::Tensor;
+use crate::syntax::ast;
+
+/// Nodes that say which examples a batch holds.
+#[derive(Clone, Debug)]
+pub(in crate::lower) struct Feed {
+    data: DataInfo,
+    data_span: Span,
+    /// What is done to images, in training and in evaluation.
+    steps: [Vec<Augment>; 2],
+    /// Positions in the training set and in the test set.
+    index: [NodeId; 2],
+    /// Random numbers of the augmentation.
+    uniform: Option<NodeId>,
+}
+
+impl Network<'_> {
+    pub(super) fn counter(&mut self, role: StateRole) -> NodeId {
+        let path = role.word().to_owned();
+        self.keys.take(path.clone());
+        let id = self.graph.add_state(State {
+            path,
+            shape: Shape::scalar(),
+            dtype: DType::Int,
+            init: 0.0,
+            role,
+            never_negative: true,
+            origin: OriginId::default(),
+        });
+        self.made(Op::State(id), &[])
+    }
+
+    /// Adds a node that no line of the model made.
+    pub(super) fn made(&mut self, op: Op, inputs: &[NodeId]) -> NodeId {
+        self.graph.add(op, inputs, OriginId::default()).0
+    }
+
+    /// A counter times a number.
+    fn times(&mut self, counter: NodeId, by: usize) -> NodeId {
+        let body = ScalarFn::build(1, |pool, it| {
+            let by = pool.constant(by as f64);
+            pool.mul(it[0], by)
+        });
+        self.made(Op::Map { body, int: true }, &[counter])
+    }
+
+    /// Builds the choice of examples and the labels: of the first part of a step's, where it takes several.
+    pub(in crate::lower) fn feed(&mut self, basis: &Basis) -> Option<Feed> {
+        let data = basis.data.clone()?;
+        let (whole, parts) = (basis.batch, basis.accumulate);
+        let n = whole / parts;
+        let (train, test) = (data.train_examples, data.test_examples);
+        let step = self.step_counter();
+        let start = self.counter(StateRole::EvaluateStart);
+        let shape = Shape::from([n]);
+        let index = if basis.shuffle {
+            let kind = Random::Shuffle { examples: train };
+            // Counted in parts of a batch.
+            let counter = match parts {
+                1 => step,
+                parts => self.times(step, parts),
+            };
+            self.made(
+                Op::Random { kind, shape: shape.clone(), stream: random::stream("shuffle"), first: 0 },
+                &[counter],
+            )
+        } else {
+            let first = self.times(step, whole);
+            let kind = Random::Sequence { examples: train };
+            self.made(Op::Random { kind, shape: shape.clone(), stream: 0, first: 0 }, &[first])
+        };
+        let kind = Random::Sequence { examples: test };
+        let sequence = self.made(Op::Random { kind, shape, stream: 0, first: 0 }, &[start]);
+        let draws = augment::draws(&basis.augment);
+        let uniform = (0 < draws).then(|| {
+            let shape = Shape::from([n, draws]);
+            self.made(Op::Random { kind: Random::Uniform, shape, stream: random::stream("augment"), first: 0 }, &[step])
+        });
+        let uniform = uniform.map(|it| match basis.alternate {
+            true => self.alternated(it, index, step, basis).unwrap_or(it),
+            false => it,
+        });
+        let index = [index, sequence];
+        let steps = [basis.augment.clone(), basis.steady.clone()];
+        let moves = self.target_moves(basis, &data);
+        for (at, (mode, source, examples)) in
+            [(Mode::Train, Extern::TrainLabels, train), (Mode::Evaluate, Extern::TestLabels, test)]
+                .into_iter()
+                .enumerate()
+        {
+            let shape = Shape([&[examples], &data.target.stored(data.classes)[..]].concat());
+            let all = self.made(Op::Input { source, shape, dtype: data.target.dtype() }, &[]);
+            let mut operands = vec![all, index[at]];
+            operands.extend(uniform.filter(|_| at == 0).and_then(|it| self.drawn(it, &moves[at])));
+            let targets = self.made(Op::Gather { steps: moves[at].clone() }, &operands);
+            self.graph.labels.insert(mode, targets);
+        }
+        if let (Some(mix), Ok([height, width, _])) = (basis.mix, augment::after(&basis.augment, data.image)) {
+            self.mixed = self.mix(mix, n, [height, width]);
+        }
+        Some(Feed { data, data_span: basis.data_span, steps, index, uniform })
+    }
+
+    /// The images of the data set, in place of the input.
+    pub(in crate::lower) fn fed(
+        &mut self,
+        feed: &Feed,
+        span: Span,
+        name: &ast::Ident,
+        dtype: DType,
+        extents: &[usize],
+    ) -> Option<Tensor> {
+        // A mistake in a step is told where it is.
+        let image = augment::after(&feed.steps[1], feed.data.image).unwrap_or(feed.data.image);
+        let [h, w, c] = image;
+        let cropped = image != feed.data.image;
+        if extents != image || dtype != DType::U8 {
+            let list: Vec<String> = extents.iter().map(usize::to_string).collect();
+            let found = format!("{}[{}]", if dtype == DType::U8 { "u8" } else { "float" }, list.join(", "));
+            let wanted = format!("u8[{h}, {w}, {c}]");
+            let mut report = Diagnostic::new(
+                Code::E0202,
+                span,
+                format!(
+                    "the input is {found}, but the images of `{}` are {wanted}{}",
+                    feed.data.name,
+                    if cropped { " after augmentation" } else { "" }
+                ),
+            )
+            .kind(Kind::OtherInput)
+            .label(format!("expected {wanted}"))
+            .also(feed.data_span, self.data_is_named())
+            .fix(
+                format!("write `input {}: {wanted}`", name.name),
+                span,
+                format!("input {}: {wanted}", name.name),
+            );
+            if let Some(steps) = images::steps_between(feed.data.image, extents, true).filter(|_| !cropped) {
+                let written = self.sources.slice(feed.data_span);
+                report = report.help(format!("or make the images fit: `data {written}{steps}`"));
+            }
+            self.report(report);
+            self.input_differs = true;
+            // The model goes on with the shape it asked for, so that its own mistakes still show.
+            if extents.len() != 3 {
+                return None;
+            }
+        }
+        let origin = self.origin(span);
+        // After a mistake the model goes on with images that are as it asked for.
+        let (each, steps) = match extents == image {
+            true => (feed.data.image, feed.steps.clone()),
+            false => ([extents[0], extents[1], extents[2]], Default::default()),
+        };
+        let gather = |lowering: &mut Self, source: Extern, examples: usize, steps: &[Augment], rest: &[NodeId]| {
+            let op = Op::Gather { steps: steps.to_vec() };
+            let shape = Shape([&[examples], &each[..]].concat());
+            let all = lowering.graph.add(Op::Input { source, shape, dtype: DType::U8 }, &[], origin).0;
+            lowering.graph.add(op, &[&[all], rest].concat(), origin).0
+        };
+        let mut rest = vec![feed.index[0]];
+        rest.extend(feed.uniform.filter(|_| 0 < augment::draws(&steps[0])));
+        let train = gather(self, Extern::TrainImages, feed.data.train_examples, &steps[0], &rest);
+        let train = self.mixed_images(train);
+        let evaluate = gather(self, Extern::TestImages, feed.data.test_examples, &steps[1], &feed.index[1..]);
+        Some(Tensor { train, evaluate, owner: None })
+    }
+
+    /// Random numbers of the images' steps in which the one that mirrors left and right takes turns: it is chosen for each
+    /// image of the data set, and exchanged in every other epoch (Jordan, arXiv:2404.00498, section 3.6).
+    fn alternated(&mut self, uniform: NodeId, index: NodeId, step: NodeId, basis: &Basis) -> Option<NodeId> {
+        let examples = basis.data.as_ref()?.train_examples;
+        let [n, draws] = self.graph.fact(uniform).shape()?.dims()[..] else { return None };
+        let stream = random::stream("augment/alternate");
+        // The same numbers at every step, for every part of a batch.
+        self.graph.common_draws.insert(stream);
+        let always = self.times(step, 0);
+        let choices = Op::Random { kind: Random::Uniform, shape: Shape::from([examples]), stream, first: 0 };
+        let choices = self.made(choices, &[always]);
+        let choice = self.made(Op::Gather { steps: Vec::new() }, &[choices, index]);
+        let kind = Random::Sequence { examples: 2 * examples };
+        let done = self.times(step, basis.batch);
+        let place = self.made(Op::Random { kind, shape: Shape::from([n]), stream: 0, first: 0 }, &[done]);
+        let [choice, place] = [choice, place].map(|it| self.made(Op::Reshape(Shape::from([n, 1])), &[it]));
+        let columns = self.made(Op::Const { fill: Fill::Range, shape: Shape::from([1, draws]) }, &[]);
+        let body = ScalarFn::build(4, |pool, i| {
+            let [zero, half, examples] = [0.0, 0.5, examples as f64].map(|it| pool.constant(it));
+            let first = pool.binary(Binary::Lt, i[1], half);
+            let odd = pool.binary(Binary::Le, examples, i[2]);
+            let same = pool.binary(Binary::Eq, first, odd);
+            // From a half on an image stays as it is.
+            let turn = pool.mul(same, half);
+            let mirror = pool.binary(Binary::Eq, i[3], zero);
+            pool.select(mirror, turn, i[0])
+        });
+        Some(self.made(Op::Map { body, int: false }, &[uniform, choice, place, columns]))
+    }
+}

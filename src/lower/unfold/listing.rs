@@ -1,0 +1,55 @@
+//! How a layer is listed: its name, what it must be given, and what it was given that is not its default, in the order of its
+//! signature: `conv 16, kernel 1x1, bias`. An operator tells by itself what it is.
+
+use crate::lower::network::nature::Nature;
+use crate::lower::unfold::Unfold;
+use crate::lower::unfold::arguments::paired;
+use crate::lower::unfold::scopes::Scope;
+use crate::lower::values::args::Args;
+use crate::lower::values::types;
+use crate::lower::values::value::{Ty, Value, short};
+use crate::syntax::ast;
+
+/// A value that a file gives; `None` for what only a model makes.
+fn text(value: &Value, ty: &Ty) -> Option<String> {
+    Some(match value {
+        Value::Tensor(_) | Value::Scalar(_) | Value::Error(_) | Value::Nothing => return None,
+        Value::Float(it) => types::shortest(*it),
+        Value::List(pair) if *ty == Ty::Pair => pair.iter().map(Value::to_string).collect::<Vec<_>>().join("x"),
+        other => short(other),
+    })
+}
+
+impl Unfold<'_> {
+    /// The line of `show` for a call; `None` for what is no layer.
+    pub(super) fn listing(&mut self, block: &ast::Function, args: &Args, scope: &mut Scope) -> Option<String> {
+        match Nature::of(block) {
+            Nature::Filter | Nature::Beside(_) | Nature::Other => {}
+            Nature::Caller | Nature::Plain => return None,
+        }
+        let mut words: Vec<String> = Vec::new();
+        for param in &block.params {
+            let name = &param.name.name;
+            let Some(value) = scope.get(name).filter(|_| args.get(name).is_some()) else { continue };
+            let ty = param.ty.as_ref().map_or(Ty::Any, types::of);
+            let Some(text) = text(value, &ty) else { continue };
+            let Some(default) = &param.default else {
+                words.push(text);
+                continue;
+            };
+            let bare = matches!(value, Value::Operator(_));
+            let holds = matches!(value, Value::Bool(true));
+            let usual = self.default(scope, default, &ty, name);
+            if self::text(&paired(usual, &ty), &ty).is_some_and(|it| it == text) {
+                continue;
+            }
+            words.push(match (bare, holds) {
+                (true, _) => text,
+                (false, true) => name.clone(),
+                (false, false) => format!("{name} {text}"),
+            });
+        }
+        let between = if words.is_empty() { "" } else { " " };
+        Some(format!("{}{between}{}", block.name.name, words.join(", ")))
+    }
+}
