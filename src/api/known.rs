@@ -5,6 +5,7 @@ use super::options::Fetch;
 use crate::data::{self, Answer, DataError, Dataset, Manifest, Place};
 use crate::ir::{ImageStep, TargetKind};
 use crate::lower::{DataInfo, Look};
+use crate::train::Meaning;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -14,13 +15,25 @@ type Known = (DataInfo, Option<[u8; 2]>);
 
 /// Data sets that were looked at, by path and steps: each is read once for a model.
 #[derive(Clone, Default)]
-pub(super) struct Seen(Arc<Mutex<BTreeMap<(String, String), Known>>>);
+pub(super) struct Seen {
+    known: Arc<Mutex<BTreeMap<(String, String), Known>>>,
+    /// What weights say of the data set that they were trained on, which need not be at hand.
+    told: Option<Meaning>,
+}
 
 impl Seen {
     /// Looks at a data set that a file names by its path: what its manifest says, if that is enough, or else what is in it.
     pub(super) fn look(&self, folder: Option<PathBuf>, memory: Option<u64>) -> Look {
         let seen = self.clone();
-        Look::new(move |path, steps| seen.at(path, steps, folder.as_deref(), memory))
+        Look::new(move |path, steps| {
+            let found = seen.at(path, steps, folder.as_deref(), memory);
+            found.or_else(|error| seen.told.as_ref().map(|it| meant(path, it)).ok_or(error))
+        })
+    }
+
+    /// The same, which believes weights where a data set cannot be read.
+    pub(super) fn believing(&self, meaning: &Meaning) -> Seen {
+        Seen { told: Some(meaning.clone()), ..self.clone() }
     }
 
     fn at(&self, path: &str, steps: &[ImageStep], folder: Option<&Path>, memory: Option<u64>) -> Result<Known, String> {
@@ -30,18 +43,31 @@ impl Seen {
             return Ok((DataInfo { image, ..info }, manifest.range));
         }
         let key = (path.to_owned(), format!("{steps:?}"));
-        if let Some(known) = self.0.lock().ok().and_then(|it| it.get(&key).cloned()) {
+        if let Some(known) = self.known.lock().ok().and_then(|it| it.get(&key).cloned()) {
             return Ok(known);
         }
         let place = data::place_of(&manifest, path, folder).map_err(|it| it.to_string())?;
         let dataset = data::read_within(&manifest, &place, steps, memory).map_err(|it| it.to_string())?;
         let bytes = range(&dataset).map(|it| it.1).or(manifest.range);
         let found = (info(&dataset.for_training()), bytes);
-        if let Ok(mut seen) = self.0.lock() {
+        if let Ok(mut seen) = self.known.lock() {
             seen.insert(key, found.clone());
         }
         Ok(found)
     }
+}
+
+/// A data set as weights that were trained on it know it. How many examples it has is nothing that they need.
+fn meant(path: &str, it: &Meaning) -> Known {
+    let info = DataInfo {
+        name: path.to_owned(),
+        image: it.image,
+        classes: it.classes.len(),
+        target: it.target.clone(),
+        train_examples: 1,
+        test_examples: 1,
+    };
+    (info, Some(it.range))
 }
 
 /// Whether a manifest says all that the compiler must know.

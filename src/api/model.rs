@@ -13,6 +13,7 @@ use crate::pipeline::{self, Checked, Compiled, Named};
 use crate::plan::Plan;
 use crate::runtime::Session;
 use crate::target;
+use crate::train::Meaning;
 use std::io::Read as Stream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -99,6 +100,12 @@ impl Model {
     #[must_use]
     pub fn set(mut self, name: impl Into<String>, value: impl Into<String>) -> Model {
         self.options.set.push((name.into(), value.into()));
+        self
+    }
+
+    /// The same model, which believes weights where its data set cannot be read.
+    pub(super) fn believing(mut self, meaning: &Meaning) -> Model {
+        self.seen = self.seen.believing(meaning);
         self
     }
 

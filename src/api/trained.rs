@@ -26,6 +26,10 @@ impl Trained {
         let options = Options { batch: Some(batch), evaluates: true, ..model.options().clone() };
         let data = options.data.clone();
         let source = model.clone().with(options);
+        let source = match meaning {
+            Some(it) => source.believing(it),
+            None => source,
+        };
         let mut settings = source.settings();
         let first = source.checked(&settings)?;
         let recipe = first.graph().and_then(|it| it.recipe.as_ref());

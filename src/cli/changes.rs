@@ -19,14 +19,16 @@ fn graph(model: &Compilation) -> &Graph {
 }
 
 /// The text of a graph without its name.
-fn text(model: &Compilation) -> String {
-    let text = graph(model).to_string();
+fn text(graph: &Graph) -> String {
+    let text = graph.to_string();
     text.split_once('\n').map_or(String::new(), |it| it.1.to_owned())
 }
 
-/// Whether both compute the same, by the same operations in the same order.
+/// Whether both compute the same, by the same operations in the same order: what the text says of the model, and what the
+/// recipe makes of it.
 pub(super) fn same(a: &Compilation, b: &Compilation) -> bool {
-    text(a) == text(b)
+    let trained = |it: &Compilation| text(it.compiled.training.graph());
+    text(graph(a)) == text(graph(b)) && trained(a) == trained(b)
 }
 
 /// On one line, and not too long.
@@ -185,9 +187,10 @@ pub(super) fn lines(a: &Compilation, b: &Compilation, explained: bool) -> Vec<Ch
     found.into_iter().take(1).collect()
 }
 
-/// The first line of the graphs' own texts that differs: when nothing else tells two graphs apart.
+/// The first line of the graphs' own texts that differs, before the training's are: when nothing else tells two models apart.
 pub(super) fn last_resort(a: &Compilation, b: &Compilation) -> Option<Change> {
-    let (a, b) = (text(a), text(b));
+    let whole = |it: &Compilation| text(graph(it)) + &text(it.compiled.training.graph());
+    let (a, b) = (whole(a), whole(b));
     let (mut x, mut y) = (a.lines(), b.lines());
     loop {
         match (x.next(), y.next()) {

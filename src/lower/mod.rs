@@ -135,7 +135,9 @@ fn lower_with(
         lowering.finish_recipe(basis);
     }
     lowering.check_paths();
+    lowering.answers_alone();
     lowering.unreached();
+    lowering.untaught();
     lowering.scaled();
     lowering.lost_docs(main);
     lowering.nothing_is_lost_in_silence();

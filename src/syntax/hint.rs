@@ -295,7 +295,14 @@ fn sign(it: &Mistake<'_>) -> Option<Hint> {
             replace("remove the `=`", "")
         }
         "=" if it.strict == Rule::strict_stmt && it.before.len() == 2 && it.previous(1) == "learn" => {
-            help("say what learns it, each `filter` or the whole `layer`")?.edit(it.gap(), ": filter")
+            // The item that it stands in begins the last line that is not indented.
+            let item =
+                it.text[..found.start].lines().rfind(|line| line.starts_with(|it: char| it.is_ascii_lowercase()));
+            if item.is_some_and(|it| it.starts_with("operator")) {
+                help("say what learns it, each `filter` or the whole `layer`")?.edit(it.gap(), ": filter")
+            } else {
+                help(format!("say its extents: `learn {previous}: [channels(x)] = ...`"))
+            }
         }
         "=" if it.strict == Rule::strict_entry && it.before.iter().any(|part| it.word(*part) == "where") => {
             replace("compare with `==`", "==")

@@ -65,6 +65,33 @@ fn averages_are_used_where_the_recipe_has_some_and_weights_are_their_own_where_t
     assert!(errors(&output).contains("is not part of the model"), "{}", errors(&output));
 }
 
+/// Weights know what they were trained on: the data set need not be where they are used.
+#[test]
+fn weights_are_used_where_their_data_set_is_not() {
+    let place = Place::new();
+    for (part, count) in [("train", 20), ("test", 4)] {
+        for (class, value) in [("cat", 10), ("dog", 200)] {
+            fs::create_dir_all(place.path(&format!("pets/{part}/{class}"))).unwrap();
+            for at in 0..count {
+                picture(&place, &format!("pets/{part}/{class}/{at}.png"), value + at);
+            }
+        }
+    }
+    fs::write(place.path("pets.sph"), MODEL.replace("data       digits", "data       \"pets\"")).unwrap();
+    place.succeeds("train pets.sph --run r");
+    picture(&place, "a.png", 201);
+    let asked = "predict pets.sph --weights r/checkpoints/step-00000012.safetensors a.png --top 2 --format json";
+    let there = place.succeeds(asked);
+    fs::rename(place.path("pets"), place.path("elsewhere")).unwrap();
+    assert_eq!(place.succeeds(asked), there);
+    assert!(there.contains("cat") && there.contains("dog"), "{there}");
+    place.succeeds("export pets.sph --weights r/checkpoints/step-00000012.safetensors --onnx pets.onnx");
+    // What needs the images says that they are gone.
+    let output = place.sphc("eval pets.sph --weights r/checkpoints/step-00000012.safetensors");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(errors(&output).contains("pets"), "{}", errors(&output));
+}
+
 #[test]
 fn a_folder_stands_for_the_pictures_in_it() {
     let place = Place::new();

@@ -363,6 +363,50 @@ model Centred {
     }
 }
 
+/// A statistic with extents of its own meets every example alike, also where there are as many examples as channels.
+#[test]
+fn a_statistic_with_extents_is_the_one_without() {
+    let graph = |stat: &str| {
+        trained(&format!(
+            "
+block centred(x) beside \"centred\" {{
+    {stat} = running(mean(x, over: [batch, positions]), decay: 0.5)
+    x - kept
+}}
+
+model Centred {{
+    input image: u8[8, 8, 1]
+    x = centred(conv(image / 16, 64) as \"a\")
+    output dense(x, classes) as \"score\"
+}}
+"
+        ))
+    };
+    let examples = 64;
+    for engine in Engine::ALL {
+        let losses = ["stat kept: [channels(x)]", "stat kept: [1, 1, channels(x)]", "stat kept"].map(|stat| {
+            let graph = graph(stat);
+            assert_eq!(graph.recipe.as_ref().unwrap().batch, examples, "as many as channels");
+            let mut machine = Machine::new(engine, graph);
+            for (source, count) in [(Extern::TrainImages, 1437), (Extern::TestImages, 360)] {
+                let shape = Shape::from([count, 8, 8, 1]);
+                machine.bind(
+                    source,
+                    &Tensor::new(shape, numbers(7, count * 64).iter().map(|it| (it.abs() * 16.0).floor()).collect()),
+                );
+            }
+            for (source, count) in [(Extern::TrainLabels, 1437), (Extern::TestLabels, 360)] {
+                machine.bind(source, &Tensor::filled(Shape::from([count]), 1.0));
+            }
+            machine.write("a/filter", &numbers(1, 9 * 64));
+            machine.write("score/filter", &numbers(2, 64 * 64 * 10));
+            machine.run(Phase::Step);
+            machine.read("a/filter").to_vec()
+        });
+        assert!(losses[0] == losses[2] && losses[1] == losses[2], "{engine:?}");
+    }
+}
+
 pub(crate) fn said(text: &str) -> String {
     let mut none = |path: &str| Err(format!("{path} is not there"));
     let checked = pipeline::check("case.sph", text, &mut none, &settings(&[]));

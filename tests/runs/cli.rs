@@ -377,6 +377,66 @@ fn diff_tells_what_differs_and_nothing_else() {
     assert!(found.contains("-> 8x8x4, 36 parameters") && found.contains("-> 8x8x8, 72 parameters"), "{found}");
 }
 
+/// What only the recipe computes with: the graph of the model is the same.
+#[test]
+fn diff_tells_bodies_of_what_the_recipe_names() {
+    let place = Place::new();
+    let text = |step: &str, ramp: &str, weight: &str, average: &str| {
+        let own = format!(
+            "optimizer own(rate) = value - rate * {step}\n\nschedule ramp() = {ramp}\n\n\
+             penalty small(w, weight) = {weight} * sum(w ^ 2)\n\n\
+             average slow(decay = 0.5) = average + {average} * (value - average)\n\n"
+        );
+        let recipe = "    penalty    small(1e-3) on filters\n    average    slow\n    schedule   ramp\n    optimizer  own(rate: 1e-2)";
+        let lines = MODEL.lines().map(|it| if it.trim_start().starts_with("optimizer ") { recipe } else { it });
+        own + &lines
+            .filter(|it| !it.trim_start().starts_with("schedule ") || it.contains("ramp"))
+            .collect::<Vec<_>>()
+            .join("\n")
+            + "\n"
+    };
+    let usual = ["gradient", "1 - step / iterations", "weight", "(1 - decay)"];
+    let write = |name: &str, parts: [&str; 4]| {
+        let [step, ramp, weight, average] = parts;
+        fs::write(place.path(name), text(step, ramp, weight, average)).unwrap();
+    };
+    write("a.sph", usual);
+    for (at, (other, told)) in [
+        ("2 * gradient", "optimizer own"),
+        ("1 - 0.5 * step / iterations", "schedule ramp"),
+        ("2 * weight", "penalty small"),
+        ("0.5 * (1 - decay)", "average slow"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut parts = usual;
+        parts[at] = other;
+        write("b.sph", parts);
+        let found = place.succeeds("diff a.sph b.sph");
+        assert!(found.contains(told), "{told}\n{found}");
+    }
+    write("b.sph", usual);
+    assert_eq!(place.succeeds("diff a.sph b.sph"), "no difference in layers, recipe and cost\n");
+}
+
+/// What a block of layers learns itself is among them.
+#[test]
+fn the_rows_of_show_add_up() {
+    let place = Place::new();
+    let block = "block with_table(x) {\n    learn table: [8, 8, 1] = 0.1\n    (conv(x, 4) as \"inner\") + table\n}\n\n";
+    let text =
+        block.to_owned() + &MODEL.replacen("    x = ", "    image = with_table(image / 16) as \"part\"\n    x = ", 1);
+    fs::write(place.path("table.sph"), &text).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&place.succeeds("show table.sph --format json")).unwrap();
+    let rows = json["layers"].as_array().unwrap();
+    let sum: u64 = rows.iter().map(|it| it["parameters"].as_u64().unwrap()).sum();
+    assert_eq!(Some(sum), json["parameter_count"].as_u64());
+    let place = |path: &str| rows.iter().position(|it| it["path"] == path).unwrap();
+    assert!(place("part") < place("part/inner"));
+    assert_eq!(rows[place("part")]["parameters"], 64);
+}
+
 #[test]
 fn show_has_layers_totals_and_memory() {
     let place = Place::new();

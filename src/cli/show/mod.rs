@@ -107,6 +107,29 @@ pub(super) fn rows(model: &Compilation) -> Vec<Row> {
             line: line_of(graph, &model.checked.sources, layer.origin),
         });
     }
+    // What a block of layers learns itself stands before the first of these.
+    for param in &graph.params {
+        if res.iter().any(|it| it.path == param.layer) {
+            continue;
+        }
+        let own: Vec<_> = graph.params.iter().filter(|it| it.layer == param.layer).collect();
+        let names = own.iter().map(|it| it.path.rsplit('/').next().unwrap_or(&it.path));
+        let inside = format!("{}/", param.layer);
+        let at = res.iter().position(|it| it.path.starts_with(&inside)).unwrap_or(res.len());
+        res.insert(
+            at,
+            Row {
+                path: param.layer.clone(),
+                kind: format!("learns {}", names.collect::<Vec<_>>().join(", ")),
+                shape: Vec::new(),
+                parameters: own.iter().map(|it| it.shape.len()).sum(),
+                frozen: frozen(graph, Some(&param.layer)),
+                flops: 0,
+                bytes: 0,
+                line: line_of(graph, &model.checked.sources, param.origin),
+            },
+        );
+    }
     res
 }
 

@@ -142,11 +142,21 @@ const WAYS: &[(&[&str], &str)] = &[
         &["transformer", "transformerencoderlayer", "rnn"],
         "write it as a block: `attention`, `linear`, `layer_norm`, `gru_cell` and `lstm_cell` are there",
     ),
+    (&["adaptiveavgpool", "adaptiveavgpool2d"], "`global_avg_pool(x)` is the mean over all positions"),
+    (
+        &["randn", "randomnormal"],
+        "`normal([h, w, n])` draws inside of `if training { ... }`; a tensor starts so by `learn w: [n] = normal(std: 0.02)`",
+    ),
+    (&["xavier", "xavieruniform", "glorotuniform"], "write `glorot`"),
+    (&["kaiming", "kaimingnormal", "heinit"], "write `he`"),
     (&["interpolate", "resize"], "`upsample(x, 2, mode: \"bilinear\")` makes images larger by a whole factor"),
     (&["depthtospace"], "write `pixel_shuffle(x, 2)`"),
     (&["spacetodepth"], "write `pixel_unshuffle(x, 2)`"),
     (&["zeropad2d"], "write `pad(x, 1)`"),
-    (&["weightdecay"], "the weight decay is a line of the recipe: `penalty l2(5e-4) on filters`"),
+    (
+        &["weightdecay"],
+        "`adamw`, `lamb`, `lars`, `lion` and `muon` take `decay`; of others it is a line of the recipe: `penalty l2(5e-4) on all`",
+    ),
     (
         &["adagrad", "adadelta", "nadam", "radam", "lamb", "lars", "lbfgs", "adamax"],
         "the optimizers are `sgd`, `adam`, `adamw`, `rmsprop` and `lion`; an `optimizer` of your own is a few lines",
@@ -179,7 +189,10 @@ const WAYS: &[(&[&str], &str)] = &[
     (&["tta", "testtimeaugmentation"], "write `views flip_horizontal, shift(1)`: what evaluation takes the mean over"),
     (&["epochs", "epoch"], "write `iterations N`: the number of batches, which is epochs * examples / batch"),
     (&["learningrate", "lr"], "the rate belongs to the optimizer: `optimizer adam(rate: 1e-3)`"),
-    (&["momentum"], "the momentum belongs to the optimizer: `optimizer sgd(rate: 0.1, momentum: 0.9)`"),
+    (
+        &["momentum"],
+        "the optimizer's is `sgd(rate: 0.1, momentum: 0.9)`; what PyTorch's `batch_norm` calls so is `decay`, one minus it: `decay: 0.9` for 0.1",
+    ),
     (
         &["device", "gpu", "gpus", "cuda", "numgpus", "cpu"],
         "where it is trained is told on the command line: `sphc train FILE --device cuda`",
@@ -192,6 +205,10 @@ const WAYS: &[(&[&str], &str)] = &[
     (
         &["earlystopping", "earlystop", "stop"],
         "write `patience 5`: a run ends after five evaluations without a better one; `checkpoint best` keeps the best",
+    ),
+    (
+        &["ema", "swa", "polyak", "exponentialmovingaverage"],
+        "write `average ema(0.999)`, or `average mean(from: 1000)`",
     ),
     (
         &["gradientclip", "clipnorm", "gradclip", "clipvalue", "maxgradnorm"],

@@ -16,6 +16,12 @@ impl Network<'_> {
         self.node_has_batch(tensor.train)
     }
 
+    /// Says that a node has no entry for each example, whatever it is made of.
+    pub(in crate::lower) fn is_for_all(&mut self, id: NodeId) {
+        self.node_has_batch(id);
+        self.batched[id.0 as usize] = false;
+    }
+
     /// The same of a node of training.
     pub(super) fn node_has_batch(&mut self, id: NodeId) -> bool {
         for at in self.batched.len()..=id.0 as usize {

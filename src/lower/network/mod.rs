@@ -3,6 +3,7 @@
 //! [`Network`] makes nodes in both modes at once, parameters and states under their paths, and knows what of the recipe and of
 //! the model decides about them. Nothing here evaluates a text: what is given are values.
 
+pub(in crate::lower) mod alone;
 pub(in crate::lower) mod basis;
 pub(in crate::lower) mod batch;
 pub(in crate::lower) mod coerce;

@@ -5,7 +5,7 @@ use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::augment::after;
 use crate::ir::op::Scalar64;
 use crate::ir::recipe::{Mix, Views};
-use crate::ir::{Augment, Border, Mode};
+use crate::ir::{Augment, Border, Mode, Shape};
 use crate::lower::network::basis::Basis;
 use crate::lower::recipe::Recipe;
 use crate::lower::settings::DataInfo;
@@ -37,7 +37,7 @@ impl Recipe<'_> {
         let mut found: Vec<(Augment, Span)> = Vec::new();
         let mut seen: Vec<(String, Span)> = Vec::new();
         for value in &entry.values {
-            let Some((args, call)) = self.choice_and_call("augment", value) else { continue };
+            let Some(args) = self.choice("augment", value) else { continue };
             let way = match args.name.as_str() {
                 "crop" => "keep one of them; with a larger `pad` it moves the images further",
                 _ => "keep one of them",
@@ -63,7 +63,7 @@ impl Recipe<'_> {
             alternate |= matches!(args.get("alternate"), Some((Value::Bool(true), _)));
             let so_far: Vec<Augment> = found.iter().map(|it| it.0).collect();
             let image = data.and_then(|it| after(&so_far, it.image).ok());
-            if let Some(step) = self.augmentation(&args, &call, image) {
+            if let Some(step) = self.augmentation(&args, image) {
                 found.push((step, value.span));
                 if data.is_some_and(|data| !self.moves_targets(&found, data)) {
                     found.pop();
@@ -124,6 +124,18 @@ impl Recipe<'_> {
             self.report(report);
             return views;
         }
+        let output = self.graph.outputs.get(&Mode::Evaluate).and_then(|it| self.graph.fact(*it).shape());
+        if let Some([_, height, width, _]) = output.map(Shape::dims)
+            && 1 < height * width
+        {
+            let message = "the mean over views would mix what the output has for different pixels";
+            let report = Diagnostic::new(Code::E0202, entry.span, message)
+                .label("moves the image, and what the output is compared with stays")
+                .note(format!("the output has {height}x{width} positions"))
+                .help("leave the line out");
+            self.report(report);
+            return views;
+        }
         let mut seen: Vec<(String, Span)> = Vec::new();
         for value in &entry.values {
             let Some(args) = self.choice("views", value) else { continue };
@@ -159,11 +171,11 @@ impl Recipe<'_> {
     }
 
     /// One step, for images of so many rows, columns and channels, where that is known.
-    fn augmentation(&mut self, args: &Args, call: &ast::Call, image: Option<[usize; 3]>) -> Option<Augment> {
+    fn augmentation(&mut self, args: &Args, image: Option<[usize; 3]>) -> Option<Augment> {
         match args.name.as_str() {
             "flip_horizontal" => Some(Augment::FlipHorizontal),
             "flip_vertical" => Some(Augment::FlipVertical),
-            "crop" => self.crop(args, call, image),
+            "crop" => self.crop(args, image),
             "random_resized_crop" => {
                 let (height, width) = (self.whole(args, "height", 1), self.whole(args, "width", 1));
                 let areas = self.bounds(args, "scale", SCALE, |it| 0.0 < it && it <= 1.0, "above 0 and at most 1");
@@ -229,14 +241,10 @@ impl Recipe<'_> {
         }
     }
 
-    /// `crop(pad: 4)` keeps the size, `crop(28, 28)` changes it; a single number without a name is the border.
-    fn crop(&mut self, args: &Args, call: &ast::Call, image: Option<[usize; 3]>) -> Option<Augment> {
+    /// `crop(pad: 4)` keeps the size, `crop(28, 28)` changes it.
+    fn crop(&mut self, args: &Args, image: Option<[usize; 3]>) -> Option<Augment> {
         let given = |name: &str| args.get(name).is_some();
-        let bare = given("height")
-            && !given("width")
-            && !given("pad")
-            && call.args.iter().all(|it| it.name.as_ref().is_none_or(|it| it.name == "mode"));
-        if !bare && given("height") != given("width") {
+        if given("height") != given("width") {
             let (there, missing) = if given("height") { ("height", "width") } else { ("width", "height") };
             self.report(
                 Diagnostic::new(Code::E0105, args.span, format!("`crop` has a {there}, but no {missing}"))
@@ -258,18 +266,26 @@ impl Recipe<'_> {
             Some(_) => None,
             None => Some(Border::Symmetric),
         };
-        let pad = match (bare, given("pad")) {
-            (true, _) => self.whole(args, "height", 1),
-            (false, true) => self.whole(args, "pad", if given("height") { 0 } else { 1 }),
-            (false, false) => Some(0),
+        let pad = match given("pad") {
+            true => self.whole(args, "pad", if given("height") { 0 } else { 1 }),
+            false => Some(0),
         };
-        let size = if bare || !given("height") {
-            image.map(|it| [it[0], it[1]])
-        } else {
+        let size = if given("height") {
             let (height, width) = (self.whole(args, "height", 1), self.whole(args, "width", 1));
             height.zip(width).map(|it| [it.0, it.1])
+        } else {
+            image.map(|it| [it[0], it[1]])
         };
-        Some(Augment::Crop { size: size?, pad: pad?, border: border?, centre: false })
+        let (size, pad) = (size?, pad?);
+        if pad == 0 && image.is_some_and(|it| it[..2] == size) {
+            self.in_vain(
+                args.span,
+                "this `crop` has no effect".to_owned(),
+                "takes the whole image",
+                "give it a border: `crop(pad: 4)`",
+            );
+        }
+        Some(Augment::Crop { size, pad, border: border?, centre: false })
     }
 
     /// A list of two numbers, the lower first.

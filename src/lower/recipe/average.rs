@@ -13,6 +13,7 @@ use crate::ir::expr::Pool;
 use crate::ir::{Average, Scalar};
 use crate::lower::names::words::GIVEN_TO_AVERAGES;
 use crate::lower::recipe::Recipe;
+use crate::lower::recipe::idle::{SLOWEST, decay_for};
 use crate::lower::scalar::lift::to_scalar;
 use crate::lower::unfold::update::describe;
 use crate::lower::values::types;
@@ -21,6 +22,14 @@ use crate::syntax::ast::{self, Part};
 
 /// After how many updates an average is looked at, besides the last.
 const LOOKS: u64 = 1000;
+
+/// The share that the value after the first update still has in an average after so many, as far as it is looked at.
+fn first_left(average: &Average, all: u64) -> f64 {
+    let kept = |done: u64| average.body.eval(&[0.0, 1.0, done as f64]).first().map_or(0.0, |it| it.clamp(0.0, 1.0));
+    let steps = all.saturating_sub(1).min(LOOKS);
+    let between = |at: u64| 2 + (all - 1) * at / steps;
+    (0..steps).map(|at| kept(between(at)).powf((between(at + 1) - between(at)) as f64)).product()
+}
 
 impl Recipe<'_> {
     /// The average that an entry of the recipe names; `written` are the iterations that stand in the text.
@@ -94,6 +103,22 @@ impl Recipe<'_> {
                 .label("is what the last update left, to the end of the training")
                 .note(format!("the training has {all} iterations"))
                 .help("remove the line, or let it take in more than one update");
+            self.report(report);
+        }
+        if let Some(all) = written
+            && let left = first_left(&average, all)
+            && SLOWEST < left
+            && !self.settings.evaluates
+        {
+            let help = match args.get("decay") {
+                Some(_) => format!("for a run of this length write `decay: {}`", decay_for(all)),
+                None => "let it forget sooner".to_owned(),
+            };
+            let report =
+                Diagnostic::new(Code::W0206, entry.span, format!("this average is too slow for {all} iterations"))
+                    .label(format!("{:.0} % of the first parameters are still in it at the end", 100.0 * left))
+                    .note("evaluation uses it: the test accuracy will be far below the training accuracy")
+                    .help(help);
             self.report(report);
         }
         Some(average)

@@ -10,13 +10,13 @@ use crate::syntax::ast::{self, BinaryOp, ExprKind};
 use std::collections::BTreeSet;
 
 /// The share of their start that running statistics may still hold at the end of a run.
-const SLOWEST: f64 = 1.0 / 3.0;
+pub(super) const SLOWEST: f64 = 1.0 / 3.0;
 
 /// So many places of one mistake are shown.
 const SHOWN: usize = 8;
 
 /// A decay with which a start weighs little after so many steps: 0.98 for 500.
-fn decay_for(iterations: u64) -> String {
+pub(super) fn decay_for(iterations: u64) -> String {
     let rate = (10.0 / iterations as f64).min(0.5);
     let places = -rate.log10().floor();
     let unit = 10f64.powf(-places);

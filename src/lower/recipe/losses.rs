@@ -13,8 +13,8 @@
 //! number. The recipe takes the mean over the batch.
 
 use crate::diag::{Code, Diagnostic, Span};
-use crate::ir::Mode;
 use crate::ir::results::{ACCURACY, is_logged};
+use crate::ir::{Mode, Op};
 use crate::lower::names::measures::no_output;
 use crate::lower::names::words::{GIVEN_TO_LOSSES, SCORES};
 use crate::lower::network::basis::Basis;
@@ -58,6 +58,7 @@ impl Recipe<'_> {
             && !self.outputs.named.is_empty()
             && self.outputs.unnamed.is_some()
             && !self.reads_scores(&parts)
+            && self.has_more_to_learn(&parts)
         {
             let report = Diagnostic::new(Code::W0203, span, "no loss is of this output")
                 .label("is not trained")
@@ -89,6 +90,14 @@ impl Recipe<'_> {
         let roots = parts.iter().filter_map(|it| if let Value::Tensor(it) = &it.0 { Some(it.train) } else { None });
         let needed = self.graph.needed(roots);
         self.graph.outputs.get(&Mode::Train).is_some_and(|it| needed.contains(it))
+    }
+
+    /// Whether the model's own output is made of parameters of which no loss of another one is.
+    fn has_more_to_learn(&self, parts: &[(Value, bool, Span)]) -> bool {
+        let roots = parts.iter().filter_map(|it| if let Value::Tensor(it) = &it.0 { Some(it.train) } else { None });
+        let measured = self.graph.needed(roots);
+        let own = self.graph.needed(self.graph.outputs.get(&Mode::Train).copied());
+        own.iter().any(|it| matches!(self.graph.op(*it), Op::Param(_)) && measured.binary_search(it).is_err())
     }
 
     /// The metrics of the recipe, in the graph. Where it tells classes apart, the accuracy is one.

@@ -23,6 +23,7 @@ pub(in crate::lower) mod penalty;
 pub(in crate::lower) mod schedule;
 pub(in crate::lower) mod selector;
 pub(in crate::lower) mod targets;
+pub(in crate::lower) mod untaught;
 pub(in crate::lower) mod unused;
 
 use crate::diag::{Code, Diagnostic, FileId, Sink, Sources, Span};

@@ -155,6 +155,19 @@ impl Recipe<'_> {
                 *at = *at - FIRST_TAKEN + first;
             }
         }
+        let used = body.used_inputs();
+        for (at, word, help) in [
+            (0, "value", "the last expression is the parameter's new value: `value - rate * gradient`"),
+            (1, "gradient", "the gradient is what a parameter learns by: `value - rate * gradient`"),
+        ] {
+            if !used.contains(&at) && !self.items.is_own(def.header.file) {
+                let report =
+                    Diagnostic::new(Code::W0203, def.name.span, format!("`{}` never reads `{word}`", def.name.name))
+                        .label(if at == 0 { "forgets what a parameter was" } else { "moves every parameter alike" })
+                        .help(help);
+                self.report(report);
+            }
+        }
         let taken: Vec<Taken> = update.taken.iter().map(|it| it.0).collect();
         let places = update.taken.into_iter().map(|it| it.2).collect();
         let keeps = update.keeps.into_iter().map(|it| (it.0, it.1)).collect();

@@ -17,10 +17,16 @@ pub(super) fn lost_docs(text: &str) -> Vec<(usize, usize)> {
     let is_doc = |line: &str| line.starts_with("///") && !line.starts_with("////");
     let mut found = Vec::new();
     let (mut at, mut begun) = (0, false);
-    for (number, line) in lines.iter().enumerate() {
+    // For each line the first one from it on that describes nothing.
+    let mut below: Vec<&str> = Vec::with_capacity(lines.len());
+    for line in lines.iter().rev() {
+        let bare = line.trim();
+        below.push(if is_doc(bare) { below.last().copied().unwrap_or("") } else { bare });
+    }
+    below.reverse();
+    for (line, below) in lines.iter().zip(below) {
         let (start, bare) = (at + line.len() - line.trim_start().len(), line.trim());
         at += line.len() + 1;
-        let below = lines[number..].iter().map(|it| it.trim()).find(|it| !is_doc(it)).unwrap_or("");
         let word = below.split(|it: char| !it.is_alphanumeric()).next().unwrap_or("");
         let described = matches!(
             word,

@@ -91,6 +91,10 @@ impl Unfold<'_> {
         self.graph.states[id.0 as usize].never_negative = variance.is_some() && 0.0 <= start;
         let of = self.node(Op::Reshape(shape), &[&of], place);
         let next = self.node(towards(rate(decay)), &[&state, &of], place);
+        // Its extents are as they were written, and the batch is not among them.
+        if dims.is_some() {
+            self.is_for_all(next.train);
+        }
         self.state_moves(id, &next, place);
         // `towards` stops the gradient, and a state has none.
         Value::Tensor(Tensor { train: next.train, evaluate: state.evaluate, owner: None })

@@ -34,8 +34,7 @@ impl Network<'_> {
         let train = self.graph.add(op, &[step], origin).0;
         let tensor = Tensor { train, evaluate: train, owner: None };
         if !batch {
-            self.has_batch(&tensor);
-            self.batched[train.0 as usize] = false;
+            self.is_for_all(train);
             self.graph.common_draws.insert(stream);
         }
         Value::Tensor(tensor)
