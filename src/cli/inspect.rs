@@ -162,7 +162,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         return Err(Failure::new(cause, "`sphc eval` with these weights says where NaN or infinite numbers arise"));
     }
     for it in &mut looks {
-        let filters = session.result(Phase::Evaluate, feature(&Geometric::Filters.under(&it.name)));
+        let filters = session.result(Phase::Evaluate, feature(&Geometric::Filters.under(&it.name)))?;
         it.judge(&filters);
         it.patches.sort_by(f64::total_cmp);
         it.filters.sort_by(f64::total_cmp);
@@ -173,11 +173,15 @@ pub(super) fn run(args: &Args) -> Outcome {
         output.fill(|file| file.write_all(&bytes))?;
     }
     if let Some((path, output)) = filters {
-        let told = looks.iter().find_map(|it| {
+        let mut told = None;
+        for it in &looks {
             let key = feature(&Geometric::Filters.under(&it.name));
-            let extents = plan.result(Phase::Evaluate, &key)?.shape.dims().to_vec();
-            Some((it, filters::tiles(&extents, &session.result(Phase::Evaluate, &key))?))
-        });
+            let Some(found) = plan.result(Phase::Evaluate, &key) else { continue };
+            if let Some(tiles) = filters::tiles(found.shape.dims(), &session.result(Phase::Evaluate, &key)?) {
+                told = Some((it, tiles));
+                break;
+            }
+        }
         let Some((layer, tiles)) = told else {
             let cause = "no filter of these layers has one or three channels and more than one pixel, which it takes for a picture";
             return Err(Failure::new(

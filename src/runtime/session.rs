@@ -155,12 +155,10 @@ impl Session {
         self.backend.wait()
     }
 
-    /// A result of the phase that ran last. Panics when the plan has no such result: which there are
-    /// is fixed by the compiler, not by users.
-    pub fn result(&self, phase: Phase, key: impl Into<ResultKey>) -> Vec<f64> {
-        let key = key.into();
-        let id = self.result_id(phase, &key);
-        self.values(id).unwrap_or_else(|error| panic!("cannot read `{key}`: {error}"))
+    /// A result of the phase that ran last; fails where the device did. Panics when the plan has no such result: which there
+    /// are is fixed by the compiler, not by users.
+    pub fn result(&self, phase: Phase, key: impl Into<ResultKey>) -> Result<Vec<f64>, RuntimeError> {
+        self.values(self.result_id(phase, &key.into()))
     }
 
     fn result_id(&self, phase: Phase, key: &ResultKey) -> BufferId {

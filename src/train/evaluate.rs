@@ -41,19 +41,19 @@ pub fn evaluate(
         }
         session.run(Phase::Evaluate)?;
         let valid = batch.min(examples - start);
-        let losses = &session.result(Phase::Evaluate, Figure::Losses)[..valid];
+        let losses = &session.result(Phase::Evaluate, Figure::Losses)?[..valid];
         if let Some(at) = losses.iter().position(|it| !it.is_finite()) {
             let found = losses[at];
             return Err(broken(session, start, start + at, found));
         }
         loss += losses.iter().sum::<f64>();
         if let Some(correct) = &mut correct {
-            *correct += session.result(Phase::Evaluate, Figure::Correct)[..valid].iter().sum::<f64>();
+            *correct += session.result(Phase::Evaluate, Figure::Correct)?[..valid].iter().sum::<f64>();
         }
         for (name, sum) in &mut metrics {
-            *sum += session.result(Phase::Evaluate, ResultKey::Metric(name.clone()))[..valid].iter().sum::<f64>();
+            *sum += session.result(Phase::Evaluate, ResultKey::Metric(name.clone()))?[..valid].iter().sum::<f64>();
         }
-        let scores = session.result(Phase::Evaluate, Figure::Scores);
+        let scores = session.result(Phase::Evaluate, Figure::Scores)?;
         for (at, scores) in scores.chunks_exact((scores.len() / batch).max(1)).take(valid).enumerate() {
             seen(start + at, scores);
         }
@@ -117,7 +117,7 @@ pub fn features_of(
         session.run(Phase::Evaluate)?;
         let valid = batch.min(count - start);
         for (at, key) in keys.iter().enumerate() {
-            let found = session.result(Phase::Evaluate, key);
+            let found = session.result(Phase::Evaluate, key)?;
             let each = found.len() / batch;
             see(at, &found[..valid * each]);
         }
@@ -142,7 +142,7 @@ pub fn predict(session: &mut Session, pixels: &[u8]) -> Result<Vec<Vec<f64>>, Tr
         let count = part.len() / each;
         for start in (0..count).step_by(batch) {
             session.run(Phase::Evaluate)?;
-            let scores = session.result(Phase::Evaluate, Figure::Scores);
+            let scores = session.result(Phase::Evaluate, Figure::Scores)?;
             let valid = batch.min(count - start);
             res.extend(scores.chunks_exact((scores.len() / batch).max(1)).take(valid).map(<[f64]>::to_vec));
         }

@@ -117,7 +117,7 @@ fn compare(
     }
     session.run(Phase::Step)?;
     let gradients: Vec<Vec<f64>> =
-        (0..typed.params.len()).map(|it| session.result(Phase::Step, gradient(it))).collect();
+        (0..typed.params.len()).map(|it| session.result(Phase::Step, gradient(it))).collect::<Result<_, _>>()?;
     let mut losses = Losses { session, marks: marks.len() };
     let here = losses.look()?.1;
     let checks =
@@ -145,8 +145,9 @@ impl Losses {
     /// The loss, and the marks.
     fn look(&mut self) -> Result<(f64, Vec<u64>), RuntimeError> {
         self.session.run(Phase::Evaluate)?;
-        let number = |key: ResultKey| self.session.result(Phase::Evaluate, key)[0];
-        Ok((number(Figure::Loss.into()), (0..self.marks).map(|it| number(mark(it)).to_bits()).collect()))
+        let number = |key: ResultKey| Ok::<f64, RuntimeError>(self.session.result(Phase::Evaluate, key)?[0]);
+        let marks = (0..self.marks).map(|it| Ok(number(mark(it))?.to_bits())).collect::<Result<_, RuntimeError>>()?;
+        Ok((number(Figure::Loss.into())?, marks))
     }
 }
 

@@ -112,7 +112,7 @@ fn check(typed: Typed, inputs: &BTreeMap<String, (Tensor, DType)>, [narrow, wide
                 let read = |session: &Session| -> Vec<(String, Vec<f64>, Vec<f64>)> {
                     let mut all = Vec::new();
                     for (name, tensor) in &expected {
-                        all.push((name.clone(), session.result(phase, name.as_str()), tensor.data.clone()));
+                        all.push((name.clone(), session.result(phase, name.as_str()).unwrap(), tensor.data.clone()));
                     }
                     for (param, tensor) in graph.params.iter().zip(&env.params) {
                         all.push((

@@ -169,7 +169,7 @@ impl Machine {
                 let found = results.get(&phase).and_then(|it| it.get(&*key.word()));
                 found.unwrap_or_else(|| panic!("{phase:?} has no result `{key}`")).clone()
             }
-            Machine::Cpu { session, .. } => session.result(phase, key),
+            Machine::Cpu { session, .. } => session.result(phase, key).unwrap(),
         }
     }
 }

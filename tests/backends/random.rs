@@ -74,7 +74,7 @@ fn trained(plan: &Plan, threads: usize, within_fences: bool, killed: bool) -> Re
         }
         session.run(phase).map_err(error)?;
         for name in plan.phases[&phase].results.keys() {
-            trace.extend(session.result(phase, name).iter().flat_map(|it| it.to_bits().to_ne_bytes()));
+            trace.extend(session.result(phase, name).unwrap().iter().flat_map(|it| it.to_bits().to_ne_bytes()));
         }
         match fences.as_ref().map(|it| it.trespass(session)).transpose().map_err(error)?.flatten() {
             Some(it) => Err(format!("{phase:?}: {it}")),

@@ -42,7 +42,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap", &["src/main.rs", "src/cli"]),
     ("indicatif", &["src/main.rs", "src/cli", "src/train"]),
     ("signal_hook", &["src/cli"]),
-    ("serde_yaml", &["src/plan", "src/data", "src/train"]),
+    ("serde_yaml", &["src/plan", "src/data", "src/train", "src/cli/reproduce"]),
     ("gemm", &["src/runtime/cpu"]),
     ("memmap2", &["src/data"]),
     ("rayon", &["src/runtime"]),

@@ -276,6 +276,8 @@ impl Backend for CudaBackend {
         let range = self.range(buffer, self.layout.buffers.get(at).map_or(0, |it| it.len()))?;
         let mut bytes = vec![0u8; range.len()];
         if !bytes.is_empty() {
+            // A kernel that failed before shows here, and is no fault of the copy.
+            self.wait()?;
             let copied = self.stream.memcpy_dtoh(&self.memory.slice(range), &mut bytes[..]);
             copied
                 .and_then(|()| self.stream.synchronize())
