@@ -376,13 +376,13 @@ block centred(x) beside \"centred\" {{
 
 model Centred {{
     input image: u8[8, 8, 1]
-    x = centred(conv(image / 16, 64) as \"a\")
+    x = centred(conv(image / 16, 8) as \"a\")
     output dense(x, classes) as \"score\"
 }}
 "
         ))
     };
-    let examples = 64;
+    let examples = 8;
     for engine in Engine::ALL {
         let losses = ["stat kept: [channels(x)]", "stat kept: [1, 1, channels(x)]", "stat kept"].map(|stat| {
             let graph = graph(stat);
@@ -398,8 +398,8 @@ model Centred {{
             for (source, count) in [(Extern::TrainLabels, 1437), (Extern::TestLabels, 360)] {
                 machine.bind(source, &Tensor::filled(Shape::from([count]), 1.0));
             }
-            machine.write("a/filter", &numbers(1, 9 * 64));
-            machine.write("score/filter", &numbers(2, 64 * 64 * 10));
+            machine.write("a/filter", &numbers(1, 9 * 8));
+            machine.write("score/filter", &numbers(2, 64 * 8 * 10));
             machine.run(Phase::Step);
             machine.read("a/filter").to_vec()
         });

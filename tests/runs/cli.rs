@@ -432,7 +432,7 @@ fn the_rows_of_show_add_up() {
     let rows = json["layers"].as_array().unwrap();
     let sum: u64 = rows.iter().map(|it| it["parameters"].as_u64().unwrap()).sum();
     assert_eq!(Some(sum), json["parameter_count"].as_u64());
-    let place = |path: &str| rows.iter().position(|it| it["path"] == path).unwrap();
+    let place = |path: &str| rows.iter().position(|it| it["layer"] == path).unwrap();
     assert!(place("part") < place("part/inner"));
     assert_eq!(rows[place("part")]["parameters"], 64);
 }
