@@ -191,7 +191,7 @@ fn outputs_spare_what_is_there() {
     // A tensor of the whole batch has no row for an image.
     let whole = MODEL.replace(
         "    x = max_pool",
-        "    m = mean(x, over: [batch, positions]) as \"m\"\n    x = x + m\n    x = max_pool",
+        "    m = mean(x, over: [batch, positions]) as \"m\"\n    x = if training { x + m } else { x }\n    x = max_pool",
     );
     fs::write(place.path("whole.sph"), whole).unwrap();
     for output in ["m.npz", "m.csv"] {
