@@ -109,7 +109,7 @@ fn names_of_a_file_change_nothing_in_the_definitions_of_the_prelude() {
                operator none(cos) = cos * cos\noperator cosine(theta) = theta\nfn swish(x, by) = x * by\n\
                fn channels(x) = x\nblock repeat(x: tensor) { x }\nlayer max_window(x: tensor) = x\n";
     let used = "y = offset(x, 1) |> convolve(1)\n    y = sphere_conv(y, 1, operator: none) |> repeat |> max_window\n    \
-                y = sphere_conv(y, 1, operator: cosine)\n    x = x + channels(swish(y, 0))";
+                y = sphere_conv(y, 1, operator: cosine)\n    x = x + channels(swish(y, 2))";
     let (plain, with) = (checked("", body), checked(own, &format!("{body}\n    {used}")));
     assert!(with.diagnostics.is_empty(), "{}", render::render(&with.diagnostics, &with.sources, false));
     let ops = |it: &Checked| {
