@@ -5,8 +5,12 @@ use crate::ir::{Mode, Op};
 use crate::lower::network::Network;
 
 impl Network<'_> {
-    /// Reports what the output of evaluation takes over the batch. Other outputs are for the training alone.
+    /// Reports what the output of evaluation takes over the batch. Other outputs are for the training alone, and a model that is
+    /// never trained is a function of all that it is given.
     pub(in crate::lower) fn answers_alone(&mut self) {
+        if self.items.trains.is_empty() {
+            return;
+        }
         let Some(&output) = self.graph.outputs.get(&Mode::Evaluate) else { return };
         for id in self.graph.needed([output]) {
             let over_batch = matches!(self.graph.op(id), Op::Reduce { axes, .. } if axes.first() == Some(&0));
