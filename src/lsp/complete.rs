@@ -7,27 +7,32 @@ use crate::data;
 use crate::diag::{Code, Severity};
 use crate::ir::Precision;
 use crate::lower::{Entry, Role, library};
+use crate::syntax::ITEMS;
+use crate::syntax::ast::Item;
 use lsp_types::{CompletionItem, CompletionItemKind, CompletionResponse, CompletionTextEdit, Position, TextEdit};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Words that start an item, and what it is.
-const ITEMS: &[(&str, &str)] = &[
-    ("import", "import \"blocks.sph\""),
-    ("param", "param width = 64"),
-    ("operator", "operator name(cos) = cos"),
-    ("fn", "fn name(x) = x"),
-    ("block", "block name(x, filters: int) { ... }"),
-    ("layer", "layer name(x) { ... }"),
-    ("model", "model Name { ... }"),
-    ("train", "train { ... }"),
-    ("optimizer", "optimizer name(rate) { ... }"),
-    ("schedule", "schedule name() = ..."),
-    ("penalty", "penalty name(w, weight) = ..."),
-    ("average", "average name() { ... }"),
-    ("loss", "loss name(scores, target) { ... }"),
-    ("metric", "metric name(scores, target) { ... }"),
-];
+/// The form of an item that starts with a word.
+fn form(item: &str) -> &'static str {
+    match item {
+        "import" => "import \"blocks.sph\"",
+        "param" => "param width = 64",
+        "operator" => "operator name(cos) = cos",
+        "fn" => "fn name(x) = x",
+        "block" => "block name(x, filters: int) { ... }",
+        "layer" => "layer name(x) { ... }",
+        "model" => "model Name { ... }",
+        "train" => "train { ... }",
+        "optimizer" => "optimizer name(rate) { ... }",
+        "schedule" => "schedule name() = ...",
+        "penalty" => "penalty name(w, weight) = ...",
+        "average" => "average name() { ... }",
+        "loss" => "loss name(scores, target) { ... }",
+        "metric" => "metric name(scores, target) { ... }",
+        other => unreachable!("no item starts with `{other}`"),
+    }
+}
 
 /// Words that start a statement.
 const STATEMENTS: &[&str] = &["let", "for", "if", "input", "output", "learn", "keep", "stat", "assert"];
@@ -59,7 +64,7 @@ pub(super) fn complete(view: &View<'_>, position: Position) -> Option<Completion
     match &found.inside {
         Inside::Comment => {}
         Inside::Text { word, written } => list.paths(word, written, found.start, place),
-        Inside::Top => ITEMS.iter().for_each(|(name, about)| list.word(name, Some(about))),
+        Inside::Top => ITEMS.iter().for_each(|it| list.word(it, Some(form(it)))),
         Inside::Recipe => list.recipe(&found, place),
         Inside::Code => list.code(&found, place),
     }
@@ -242,11 +247,11 @@ impl List<'_> {
                 self.operators();
             }
             Some(_) => self.names(place),
-            None => self.entry_values(key, place),
+            None => self.entry_values(key),
         }
     }
 
-    fn entry_values(&mut self, key: &str, place: usize) {
+    fn entry_values(&mut self, key: &str) {
         let view = self.view;
         match key {
             "data" => {
@@ -271,7 +276,6 @@ impl List<'_> {
             self.words(it.clauses.iter().copied());
         }
         self.entries(|it| it.role == Role::Param);
-        let _ = place;
     }
 
     /// Files beside this one, and those of the library.
@@ -314,9 +318,9 @@ impl List<'_> {
 }
 
 /// The keys that a recipe has.
-fn keys(item: &crate::syntax::ast::Item) -> Vec<&str> {
+fn keys(item: &Item) -> Vec<&str> {
     match item {
-        crate::syntax::ast::Item::Train(it) => it.entries.iter().map(|it| it.key.name.as_str()).collect(),
+        Item::Train(it) => it.entries.iter().map(|it| it.key.name.as_str()).collect(),
         _ => Vec::new(),
     }
 }

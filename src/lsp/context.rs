@@ -1,6 +1,6 @@
 //! What is being written at a place, by the marks before it: what stands there does not parse yet.
 
-use crate::syntax::{self, Token, TokenKind};
+use crate::syntax::{self, ITEMS, Token, TokenKind};
 
 /// A call whose parentheses are open.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,23 +113,6 @@ pub(super) fn context(text: &str, place: usize) -> Context<'_> {
     let line = tokens[line..].iter().filter(|it| it.kind != TokenKind::Newline).map(word).collect();
     Context { inside, call, line, start }
 }
-
-const ITEMS: [&str; 14] = [
-    "import",
-    "param",
-    "operator",
-    "fn",
-    "block",
-    "layer",
-    "model",
-    "train",
-    "optimizer",
-    "schedule",
-    "penalty",
-    "average",
-    "loss",
-    "metric",
-];
 
 /// Whether a line goes on behind its end.
 fn continues<'t>(line: &[Token], word: &impl Fn(&Token) -> &'t str) -> bool {

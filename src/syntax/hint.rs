@@ -1,5 +1,6 @@
 //! Mistakes that have a name: what other languages write, and what to write here.
 
+use super::ITEMS;
 use super::divisions;
 use super::grammar::Rule;
 use super::report::Mistake;
@@ -17,7 +18,6 @@ pub(super) struct Hint {
     pub(super) edit: Option<(Span, String)>,
 }
 
-const ITEMS: [&str; 7] = ["import", "param", "operator", "fn", "block", "model", "train"];
 /// All that an item can start with, in words.
 pub(super) const ANY_ITEM: &str = "`import`, `param`, `operator`, `fn`, `block`, `layer`, `loss`, `metric`, `optimizer`, `schedule`, `penalty`, `average`, `model` or `train`";
 const STATEMENTS: [&str; 8] = ["input", "let", "for", "if", "assert", "output", "learn", "stat"];

@@ -28,3 +28,21 @@ pub use dump::dump;
 pub use fmt::format;
 pub use parse::parse;
 pub use scan::{Token, TokenKind, tokens};
+
+/// The words that an item starts with.
+pub const ITEMS: [&str; 14] = [
+    "import",
+    "param",
+    "operator",
+    "fn",
+    "block",
+    "layer",
+    "loss",
+    "metric",
+    "optimizer",
+    "schedule",
+    "penalty",
+    "average",
+    "model",
+    "train",
+];

@@ -5,6 +5,7 @@ use crate::diag::{Code, Diagnostic, FileId, Span};
 use crate::ir::{Mode, NodeId, Op};
 use crate::lower::network::outputs::Output;
 use crate::lower::recipe::Recipe;
+use crate::syntax::ITEMS;
 
 /// The share of its largest value that a scaled image must span, and how large that value must be.
 const FLAT: f64 = 0.25;
@@ -28,21 +29,9 @@ pub(super) fn lost_docs(text: &str) -> Vec<(usize, usize)> {
         let (start, bare) = (at + line.len() - line.trim_start().len(), line.trim());
         at += line.len() + 1;
         let word = below.split(|it: char| !it.is_alphanumeric()).next().unwrap_or("");
-        let described = matches!(
-            word,
-            "param"
-                | "operator"
-                | "optimizer"
-                | "loss"
-                | "metric"
-                | "schedule"
-                | "penalty"
-                | "average"
-                | "fn"
-                | "block"
-                | "layer"
-                | "model"
-        ) && !line.starts_with(char::is_whitespace);
+        // Of an import and a recipe there is nothing to describe.
+        let item = ITEMS.contains(&word) && !["import", "train"].contains(&word);
+        let described = item && !line.starts_with(char::is_whitespace);
         if is_doc(bare) && !described || bare.starts_with("//!") && begun {
             found.push((start, start + 3));
         }
