@@ -5,6 +5,7 @@ use super::failure::{Failure, Outcome};
 use lsp_server::Connection;
 use sphc::Options;
 use sphc::lsp::{Setup, serve};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -29,6 +30,13 @@ pub(super) fn run(args: &Args) -> Outcome {
     let cache = args.cache.clone().unwrap_or_else(cache);
     let cache = std::path::absolute(&cache).unwrap_or(cache);
     let options = Options { data_folder: data_folder(), data_memory: args::data_memory()?, ..Options::default() };
+    if std::io::stdin().is_terminal() {
+        let remedy = "let an editor start it: docs/editors.md has the lines; `sphc check FILE` tells here what is wrong in a file";
+        return Err(Failure::new(
+            "`sphc lsp` speaks with an editor over standard input, and that is a terminal",
+            remedy,
+        ));
+    }
     let (connection, threads) = Connection::stdio();
     let clean = serve(connection, Setup { cache, options }).map_err(Failure::from_error)?;
     // Where the editor is gone, so is the thread that reads from it.

@@ -11,7 +11,7 @@ use std::path::Path;
 /// As many points can be told apart, and more make a file large.
 const MOST: usize = 2_000;
 
-/// The numbers of a layer as points; of many images every so manieth.
+/// The numbers of a layer as points; of more than can be told apart, images at equal steps.
 pub(super) fn of_numbers(
     layer: &str,
     numbers: &[f32],

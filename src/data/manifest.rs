@@ -140,7 +140,7 @@ pub(super) fn names() -> String {
 pub(super) fn read(path: &Path) -> Result<Manifest, DataError> {
     let text = text(path)?;
     let fail = |cause: String| DataError::Manifest { path: path.into(), cause };
-    let manifest: Manifest = serde_yaml::from_str(&text).map_err(|it| fail(it.to_string()))?;
+    let manifest: Manifest = super::yaml::read(&text).map_err(fail)?;
     manifest.check().map_err(fail)?;
     let folder = path.parent().unwrap_or(Path::new(""));
     Ok(Manifest { path: manifest.path.as_ref().map(|it| folder.join(it)), ..manifest })

@@ -25,6 +25,7 @@ mod steps;
 mod target;
 mod unpack;
 mod write;
+pub mod yaml;
 
 pub use error::{DataError, FetchError, few};
 pub use folder::pictures;

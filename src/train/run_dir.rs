@@ -112,7 +112,7 @@ impl Started {
             remedy: "give the directory of a run that `sphc train` made".into(),
         };
         let text = fs::read_to_string(path).map_err(|it| fail(it.to_string()))?;
-        serde_yaml::from_str(&text).map_err(|it| fail(it.to_string()))
+        crate::data::yaml::read(&text).map_err(fail)
     }
 }
 

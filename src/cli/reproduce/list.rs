@@ -129,9 +129,9 @@ impl List {
     }
 
     fn parse(path: &Path, text: &str) -> Result<List, Failure> {
-        let remedy = "docs/paper.md shows a list; `sphc reproduce --list` those of the paper's";
+        let remedy = "docs/paper.md shows a list; `sphc reproduce --list` tells what is in the paper's";
         let fail = |cause: String| Failure::new(format!("cannot use the list `{}`: {cause}", path.display()), remedy);
-        let list: List = serde_yaml::from_str(text).map_err(|it| fail(it.to_string()))?;
+        let list: List = sphc::data::yaml::read(text).map_err(fail)?;
         list.check().map_err(fail)?;
         Ok(list)
     }
