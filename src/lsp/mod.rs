@@ -56,7 +56,9 @@ pub struct Setup {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The client speaks another protocol.
-    #[error("the editor is not understood: {0}\n  start the server from an editor, as docs/editors.md has it")]
+    #[error(
+        "what came on standard input is not how an editor begins: {0}\n  start the server from an editor, as docs/editors.md has it"
+    )]
     Protocol(String),
     /// No thread could be started.
     #[error("cannot start a thread: {0}\n  end other programs")]
@@ -74,11 +76,11 @@ enum Event {
     Failed(String, u64, String),
 }
 
-/// How long diagnostics wait for the whole check before those of names are told.
+/// How long diagnostics wait for the whole check before those of names are told, unless a name is wrong.
 const PATIENCE: Duration = Duration::from_millis(150);
 
 /// How long a request that asks for shapes waits for the whole check.
-const SHAPES: Duration = Duration::from_millis(100);
+const SHAPES: Duration = Duration::from_millis(25);
 
 /// Serves a client until it says to end; whether it did so as it should.
 pub fn serve(connection: Connection, setup: Setup) -> Result<bool, Error> {
@@ -119,6 +121,7 @@ pub fn serve(connection: Connection, setup: Setup) -> Result<bool, Error> {
         asked: 0,
         due: None,
         overdue: false,
+        looked: false,
         ended: false,
     };
     Ok(server.run())
@@ -151,6 +154,8 @@ pub(crate) struct Server {
     due: Option<Instant>,
     /// Whether they were since the last change.
     overdue: bool,
+    /// Whether what is wrong in names was looked for since the last change.
+    looked: bool,
     /// Whether `shutdown` was asked for.
     ended: bool,
 }
@@ -185,6 +190,9 @@ impl Server {
         self.world.submit(&self.worker);
         if !self.world.is_stale() || self.overdue {
             return Some(self.events.recv().unwrap_or(Event::Closed));
+        }
+        if !std::mem::replace(&mut self.looked, true) && self.world.has_wrong_names() {
+            return None;
         }
         let now = Instant::now();
         let due = *self.due.get_or_insert(now + PATIENCE);
@@ -239,7 +247,7 @@ impl Server {
 
     /// Something has changed.
     fn changed(&mut self) {
-        (self.due, self.overdue) = (None, false);
+        (self.due, self.overdue, self.looked) = (None, false, false);
         // Of a document that was closed, or of none, nothing is to be checked.
         self.publish_if_settled();
     }

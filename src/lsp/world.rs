@@ -6,7 +6,7 @@ use super::text::{Encoding, Lines, changed};
 use super::uri::{name_of, uri_of};
 use super::view::View;
 use crate::api::{Model, Options};
-use crate::diag::Sources;
+use crate::diag::{Severity, Sources};
 use crate::lower::library;
 use crate::pipeline::Named;
 use lsp_types::{TextDocumentContentChangeEvent, Uri};
@@ -125,6 +125,13 @@ impl World {
             document.named = document.model.names().ok().map(Arc::new);
         }
         document.named.clone()
+    }
+
+    /// Whether a text that was not checked yet has a name or a word that is wrong.
+    pub(super) fn has_wrong_names(&mut self) -> bool {
+        let stale: Vec<String> = self.documents.values().filter(|it| it.is_stale()).map(|it| it.name.clone()).collect();
+        let wrong = |it: Arc<Named>| it.diagnostics.iter().any(|it| it.severity() == Severity::Error);
+        stale.iter().any(|it| self.named(it).is_some_and(wrong))
     }
 
     /// A document with what is known of it.
