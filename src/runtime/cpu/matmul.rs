@@ -1,10 +1,11 @@
-//! Plain matrix products, on the `gemm` crate: fixed stripes of rows, one thread each.
+//! Plain matrix products, on the kernels of the `gemm` crates: fixed stripes of rows, one thread each.
 
 use super::kernel::{Kernel, Operand, product, share};
 use super::memory::View;
 use super::pool::Context;
 use super::real::Real;
 use crate::kernel::MatMulKernel;
+use gemm_common::Parallelism;
 use std::marker::PhantomData;
 
 /// Multiply-adds for one task.
@@ -77,26 +78,27 @@ impl<R: Real> MatMul<R> {
         }
         // SAFETY: the strides stay inside the operands, as `inputs` and `outputs` say; `c` is apart.
         unsafe {
-            gemm::gemm(
-                rows,
+            // The kernels want columns of the result together, ours are rows: the product of the transposed.
+            R::gemm()(
                 self.n,
+                rows,
                 self.k,
                 c.as_mut_ptr(),
-                1,
                 self.n as isize,
+                1,
                 false,
-                a.as_ptr(),
-                self.a[1] as isize,
-                self.a[0] as isize,
                 b.as_ptr(),
-                self.b[1] as isize,
                 self.b[0] as isize,
+                self.b[1] as isize,
+                a.as_ptr(),
+                self.a[0] as isize,
+                self.a[1] as isize,
                 R::ZERO,
                 R::ONE,
                 false,
                 false,
                 false,
-                gemm::Parallelism::None,
+                Parallelism::None,
             );
         }
     }

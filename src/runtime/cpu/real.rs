@@ -7,7 +7,31 @@ use super::isa::Isa;
 use super::map::along::Along;
 use super::math;
 use super::memory::Element;
+use gemm_common::Parallelism;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
+
+/// A matrix product of the `gemm` crates.
+pub(super) type Gemm<T> = unsafe fn(
+    usize,
+    usize,
+    usize,
+    *mut T,
+    isize,
+    isize,
+    bool,
+    *const T,
+    isize,
+    isize,
+    *const T,
+    isize,
+    isize,
+    T,
+    T,
+    bool,
+    bool,
+    bool,
+    Parallelism,
+);
 
 /// `f32` or `f64`.
 pub(super) trait Real:
@@ -28,6 +52,10 @@ pub(super) trait Real:
     const ONE: Self;
     /// The smallest `1 - a^2` that the slope of `asin` sees.
     const SLOPE: Self;
+    /// The matrix product: `m`, `n`, `k`; the result with the strides of its columns and rows, and whether it is read;
+    /// the left operand and the right one with theirs; factors of what was there and of the product; three flags for complex
+    /// numbers; threads.
+    fn gemm() -> Gemm<Self>;
     /// Rounds.
     fn of(value: f64) -> Self;
     /// Widens.
@@ -105,6 +133,9 @@ impl Real for f32 {
     const ONE: Self = 1.0;
     const SLOPE: Self = 1e-6;
 
+    fn gemm() -> Gemm<Self> {
+        gemm_f32::gemm::f32::get_gemm_fn()
+    }
     #[inline(always)]
     fn of(value: f64) -> Self {
         value as f32
@@ -174,6 +205,9 @@ impl Real for f64 {
     const ONE: Self = 1.0;
     const SLOPE: Self = 1e-12;
 
+    fn gemm() -> Gemm<Self> {
+        gemm_f64::gemm::f64::get_gemm_fn()
+    }
     #[inline(always)]
     fn of(value: f64) -> Self {
         value
