@@ -13,6 +13,7 @@
 // moments over pixels, of which each block leaves one row of columns; `put_side` stores the rest. What else the expression
 // takes (norms, statistics, the layer's input) is loaded ahead of it: once a row or a column where it is the same along it.
 #ifndef SPHC_GENERATED
+#include "kinds.cu"
 constexpr bool INPUT_GRAD = false;
 constexpr int IMAGES = 128;
 constexpr int SOURCE_H = 32, SOURCE_W = 32, SOURCE_C = 128;  // what is read: x, or dy
@@ -22,7 +23,8 @@ constexpr int DILATION_H = 1, DILATION_W = 1;  // in an input gradient, 1 where 
 constexpr int SPLIT = 1;
 using operand = float;                     // what is read: float or bf16
 constexpr int VECTOR_A = 4, VECTOR_B = 4;  // numbers per copy: 4 where channels are a multiple of 4, else 1; 8 of bf16
-constexpr int TILE_M = 128, TILE_N = 128, WARPS_M = 2, WARPS_N = 4, BLOCKS = 2, ARITHMETIC = 2;
+constexpr int TILE_M = 128, TILE_N = 128, WARPS_M = 2, WARPS_N = 4, BLOCKS = 2;
+constexpr Arithmetic ARITHMETIC = Arithmetic::Bf16;
 constexpr bool A_ALONG_K = true, B_ALONG_K = INPUT_GRAD;
 constexpr int COLUMN_SUMS = 0, COLUMN_MOMENTS = 0;  // over pixels
 constexpr int ROW_VALUES = 0, PIXEL_WORDS = 0;
@@ -291,5 +293,6 @@ __device__ __forceinline__ void convolve(const operand* source, const operand* f
 
 // Strides cost registers, and so do sums over pixels beside the factors that fp32 holds.
 constexpr bool CONV_CROWDED =
-    sizeof(operand) == 4 && (STRIDE_H != 1 || STRIDE_W != 1 || (ARITHMETIC == 0 && 0 < COLUMN_SUMS + COLUMN_MOMENTS));
+    sizeof(operand) == 4 &&
+    (STRIDE_H != 1 || STRIDE_W != 1 || (ARITHMETIC == Arithmetic::Fp32 && 0 < COLUMN_SUMS + COLUMN_MOMENTS));
 constexpr int CONV_RESIDENT = CONV_CROWDED ? 1 : RESIDENT;

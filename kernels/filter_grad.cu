@@ -3,6 +3,7 @@
 // Rows are (tap, ci) of the filter, columns co, and k runs over all output pixels, which is long: blockIdx.z shares it
 // out, each share writes its own sums, and `combine` adds them in a fixed order.
 #ifndef SPHC_GENERATED
+#include "kinds.cu"
 constexpr int IMAGES = 128;
 constexpr int INPUT_H = 32, INPUT_W = 32, INPUT_C = 128;     // x
 constexpr int OUTPUT_H = 32, OUTPUT_W = 32, OUTPUT_C = 128;  // dy
@@ -10,7 +11,8 @@ constexpr int KERNEL_H = 3, KERNEL_W = 3, STRIDE_H = 1, STRIDE_W = 1, BEFORE_H =
 constexpr int DILATION_H = 1, DILATION_W = 1;
 constexpr int SPLIT = 16;
 constexpr int VECTOR_A = 4, VECTOR_B = 4;
-constexpr int TILE_M = 128, TILE_N = 128, WARPS_M = 2, WARPS_N = 4, BLOCKS = 2, ARITHMETIC = 2;
+constexpr int TILE_M = 128, TILE_N = 128, WARPS_M = 2, WARPS_N = 4, BLOCKS = 2;
+constexpr Arithmetic ARITHMETIC = Arithmetic::Bf16;
 constexpr bool A_ALONG_K = false, B_ALONG_K = false;
 using operand = float;
 using stored = float;  // the result, or shares of it

@@ -1,10 +1,11 @@
 // Convolutions in groups, depthwise ones among them, and their gradients, number by number. Groups of a few channels have
 // too little in common for tiles of a matrix product; neighbouring threads have neighbouring channels.
 //
-// KIND 0: y. 1: its gradient in the input. 2: in the filter, where each thread of a column of LANES adds up every
-// LANES-th pixel of a share, and blockIdx.z shares the pixels out; `combine` adds the shares in a fixed order.
+// In the gradient in the filter each thread of a column of LANES adds up every LANES-th pixel of a share, and blockIdx.z
+// shares the pixels out; `combine` adds the shares in a fixed order.
 #ifndef SPHC_GENERATED
-constexpr int KIND = 0;
+#include "kinds.cu"
+constexpr Conv KIND = Conv::Forward;
 constexpr int IMAGES = 128, GROUPS = 128;
 constexpr int INPUT_H = 32, INPUT_W = 32, INPUT_C = 128;     // x
 constexpr int OUTPUT_H = 32, OUTPUT_W = 32, OUTPUT_C = 128;  // y
@@ -51,12 +52,12 @@ __device__ __forceinline__ float gradient(const operand* dy, const operand* filt
 
 // y, or the gradient in x: a thread per number.
 __device__ __forceinline__ void pixels(const operand* source, const operand* filter, stored* target) {
-    constexpr int HEIGHT = KIND == 0 ? OUTPUT_H : INPUT_H, WIDTH = KIND == 0 ? OUTPUT_W : INPUT_W;
-    constexpr int CHANNELS = KIND == 0 ? OUTPUT_C : INPUT_C;
+    constexpr int HEIGHT = KIND == Conv::Forward ? OUTPUT_H : INPUT_H, WIDTH = KIND == Conv::Forward ? OUTPUT_W : INPUT_W;
+    constexpr int CHANNELS = KIND == Conv::Forward ? OUTPUT_C : INPUT_C;
     const int i = blockIdx.x * GROUPED_THREADS + threadIdx.x;
     if (i >= IMAGES * HEIGHT * WIDTH * CHANNELS) return;
     const int c = i % CHANNELS, x = i / CHANNELS % WIDTH, y = i / CHANNELS / WIDTH % HEIGHT, n = i / CHANNELS / WIDTH / HEIGHT;
-    if constexpr (KIND == 0)
+    if constexpr (KIND == Conv::Forward)
         target[i] = (stored)response(source, filter, n, y, x, c);
     else
         target[i] = (stored)gradient(source, filter, n, y, x, c);
@@ -89,7 +90,7 @@ __device__ __forceinline__ void filters(const operand* x, const operand* dy, sto
 }
 
 extern "C" __global__ void __launch_bounds__(GROUPED_THREADS) grouped(const operand* first, const operand* second, stored* result) {
-    if constexpr (KIND == 2)
+    if constexpr (KIND == Conv::FilterGrad)
         filters(first, second, result);
     else
         pixels(first, second, result);

@@ -2,14 +2,16 @@
 // other, each in a namespace.
 //
 // With q = softmax(logits), y = (1 - SMOOTHING) onehot + SMOOTHING / CLASSES, f = FLOORED ? e^LOG_FLOOR : 0:
-// KIND 0: -sum_c y_c log(q_c + f). KIND 1: its gradient in the logits, times g:
+// the cross entropy is -sum_c y_c log(q_c + f), its gradient in the logits, times g,
 //     g q_j (sum_c q_c y_c / (q_c + f) - y_j / (q_j + f)).
-// KIND 2: 1 where the largest logit, the first of equals, is the label's; NaN is nobody's.
+// Correct is 1 where the largest logit, the first of equals, is the label's; NaN is nobody's.
 //
 // With m the largest logit and r the sum of e^(logit - m) over the other classes, -log q = m - logit + log1p(r) is exact
 // for any logits, and as 1 - q of the largest is r / (1 + r), so is the gradient.
 #ifndef SPHC_GENERATED
-constexpr int KIND = 0, EXAMPLES = 128, CLASSES = 10;
+#include "kinds.cu"
+constexpr Loss KIND = Loss::CrossEntropy;
+constexpr int EXAMPLES = 128, CLASSES = 10;
 constexpr float SMOOTHING = 0.01f, LOG_FLOOR = -9.2103404f;
 constexpr bool FLOORED = true;
 #define SPHC_GENERATED
@@ -68,7 +70,7 @@ __device__ __forceinline__ void losses(const float* logits, const i64* labels, c
         if (row[c] == largest && c < best) best = c;
     best = warp_minimum(best);
 
-    if constexpr (KIND == 2) {
+    if constexpr (KIND == Loss::Correct) {
         // Labels beyond the classes are nobody's, too.
         if (lane == 0) result[example] = best < CLASSES && best == label ? 1.0f : 0.0f;
     } else {
@@ -78,7 +80,7 @@ __device__ __forceinline__ void losses(const float* logits, const i64* labels, c
         rest = warp_sum(rest) + (largest - largest);  // NaN where the largest is infinite
         const float log_total = log1pf(rest);
         float sum = 0.0f;
-        if constexpr (KIND == 0) {
+        if constexpr (KIND == Loss::CrossEntropy) {
             for (int c = lane; c < CLASSES; c += 32) {
                 const float y = target_of(c, label);
                 if (y != 0.0f) sum -= y * floored(row[c] - largest - log_total);

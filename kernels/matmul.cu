@@ -2,10 +2,12 @@
 // the blocks of this product, of which several may share a grid: SPLIT times all tiles, each for a share of k. Shares of a sum
 // lie one after the other and are added in that order: by the last block of a tile if ADDS, else by `combine`.
 #ifndef SPHC_GENERATED
+#include "kinds.cu"
 constexpr int BATCH = 1, M = 128, N = 128, K = 1152, SPLIT = 4;
 constexpr bool TRANSPOSE_A = true, TRANSPOSE_B = false, ADDS = true;
 constexpr int VECTOR_A = 4, VECTOR_B = 4;
-constexpr int TILE_M = 64, TILE_N = 64, WARPS_M = 2, WARPS_N = 2, BLOCKS = 4, ARITHMETIC = 0;
+constexpr int TILE_M = 64, TILE_N = 64, WARPS_M = 2, WARPS_N = 2, BLOCKS = 4;
+constexpr Arithmetic ARITHMETIC = Arithmetic::Fp32;
 constexpr bool A_ALONG_K = !TRANSPOSE_A, B_ALONG_K = TRANSPOSE_B;
 using operand = float;
 #define SPHC_GENERATED

@@ -1,10 +1,12 @@
 // Numbers made by a counter: Philox4x32-10 keyed by seed and stream, the same bits as `ir::random` on every backend.
 //
-// KIND 0: uniform in [0, 1), multiples of 2^-24. KIND 1: which examples batch `step` holds; every epoch visits each
-// example once, in an order of its own (a Feistel network walked until it lands inside). KIND 2: start, start + 1, ...
+// Uniform ones lie in [0, 1) and are multiples of 2^-24. A shuffle tells which examples batch `step` holds; every epoch visits
+// each example once, in an order of its own (a Feistel network walked until it lands inside). A sequence is start, start + 1, ...
 // FIRST is the position of the first number: a tensor may be a later part of a batch.
 #ifndef SPHC_GENERATED
-constexpr int KIND = 0, SIZE = 384;
+#include "kinds.cu"
+constexpr Random KIND = Random::Uniform;
+constexpr int SIZE = 384;
 constexpr unsigned long long STREAM = 1, EXAMPLES = 50000, FIRST = 0;
 constexpr int HALF_BITS = 8;  // half of the Feistel network's width
 #define SPHC_GENERATED
@@ -48,17 +50,17 @@ __device__ __forceinline__ u64 shuffled(u64 seed, u64 position) {
     return at;
 }
 
-// `result` is float for KIND 0, else i64.
+// `result` is float for uniform numbers, else i64.
 extern "C" __global__ void __launch_bounds__(RANDOM_THREADS) random_numbers(const i64* counter, u64 seed, void* result) {
     const int i = blockIdx.x * RANDOM_THREADS + threadIdx.x;
     if (i >= SIZE) return;
     const u64 step = (u64)*counter;
-    if constexpr (KIND == 0) {
+    if constexpr (KIND == Random::Uniform) {
         const u64 at = FIRST + i;
         const Words four = words(seed, step, at / 4);
         const u32 word = at % 4 == 0 ? four.w[0] : at % 4 == 1 ? four.w[1] : at % 4 == 2 ? four.w[2] : four.w[3];
         ((float*)result)[i] = (float)(word >> 8) * (1.0f / 16777216.0f);
-    } else if constexpr (KIND == 1) {
+    } else if constexpr (KIND == Random::Shuffle) {
         ((i64*)result)[i] = (i64)shuffled(seed, step * SIZE + FIRST + i);
     } else {
         ((i64*)result)[i] = (i64)((step + FIRST + i) % EXAMPLES);

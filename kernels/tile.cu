@@ -7,10 +7,11 @@
 // An operand's tile lies in shared memory as it lies in global memory: along k (each row of m or n holds DEPTH
 // consecutive k) or across (each k holds TILE consecutive rows).
 #ifndef SPHC_GENERATED
+#include "kinds.cu"
 using operand = float;                     // of both operands in memory: float or bf16
 constexpr int TILE_M = 128, TILE_N = 128;  // rows and columns of a block's tile
 constexpr int WARPS_M = 2, WARPS_N = 4;    // how the block's warps share it
-constexpr int ARITHMETIC = 2;              // 0 fp32, 1 tf32, 2 bf16
+constexpr Arithmetic ARITHMETIC = Arithmetic::Bf16;
 constexpr bool A_ALONG_K = true, B_ALONG_K = false;
 constexpr int VECTOR_A = 4, VECTOR_B = 4;  // numbers per copy: 16 bytes, or one
 constexpr int BLOCKS = 2;                  // that shall fit a multiprocessor
@@ -21,7 +22,7 @@ constexpr int THREADS = WARPS_M * WARPS_N * 32;
 // Copies of single numbers keep more places in mind, and tf32 twice the factors of bf16; both would spill in the
 // registers that BLOCKS leave a thread.
 constexpr int WHOLE = 16 / sizeof(operand);
-constexpr int RESIDENT = VECTOR_A == WHOLE && VECTOR_B == WHOLE && ARITHMETIC != 1 ? BLOCKS : 1;
+constexpr int RESIDENT = VECTOR_A == WHOLE && VECTOR_B == WHOLE && ARITHMETIC != Arithmetic::Tf32 ? BLOCKS : 1;
 constexpr int STAGE_A = TILE_M * DEPTH, STAGE = STAGE_A + TILE_N * DEPTH;  // in numbers
 constexpr int HELD = TILE_M * TILE_N / THREADS;                           // sums that a thread holds
 constexpr int WARP_M = TILE_M / WARPS_M, WARP_N = TILE_N / WARPS_N;
@@ -106,24 +107,24 @@ __device__ __forceinline__ void multiply(float (&sums)[HELD], int first, int las
 }
 
 // Columns of the tile that a thread holds sums of.
-constexpr int COLUMNS_HELD = ARITHMETIC == 0 ? FMA_N : PARTS_N * 2;
+constexpr int COLUMNS_HELD = ARITHMETIC == Arithmetic::Fp32 ? FMA_N : PARTS_N * 2;
 
 // Sums side by side that a thread holds; the first column is a multiple of that.
-constexpr int SIDE = ARITHMETIC == 0 ? 1 : 2;
+constexpr int SIDE = ARITHMETIC == Arithmetic::Fp32 ? 1 : 2;
 
 // A thread's sums are those of ROWS_HELD rows and GROUPS groups of SIDE columns: the place of a row and of a group's first
 // column in the tile, and where their sums lie among those held.
-constexpr int ROWS_HELD = ARITHMETIC == 0 ? FMA_M : PARTS_M * 2, GROUPS = COLUMNS_HELD / SIDE;
+constexpr int ROWS_HELD = ARITHMETIC == Arithmetic::Fp32 ? FMA_M : PARTS_M * 2, GROUPS = COLUMNS_HELD / SIDE;
 __device__ __forceinline__ int row_held(int i) {
-    if constexpr (ARITHMETIC == 0) return threadIdx.x / 16 + i * FMA_ROWS;
+    if constexpr (ARITHMETIC == Arithmetic::Fp32) return threadIdx.x / 16 + i * FMA_ROWS;
     return threadIdx.x / 32 / WARPS_N * WARP_M + threadIdx.x % 32 / 4 + i * 8;
 }
 __device__ __forceinline__ int column_held(int group) {
-    if constexpr (ARITHMETIC == 0) return threadIdx.x % 16 + group * 16;
+    if constexpr (ARITHMETIC == Arithmetic::Fp32) return threadIdx.x % 16 + group * 16;
     return threadIdx.x / 32 % WARPS_N * WARP_N + threadIdx.x % 4 * 2 + group * 8;
 }
 __device__ __forceinline__ constexpr int held(int i, int group) {
-    return ARITHMETIC == 0 ? i * FMA_N + group : (i / 2 * PARTS_N + group) * 4 + i % 2 * 2;
+    return ARITHMETIC == Arithmetic::Fp32 ? i * FMA_N + group : (i / 2 * PARTS_N + group) * 4 + i % 2 * 2;
 }
 
 // Calls `store(row, column, sums)` for every SIDE sums that this thread holds.
@@ -167,11 +168,11 @@ template <int COUNT, int PITCH, class Put>
 __device__ __forceinline__ void add_columns(const float (&kept)[COLUMNS_HELD][PITCH], Put put) {
     SHARED_MEMORY(memory);
     float* shared = (float*)memory;
-    constexpr int LINES = ARITHMETIC == 0 ? FMA_ROWS : WARPS_M;  // what holds the same column
+    constexpr int LINES = ARITHMETIC == Arithmetic::Fp32 ? FMA_ROWS : WARPS_M;  // what holds the same column
 #pragma unroll
     for (int o = 0; o < COUNT; o++) {
         __syncthreads();  // all are done with what was there
-        if constexpr (ARITHMETIC == 0) {
+        if constexpr (ARITHMETIC == Arithmetic::Fp32) {
 #pragma unroll
             for (int j = 0; j < FMA_N; j++) shared[threadIdx.x / 16 * TILE_N + threadIdx.x % 16 + j * 16] = kept[j][o];
         } else {
@@ -199,21 +200,21 @@ __device__ __forceinline__ void add_columns(const float (&kept)[COLUMNS_HELD][PI
 template <int COUNT, bool ALL_MET, int PITCH, class Put>
 __device__ __forceinline__ void join_columns(const Moments (&kept)[COLUMNS_HELD][PITCH], int met, Put put) {
     SHARED_MEMORY(memory);
-    constexpr int LINES = ARITHMETIC == 0 ? FMA_ROWS : WARPS_M;  // what holds the same column
+    constexpr int LINES = ARITHMETIC == Arithmetic::Fp32 ? FMA_ROWS : WARPS_M;  // what holds the same column
     Moments* shared = (Moments*)memory;
     float* counts = (float*)(shared + LINES * TILE_N);
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     // Of a thread, of two, four and eight.
     float of[4] = {ALL_MET ? (float)ROWS_HELD : (float)met};
-    if constexpr (ARITHMETIC != 0) {
+    if constexpr (ARITHMETIC != Arithmetic::Fp32) {
 #pragma unroll
         for (int s = 0; s < 3; s++) of[s + 1] = of[s] + (ALL_MET ? of[s] : shuffle_xor(of[s], 4 << s));
     }
-    const auto of_line = [&](int line) { return ALL_MET ? of[ARITHMETIC == 0 ? 0 : 3] : counts[line]; };
+    const auto of_line = [&](int line) { return ALL_MET ? of[ARITHMETIC == Arithmetic::Fp32 ? 0 : 3] : counts[line]; };
 #pragma unroll
     for (int o = 0; o < COUNT; o++) {
         __syncthreads();  // all are done with what was there
-        if constexpr (ARITHMETIC == 0) {
+        if constexpr (ARITHMETIC == Arithmetic::Fp32) {
             if (threadIdx.x % 16 == 0) counts[threadIdx.x / 16] = of[0];
 #pragma unroll
             for (int j = 0; j < FMA_N; j++)

@@ -46,7 +46,7 @@ struct Factors {
 };
 
 __device__ __forceinline__ void accumulate(float (&sums)[HELD], const Factors& factors, int at) {
-    static_assert(ARITHMETIC == 2 && PARTS_N % 2 == 0, "factors are bf16, and columns are read 16 at a time");
+    static_assert(ARITHMETIC == Arithmetic::Bf16 && PARTS_N % 2 == 0, "factors are bf16, and columns are read 16 at a time");
 #pragma unroll
     for (int k = 0; k < DEPTH; k += 16) {
         u32 right[PARTS_N / 2][4];

@@ -34,7 +34,7 @@ struct Factors {
 
 __device__ __forceinline__ void accumulate(float (&sums)[HELD], const Factors& factors, int at) {
     const float *a = (const float*)(factors.ring + at), *b = a + STAGE_A;
-    if constexpr (ARITHMETIC == 0) {
+    if constexpr (ARITHMETIC == Arithmetic::Fp32) {
         const int row = threadIdx.x / 16, column = threadIdx.x % 16;
 #pragma unroll 4
         for (int k = 0; k < DEPTH; k++) {
@@ -60,7 +60,7 @@ __device__ __forceinline__ void accumulate(float (&sums)[HELD], const Factors& f
             for (int j = 0; j < PARTS_N; j++) {
                 float v[4];
                 take<B_ALONG_K, TILE_N>(v, b, column + j * 8, k);
-                if constexpr (ARITHMETIC == 2)
+                if constexpr (ARITHMETIC == Arithmetic::Bf16)
                     right[j][0] = pack_bf16(v[0], v[1]), right[j][1] = pack_bf16(v[2], v[3]);
                 else
 #pragma unroll
@@ -71,7 +71,7 @@ __device__ __forceinline__ void accumulate(float (&sums)[HELD], const Factors& f
                 float upper[4], lower[4];
                 take<A_ALONG_K, TILE_M>(upper, a, row + i * 16, k);
                 take<A_ALONG_K, TILE_M>(lower, a, row + i * 16 + 8, k);
-                if constexpr (ARITHMETIC == 2) {
+                if constexpr (ARITHMETIC == Arithmetic::Bf16) {
                     const u32 left[4] = {pack_bf16(upper[0], upper[1]), pack_bf16(lower[0], lower[1]),
                                          pack_bf16(upper[2], upper[3]), pack_bf16(lower[2], lower[3])};
 #pragma unroll

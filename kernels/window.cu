@@ -1,12 +1,12 @@
 // Sliding windows over each channel of NHWC images, and their adjoints: a thread per number written, or of maxima per SIDE
 // channels, where a word of 16 bytes holds as many.
 //
-// KIND 0: sum of each window. 1: its adjoint; every position collects the gradients of the windows that hold it.
-// KIND 2: maximum over the positions inside the image. 3: its adjoint; a window's gradient goes to its first maximum in
-// row-major order, which each position finds out for itself, so that nothing is added out of order. Where windows cover each
-// position once (TILED), a thread takes a window.
+// In the adjoint of a sum every position collects the gradients of the windows that hold it. A maximum is that of the positions
+// inside the image; in its adjoint a window's gradient goes to its first maximum in row-major order, which each position finds out
+// for itself, so that nothing is added out of order. Where windows cover each position once (TILED), a thread takes a window.
 #ifndef SPHC_GENERATED
-constexpr int KIND = 2;
+#include "kinds.cu"
+constexpr Window KIND = Window::Max;
 constexpr int IMAGES = 128, INPUT_H = 32, INPUT_W = 32, OUTPUT_H = 16, OUTPUT_W = 16, CHANNELS = 128;
 constexpr int KERNEL_H = 2, KERNEL_W = 2, STRIDE_H = 2, STRIDE_W = 2, BEFORE_H = 0, BEFORE_W = 0;
 constexpr int DILATION_H = 1, DILATION_W = 1;
@@ -55,17 +55,17 @@ __device__ __forceinline__ int first_maximum(const operand* x, int n, int oy, in
     return best;
 }
 
-constexpr bool FORWARD = KIND == 0 || KIND == 2;
+constexpr bool FORWARD = KIND == Window::Sum || KIND == Window::Max;
 constexpr int HEIGHT = FORWARD ? OUTPUT_H : INPUT_H, WIDTH = FORWARD ? OUTPUT_W : INPUT_W;  // of what is written
 constexpr int EACH = HEIGHT * WIDTH * CHANNELS;                                             // numbers of an image
 
-// Number `i` of the result. `first` is x, or for KIND 1 dy; `second` is dy for KIND 3, else unused.
+// Number `i` of the result. `first` is x, or dy in the adjoint of a sum; `second` is dy in that of a maximum, else unused.
 __device__ __forceinline__ float window_at(const operand* first, const operand* second, int i) {
     const int c = i % CHANNELS, x = i / CHANNELS % WIDTH, y = i / CHANNELS / WIDTH % HEIGHT, n = i / CHANNELS / WIDTH / HEIGHT;
     float value = 0.0f;
-    if constexpr (KIND == 0) {
+    if constexpr (KIND == Window::Sum) {
         each_position(y, x, [&](int py, int px) { value += (float)first[input_at(n, py, px, c)]; });
-    } else if constexpr (KIND == 1) {
+    } else if constexpr (KIND == Window::SumGrad) {
         each_window(y, x, [&](int oy, int ox) { value += (float)first[output_at(n, oy, ox, c)]; });
     } else {
         each_window(y, x, [&](int oy, int ox) {
@@ -123,9 +123,9 @@ __device__ __forceinline__ void gradients(const operand* x, const operand* dy, s
 
 __device__ __forceinline__ void windows(const operand* first, const operand* second, stored* result) {
     const int i = blockIdx.x * WINDOW_THREADS + threadIdx.x;
-    if constexpr (KIND == 2 || (KIND == 3 && TILED)) {
+    if constexpr (KIND == Window::Max || (KIND == Window::MaxGrad && TILED)) {
         if (IMAGES * OUTPUT_H * OUTPUT_W * (CHANNELS / SIDE) <= i) return;
-        if constexpr (KIND == 2)
+        if constexpr (KIND == Window::Max)
             maxima(first, result, i);
         else
             gradients(first, second, result, i);

@@ -2,8 +2,8 @@
 //! the arena of each phase.
 
 use super::arena::{self, Slot};
-use super::schedule::{self, Place, Schedule, Step};
-use super::{Buffer, BufferId, BufferKind, Config, Launch, PhasePlan, StateInfo, many, storage, units};
+use super::schedule::{self, Schedule, Step, VirtualBuffer};
+use super::{Buffer, BufferId, BufferKind, Config, Launch, PhasePlan, StateInfo, bf16_storage, horizontal, units};
 use crate::fuse::Fused;
 use crate::ir::op::Scalar64;
 use crate::ir::{DType, Fill, NodeId, Op, ParamId, Precision, Shape, StateId, Target};
@@ -18,7 +18,7 @@ pub(super) struct Table<'a> {
     pub(super) kernels: Vec<KernelSpec>,
     pub(super) arena_bytes: usize,
     /// What lies in the arena in 16 bits, in the phase at hand.
-    short: BTreeSet<Place>,
+    in_bf16: BTreeSet<VirtualBuffer>,
     known_kernels: HashMap<KernelSpec, usize>,
     leaves: HashMap<NodeId, BufferId>,
     consts: HashMap<(Fill, Shape), BufferId>,
@@ -48,7 +48,7 @@ impl<'a> Table<'a> {
             buffers: params.chain(states).collect(),
             kernels: Vec::new(),
             arena_bytes: 0,
-            short: BTreeSet::new(),
+            in_bf16: BTreeSet::new(),
             known_kernels: HashMap::new(),
             leaves: HashMap::new(),
             consts: HashMap::new(),
@@ -123,13 +123,13 @@ impl<'a> Table<'a> {
     /// Lays one phase out.
     pub(super) fn phase(&mut self, mut schedule: Schedule) -> PhasePlan {
         if self.config.precision == Precision::Bf16 {
-            self.short = storage::narrow(&mut schedule, self.fused.typed.graph());
+            self.in_bf16 = bf16_storage::choose(&mut schedule, self.fused.typed.graph());
         }
-        many::join(&mut schedule, self.fused.typed.graph());
+        horizontal::join(&mut schedule, self.fused.typed.graph());
         let lives = Lives::of(&schedule);
         let shared = self.shared_slots(&schedule, &lives);
         let mut slots: Vec<Slot> = Vec::new();
-        let mut slot_of: BTreeMap<Place, usize> = BTreeMap::new();
+        let mut slot_of: BTreeMap<VirtualBuffer, usize> = BTreeMap::new();
         // Places come in order of their first launch, so a slot exists before another place takes it over.
         for &place in &lives.by_first {
             let (first, last) = lives.span[&place];
@@ -146,15 +146,15 @@ impl<'a> Table<'a> {
         units::keep_apart(&schedule.steps, &mut slots);
         let (offsets, end) = arena::place(&slots);
         self.arena_bytes = self.arena_bytes.max(end);
-        let mut numbers: BTreeMap<Place, BufferId> = BTreeMap::new();
+        let mut numbers: BTreeMap<VirtualBuffer, BufferId> = BTreeMap::new();
         for &place in &lives.by_first {
             let buffer = self.arena_buffer(place, offsets[slot_of[&place]]);
             numbers.insert(place, self.push(buffer));
         }
-        let number = |table: &mut Self, place: Place| match place {
-            Place::Leaf(id) => table.leaf(id),
-            Place::Target(target) => table.target(target),
-            Place::Value(_) | Place::Old(_) | Place::Narrow(_) => numbers[&place],
+        let number = |table: &mut Self, place: VirtualBuffer| match place {
+            VirtualBuffer::Leaf(id) => table.leaf(id),
+            VirtualBuffer::Target(target) => table.target(target),
+            VirtualBuffer::Value(_) | VirtualBuffer::Before(_) | VirtualBuffer::Bf16Copy(_) => numbers[&place],
         };
         let mut launches = Vec::with_capacity(schedule.steps.len());
         for Step { spec, inputs, outputs, nodes } in schedule.steps {
@@ -177,32 +177,35 @@ impl<'a> Table<'a> {
         if layers.all(|it| *it == first) { first } else { String::new() }
     }
 
-    fn node(place: Place) -> NodeId {
+    fn node(place: VirtualBuffer) -> NodeId {
         match place {
-            Place::Leaf(id) | Place::Value(id) | Place::Old(id) | Place::Narrow(id) => id,
-            Place::Target(_) => unreachable!("targets lie outside the arena"),
+            VirtualBuffer::Leaf(id)
+            | VirtualBuffer::Value(id)
+            | VirtualBuffer::Before(id)
+            | VirtualBuffer::Bf16Copy(id) => id,
+            VirtualBuffer::Target(_) => unreachable!("targets lie outside the arena"),
         }
     }
 
-    fn bytes(&self, place: Place) -> usize {
+    fn bytes(&self, place: VirtualBuffer) -> usize {
         let graph = self.fused.typed.graph();
         let id = Self::node(place);
         graph.shape(id).len() * self.config.precision.bytes(self.dtype(place))
     }
 
-    fn dtype(&self, place: Place) -> DType {
-        if self.short.contains(&place) {
+    fn dtype(&self, place: VirtualBuffer) -> DType {
+        if self.in_bf16.contains(&place) {
             return DType::Bf16;
         }
         crate::kernel::dtype(self.fused.typed.graph(), Self::node(place))
     }
 
-    fn arena_buffer(&self, place: Place, offset: usize) -> Buffer {
+    fn arena_buffer(&self, place: VirtualBuffer, offset: usize) -> Buffer {
         let graph = self.fused.typed.graph();
         let id = Self::node(place);
         let what = match place {
-            Place::Old(_) => "old value",
-            Place::Narrow(_) => "short copy",
+            VirtualBuffer::Before(_) => "old value",
+            VirtualBuffer::Bf16Copy(_) => "bf16 copy",
             _ => crate::fuse::name(graph.op(id)),
         };
         let origin = graph.origin_id(id);
@@ -219,12 +222,12 @@ impl<'a> Table<'a> {
 
     /// Results that take over the memory of an operand which dies in the same launch: by result, the
     /// operand. Only where the kernel reads it exactly where it writes.
-    fn shared_slots(&self, schedule: &Schedule, lives: &Lives) -> BTreeMap<Place, Place> {
+    fn shared_slots(&self, schedule: &Schedule, lives: &Lives) -> BTreeMap<VirtualBuffer, VirtualBuffer> {
         let mut shared = BTreeMap::new();
         for (at, step) in schedule.steps.iter().enumerate() {
             let KernelSpec::Map(kernel) = &step.spec else { continue };
             let dense = schedule::dense(&kernel.dims);
-            let mut free: Vec<Place> = Vec::new();
+            let mut free: Vec<VirtualBuffer> = Vec::new();
             for (&place, input) in step.inputs.iter().zip(&kernel.inputs) {
                 let dies = lives.span.get(&place).is_some_and(|it| it.1 == at);
                 let once = step.inputs.iter().filter(|&&it| it == place).count() == 1;
@@ -237,7 +240,8 @@ impl<'a> Table<'a> {
                     continue;
                 }
                 // In f64 a whole number takes as much as a real one, but a kernel may hold it otherwise.
-                let alike = |it: Place| self.dtype(it) == self.dtype(place) && self.bytes(it) == self.bytes(place);
+                let alike =
+                    |it: VirtualBuffer| self.dtype(it) == self.dtype(place) && self.bytes(it) == self.bytes(place);
                 if let Some(found) = free.iter().position(|&it| alike(it)) {
                     shared.insert(place, free.swap_remove(found));
                 }
@@ -250,15 +254,17 @@ impl<'a> Table<'a> {
 /// Lifetimes of what lies in the arena.
 struct Lives {
     /// First and last launch that touch it.
-    span: BTreeMap<Place, (usize, usize)>,
+    span: BTreeMap<VirtualBuffer, (usize, usize)>,
     /// Places sorted by their first launch.
-    by_first: Vec<Place>,
+    by_first: Vec<VirtualBuffer>,
 }
 
 impl Lives {
     fn of(schedule: &Schedule) -> Lives {
-        let mut span: BTreeMap<Place, (usize, usize)> = BTreeMap::new();
-        let in_arena = |it: &&Place| matches!(it, Place::Value(_) | Place::Old(_) | Place::Narrow(_));
+        let mut span: BTreeMap<VirtualBuffer, (usize, usize)> = BTreeMap::new();
+        let in_arena = |it: &&VirtualBuffer| {
+            matches!(it, VirtualBuffer::Value(_) | VirtualBuffer::Before(_) | VirtualBuffer::Bf16Copy(_))
+        };
         for (at, step) in schedule.steps.iter().enumerate() {
             for &place in step.inputs.iter().chain(&step.outputs).filter(in_arena) {
                 span.entry(place).or_insert((at, at)).1 = at;
@@ -270,7 +276,7 @@ impl Lives {
                 it.1 = schedule.steps.len();
             }
         }
-        let mut by_first: Vec<Place> = span.keys().copied().collect();
+        let mut by_first: Vec<VirtualBuffer> = span.keys().copied().collect();
         by_first.sort_by_key(|it| (span[it].0, *it));
         Lives { span, by_first }
     }

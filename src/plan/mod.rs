@@ -3,19 +3,19 @@
 //! The plan is the contract between compiler and runtimes. It is written and read as YAML.
 
 mod arena;
+mod bf16_storage;
 mod buffers;
-mod many;
+mod horizontal;
 mod memory;
 mod pack;
 mod schedule;
-mod storage;
 mod units;
 mod validate;
 mod yaml;
 
 pub use memory::Memory;
 pub use units::{Source, Unit, Units, source};
-pub use validate::{Flaw, Place};
+pub use validate::{Flaw, Location};
 pub use yaml::{PlanError, from_yaml, to_yaml};
 
 use crate::fuse::Fused;

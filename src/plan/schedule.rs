@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 /// What a launch works on, before buffers have numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Place {
+pub(super) enum VirtualBuffer {
     /// Memory of a node that lies outside the arena: an input, a constant, or the target's own.
     Leaf(NodeId),
     /// A parameter or state, as a phase leaves it.
@@ -20,16 +20,16 @@ pub(super) enum Place {
     /// The result of a group, in the arena.
     Value(NodeId),
     /// A copy of what a parameter or state held before the phase.
-    Old(NodeId),
+    Before(NodeId),
     /// A copy of a filter in 16 bits.
-    Narrow(NodeId),
+    Bf16Copy(NodeId),
 }
 
 /// One launch.
 pub(super) struct Step {
     pub(super) spec: KernelSpec,
-    pub(super) inputs: Vec<Place>,
-    pub(super) outputs: Vec<Place>,
+    pub(super) inputs: Vec<VirtualBuffer>,
+    pub(super) outputs: Vec<VirtualBuffer>,
     /// The nodes it is named after: one for each map.
     pub(super) nodes: Vec<NodeId>,
 }
@@ -37,7 +37,7 @@ pub(super) struct Step {
 /// One phase in order.
 pub(super) struct Schedule {
     pub(super) steps: Vec<Step>,
-    pub(super) results: BTreeMap<ResultKey, Place>,
+    pub(super) results: BTreeMap<ResultKey, VirtualBuffer>,
 }
 
 pub(super) fn schedule(fused: &Fused, phase: Phase) -> Schedule {
@@ -54,33 +54,36 @@ pub(super) fn schedule(fused: &Fused, phase: Phase) -> Schedule {
         let base = fused.storage.of(id);
         if target(graph, base).is_some_and(|it| updates.contains_key(&it)) {
             old.insert(base);
-            return Place::Old(base);
+            return VirtualBuffer::Before(base);
         }
         match (flow.home(base), written.of.get(&base)) {
-            (None, _) => Place::Leaf(if fused.storage.number(id).is_some() { number_node(fused, id) } else { base }),
-            (Some(_), Some(&target)) => Place::Target(target),
-            (Some(_), None) => Place::Value(base),
+            (None, _) => {
+                VirtualBuffer::Leaf(if fused.storage.number(id).is_some() { number_node(fused, id) } else { base })
+            }
+            (Some(_), Some(&target)) => VirtualBuffer::Target(target),
+            (Some(_), None) => VirtualBuffer::Value(base),
         }
     };
     let results = graph.results.get(&phase).into_iter().flatten();
-    let results: BTreeMap<ResultKey, Place> = results.map(|(key, &id)| (key.clone(), after(id))).collect();
+    let results: BTreeMap<ResultKey, VirtualBuffer> = results.map(|(key, &id)| (key.clone(), after(id))).collect();
     let mut copies = Vec::new();
     for (&to, &(update, value)) in &updates {
         if written.of.get(&fused.storage.of(value)) != Some(&to) {
-            copies.push(copy(graph, after(value), Place::Target(to), update));
+            copies.push(copy(graph, after(value), VirtualBuffer::Target(to), update));
         }
     }
 
-    let mut steps: Vec<Step> = old.iter().map(|&it| copy(graph, Place::Leaf(it), Place::Old(it), it)).collect();
+    let mut steps: Vec<Step> =
+        old.iter().map(|&it| copy(graph, VirtualBuffer::Leaf(it), VirtualBuffer::Before(it), it)).collect();
     for at in order(graph, &bound, &flow, &written) {
         let Bound { spec, inputs, outputs } = &bound[at];
         let read = |&id: &NodeId| match (flow.home(id), written.of.get(&id)) {
-            (None, _) => Place::Leaf(id),
-            (Some(_), Some(&target)) => Place::Target(target),
-            (Some(_), None) => Place::Value(id),
+            (None, _) => VirtualBuffer::Leaf(id),
+            (Some(_), Some(&target)) => VirtualBuffer::Target(target),
+            (Some(_), None) => VirtualBuffer::Value(id),
         };
         let inputs = inputs.iter().map(read).collect();
-        let places: Vec<Place> = outputs.iter().map(read).collect();
+        let places: Vec<VirtualBuffer> = outputs.iter().map(read).collect();
         steps.push(Step { spec: spec.clone(), inputs, outputs: places, nodes: vec![named_after(graph, outputs)] });
     }
     steps.extend(copies);
@@ -99,7 +102,7 @@ fn number_node(fused: &Fused, id: NodeId) -> NodeId {
     if fused.typed.shape(base).len() == fused.typed.shape(id).len() { base } else { id }
 }
 
-fn copy(graph: &Graph, from: Place, to: Place, node: NodeId) -> Step {
+fn copy(graph: &Graph, from: VirtualBuffer, to: VirtualBuffer, node: NodeId) -> Step {
     let dtype = crate::kernel::dtype(graph, node);
     let spec = KernelSpec::Map(MapKernel::copy(graph.shape(node).len(), dtype, dtype));
     Step { spec, inputs: vec![from], outputs: vec![to], nodes: vec![node] }

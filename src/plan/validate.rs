@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Where in a plan something is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Location {
     /// The value of this key.
     Key(&'static str),
     /// A buffer, by its number.
@@ -27,12 +27,12 @@ pub enum Place {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flaw {
     /// Where.
-    pub place: Place,
+    pub place: Location,
     /// What.
     pub cause: String,
 }
 
-fn flaw<T>(place: Place, cause: impl Into<String>) -> Result<T, Flaw> {
+fn flaw<T>(place: Location, cause: impl Into<String>) -> Result<T, Flaw> {
     Err(Flaw { place, cause: cause.into() })
 }
 
@@ -51,7 +51,7 @@ impl Plan {
         let sizes = self.check_buffers()?;
         let mut operands = Vec::with_capacity(self.kernels.len());
         for (at, spec) in self.kernels.iter().enumerate() {
-            let found = spec.operands().map_err(|cause| Flaw { place: Place::Kernel(at), cause })?;
+            let found = spec.operands().map_err(|cause| Flaw { place: Location::Kernel(at), cause })?;
             operands.push(found);
         }
         for (&phase, it) in &self.phases {
@@ -68,14 +68,14 @@ impl Plan {
         let mut kept = BTreeSet::new();
         let mut bound = BTreeSet::new();
         for (at, buffer) in self.buffers.iter().enumerate() {
-            let place = Place::Buffer(at);
+            let place = Location::Buffer(at);
             let Some(bytes) = bytes_of(&buffer.shape, self.precision.bytes(buffer.dtype)) else {
                 return flaw(place, format!("the extents {} are out of range", buffer.shape));
             };
             sizes.push(bytes);
             let dtype = |wanted: &[DType]| match wanted.contains(&buffer.dtype) {
                 true => Ok(()),
-                false => flaw(Place::Buffer(at), format!("`{}` cannot be of type {:?}", buffer.name, buffer.dtype)),
+                false => flaw(Location::Buffer(at), format!("`{}` cannot be of type {:?}", buffer.name, buffer.dtype)),
             };
             if self.precision != Precision::Bf16 && buffer.dtype == DType::Bf16 {
                 return flaw(place, "reals in 16 bits are for the precision bf16");
@@ -102,8 +102,10 @@ impl Plan {
                         Init::Normal(it) | Init::Uniform(it) | Init::Orthogonal(it) => (it.0, 0.0),
                         Init::Dirac => (1.0, 0.0),
                         Init::Whitening(it) => {
-                            let told =
-                                |cause| Flaw { place: Place::Buffer(at), cause: format!("`{}`: {cause}", buffer.name) };
+                            let told = |cause| Flaw {
+                                place: Location::Buffer(at),
+                                cause: format!("`{}`: {cause}", buffer.name),
+                            };
                             it.check(&buffer.shape).map_err(told)?;
                             (1.0, 0.0)
                         }
@@ -164,7 +166,7 @@ impl Plan {
         if end.next_multiple_of(arena::ALIGN) < self.arena_bytes {
             let arena = self.arena_bytes;
             return flaw(
-                Place::Key("arena_bytes"),
+                Location::Key("arena_bytes"),
                 format!("the arena has {arena} bytes, and its buffers end at {end}"),
             );
         }
@@ -172,7 +174,7 @@ impl Plan {
     }
 
     fn check_training(&self, training: &Training) -> Result<(), Flaw> {
-        let here = Place::Key("training");
+        let here = Location::Key("training");
         let Training { image, classes, train_examples, test_examples, batch, accumulate, .. } = *training;
         for (what, number) in [
             ("the batch", batch),
@@ -202,7 +204,7 @@ impl Plan {
             let is_it = |it: &BufferKind| matches!(it, BufferKind::State(it) if it.role == role);
             let count = self.buffers.iter().filter(|it| is_it(&it.kind)).count();
             if count != 1 {
-                return flaw(Place::Key("buffers"), format!("there are {count} counters `{}`, not 1", role.word()));
+                return flaw(Location::Key("buffers"), format!("there are {count} counters `{}`, not 1", role.word()));
             }
         }
         let images = |count: usize| Shape([&[count], &image[..]].concat());
@@ -214,7 +216,7 @@ impl Plan {
                 BufferKind::Extern(Extern::TrainLabels) => targets(train_examples),
                 BufferKind::Extern(Extern::TestLabels) => targets(test_examples),
                 BufferKind::Extern(Extern::Named(name)) => {
-                    return flaw(Place::Buffer(at), format!("a data set has no `{name}`"));
+                    return flaw(Location::Buffer(at), format!("a data set has no `{name}`"));
                 }
                 BufferKind::Param(_) | BufferKind::State(_) | BufferKind::Const(_) | BufferKind::Arena { .. } => {
                     continue;
@@ -223,7 +225,7 @@ impl Plan {
             if buffer.shape != wanted {
                 let found = &buffer.shape;
                 return flaw(
-                    Place::Buffer(at),
+                    Location::Buffer(at),
                     format!("it has the extents {found}, and `training` asks for {wanted}"),
                 );
             }
@@ -258,14 +260,14 @@ impl Plan {
     fn check_result(&self, phase: Phase, key: impl Into<ResultKey>, len: usize) -> Result<(), Flaw> {
         let key = key.into();
         if !self.phases.contains_key(&phase) {
-            return flaw(Place::Key("phases"), format!("there is no phase `{}`", phase.word()));
+            return flaw(Location::Key("phases"), format!("there is no phase `{}`", phase.word()));
         }
         let Some(buffer) = self.result(phase, &key) else {
-            return flaw(Place::Phase(phase), format!("there is no result `{key}`"));
+            return flaw(Location::Phase(phase), format!("there is no result `{key}`"));
         };
         if buffer.dtype != DType::Real || buffer.shape.len() != len {
             let cause = format!("it is {} of type {:?}, not {len} reals", buffer.shape, buffer.dtype);
-            return flaw(Place::Result(phase, key), cause);
+            return flaw(Location::Result(phase, key), cause);
         }
         Ok(())
     }
@@ -292,7 +294,7 @@ impl Check<'_> {
         // What was written in the arena and not overwritten since: by its offset.
         let mut living: BTreeMap<usize, BufferId> = BTreeMap::new();
         for (at, launch) in phase.launches.iter().enumerate() {
-            let fail = |cause: String| Flaw { place: Place::Launch(self.phase, at), cause };
+            let fail = |cause: String| Flaw { place: Location::Launch(self.phase, at), cause };
             self.operands(launch).map_err(fail)?;
             self.apart(launch).map_err(fail)?;
             for id in &launch.inputs {
@@ -318,7 +320,7 @@ impl Check<'_> {
             } else {
                 self.lives(&living, *id)
             };
-            known.map_err(|cause| Flaw { place: Place::Result(self.phase, key.clone()), cause })?;
+            known.map_err(|cause| Flaw { place: Location::Result(self.phase, key.clone()), cause })?;
         }
         Ok(())
     }

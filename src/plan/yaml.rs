@@ -1,6 +1,6 @@
 //! Plans as YAML.
 
-use super::{FORMAT, Flaw, Place, Plan};
+use super::{FORMAT, Flaw, Location, Plan};
 use crate::ir::{Phase, ResultKey};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -136,14 +136,14 @@ fn parse<T: serde::de::DeserializeOwned>(path: &str, text: &str) -> Result<T, Pl
 }
 
 /// What a place is called in front of what is wrong there.
-fn named(place: &Place) -> String {
+fn named(place: &Location) -> String {
     match place {
-        Place::Key(key) => format!("`{key}`: "),
-        Place::Buffer(at) => format!("buffer {at}: "),
-        Place::Kernel(at) => format!("kernel {at}: "),
-        Place::Phase(phase) => format!("phase `{}`: ", phase.word()),
-        Place::Launch(phase, at) => format!("launch {at} of phase `{}`: ", phase.word()),
-        Place::Result(phase, key) => format!("result `{key}` of phase `{}`: ", phase.word()),
+        Location::Key(key) => format!("`{key}`: "),
+        Location::Buffer(at) => format!("buffer {at}: "),
+        Location::Kernel(at) => format!("kernel {at}: "),
+        Location::Phase(phase) => format!("phase `{}`: ", phase.word()),
+        Location::Launch(phase, at) => format!("launch {at} of phase `{}`: ", phase.word()),
+        Location::Result(phase, key) => format!("result `{key}` of phase `{}`: ", phase.word()),
     }
 }
 
@@ -165,22 +165,22 @@ struct PhaseLines {
 
 impl Lines {
     /// The line of a place; that of what holds it where it is not there.
-    fn of(&self, place: &Place) -> u64 {
+    fn of(&self, place: &Location) -> u64 {
         let line = |it: &Spanned<IgnoredAny>| it.referenced.line();
         let phase = |it: &Phase| self.phases.value.get(it);
         let whole = |it: &Phase| phase(it).map_or(self.phases.referenced.line(), |it| it.referenced.line());
         match place {
-            Place::Key("arena_bytes") => line(&self.arena_bytes),
-            Place::Key("training") => line(&self.training),
-            Place::Key("buffers") => self.buffers.referenced.line(),
-            Place::Key(_) => self.phases.referenced.line(),
-            Place::Buffer(at) => self.buffers.value.get(*at).map_or(self.buffers.referenced.line(), line),
-            Place::Kernel(at) => self.kernels.get(*at).map_or(self.phases.referenced.line(), line),
-            Place::Phase(it) => whole(it),
-            Place::Launch(it, at) => {
+            Location::Key("arena_bytes") => line(&self.arena_bytes),
+            Location::Key("training") => line(&self.training),
+            Location::Key("buffers") => self.buffers.referenced.line(),
+            Location::Key(_) => self.phases.referenced.line(),
+            Location::Buffer(at) => self.buffers.value.get(*at).map_or(self.buffers.referenced.line(), line),
+            Location::Kernel(at) => self.kernels.get(*at).map_or(self.phases.referenced.line(), line),
+            Location::Phase(it) => whole(it),
+            Location::Launch(it, at) => {
                 phase(it).and_then(|it| it.value.launches.get(*at)).map_or_else(|| whole(it), line)
             }
-            Place::Result(it, key) => {
+            Location::Result(it, key) => {
                 phase(it).and_then(|it| it.value.results.get(key)).map_or_else(|| whole(it), line)
             }
         }

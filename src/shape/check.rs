@@ -4,7 +4,7 @@
 //! `Unknown`, and so does everything behind it. Only the first of such a chain is reported.
 
 use super::Typed;
-use super::explain::{Place, SIDES, chain, geometry_notes, pad_advice, sides, table};
+use super::explain::{SIDES, Subject, chain, geometry_notes, pad_advice, sides, table};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::ir::{DType, Extern, Fact, Graph, Mode, NodeId, Op, Shape, ShapeError, infer, size, work};
 
@@ -25,7 +25,7 @@ pub fn check(graph: Graph, sink: &mut Sink) -> Result<Typed, Box<Graph>> {
         if let Some(id) = graph.ids().find(|&it| *graph.fact(it) == Fact::Unknown) {
             let message = "the shape of this is unknown, and nothing says why".to_owned();
             sink.push(
-                Place::of(&graph, id)
+                Subject::of(&graph, id)
                     .diagnostic(Code::E0302, message)
                     .note("this is a bug of sphc: please report it with this file"),
             );
@@ -38,7 +38,7 @@ pub fn check(graph: Graph, sink: &mut Sink) -> Result<Typed, Box<Graph>> {
 }
 
 fn report(graph: &Graph, id: NodeId, operands: &[NodeId], error: ShapeError) -> Diagnostic {
-    let place = Place::of(graph, id);
+    let place = Subject::of(graph, id);
     let what = place.name();
     match error {
         ShapeError::Empty { size, geometry } => {
@@ -130,7 +130,7 @@ fn check_total(graph: &Graph, sink: &mut Sink) {
         work = work.saturating_add(work::products(graph.op(id), &operands, shape));
         if size::MOST_ELEMENTS_IN_ALL < elements || size::MOST_WORK_IN_ALL < work {
             sink.push(
-                Place::of(graph, id)
+                Subject::of(graph, id)
                     .diagnostic(Code::E0304, "the model is too large".to_owned())
                     .label("with this, the bound is passed")
                     .note(format!(

@@ -5,11 +5,11 @@ use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::{Geometry, Graph, NodeId, Origin};
 
 /// A node's place in the text.
-pub(super) struct Place<'a> {
+pub(super) struct Subject<'a> {
     origin: &'a Origin,
 }
 
-impl<'a> Place<'a> {
+impl<'a> Subject<'a> {
     pub(super) fn of(graph: &'a Graph, id: NodeId) -> Self {
         Self { origin: graph.origin_of(graph.origin_id(id)) }
     }
@@ -77,7 +77,7 @@ fn steps(graph: &Graph, to: NodeId) -> Vec<NodeId> {
 
 /// Labels the lines on which the two sides came about since they parted, with the calls and loops that
 /// are not those of the sum itself.
-pub(super) fn sides(graph: &Graph, place: &Place<'_>, mut res: Diagnostic, nodes: [NodeId; 2]) -> Diagnostic {
+pub(super) fn sides(graph: &Graph, place: &Subject<'_>, mut res: Diagnostic, nodes: [NodeId; 2]) -> Diagnostic {
     const MOST: usize = 4;
     let both = nodes.map(|it| steps(graph, it));
     for (at, side) in SIDES.iter().enumerate() {

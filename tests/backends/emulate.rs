@@ -19,7 +19,7 @@ use sphc::ir::op::Scalar64;
 use sphc::ir::{Binary, DType, Geometry, Loss, Random, Reduction, ScalarFn, Unary, Window};
 use sphc::kernel::ConvKind;
 use sphc::kernel::cuda::{
-    Argument, Arithmetic, Choice, CudaLaunch, CudaSource, NINE, Options, TILES, TILES_BF16, generate,
+    Argument, Arithmetic, Choice, CudaLaunch, CudaSource, FILTER_GRAD_3X3, Options, TILES, TILES_BF16, generate,
 };
 
 /// Bytes as the runtime lays elements out.
@@ -238,7 +238,7 @@ fn nine_taps_in_a_block_give_the_interpreters_numbers() {
     ];
     for (at, (images, geometry, split)) in cases.into_iter().enumerate() {
         let case = conv(ConvKind::FilterGrad, images, geometry, 0.0).in_bf16(at == 1);
-        check(&case, &Options { choice: Some(Choice { tile: NINE, split }), ..Options::default() });
+        check(&case, &Options { choice: Some(Choice { tile: FILTER_GRAD_3X3, split }), ..Options::default() });
     }
 }
 
@@ -646,7 +646,7 @@ fn planted_bugs_of_synchronisation_are_caught() {
     let of_short = generate(&short.spec, &Options { choice: four_warps, ..Options::default() });
     let nine = conv(ConvKind::FilterGrad, images, Geometry::same([8, 8], [3, 3], [1, 1]), 0.0).in_bf16(false);
     let nine = Case { name: format!("{}, nine taps", nine.name), ..nine };
-    let choice = Some(Choice { tile: NINE, split: 1 });
+    let choice = Some(Choice { tile: FILTER_GRAD_3X3, split: 1 });
     let of_nine = generate(&nine.spec, &Options { choice, ..Options::default() });
     let results = [
         whole(),

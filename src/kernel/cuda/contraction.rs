@@ -1,10 +1,10 @@
 //! Convolutions and matrix products: tile, shares of the summed extent, constants.
 
 use super::combine::last_block;
-use super::nine;
+use super::filter_grad_3x3;
 use super::text::{Text, element, file};
 use super::waves::{Blocks, Stage};
-use super::{Argument, Arithmetic, CudaLaunch, CudaSource, NINE, Options, blocks};
+use super::{Argument, Arithmetic, CudaLaunch, CudaSource, FILTER_GRAD_3X3, Options, blocks};
 use crate::ir::{DType, Geometry};
 use crate::kernel::{ConvKernel, ConvKind};
 
@@ -153,11 +153,11 @@ pub(super) fn vector(channels: usize, reads: DType) -> usize {
     }
 }
 
-fn arithmetic(it: Arithmetic) -> usize {
+fn arithmetic(it: Arithmetic) -> &'static str {
     match it {
-        Arithmetic::F32 => 0,
-        Arithmetic::Tf32 => 1,
-        Arithmetic::Bf16 => 2,
+        Arithmetic::F32 => "Fp32",
+        Arithmetic::Tf32 => "Tf32",
+        Arithmetic::Bf16 => "Bf16",
     }
 }
 
@@ -199,8 +199,9 @@ impl Product<'_> {
             ("WARPS_M", tile.warps[0]),
             ("WARPS_N", tile.warps[1]),
             ("BLOCKS", tile.blocks),
-            ("ARITHMETIC", arithmetic(if self.reads == DType::Bf16 { Arithmetic::Bf16 } else { self.arithmetic })),
         ]);
+        let met = if self.reads == DType::Bf16 { Arithmetic::Bf16 } else { self.arithmetic };
+        text.kind("Arithmetic", "ARITHMETIC", arithmetic(met));
         text.constant("bool", "A_ALONG_K", self.along_k[0]);
         text.constant("bool", "B_ALONG_K", self.along_k[1]);
         text.code(format_args!("using operand = {};", element(self.reads)));
@@ -288,10 +289,10 @@ pub(super) fn filter_grad(conv: &ConvKernel, options: &Options) -> CudaSource {
         geometry: Geometry { kernel: [kh, kw], .. }, n, input: [h, w, cin], output, reads, writes, ..
     } = *conv;
     let [oh, ow, cout] = output;
-    let forced = options.choice.filter(|it| it.tile == NINE);
+    let forced = options.choice.filter(|it| it.tile == FILTER_GRAD_3X3);
     if let Some(choice) = forced {
-        let nine = nine::choose(conv, options, Some(choice.split));
-        return nine::generate(conv, nine.expect("nine taps are chosen where there are nine"));
+        let nine = filter_grad_3x3::choose(conv, options, Some(choice.split));
+        return filter_grad_3x3::generate(conv, nine.expect("nine taps are chosen where there are nine"));
     }
     let mut text = shape(conv);
     text.ints([("INPUT_H", h), ("INPUT_W", w), ("INPUT_C", cin)]);
@@ -299,8 +300,8 @@ pub(super) fn filter_grad(conv: &ConvKernel, options: &Options) -> CudaSource {
     let extents = Extents { m: kh * kw * cin, n: cout, k: n * oh * ow, batches: 1, reads, again: 1 };
     let (tile, split, cycles) = choose(&extents, options);
     let free = options.choice.is_none() && options.first_tile == 0;
-    if let Some(nine) = nine::choose(conv, options, None).filter(|it| free && it.cycles < cycles) {
-        return nine::generate(conv, nine);
+    if let Some(nine) = filter_grad_3x3::choose(conv, options, None).filter(|it| free && it.cycles < cycles) {
+        return filter_grad_3x3::generate(conv, nine);
     }
     Product {
         tile,

@@ -39,18 +39,19 @@ pub(super) fn mapped(conv: &ConvKernel, map: &MapKernel, options: &Options) -> C
 fn sums(conv: &ConvKernel, options: &Options, text: &mut Text) -> (Vec<CudaLaunch>, usize) {
     let ConvKernel { kind, geometry, n, input: [h, w, cin], output: [oh, ow, cout], reads, writes } = *conv;
     let each = cin / geometry.groups;
-    let (number, width, split) = match kind {
-        ConvKind::Forward => (0, n * oh * ow * cout, 1),
-        ConvKind::InputGrad => (1, n * h * w * cin, 1),
+    let (name, width, split) = match kind {
+        ConvKind::Forward => ("Forward", n * oh * ow * cout, 1),
+        ConvKind::InputGrad => ("InputGrad", n * h * w * cin, 1),
         ConvKind::FilterGrad => {
             let width = geometry.taps() * each * cout;
             let blocks = geometry.taps() * each * cout.div_ceil(COLUMNS);
             let wanted = (RESIDENT * options.processors).div_ceil(blocks.max(1));
             let most = (n * oh * ow).div_ceil(PIXELS * (THREADS / COLUMNS)).max(1);
-            (2, width, options.choice.map_or(wanted.clamp(1, most), |it| it.split))
+            ("FilterGrad", width, options.choice.map_or(wanted.clamp(1, most), |it| it.split))
         }
     };
-    text.ints([("KIND", number), ("GROUPS", geometry.groups), ("SPLIT", split)]);
+    text.kind("Conv", "KIND", name);
+    text.ints([("GROUPS", geometry.groups), ("SPLIT", split)]);
     text.ints([("INPUT_H", h), ("INPUT_W", w), ("INPUT_C", cin)]);
     text.ints([("OUTPUT_H", oh), ("OUTPUT_W", ow), ("OUTPUT_C", cout)]);
     text.file(file!("device.cu"));

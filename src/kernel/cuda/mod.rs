@@ -8,12 +8,12 @@ mod combine;
 mod contraction;
 mod epilogue;
 mod expression;
+mod filter_grad_3x3;
 mod gather;
 mod grouped;
 mod join;
 mod map;
 mod matmul;
-mod nine;
 mod parted;
 mod reach;
 mod simple;
@@ -67,7 +67,7 @@ pub struct Options {
 /// How a contraction is shared out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Choice {
-    /// Which tile, below [`TILES`] or [`TILES_BF16`]; or [`NINE`].
+    /// Which tile, below [`TILES`] or [`TILES_BF16`]; or [`FILTER_GRAD_3X3`].
     pub tile: usize,
     /// Into how many shares the summed extent is split.
     pub split: usize,
@@ -81,7 +81,7 @@ pub const TILES_BF16: usize = contraction::TILES_BF16.len();
 
 /// Behind the tiles: all nine taps in a block, for the filter gradient of a 3x3 convolution of stride 1 over operands in
 /// bf16.
-pub const NINE: usize = TILES_BF16;
+pub const FILTER_GRAD_3X3: usize = TILES_BF16;
 
 impl Default for Options {
     fn default() -> Self {

@@ -71,14 +71,15 @@ fn windows(
     [reads, writes]: [DType; 2],
     text: &mut Text,
 ) {
-    let number = match kind {
-        Window::Sum => 0,
-        Window::SumGrad { .. } => 1,
-        Window::Max => 2,
-        Window::MaxGrad => 3,
+    let kind = match kind {
+        Window::Sum => "Sum",
+        Window::SumGrad { .. } => "SumGrad",
+        Window::Max => "Max",
+        Window::MaxGrad => "MaxGrad",
     };
     addressable(n * h * w * c);
-    text.ints([("KIND", number), ("IMAGES", n), ("INPUT_H", h), ("INPUT_W", w), ("OUTPUT_H", oh), ("OUTPUT_W", ow)]);
+    text.kind("Window", "KIND", kind);
+    text.ints([("IMAGES", n), ("INPUT_H", h), ("INPUT_W", w), ("OUTPUT_H", oh), ("OUTPUT_W", ow)]);
     text.ints([("CHANNELS", c), ("KERNEL_H", geometry.kernel[0]), ("KERNEL_W", geometry.kernel[1])]);
     text.ints([("STRIDE_H", geometry.stride[0]), ("STRIDE_W", geometry.stride[1])]);
     text.ints([("BEFORE_H", geometry.before[0]), ("BEFORE_W", geometry.before[1])]);
@@ -209,13 +210,14 @@ pub(super) fn losses(specs: &[&KernelSpec]) -> Option<CudaSource> {
     let (mut examples, mut first) = (0, 0);
     for (at, spec) in specs.iter().enumerate() {
         let KernelSpec::Loss { kind, n, classes } = spec else { return None };
-        let (number, smoothing, floor) = match kind {
-            Loss::CrossEntropy { smoothing, floor } => (0, smoothing.0, floor.0),
-            Loss::CrossEntropyGrad { smoothing, floor } => (1, smoothing.0, floor.0),
-            Loss::Correct => (2, 0.0, 0.0),
+        let (name, smoothing, floor) = match kind {
+            Loss::CrossEntropy { smoothing, floor } => ("CrossEntropy", smoothing.0, floor.0),
+            Loss::CrossEntropyGrad { smoothing, floor } => ("CrossEntropyGrad", smoothing.0, floor.0),
+            Loss::Correct => ("Correct", 0.0, 0.0),
         };
         text.code(format_args!("namespace loss{at} {{"));
-        text.ints([("KIND", number), ("EXAMPLES", *n), ("CLASSES", *classes)]);
+        text.kind("Loss", "KIND", name);
+        text.ints([("EXAMPLES", *n), ("CLASSES", *classes)]);
         addressable(n * classes);
         text.constant("float", "SMOOTHING", Number::Float.literal(smoothing));
         text.constant("bool", "FLOORED", floor != 0.0);
@@ -224,7 +226,7 @@ pub(super) fn losses(specs: &[&KernelSpec]) -> Option<CudaSource> {
         text.code("}");
         parameters.push(format!("const float* logits{at}, const i64* labels{at}, const float* g{at}, float* to{at}"));
         calls += &format!("    loss{at}::losses(logits{at}, labels{at}, g{at}, to{at});\n");
-        let own = 2 + usize::from(number == 1);
+        let own = 2 + usize::from(matches!(kind, Loss::CrossEntropyGrad { .. }));
         let g = if own == 3 { Argument::Input(first + 2) } else { Argument::Null };
         arguments.extend([Argument::Input(first), Argument::Input(first + 1), g, Argument::Output(at)]);
         (examples, first) = (*n, first + own);
@@ -238,15 +240,16 @@ pub(super) fn losses(specs: &[&KernelSpec]) -> Option<CudaSource> {
 
 /// Random numbers.
 pub(super) fn random(kind: Random, len: usize, stream: u64, first: usize) -> CudaSource {
-    let (number, examples) = match kind {
-        Random::Uniform => (0, 1),
-        Random::Shuffle { examples } => (1, examples),
-        Random::Sequence { examples } => (2, examples),
+    let (kind, examples) = match kind {
+        Random::Uniform => ("Uniform", 1),
+        Random::Shuffle { examples } => ("Shuffle", examples),
+        Random::Sequence { examples } => ("Sequence", examples),
     };
     // As in `ir::random::shuffled`.
     let half = (64 - (examples as u64 - 1).leading_zeros()).div_ceil(2).max(1) as usize;
     let mut text = Text::new();
-    text.ints([("KIND", number), ("SIZE", len), ("HALF_BITS", half)]);
+    text.kind("Random", "KIND", kind);
+    text.ints([("SIZE", len), ("HALF_BITS", half)]);
     text.constant("unsigned long long", "STREAM", format_args!("{stream}ull"));
     text.constant("unsigned long long", "EXAMPLES", format_args!("{examples}ull"));
     text.constant("unsigned long long", "FIRST", format_args!("{first}ull"));

@@ -3,6 +3,14 @@
 use crate::ir::DType;
 use std::fmt::{Display, Write};
 
+/// The files, by name.
+macro_rules! file {
+    ($name:literal) => {
+        ($name, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/kernels/", $name)))
+    };
+}
+pub(super) use file;
+
 /// A translation unit under construction.
 pub(super) struct Text {
     text: String,
@@ -14,7 +22,9 @@ pub(super) struct Text {
 impl Text {
     /// Starts a unit.
     pub(super) fn new() -> Self {
-        Self { text: "#define SPHC_GENERATED\n".into(), generated: false, lines: 1 }
+        let mut text = Self { text: "#define SPHC_GENERATED\n".into(), generated: false, lines: 1 };
+        text.file(file!("kinds.cu"));
+        text
     }
 
     /// Adds generated lines.
@@ -32,6 +42,11 @@ impl Text {
     /// Adds a number that a kernel file asks for.
     pub(super) fn constant(&mut self, kind: &str, name: &str, value: impl Display) {
         self.code(format_args!("constexpr {kind} {name} = {value};"));
+    }
+
+    /// Adds a constant of one of the enums of `kinds.cu`.
+    pub(super) fn kind(&mut self, of: &str, name: &str, value: &str) {
+        self.constant(of, name, format_args!("{of}::{value}"));
     }
 
     /// Adds several of type `int`.
@@ -65,14 +80,6 @@ impl Text {
         self.text
     }
 }
-
-/// The files, by name.
-macro_rules! file {
-    ($name:literal) => {
-        ($name, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/kernels/", $name)))
-    };
-}
-pub(super) use file;
 
 /// An element type in CUDA.
 pub(super) fn element(dtype: DType) -> &'static str {

@@ -8,10 +8,10 @@ mod assemble;
 mod augment;
 mod check;
 mod conv;
+mod horizontal;
 mod isa;
 mod kernel;
 mod loss;
-mod many;
 mod map;
 mod mapped;
 mod math;
@@ -40,7 +40,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// Where a buffer's bytes are.
-enum Place {
+enum Backing {
     /// In the arena.
     Arena(usize),
     /// Its own memory.
@@ -55,7 +55,7 @@ enum Place {
 pub struct CpuBackend {
     plan: Arc<Plan>,
     sizes: Vec<usize>,
-    places: Vec<Place>,
+    places: Vec<Backing>,
     arena: Block,
     kernels: Vec<Box<dyn Kernel>>,
     /// Launches of each phase that run as one, in order.
@@ -99,14 +99,14 @@ impl CpuBackend {
             .zip(&sizes)
             .map(|(buffer, &bytes)| {
                 Ok(match buffer.kind {
-                    BufferKind::Extern(_) => Place::Nowhere,
+                    BufferKind::Extern(_) => Backing::Nowhere,
                     BufferKind::Param(_) | BufferKind::State(_) | BufferKind::Const(_) => {
-                        Place::Own(Block::new(bytes, &buffer.name)?)
+                        Backing::Own(Block::new(bytes, &buffer.name)?)
                     }
-                    BufferKind::Arena { offset } => Place::Arena(offset),
+                    BufferKind::Arena { offset } => Backing::Arena(offset),
                 })
             })
-            .collect::<Result<Vec<Place>, RuntimeError>>()?;
+            .collect::<Result<Vec<Backing>, RuntimeError>>()?;
         let pool = Pool::new(threads, isa, scratch)?;
         Ok(CpuBackend { plan, sizes, places, arena, kernels, rows, pool, isa, scratch })
     }
@@ -119,11 +119,11 @@ impl CpuBackend {
     fn view(&self, id: BufferId) -> Option<View> {
         let at = id.0 as usize;
         let start = match self.places.get(at)? {
-            Place::Arena(offset) => self.arena.start().wrapping_add(*offset),
-            Place::Own(block) => block.start(),
+            Backing::Arena(offset) => self.arena.start().wrapping_add(*offset),
+            Backing::Own(block) => block.start(),
             // Launches never write what is lent: `check` refuses externs as outputs.
-            Place::Lent(bytes) => (**bytes).as_ref().as_ptr().cast_mut(),
-            Place::Nowhere => return None,
+            Backing::Lent(bytes) => (**bytes).as_ref().as_ptr().cast_mut(),
+            Backing::Nowhere => return None,
         };
         Some(View { start, bytes: self.sizes[at] })
     }
@@ -190,8 +190,8 @@ impl CpuBackend {
 impl Backend for CpuBackend {
     fn write(&mut self, buffer: BufferId, bytes: &[u8]) -> Result<(), RuntimeError> {
         let at = self.fits(buffer, bytes.len())?;
-        if matches!(self.places[at], Place::Nowhere | Place::Lent(_)) {
-            self.places[at] = Place::Own(Block::new(bytes.len(), &self.plan.buffers[at].name)?);
+        if matches!(self.places[at], Backing::Nowhere | Backing::Lent(_)) {
+            self.places[at] = Backing::Own(Block::new(bytes.len(), &self.plan.buffers[at].name)?);
         }
         let view = self.view(buffer).ok_or_else(|| self.unbound(buffer))?;
         // SAFETY: nothing runs, since `run` borrows the backend as well.
@@ -206,7 +206,7 @@ impl Backend for CpuBackend {
         if !aligned || !matches!(self.plan.buffers[at].kind, BufferKind::Extern(_)) {
             return self.write(buffer, all);
         }
-        self.places[at] = Place::Lent(bytes);
+        self.places[at] = Backing::Lent(bytes);
         Ok(())
     }
 
@@ -336,9 +336,9 @@ fn load<R: Real>(spec: &KernelSpec, isa: Isa) -> Result<Box<dyn Kernel>, String>
         KernelSpec::Conv(kernel) => conv::load::<R>(kernel, isa),
         KernelSpec::ConvMap { conv, map } => mapped::load::<R>(conv, map, isa),
         KernelSpec::MatMul(kernel) => matmul::load::<R>(kernel),
-        KernelSpec::MatMuls(all) => many::of(all.iter().map(matmul::load::<R>)),
+        KernelSpec::MatMuls(all) => horizontal::of(all.iter().map(matmul::load::<R>)),
         KernelSpec::Map(kernel) => map::load::<R>(kernel),
-        KernelSpec::Maps(all) => many::of(all.iter().map(map::load::<R>)),
+        KernelSpec::Maps(all) => horizontal::of(all.iter().map(map::load::<R>)),
         KernelSpec::Window { kind, geometry, n, input, output, .. } => {
             window::load::<R>(*kind, geometry, *n, *input, *output)
         }

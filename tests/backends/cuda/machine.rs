@@ -189,7 +189,7 @@ fn kind(entry: &str, text: &str) -> String {
             let taps = if (of("KERNEL_H"), of("KERNEL_W")) == ("3", "3") { "3x3" } else { "other" };
             format!("conv {what}{strided} {taps} {}", tile())
         }
-        "filter_grad" if text.contains("filter_grad_nine.cu") => "filter_grad nine taps bf16".to_owned(),
+        "filter_grad" if text.contains("filter_grad_3x3.cu") => "filter_grad 3x3 bf16".to_owned(),
         "filter_grad" | "matmul" => format!("{entry} {}", tile()),
         // Several share one kernel: what can be said of it is no figure of one.
         "map" if 1 < text.matches("namespace map").count() => "maps".to_owned(),

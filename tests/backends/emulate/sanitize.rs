@@ -6,7 +6,7 @@ use super::{bytes, several};
 use crate::backends::emulate::module::{available, build};
 use sphc::ir::{DType, Geometry, Loss, Reduction, Window, op::Scalar64};
 use sphc::kernel::ConvKind;
-use sphc::kernel::cuda::{Argument, Arithmetic, Choice, CudaSource, NINE, Options, generate};
+use sphc::kernel::cuda::{Argument, Arithmetic, Choice, CudaSource, FILTER_GRAD_3X3, Options, generate};
 use std::fmt::Write;
 use std::process::Command;
 
@@ -126,7 +126,7 @@ fn no_family_leaves_its_buffers_under_the_address_sanitizer() {
         (ConvKind::Forward, geometry, 2, 1),
         (ConvKind::InputGrad, geometry, 3, 1),
         (ConvKind::FilterGrad, geometry, 2, 2),
-        (ConvKind::FilterGrad, narrow, NINE, 1),
+        (ConvKind::FilterGrad, narrow, FILTER_GRAD_3X3, 1),
     ] {
         let choice = Some(Choice { tile, split });
         cases.push((conv(kind, images, geometry, 0.0).in_bf16(true), Options { choice, ..Options::default() }));

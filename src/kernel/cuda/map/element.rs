@@ -2,7 +2,7 @@
 //! and columns; what it makes of each; and what it stores.
 
 use super::functions::{Ending, Writer, coordinates, offset};
-use super::layout::{Fate, reduction};
+use super::layout::{ReductionClass, reduction};
 use crate::ir::{DType, Reduction};
 use crate::kernel::Store;
 use crate::kernel::cuda::expression::statements_beyond;
@@ -16,7 +16,8 @@ impl Writer<'_> {
     pub(super) fn element(&self, text: &mut Text, rows: &Ending, columns: &Ending, alls: &Ending) {
         let Writer { spec, layout, number, .. } = self;
         let name = number.name();
-        let whole: Vec<usize> = (0..layout.fates.len()).filter(|&it| layout.fates[it] == Fate::Whole).collect();
+        let whole: Vec<usize> =
+            (0..layout.classes.len()).filter(|&it| layout.classes[it] == ReductionClass::None).collect();
         let mut at = vec![String::new(); spec.dims.len()];
         coordinates(&spec.dims, "row", &(0..layout.outer).collect::<Vec<_>>(), &mut at);
         coordinates(&spec.dims, "column", &(layout.outer..at.len()).collect::<Vec<_>>(), &mut at);
@@ -94,7 +95,7 @@ impl Writer<'_> {
         for (name, first, ending) in [("rows", "left", rows), ("columns", "top", columns), ("all", "top && left", alls)]
         {
             for (o, (&output, value)) in ending.folded.iter().zip(&mut values).enumerate() {
-                let maximum = reduction(layout.fates[output]) == Some(Reduction::Max);
+                let maximum = reduction(layout.classes[output]) == Some(Reduction::Max);
                 let kept = format!("{name}.sums[{o}]");
                 line(&mut code, format!("{kept} = combined({maximum}, {kept}, (float){value});"));
             }

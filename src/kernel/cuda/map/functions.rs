@@ -1,7 +1,7 @@
 //! The functions of one map: what its file asks for, and how its blocks are shared out.
 
 use super::THREADS;
-use super::layout::{Fate, Layout, layout, reduced, reduction, with_rows};
+use super::layout::{Layout, ReductionClass, layout, reduced, reduction, with_rows};
 use crate::ir::{DType, Reduction, Scalar};
 use crate::kernel::cuda::blocks;
 use crate::kernel::cuda::combine::{Part, Staged, Whole, slices};
@@ -89,10 +89,10 @@ pub(super) struct Writer<'a> {
 impl Writer<'_> {
     fn write(self, text: &mut Text) -> Functions {
         let layout = &self.layout;
-        let rows = self.ending(|it| matches!(it, Fate::Row(_)));
-        let columns = self.ending(|it| matches!(it, Fate::Column(_)));
-        let alls = self.ending(|it| matches!(it, Fate::All(_)));
-        let axes = self.ending(|it| matches!(it, Fate::Axes(_)));
+        let rows = self.ending(|it| matches!(it, ReductionClass::Row(_)));
+        let columns = self.ending(|it| matches!(it, ReductionClass::Column(_)));
+        let alls = self.ending(|it| matches!(it, ReductionClass::All(_)));
+        let axes = self.ending(|it| matches!(it, ReductionClass::Axes(_)));
         let reduces = [&rows, &columns, &alls].iter().any(|it| it.is_some());
         let by_rows = reduces || 1 < layout.vector;
         let whole_blocks = layout.row_blocks * layout.column_blocks;
@@ -131,7 +131,7 @@ impl Writer<'_> {
         }
         text.file(file!("map.cu"));
         let axes_blocks = self.axes(text, &axes);
-        let is_all_axes = layout.fates.iter().all(|it| matches!(it, Fate::Axes(_)));
+        let is_all_axes = layout.classes.iter().all(|it| matches!(it, ReductionClass::Axes(_)));
         if !is_all_axes {
             let call = if by_rows {
                 "map_rows(args, block)"
@@ -166,11 +166,11 @@ impl Writer<'_> {
     }
 
     /// The results that end in such a way.
-    fn ending(&self, wanted: fn(&Fate) -> bool) -> Ending {
-        let ends = |at: &usize| wanted(&self.layout.fates[*at]);
-        let folds = |at: &usize| matches!(reduction(self.layout.fates[*at]), Some(Reduction::Sum | Reduction::Max));
+    fn ending(&self, wanted: fn(&ReductionClass) -> bool) -> Ending {
+        let ends = |at: &usize| wanted(&self.layout.classes[*at]);
+        let folds = |at: &usize| matches!(reduction(self.layout.classes[*at]), Some(Reduction::Sum | Reduction::Max));
         Ending {
-            folded: (0..self.layout.fates.len()).filter(ends).filter(folds).collect(),
+            folded: (0..self.layout.classes.len()).filter(ends).filter(folds).collect(),
             moments: self
                 .spec
                 .moments()
@@ -212,7 +212,7 @@ impl Writer<'_> {
             .folded
             .iter()
             .enumerate()
-            .filter(|(_, it)| reduction(self.layout.fates[**it]) == Some(Reduction::Max))
+            .filter(|(_, it)| reduction(self.layout.classes[**it]) == Some(Reduction::Max))
             .map(|(o, _)| format!("o == {o}"))
             .collect();
         let test = if maxima.is_empty() { "false".to_owned() } else { maxima.join(" || ") };
@@ -250,7 +250,7 @@ impl Writer<'_> {
     /// Reductions over axes that are neither outer nor inner; how many blocks they take.
     fn axes(&self, text: &mut Text, ending: &Ending) -> u32 {
         let folded = ending.folded.iter().map(|&output| {
-            let maximum = reduction(self.layout.fates[output]) == Some(Reduction::Max);
+            let maximum = reduction(self.layout.classes[output]) == Some(Reduction::Max);
             let put = format!("float value) {{ args.out{output}[kept] = {}; }}", self.stored(output, "value"));
             (output, format!("map_axes<{{}}, {maximum}>"), put)
         });
@@ -365,7 +365,7 @@ impl StagedEnding<'_> {
             return Vec::new();
         }
         let folded = self.ending.folded.iter().enumerate().map(|(o, &output)| {
-            let maximum = reduction(writer.layout.fates[output]) == Some(Reduction::Max);
+            let maximum = reduction(writer.layout.classes[output]) == Some(Reduction::Max);
             let whole = if maximum { Whole::Max(output) } else { Whole::Sum(output) };
             Part { whole, slices, from: self.place(o), partials, width }
         });

@@ -14,8 +14,9 @@ const LONGEST_ROW: usize = 2048;
 
 /// What becomes of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
-    Whole,
+pub(super) enum ReductionClass {
+    /// Not reduced.
+    None,
     /// Reduced over columns.
     Row(Reduction),
     /// Reduced over rows.
@@ -32,7 +33,7 @@ pub(super) struct Layout {
     pub(super) outer: usize,
     pub(super) rows: usize,
     pub(super) columns: usize,
-    pub(super) fates: Vec<Fate>,
+    pub(super) classes: Vec<ReductionClass>,
     /// Columns side by side that a thread takes at once.
     pub(super) vector: usize,
     pub(super) lanes: usize,
@@ -55,19 +56,19 @@ pub(super) fn reduced<'a>(spec: &'a MapKernel, store: &'a Store) -> Option<(Redu
     }
 }
 
-fn fate(spec: &MapKernel, store: &Store, outer: usize) -> Fate {
-    let Some((kind, over)) = reduced(spec, store) else { return Fate::Whole };
+fn class(spec: &MapKernel, store: &Store, outer: usize) -> ReductionClass {
+    let Some((kind, over)) = reduced(spec, store) else { return ReductionClass::None };
     let all = |wanted: &dyn Fn(usize) -> bool| {
         (0..spec.dims.len()).filter(|&it| spec.dims[it] != 1).all(|it| over[it] == wanted(it))
     };
     if all(&|_| true) {
-        Fate::All(kind)
+        ReductionClass::All(kind)
     } else if all(&|it| outer <= it) {
-        Fate::Row(kind)
+        ReductionClass::Row(kind)
     } else if all(&|it| it < outer) {
-        Fate::Column(kind)
+        ReductionClass::Column(kind)
     } else {
-        Fate::Axes(kind)
+        ReductionClass::Axes(kind)
     }
 }
 
@@ -83,8 +84,8 @@ const ROWS_AT_ONCE: usize = 4;
 /// A map without reductions over some axes, whose innermost axis is long: as rows of at most [`ROW`] elements.
 pub(super) fn with_rows(spec: &MapKernel) -> Option<MapKernel> {
     let (&inner, rest) = spec.dims.split_last()?;
-    let partial = |it: &Fate| !matches!(it, Fate::Whole | Fate::All(_));
-    if (0..=spec.dims.len()).any(|outer| spec.outputs.iter().any(|it| partial(&fate(spec, &it.store, outer)))) {
+    let partial = |it: &ReductionClass| !matches!(it, ReductionClass::None | ReductionClass::All(_));
+    if (0..=spec.dims.len()).any(|outer| spec.outputs.iter().any(|it| partial(&class(spec, &it.store, outer)))) {
         return None;
     }
     let row = (LONG..=ROW).rev().find(|it| it.is_multiple_of(LONG) && inner.is_multiple_of(*it))?;
@@ -116,16 +117,17 @@ fn fits(spec: &MapKernel, width: usize) -> bool {
 
 pub(super) fn layout(spec: &MapKernel) -> Layout {
     let rank = spec.dims.len();
-    let fates_at = |outer: usize| spec.outputs.iter().map(|it| fate(spec, &it.store, outer)).collect::<Vec<_>>();
-    let fitting =
-        |outer: usize| fates_at(outer).iter().filter(|it| matches!(it, Fate::Row(_) | Fate::Column(_))).count();
-    // Of a mean and a variance together three numbers.
-    let numbers = |fate: &Fate| match fate {
-        Fate::Column(Reduction::Sum | Reduction::Max | Reduction::Mean) => 1,
-        Fate::Column(Reduction::Variance) => 2,
-        Fate::Whole | Fate::Row(_) | Fate::All(_) | Fate::Axes(_) => 0,
+    let classes_at = |outer: usize| spec.outputs.iter().map(|it| class(spec, &it.store, outer)).collect::<Vec<_>>();
+    let fitting = |outer: usize| {
+        classes_at(outer).iter().filter(|it| matches!(it, ReductionClass::Row(_) | ReductionClass::Column(_))).count()
     };
-    let kept_at = |outer: usize| fates_at(outer).iter().map(numbers).sum::<usize>();
+    // Of a mean and a variance together three numbers.
+    let numbers = |class: &ReductionClass| match class {
+        ReductionClass::Column(Reduction::Sum | Reduction::Max | Reduction::Mean) => 1,
+        ReductionClass::Column(Reduction::Variance) => 2,
+        ReductionClass::None | ReductionClass::Row(_) | ReductionClass::All(_) | ReductionClass::Axes(_) => 0,
+    };
+    let kept_at = |outer: usize| classes_at(outer).iter().map(numbers).sum::<usize>();
     let mut dtypes = spec.inputs.iter().map(|it| it.dtype).chain(spec.outputs.iter().map(|it| it.dtype));
     let widest = if dtypes.any(|it| it == DType::Bf16) { SHORT } else { LONG };
     // Whole numbers are evaluated in fp64, one by one.
@@ -137,21 +139,21 @@ pub(super) fn layout(spec: &MapKernel) -> Layout {
     };
     // The last of the best: where nothing decides, elements in a row are neighbours in memory, taken together if they can be.
     let outer = (0..=rank).max_by_key(|&it| (fitting(it), 1 < vector(it))).unwrap_or(0);
-    let (mut fates, kept, vector) = (fates_at(outer), kept_at(outer), vector(outer));
+    let (mut classes, kept, vector) = (classes_at(outer), kept_at(outer), vector(outer));
     let rows: usize = spec.dims[..outer].iter().product();
     let columns: usize = spec.dims[outer..].iter().product();
     let lanes = (columns / vector).next_power_of_two().min(32);
     let whole_row = (columns / vector).div_ceil(lanes);
     let most = NUMBERS.checked_div(kept * vector).map_or(whole_row, |it| it.clamp(1, KEPT / vector));
     // What belongs to a column is kept over the rows of a thread that has one vector of each.
-    let alone = 1 < vector && !fates.iter().any(|it| matches!(it, Fate::Row(_)));
+    let alone = 1 < vector && !classes.iter().any(|it| matches!(it, ReductionClass::Row(_)));
     let per_thread = if alone { 1 } else { whole_row.min(most) };
     let column_blocks = (columns / vector).div_ceil(lanes * per_thread);
-    for it in &mut fates {
-        if let Fate::Row(kind) = *it
+    for it in &mut classes {
+        if let ReductionClass::Row(kind) = *it
             && (1 < column_blocks || LONGEST_ROW < columns)
         {
-            *it = Fate::Axes(kind);
+            *it = ReductionClass::Axes(kind);
         }
     }
     let lines = THREADS / lanes;
@@ -160,7 +162,7 @@ pub(super) fn layout(spec: &MapKernel) -> Layout {
     let moves =
         |it: &MapInput, mut axes: std::ops::Range<usize>| axes.any(|at| it.strides[at] != 0 && spec.dims[at] != 1);
     let read = spec.inputs.iter().filter(|it| moves(it, 0..outer) && moves(it, outer..rank)).map(|it| it.dtype);
-    let written = spec.outputs.iter().zip(&fates).filter(|it| *it.1 == Fate::Whole).map(|it| it.0.dtype);
+    let written = spec.outputs.iter().zip(&classes).filter(|it| *it.1 == ReductionClass::None).map(|it| it.0.dtype);
     let moved: usize = read.chain(written).map(words).sum();
     let few = |it: &usize| it * moved <= ON_THEIR_WAY && it * lines <= block_rows;
     let rows_at_once = [ROWS_AT_ONCE, 2].into_iter().find(few).unwrap_or(1);
@@ -170,7 +172,7 @@ pub(super) fn layout(spec: &MapKernel) -> Layout {
         outer,
         rows,
         columns,
-        fates,
+        classes,
         vector,
         lanes,
         per_thread,
@@ -182,9 +184,12 @@ pub(super) fn layout(spec: &MapKernel) -> Layout {
 }
 
 /// How a result is reduced, if it is.
-pub(super) fn reduction(fate: Fate) -> Option<Reduction> {
-    match fate {
-        Fate::Whole => None,
-        Fate::Row(kind) | Fate::Column(kind) | Fate::All(kind) | Fate::Axes(kind) => Some(kind),
+pub(super) fn reduction(class: ReductionClass) -> Option<Reduction> {
+    match class {
+        ReductionClass::None => None,
+        ReductionClass::Row(kind)
+        | ReductionClass::Column(kind)
+        | ReductionClass::All(kind)
+        | ReductionClass::Axes(kind) => Some(kind),
     }
 }

@@ -3,7 +3,7 @@
 
 use super::code::{Class, Code};
 use super::constants::Gpu;
-use crate::kernel::cuda::CudaLaunch;
+use crate::kernel::cuda::{Arithmetic, CudaLaunch};
 
 /// What a kernel waits for most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,14 +116,21 @@ impl Kernel<'_> {
         let (m, n) =
             if nine { (128.0, 32.0 * 9.0) } else { (self.number("TILE_M", 64.0), self.number("TILE_N", 64.0)) };
         let depth = if nine { 128.0 } else { DEPTH };
-        let arithmetic = if bf16 || nine { 2.0 } else { self.number("ARITHMETIC", 0.0) };
+        let is = |kind: &str| self.text.contains(&format!(" ARITHMETIC = Arithmetic::{kind};"));
+        let arithmetic = if bf16 || nine {
+            Arithmetic::Bf16
+        } else if is("Tf32") {
+            Arithmetic::Tf32
+        } else {
+            Arithmetic::F32
+        };
         // Multiply-adds of an instruction of a warp, and cycles that one takes of its scheduler's pipe.
         let (each, cycles) = match arithmetic {
-            2.0 => (2048.0, 2048.0 / (gpu.tensor * gpu.through / 4.0)),
-            1.0 => (1024.0, 2048.0 / (gpu.tensor * gpu.through / 4.0)),
-            _ => (32.0, 1.0),
+            Arithmetic::Bf16 => (2048.0, 2048.0 / (gpu.tensor * gpu.through / 4.0)),
+            Arithmetic::Tf32 => (1024.0, 2048.0 / (gpu.tensor * gpu.through / 4.0)),
+            Arithmetic::F32 => (32.0, 1.0),
         };
-        let product = if arithmetic == 0.0 { Class::Multiply } else { Class::Tensor };
+        let product = if arithmetic == Arithmetic::F32 { Class::Multiply } else { Class::Tensor };
         let warps = self.warps();
         // Of a warp in a stage.
         let products = m * n * depth / each / warps;

@@ -7,7 +7,7 @@ use super::{CudaLaunch, CudaSource, Options, blocks};
 use crate::ir::DType;
 use crate::kernel::ConvKernel;
 
-/// A block's share of the filter, and pixels of a strip; as in `kernels/filter_grad_nine.cu`.
+/// A block's share of the filter, and pixels of a strip; as in `kernels/filter_grad_3x3.cu`.
 const FILTERS: usize = 128;
 const CHANNELS: usize = 32;
 const PIXELS: usize = 128;
@@ -22,7 +22,7 @@ fn lines([n, h, w]: [usize; 3]) -> usize {
 }
 
 /// How the gradient is shared out.
-pub(super) struct Nine {
+pub(super) struct NineTaps {
     strip: [usize; 3],
     split: usize,
     /// Cycles that it is expected to take.
@@ -30,7 +30,7 @@ pub(super) struct Nine {
 }
 
 /// The best way with nine taps in a block, where there is one. `split` overrules the shares.
-pub(super) fn choose(conv: &ConvKernel, options: &Options, split: Option<usize>) -> Option<Nine> {
+pub(super) fn choose(conv: &ConvKernel, options: &Options, split: Option<usize>) -> Option<NineTaps> {
     let ConvKernel { geometry, n, input: [_, _, cin], output: [oh, ow, cout], reads, .. } = *conv;
     let close = geometry.stride == [1, 1] && geometry.dilation == [1, 1];
     if geometry.kernel != [3, 3] || !close || reads != DType::Bf16 {
@@ -45,11 +45,11 @@ pub(super) fn choose(conv: &ConvKernel, options: &Options, split: Option<usize>)
     let (count, stages) = (cin.div_ceil(CHANNELS) * cout.div_ceil(FILTERS), count(strip));
     let all = Blocks { count, stages, stage: stage.cycles(reads, 1), resident: 1, width: 9 * cin * cout };
     let (cycles, best) = all.fewest(options.processors);
-    Some(Nine { strip, split: split.unwrap_or(best), cycles })
+    Some(NineTaps { strip, split: split.unwrap_or(best), cycles })
 }
 
 /// The unit.
-pub(super) fn generate(conv: &ConvKernel, Nine { strip, split, .. }: Nine) -> CudaSource {
+pub(super) fn generate(conv: &ConvKernel, NineTaps { strip, split, .. }: NineTaps) -> CudaSource {
     let ConvKernel { input: [h, w, cin], output: [oh, ow, cout], writes, .. } = *conv;
     let mut text = shape(conv);
     text.ints([("INPUT_H", h), ("INPUT_W", w), ("INPUT_C", cin)]);
@@ -58,7 +58,7 @@ pub(super) fn generate(conv: &ConvKernel, Nine { strip, split, .. }: Nine) -> Cu
     text.file(file!("device.cu"));
     text.file(file!("ring.cu"));
     text.code(format_args!("using stored = {};", element(if split == 1 { writes } else { DType::Real })));
-    text.file(file!("filter_grad_nine.cu"));
+    text.file(file!("filter_grad_3x3.cu"));
     let launch = CudaLaunch {
         entry: "filter_grad",
         grid: [blocks(cout, FILTERS), blocks(cin, CHANNELS), split as u32],
@@ -87,7 +87,7 @@ mod tests {
     fn nine_taps_share_a_block_where_images_are_large_enough_to_fill_strips() {
         let taken = |size, channels, reads| {
             let source = super::super::generate(&filter_grad(size, channels, reads), &Options::default());
-            source.text.contains("filter_grad_nine.cu")
+            source.text.contains("filter_grad_3x3.cu")
         };
         for (size, channels) in [(32, 128), (16, 256), (8, 512)] {
             assert!(taken(size, channels, DType::Bf16), "{size}x{size}, {channels} channels");

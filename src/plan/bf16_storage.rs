@@ -7,7 +7,7 @@
 //! parameters do, gets a copy in 16.
 
 use super::Plan;
-use super::schedule::{Place, Schedule, Step};
+use super::schedule::{Schedule, Step, VirtualBuffer};
 use crate::ir::{DType, Graph, NodeId, Shape};
 use crate::kernel::{ConvKernel, ConvKind, KernelSpec, MapKernel, Store};
 use crate::target;
@@ -18,35 +18,35 @@ const CHANNELS: usize = target::COMMON.channels_in_16_bits;
 const TYPES_COME_FIRST: &str = "maps share launches once the types of their operands are known";
 
 /// Rewrites the launches of a phase for the values that it returns, which lie in the arena in 16 bits.
-pub(super) fn narrow(schedule: &mut Schedule, graph: &Graph) -> BTreeSet<Place> {
-    let mut short = candidates(schedule, graph);
+pub(super) fn choose(schedule: &mut Schedule, graph: &Graph) -> BTreeSet<VirtualBuffer> {
+    let mut in_bf16 = candidates(schedule, graph);
     loop {
-        let before = short.len();
+        let before = in_bf16.len();
         for step in &schedule.steps {
-            drop_what_must_be_long(step, &mut short);
+            drop_what_must_stay_wide(step, &mut in_bf16);
         }
-        if short.len() == before {
+        if in_bf16.len() == before {
             break;
         }
     }
     let mut steps = Vec::with_capacity(schedule.steps.len());
     for mut step in std::mem::take(&mut schedule.steps) {
         if let Some((conv, filter)) = filter_of(&step)
-            && takes_short(conv, &step, &short)
-            && !short.contains(&filter)
+            && takes_bf16(conv, &step, &in_bf16)
+            && !in_bf16.contains(&filter)
             && let Some(id) = copied(filter)
         {
-            let copy = Place::Narrow(id);
-            if short.insert(copy) {
-                steps.push(narrowing(filter, copy, id, graph));
+            let copy = VirtualBuffer::Bf16Copy(id);
+            if in_bf16.insert(copy) {
+                steps.push(conversion(filter, copy, id, graph));
             }
             step.inputs[1] = copy;
         }
-        apply(&mut step, &short);
+        apply(&mut step, &in_bf16);
         steps.push(step);
     }
     schedule.steps = steps;
-    short
+    in_bf16
 }
 
 /// The convolution of a step.
@@ -58,22 +58,22 @@ fn conv(step: &Step) -> Option<&ConvKernel> {
 }
 
 /// The filter that a step convolves with.
-fn filter_of(step: &Step) -> Option<(&ConvKernel, Place)> {
+fn filter_of(step: &Step) -> Option<(&ConvKernel, VirtualBuffer)> {
     conv(step).filter(|it| it.kind != ConvKind::FilterGrad).map(|it| (it, step.inputs[1]))
 }
 
 /// The node of a place that can be copied to the arena ahead of a launch.
-fn copied(filter: Place) -> Option<NodeId> {
+fn copied(filter: VirtualBuffer) -> Option<NodeId> {
     match filter {
-        Place::Leaf(id) | Place::Value(id) => Some(id),
-        Place::Target(_) | Place::Old(_) | Place::Narrow(_) => None,
+        VirtualBuffer::Leaf(id) | VirtualBuffer::Value(id) => Some(id),
+        VirtualBuffer::Target(_) | VirtualBuffer::Before(_) | VirtualBuffer::Bf16Copy(_) => None,
     }
 }
 
-fn candidates(schedule: &Schedule, graph: &Graph) -> BTreeSet<Place> {
-    let filters: BTreeSet<Place> = schedule.steps.iter().filter_map(|it| Some(filter_of(it)?.1)).collect();
+fn candidates(schedule: &Schedule, graph: &Graph) -> BTreeSet<VirtualBuffer> {
+    let filters: BTreeSet<VirtualBuffer> = schedule.steps.iter().filter_map(|it| Some(filter_of(it)?.1)).collect();
     let shapes: BTreeSet<&Shape> = filters.iter().filter_map(|it| copied(*it)).map(|it| graph.shape(it)).collect();
-    let results: BTreeSet<&Place> = schedule.results.values().collect();
+    let results: BTreeSet<&VirtualBuffer> = schedule.results.values().collect();
     let is_pixels = |id: NodeId| match graph.shape(id).dims() {
         &[n, h, w, c] => 1 < n * h * w && c.is_multiple_of(CHANNELS) && !shapes.contains(graph.shape(id)),
         _ => false,
@@ -81,7 +81,7 @@ fn candidates(schedule: &Schedule, graph: &Graph) -> BTreeSet<Place> {
     let mut found = BTreeSet::new();
     for step in &schedule.steps {
         for (at, place) in step.outputs.iter().enumerate() {
-            let Place::Value(id) = *place else { continue };
+            let VirtualBuffer::Value(id) = *place else { continue };
             let wanted = !results.contains(place) && (is_pixels(id) || filters.contains(place));
             if wanted && writes_short(&step.spec, at) {
                 found.insert(*place);
@@ -109,23 +109,23 @@ fn writes_short(spec: &KernelSpec, output: usize) -> bool {
 }
 
 /// Whether a convolution reads both operands in 16 bits; a filter that is not there can be copied.
-fn takes_short(conv: &ConvKernel, step: &Step, short: &BTreeSet<Place>) -> bool {
+fn takes_bf16(conv: &ConvKernel, step: &Step, in_bf16: &BTreeSet<VirtualBuffer>) -> bool {
     let fits = [conv.input[2], conv.output[2]].iter().all(|it| it.is_multiple_of(CHANNELS));
     let copies = conv.kind != ConvKind::FilterGrad && copied(step.inputs[1]).is_some();
-    fits && short.contains(&step.inputs[0]) && (copies || short.contains(&step.inputs[1]))
+    fits && in_bf16.contains(&step.inputs[0]) && (copies || in_bf16.contains(&step.inputs[1]))
 }
 
-fn drop_what_must_be_long(step: &Step, short: &mut BTreeSet<Place>) {
-    let mut keep_together = |places: &mut dyn Iterator<Item = &Place>| {
-        let places: Vec<&Place> = places.collect();
-        if !places.iter().all(|it| short.contains(it)) {
-            places.iter().for_each(|it| _ = short.remove(it));
+fn drop_what_must_stay_wide(step: &Step, in_bf16: &mut BTreeSet<VirtualBuffer>) {
+    let mut keep_together = |places: &mut dyn Iterator<Item = &VirtualBuffer>| {
+        let places: Vec<&VirtualBuffer> = places.collect();
+        if !places.iter().all(|it| in_bf16.contains(it)) {
+            places.iter().for_each(|it| _ = in_bf16.remove(it));
         }
     };
     match &step.spec {
         KernelSpec::Conv(conv) | KernelSpec::ConvMap { conv, .. } => {
-            if !takes_short(conv, step, short) {
-                step.inputs[..2].iter().for_each(|it| _ = short.remove(it));
+            if !takes_bf16(conv, step, in_bf16) {
+                step.inputs[..2].iter().for_each(|it| _ = in_bf16.remove(it));
             }
         }
         KernelSpec::Map(_) => {}
@@ -138,27 +138,27 @@ fn drop_what_must_be_long(step: &Step, short: &mut BTreeSet<Place>) {
         | KernelSpec::Scatter { .. }
         | KernelSpec::Loss { .. }
         | KernelSpec::Random { .. } => {
-            step.inputs.iter().chain(&step.outputs).for_each(|it| _ = short.remove(it));
+            step.inputs.iter().chain(&step.outputs).for_each(|it| _ = in_bf16.remove(it));
         }
         KernelSpec::Maps(_) | KernelSpec::MatMuls(_) => unreachable!("{TYPES_COME_FIRST}"),
     }
 }
 
 /// A copy of a filter in 16 bits.
-fn narrowing(from: Place, to: Place, node: NodeId, graph: &Graph) -> Step {
+fn conversion(from: VirtualBuffer, to: VirtualBuffer, node: NodeId, graph: &Graph) -> Step {
     let spec = KernelSpec::Map(MapKernel::copy(graph.shape(node).len(), DType::Real, DType::Bf16));
     Step { spec, inputs: vec![from], outputs: vec![to], nodes: vec![node] }
 }
 
 /// Tells the kernel of a step what its operands are in memory.
-fn apply(step: &mut Step, short: &BTreeSet<Place>) {
+fn apply(step: &mut Step, in_bf16: &BTreeSet<VirtualBuffer>) {
     let Step { spec, inputs, outputs, .. } = step;
-    let mark = |place: Place, dtype: &mut DType| {
-        if short.contains(&place) {
+    let mark = |place: VirtualBuffer, dtype: &mut DType| {
+        if in_bf16.contains(&place) {
             *dtype = DType::Bf16;
         }
     };
-    let map_types = |map: &mut MapKernel, skip: usize, inputs: &[Place], outputs: &[Place]| {
+    let map_types = |map: &mut MapKernel, skip: usize, inputs: &[VirtualBuffer], outputs: &[VirtualBuffer]| {
         map.inputs.iter_mut().skip(skip).zip(inputs).for_each(|(it, place)| mark(*place, &mut it.dtype));
         map.outputs.iter_mut().zip(outputs).for_each(|(it, place)| mark(*place, &mut it.dtype));
     };

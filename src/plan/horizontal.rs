@@ -3,7 +3,7 @@
 //! What the passes over the images need waits until it is needed; then all that is ready, and that they will need at some
 //! time, goes with it. What only updates need comes at the end, level by level: matrix products of filters, the updates.
 
-use super::schedule::{Place, Schedule, Step, target};
+use super::schedule::{Schedule, Step, VirtualBuffer, target};
 use crate::ir::{Graph, NodeId};
 use crate::kernel::KernelSpec;
 use crate::target;
@@ -165,9 +165,12 @@ fn matrix(dims: &[usize]) -> Vec<usize> {
 
 /// Whether a step is a map or a matrix product whose operands are parameters, like them, or small.
 fn may_wait(step: &Step, graph: &Graph, parameters: &BTreeSet<Vec<usize>>) -> bool {
-    let fits = |place: &Place| match *place {
-        Place::Target(_) => true,
-        Place::Leaf(id) | Place::Value(id) | Place::Old(id) | Place::Narrow(id) => {
+    let fits = |place: &VirtualBuffer| match *place {
+        VirtualBuffer::Target(_) => true,
+        VirtualBuffer::Leaf(id)
+        | VirtualBuffer::Value(id)
+        | VirtualBuffer::Before(id)
+        | VirtualBuffer::Bf16Copy(id) => {
             let shape = graph.shape(id);
             shape.len() <= SMALL || parameters.contains(shape.dims())
         }
@@ -182,12 +185,12 @@ fn may_wait(step: &Step, graph: &Graph, parameters: &BTreeSet<Vec<usize>>) -> bo
 /// By step: those before it that write what it reads or writes, or read what it writes.
 fn dependencies(steps: &[Step], graph: &Graph) -> Vec<BTreeSet<usize>> {
     // A parameter is the same memory under both its names.
-    let memory = |place: &Place| match *place {
-        Place::Leaf(id) => target(graph, id).map_or(*place, Place::Target),
+    let memory = |place: &VirtualBuffer| match *place {
+        VirtualBuffer::Leaf(id) => target(graph, id).map_or(*place, VirtualBuffer::Target),
         place => place,
     };
-    let mut writer: BTreeMap<Place, usize> = BTreeMap::new();
-    let mut readers: BTreeMap<Place, Vec<usize>> = BTreeMap::new();
+    let mut writer: BTreeMap<VirtualBuffer, usize> = BTreeMap::new();
+    let mut readers: BTreeMap<VirtualBuffer, Vec<usize>> = BTreeMap::new();
     let mut all = Vec::with_capacity(steps.len());
     for (at, step) in steps.iter().enumerate() {
         let mut before = BTreeSet::new();

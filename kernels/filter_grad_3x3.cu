@@ -24,7 +24,7 @@ using stored = float;  // the result, or shares of it
 
 constexpr int CHANNELS = 32, FILTERS = 128;          // of a block
 constexpr int PARTS = 2;                             // a warp takes 32 filters, two fragments, and 16 channels, two
-constexpr int WARPS_F = 4, WARPS_C = 2, NINE_THREADS = WARPS_F * WARPS_C * 32;
+constexpr int WARPS_F = 4, WARPS_C = 2, FILTER_GRAD_THREADS = WARPS_F * WARPS_C * 32;
 constexpr int PIXELS = STRIP_N * STRIP_H * STRIP_W;  // of a strip
 static_assert(PIXELS == 128 && STRIP_W % 8 == 0, "eight pixels side by side lie in all banks once");
 
@@ -38,7 +38,7 @@ __device__ __forceinline__ constexpr int line_of(int pixel) {
     return (pixel / (STRIP_W * STRIP_H) * MARGIN_H + pixel / STRIP_W % STRIP_H) * MARGIN_W + pixel % STRIP_W;
 }
 
-extern "C" __global__ void __launch_bounds__(NINE_THREADS, 1) filter_grad(const bf16* x, const bf16* dy, stored* dw) {
+extern "C" __global__ void __launch_bounds__(FILTER_GRAD_THREADS, 1) filter_grad(const bf16* x, const bf16* dy, stored* dw) {
     constexpr int STRIPS_H = (OUTPUT_H + STRIP_H - 1) / STRIP_H, STRIPS_W = (OUTPUT_W + STRIP_W - 1) / STRIP_W;
     constexpr int STRIPS = (IMAGES + STRIP_N - 1) / STRIP_N * STRIPS_H * STRIPS_W;
     const int filter0 = blockIdx.x * FILTERS, channel0 = blockIdx.y * CHANNELS, share = blockIdx.z;
@@ -52,8 +52,8 @@ extern "C" __global__ void __launch_bounds__(NINE_THREADS, 1) filter_grad(const 
         const int y0 = strip / STRIPS_W % STRIPS_H * STRIP_H, x0 = strip % STRIPS_W * STRIP_W;
         Shared to = ring + buffer;
 #pragma unroll
-        for (int i = 0; i < PIXELS * FILTERS / 8 / NINE_THREADS; i++) {
-            const int piece = threadIdx.x % (FILTERS / 8), pixel = threadIdx.x / (FILTERS / 8) + i * (NINE_THREADS / (FILTERS / 8));
+        for (int i = 0; i < PIXELS * FILTERS / 8 / FILTER_GRAD_THREADS; i++) {
+            const int piece = threadIdx.x % (FILTERS / 8), pixel = threadIdx.x / (FILTERS / 8) + i * (FILTER_GRAD_THREADS / (FILTERS / 8));
             const int image = image0 + pixel / (STRIP_W * STRIP_H), at = filter0 + piece * 8;
             const int row = y0 + pixel / STRIP_W % STRIP_H, column = x0 + pixel % STRIP_W;
             const bool inside = image < IMAGES && row < OUTPUT_H && column < OUTPUT_W && at < OUTPUT_C;
@@ -61,10 +61,10 @@ extern "C" __global__ void __launch_bounds__(NINE_THREADS, 1) filter_grad(const 
             copy_async<16, false>(to + (pixel * FILTERS + (piece ^ (pixel & 7)) * 8) * 2, from, inside);
         }
         to += PIXELS * FILTERS * 2;
-        constexpr int PIECES = CHANNELS / 8, COUNT = (LINES * PIECES + NINE_THREADS - 1) / NINE_THREADS;
+        constexpr int PIECES = CHANNELS / 8, COUNT = (LINES * PIECES + FILTER_GRAD_THREADS - 1) / FILTER_GRAD_THREADS;
 #pragma unroll
         for (int i = 0; i < COUNT; i++) {
-            const int piece = threadIdx.x % PIECES, line = threadIdx.x / PIECES + i * (NINE_THREADS / PIECES);
+            const int piece = threadIdx.x % PIECES, line = threadIdx.x / PIECES + i * (FILTER_GRAD_THREADS / PIECES);
             if (LINES <= line) continue;
             const int image = image0 + line / (MARGIN_W * MARGIN_H), at = channel0 + piece * 8;
             const int row = y0 + line / MARGIN_W % MARGIN_H - BEFORE_H, column = x0 + line % MARGIN_W - BEFORE_W;
