@@ -24,7 +24,7 @@ pub use error::{Error, Faults, Notice};
 pub use images::{Pictures, listed};
 pub use known::{Read, find_data, info, read_data};
 pub use model::{Compilation, Model};
-pub use options::{Fetch, Options, Split, TrainOptions};
+pub use options::{Fetch, Options, Shown, Split, TrainOptions};
 pub use predictor::{Prediction, Predictor};
 pub use ready::Ready;
 pub use text::{is_plan, read_text};

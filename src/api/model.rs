@@ -7,7 +7,7 @@ use super::text::{self, LONGEST_MODEL, import, is_plan};
 use super::{Error, Faults, Notice};
 use crate::data;
 use crate::diag::{FileId, Severity};
-use crate::ir::{ImageStep, Precision, Recipe, Response};
+use crate::ir::{Graph, ImageStep, Precision, Recipe, Response};
 use crate::lower::{DataInfo, Settings};
 use crate::pipeline::{self, Checked, Compiled, Named};
 use crate::plan::Plan;
@@ -344,6 +344,11 @@ pub(super) struct Again {
 }
 
 impl Again {
+    /// The model's graph.
+    pub(super) fn network(&self) -> Option<Graph> {
+        self.model.checked(&self.settings).ok()?.graph().cloned()
+    }
+
     /// The plan of a batch.
     pub(super) fn plan(&self, batch: usize) -> Option<Plan> {
         let settings = Settings { batch: Some(batch), ..self.settings.clone() };

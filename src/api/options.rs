@@ -3,6 +3,7 @@
 use crate::data::{FetchError, Manifest};
 use crate::ir::Precision;
 use crate::train::{Init, Resume};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Fetches a data set that is not there, given what it was called and [`Options::data_folder`], and says where it is now. [`data::fetch::quietly`]
@@ -43,6 +44,8 @@ pub struct Options {
     pub split: Split,
     /// Layers and named tensors that an evaluation tells besides (`--layer`).
     pub features: Vec<String>,
+    /// What the tensors of weights to evaluate are called here: patterns and maps (`--weights-map`).
+    pub weights_map: Vec<String>,
     /// The folder of the user's data sets, looked into before `data` and fetched to (`SPHC_DATA`).
     pub data_folder: Option<PathBuf>,
     /// The most bytes that images may take of memory: more lie in a file of the folder for temporary files (`SPHC_DATA_MEMORY`).
@@ -74,6 +77,19 @@ impl Split {
     }
 }
 
+/// What TensorBoard can be shown beside the numbers of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Shown {
+    /// The network, layer by layer.
+    Graph,
+    /// How the numbers of parameters, and of what the optimizer keeps of them, are spread, at each evaluation.
+    Histograms,
+    /// The filters of the first layer that sees an image, at each evaluation.
+    Filters,
+    /// What the run was asked for, beside what came of it.
+    Settings,
+}
+
 /// How a training goes, and where it is kept.
 #[derive(Clone)]
 pub struct TrainOptions<'a> {
@@ -85,6 +101,8 @@ pub struct TrainOptions<'a> {
     pub init: Option<Init>,
     /// Log the losses of every so many iterations; 1 or more (`--log-every`).
     pub log_every: u64,
+    /// What TensorBoard is shown beside the log (`--tensorboard`).
+    pub tensorboard: BTreeSet<Shown>,
     /// Asked after every step and during evaluations: whether to write a checkpoint and return.
     pub stop: &'a dyn Fn() -> bool,
     /// What `config.yaml` says that the training was started with.
@@ -95,6 +113,6 @@ impl TrainOptions<'_> {
     /// A new training in this directory, to its end, every tenth iteration logged.
     pub fn new(run: impl Into<PathBuf>) -> Self {
         let (resume, init, log_every, stop, command) = (None, None, 10, &|| false, Vec::new());
-        TrainOptions { run: run.into(), resume, init, log_every, stop, command }
+        TrainOptions { run: run.into(), resume, init, log_every, tensorboard: BTreeSet::new(), stop, command }
     }
 }

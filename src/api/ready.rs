@@ -3,7 +3,7 @@
 use super::device::{self, DeviceOptions};
 use super::known::{self, Read};
 use super::model::{Again, Source, image_steps};
-use super::options::{Options, Split, TrainOptions};
+use super::options::{Options, Shown, Split, TrainOptions};
 use super::{Error, Model, fitting_weights, meaning};
 use crate::data::{self, Dataset};
 use crate::diag::Sources;
@@ -11,7 +11,8 @@ use crate::plan::{self, Plan, Training};
 use crate::runtime::Session;
 use crate::train::weights::Need;
 use crate::train::{
-    self, Evaluation, Event, Manifest, Meaning, Report, SourceText, TrainConfig, TrainError, check_data, recipe_of,
+    self, Board, Evaluation, Event, Manifest, Meaning, Report, SourceText, TrainConfig, TrainError, check_data,
+    recipe_of,
 };
 use std::path::Path;
 
@@ -225,6 +226,7 @@ impl Ready {
             )]);
         }
         let mut manifest = self.manifest(how)?;
+        let board = self.board(how);
         let Ready { plan, data, again, .. } = self;
         let (mut session, device) =
             device::open_with(device, plan, data.mapped(), &|batch| again.as_ref()?.plan(batch))?;
@@ -235,10 +237,29 @@ impl Ready {
             resume: how.resume,
             init: how.init.clone(),
             log_every: how.log_every.max(1),
+            board,
             stop: how.stop,
             manifest,
         };
         Ok(train::train(&config, &mut session, data, see)?)
+    }
+
+    /// What TensorBoard is shown.
+    fn board(&self, how: &TrainOptions<'_>) -> Board {
+        let shown = |it: Shown| how.tensorboard.contains(&it);
+        let graph = match &self.again {
+            Some(again) if shown(Shown::Graph) => again.network(),
+            Some(_) | None => None,
+        };
+        if self.again.is_none() && shown(Shown::Graph) {
+            self.model.warn(&["a plan holds no network that TensorBoard could show; its text does".to_owned()]);
+        }
+        Board {
+            graph: graph.map(|it| train::graph(&it)),
+            histograms: shown(Shown::Histograms),
+            filters: shown(Shown::Filters),
+            settings: shown(Shown::Settings),
+        }
     }
 
     fn manifest(&self, how: &TrainOptions<'_>) -> Result<Manifest, TrainError> {

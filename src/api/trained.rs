@@ -95,7 +95,9 @@ impl Trained {
 
 /// Names of a data set's classes; numbers, if their count is all that is known.
 pub fn class_names(wanted: &str, count: Option<usize>, folder: Option<&Path>) -> Result<Vec<String>, DataError> {
-    let found = data::describe(wanted).and_then(|it| data::class_names(&it, wanted, folder));
+    let known = data::describe(wanted);
+    let count = count.or(known.as_ref().ok().and_then(|it| it.class_count));
+    let found = known.and_then(|it| data::class_names(&it, wanted, folder));
     match (found, count) {
         (Ok(it), count) if count.is_none_or(|count| count == it.len()) => Ok(it),
         (_, Some(count)) => Ok((0..count).map(|it| it.to_string()).collect()),

@@ -2,7 +2,7 @@
 
 use super::Model;
 use crate::plan::Plan;
-use crate::train::weights::{Need, Weights};
+use crate::train::weights::{Need, Renames, Weights};
 use crate::train::{self, Meaning, TrainError};
 use std::path::Path;
 
@@ -22,6 +22,17 @@ pub fn meaning(path: &Path, weights: &Weights, classes: Option<&[String]>) -> Re
 /// Weights to evaluate a plan with. Those of another text fit where only their names and extents are the same: that is
 /// told, for their results may mean nothing, but a comment that was changed is not a reason to refuse them.
 pub fn fitting_weights(model: &Model, weights: Weights, path: &Path, plan: &Plan) -> Result<Weights, TrainError> {
+    let mut weights = weights;
+    let map = &model.options().weights_map;
+    if !map.is_empty() {
+        let renamed = Renames::all(map).and_then(|it| weights.rename(&it, plan));
+        renamed.map_err(|cause| TrainError::Weights {
+            path: path.into(),
+            cause,
+            remedy: "change `--weights-map`: its left side is a name in the file, its right side one of the model"
+                .into(),
+        })?;
+    }
     let weights = train::fit(weights, path, plan, Need::Inference)?;
     if weights.strange_to(plan) {
         model.warn(&[format!(

@@ -5,6 +5,7 @@ use super::say;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use sphc::runtime::CudaSetup;
+use sphc::train::weights::Renames;
 use sphc::{Device, DeviceOptions, Options, Precision, Split};
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -67,6 +68,23 @@ pub(super) struct RecipeArgs {
     /// End after N evaluations in a row that are no better than the best before; 0 is never
     #[arg(long, value_name = "N", value_parser = whole)]
     pub(super) patience: Option<u64>,
+}
+
+/// `--weights`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct WeightsArgs {
+    /// A checkpoint, or any safetensors file with the model's parameters and running statistics
+    #[arg(long = "weights", value_name = "FILE")]
+    pub(super) weights: PathBuf,
+    /// What tensors of `--weights` are called here: a pattern such as 'backbone.*=*', a map that comes with sphc
+    /// (torchvision/resnet18), or a file with one; may come again, the first that matches counts
+    #[arg(long, value_name = "FROM=TO|MAP", value_parser = renames)]
+    pub(super) weights_map: Vec<String>,
+}
+
+/// Patterns and maps are judged before any work; the library reads them again.
+pub(super) fn renames(text: &str) -> Result<String, String> {
+    Renames::parse(text).map(|_| text.to_owned())
 }
 
 /// `--split`.

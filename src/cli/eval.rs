@@ -1,6 +1,6 @@
 //! `sphc eval`.
 
-use super::args::{DeviceArgs, Format, RecipeArgs, SetArgs, SplitArg, options, positive};
+use super::args::{DeviceArgs, Format, RecipeArgs, SetArgs, SplitArg, WeightsArgs, options, positive};
 use super::failure::{Failure, Outcome};
 use super::{load, say, stop, table};
 use serde_json::json;
@@ -13,9 +13,8 @@ use std::process::ExitCode;
 pub(super) struct Args {
     /// A model (.sph) or a plan (.yaml)
     file: PathBuf,
-    /// A checkpoint, or any safetensors file with the model's parameters and running statistics
-    #[arg(long, value_name = "FILE")]
-    weights: PathBuf,
+    #[command(flatten)]
+    weights: WeightsArgs,
     /// Data set: a name, a directory (CIFAR, MNIST or images by class), an .npz file, or a manifest (.yaml)
     #[arg(long, value_name = "NAME|PATH")]
     data: Option<String>,
@@ -44,7 +43,8 @@ pub(super) fn run(args: &Args) -> Outcome {
     let device = args.device.checked()?;
     let recipe = RecipeArgs { data: args.data.clone(), batch: args.batch, ..RecipeArgs::default() };
     let split = Split::from(args.split);
-    let options = Options { evaluates: true, split, ..options(&args.set, &recipe, args.device.precision) };
+    let weights_map = args.weights.weights_map.clone();
+    let options = Options { evaluates: true, split, weights_map, ..options(&args.set, &recipe, args.device.precision) };
     let ready = load::model(&args.file, options)?.ready()?;
     let training = ready.training()?;
     let count = training.classes;
@@ -66,7 +66,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     let names = ready.data().classes.clone();
     stop::listen();
     let mut confusion = if wanted { vec![vec![0u64; count]; count] } else { Vec::new() };
-    let found = ready.evaluate(&args.weights, &device, &stop::asked, &mut |at, scores| {
+    let found = ready.evaluate(&args.weights.weights, &device, &stop::asked, &mut |at, scores| {
         if wanted {
             confusion[labels[at] as usize][largest(scores)] += 1;
         }

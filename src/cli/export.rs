@@ -1,6 +1,6 @@
 //! `sphc export`.
 
-use super::args::{RecipeArgs, SetArgs};
+use super::args::{RecipeArgs, SetArgs, WeightsArgs};
 use super::failure::{Failure, Outcome};
 use super::output::Output;
 use super::{args, load, say, table};
@@ -13,7 +13,7 @@ use sphc::runtime::Session;
 use sphc::runtime::cpu::CpuBackend;
 use sphc::train::weights::{Need, Weights};
 use sphc::train::{self, Meaning, recipe_of};
-use sphc::{Form, Trained};
+use sphc::{Form, Options, Trained};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -24,9 +24,8 @@ use std::sync::Arc;
 pub(super) struct Args {
     /// A model (.sph)
     file: PathBuf,
-    /// A checkpoint, or any safetensors file with the model's parameters and running statistics
-    #[arg(long, value_name = "FILE")]
-    weights: PathBuf,
+    #[command(flatten)]
+    weights: WeightsArgs,
     /// The ONNX file to write
     #[arg(long, value_name = "OUT", required_unless_present = "pytorch")]
     onnx: Option<PathBuf>,
@@ -63,21 +62,27 @@ pub(super) fn run(args: &Args) -> Outcome {
         let cause = format!("`{}` is a plan, which is made for one batch and knows no operators", args.file.display());
         return Err(Failure::new(cause, "give the `.sph` file that it was compiled from"));
     }
-    let read = [args.file.as_path(), &args.weights];
+    if args.pytorch.is_some() && !args.weights.weights_map.is_empty() {
+        let cause = "the module of `--pytorch` reads its weights by the model's names, which `--weights-map` gives them here only";
+        return Err(Failure::new(cause, "train from them with `--init` and `--init-map`, and export what that leaves"));
+    }
+    let read = [args.file.as_path(), &args.weights.weights];
     let onnx = args.onnx.as_ref().map(|it| Output::new(it, "--onnx", &read)).transpose()?;
     let beside: Vec<&Path> = read.into_iter().chain(args.onnx.as_deref()).collect();
     let pytorch = args.pytorch.as_ref().map(|it| Output::new(it, "--pytorch", &beside)).transpose()?;
-    let weights = train::read_weights(&args.weights)?;
-    let meaning = sphc::meaning(&args.weights, &weights, None)?;
+    let weights = train::read_weights(&args.weights.weights)?;
+    let meaning = sphc::meaning(&args.weights.weights, &weights, None)?;
     if let (Some(wanted), true) = (&args.data, meaning.is_some()) {
         sphc::meaning(
-            &args.weights,
+            &args.weights.weights,
             &weights,
             Some(&sphc::class_names(wanted, None, args::data_folder().as_deref())?),
         )?;
     }
     let recipe = RecipeArgs { data: args.data.clone(), ..RecipeArgs::default() };
-    let source = load::model(&args.file, args::options(&args.set, &recipe, args.precision))?;
+    let weights_map = args.weights.weights_map.clone();
+    let options = Options { weights_map, ..args::options(&args.set, &recipe, args.precision) };
+    let source = load::model(&args.file, options)?;
     let model = Trained::new(&source, meaning.as_ref(), 1)?;
     let first = model.compile(1, 1)?;
     let double = first.compiled.plan.precision.is_double();
@@ -92,7 +97,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         true => first.compiled.plan.clone(),
         false => model.compile_in(precision, 1, 1)?.compiled.plan,
     };
-    let weights = sphc::fitting_weights(&source, weights, &args.weights, &plan)?;
+    let weights = sphc::fitting_weights(&source, weights, &args.weights.weights, &plan)?;
     let stored: BTreeSet<String> = weights.shapes().into_keys().map(str::to_owned).collect();
     let plan = Arc::new(plan);
     let mut session = Session::new(plan.clone(), Box::new(CpuBackend::new(plan, None)?))?;

@@ -1,6 +1,6 @@
 //! `sphc features`.
 
-use super::args::{self, DeviceArgs, RecipeArgs, SetArgs, SplitArg};
+use super::args::{self, DeviceArgs, RecipeArgs, SetArgs, SplitArg, WeightsArgs};
 use super::failure::{Failure, Outcome};
 use super::output::Output;
 use super::{load, plot, points, say, stop};
@@ -23,9 +23,8 @@ use std::sync::Arc;
 pub(super) struct Args {
     /// A model (.sph)
     file: PathBuf,
-    /// A checkpoint, or any safetensors file with the model's parameters and running statistics
-    #[arg(long, value_name = "FILE")]
-    weights: PathBuf,
+    #[command(flatten)]
+    weights: WeightsArgs,
     /// PNG or JPEG files, or folders of them, in place of a data set
     #[arg(value_name = "IMAGE", conflicts_with_all = ["split", "data"])]
     images: Vec<PathBuf>,
@@ -94,7 +93,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         return Err(Failure::new(cause, "give the `.sph` file that it was compiled from"));
     }
     let images = args.images.iter().map(PathBuf::as_path);
-    let read: Vec<&Path> = [args.file.as_path(), &args.weights].into_iter().chain(images).collect();
+    let read: Vec<&Path> = [args.file.as_path(), &args.weights.weights].into_iter().chain(images).collect();
     let output = Output::new(&args.output, "-o", &read)?;
     let kind = args.format.unwrap_or_else(|| Kind::of(&args.output));
     if kind == Kind::Picture {
@@ -118,6 +117,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     let options = Options {
         evaluates: true,
         split: args.split.into(),
+        weights_map: args.weights.weights_map.clone(),
         features: names.clone(),
         ..args::options(&args.set, &recipe, args.device.precision)
     };
@@ -127,7 +127,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         known(graph, &names)?;
     }
     let ready = match args.images.is_empty() {
-        true => of_data(&args.weights, &model, &device)?,
+        true => of_data(&args.weights.weights, &model, &device)?,
         false => of_files(args, &model, &device)?,
     };
     let Ready { mut session, count, files, targets, classes } = ready;
@@ -231,9 +231,9 @@ pub(super) fn of_data(weights: &Path, model: &Model, device: &DeviceOptions) -> 
 
 /// Images from files.
 fn of_files(args: &Args, model: &Model, device: &DeviceOptions) -> Result<Ready, Failure> {
-    let weights = train::read_weights(&args.weights)?;
+    let weights = train::read_weights(&args.weights.weights)?;
     let images = sphc::listed(model, &args.images)?;
-    let meaning = sphc::meaning(&args.weights, &weights, None)?;
+    let meaning = sphc::meaning(&args.weights.weights, &weights, None)?;
     let batch = args.batch.map_or(256, |it| it as usize).min(images.len());
     let trained = Trained::new(model, meaning.as_ref(), batch)?;
     let compilation = trained.compile(batch, images.len())?;
@@ -242,7 +242,7 @@ fn of_files(args: &Args, model: &Model, device: &DeviceOptions) -> Result<Ready,
     for path in &images {
         pictures.add(path, &training)?;
     }
-    let weights = sphc::fitting_weights(model, weights, &args.weights, compilation.plan())?;
+    let weights = sphc::fitting_weights(model, weights, &args.weights.weights, compilation.plan())?;
     pictures.remark(model, meaning.as_ref(), &training);
     let (mut session, _) = compilation.open(device)?;
     weights.load(&mut session, Need::Inference)?;

@@ -1,12 +1,12 @@
 //! `sphc inspect`: angles, norms and energy of filters, and units that never answer.
 
-use super::args::{self, DeviceArgs, Format, RecipeArgs, SetArgs, SplitArg};
+use super::args::{self, DeviceArgs, Format, RecipeArgs, SetArgs, SplitArg, WeightsArgs};
 use super::failure::{Failure, Outcome};
 use super::output::Output;
-use super::{features, filters, load, plot, say, stop, table};
+use super::{features, load, plot, say, stop, table};
 use serde_json::json;
 use sphc::ir::{Geometric, Graph, Param, ParamRole, Phase, ResultKey, feature};
-use sphc::train::curves::LayerAngles;
+use sphc::train::curves::{LayerAngles, Tile};
 use sphc::{Options, diag, train};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -24,9 +24,8 @@ Examples:
 pub(super) struct Args {
     /// A model (.sph)
     file: PathBuf,
-    /// A checkpoint, or any safetensors file with the model's parameters and running statistics
-    #[arg(long, value_name = "FILE")]
-    weights: PathBuf,
+    #[command(flatten)]
+    weights: WeightsArgs,
     /// Look at these layers only; may come again
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     layer: Vec<String>,
@@ -57,6 +56,10 @@ pub(super) struct Args {
     format: Format,
 }
 
+/// How many filters are beside each other in a picture.
+const COLUMNS: usize = 16;
+/// Width of a filter in the picture.
+const SIDE: u32 = 48;
 /// Parts of 10 degrees.
 const PARTS: usize = 18;
 
@@ -84,7 +87,8 @@ pub(super) fn run(args: &Args) -> Outcome {
     let place = |path: &Option<PathBuf>, flag: &'static str, other: &Option<PathBuf>| {
         let Some(path) = path.clone() else { return Ok(None) };
         plot::can_draw(&path)?;
-        let taken: Vec<&Path> = [&args.file, &args.weights].into_iter().chain(other).map(PathBuf::as_path).collect();
+        let taken: Vec<&Path> =
+            [&args.file, &args.weights.weights].into_iter().chain(other).map(PathBuf::as_path).collect();
         Output::new(&path, flag, &taken).map(|output| Some((path, output)))
     };
     let picture = place(&args.svg, "--svg", &None)?;
@@ -93,6 +97,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     let options = Options {
         evaluates: true,
         split: args.split.into(),
+        weights_map: args.weights.weights_map.clone(),
         ..args::options(&args.set, &recipe, args.device.precision)
     };
     let model = load::model(&args.file, options.clone())?;
@@ -113,7 +118,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     };
     let names = looks.iter().flat_map(|it| kinds(it).map(|kind| kind.under(&it.name)).chain([it.name.clone()]));
     let model = model.with(Options { features: names.collect(), ..options });
-    let ready = features::of_data(&args.weights, &model, &device)?;
+    let ready = features::of_data(&args.weights.weights, &model, &device)?;
     let (mut session, count) = (ready.session, ready.count.min(args.examples as usize));
     let plan = session.plan.clone();
     let last = |name: &str| {
@@ -177,7 +182,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         for it in &looks {
             let key = feature(&Geometric::Filters.under(&it.name));
             let Some(found) = plan.result(Phase::Evaluate, &key) else { continue };
-            if let Some(tiles) = filters::tiles(found.shape.dims(), &session.result(Phase::Evaluate, &key)?) {
+            if let Some(tiles) = Tile::filters(found.shape.dims(), &session.result(Phase::Evaluate, &key)?) {
                 told = Some((it, tiles));
                 break;
             }
@@ -189,7 +194,7 @@ pub(super) fn run(args: &Args) -> Outcome {
                 "leave out `--filters`, or choose a layer that sees the image with `--layer`",
             ));
         };
-        let bytes = plot::images_as(&path, &tiles, filters::COLUMNS, filters::SIDE)?;
+        let bytes = plot::images_as(&path, &tiles, COLUMNS, SIDE)?;
         output.fill(|file| file.write_all(&bytes))?;
         let told = format!("`{}`: {} in `{}`", layer.name, say::counted(tiles.len(), "filter", "s"), path.display());
         if args.format == Format::Human {

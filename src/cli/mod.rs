@@ -19,7 +19,6 @@ mod explain;
 mod export;
 mod failure;
 mod features;
-mod filters;
 mod fmt;
 #[cfg(feature = "cuda")]
 mod forecast;

@@ -1,9 +1,10 @@
 //! `sphc predict`.
 
-use super::args::{self, DeviceArgs, RecipeArgs, SetArgs};
+use super::args::{self, DeviceArgs, RecipeArgs, SetArgs, WeightsArgs};
 use super::failure::{Failure, Outcome};
 use super::{answer, load, say, table};
 use clap::ValueEnum;
+use sphc::Options;
 use sphc::ir::TargetKind;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -13,9 +14,8 @@ use std::process::ExitCode;
 pub(super) struct Args {
     /// A model (.sph) or a plan (.yaml)
     file: PathBuf,
-    /// A checkpoint, or any safetensors file with the model's parameters and running statistics
-    #[arg(long, value_name = "FILE")]
-    weights: PathBuf,
+    #[command(flatten)]
+    weights: WeightsArgs,
     /// PNG or JPEG files, or folders of them
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
@@ -48,9 +48,13 @@ enum Kind {
 pub(super) fn run(args: &Args) -> Outcome {
     let device = args.device.checked()?;
     let recipe = RecipeArgs { data: args.data.clone(), ..RecipeArgs::default() };
-    let model = load::model(&args.file, args::options(&args.set, &recipe, args.device.precision))?;
+    let options = Options {
+        weights_map: args.weights.weights_map.clone(),
+        ..args::options(&args.set, &recipe, args.device.precision)
+    };
+    let model = load::model(&args.file, options)?;
     let images = sphc::listed(&model, &args.images)?;
-    let mut predictor = model.predictor(&args.weights, images.len(), &device)?;
+    let mut predictor = model.predictor(&args.weights.weights, images.len(), &device)?;
     if args.top.is_some() && *predictor.target() != TargetKind::Class {
         let kind = predictor.target().describe(predictor.classes().len());
         let cause = format!("`--top` asks for the likeliest classes, while what this model tells is {kind}");

@@ -1,6 +1,6 @@
 //! `sphc train`.
 
-use super::args::{self, DeviceArgs, Format, RecipeArgs, SetArgs, positive};
+use super::args::{self, DeviceArgs, Format, RecipeArgs, SetArgs, positive, renames};
 use super::failure::{Failure, Outcome};
 use super::progress::Progress;
 use super::say::quoted;
@@ -8,9 +8,8 @@ use super::{load, say, stop, sweep};
 use clap::ValueEnum;
 use serde_json::json;
 use sphc::plan::Training;
-use sphc::train::weights::Rename;
 use sphc::train::{End, TrainError};
-use sphc::{Fetch, Init, Options, Report, TrainOptions};
+use sphc::{Fetch, Init, Options, Report, Shown, TrainOptions};
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, ErrorKind, Write};
@@ -39,8 +38,9 @@ pub(super) struct Args {
     /// Refuse weights to start from that lack anything, or hold anything else
     #[arg(long, requires = "init")]
     init_strict: bool,
-    /// Rename the tensors to start from that match a pattern, such as 'backbone.*=*'; may come again, the first that matches counts
-    #[arg(long, value_name = "FROM=TO", requires = "init", value_parser = rename)]
+    /// What tensors of `--init` are called here: a pattern such as 'backbone.*=*', a map that comes with sphc
+    /// (torchvision/resnet18), or a file with one; may come again, the first that matches counts
+    #[arg(long, value_name = "FROM=TO|MAP", requires = "init", value_parser = renames)]
     init_map: Vec<String>,
     /// Run directory; `runs/<model>-<time>` unless given
     #[arg(long, value_name = "DIR")]
@@ -52,6 +52,9 @@ pub(super) struct Args {
     /// Log the losses of every N-th iteration
     #[arg(long, value_name = "N", default_value = "10", value_parser = positive)]
     log_every: u64,
+    /// Show TensorBoard more than the log's numbers; may be several, parted by commas
+    #[arg(long, value_name = "WHAT", value_enum, value_delimiter = ',')]
+    tensorboard: Vec<Board>,
     /// Progress on standard error for people, or events on standard output as JSON
     #[arg(long, value_enum, default_value_t)]
     pub(super) format: Format,
@@ -75,6 +78,7 @@ impl Args {
             run: None,
             resume: None,
             log_every: 10,
+            tensorboard: Vec::new(),
             format: Format::default(),
             offline: false,
         }
@@ -83,6 +87,33 @@ impl Args {
     /// The same with its progress told in this form, and with or without the network.
     pub(super) fn saying(self, format: Format, offline: bool) -> Args {
         Args { format, offline, ..self }
+    }
+}
+
+/// What TensorBoard is shown beside numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Board {
+    /// The network, layer by layer
+    Graph,
+    /// How weights, and what the optimizer keeps of them, are spread
+    Histograms,
+    /// Filters of the first layer that sees the image, as a picture
+    Filters,
+    /// What was asked for, in a table of runs
+    Hparams,
+    /// All of these
+    All,
+}
+
+impl Board {
+    fn shown(self) -> &'static [Shown] {
+        match self {
+            Board::Graph => &[Shown::Graph],
+            Board::Histograms => &[Shown::Histograms],
+            Board::Filters => &[Shown::Filters],
+            Board::Hparams => &[Shown::Settings],
+            Board::All => &[Shown::Graph, Shown::Histograms, Shown::Filters, Shown::Settings],
+        }
     }
 }
 
@@ -153,6 +184,7 @@ pub(super) fn one(args: &Args, run: Option<&Path>) -> Result<Done, Failure> {
         }),
         init,
         log_every: args.log_every,
+        tensorboard: args.tensorboard.iter().flat_map(|it| it.shown()).copied().collect(),
         stop: &stop::asked,
         command: std::env::args_os().map(|it| it.to_string_lossy().into_owned()).collect(),
         ..TrainOptions::new(&run)
@@ -166,10 +198,6 @@ pub(super) fn one(args: &Args, run: Option<&Path>) -> Result<Done, Failure> {
         Err(it) => return Err(it.into()),
     };
     Ok(Done { run, set: args.set.set.clone(), training, report })
-}
-
-fn rename(text: &str) -> Result<String, String> {
-    Rename::parse(text).map(|_| text.to_owned())
 }
 
 fn finish(args: &Args, run: &Path, set: &[(String, String)], training: &Training, report: &Report) -> Outcome {

@@ -1,6 +1,6 @@
 //! Weights that a training starts from.
 
-use super::weights::{Need, Rename, Taken, Weights, summary};
+use super::weights::{Need, Renames, Taken, Weights, summary};
 use super::{Meaning, TrainError, fit, read_weights};
 use crate::plan::Plan;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ pub struct Init {
     pub path: PathBuf,
     /// Whether all of it must fit, and all that the model learns must be in it.
     pub strict: bool,
-    /// Patterns that rename its tensors, `from=to`.
+    /// Patterns that rename its tensors, `from=to`, and maps of them.
     pub map: Vec<String>,
 }
 
@@ -43,10 +43,10 @@ impl Init {
             cause,
             remedy: remedy.to_owned(),
         };
-        let rules: Result<Vec<Rename>, String> = self.map.iter().map(|it| Rename::parse(it)).collect();
+        let renames = Renames::all(&self.map);
         let remedy = "change `--init-map`: its left side is a name in the file, its right side one of the model";
         let mut weights = read_weights(&self.path)?;
-        rules.and_then(|it| weights.rename(&it)).map_err(|it| fail(it, remedy))?;
+        renames.and_then(|it| weights.rename(&it, plan)).map_err(|it| fail(it, remedy))?;
         if self.strict {
             weights = fit(weights, &self.path, plan, Need::Start)?;
         }

@@ -19,6 +19,7 @@ pub mod weights;
 
 pub use error::TrainError;
 pub use evaluate::{Evaluation, evaluate, features, features_of, predict};
+pub use events::{Board, graph};
 pub use init::Init;
 pub use meaning::Meaning;
 pub use non_finite::{NonFinite, Operand, first_non_finite, replay};
@@ -47,6 +48,8 @@ pub struct TrainConfig<'a> {
     pub init: Option<Init>,
     /// Log the losses of every so many iterations.
     pub log_every: u64,
+    /// What TensorBoard is shown beside the log.
+    pub board: Board,
     /// Asked after every step: whether to write a checkpoint and return.
     pub stop: &'a dyn Fn() -> bool,
     /// What `config.yaml` will say.

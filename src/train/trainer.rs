@@ -41,8 +41,8 @@ pub fn train(
     for newer in &start.newer {
         remove(&run.path, newer)?;
     }
-    let log =
-        Log::start(&run.metrics(), &start.lines).map_err(|it| TrainError::write(&run.path, &run.metrics(), it))?;
+    let log = Log::start(&run.metrics(), &start.lines, start.step)
+        .map_err(|it| TrainError::write(&run.path, &run.metrics(), it))?;
 
     let ahead = Ahead::of(&data.train.images, &plan, &training, start.step);
     session.whiten(&data.train.images, data.image)?;
@@ -141,11 +141,7 @@ pub fn fitting(path: &Path, plan: &Plan, need: Need) -> Result<Weights, TrainErr
 
 /// Reads weights of whatever model.
 pub fn read_weights(path: &Path) -> Result<Weights, TrainError> {
-    Weights::read(path).map_err(|cause| TrainError::Weights {
-        path: path.into(),
-        cause,
-        remedy: "give a safetensors file with one tensor per parameter, such as a checkpoint of this model".into(),
-    })
+    Weights::read(path).map_err(|cause| TrainError::Weights { path: path.into(), cause, remedy: weights::remedy(path) })
 }
 
 /// Weights, if they fit a plan.
@@ -309,6 +305,7 @@ struct Trainer<'a> {
 impl Trainer<'_> {
     fn run(mut self) -> Result<Report, TrainError> {
         let iterations = self.training.iterations;
+        self.open_board()?;
         // A run that was stopped during an evaluation still owes it.
         self.evaluate_if_due()?;
         while self.step < iterations && !self.is_over() && !(self.config.stop)() {
@@ -319,6 +316,7 @@ impl Trainer<'_> {
             }
         }
         self.write_checkpoint()?;
+        self.close_board()?;
         self.times.total = self.begun.elapsed().as_secs_f64();
         self.draw()?;
         let report = self.report();
@@ -480,6 +478,28 @@ impl Trainer<'_> {
         Ok(())
     }
 
+    /// Shows TensorBoard what is there from the start.
+    fn open_board(&mut self) -> Result<(), TrainError> {
+        let (board, step) = (&self.config.board, self.step);
+        let opened = self.log.board().open(board, &self.manifest, self.session.plan.tells_classes(), step);
+        opened.map_err(|it| TrainError::write(&self.run.path, &self.run.metrics(), it))?;
+        self.look_at_tensors()
+    }
+
+    /// Shows TensorBoard what the tensors look like by now.
+    fn look_at_tensors(&mut self) -> Result<(), TrainError> {
+        let shown = self.log.board().look(&self.config.board, self.session, self.step)?;
+        shown.map_err(|it| TrainError::write(&self.run.path, &self.run.metrics(), it))
+    }
+
+    fn close_board(&mut self) -> Result<(), TrainError> {
+        if (self.step < self.training.iterations && !self.is_over()) || !self.run.is_there() {
+            return Ok(());
+        }
+        let closed = self.log.board().close(&self.config.board, self.step);
+        closed.map_err(|it| TrainError::write(&self.run.path, &self.run.metrics(), it))
+    }
+
     fn evaluate_if_due(&mut self) -> Result<(), TrainError> {
         let step = self.step;
         let at_interval = is_due(step, self.training.evaluate_every);
@@ -504,6 +524,7 @@ impl Trainer<'_> {
             let metrics = found.metrics.into_iter().map(|(name, value)| (format!("test_{name}"), value)).collect();
             let tested = Tested { iteration: step, test_loss: found.loss, test_accuracy: found.accuracy, metrics };
             self.push(Line::Tested(tested.clone()))?;
+            self.look_at_tensors()?;
             (self.see)(Event::Tested(&tested));
             if at_interval {
                 self.record.see(&tested);
@@ -573,8 +594,8 @@ impl Trainer<'_> {
             self.run.make_again()?;
             self.run.write_manifest(&self.manifest, false)?;
             let metrics = self.run.metrics();
-            self.log =
-                Log::start(&metrics, &self.lines).map_err(|it| TrainError::write(&self.run.path, &metrics, it))?;
+            self.log = Log::start(&metrics, &self.lines, self.step)
+                .map_err(|it| TrainError::write(&self.run.path, &metrics, it))?;
             self.save()
         };
         match again() {

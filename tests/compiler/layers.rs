@@ -51,7 +51,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("plotters", &["src/train/curves"]),
     ("plotters_backend", &["src/train/curves"]),
     ("prost", &["src/export/onnx", "src/train"]),
-    ("image", &["src/train/curves", "src/data"]),
+    ("image", &["src/train/curves", "src/train/events", "src/data"]),
     ("npyz", &["src/data"]),
     ("tar", &["src/data"]),
     ("ureq", &["src/data"]),

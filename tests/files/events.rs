@@ -1,5 +1,7 @@
 //! TensorBoard itself reads what a run leaves for it, also of a run that was resumed.
 
+use crate::runs::cli::{MODEL, Place};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
@@ -91,4 +93,74 @@ fn tensorboard_reads_every_number_once_also_of_a_resumed_run() {
     let second = found(&python, &run);
     assert_eq!(second, expected(&run));
     assert!(second.contains_key(&("train/loss".into(), 39)) && second.contains_key(&("test/accuracy".into(), 40)));
+}
+
+/// What TensorBoard shows of a run beside numbers.
+fn looked_at(python: &str, run: &Path) -> Value {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tensorboard/look.py");
+    let output = Command::new(python).arg(script).arg(run).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn tensorboard_shows_the_network_histograms_filters_and_settings_and_the_bits_stay() {
+    let Some(python) = python() else { return };
+    let place = Place::new();
+    let words = "train tiny.sph --set width=5 --batch 16 --log-every 1 --evaluate-every 4 --checkpoint-every 8";
+    let text = MODEL
+        .replace("model Tiny", "param width: int = 4\n\nmodel Tiny")
+        .replace("sphere_conv(4,", "sphere_conv(width,");
+    std::fs::write(place.path("tiny.sph"), text).unwrap();
+    place.succeeds(&format!("{words} --run plain"));
+    place.succeeds(&format!("{words} --run shown --tensorboard all"));
+    let last = "checkpoints/step-00000012.safetensors";
+    let bytes = |run: &str| std::fs::read(place.path(run).join(last)).unwrap();
+    assert_eq!(bytes("plain"), bytes("shown"));
+    let none = looked_at(&python, &place.path("plain"));
+    assert!(none["histograms"].as_object().unwrap().is_empty() && none["settings"].as_object().unwrap().is_empty());
+
+    let run = place.path("shown");
+    let found = looked_at(&python, &run);
+    assert_eq!(self::found(&python, &run), expected(&run), "the numbers are there as ever");
+    let steps = |it: &Value| it.as_array().unwrap().iter().map(|it| it[0].as_u64().unwrap()).collect::<Vec<_>>();
+    let histograms = found["histograms"].as_object().unwrap();
+    let weights = sphc::train::weights::Weights::read(&run.join(last)).unwrap();
+    for name in ["first/filter", "first/bn/gamma", "score/filter"] {
+        let all = &histograms[&format!("weights/{name}")];
+        assert_eq!(steps(all), [0, 4, 8, 12], "{name}");
+        let values = weights.values(name).unwrap();
+        let end: Vec<f64> = all[3].as_array().unwrap()[1..].iter().map(|it| it.as_f64().unwrap()).collect();
+        let (least, most) = values.iter().fold((f64::MAX, f64::MIN), |it, x| (it.0.min(*x), it.1.max(*x)));
+        let count = values.len() as f64;
+        assert_eq!(end, [count, values.iter().sum(), least, most, count, most], "{name}");
+    }
+    assert!(histograms.contains_key("optimizer/first/filter/adam_m"), "{:?}", histograms.keys());
+    let pictures = found["images"].as_object().unwrap();
+    assert_eq!(pictures.len(), 1, "{pictures:?}");
+    for it in pictures["filters/first/filter"].as_array().unwrap() {
+        // Five filters of 3x3 beside each other, each pixel 8 wide, 2 between them.
+        assert_eq!(it.as_array().unwrap()[1..], [132, 28, 132, 28], "{it}");
+    }
+    let graph: Vec<(String, String, Vec<String>, Vec<i64>)> = serde_json::from_value(found["graph"].clone()).unwrap();
+    let names: Vec<&str> = graph.iter().map(|it| it.0.as_str()).collect();
+    for (at, (name, _, inputs, _)) in graph.iter().enumerate() {
+        assert!(inputs.iter().all(|it| names[..at].contains(&it.as_str())), "{name} reads {inputs:?}");
+    }
+    let conv = graph.iter().find(|it| it.1 == "conv" && it.0.starts_with("score/")).expect("the last layer");
+    assert!(conv.2.iter().any(|it| it == "score/filter"), "{conv:?}");
+    assert_eq!(conv.3, [16, 1, 1, 10]);
+    let settings = &found["settings"];
+    assert_eq!(settings["values"]["width"], 5.0);
+    assert_eq!(settings["values"]["data"], "digits");
+    assert_eq!((&settings["infos"]["width"], &settings["infos"]["data"]), (&Value::from(3), &Value::from(1)));
+    assert_eq!(settings["metrics"], serde_json::json!(["test/accuracy", "test/loss", "train/loss"]));
+    assert_eq!(settings["status"], 1);
+
+    // As if it had been killed after the checkpoint of iteration 8.
+    std::fs::remove_file(run.join(last)).unwrap();
+    place.succeeds(&format!("{words} --run shown --tensorboard all --resume"));
+    assert_eq!(bytes("plain"), bytes("shown"));
+    assert_eq!(looked_at(&python, &run), found, "a run that was resumed shows the same");
+    assert_eq!(self::found(&python, &run), expected(&run));
 }

@@ -137,3 +137,72 @@ fn the_example_of_fine_tuning_does_what_it_says() {
     let taken = values(&place, "runs/digits", 20, "features/filter");
     assert_eq!(values(&place, "runs/tuned", 20, "backbone/features/filter"), taken);
 }
+
+/// A file as PyTorch keeps a network: filters are `[filters, channels, height, width]`, of a last layer `[filters, numbers]`.
+#[test]
+fn filters_of_pytorch_are_turned_by_a_map() {
+    let place = Place::new();
+    let shapes: [(&str, &[usize]); 7] = [
+        ("conv1.weight", &[4, 1, 3, 3]),
+        ("bn1.weight", &[4]),
+        ("bn1.bias", &[4]),
+        ("bn1.running_mean", &[4]),
+        ("bn1.running_var", &[4]),
+        ("bn1.num_batches_tracked", &[]),
+        ("fc.weight", &[10, 16]),
+    ];
+    let mut header = serde_json::Map::new();
+    let mut data: Vec<u8> = Vec::new();
+    for (name, shape) in shapes {
+        let count: usize = shape.iter().product();
+        let start = data.len();
+        // Each number tells its place; none is negative, as no variance is.
+        data.extend((0..count).flat_map(|it| (it as f32).to_le_bytes()));
+        header.insert(
+            name.to_owned(),
+            serde_json::json!({ "dtype": "F32", "shape": shape, "data_offsets": [start, data.len()] }),
+        );
+    }
+    let header = Value::Object(header).to_string();
+    let bytes = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &data].concat();
+    fs::write(place.path("torch.safetensors"), bytes).unwrap();
+    let map = "# of a small network\nfilter conv1.weight first/filter\nsame bn1.weight first/bn/gamma\n\
+               same bn1.bias first/bn/beta\nsame bn1.running_* first/bn/ema_*\nfilter fc.weight score/filter\n\
+               without *.num_batches_tracked\n";
+    let map = map.replace(
+        "same bn1.running_* first/bn/ema_*",
+        "same bn1.running_mean first/bn/ema_mean\nsame bn1.running_var first/bn/ema_var",
+    );
+    fs::write(place.path("tiny.map"), map).unwrap();
+
+    let compiled = sphc::Model::open(place.path("tiny.sph")).unwrap().compile().unwrap();
+    let map = vec![place.path("tiny.map").display().to_string()];
+    let init = sphc::Init { path: place.path("torch.safetensors"), strict: true, map };
+    let (weights, taken) = init.weights(compiled.plan()).unwrap();
+    assert!(taken.is_all(), "{taken:?}");
+    let filter = weights.values("first/filter").unwrap();
+    assert_eq!(filter.len(), 36);
+    for (at, found) in filter.iter().enumerate() {
+        let (pixel, filter) = (at / 4, at % 4);
+        assert_eq!(*found, (filter * 9 + pixel) as f64, "[height, width, channel, filter] at {at}");
+    }
+    let last = weights.values("score/filter").unwrap();
+    for (at, found) in last.iter().enumerate() {
+        let (y, x, channel, filter) = (at / 80, at / 40 % 2, at / 10 % 4, at % 10);
+        assert_eq!(*found, (filter * 16 + channel * 4 + y * 2 + x) as f64, "at {at}");
+    }
+    assert_eq!(weights.values("first/bn/ema_var").unwrap(), [0.0, 1.0, 2.0, 3.0]);
+
+    // The same for weights that are looked at, and what is of another network is told.
+    place.succeeds("eval tiny.sph --weights torch.safetensors --weights-map tiny.map");
+    place.fails("eval tiny.sph --weights torch.safetensors", &["`first/filter` [3,3,1,4] is missing"]);
+    place.fails(
+        "train tiny.sph --run run --init torch.safetensors --init-map torchvision/resnet18",
+        &["the map `torchvision/resnet18` is of another network", "`layer*.*.conv1.weight`"],
+    );
+    let output = place.sphc("eval tiny.sph --weights torch.safetensors --weights-map none.map");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(errors(&output).contains("torchvision/resnet50"), "{}", errors(&output));
+    let words = "export tiny.sph --weights torch.safetensors --weights-map tiny.map --pytorch tiny.py";
+    place.fails(words, &["`--weights-map` gives them here only"]);
+}

@@ -55,7 +55,7 @@ fn pictures_of_ones_own_are_learned_in_five_lines() {
 #[test]
 fn every_word_of_what_takes_longer_is_known() {
     let place = Place::new();
-    let all = ["README.md", "docs/paper.md"].map(|page| lines(page, "```sh no run")).concat();
+    let all = ["README.md", "docs/paper.md", "docs/training.md"].map(|page| lines(page, "```sh no run")).concat();
     let commands: Vec<&str> = all.iter().filter_map(|it| it.strip_prefix("sphc ")).collect();
     assert!(4 <= commands.len(), "{commands:?}");
     for it in commands {

@@ -62,6 +62,32 @@ pub struct Tile {
 }
 
 impl Tile {
+    /// Whether a tensor is filters that can be seen, `[height, width, channels, filters]`: of one channel in grey, of three in their
+    /// colours, and of more than one pixel.
+    pub fn is_filter(extents: &[usize]) -> bool {
+        matches!(extents, [height, width, 1 | 3, _] if 2 <= height * width)
+    }
+
+    /// The filters of such a tensor, in row-major order. Zero is the middle grey, and what is farthest from it in a filter black or
+    /// white. Nothing of any other.
+    pub fn filters(extents: &[usize], numbers: &[f64]) -> Option<Vec<Tile>> {
+        let &[_, width, channels, count] = extents else { return None };
+        if !Tile::is_filter(extents) {
+            return None;
+        }
+        let one = |filter: usize| {
+            let values: Vec<f64> = numbers.iter().skip(filter).step_by(count).copied().collect();
+            let most = values.iter().fold(0.0, |most: f64, it| most.max(it.abs()));
+            let byte = |it: f64| (127.5 + 127.5 * if most == 0.0 { 0.0 } else { it / most }).round() as u8;
+            let pixel = |it: &[f64]| match it {
+                [red, green, blue] => [*red, *green, *blue].map(byte),
+                other => [byte(other.first().copied().unwrap_or(0.0)); 3],
+            };
+            Tile { caption: filter.to_string(), width, pixels: values.chunks_exact(channels).map(pixel).collect() }
+        };
+        Some((0..count).map(one).collect())
+    }
+
     /// Rows of pixels.
     pub fn height(&self) -> usize {
         self.pixels.len() / self.width
@@ -151,4 +177,23 @@ fn losses(lines: &[Line]) -> Vec<(f64, f64)> {
         Line::Losses(_) | Line::Tested(_) => None,
     };
     lines.iter().filter_map(finite).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zero_is_grey_and_the_farthest_black_or_white() {
+        // Two filters of two pixels, interleaved: 0 and -2, 1 and 0.5.
+        let found = Tile::filters(&[1, 2, 1, 2], &[0.0, 1.0, -2.0, 0.5]).unwrap();
+        assert_eq!(found[0].pixels, [[128; 3], [0; 3]]);
+        assert_eq!(found[1].pixels, [[255; 3], [191; 3]]);
+        let coloured = Tile::filters(&[1, 2, 3, 1], &[4.0, 0.0, -4.0, 0.0, 0.0, 0.0]).unwrap();
+        assert_eq!(coloured[0].pixels, [[255, 128, 0], [128; 3]]);
+        assert!(
+            Tile::filters(&[3, 3, 16, 8], &[0.0; 1152]).is_none() && Tile::filters(&[1, 1, 3, 8], &[0.0; 24]).is_none()
+        );
+        assert_eq!(Tile::filters(&[2, 1, 1, 1], &[0.0, 0.0]).unwrap()[0].pixels, [[128; 3]; 2]);
+    }
 }

@@ -21,6 +21,30 @@ pub(super) struct Tensor {
     /// Where its bytes start in the file, and how many they are.
     start: u64,
     len: u64,
+    /// Where its numbers lie in the file, if in another order than the shape says.
+    pub(super) lie: Option<Lie>,
+}
+
+/// The extents of a filter as PyTorch keeps it, outermost first; here it is `[height, width, channels, filters]`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lie {
+    /// Filters.
+    pub(super) o: usize,
+    /// Channels.
+    pub(super) c: usize,
+    /// Height.
+    pub(super) h: usize,
+    /// Width.
+    pub(super) w: usize,
+}
+
+impl Lie {
+    /// For each number in our order, its place in the file.
+    fn places(self) -> impl Iterator<Item = usize> {
+        let Lie { o, c, h, w } = self;
+        let pixels = (0..h * w).flat_map(move |pixel| (0..c).map(move |channel| channel * h * w + pixel));
+        pixels.flat_map(move |within| (0..o).map(move |filter| filter * c * h * w + within))
+    }
 }
 
 impl Tensor {
@@ -50,6 +74,9 @@ impl TensorFile {
         let mut file = File::open(path).map_err(|it| it.to_string())?;
         let size = file.metadata().map_err(|it| it.to_string())?.len();
         let foreign = |it: &str| format!("not a safetensors file: {it}");
+        if is_pytorch(&mut file) {
+            return Err(foreign("it is PyTorch's own format, a program that makes tensors as it is read"));
+        }
         let mut length = [0; 8];
         file.read_exact(&mut length).map_err(|_| foreign("it is shorter than any"))?;
         let length = u64::from_le_bytes(length);
@@ -71,6 +98,7 @@ impl TensorFile {
                 dtype: info.dtype,
                 start: data + from,
                 len: to.saturating_sub(from),
+                lie: None,
             };
             tensors.insert(name, tensor);
         }
@@ -103,11 +131,26 @@ impl TensorFile {
         let Some(tensor) = self.tensors.get(name) else { return Ok(()) };
         let Some(decode) = each_of(tensor.dtype) else { return Err(tensor.unreadable().unwrap_or_default()) };
         let mut numbers = Vec::new();
-        self.parts(tensor.start, tensor.len, &mut |part| {
+        let mut see = |part: &[u8]| {
             numbers.clear();
             decode(part, &mut numbers);
             see(&numbers);
-        })
+        };
+        let Some(lie) = tensor.lie else { return self.parts(tensor.start, tensor.len, &mut see) };
+        // What lies in another order is in memory as a whole, in the file's own precision.
+        let mut all = Vec::new();
+        self.parts(tensor.start, tensor.len, &mut |part| all.extend_from_slice(part))?;
+        let size = all.len() / tensor.shape.iter().product::<usize>().max(1);
+        let mut part = Vec::with_capacity(PART);
+        for at in lie.places() {
+            part.extend_from_slice(&all[at * size..(at + 1) * size]);
+            if part.len() == PART {
+                see(&part);
+                part.clear();
+            }
+        }
+        see(&part);
+        Ok(())
     }
 
     fn parts(&self, start: u64, len: u64, see: &mut dyn FnMut(&[u8])) -> Result<(), String> {
@@ -123,6 +166,38 @@ impl TensorFile {
         }
         Ok(())
     }
+}
+
+/// Whether a file is what `torch.save` writes: an archive with a pickle in it, or before PyTorch 1.6 a pickle alone.
+fn is_pytorch(file: &mut File) -> bool {
+    let mut start = Vec::new();
+    let read = file.rewind().and_then(|()| file.take(200).read_to_end(&mut start));
+    if read.is_err() || file.rewind().is_err() {
+        return false;
+    }
+    // Of a local header of an archive the name's length is at 26, the name at 30.
+    let name = match &start[..] {
+        [b'P', b'K', 3, 4, rest @ ..] if 26 < rest.len() => {
+            let length = usize::from(u16::from_le_bytes([rest[22], rest[23]]));
+            rest[26..].get(..length).unwrap_or_default()
+        }
+        _ => return start.starts_with(b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20"),
+    };
+    name.ends_with(b"/data.pkl")
+}
+
+/// What to do about a file that holds no weights as they are read here.
+pub fn remedy(path: &Path) -> String {
+    if !File::open(path).is_ok_and(|mut it| is_pytorch(&mut it)) {
+        return "give a safetensors file with one tensor per parameter, such as a checkpoint of this model".into();
+    }
+    let (from, to) = (path.display().to_string(), path.with_extension("safetensors").display().to_string());
+    format!(
+        "write its tensors as safetensors, with Python and its packages torch and safetensors:\n    \
+         import torch, safetensors.torch\n    \
+         kept = torch.load({from:?}, map_location=\"cpu\", weights_only=True)\n    \
+         safetensors.torch.save_file({{name: it.clone().contiguous() for name, it in kept.items()}}, {to:?})"
+    )
 }
 
 /// Appends the numbers of bytes.

@@ -6,8 +6,11 @@
 
 mod choose;
 mod file;
+mod rename;
 
-pub use choose::{Rename, Taken};
+pub use choose::Taken;
+pub use file::remedy;
+pub use rename::{Rename, Renames};
 
 use super::TrainError;
 use super::meaning::{self, Meaning};
