@@ -11,13 +11,13 @@ pub mod ast;
 
 mod balance;
 mod build;
-mod columns;
 mod divisions;
 mod dump;
 mod find;
 mod fmt;
 mod grammar;
 mod hint;
+mod line_ends;
 mod parse;
 mod report;
 mod scan;

@@ -6,12 +6,14 @@ use super::ast::File;
 use super::balance;
 use super::build::Builder;
 use super::grammar::{Grammar, Rule};
+use super::line_ends;
 use super::typography;
 use crate::diag::{Code, Diagnostic, FileId, Sink, Span};
 
 /// Parses `text`. What does not parse is reported and missing in the tree; the rest is there.
 pub fn parse(file: FileId, text: &str, sink: &mut Sink) -> File {
     let before = sink.errors().count();
+    line_ends::alone(file, text, sink);
     let plain = typography::without_block_comments(file, text, sink);
     let balanced = balance::balance(file, &plain, sink);
     let mut out = File { docs: file_docs(text), items: Vec::new(), skipped: Vec::new() };

@@ -7,6 +7,7 @@ pub(crate) mod definitions;
 pub(crate) mod docs;
 pub(crate) mod hazards;
 pub(crate) mod hygiene;
+pub(crate) mod layout;
 pub(crate) mod library;
 pub(crate) mod lower;
 pub(crate) mod names;

@@ -1,4 +1,4 @@
-//! Parsing and formatting of whole texts: the shipped models, the suite, and texts that are not models.
+//! Parsing of whole texts: the shipped models, the suite, and texts that are not models.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,13 +7,13 @@ use proptest::prelude::*;
 use sphc::diag::{Diagnostic, FileId, Sink, Sources, render};
 use sphc::syntax::{self, ast};
 
-fn parse(text: &str) -> (ast::File, Vec<Diagnostic>) {
+pub(super) fn parse(text: &str) -> (ast::File, Vec<Diagnostic>) {
     let mut sink = Sink::new();
     let file = syntax::parse(FileId(0), text, &mut sink);
     (file, sink.finish())
 }
 
-fn dump(text: &str) -> String {
+pub(super) fn dump(text: &str) -> String {
     let (file, found) = parse(text);
     assert!(found.is_empty(), "{found:?}");
     syntax::dump(&file)
@@ -32,7 +32,7 @@ pub(super) fn in_folder(folder: &Path, out: &mut Vec<PathBuf>) {
 }
 
 /// Every `.sph` text of the repository, and the examples of the language reference.
-fn texts() -> Vec<(String, String)> {
+pub(super) fn texts() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut paths = Vec::new();
     for folder in ["models", "tests", "src"] {
@@ -59,52 +59,6 @@ fn every_shipped_model_parses() {
         sources.add(name, text);
         assert!(found.is_empty(), "{}", render::render(&found, &sources, false));
     }
-}
-
-#[test]
-fn shipped_models_are_laid_out() {
-    for (name, text) in texts().iter().filter(|it| !is_part(&it.0) && it.0.contains("models")) {
-        assert_eq!(syntax::format(text).as_ref(), Some(text), "{name}");
-    }
-}
-
-#[test]
-fn columns_are_kept() {
-    let text = "param norm:   operator = cosine\nparam widths: [int] = [1]\nparam n = 3\n\nparam a: int = 1\n\
-                param long: int = 2\n\ntrain {\n    data digits\n    evaluate every 3\n    batch 2 // two\n}\n";
-    let laid_out = "param norm:   operator = cosine\nparam widths: [int]    = [1]\nparam n                = 3\n\n\
-                    param a: int = 1\nparam long: int = 2\n\ntrain {\n    data     digits\n    evaluate every 3\n    \
-                    batch    2  // two\n}\n";
-    assert_eq!(syntax::format(text).as_deref(), Some(laid_out));
-    assert_eq!(syntax::format(laid_out).as_deref(), Some(laid_out));
-}
-
-#[test]
-fn the_layout_is_stable_and_keeps_the_meaning_and_the_comments() {
-    let mut count = 0;
-    for (name, text) in texts() {
-        let Some(once) = syntax::format(&text) else { continue };
-        count += 1;
-        assert_eq!(dump(&once), dump(&text), "{name}");
-        assert_eq!(syntax::format(&once).as_ref(), Some(&once), "{name}");
-        let comments = |text: &str| {
-            text.lines().filter_map(|it| it.find("//").map(|at| it[at..].trim_end().to_owned())).collect::<Vec<_>>()
-        };
-        assert_eq!(comments(&once), comments(&text), "{name}");
-        assert!(!once.contains("\n\n\n") && !once.lines().any(|it| it.ends_with(' ')), "{name}");
-    }
-    assert!(count > 20, "only {count} texts");
-}
-
-#[test]
-fn the_layout_of_everything_that_can_be_laid_out() {
-    let text = "\n\n//!  File docs\n\n\n/// Docs\nparam   a:int=3//three\nparam b : [ int ]=[ 1,2 ,3 ]\nblock unit( x ,f:int=3 ) {\n\n  y=x|>conv( f , kernel :3 )\n // next\n|>relu  as \"a{f}\"\n  y = -y ^ 2*3+ a[ 0 ] * -1\n\n\n\n  if a==3{y}else if not ( b ) {\n x } else {}\n  z = f(\n1,\ng(2,\n3\n),\n)\n  let k =\n1 +\n2\n  for i in 0 .. 3{ y }\n\n}\nmodel M {\ninput image:u8 [3,3]\noutput (image)\n}\n";
-    insta::assert_snapshot!(syntax::format(text).unwrap());
-}
-
-#[test]
-fn a_text_with_mistakes_has_no_layout() {
-    assert_eq!(syntax::format("model M {\n x = (3\n}\n"), None);
 }
 
 #[test]

@@ -9,8 +9,9 @@ enum Part {
     Infix(Infix, Span),
 }
 
+/// A sign between two operands.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Infix {
+pub(in crate::syntax) enum Infix {
     Range,
     Op(BinaryOp),
 }
@@ -21,7 +22,7 @@ const NEG: u8 = 8;
 const POW: u8 = 9;
 
 impl Infix {
-    fn of(sign: &str) -> Self {
+    pub(in crate::syntax) fn of(sign: &str) -> Self {
         Self::Op(match sign {
             ".." => return Self::Range,
             "or" => BinaryOp::Or,
@@ -43,7 +44,7 @@ impl Infix {
     }
 
     /// Higher binds tighter.
-    fn precedence(self) -> u8 {
+    pub(in crate::syntax) fn precedence(self) -> u8 {
         match self {
             Self::Range => 1,
             Self::Op(BinaryOp::Or) => 2,

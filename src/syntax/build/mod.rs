@@ -3,6 +3,8 @@
 mod expr;
 mod stmt;
 
+pub(super) use expr::Infix;
+
 use pest::Parser;
 
 use super::ast::*;
