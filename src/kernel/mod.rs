@@ -4,12 +4,14 @@
 
 pub(crate) mod augment;
 pub mod cuda;
+mod join;
 mod map;
 mod operands;
 mod print;
 mod select;
 mod work;
 
+pub use join::Join;
 pub use operands::{Operand, Operands};
 pub(crate) use operands::{product, shares, windows};
 pub use print::dump;

@@ -14,7 +14,7 @@ mod validate;
 mod yaml;
 
 pub use memory::Memory;
-pub use units::{Source, Unit, Units, source};
+pub use units::{Source, Unit, Units};
 pub use validate::{Flaw, Location};
 pub use yaml::{PlanError, from_yaml, to_yaml};
 

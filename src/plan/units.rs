@@ -1,21 +1,19 @@
-//! What a plan is on a GPU: launches that follow each other and share kernels, and each kernel a node of a graph.
+//! A plan on a device where launches cost: those that follow each other are one where that can be.
 //!
-//! Only the CUDA backend joins them: on a CPU a launch costs next to nothing. What belongs together, and how it is computed
-//! then, is in `kernel::cuda::join`; here is what memory has to say about it.
+//! Which kernels can be one is in `kernel::join`, and how that is written is the device's; here is what memory has to say about it.
 
 use super::arena::Slot;
 use super::schedule::Step;
 use super::{Launch, Plan};
 use crate::ir::Phase;
-use crate::kernel::KernelSpec;
-use crate::kernel::cuda::{Arithmetic, CudaSource, Join, Options, beyond, generate, joined};
+use crate::kernel::{Join, KernelSpec};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// Most launches that are one on a GPU.
+/// Most launches that are one.
 const MOST: usize = 3;
 
-/// Launches of a phase that are one on a GPU.
+/// Launches of a phase that are one.
 #[derive(Clone, Debug)]
 pub struct Unit {
     /// Which of the phase.
@@ -24,28 +22,28 @@ pub struct Unit {
     pub source: usize,
 }
 
-/// Kernels of a plan as CUDA.
+/// Kernels of a plan as a device has them.
 #[derive(Clone, Debug)]
-pub struct Source {
+pub struct Source<T> {
     /// Which of the plan's, one after the other. Operands and results are those of each in turn.
     pub kernels: Vec<usize>,
-    /// Their text and how it is launched.
-    pub cuda: CudaSource,
+    /// What the device makes of them.
+    pub code: T,
 }
 
-/// A plan as a GPU runs it.
-#[derive(Clone, Debug, Default)]
-pub struct Units {
-    /// Distinct texts.
-    pub sources: Vec<Source>,
+/// A plan as a device runs it.
+#[derive(Clone, Debug)]
+pub struct Units<T> {
+    /// Distinct codes.
+    pub sources: Vec<Source<T>>,
     /// By phase, in order.
     pub phases: BTreeMap<Phase, Vec<Unit>>,
 }
 
-impl Units {
-    /// Of a plan that [`beyond`] has nothing against.
-    pub fn new(plan: &Plan, options: &Options) -> Units {
-        let mut units = Units::default();
+impl<T> Units<T> {
+    /// Of a plan, given what makes code of kernels: of one always, of several where they can be one.
+    pub fn new(plan: &Plan, write: impl Fn(&[&KernelSpec]) -> Option<T>) -> Units<T> {
+        let mut units = Units { sources: Vec::new(), phases: BTreeMap::new() };
         let mut known: BTreeMap<Vec<usize>, Option<usize>> = BTreeMap::new();
         for (&phase, launches) in plan.phases.iter().map(|(phase, it)| (phase, &it.launches)) {
             let mut all = Vec::new();
@@ -55,13 +53,14 @@ impl Units {
                 let tried = (first + 1..=last).rev().find_map(|end| {
                     let launches = &launches[first..end];
                     let kernels: Vec<usize> = launches.iter().map(|it| it.kernel).collect();
-                    let join = Join::of(&kernels.iter().map(|it| &plan.kernels[*it]).collect::<Vec<_>>())?;
+                    let specs: Vec<&KernelSpec> = kernels.iter().map(|it| &plan.kernels[*it]).collect();
+                    let join = Join::of(&specs)?;
                     if !plan.allows(join, launches) {
                         return None;
                     }
                     let source = *known.entry(kernels.clone()).or_insert_with(|| {
-                        let cuda = source(plan, &kernels, options)?;
-                        units.sources.push(Source { kernels, cuda });
+                        let code = write(&specs)?;
+                        units.sources.push(Source { kernels, code });
                         Some(units.sources.len() - 1)
                     });
                     Some(Unit { launches: first..end, source: source? })
@@ -73,21 +72,6 @@ impl Units {
             units.phases.insert(phase, all);
         }
         units
-    }
-
-    /// How many nodes the graph of a phase has. Nothing is set or copied within a phase but by kernels.
-    pub fn nodes(&self, phase: Phase) -> usize {
-        let units = self.phases.get(&phase).map_or(&[][..], Vec::as_slice);
-        units.iter().map(|it| self.sources[it.source].cuda.launches.len()).sum()
-    }
-}
-
-/// Kernels of a plan as one, if they can be that.
-pub fn source(plan: &Plan, kernels: &[usize], options: &Options) -> Option<CudaSource> {
-    let specs: Vec<&KernelSpec> = kernels.iter().map(|it| &plan.kernels[*it]).collect();
-    match specs[..] {
-        [one] => Some(generate(one, options)),
-        _ => joined(&specs, options),
     }
 }
 
@@ -104,16 +88,6 @@ pub(super) fn keep_apart(steps: &[Step], slots: &mut [Slot]) {
 }
 
 impl Plan {
-    /// How many nodes the graph of a phase has on a GPU of so many multiprocessors; nothing for a plan that no GPU can run. A
-    /// kernel that spills on a device gets a smaller tile there, and may then have one more or less.
-    pub fn nodes(&self, phase: Phase, processors: usize) -> Option<usize> {
-        if self.kernels.iter().any(|it| beyond(it).is_some()) {
-            return None;
-        }
-        let options = Options { arithmetic: Arithmetic::of(self.precision)?, processors, ..Options::default() };
-        Some(Units::new(self, &options).nodes(phase))
-    }
-
     /// Whether what launches touch allows that they are joined so.
     fn allows(&self, join: Join, launches: &[Launch]) -> bool {
         let Some((last, before)) = launches.split_last() else { return false };

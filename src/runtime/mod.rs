@@ -4,10 +4,13 @@ pub mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;
 mod free;
+mod nodes;
 mod session;
 mod setup;
 
 pub use free::{Free, free_memory};
+pub use nodes::cuda_nodes;
+pub(crate) use nodes::cuda_units;
 pub use session::{Session, Summary};
 pub use setup::CudaSetup;
 

@@ -93,6 +93,20 @@ fn imports_point_downwards() {
 }
 
 #[test]
+fn fusion_and_planning_know_no_backend() {
+    let mut problems = Vec::new();
+    for file in reachable(&["src/lib.rs"]) {
+        if !matches!(file.module.first().map(String::as_str), Some("fuse" | "plan")) {
+            continue;
+        }
+        for token in file.tokens.iter().filter(|it| it.text.to_lowercase().contains("cuda")) {
+            problems.push(format!("{}:{}: `{}`", file.path.display(), token.line, token.text));
+        }
+    }
+    assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
+}
+
+#[test]
 fn owners_of_the_lowering_name_only_those_within_them() {
     let mut problems = Vec::new();
     for file in reachable(&["src/lib.rs"]) {

@@ -216,7 +216,7 @@ fn as_table(model: &Compilation, rows: &[Row], threads: Option<u64>) -> String {
 /// their number sums are shared out.
 fn launches(plan: &Plan) -> Option<(usize, Option<usize>)> {
     let step = plan.phases.get(&Phase::Step)?;
-    Some((step.launches.len(), plan.nodes(Phase::Step, kernel::cuda::Options::default().processors)))
+    Some((step.launches.len(), runtime::cuda_nodes(plan, Phase::Step, kernel::cuda::Options::default().processors)))
 }
 
 fn as_json(model: &Compilation, rows: &[Row], threads: Option<u64>) -> Value {

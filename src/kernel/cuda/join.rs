@@ -1,68 +1,12 @@
-//! Kernels that follow each other and are one on a GPU, where a node of a graph costs more than a microsecond before it does
-//! anything.
+//! Kernels that follow each other as one text: a node of a graph costs more than a microsecond before it does anything.
 
-use super::{CudaSource, Options, epilogue, map, simple};
-use crate::ir::Window;
-use crate::kernel::{KernelSpec, Store};
+use super::{CudaSource, Options, epilogue, generate, map, simple};
+use crate::kernel::{Join, KernelSpec};
 
-/// How kernels are joined.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Join {
-    /// A kernel by itself.
-    Alone,
-    /// All at the same time, none of which reads what another writes.
-    Side,
-    /// A map and sums over windows of one of its results: a number of each pixel.
-    Window {
-        /// Which of the map's results.
-        result: usize,
-    },
-    /// Sums over pixels, one for each channel, and a map over channels.
-    Columns,
-}
-
-impl Join {
-    /// How kernels can be joined, as far as they themselves say; nothing where they cannot.
-    pub fn of(specs: &[&KernelSpec]) -> Option<Join> {
-        match specs {
-            [_] => Some(Join::Alone),
-            [KernelSpec::Loss { n, classes, .. }, rest @ ..] => {
-                let alike = |it: &&KernelSpec| matches!(it, KernelSpec::Loss { n: of, classes: others, .. } if (n, classes) == (of, others));
-                rest.iter().all(alike).then_some(Join::Side)
-            }
-            [KernelSpec::Map(map), KernelSpec::Window { kind, n, input, output, .. }] => {
-                let read = match kind {
-                    Window::Sum => n * input.iter().product::<usize>(),
-                    Window::SumGrad { .. } => n * output.iter().product::<usize>(),
-                    Window::Max | Window::MaxGrad => return None,
-                };
-                // A number of each row of the map, where rows are pixels.
-                let of_rows = |store: &Store| match store {
-                    Store::Full => false,
-                    Store::Reduce { over, .. } => {
-                        let kept = over.iter().take_while(|it| !**it).count();
-                        over[kept..].iter().all(|it| *it) && map.dims[..kept].iter().product::<usize>() == read
-                    }
-                };
-                let result = map.outputs.iter().position(|it| of_rows(&it.store))?;
-                (input[2] == 1).then_some(Join::Window { result })
-            }
-            [KernelSpec::ConvMap { .. } | KernelSpec::Map(_), KernelSpec::Map(after)] => {
-                let channels = match specs[0] {
-                    KernelSpec::ConvMap { map, .. } | KernelSpec::Map(map) => map.dims.last(),
-                    _ => None,
-                };
-                let whole = after.outputs.iter().all(|it| it.store == Store::Full);
-                (after.dims.len() == 1 && after.dims.first() == channels && whole).then_some(Join::Columns)
-            }
-            _ => None,
-        }
-    }
-}
-
-/// Several kernels as one, if that can be written. Operands and results are those of each in turn.
-pub fn joined(specs: &[&KernelSpec], options: &Options) -> Option<CudaSource> {
+/// Kernels as one, if that can be written; one by itself can. Operands and results are those of each in turn.
+pub fn write(specs: &[&KernelSpec], options: &Options) -> Option<CudaSource> {
     match (Join::of(specs)?, specs) {
+        (Join::Alone, [one]) => Some(generate(one, options)),
         (Join::Side, _) => simple::losses(specs),
         (Join::Window { .. }, [KernelSpec::Map(map), window]) => map::windowed(map, window),
         (Join::Columns, [KernelSpec::ConvMap { conv, map }, KernelSpec::Map(after)]) => {

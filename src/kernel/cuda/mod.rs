@@ -20,7 +20,7 @@ mod simple;
 mod text;
 mod waves;
 
-pub use join::{Join, joined};
+pub use join::write;
 pub use reach::{REACH, beyond};
 
 use super::{ConvKind, KernelSpec};

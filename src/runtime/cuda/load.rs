@@ -2,8 +2,9 @@
 
 use super::compiler::{Compiler, Spills};
 use super::{CudaBackend, KernelReport, driver_error};
-use crate::kernel::cuda::{CudaLaunch, CudaSource, Options, TILES_BF16};
-use crate::plan::{Plan, Source, source};
+use crate::kernel::KernelSpec;
+use crate::kernel::cuda::{CudaLaunch, CudaSource, Options, TILES_BF16, write};
+use crate::plan::{Plan, Source};
 use crate::runtime::RuntimeError;
 use cudarc::driver::sys::CUfunction_attribute;
 use cudarc::driver::{CudaContext, CudaFunction, DriverError};
@@ -41,7 +42,7 @@ impl Loaded {
 /// Compiles and loads all kernels of a plan. `device` is what messages call it.
 pub(super) fn load(
     plan: &Plan,
-    all: Vec<Source>,
+    all: Vec<Source<CudaSource>>,
     options: &Options,
     context: &Arc<CudaContext>,
     (compiler, architecture): (&Compiler, &str),
@@ -49,7 +50,7 @@ pub(super) fn load(
 ) -> Result<Vec<Loaded>, RuntimeError> {
     let failed = |what: &str, error: DriverError| driver_error(device, what, error);
     let mut tiles = vec![options.first_tile; all.len()];
-    let mut waiting: Vec<Option<CudaSource>> = all.iter().map(|it| Some(it.cuda.clone())).collect();
+    let mut waiting: Vec<Option<CudaSource>> = all.iter().map(|it| Some(it.code.clone())).collect();
     let mut loaded: Vec<Option<Loaded>> = all.iter().map(|_| None).collect();
     loop {
         let (missing, sources): (Vec<usize>, Vec<CudaSource>) =
@@ -81,7 +82,8 @@ pub(super) fn load(
             let contracts = all[at].kernels.iter().any(|it| plan.kernels[*it].is_contraction());
             if contracts && tiles[at] + 1 < TILES_BF16 && kernel.spills() {
                 tiles[at] += 1;
-                waiting[at] = source(plan, &all[at].kernels, &Options { first_tile: tiles[at], ..*options });
+                let kernels: Vec<&KernelSpec> = all[at].kernels.iter().map(|it| &plan.kernels[*it]).collect();
+                waiting[at] = write(&kernels, &Options { first_tile: tiles[at], ..*options });
             }
             // What can be joined with one tile alone stays as it is.
             if waiting[at].is_none() {

@@ -17,10 +17,10 @@ pub use compiler::{Compiler, Image, Spills};
 pub use guard::is_guarded;
 pub use probe::{DeviceInfo, Driver, Probe, probe, usable};
 
-use super::{Backend, CudaSetup, Peaks, RuntimeError};
+use super::{Backend, CudaSetup, Peaks, RuntimeError, cuda_units};
 use crate::ir::{DType, Phase};
 use crate::kernel::cuda::{Argument, Arithmetic, Options, REACH, beyond};
-use crate::plan::{BufferId, BufferKind, Launch, Plan, Unit, Units};
+use crate::plan::{BufferId, BufferKind, Launch, Plan, Unit};
 use cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
 use cudarc::driver::{
     CudaContext, CudaGraph, CudaSlice, CudaStream, DevicePtr, DriverError, LaunchConfig, PushKernelArg,
@@ -99,8 +99,8 @@ impl CudaBackend {
         let generation = Options { arithmetic, processors: device.processors, ..Options::default() };
         let refused = |cause| RuntimeError::Plan { cause };
         check_launches(&plan).map_err(refused)?;
-        let units = Units::new(&plan, &generation);
-        let layout = Layout::new(&plan, units.sources.iter().map(|it| &it.cuda)).map_err(refused)?;
+        let units = cuda_units(&plan, &generation);
+        let layout = Layout::new(&plan, units.sources.iter().map(|it| &it.code)).map_err(refused)?;
 
         let failed = |what: &str, error: DriverError| driver_error(&name, what, error);
         let context = CudaContext::new(options.ordinal).map_err(|it| failed("cannot open the device", it))?;
@@ -361,8 +361,8 @@ pub fn needed_bytes(plan: &Plan, ordinal: usize, setup: &CudaSetup) -> Option<us
     }
     let options = Options { arithmetic: Arithmetic::of(plan.precision)?, processors, ..Options::default() };
     check_launches(plan).ok()?;
-    let units = Units::new(plan, &options);
-    Some(Layout::new(plan, units.sources.iter().map(|it| &it.cuda)).ok()?.bytes)
+    let units = cuda_units(plan, &options);
+    Some(Layout::new(plan, units.sources.iter().map(|it| &it.code)).ok()?.bytes)
 }
 
 /// Whether a device is there and new enough.

@@ -9,7 +9,7 @@ use crate::backends::emulate::module::build;
 use crate::networks::zoo::known_data;
 use cudarc::nvrtc::result;
 use sphc::ir::{DType, Geometry, Precision};
-use sphc::kernel::cuda::{Arithmetic, CudaSource, Options, beyond, generate};
+use sphc::kernel::cuda::{Arithmetic, CudaSource, Options, beyond, generate, write};
 use sphc::kernel::{ConvKernel, ConvKind, KernelSpec};
 use sphc::lower::Settings;
 use sphc::pipeline;
@@ -61,7 +61,7 @@ pub(super) fn kernels_in(model: &Path, precisions: &[Precision]) -> Vec<CudaSour
         if plans.iter().flat_map(|it| &it.kernels).all(|it| beyond(it).is_none()) {
             let of = |plan: &Plan| {
                 let options = Options { arithmetic: Arithmetic::of(plan.precision).unwrap(), ..Options::default() };
-                Units::new(plan, &options).sources.into_iter().map(|it| it.cuda).collect::<Vec<_>>()
+                Units::new(plan, |it| write(it, &options)).sources.into_iter().map(|it| it.code).collect::<Vec<_>>()
             };
             return plans.iter().flat_map(of).collect();
         }

@@ -6,13 +6,13 @@ use super::{bytes, numbers};
 use sphc::ir::expr::Pool;
 use sphc::ir::op::Scalar64;
 use sphc::ir::{DType, Geometry, Loss, Precision, Reduction, ScalarFn, Window};
-use sphc::kernel::cuda::{Choice, Options, joined};
+use sphc::kernel::cuda::{Choice, Options, write};
 use sphc::kernel::{ConvKernel, ConvKind, KernelSpec, MapInput, MapKernel, MapOutput, Store};
 
 /// Runs kernels as one, and compares what each made of its operands. `wired` says which operand, counted over all, is which
 /// result.
 fn check(specs: &[KernelSpec], wired: &[(usize, usize)], options: &Options) {
-    let source = joined(&specs.iter().collect::<Vec<_>>(), options).expect("they can be joined");
+    let source = write(&specs.iter().collect::<Vec<_>>(), options).expect("they can be joined");
     let of: Vec<_> = specs.iter().map(|it| it.operands().unwrap()).collect();
     let inputs: Vec<_> = of.iter().flat_map(|it| it.inputs.clone()).collect();
     let outputs: Vec<_> = of.iter().flat_map(|it| it.outputs.clone()).collect();

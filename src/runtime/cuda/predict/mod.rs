@@ -13,8 +13,9 @@ use super::compiler::Compiler;
 use super::probe::Missing;
 use crate::ir::Phase;
 use crate::kernel::cuda::{Arithmetic, Options};
-use crate::plan::{Plan, Units};
+use crate::plan::Plan;
 use crate::runtime::CudaSetup;
+use crate::runtime::cuda_units;
 use model::Kernel;
 
 /// A node of the graph.
@@ -70,14 +71,14 @@ pub fn predict(plan: &Plan, phase: Phase, architecture: &str, setup: &CudaSetup)
         return Err(missing(cause, "use a smaller `--batch`"));
     }
     let options = Options { arithmetic, processors: gpu.processors as usize, ..Options::default() };
-    let units = Units::new(plan, &options);
-    let texts: Vec<&str> = units.sources.iter().map(|it| it.cuda.text.as_str()).collect();
+    let units = cuda_units(plan, &options);
+    let texts: Vec<&str> = units.sources.iter().map(|it| it.code.text.as_str()).collect();
     let images = Compiler::new(setup)?.compile_all(&texts, architecture)?;
     let launches = plan.phases.get(&phase).map_or(&[][..], |it| &it.launches);
     let mut nodes = Vec::new();
     for unit in units.phases.get(&phase).into_iter().flatten() {
         let own = &launches[unit.launches.clone()];
-        let (source, image) = (&units.sources[unit.source].cuda, &images[unit.source]);
+        let (source, image) = (&units.sources[unit.source].code, &images[unit.source]);
         for (number, launch) in source.launches.iter().enumerate() {
             let first = if number == 0 { 1.0 } else { 0.0 };
             let flops = first * own.iter().map(|it| plan.kernels[it.kernel].flops() as f64).sum::<f64>();
