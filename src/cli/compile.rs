@@ -2,7 +2,7 @@
 
 use super::args::{self, RecipeArgs, SetArgs};
 use super::failure::{Failure, Outcome};
-use super::{load, say, table};
+use super::{load, memory, say, table};
 use clap::ValueEnum;
 use sphc::cuda_files;
 use sphc::ir::Precision;
@@ -181,7 +181,7 @@ fn summary(plan: &Plan) -> String {
         plan.name,
         plan.kernels.len(),
         phases.join(", ").to_lowercase(),
-        table::bytes(plan.memory().total()),
+        table::bytes(memory::of(plan, None).total()),
     );
     let _ = writeln!(res, "`-o DIR` writes the plan, `--emit STAGE` prints a stage");
     res

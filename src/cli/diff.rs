@@ -5,12 +5,12 @@ use super::changes::{self, Change};
 use super::failure::{Failure, Outcome};
 use super::show::{self, Row};
 use super::table;
-use super::{load, say};
+use super::{load, memory, say};
 use sphc::Compilation;
 use sphc::diag::Span;
 use sphc::ir::recipe::{Keep, Views};
 use sphc::ir::{Clip, ImageStep, ParamId, Phase, augment};
-use sphc::plan::{Memory, Training};
+use sphc::plan::Training;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::PathBuf;
@@ -88,8 +88,8 @@ fn layers(a: &[Row], b: &[Row]) -> Vec<Vec<String>> {
 
 fn about(row: &Row) -> String {
     let mut res = format!("{} -> {}", row.kind, show::shape(&row.shape));
-    if row.parameters != 0 {
-        let _ = write!(res, ", {} parameters", table::grouped(row.parameters as u64));
+    if row.parameters() != 0 {
+        let _ = write!(res, ", {} parameters", table::grouped(row.parameters() as u64));
     }
     res
 }
@@ -206,7 +206,6 @@ fn totals(model: &Compilation) -> Facts {
     if plan.training.is_some() {
         facts.push(("a step", flops(Phase::Step, 1.0)));
     }
-    // Of the plan alone: the program's own differs from moment to moment.
-    facts.push(("memory", table::bytes(Memory { program: 0, ..show::memory(plan, None) }.total())));
+    facts.push(("memory", table::bytes(memory::of(plan, None).total())));
     facts
 }

@@ -29,6 +29,7 @@ mod load;
 mod lsp;
 mod manual;
 mod many;
+mod memory;
 mod new;
 mod output;
 mod plot;

@@ -1,7 +1,10 @@
 //! Nodes, edges and the tables beside them.
 
 use super::words::words;
-use super::{DType, Fact, ImageStep, Op, Recipe, ResultKey, Shape, ShapeError, Whitening, infer, op::Scalar64};
+use super::{
+    Applied, Block, DType, Fact, ImageStep, Layer, Op, Recipe, ResultKey, Shape, ShapeError, Whitening, infer,
+    op::Scalar64,
+};
 use crate::diag::Span;
 use foldhash::fast::FixedState;
 use petgraph::Direction;
@@ -168,19 +171,6 @@ pub struct State {
     pub origin: OriginId,
 }
 
-/// One user-visible layer, for `show` and for messages.
-#[derive(Clone, Debug)]
-pub struct Layer {
-    /// `conv1_0`.
-    pub path: String,
-    /// `sphere_conv 3x3, cosine`: what it is, with what matters.
-    pub kind: String,
-    /// Its result in training mode.
-    pub output: NodeId,
-    /// Where it came from.
-    pub origin: OriginId,
-}
-
 /// What is told of a training and of an evaluation: a number for each example, `[n]`, in each mode.
 #[derive(Clone, Debug)]
 pub struct Metric {
@@ -218,6 +208,10 @@ pub struct Graph {
     pub states: Vec<State>,
     /// Layers in order of the text.
     pub layers: Vec<Layer>,
+    /// Functions of what is no layer's result, in order of the text.
+    pub applied: Vec<Applied>,
+    /// Calls of blocks that are no layers, each before those within it.
+    pub blocks: Vec<Block>,
     /// The model's input in each mode: `u8[n,h,w,c]` or real.
     pub inputs: BTreeMap<Mode, NodeId>,
     /// What a batch is to be answered with in each mode: labels, `int[n]`, or as the data set has it otherwise.
@@ -245,6 +239,8 @@ pub struct Graph {
     pub images: Vec<ImageStep>,
     /// What `--set` gave, as values: `1.0` and `1` are one float.
     pub set: BTreeMap<String, String>,
+    /// The values of all params of the text.
+    pub values: BTreeMap<String, String>,
     /// How it is trained; `None` for a file without `train`.
     pub recipe: Option<Recipe>,
 }
@@ -273,6 +269,8 @@ impl Graph {
             params: self.params.clone(),
             states: self.states.clone(),
             layers: Vec::new(),
+            applied: Vec::new(),
+            blocks: Vec::new(),
             inputs: BTreeMap::new(),
             labels: BTreeMap::new(),
             named_outputs: self.named_outputs.clone(),
@@ -285,6 +283,7 @@ impl Graph {
             common_draws: self.common_draws.clone(),
             images: self.images.clone(),
             set: self.set.clone(),
+            values: self.values.clone(),
             recipe: self.recipe.clone(),
         }
     }

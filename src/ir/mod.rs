@@ -11,6 +11,7 @@ pub mod fact;
 pub mod graph;
 pub mod infer;
 pub mod op;
+pub mod outline;
 pub mod precision;
 pub mod print;
 pub mod random;
@@ -30,11 +31,12 @@ pub use augment::{Augment, Border};
 pub use expr::{Binary, ExprNode, Scalar, ScalarFn, Unary};
 pub use fact::{DType, Fact, Shape};
 pub use graph::{
-    Frame, Graph, Init, Layer, Metric, Mode, NodeId, Origin, OriginId, Param, ParamId, ParamRole, Phase, State,
-    StateId, StateRole,
+    Frame, Graph, Init, Metric, Mode, NodeId, Origin, OriginId, Param, ParamId, ParamRole, Phase, State, StateId,
+    StateRole,
 };
 pub use infer::{ShapeError, infer};
 pub use op::{Extern, Fill, Geometry, Loss, Op, Random, Reduction, Target, Window};
+pub use outline::{Applied, Argument, Block, Callee, Layer};
 pub use precision::Precision;
 pub use recipe::{Average, Clip, Column, ImageStep, Optimizer, Penalty, Projection, Recipe, Taken, Term};
 pub use response::Response;

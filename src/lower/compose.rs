@@ -247,6 +247,11 @@ impl Composer<'_> {
             let output = self.node(layer.output);
             self.new.layers.push(crate::ir::Layer { output, ..layer.clone() });
         }
+        self.new.blocks.clone_from(&old.blocks);
+        for it in &old.applied {
+            let output = it.output.and_then(|it| self.moved.get(&it).copied());
+            self.new.applied.push(crate::ir::Applied { output, ..it.clone() });
+        }
         self.new
     }
 }

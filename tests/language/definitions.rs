@@ -33,7 +33,7 @@ fn listed(own: &str, body: &str) -> Vec<String> {
     let found = checked(own, body);
     assert!(found.diagnostics.is_empty(), "{}", render::render(&found.diagnostics, &found.sources, false));
     let layers = &found.typed.as_ref().unwrap().graph().layers;
-    layers[..layers.len() - 1].iter().map(|it| it.kind.clone()).collect()
+    layers[..layers.len() - 1].iter().map(|it| it.callee.text.clone()).collect()
 }
 
 #[test]

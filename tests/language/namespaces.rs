@@ -13,7 +13,8 @@ fn said(own: &str, body: &str) -> String {
     );
     let mut none = |path: &str| Err(format!("{path} is not there"));
     let checked = pipeline::check("case.sph", &text, &mut none, &settings(&[]));
-    let layers = checked.typed.iter().flat_map(|it| &it.graph().layers).map(|it| format!("{}: {}\n", it.path, it.kind));
+    let layers =
+        checked.typed.iter().flat_map(|it| &it.graph().layers).map(|it| format!("{}: {}\n", it.path, it.callee.text));
     layers.collect::<String>() + &render::render(&checked.diagnostics, &checked.sources, false)
 }
 

@@ -541,7 +541,7 @@ fn fmt_lays_out_once_and_leaves_what_does_not_parse() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(fs::read_to_string(place.path("tiny.sph")).unwrap(), loose);
     place.succeeds("fmt tiny.sph");
-    assert!(fs::read_to_string(place.path("tiny.sph")).unwrap().contains("\n    x = (image - 8)/8\n"));
+    assert!(fs::read_to_string(place.path("tiny.sph")).unwrap().contains("\n    x = (image - 8) / 8\n"));
     place.succeeds("fmt --check tiny.sph");
     place.succeeds("check tiny.sph");
 

@@ -28,7 +28,7 @@ fn peak(mut command: Command) -> (usize, Option<i32>) {
 fn said(model: &str, flags: &str) -> usize {
     let output = sphc(&format!("show {model} {flags} --format json")).output().unwrap();
     let shown: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    shown["memory"]["total"].as_u64().unwrap() as usize
+    shown["memory"]["process"].as_u64().unwrap() as usize
 }
 
 /// Trains and compares; the status of the training.

@@ -1,10 +1,11 @@
 //! What the text says of itself: its `//!` lines, its params, and what is documented by `///` lines.
 
 use crate::cli::table;
+use serde_json::{Value, json};
 use sphc::Compilation;
 use sphc::diag::{FileId, Sink, Sources, Span};
 use sphc::lower::library;
-use sphc::syntax::{self, ast::Item};
+use sphc::syntax::{self, ast::File, ast::Item};
 use std::path::Path;
 
 /// The documentation of the library's files, or of one of them; `None` for what is a file of the disk, or none of these.
@@ -28,15 +29,54 @@ pub(super) fn text(model: &Compilation, set: &[(String, String)]) -> String {
     defined(&model.checked.sources, FileId(0), set)
 }
 
+/// Every param of the text and of what it imports, with its value.
+pub(super) fn params(model: &Compilation) -> Vec<Value> {
+    let sources = &model.checked.sources;
+    let values = &model.compiled.training.graph().values;
+    let files = std::iter::once(FileId(0)).chain(imported(sources));
+    let items = files.flat_map(|it| parsed(sources, it).items);
+    items
+        .filter_map(|it| match it {
+            Item::Param(it) => Some(json!({
+                "name": it.name.name,
+                "type": it.ty.as_ref().map(|it| sources.slice(it.span)),
+                "value": values.get(&it.name.name),
+                "default": sources.slice(it.default.span),
+                "docs": it.docs.iter().map(|it| it.trim()).collect::<Vec<_>>(),
+                "line": sources.line_of(it.span),
+            })),
+            _ => None,
+        })
+        .collect()
+}
+
+fn parsed(sources: &Sources, file: FileId) -> File {
+    syntax::parse(file, &sources.get(file).text, &mut Sink::new())
+}
+
+/// The files that a text imports, directly or not: what was read besides it, but for the prelude and what flags say.
+fn imported(sources: &Sources) -> impl Iterator<Item = FileId> {
+    sources.iter().skip(1).filter(|it| it.1.name != "<prelude>" && !it.1.name.starts_with("--")).map(|it| it.0)
+}
+
 fn defined(sources: &Sources, main: FileId, set: &[(String, String)]) -> String {
-    let file = syntax::parse(main, &sources.get(main).text, &mut Sink::new());
+    let file = parsed(sources, main);
     let mut res = file.docs.iter().map(|it| format!("{}\n", it.trim())).collect::<String>();
     if !res.is_empty() {
         res.push('\n');
     }
-    let rows: Vec<Vec<String>> = file.items.iter().flat_map(|it| rows(it, sources, set)).collect();
-    if !rows.is_empty() {
-        res += &table::render(&["defined", "about"], &rows);
+    let mut all: Vec<Vec<String>> = file.items.iter().flat_map(|it| rows(it, sources, set)).collect();
+    // What can be set is told of all files.
+    for id in imported(sources) {
+        let params = parsed(sources, id).items.into_iter().filter(|it| matches!(it, Item::Param(_)));
+        let params: Vec<Vec<String>> = params.flat_map(|it| rows(&it, sources, set)).collect();
+        if !params.is_empty() {
+            all.push(vec![format!("import \"{}\"", sources.get(id).name.trim_matches(['<', '>'])), String::new()]);
+            all.extend(params);
+        }
+    }
+    if !all.is_empty() {
+        res += &table::render(&["defined", "about"], &all);
         res.push('\n');
     }
     res

@@ -2,24 +2,27 @@
 
 mod diagram;
 mod docs;
+mod dot;
 mod picture;
+mod place;
+mod rows;
 
 use super::args::{self, RecipeArgs, SetArgs};
 use super::failure::{Failure, Outcome};
-use super::{load, table};
+use super::{load, memory, table};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 use sphc::Compilation;
 use sphc::diag;
-use sphc::ir::{Graph, Phase, Precision};
+use sphc::ir::{Argument, Phase, Precision};
 use sphc::kernel;
-use sphc::pipeline::line_of;
-use sphc::plan::{Memory, Plan, Training};
-use sphc::runtime;
+use sphc::plan::Plan;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+pub(super) use rows::{Row, rows};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -28,6 +31,9 @@ pub(super) struct Args {
     /// A table, a picture of the layers (Graphviz or SVG), or JSON
     #[arg(long, value_enum, default_value_t)]
     format: View,
+    /// Draw each repeat in a picture, instead of one for all
+    #[arg(long)]
+    unfold: bool,
     /// Arithmetic and storage; what the recipe says unless given, else f32
     #[arg(long, value_parser = args::precision())]
     precision: Option<Precision>,
@@ -49,21 +55,6 @@ enum View {
     Json,
 }
 
-/// What is shown of a layer.
-pub(super) struct Row {
-    pub(super) path: String,
-    pub(super) kind: String,
-    pub(super) shape: Vec<usize>,
-    pub(super) parameters: usize,
-    /// Of them, those that no training moves.
-    pub(super) frozen: usize,
-    /// Of evaluating one example.
-    flops: u64,
-    /// Of its result in training, for one batch.
-    bytes: usize,
-    line: String,
-}
-
 pub(super) fn run(args: &Args) -> Outcome {
     if let Some(text) = docs::library(&args.file) {
         if args.format != View::Table {
@@ -74,69 +65,17 @@ pub(super) fn run(args: &Args) -> Outcome {
     }
     let model = load::model(&args.file, args::options(&args.set, &args.recipe, args.precision))?.compile()?;
     let rows = rows(&model);
+    let graph = model.compiled.training.graph();
     let text = match args.format {
         View::Table => {
             diag::plain(&(docs::text(&model, &args.set.set) + &as_table(&model, &rows, args.threads))).into()
         }
-        View::Dot => as_dot(model.compiled.training.graph(), &rows),
-        View::Svg => picture::svg(model.compiled.training.graph(), &rows),
+        View::Dot => dot::dot(&graph.name, &diagram::of(graph, &rows, !args.unfold)),
+        View::Svg => picture::svg(&graph.name, &diagram::of(graph, &rows, !args.unfold)),
         View::Json => format!("{}\n", as_json(&model, &rows, args.threads)),
     };
     io::stdout().write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)
-}
-
-pub(super) fn rows(model: &Compilation) -> Vec<Row> {
-    let graph = model.compiled.training.graph();
-    let fused = &model.compiled.fused;
-    let batch = model.compiled.plan.training.as_ref().map_or(1, Training::part);
-    let evaluate = fused.phases.get(&Phase::Evaluate).map_or(&[][..], Vec::as_slice);
-    let mut res = Vec::new();
-    for layer in &graph.layers {
-        let shape = graph.shape(layer.output).dims();
-        // A layer's cost is that of the kernels that begin in it.
-        let flops: u64 = evaluate.iter().filter(|it| it.layer(graph) == layer.path).map(|it| it.flops).sum();
-        res.push(Row {
-            path: layer.path.clone(),
-            kind: layer.kind.clone(),
-            shape: shape.get(1..).unwrap_or(&[]).to_vec(),
-            parameters: graph.params.iter().filter(|it| it.layer == layer.path).map(|it| it.shape.len()).sum(),
-            frozen: frozen(graph, Some(&layer.path)),
-            flops: flops / batch as u64,
-            bytes: shape.iter().product::<usize>() * model.compiled.plan.precision.bytes(sphc::ir::DType::Real),
-            line: line_of(graph, &model.checked.sources, layer.origin),
-        });
-    }
-    // What a block of layers learns itself stands before the first of these.
-    for param in &graph.params {
-        if res.iter().any(|it| it.path == param.layer) {
-            continue;
-        }
-        let own: Vec<_> = graph.params.iter().filter(|it| it.layer == param.layer).collect();
-        let names = own.iter().map(|it| it.path.rsplit('/').next().unwrap_or(&it.path));
-        let inside = format!("{}/", param.layer);
-        let at = res.iter().position(|it| it.path.starts_with(&inside)).unwrap_or(res.len());
-        res.insert(
-            at,
-            Row {
-                path: param.layer.clone(),
-                kind: format!("learns {}", names.collect::<Vec<_>>().join(", ")),
-                shape: Vec::new(),
-                parameters: own.iter().map(|it| it.shape.len()).sum(),
-                frozen: frozen(graph, Some(&param.layer)),
-                flops: 0,
-                bytes: 0,
-                line: line_of(graph, &model.checked.sources, param.origin),
-            },
-        );
-    }
-    res
-}
-
-/// How many numbers of a layer, or of all, are frozen.
-fn frozen(graph: &Graph, layer: Option<&str>) -> usize {
-    let frozen = graph.recipe.iter().flat_map(|it| &it.frozen).map(|it| graph.param(*it));
-    frozen.filter(|it| layer.is_none_or(|layer| it.layer == layer)).map(|it| it.shape.len()).sum()
 }
 
 /// `1,234`, `1,234 frozen`, `1,234 (1,000 frozen)`.
@@ -164,17 +103,20 @@ fn as_table(model: &Compilation, rows: &[Row], threads: Option<u64>) -> String {
             vec![
                 it.path.clone(),
                 it.kind.clone(),
+                it.then.join(", "),
                 shape(&it.shape),
-                counted(it.parameters, it.frozen),
+                it.learned.iter().map(|it| it.name.as_str()).collect::<Vec<_>>().join(", "),
+                counted(it.parameters(), it.frozen()),
                 if it.flops == 0 { String::new() } else { table::scaled(it.flops as f64) },
                 table::bytes(it.bytes),
                 it.line.clone(),
             ]
         })
         .collect();
-    res += &table::render(&["layer", "kind", ">output", ">parameters", ">FLOPs", ">bytes", "line"], &cells);
+    let header = ["layer", "kind", "then", ">output", "learns", ">parameters", ">FLOPs", ">bytes", "line"];
+    res += &table::render(&header, &cells);
     let parameters: usize = graph.params.iter().map(|it| it.shape.len()).sum();
-    let _ = writeln!(res, "\nparameters   {}", counted(parameters, frozen(graph, None)));
+    let _ = writeln!(res, "\nparameters   {}", counted(parameters, rows.iter().map(Row::frozen).sum()));
     let phase = |phase: Phase| {
         model.compiled.fused.phases.get(&phase).iter().flat_map(|it| it.iter()).map(|it| it.flops).sum::<u64>()
     };
@@ -192,12 +134,19 @@ fn as_table(model: &Compilation, rows: &[Row], threads: Option<u64>) -> String {
         let on_gpu = nodes.map_or(String::new(), |it| format!("; {it} nodes of the graph that it is on a GPU"));
         let _ = writeln!(res, "launches     {launches} a step{on_gpu}");
     }
-    let memory = memory(plan, threads);
+    let memory = memory::of(plan, threads);
     let _ = writeln!(
         res,
-        "memory       {} at most: {}",
+        "memory       {}: {}",
         table::bytes(memory.total()),
-        parts(&memory).map(|(name, it)| format!("{name} {}", table::bytes(it))).join(", "),
+        memory::parts(&memory).map(|(name, it)| format!("{name} {}", table::bytes(it))).join(", "),
+    );
+    let program = memory::program();
+    let _ = writeln!(
+        res,
+        "process      {} at most while it is trained on this CPU, {} of it the program",
+        table::bytes(memory.total() + program),
+        table::bytes(program)
     );
     if let Some(training) = &plan.training {
         let _ = writeln!(
@@ -221,86 +170,77 @@ fn launches(plan: &Plan) -> Option<(usize, Option<usize>)> {
 
 fn as_json(model: &Compilation, rows: &[Row], threads: Option<u64>) -> Value {
     let plan = &model.compiled.plan;
-    let memory = memory(plan, threads);
-    let layers: Vec<Value> = rows
-        .iter()
-        .map(|it| {
-            json!({
-                "layer": it.path,
-                "kind": it.kind,
-                "output": it.shape,
-                "parameters": it.parameters,
-                "frozen": it.frozen,
-                "flops": it.flops,
-                "bytes": it.bytes,
-                "line": it.line,
-            })
-        })
-        .collect();
     let graph = model.compiled.training.graph();
+    let tensors = |all: &[rows::Tensor]| -> Vec<Value> {
+        let one =
+            |it: &rows::Tensor| json!({ "name": it.name, "shape": it.dims, "role": it.role, "frozen": it.frozen });
+        all.iter().map(one).collect()
+    };
+    let layers = rows.iter().filter(|it| it.is_layer()).map(|it| {
+        json!({
+            "layer": it.path,
+            "kind": it.kind,
+            "callee": it.callee,
+            "arguments": arguments(&it.arguments),
+            "then": it.then,
+            "output": it.shape,
+            "learns": tensors(&it.learned),
+            "keeps": tensors(&it.kept),
+            "parameters": it.parameters(),
+            "frozen": it.frozen(),
+            "flops": it.flops,
+            "bytes": it.bytes,
+            "line": it.line,
+        })
+    });
+    let functions = rows.iter().filter(|it| !it.is_layer()).map(
+        |it| json!({ "within": it.path, "then": it.then, "output": it.shape, "bytes": it.bytes, "line": it.line }),
+    );
+    let blocks = graph.blocks.iter().map(|it| {
+        let layers: Vec<&str> = graph.layers[it.layers.clone()].iter().map(|it| it.path.as_str()).collect();
+        json!({
+            "block": it.path,
+            "kind": it.callee.text,
+            "callee": it.callee.name,
+            "arguments": arguments(&it.callee.arguments),
+            "layers": layers,
+        })
+    });
     let parameters: Vec<Value> =
         graph.params.iter().map(|it| json!({ "name": it.path, "shape": it.shape.dims() })).collect();
+    let memory = memory::of(plan, threads);
+    let (total, program) = (memory.total(), memory::program());
+    let sums = [("total", total), ("program", program), ("process", total + program)];
     json!({
         "model": plan.name,
         "hash": plan.hash,
-        "layers": layers,
+        "params": docs::params(model),
+        "layers": layers.collect::<Vec<_>>(),
+        "functions": functions.collect::<Vec<_>>(),
+        "blocks": blocks.collect::<Vec<_>>(),
         "parameters": parameters,
         "parameter_count": graph.params.iter().map(|it| it.shape.len()).sum::<usize>(),
         "training": plan.training,
         "launches": launches(plan).map(|it| it.0),
         "nodes": launches(plan).and_then(|it| it.1),
-        "memory": std::iter::once(("total", memory.total()))
-            .chain(parts(&memory))
+        "memory": sums
+            .into_iter()
+            .chain(memory::parts(&memory))
             .map(|(name, it)| (name.to_owned(), Value::from(it)))
             .collect::<serde_json::Map<_, _>>(),
     })
 }
 
-/// Layers as boxes, for Graphviz.
-fn as_dot(graph: &Graph, rows: &[Row]) -> String {
-    let mut res =
-        format!("digraph \"{}\" {{\n  rankdir = TB;\n  node [shape = box, fontname = \"sans-serif\"];\n", graph.name);
-    let boxes = diagram::boxes(graph, rows);
-    for (at, it) in boxes.iter().enumerate() {
-        let text = format!("{}\\n{}", it.title, it.facts.join("\\n")).replace('"', "'");
-        let _ = writeln!(res, "  l{at} [label = \"{text}\"];");
-    }
-    for (to, it) in boxes.iter().enumerate() {
-        for from in &it.sources {
-            let _ = writeln!(res, "  l{from} -> l{to};");
-        }
-    }
-    res + "}\n"
+fn arguments(all: &[(String, Argument)]) -> Value {
+    all.iter().map(|(name, it)| (name.clone(), argument(it))).collect::<serde_json::Map<_, _>>().into()
 }
 
-/// What training with the plan on this machine's CPU takes, all of the process included.
-pub(super) fn memory(plan: &Plan, threads: Option<u64>) -> Memory {
-    let threads = threads.map(|it| it as usize);
-    Memory {
-        workspace: runtime::cpu::workspace(plan, threads),
-        program: resident() + runtime::cpu::UNCOUNTED,
-        ..plan.memory()
+fn argument(it: &Argument) -> Value {
+    match it {
+        Argument::Bool(it) => json!(it),
+        Argument::Int(it) => json!(it),
+        Argument::Float(it) => json!(it),
+        Argument::Text(it) => json!(it),
+        Argument::List(all) => all.iter().map(argument).collect(),
     }
-}
-
-fn parts(memory: &Memory) -> [(&'static str, usize); 8] {
-    [
-        ("arena", memory.arena),
-        ("parameters", memory.parameters),
-        ("states", memory.states),
-        ("data", memory.data),
-        ("workspace", memory.workspace),
-        ("constants", memory.constants),
-        ("transfer", memory.transfer),
-        ("program", memory.program),
-    ]
-}
-
-/// Bytes of this process in memory. It has compiled the model by now, as a training will have; 0 where
-/// the system does not say.
-fn resident() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let field = status.lines().find_map(|it| it.strip_prefix("VmRSS:"));
-    let kilobytes = field.and_then(|it| it.trim().strip_suffix("kB")?.trim().parse::<usize>().ok());
-    kilobytes.unwrap_or(0) * 1024
 }

@@ -1,107 +1,114 @@
-//! `sphc show --format svg`: boxes from top to bottom, what skips some of them as curves at the right.
+//! `sphc show --format svg`: boxes from top to bottom, blocks around what is in them.
 
-use super::Row;
-use super::diagram::boxes;
-use sphc::ir::Graph;
+use super::diagram::{Diagram, Item, Look};
+use super::place::{self, LETTER, LINE, MARGIN, Placed, Spot, Way};
 use std::fmt::Write as _;
 
-/// Pixels.
-const ROW: usize = 44;
-const BOX: usize = 34;
-const MARGIN: usize = 20;
-/// Of a letter of the font, about.
-const LETTER: usize = 8;
-/// Between two curves side by side.
-const LANE: usize = 14;
-
-pub(super) fn svg(graph: &Graph, rows: &[Row]) -> String {
-    let boxes = boxes(graph, rows);
-    let texts: Vec<[String; 2]> = boxes.iter().map(|it| [it.title.clone(), it.facts.join(", ")]).collect();
-    let letters = texts.iter().flatten().map(|it| it.chars().count()).max().unwrap_or(0);
-    let width = letters * LETTER + MARGIN;
-    let skips: Vec<(usize, usize)> = boxes
-        .iter()
-        .enumerate()
-        .flat_map(|(to, it)| it.sources.iter().map(move |from| (*from, to)))
-        .filter(|(from, to)| from + 1 != *to)
-        .collect();
-    let lanes = lanes(&skips);
-    let most = lanes.iter().max().map_or(0, |it| it + 1);
-    let total = [2 * MARGIN + width + most * LANE + MARGIN, 3 * MARGIN + boxes.len() * ROW];
+pub(super) fn svg(name: &str, diagram: &Diagram) -> String {
+    let placed = place::place(diagram);
+    let width = (placed.width + 2 * MARGIN).max(name.chars().count() * (LETTER + 1) + 2 * MARGIN);
+    let top = 2 * LINE + MARGIN;
     let mut res = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} {1}\" \
-         font-family=\"monospace\" font-size=\"12\">\n<title>{2}</title>\n\
-         <defs><marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" markerWidth=\"6\" markerHeight=\"6\" \
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
+         viewBox=\"0 0 {width} {height}\" font-family=\"monospace\" font-size=\"11.5\">\n<title>{name}</title>\n\
+         <defs><marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" \
          orient=\"auto\"><path d=\"M0 0 L8 4 L0 8 z\" fill=\"#5478a8\"/></marker></defs>\n\
          <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
-         <text x=\"{MARGIN}\" y=\"{MARGIN}\" font-weight=\"bold\">{2}</text>\n",
-        total[0],
-        total[1],
-        escaped(&graph.name),
+         <text x=\"{MARGIN}\" y=\"{}\" font-size=\"14\" font-weight=\"bold\">{name}</text>\n",
+        LINE + MARGIN / 2,
+        height = top + placed.height + MARGIN,
+        name = escaped(name),
     );
-    let top = |at: usize| 2 * MARGIN + at * ROW;
-    for (to, it) in boxes.iter().enumerate() {
-        if to != 0 && it.sources.contains(&(to - 1)) {
-            let x = MARGIN + width / 2;
-            let _ = writeln!(res, "{}", arrow(&format!("M{x} {} V{}", top(to - 1) + BOX, top(to))));
-        }
-    }
-    for ((from, to), lane) in skips.iter().zip(lanes) {
-        let (x, out) = (MARGIN + width, (lane + 1) * LANE + LANE / 2);
-        let (start, end) = (top(*from) + BOX / 2, top(*to) + BOX / 2);
-        let path = format!(
-            "M{x} {start} h{} q{LANE} 0 {LANE} {LANE} V{} q0 {LANE} -{LANE} {LANE} H{x}",
-            out - LANE,
-            end - LANE
-        );
-        let _ = writeln!(res, "{}", arrow(&path));
-    }
-    for (at, [name, facts]) in texts.iter().enumerate() {
-        let (y, x) = (top(at), MARGIN + 8);
-        let _ = writeln!(
-            res,
-            "<rect x=\"{MARGIN}\" y=\"{y}\" width=\"{width}\" height=\"{BOX}\" rx=\"4\" fill=\"#eef3fa\" \
-             stroke=\"#5478a8\"/>\n<text x=\"{x}\" y=\"{}\" font-weight=\"bold\">{}</text>\n\
-             <text x=\"{x}\" y=\"{}\" fill=\"#333\">{}</text>",
-            y + 14,
-            escaped(name),
-            y + 28,
-            escaped(facts),
-        );
-    }
+    draw(diagram, &placed, (MARGIN, top), 1, &mut res);
     res + "</svg>\n"
 }
 
-fn arrow(path: &str) -> String {
-    format!("<path d=\"{path}\" fill=\"none\" stroke=\"#5478a8\" stroke-width=\"1.5\" marker-end=\"url(#tip)\"/>")
+/// What is in a box that is drawn once for so many.
+fn draw(diagram: &Diagram, placed: &Placed, (x, y): (usize, usize), around: usize, res: &mut String) {
+    for (item, spot) in diagram.items.iter().zip(&placed.spots) {
+        box_of(item, spot, (x + spot.x, y + spot.y), around, res);
+    }
+    for way in &placed.ways {
+        let _ = writeln!(res, "{}", line(way, (x, y)));
+    }
+    for (at, above) in &placed.ports {
+        let _ = writeln!(res, "<circle cx=\"{}\" cy=\"{}\" r=\"3\" fill=\"#5478a8\"/>", x + at, y + above);
+    }
 }
 
-/// A lane for each skip, so that those side by side do not run over each other: the first one that is free.
-fn lanes(skips: &[(usize, usize)]) -> Vec<usize> {
-    let mut taken: Vec<Vec<(usize, usize)>> = Vec::new();
-    let mut res = Vec::new();
-    for &(from, to) in skips {
-        let free = |lane: &Vec<(usize, usize)>| lane.iter().all(|it| to < it.0 || it.1 < from);
-        let at = taken.iter().position(free).unwrap_or(taken.len());
-        if at == taken.len() {
-            taken.push(Vec::new());
-        }
-        taken[at].push((from, to));
-        res.push(at);
+fn box_of(item: &Item, spot: &Spot, (x, y): (usize, usize), around: usize, res: &mut String) {
+    let times = item.times_within(around);
+    let Spot { width, height, .. } = *spot;
+    let facts = item.facts();
+    let (fill, round) = match item.look {
+        Look::Box => ("#eef3fa", 4),
+        Look::Join => ("#ffffff", height / 2),
+        Look::Block(_) => ("#7f9cc2\" fill-opacity=\"0.08", 6),
+    };
+    // What is drawn as several papers is there several times.
+    for back in if 1 < times { vec![6, 3, 0] } else { vec![0] } {
+        let fill = if back == 0 { fill } else { "white" };
+        let _ = writeln!(
+            res,
+            "<rect x=\"{}\" y=\"{}\" width=\"{width}\" height=\"{height}\" rx=\"{round}\" fill=\"{fill}\" stroke=\"#5478a8\"/>",
+            x + back,
+            y - back.min(y),
+        );
     }
-    res
+    let _ = writeln!(res, "<g><title>{}</title>", escaped(&item.paths.join("\n")));
+    if matches!(item.look, Look::Join) {
+        let text = escaped(&item.kinds.join(""));
+        let (x, y) = (x + width / 2, y + height / 2 + 4);
+        let _ = writeln!(res, "<text x=\"{x}\" y=\"{y}\" text-anchor=\"middle\">{text}</text></g>");
+        return;
+    }
+    let left = x + MARGIN;
+    let title = if item.title.is_empty() { 0 } else { 1 };
+    if title != 0 {
+        let times = if 1 < times { format!("  ×{times}") } else { String::new() };
+        let _ = writeln!(
+            res,
+            "<text x=\"{left}\" y=\"{}\" font-weight=\"bold\" xml:space=\"preserve\">{}{times}</text>",
+            y + LINE,
+            escaped(&item.title)
+        );
+    }
+    for (at, it) in facts.iter().enumerate() {
+        let _ = writeln!(
+            res,
+            "<text x=\"{left}\" y=\"{}\" fill=\"#333\">{}</text>",
+            y + (at + 1 + title) * LINE,
+            escaped(it)
+        );
+    }
+    let _ = writeln!(res, "</g>");
+    if let (Look::Block(diagram), Some(inside)) = (&item.look, &spot.inside) {
+        draw(diagram, inside, (x + MARGIN, y + place::head(item)), item.times(), res);
+    }
+}
+
+/// Rounded at its corners.
+fn line(way: &Way, (x, y): (usize, usize)) -> String {
+    let corners: Vec<(f64, f64)> = way.corners.iter().map(|it| ((x + it.0) as f64, (y + it.1) as f64)).collect();
+    let mut path = format!("M{} {}", corners[0].0, corners[0].1);
+    for it in corners.windows(3) {
+        let [a, b, c] = [it[0], it[1], it[2]];
+        let apart = |p: (f64, f64), q: (f64, f64)| (p.0 - q.0).abs() + (p.1 - q.1).abs();
+        let radius = 8.0_f64.min(apart(a, b) / 2.0).min(apart(b, c) / 2.0);
+        let towards = |to: (f64, f64)| {
+            let far = apart(b, to).max(1.0);
+            (b.0 + (to.0 - b.0) / far * radius, b.1 + (to.1 - b.1) / far * radius)
+        };
+        let (start, end) = (towards(a), towards(c));
+        let _ = write!(path, " L{} {} Q{} {} {} {}", start.0, start.1, b.0, b.1, end.0, end.1);
+    }
+    if let [.., last] = corners[..] {
+        let _ = write!(path, " L{} {}", last.0, last.1);
+    }
+    let tip = if way.arrow { " marker-end=\"url(#tip)\"" } else { "" };
+    format!("<path d=\"{path}\" fill=\"none\" stroke=\"#5478a8\" stroke-width=\"1.5\"{tip}/>")
 }
 
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn skips_side_by_side_take_different_lanes() {
-        assert_eq!(lanes(&[(0, 4), (1, 3), (5, 7)]), [0, 1, 0]);
-    }
 }

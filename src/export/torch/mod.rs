@@ -107,7 +107,7 @@ impl<'a> Writer<'a> {
         if !leaf && self.told.insert(node.layer.clone()) {
             let known = self.network.graph.layers.iter().find(|it| it.path == node.layer);
             if let Some(it) = known {
-                self.lines.push(format!("# {}: {}", it.path, it.kind));
+                self.lines.push(format!("# {}: {}", it.path, it.callee.text));
             }
         }
     }

@@ -15,6 +15,7 @@ pub(in crate::lower) mod naming;
 pub(in crate::lower) mod nature;
 pub(in crate::lower) mod noted;
 pub(in crate::lower) mod ops;
+pub(in crate::lower) mod outline;
 pub(in crate::lower) mod outputs;
 pub(in crate::lower) mod response;
 pub(in crate::lower) mod running;
@@ -36,6 +37,7 @@ use heads::Head;
 use keys::Keys;
 use mix::Mixed;
 use naming::Names;
+use outline::Outline;
 use outputs::{Output, Outputs};
 use response::heads;
 use response::monomial::Form;
@@ -50,6 +52,7 @@ pub(in crate::lower) struct Around {
     graph: Graph,
     batched: Vec<bool>,
     origins: Origins,
+    outline: Outline,
 }
 
 /// The graph, and what is known of it.
@@ -70,6 +73,7 @@ pub(in crate::lower) struct Network<'a> {
     heads: Vec<Head>,
     pub(in crate::lower) names: Names,
     origins: Origins,
+    outline: Outline,
     /// Paths of parameters and states.
     keys: Keys,
     forms: HashMap<ScalarFn, Form>,
@@ -122,6 +126,7 @@ impl<'a> Network<'a> {
             heads: Vec::new(),
             names: Names::default(),
             origins: Origins::default(),
+            outline: Outline::default(),
             keys: Keys::default(),
             forms: HashMap::new(),
             length_matters: false,
@@ -246,6 +251,7 @@ impl Network<'_> {
             graph: std::mem::replace(&mut self.graph, own),
             batched: std::mem::take(&mut self.batched),
             origins: std::mem::take(&mut self.origins),
+            outline: std::mem::take(&mut self.outline),
         }
     }
 
@@ -253,6 +259,7 @@ impl Network<'_> {
     pub(super) fn end_part(&mut self, around: Around) -> Graph {
         self.batched = around.batched;
         self.origins = around.origins;
+        self.outline = around.outline;
         std::mem::replace(&mut self.graph, around.graph)
     }
 

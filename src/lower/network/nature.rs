@@ -1,7 +1,7 @@
 //! What a definition is to the rules of naming, and what its call leaves for `show`.
 
 use crate::diag::Span;
-use crate::ir::{ParamRole, Phase, feature};
+use crate::ir::{Callee, ParamRole, Phase, feature};
 use crate::lower::names::items::Items;
 use crate::lower::network::Network;
 use crate::lower::network::starts::role;
@@ -87,17 +87,16 @@ impl Network<'_> {
         &mut self,
         block: &ast::Function,
         (path, owner): (&str, Option<Rc<str>>),
-        listing: Option<String>,
+        listing: Option<Callee>,
         value: Value,
         span: Span,
     ) -> Value {
         let Value::Tensor(tensor) = value else { return value };
         let nature = Nature::of(block);
-        if let Some(kind) = listing {
+        if let Some(callee) = listing {
             self.tell(path, &tensor);
             self.tell(&format!("{path}:layer"), &tensor);
-            let origin = self.origin(span);
-            self.graph.layers.push(crate::ir::Layer { path: path.to_owned(), kind, output: tensor.train, origin });
+            self.list(path.to_owned(), callee, &tensor, span);
         }
         match nature {
             Nature::Filter => {

@@ -1,17 +1,29 @@
 //! Calls: of blocks, functions, operators (which bind constants) and layers.
 
 use crate::diag::{Code, Diagnostic, Span};
+use crate::ir::Callee;
 use crate::lower::names::items::Def;
 use crate::lower::names::words::{PRIMITIVES, is_reduction};
+use crate::lower::network::nature::Nature;
 use crate::lower::unfold::Unfold;
 use crate::lower::unfold::scopes::Scope;
 use crate::lower::unfold::update::WHOLE;
 use crate::lower::values::args::Arg;
 use crate::lower::values::signature::{self, FUNCTIONS};
 use crate::lower::values::types;
-use crate::lower::values::value::{FnRef, OperatorRef, Value, short};
+use crate::lower::values::value::{FnRef, OperatorRef, Tensor, Value, short};
 use crate::syntax::ast::{self, Part};
 use std::rc::Rc;
+
+/// Built-in functions that are told of wherever they stand: activations of networks.
+const BENDS: [&str; 2] = ["tanh", "logistic"];
+
+fn first_tensor<'v>(mut values: impl Iterator<Item = &'v Value>) -> Option<Tensor> {
+    values.find_map(|it| match it {
+        Value::Tensor(it) => Some(it.clone()),
+        _ => None,
+    })
+}
 
 impl Unfold<'_> {
     pub(in crate::lower) fn call(&mut self, call: &ast::Call, span: Span) -> Value {
@@ -98,12 +110,12 @@ impl Unfold<'_> {
             self.nameless(block, call.span);
             return self.lost(call.span);
         }
-        let listing = self.listing(block, &args, &mut scope);
+        let callee = self.callee(block, &args, &mut scope);
         // What the prelude does in a call has no place of its own.
         if prelude {
             self.pass(block, block.params.iter().map(|it| args.place(&it.name.name)).collect());
             self.enter_call(call.span);
-            let value = self.enter_block(block, scope, listing, call.span, None);
+            let value = self.enter_block(block, scope, callee, call.span, None);
             self.leave_call();
             self.leave_passed();
             return value;
@@ -117,17 +129,19 @@ impl Unfold<'_> {
             .map(|(name, value)| format!("{name} = {}", short(value)))
             .collect();
         let text = if shown.is_empty() { "called here".to_owned() } else { format!("with {}", shown.join(", ")) };
-        self.enter_block(block, scope, listing, call.span, Some(text))
+        self.enter_block(block, scope, callee, call.span, Some(text))
     }
 
     fn call_fn(&mut self, call: &ast::Call, function: &Rc<ast::Function>, span: Span) -> Value {
         if self.endless.contains(&self.items.key(&function.name)) {
             return self.lost(span);
         }
-        let (scope, args) = self.bound(&types::signature("fn", function), function, call);
+        let (mut scope, args) = self.bound(&types::signature("fn", function), function, call);
         if args.mismatched || scope.values().any(Value::is_error) {
             return self.lost(span);
         }
+        let shown = self.of_user(call).then(|| self.callee(function, &args, &mut scope).text);
+        let input = first_tensor(function.params.iter().filter_map(|it| scope.get(&it.name.name)));
         let place = if call.piped.is_some() { call.span } else { span };
         let names: Vec<String> = scope.keys().cloned().collect();
         let values: Vec<Value> = scope.into_values().map(|it| self.response(it)).collect();
@@ -150,7 +164,15 @@ impl Unfold<'_> {
             None => value,
         };
         self.scheduled = scheduled;
+        if let (Some(shown), Some(input), Value::Tensor(output)) = (shown, input, &value) {
+            self.apply_to(&input, output, shown, true, place);
+        }
         value
+    }
+
+    /// Whether a call stands in a text of the user's or of the library, and not in what the prelude does by itself.
+    fn of_user(&self, call: &ast::Call) -> bool {
+        call.callee.span.file != self.items.prelude && self.objective.is_none()
     }
 
     /// A function of numbers must give a number.
@@ -175,7 +197,13 @@ impl Unfold<'_> {
             return self.lost(call.span);
         }
         let values: Vec<Value> = args.values.into_iter().filter_map(|it| it.value.map(|it| it.0)).collect();
-        self.apply(name, &values, call.span)
+        let value = self.apply(name, &values, call.span);
+        if let ([Value::Tensor(input)], Value::Tensor(output)) = (&values[..], &value)
+            && self.of_user(call)
+        {
+            self.apply_to(input, output, name.to_owned(), BENDS.contains(&name), call.span);
+        }
+        value
     }
 
     fn bind_operator(&mut self, call: &ast::Call, mut operator: OperatorRef) -> Value {
@@ -222,7 +250,7 @@ impl Unfold<'_> {
         &mut self,
         block: &ast::Function,
         scope: Scope,
-        listing: Option<String>,
+        callee: Callee,
         span: Span,
         frame: Option<String>,
     ) -> Value {
@@ -240,7 +268,19 @@ impl Unfold<'_> {
         if let Some(text) = frame {
             self.enter_frame(span, text);
         }
+        let (listing, holder) = match Nature::of(block) {
+            Nature::Filter | Nature::Beside(_) | Nature::Other => (Some(callee), None),
+            Nature::Plain => (None, Some(callee)),
+            Nature::Caller => (None, None),
+        };
+        let holds = holder.is_some();
+        if let Some(callee) = holder {
+            self.open_block(callee, span, !framed);
+        }
         let value = self.enter(scope, &block.body, span);
+        if holds {
+            self.close_block();
+        }
         if framed {
             self.leave_frame();
         }

@@ -1,7 +1,7 @@
 //! Expressions.
 
 use crate::diag::{Code, Diagnostic, Span};
-use crate::ir::Layer;
+use crate::ir::Callee;
 use crate::lower::names::items::Def;
 use crate::lower::names::words::{CONSTANTS, GEOMETRY};
 use crate::lower::network::naming::count;
@@ -209,7 +209,7 @@ impl Unfold<'_> {
         }
         let items = self.items;
         let count = *self.counts.entry(inner.span).or_insert_with(|| count(items, inner));
-        let before = self.graph.layers.len();
+        let before = self.outlined();
         let again = sharing == Sharing::Shared && self.enter_shared(&name, inner, count, text.span);
         if !again {
             let report = self.names.enter_named(&name, count, text.span);
@@ -222,7 +222,7 @@ impl Unfold<'_> {
         }
         if again {
             // It is listed once.
-            self.graph.layers.truncate(before);
+            self.unlist(before);
             self.names.leave();
             return value;
         }
@@ -231,10 +231,10 @@ impl Unfold<'_> {
         }
         // What holds no layer of its own is still a place that `show` can point at.
         if let Value::Tensor(tensor) = &value
-            && before == self.graph.layers.len()
+            && before.lists_no_layer(&self.graph)
         {
-            let origin = self.origin(inner.span);
-            self.graph.layers.push(Layer { path, kind: "value".to_owned(), output: tensor.train, origin });
+            let callee = Callee { name: "value".to_owned(), text: "value".to_owned(), arguments: Vec::new() };
+            self.list(path, callee, tensor, inner.span);
         }
         self.names.leave();
         value

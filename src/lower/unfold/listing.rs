@@ -1,7 +1,7 @@
-//! How a layer is listed: its name, what it must be given, and what it was given that is not its default, in the order of its
+//! How a call is listed: its name, what it must be given, and what it was given that is not its default, in the order of its
 //! signature: `conv 16, kernel 1x1, bias`. An operator tells by itself what it is.
 
-use crate::lower::network::nature::Nature;
+use crate::ir::{Argument, Callee};
 use crate::lower::unfold::Unfold;
 use crate::lower::unfold::arguments::paired;
 use crate::lower::unfold::scopes::Scope;
@@ -20,17 +20,32 @@ fn text(value: &Value, ty: &Ty) -> Option<String> {
     })
 }
 
-impl Unfold<'_> {
-    /// The line of `show` for a call; `None` for what is no layer.
-    pub(super) fn listing(&mut self, block: &ast::Function, args: &Args, scope: &mut Scope) -> Option<String> {
-        match Nature::of(block) {
-            Nature::Filter | Nature::Beside(_) | Nature::Other => {}
-            Nature::Caller | Nature::Plain => return None,
+/// The same as a value of its own kind.
+fn argument(value: &Value) -> Option<Argument> {
+    Some(match value {
+        Value::Tensor(_) | Value::Scalar(_) | Value::Error(_) | Value::Nothing => return None,
+        Value::Bool(it) => Argument::Bool(*it),
+        Value::Int(it) => Argument::Int(*it),
+        Value::Float(it) => Argument::Float(*it),
+        Value::List(all) => Argument::List(all.iter().map(argument).collect::<Option<_>>()?),
+        Value::Range(..) | Value::Str(_) | Value::Operator(_) | Value::Fn(_) | Value::Start(_) => {
+            Argument::Text(value.to_string())
         }
+    })
+}
+
+impl Unfold<'_> {
+    /// What `show` tells of a call.
+    pub(super) fn callee(&mut self, definition: &ast::Function, args: &Args, scope: &mut Scope) -> Callee {
         let mut words: Vec<String> = Vec::new();
-        for param in &block.params {
+        let mut arguments = Vec::new();
+        for param in &definition.params {
             let name = &param.name.name;
-            let Some(value) = scope.get(name).filter(|_| args.get(name).is_some()) else { continue };
+            let Some(value) = scope.get(name) else { continue };
+            arguments.extend(argument(value).map(|it| (name.clone(), it)));
+            if args.get(name).is_none() {
+                continue;
+            }
             let ty = param.ty.as_ref().map_or(Ty::Any, types::of);
             let Some(text) = text(value, &ty) else { continue };
             let Some(default) = &param.default else {
@@ -49,7 +64,8 @@ impl Unfold<'_> {
                 (false, false) => format!("{name} {text}"),
             });
         }
+        let name = definition.name.name.clone();
         let between = if words.is_empty() { "" } else { " " };
-        Some(format!("{}{between}{}", block.name.name, words.join(", ")))
+        Callee { text: format!("{name}{between}{}", words.join(", ")), name, arguments }
     }
 }
