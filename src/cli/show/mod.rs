@@ -17,6 +17,7 @@ use sphc::diag;
 use sphc::ir::{Argument, Phase, Precision};
 use sphc::kernel;
 use sphc::plan::Plan;
+use sphc::runtime;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::PathBuf;
