@@ -59,7 +59,7 @@ pub(super) fn run(args: &Args) -> Outcome {
             }
             Format::Human => {
                 let text = diag::render::render(found, &checked.sources, say::colour());
-                let _ = io::stderr().write_all(text.as_bytes());
+                say::coloured(&text);
             }
         }
     }

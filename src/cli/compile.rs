@@ -77,6 +77,10 @@ fn architecture(text: &str) -> Result<String, String> {
 
 pub(super) fn run(args: &Args) -> Outcome {
     let target = if args.arch.is_some() { Target::Cuda } else { args.target };
+    if args.output.as_deref().is_some_and(load::is_stdin) {
+        let cause = "`-o` is a directory for several files, which standard output cannot hold";
+        return Err(Failure::new(cause, "`--emit plan` prints the plan, `--emit kernels` the kernels"));
+    }
     let model = load::model(&args.file, args::options(&args.set, &args.recipe, args.precision))?;
     let mut out = io::stdout();
     if matches!(args.emit, Some(Stage::Ast | Stage::Ir)) {

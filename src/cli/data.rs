@@ -4,7 +4,7 @@ use super::args::{self, Format};
 use super::failure::{Failure, Outcome};
 use super::{say, table};
 use clap::Subcommand;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde_json::json;
 use sphc::Read;
 use sphc::data::fetch::{Event, Patience};
@@ -121,19 +121,14 @@ fn verify(wanted: &str) -> Outcome {
 
 /// Fetches a data set, with a bar on a terminal and a line for each file elsewhere.
 pub(super) fn fetch(manifest: &Manifest, wanted: &str, root: Option<&Path>) -> Result<PathBuf, FetchError> {
-    let bar = if say::is_capable() { ProgressBar::new(0) } else { ProgressBar::hidden() };
-    let style = ProgressStyle::with_template(
-        "{wide_bar} {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left",
-    );
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
+    let template = "{wide_bar} {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left";
+    let bar = if say::is_capable() { say::bar(0, template, None) } else { ProgressBar::hidden() };
     let mut see = |event: Event| match event {
         Event::Asked { url, have, size } => {
             let length = size.unwrap_or(have);
             let size = size.map_or_else(String::new, |it| format!(" ({})", table::bytes(it as usize)));
             let from = if have == 0 { String::new() } else { format!(", from byte {have} on") };
-            bar.suspend(|| {
-                let _ = writeln!(say::err(), "fetching {url}{size}{from}");
-            });
+            let _ = writeln!(say::err(), "fetching {url}{size}{from}");
             bar.reset();
             bar.set_length(length);
         }

@@ -1,8 +1,8 @@
 //! `sphc explain`.
 
 use super::failure::{Failure, Outcome};
+use super::say;
 use sphc::diag::{Code, did_you_mean};
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
@@ -12,11 +12,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
-    let mut out = io::stdout();
     let Some(wanted) = &args.code else {
-        for code in Code::ALL {
-            writeln!(out, "{}  {}", code.name(), code.title())?;
-        }
+        let all: String = Code::ALL.iter().map(|it| format!("{}  {}\n", it.name(), it.title())).collect();
+        say::paged(&all)?;
         return Ok(ExitCode::SUCCESS);
     };
     let Some(code) = Code::find(wanted) else {
@@ -28,6 +26,6 @@ pub(super) fn run(args: &Args) -> Outcome {
             format!("{near}`sphc explain` lists all codes"),
         ));
     };
-    writeln!(out, "{}: {}\n\n{}", code.name(), code.title(), code.explanation().trim())?;
+    say::paged(&format!("{}: {}\n\n{}\n", code.name(), code.title(), code.explanation().trim()))?;
     Ok(ExitCode::SUCCESS)
 }

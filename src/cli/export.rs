@@ -3,7 +3,7 @@
 use super::args::{RecipeArgs, SetArgs, WeightsArgs};
 use super::failure::{Failure, Outcome};
 use super::output::Output;
-use super::{args, load, say, table};
+use super::{args, load, table};
 use serde_json::json;
 use sphc::export::{self, ExportError, Facts, Network, OPSET};
 use sphc::ir::{ImageStep, Precision, TargetKind};
@@ -65,6 +65,10 @@ pub(super) fn run(args: &Args) -> Outcome {
     if args.pytorch.is_some() && !args.weights.weights_map.is_empty() {
         let cause = "the module of `--pytorch` reads its weights by the model's names, which `--weights-map` gives them here only";
         return Err(Failure::new(cause, "train from them with `--init` and `--init-map`, and export what that leaves"));
+    }
+    if let Some(both) = args.onnx.as_ref().filter(|it| args.pytorch.as_ref() == Some(it)) {
+        let cause = format!("`--onnx` and `--pytorch` would both write `{}`", both.display());
+        return Err(Failure::new(cause, "give each a name of its own"));
     }
     let read = [args.file.as_path(), &args.weights.weights];
     let onnx = args.onnx.as_ref().map(|it| Output::new(it, "--onnx", &read)).transpose()?;
@@ -137,7 +141,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     }
     for (output, what, bytes) in files {
         output.fill(|it| it.write_all(&bytes))?;
-        writeln!(say::out(), "wrote {}: {what}, {}", output.shown(), table::bytes(bytes.len()))?;
+        output.say(&format!("{what}, {}", table::bytes(bytes.len())))?;
     }
     Ok(ExitCode::SUCCESS)
 }

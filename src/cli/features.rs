@@ -3,7 +3,7 @@
 use super::args::{self, DeviceArgs, RecipeArgs, SetArgs, SplitArg, WeightsArgs};
 use super::failure::{Failure, Outcome};
 use super::output::Output;
-use super::{load, plot, points, say, stop};
+use super::{load, plot, points, stop};
 use clap::ValueEnum;
 use sphc::data::{self, Named, Targets, Values};
 use sphc::diag;
@@ -167,7 +167,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         .take(names.len())
         .map(|it| format!("{} {}", it.name, it.shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x")))
         .collect();
-    writeln!(say::out(), "wrote {}: {}", output.shown(), told.join(", "))?;
+    output.say(&told.join(", "))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -5,7 +5,7 @@ use super::{load, say, texts};
 use sphc::Options;
 use sphc::diag::{self, Sink, Sources};
 use sphc::syntax;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -51,7 +51,7 @@ fn one(file: &Path, check: bool) -> Result<bool, Failure> {
             ));
         }
         let found = diag::render::render(&sink.finish(), &sources, say::colour());
-        let _ = io::stderr().write_all(found.as_bytes());
+        say::coloured(&found);
         return Err(Failure::new(
             format!("`{}` is left as it is: it does not parse", model.name()),
             "mend it first; `sphc check` shows every mistake",

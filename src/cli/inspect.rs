@@ -12,15 +12,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const EXAMPLES: &str = "\
-Examples:
-  sphc inspect model.sph --weights runs/a/checkpoints/step-00001000.safetensors
-  sphc inspect model.sph --weights final.safetensors --split train --examples 1000 --svg angles.svg
-  sphc inspect model.sph --weights final.safetensors --layer conv1_0 --filters filters.svg
-  sphc inspect model.sph --weights final.safetensors --layer conv1_0 --format json";
-
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// A model (.sph)
     file: PathBuf,

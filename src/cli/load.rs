@@ -6,7 +6,7 @@ use super::say;
 use sphc::diag::{self, Diagnostic, Sources};
 use sphc::{Model, Notice, Options};
 use std::collections::BTreeSet;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::sync::{Mutex, OnceLock};
 
@@ -46,6 +46,6 @@ fn found(diagnostics: &[Diagnostic], sources: &Sources) {
     let text = diag::render::render(diagnostics, sources, say::colour());
     static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     if SAID.lock().is_ok_and(|mut it| it.insert(text.clone())) {
-        let _ = io::stderr().write_all(text.as_bytes());
+        say::coloured(&text);
     }
 }

@@ -10,13 +10,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Editors start it and speak with it over standard input and output; docs/editors.md has the lines for VS Code, Helix,
-Neovim and Zed. The prelude and the library are shown to editors as files of a cache, which no one is to change.
-
-Examples:
-  sphc lsp
-  sphc lsp --cache /tmp/sphc-texts")]
 pub(super) struct Args {
     /// Folder for the program's own texts; that of the user's caches unless given
     #[arg(long, value_name = "FOLDER")]

@@ -1,9 +1,7 @@
 //! `sphc completions` and `sphc man`: the command line told to shells and to `man`.
 
-use super::Cli;
 use super::failure::{Failure, Outcome};
-use super::say;
-use clap::CommandFactory;
+use super::{say, words};
 use clap_complete::Shell;
 use std::io::Write;
 use std::path::PathBuf;
@@ -24,14 +22,14 @@ pub(super) struct Man {
 /// Prints what the shell reads when it starts.
 pub(super) fn completions(args: &Completions) -> Outcome {
     let mut text = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "sphc", &mut text);
+    clap_complete::generate(args.shell, &mut words(), "sphc", &mut text);
     say::out().write_all(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Writes a page for the program and one for each command.
 pub(super) fn man(args: &Man) -> Outcome {
-    clap_mangen::generate_to(Cli::command(), &args.folder).map_err(|cause| {
+    clap_mangen::generate_to(words(), &args.folder).map_err(|cause| {
         let cause = format!("cannot write manual pages to `{}`: {cause}", args.folder.display());
         Failure::new(cause, "give a folder that is there and can be written to")
     })?;

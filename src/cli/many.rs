@@ -2,13 +2,16 @@
 
 use super::args::Format;
 use super::failure::Failure;
+use super::progress::Among;
 use super::{say, stop, train};
+use indicatif::HumanDuration;
 use serde_json::json;
 use sphc::train::metrics::{self, Line};
 use sphc::train::{End, TrainError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 /// One of the trainings.
 pub(super) struct Wanted {
@@ -34,15 +37,34 @@ pub(super) fn train(
     see: &mut dyn FnMut(usize, &Came) -> Result<(), Failure>,
 ) -> Result<Vec<Came>, Failure> {
     let mut res = Vec::new();
+    let begun = Instant::now();
+    let bars = wanted.first().is_some_and(|it| it.args.format == Format::Human) && say::is_capable();
+    let overall = bars.then(|| say::bar(wanted.len() as u64, "{pos}/{len} runs {wide_bar} {msg}", None));
     for (at, it) in wanted.iter().enumerate() {
         if stop::asked() {
             break;
         }
-        announce(it, at + 1, wanted.len());
-        let came = match train::one(&it.args, Some(&it.directory))?.report {
+        let named = named(it, at + 1, wanted.len());
+        let among = overall.as_ref().map(|overall| Among { overall, first: at == 0 });
+        match &overall {
+            Some(bar) => bar.set_message(format!("{named}{}", left(begun.elapsed(), at, wanted.len()))),
+            None => announce(it, &named, at + 1, wanted.len()),
+        }
+        let done = train::one(&it.args, Some(&it.directory), among.as_ref())?;
+        if let (Some(bar), Ok(report)) = (&overall, &done.report)
+            && report.end != End::Interrupted
+        {
+            bar.inc(1);
+            let found = train::found(&done.training, report).unwrap_or_else(|| "done".to_owned());
+            let _ = writeln!(say::err(), "{named}: {found}");
+        }
+        let came = match done.report {
             // A setting that does not train is a result as well.
             Err(error @ (TrainError::NonFinite { .. } | TrainError::TestNonFinite { .. })) => {
                 report_diverged(&it.args, &error);
+                if let Some(bar) = &overall {
+                    bar.inc(1);
+                }
                 Came::Diverged
             }
             Err(error) => return Err(error.into()),
@@ -75,7 +97,21 @@ fn read(directory: &Path) -> Result<Vec<Line>, Failure> {
         .map_err(|it| Failure::new(format!("cannot read `{}`: {it}", path.display()), "do not remove it meanwhile"))
 }
 
-fn announce(it: &Wanted, number: usize, all: usize) {
+/// `run 2 of 6: norm=linear, seed 1`.
+fn named(it: &Wanted, number: usize, all: usize) -> String {
+    let name = if it.name.is_empty() { String::new() } else { format!("{}, ", it.name) };
+    format!("run {number} of {all}: {name}seed {}", it.args.recipe.seed.unwrap_or(0))
+}
+
+/// How long the others will take, if they take as long as those that are done.
+fn left(elapsed: Duration, done: usize, all: usize) -> String {
+    match u32::try_from(done) {
+        Ok(0) | Err(_) => String::new(),
+        Ok(count) => format!("  about {} left", HumanDuration(elapsed / count * (all - done) as u32)),
+    }
+}
+
+fn announce(it: &Wanted, named: &str, number: usize, all: usize) {
     let seed = it.args.recipe.seed.unwrap_or(0);
     if it.args.format == Format::Json {
         let set: serde_json::Map<_, _> =
@@ -83,8 +119,7 @@ fn announce(it: &Wanted, number: usize, all: usize) {
         let object = json!({ "event": "run", "number": number, "of": all, "set": set, "seed": seed, "run": it.directory.to_string_lossy() });
         let _ = writeln!(say::out(), "{object}");
     } else {
-        let name = if it.name.is_empty() { String::new() } else { format!("{}, ", it.name) };
-        let _ = writeln!(say::err(), "\nrun {number} of {all}: {name}seed {seed}");
+        let _ = writeln!(say::err(), "\n{named}");
     }
 }
 

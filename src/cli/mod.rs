@@ -15,6 +15,7 @@ mod demo;
 mod diff;
 mod doctor;
 mod eval;
+mod examples;
 mod explain;
 mod export;
 mod failure;
@@ -49,6 +50,8 @@ mod train;
 mod verify;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use failure::Failure;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// Compiles declarative model descriptions (.sph) and trains them.
@@ -112,15 +115,27 @@ enum Command {
     Man(manual::Man),
 }
 
-/// The words of the command line. A negative number is a wrong value, not an unknown flag.
-fn parse() -> Cli {
+/// The words of the command line, each command with examples. A negative number is a wrong value, not an unknown flag.
+fn words() -> clap::Command {
     let numbers = |it: clap::Arg| {
         let takes_values = it.get_action().takes_values();
         it.allow_negative_numbers(takes_values)
     };
-    let command = Cli::command().mut_subcommands(|it| it.mut_args(numbers));
-    let parsed = command.try_get_matches().and_then(|it| Cli::from_arg_matches(&it));
-    parsed.unwrap_or_else(|error| foreign::explained(error).exit())
+    Cli::command().mut_subcommands(|it| examples::added(it).mut_args(numbers))
+}
+
+/// What was asked for, or the exit status after help was given or a mistake was told.
+fn parse() -> Result<Cli, ExitCode> {
+    let parsed = words().try_get_matches().and_then(|it| Cli::from_arg_matches(&it));
+    parsed.map_err(|error| {
+        let error = foreign::explained(error, &words());
+        let is_help = !error.use_stderr();
+        match error.print().and_then(|()| io::stdout().flush()) {
+            // Help that no one gets is none.
+            Err(cause) if is_help => Failure::Output(cause).report(),
+            Ok(()) | Err(_) => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)),
+        }
+    })
 }
 
 /// A driver that lacks a symbol is told as such, not also as a panic.
@@ -138,7 +153,10 @@ fn hush_what_is_caught() {
 pub(crate) fn main() -> ExitCode {
     #[cfg(feature = "cuda")]
     hush_what_is_caught();
-    let command = parse().command;
+    let command = match parse() {
+        Ok(it) => it.command,
+        Err(code) => return code,
+    };
     if let Err(failure) = args::data_memory() {
         return failure.report();
     }
@@ -169,7 +187,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Completions(args) => manual::completions(&args),
         Command::Man(args) => manual::man(&args),
     };
-    match outcome {
+    // What waits for the end of a line comes too late to fail otherwise.
+    match outcome.and_then(|code| io::stdout().flush().map(|()| code).map_err(Failure::Output)) {
         Ok(code) => code,
         Err(failure) => failure.report(),
     }

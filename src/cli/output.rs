@@ -1,23 +1,27 @@
-//! Files that a command writes where its user says.
+//! Files that a command writes where its user says; `-` is standard output.
 
 use super::failure::Failure;
+use super::{load, say};
 use sphc::train;
 use std::fs::File;
-use std::io;
+use std::io::{self, IsTerminal, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 /// A place that may be written to.
 pub(super) struct Output {
     /// As it was given.
     shown: PathBuf,
-    /// Where it is, behind links.
-    place: PathBuf,
+    /// Where it is, behind links; none of standard output.
+    place: Option<PathBuf>,
     flag: &'static str,
 }
 
 impl Output {
     /// Judges a place before any work is done. `taken` are the other files of the command.
     pub(super) fn new(shown: &Path, flag: &'static str, taken: &[&Path]) -> Result<Output, Failure> {
+        if load::is_stdin(shown) {
+            return Ok(Output { shown: shown.into(), place: None, flag });
+        }
         let place = whereabouts(shown);
         let refuse = |what: &str, remedy: &str| {
             Err(Failure::new(format!("cannot write `{}`: {what}", shown.display()), format!("{remedy} with `{flag}`")))
@@ -36,15 +40,51 @@ impl Output {
         if taken.iter().any(|it| whereabouts(it) == place) {
             return refuse("the command has this file already", "give another name");
         }
-        Ok(Output { shown: shown.into(), place, flag })
+        Ok(Output { shown: shown.into(), place: Some(place), flag })
     }
 
     /// Fills the file; it is there whole or not at all.
     pub(super) fn fill(&self, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), Failure> {
-        train::fill_atomically(&self.place, fill).map_err(|cause| {
+        let Some(place) = &self.place else { return self.pour(fill) };
+        train::fill_atomically(place, fill).map_err(|cause| {
             let remedy = format!("give a file in a directory that is there and can be written to with `{}`", self.flag);
             Failure::new(format!("cannot write `{}`: {cause}", self.shown.display()), remedy)
         })
+    }
+
+    /// Writes to standard output what would be in the file. An archive is not written from its beginning to its end, so that it is
+    /// made elsewhere first.
+    fn pour(&self, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), Failure> {
+        let made = || {
+            let mut file = tempfile::tempfile()?;
+            fill(&mut file)?;
+            file.rewind()?;
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        let bytes: Vec<u8> = made().map_err(|cause: io::Error| {
+            Failure::new(
+                format!("cannot make the file: {cause}"),
+                "see that there is room in the folder for temporary files (`TMPDIR`)",
+            )
+        })?;
+        let mut out = io::stdout().lock();
+        if out.is_terminal() && bytes.contains(&0) {
+            let remedy = format!("give the name of a file with `{}`, or lead standard output to one", self.flag);
+            return Err(Failure::new("a terminal cannot show what would be written, which is no text", remedy));
+        }
+        out.write_all(&bytes)?;
+        Ok(out.flush()?)
+    }
+
+    /// Says that it was written: where results go, unless the file itself goes there.
+    pub(super) fn say(&self, what: &str) -> Result<(), Failure> {
+        match &self.place {
+            Some(_) => writeln!(say::out(), "wrote {}: {what}", self.shown.display())?,
+            None => _ = writeln!(say::err(), "wrote standard output: {what}"),
+        }
+        Ok(())
     }
 
     /// As it was given.

@@ -15,15 +15,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const EXAMPLES: &str = "\
-Examples:
-  sphc plot runs/a runs/b -o both.svg
-  sphc plot runs/a --reference spherenet9-linear -o curves.png
-  sphc plot --operator cosine --operator 'sigmoid(k: 0.5)' -o operators.svg
-  sphc plot --operator bent --from model.sph -o bent.svg";
-
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// Run directories, directories of several seeds, or tables (.csv) with the columns iteration and test_accuracy
     #[arg(required_unless_present_any = ["reference", "operator"], value_name = "RUN")]

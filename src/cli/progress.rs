@@ -2,7 +2,7 @@
 
 use super::args::{self, Format};
 use super::say;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde_json::json;
 use sphc::train::weights::Taken;
 use sphc::{Event, data};
@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// Shows events as they come.
-pub(super) struct Progress {
-    view: View,
+pub(super) struct Progress<'a> {
+    view: View<'a>,
     batch: u64,
     iterations: u64,
     first: u64,
@@ -25,23 +25,52 @@ pub(super) struct Progress {
     /// Where the model tells classes apart.
     accuracy: Option<f64>,
     tested: Option<f64>,
+    /// Of the batches since the last evaluation.
+    since: Since,
 }
 
-enum View {
-    Bar(ProgressBar),
+/// Sums over batches.
+#[derive(Default)]
+struct Since {
+    count: u64,
+    loss: f64,
+    /// Where the model tells classes apart.
+    accuracy: Option<f64>,
+}
+
+impl Since {
+    /// The mean of what is told of batches: the accuracy, or else the loss.
+    fn told(&self) -> Option<String> {
+        let mean = |it: f64| it / self.count as f64;
+        (self.count != 0).then(|| match self.accuracy {
+            Some(it) => format!("train accuracy {:.2} %, ", 100.0 * mean(it)),
+            None => format!("train loss {:.4}, ", mean(self.loss)),
+        })
+    }
+}
+
+/// A training among others, on a terminal: its evaluations go by, and the line when it is over is not its own.
+pub(super) struct Among<'a> {
+    /// The bar of all.
+    pub(super) overall: &'a ProgressBar,
+    pub(super) first: bool,
+}
+
+enum View<'a> {
+    Bar { bar: Option<ProgressBar>, among: Option<&'a Among<'a>> },
     Lines { last: Option<Instant> },
     Json,
 }
 
-impl Progress {
-    pub(super) fn new(format: Format) -> Progress {
+impl<'a> Progress<'a> {
+    pub(super) fn new(format: Format, among: Option<&'a Among<'a>>) -> Progress<'a> {
         let view = match format {
             Format::Json => View::Json,
-            Format::Human if say::is_capable() => View::Bar(ProgressBar::hidden()),
+            Format::Human if say::is_capable() => View::Bar { bar: None, among },
             Format::Human => View::Lines { last: None },
         };
-        let now = Instant::now();
-        Progress { view, batch: 0, iterations: 0, first: 0, begun: now, loss: 0.0, accuracy: None, tested: None }
+        let (begun, since) = (Instant::now(), Since::default());
+        Progress { view, batch: 0, iterations: 0, first: 0, begun, loss: 0.0, accuracy: None, tested: None, since }
     }
 
     /// Takes an event. What cannot be shown is dropped: a training does not stop for its audience.
@@ -55,13 +84,13 @@ impl Progress {
                 self.iterations = training.iterations;
                 self.first = step;
                 self.begun = Instant::now();
-                if let View::Bar(bar) = &mut self.view {
-                    *bar = ProgressBar::new(training.iterations);
-                    let style = ProgressStyle::with_template("{pos}/{len} {wide_bar} {msg}  {eta} left");
-                    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
-                    bar.set_position(step);
+                if let View::Bar { bar, among } = &mut self.view {
+                    let template = "{pos}/{len} {wide_bar} {msg}  {eta} left";
+                    let new = say::bar(training.iterations, template, among.map(|it| it.overall));
+                    new.set_position(step);
                     // The time left is that of the steps of this process.
-                    bar.reset_eta();
+                    new.reset_eta();
+                    *bar = Some(new);
                 }
             }
             Event::Step { losses, .. } => {
@@ -71,6 +100,9 @@ impl Progress {
                     let before = self.accuracy.unwrap_or(it);
                     before + share * (it - before)
                 });
+                self.since.count += 1;
+                self.since.loss += losses.loss;
+                self.since.accuracy = losses.accuracy.map(|it| self.since.accuracy.unwrap_or(0.0) + it);
             }
             Event::Tested(it) => self.tested = it.test_accuracy,
             Event::Device { .. }
@@ -90,7 +122,10 @@ impl Progress {
         if let Some(lines) = before(event)
             && !matches!(self.view, View::Json)
         {
-            let _ = write!(say::err(), "{lines}");
+            // Trainings among others have the same device, and start from the same.
+            if !matches!(self.view, View::Bar { among: Some(Among { first: false, .. }), .. }) {
+                let _ = write!(say::err(), "{lines}");
+            }
             return;
         }
         match &mut self.view {
@@ -99,22 +134,38 @@ impl Progress {
                     let _ = writeln!(say::out(), "{text}");
                 }
             }
-            View::Bar(bar) => match event {
-                Event::Step { losses, .. } => {
-                    bar.set_position(losses.iteration + 1);
-                    bar.set_message(status);
-                }
-                Event::Tested(_) => bar.set_message(status),
-                Event::Anew => bar.println(ANEW),
-                Event::Back { step, removed } => bar.println(back(step, removed)),
-                Event::Hole { from, to } => bar.println(hole(from, to)),
-                Event::Searching { from, to } => bar.println(searching(from, to)),
-                Event::Device { .. }
-                | Event::Init { .. }
-                | Event::Started { .. }
-                | Event::Checkpoint { .. }
-                | Event::Ended(_) => {}
-            },
+            View::Bar { bar, among } => {
+                let line = match event {
+                    Event::Step { losses, .. } => {
+                        if let Some(bar) = bar {
+                            bar.set_position(losses.iteration + 1);
+                            bar.set_message(status);
+                        }
+                        return;
+                    }
+                    Event::Tested(it) => {
+                        let trained = std::mem::take(&mut self.since).told().unwrap_or_default();
+                        if let Some(bar) = bar {
+                            bar.set_message(status);
+                        }
+                        if among.is_some() {
+                            return;
+                        }
+                        let tested = say::tested(it.test_accuracy, it.test_loss, &it.metrics, "test_");
+                        format!("iteration {:>6}/{}  {trained}{tested}", it.iteration, self.iterations)
+                    }
+                    Event::Anew => ANEW.to_owned(),
+                    Event::Back { step, removed } => back(step, removed),
+                    Event::Hole { from, to } => hole(from, to),
+                    Event::Searching { from, to } => searching(from, to),
+                    Event::Device { .. }
+                    | Event::Init { .. }
+                    | Event::Started { .. }
+                    | Event::Checkpoint { .. }
+                    | Event::Ended(_) => return,
+                };
+                let _ = writeln!(say::err(), "{line}");
+            }
             View::Lines { last } => {
                 let line = match event {
                     Event::Device { .. } | Event::Init { .. } | Event::Started { .. } | Event::Ended(_) => return,
@@ -163,7 +214,7 @@ impl Progress {
 
     /// Leaves the terminal as it should be.
     pub(super) fn finish(&self) {
-        if let View::Bar(bar) = &self.view {
+        if let View::Bar { bar: Some(bar), .. } = &self.view {
             bar.finish_and_clear();
         }
     }

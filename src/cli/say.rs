@@ -1,9 +1,13 @@
 //! Where text for people goes. What comes from files and file names is shown, but cannot control the terminal.
 
+use indicatif::{MultiProgress, ProgressBar, ProgressFinish, ProgressStyle};
 use sphc::diag::plain;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt::Arguments;
 use std::io::{self, IsTerminal, Write};
+use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 
 /// Standard output.
 pub(super) fn out() -> Plain<io::Stdout> {
@@ -11,8 +15,69 @@ pub(super) fn out() -> Plain<io::Stdout> {
 }
 
 /// Standard error.
-pub(super) fn err() -> Plain<io::Stderr> {
-    Plain(io::stderr())
+pub(super) fn err() -> Errors {
+    Errors
+}
+
+/// Standard error. What is written stays above the bars that are shown.
+pub(super) struct Errors;
+
+impl Write for Errors {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        BARS.suspend(|| Plain(io::stderr()).write(bytes))
+    }
+
+    /// A message is written at once: between its parts a bar would come.
+    fn write_fmt(&mut self, text: Arguments<'_>) -> io::Result<()> {
+        self.write_all(text.to_string().as_bytes())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+/// Standard output by way of the user's pager, where it is a terminal: `$SPHC_PAGER`, `$PAGER`, or else `less`, which leaves again
+/// where all fits on the screen. Without a pager the text is written as it is.
+pub(super) fn paged(text: &str) -> io::Result<()> {
+    let named = ["SPHC_PAGER", "PAGER"].into_iter().find_map(std::env::var_os);
+    let pager = named.unwrap_or_else(|| "less".into());
+    let capable = std::env::var_os("TERM").is_none_or(|it| it != "dumb");
+    if io::stdout().is_terminal() && capable && !pager.is_empty() && shown_by(&pager, text) {
+        return Ok(());
+    }
+    out().write_all(text.as_bytes())
+}
+
+/// Whether a pager showed a text.
+fn shown_by(pager: &OsString, text: &str) -> bool {
+    // As git has it: quit where it fits on the screen, pass colours on, leave the screen as it is.
+    let less = std::env::var_os("LESS").unwrap_or_else(|| "FRX".into());
+    let started = Command::new("sh").arg("-c").arg(pager).env("LESS", less).stdin(Stdio::piped()).spawn();
+    let Ok(mut child) = started else { return false };
+    if let Some(mut to) = child.stdin.take() {
+        // Whoever leaves before the end has seen enough.
+        let _ = to.write_all(plain(text).as_bytes());
+    }
+    // A shell says with 126 and 127 that it cannot start the pager.
+    child.wait().is_ok_and(|it| !matches!(it.code(), Some(126 | 127)))
+}
+
+/// Text of our own, with its colours, to standard error. With no one left to read it, it is lost.
+pub(super) fn coloured(text: &str) {
+    let _ = BARS.suspend(|| io::stderr().write_all(text.as_bytes()));
+}
+
+static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
+/// A bar below what is written to standard error, and above another one if there is one. It is gone when it is dropped.
+pub(super) fn bar(length: u64, template: &str, below: Option<&ProgressBar>) -> ProgressBar {
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = ProgressBar::new(length).with_style(style.progress_chars("=> ")).with_finish(ProgressFinish::AndClear);
+    match below {
+        Some(below) => BARS.insert_before(below, bar),
+        None => BARS.add(bar),
+    }
 }
 
 /// A stream to which text goes with control characters written out.

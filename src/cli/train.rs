@@ -2,7 +2,7 @@
 
 use super::args::{self, DeviceArgs, Format, RecipeArgs, SetArgs, positive, renames};
 use super::failure::{Failure, Outcome};
-use super::progress::Progress;
+use super::progress::{Among, Progress};
 use super::say::quoted;
 use super::{load, say, stop, sweep};
 use clap::ValueEnum;
@@ -130,7 +130,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     if sweep::is_wanted(args) {
         return sweep::run(args);
     }
-    let Done { run, set, training, report } = one(args, args.run.as_deref())?;
+    let Done { run, set, training, report } = one(args, args.run.as_deref(), None)?;
     finish(args, &run, &set, &training, &report?)
 }
 
@@ -139,7 +139,7 @@ pub(super) struct Done {
     run: PathBuf,
     /// `--set`, as it was given.
     set: Vec<(String, String)>,
-    training: Training,
+    pub(super) training: Training,
     pub(super) report: Result<Report, TrainError>,
 }
 
@@ -150,11 +150,11 @@ pub(super) fn options(args: &Args) -> Options {
 }
 
 /// One training, in its run directory or in a new one.
-pub(super) fn one(args: &Args, run: Option<&Path>) -> Result<Done, Failure> {
+pub(super) fn one(args: &Args, run: Option<&Path>, among: Option<&Among<'_>>) -> Result<Done, Failure> {
     let device = args.device.checked()?;
     let ready = load::model(&args.file, options(args))?.ready()?;
     let training = ready.training()?.clone();
-    if args.format == Format::Human {
+    if args.format == Format::Human && among.is_none_or(|it| it.first) {
         let what = format!(
             "{}: {} {} iterations of {} images, {} ({} training and {} {} images)",
             ready.plan().name,
@@ -189,7 +189,7 @@ pub(super) fn one(args: &Args, run: Option<&Path>) -> Result<Done, Failure> {
         command: std::env::args_os().map(|it| it.to_string_lossy().into_owned()).collect(),
         ..TrainOptions::new(&run)
     };
-    let mut progress = Progress::new(args.format);
+    let mut progress = Progress::new(args.format, among);
     let report = ready.train(&how, &device, &mut |event| progress.see(event));
     progress.finish();
     let report = match report {
@@ -233,26 +233,29 @@ fn finish(args: &Args, run: &Path, set: &[(String, String)], training: &Training
     Ok(if interrupted { stop::status() } else { ExitCode::SUCCESS })
 }
 
+/// What the tests of a training came to, if there was one.
+pub(super) fn found(training: &Training, report: &Report) -> Option<String> {
+    let (last, best) = report.last.as_ref().zip(report.best.as_ref())?;
+    let (what, best) = match (last.test_accuracy, best.test_accuracy) {
+        (Some(last), Some(accuracy)) => {
+            let better = format!(" (best {:.2} % at {})", 100.0 * accuracy, best.iteration);
+            (format!("accuracy {:.2} %", 100.0 * last), if last < accuracy { better } else { String::new() })
+        }
+        _ => {
+            let better = format!(" (best {:.4} at {})", best.test_loss, best.iteration);
+            (format!("loss {:.4}", last.test_loss), if best.is_better(last) { better } else { String::new() })
+        }
+    };
+    Some(format!(
+        "test {what}{best} on {} after {} in {:.1} s",
+        say::counted(training.test_examples, "image", "s"),
+        say::counted(report.step as usize, "iteration", "s"),
+        report.seconds
+    ))
+}
+
 fn summary(args: &Args, run: &Path, (set, training): (&[(String, String)], &Training), report: &Report) -> String {
-    let mut lines = Vec::new();
-    if let (Some(last), Some(best)) = (&report.last, &report.best) {
-        let (what, best) = match (last.test_accuracy, best.test_accuracy) {
-            (Some(last), Some(accuracy)) => {
-                let better = format!(" (best {:.2} % at {})", 100.0 * accuracy, best.iteration);
-                (format!("accuracy {:.2} %", 100.0 * last), if last < accuracy { better } else { String::new() })
-            }
-            _ => {
-                let better = format!(" (best {:.4} at {})", best.test_loss, best.iteration);
-                (format!("loss {:.4}", last.test_loss), if best.is_better(last) { better } else { String::new() })
-            }
-        };
-        lines.push(format!(
-            "test {what}{best} on {} after {} in {:.1} s",
-            say::counted(training.test_examples, "image", "s"),
-            say::counted(report.step as usize, "iteration", "s"),
-            report.seconds
-        ));
-    }
+    let mut lines: Vec<String> = found(training, report).into_iter().collect();
     if let (End::Early, Some(best)) = (report.end, &report.best) {
         let patience = say::counted(training.patience as usize, "evaluation", "s");
         lines.push(format!(

@@ -212,7 +212,7 @@ fn compiling_for_cuda_writes_the_kernels_beside_the_plan() {
     let kernels = files.filter(|it| it.path().extension().is_some_and(|it| it == "cu"));
     assert!(5 < kernels.count());
     let text = place.succeeds("compile tiny.sph --target cuda --emit kernels --precision bf16");
-    assert!(text.contains("constexpr int ARITHMETIC = 2;"), "{text}");
+    assert!(text.contains("constexpr Arithmetic ARITHMETIC = Arithmetic::Bf16;"), "{text}");
 }
 
 #[test]

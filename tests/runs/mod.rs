@@ -17,5 +17,9 @@ pub(crate) mod looking;
 pub(crate) mod memory;
 pub(crate) mod pages;
 pub(crate) mod reproducing;
+#[cfg(unix)]
+pub(crate) mod streams;
 pub(crate) mod sweeps;
+#[cfg(unix)]
+pub(crate) mod terminal;
 pub(crate) mod views;

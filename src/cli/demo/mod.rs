@@ -25,14 +25,7 @@ enum What {
     Fourier(FourierArgs),
 }
 
-const EXAMPLES: &str = "\
-Examples:
-  sphc demo fourier
-  sphc demo fourier cat.png boat.png -o fourier.png
-  sphc demo fourier --data fashion_mnist --examples 0,1";
-
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
 struct FourierArgs {
     /// Two pictures of one size, PNG or JPEG; colours are taken as brightness
     #[arg(value_name = "IMAGE", num_args = 2, conflicts_with_all = ["data", "examples"])]

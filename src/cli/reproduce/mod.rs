@@ -17,15 +17,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const EXAMPLES: &str = "\
-Examples:
-  sphc reproduce --list
-  sphc reproduce 'spherenet9-*' --seeds 3
-  sphc reproduce spherenet9-none spherenet9-cosine --iterations 800 --set 'widths=[16, 24, 32]' --set fc=32
-  sphc reproduce --from experiments.yaml --run results";
-
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// Experiments by name, or all whose names begin as far as a star: 'spherenet9-*'; all of the list unless given
     #[arg(value_name = "ROW")]

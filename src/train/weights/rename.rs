@@ -21,8 +21,8 @@ pub struct Rename {
     from: String,
     /// The new name; none where they are left out.
     to: Option<String>,
-    /// Whether they are filters as PyTorch keeps them.
-    filter: bool,
+    /// Of filters as PyTorch keeps them, the height and width of what they see, where their extents do not tell.
+    filter: Option<[usize; 2]>,
     /// The map that it is a line of.
     map: Option<String>,
 }
@@ -33,10 +33,10 @@ impl Rename {
         let Some((from, to)) = text.split_once('=') else {
             return Err("expected PATTERN=NAME, such as `backbone.*=*`".into());
         };
-        Rename::new(from, Some(to), false)
+        Rename::new(from, Some(to), None)
     }
 
-    fn new(from: &str, to: Option<&str>, filter: bool) -> Result<Rename, String> {
+    fn new(from: &str, to: Option<&str>, filter: Option<[usize; 2]>) -> Result<Rename, String> {
         if from.is_empty() || to.is_some_and(str::is_empty) {
             return Err("a name on each side of `=`".into());
         }
@@ -98,6 +98,21 @@ fn fill<'a>(text: &'a str, behind: &[&str]) -> Option<Vec<&'a str>> {
     }
 }
 
+const EXPECTED: &str =
+    "expected `same PATTERN NAME`, `filter PATTERN NAME`, `filter:6x6 PATTERN NAME` or `without PATTERN`";
+
+/// `filter`, or `filter:6x6`: the height and width of what filters see.
+fn seen(how: &str) -> Option<[usize; 2]> {
+    match how.strip_prefix("filter")?.strip_prefix(':') {
+        Some(size) => {
+            let (height, width) = size.split_once('x')?;
+            let extent = |it: &str| it.parse().ok().filter(|it| (1..=1 << 16).contains(it));
+            Some([extent(height)?, extent(width)?])
+        }
+        None => (how == "filter").then_some([1, 1]),
+    }
+}
+
 /// Patterns in order: the first that matches a tensor counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Renames(Vec<Rename>);
@@ -143,10 +158,13 @@ impl Renames {
             let words: Vec<&str> = line.split('#').next().unwrap_or("").split_whitespace().collect();
             let rule = match words.as_slice() {
                 [] => continue,
-                ["same", from, to] => Rename::new(from, Some(to), false),
-                ["filter", from, to] => Rename::new(from, Some(to), true),
-                ["without", from] => Rename::new(from, None, false),
-                _ => Err("expected `same PATTERN NAME`, `filter PATTERN NAME` or `without PATTERN`".to_owned()),
+                ["same", from, to] => Rename::new(from, Some(to), None),
+                ["without", from] => Rename::new(from, None, None),
+                [how, from, to] => match seen(how) {
+                    Some(seen) => Rename::new(from, Some(to), Some(seen)),
+                    None => Err(EXPECTED.to_owned()),
+                },
+                _ => Err(EXPECTED.to_owned()),
             };
             let rule = rule.map_err(|it| format!("line {} of the map `{map}`: {it}", at + 1))?;
             res.push(Rename { map: Some(map.to_owned()), ..rule });
@@ -194,8 +212,8 @@ impl Weights {
             match to {
                 None => _ = self.file.tensors.remove(&name),
                 Some(to) => {
-                    if by.0[at].filter {
-                        self.turn(&name, &to, plan)?;
+                    if let Some(seen) = by.0[at].filter {
+                        self.turn(&name, seen, &to, plan)?;
                     }
                     taken_once(&mut from, &name, to)?;
                 }
@@ -211,18 +229,24 @@ impl Weights {
     }
 
     /// Makes a filter of PyTorch one of the model's: `[filters, channels, height, width]`, or `[filters, numbers]` of a layer
-    /// that sees all numbers, channel by channel.
-    fn turn(&mut self, name: &str, to: &str, plan: &Plan) -> Result<(), String> {
+    /// that sees all numbers, channel by channel; those are of so many rows and columns.
+    fn turn(&mut self, name: &str, [rows, columns]: [usize; 2], to: &str, plan: &Plan) -> Result<(), String> {
         let wanted = super::kept(plan).find(|it| it.name == to).map(|it| it.shape.dims());
         let Some(tensor) = self.file.tensors.get_mut(name) else { return Ok(()) };
         let (lie, shape) = match (&tensor.shape[..], wanted) {
             (&[o, c, h, w], _) => (Lie { o, c, h, w }, vec![h, w, c, o]),
-            (&[o, n], Some(&[_, _])) => (Lie { o, c: n, h: 1, w: 1 }, vec![n, o]),
-            (&[o, n], Some(&[h, w, _, _])) if h * w != 0 && n.is_multiple_of(h * w) => {
+            (&[_, n], _) if !n.is_multiple_of(rows * columns) => {
+                return Err(format!("`{name}` is of {n} numbers, which are not {rows}x{columns} of some channels"));
+            }
+            // A convolution over all of its input has rows and columns of its own.
+            (&[o, n], Some(&[h, w, _, _])) if 1 < h * w && n.is_multiple_of(h * w) => {
                 let c = n / (h * w);
                 (Lie { o, c, h, w }, vec![h, w, c, o])
             }
-            (&[o, n], _) => (Lie { o, c: n, h: 1, w: 1 }, vec![1, 1, n, o]),
+            (&[o, n], wanted) => {
+                let ones = if wanted.is_some_and(|it| it.len() == 2) { &[][..] } else { &[1, 1] };
+                (Lie { o, c: n / (rows * columns), h: rows, w: columns }, [ones, &[n, o]].concat())
+            }
             (other, _) => {
                 let shape = crate::ir::Shape(other.to_vec());
                 return Err(format!("`{name}` {shape} is no filter: those have 4 extents, or 2"));
@@ -284,6 +308,9 @@ mod tests {
         let said = |text: &str| Renames::lines("m", text).unwrap_err();
         assert_eq!(said(""), "the map `m` has no line");
         assert!(said("# only\nsame a").starts_with("line 2 of the map `m`: expected `same PATTERN NAME`"));
+        for wrong in ["filter:6 a b", "filter:0x6 a b", "filters a b", "same a b c"] {
+            assert!(said(wrong).contains("expected"), "{wrong}");
+        }
         assert!(said("same a*b b**").starts_with("line 1 of the map `m`: a new name has as many `*`"));
         let none = Renames::parse("torchvision/resnet19").unwrap_err();
         assert!(none.contains("torchvision/resnet18, torchvision/resnet50"), "{none}");
