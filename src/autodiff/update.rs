@@ -160,7 +160,7 @@ fn product(b: &mut Builder, of: [NodeId; 2], transpose: bool, shape: &Shape) -> 
 /// Which nodes depend on a number of a parameter, and not on step and rate alone.
 fn own(body: &ScalarFn) -> Vec<bool> {
     let mut own: Vec<bool> = Vec::with_capacity(body.nodes.len());
-    for node in &body.nodes {
+    for node in &*body.nodes {
         let given = matches!(node, ExprNode::Input(it) if !matches!(*it, RATE | STEP));
         own.push(given || node.operands().any(|it| own[it.0 as usize]));
     }

@@ -101,7 +101,7 @@ impl Network {
     fn known(&self, node: &Node, body: &ScalarFn) -> Vec<(usize, Tensor)> {
         let numbers: Vec<Option<Vec<f64>>> = node.operands.iter().map(|it| self.numbers(*it)).collect();
         let mut known: Vec<bool> = Vec::new();
-        for it in &body.nodes {
+        for it in &*body.nodes {
             let given = |it: &ExprNode| !matches!(it, ExprNode::Input(at) if numbers[*at as usize].is_none());
             known.push(given(it) && it.operands().all(|it| known[it.0 as usize]));
         }
@@ -113,7 +113,7 @@ impl Network {
         let parts = (0..known.len()).filter(|it| known[*it] && read[*it] && !leaf(*it));
         let value = |at: usize| {
             let mut graph = Graph::new("");
-            let part = ScalarFn { roots: vec![Scalar(at as u32)], ..body.clone() };
+            let part = ScalarFn { roots: [Scalar(at as u32)].into(), ..body.clone() };
             let (part, used) = replaced(&part, body.arity, &BTreeMap::new()).prune();
             let mut operands = Vec::new();
             let mut most = 0;
@@ -267,7 +267,7 @@ fn line(body: &ScalarFn, input: u32) -> Option<(ScalarFn, ScalarFn)> {
     // What each node is without the input, or else its factor and what is added, where it is that.
     let mut plain: Vec<Option<Scalar>> = Vec::new();
     let mut lines: Vec<Option<(Scalar, Scalar)>> = Vec::new();
-    for node in &body.nodes {
+    for node in &*body.nodes {
         let (value, line) = traced(&mut pool, node, input, &plain, &lines);
         plain.push(value);
         lines.push(line);

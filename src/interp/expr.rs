@@ -8,7 +8,7 @@ const ASIN_SLOPE_FLOOR: f64 = 1e-12;
 /// Evaluates every node into `values` (cleared first); results are at the function's roots.
 pub(super) fn evaluate(f: &ScalarFn, inputs: &[f64], values: &mut Vec<f64>) {
     values.clear();
-    for node in &f.nodes {
+    for node in &*f.nodes {
         let value = match *node {
             ExprNode::Const(value) => value.0,
             ExprNode::Input(at) => inputs[at as usize],

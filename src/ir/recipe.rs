@@ -181,7 +181,7 @@ impl Optimizer {
     pub fn keeps_squares(&self, at: usize) -> bool {
         let Some(kept) = self.body.roots.get(1 + at) else { return false };
         let mut todo = Vec::new();
-        for node in &self.body.nodes {
+        for node in &*self.body.nodes {
             if let ExprNode::Unary(Unary::Sqrt | Unary::Rsqrt, of) = node {
                 todo.push(*of);
             }

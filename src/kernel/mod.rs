@@ -155,7 +155,7 @@ impl MapKernel {
     /// The means and variances among the results, each in one of these.
     pub(crate) fn moments(&self) -> Vec<Moments> {
         let mut all: Vec<Moments> = Vec::new();
-        for (at, (output, &root)) in self.outputs.iter().zip(&self.body.roots).enumerate() {
+        for (at, (output, &root)) in self.outputs.iter().zip(&*self.body.roots).enumerate() {
             let Store::Reduce { kind, over } = &output.store else { continue };
             let (mean, variance) = match kind {
                 Reduction::Sum | Reduction::Max => continue,
@@ -176,7 +176,7 @@ impl MapKernel {
         Self {
             dims: vec![len],
             inputs: vec![MapInput { strides: vec![usize::from(len != 1)], dtype: from }],
-            body: ScalarFn { arity: 1, nodes: vec![ExprNode::Input(0)], roots: vec![Scalar(0)] },
+            body: ScalarFn { arity: 1, nodes: [ExprNode::Input(0)].into(), roots: [Scalar(0)].into() },
             outputs: vec![MapOutput { store: Store::Full, dtype: to }],
         }
     }
@@ -195,7 +195,7 @@ impl MapKernel {
     /// the number as it is stored.
     pub fn rounded(&self) -> Vec<bool> {
         let mut rounded = vec![false; self.body.nodes.len()];
-        for (output, root) in self.outputs.iter().zip(&self.body.roots) {
+        for (output, root) in self.outputs.iter().zip(&*self.body.roots) {
             if output.store == Store::Full && output.dtype == DType::Bf16 {
                 rounded[root.0 as usize] = true;
             }
@@ -206,7 +206,8 @@ impl MapKernel {
     /// The same without one result.
     pub fn without(mut self, output: usize) -> Self {
         self.outputs.remove(output);
-        self.body.roots.remove(output);
+        let left = self.body.roots.iter().enumerate().filter(|it| it.0 != output);
+        self.body.roots = left.map(|it| *it.1).collect();
         self
     }
 }

@@ -155,7 +155,7 @@ mod tests {
         };
         assert_eq!(KernelSpec::Map(map.clone()).flops(), 24);
         let mut both = map.clone();
-        both.body.roots.push(both.body.roots[0]);
+        both.body.roots = [both.body.roots[0], both.body.roots[0]].into();
         both.outputs.push(output(variance));
         assert_eq!(KernelSpec::Map(both.clone()).flops(), 24 * (1 + 4));
         assert_eq!(KernelSpec::Maps(vec![map, both]).flops(), 24 * 6);

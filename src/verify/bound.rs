@@ -168,7 +168,7 @@ fn map(kernel: &MapKernel, inputs: &[Vec<f64>], first: Option<&[f64]>, roundings
             Near { value: inputs[input][all[input][at]], off }
         };
         follow(&kernel.body.nodes, &rounded, input, roundings, &mut nodes);
-        for (to, root) in near.iter_mut().zip(&kernel.body.roots) {
+        for (to, root) in near.iter_mut().zip(&*kernel.body.roots) {
             to.push(nodes[root.0 as usize]);
         }
     }
@@ -397,7 +397,7 @@ mod tests {
         });
         let square = body.root();
         let ExprNode::Binary(Binary::Mul, scaled, _) = body.nodes[square.0 as usize] else { panic!("a product") };
-        body.roots = vec![scaled, square];
+        body.roots = [scaled, square].into();
         let kernel = MapKernel {
             dims: vec![5, 8],
             inputs: vec![MapInput { strides: vec![8, 1], dtype: DType::Real }],

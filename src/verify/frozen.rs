@@ -115,7 +115,7 @@ impl Freezer<'_> {
         let (mut plain, mut frozen) = (Pool::new(), Pool::new());
         let (mut was, mut is): (Vec<Scalar>, Vec<Scalar>) = (Vec::new(), Vec::new());
         let mut all = now.to_vec();
-        for node in &body.nodes {
+        for node in &*body.nodes {
             let value = copied(&mut plain, &was, node);
             was.push(value);
             let Some(decision) = decision(&mut plain, &was, node) else {

@@ -146,7 +146,7 @@ fn map(kernel: &MapKernel, inputs: &[Vec<f64>]) -> Vec<Vec<f64>> {
         .map(|(input, values)| places(&kernel.dims, &input.strides).into_iter().map(|it| values[it]).collect())
         .collect();
     let evaluate = |body: &ScalarFn, root: Scalar, int: bool, spread: &[Vec<f64>]| {
-        let body = ScalarFn { roots: vec![root], ..body.clone() };
+        let body = ScalarFn { roots: [root].into(), ..body.clone() };
         let shapes = vec![(space.clone(), DType::Real); spread.len()];
         let full = single(Op::Map { body, int }, &shapes, spread, 0);
         // Without operands a Map is one number.
@@ -156,8 +156,9 @@ fn map(kernel: &MapKernel, inputs: &[Vec<f64>]) -> Vec<Vec<f64>> {
     for at in (0..body.nodes.len()).filter(|it| kernel.rounded()[*it]) {
         let mut values = evaluate(&body, Scalar(at as u32), false, &spread);
         values.iter_mut().for_each(|it| *it = short(*it));
-        body.nodes[at] = ExprNode::Input(spread.len() as u32);
-        body.arity += 1;
+        let mut nodes = body.nodes.to_vec();
+        nodes[at] = ExprNode::Input(spread.len() as u32);
+        body = ScalarFn { arity: body.arity + 1, nodes: nodes.into(), roots: body.roots };
         spread.push(values);
     }
     let evaluated = body.roots.iter().zip(&kernel.outputs).map(|(&root, output)| {

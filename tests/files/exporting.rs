@@ -152,7 +152,7 @@ const OPS: &[(&str, Make)] = &[
     ("map_without", |b, x, _| b.map(ScalarFn::build(2, |pool, i| pool.unary(Unary::Neg, i[1])), &[x, x])),
     ("map_of_less", |b, x, _| {
         let row = cases::param(b, "row", [4]);
-        b.map(ScalarFn { arity: 2, nodes: vec![sphc::ir::ExprNode::Input(1)], roots: vec![sphc::ir::Scalar(0)] }, &[x, row])
+        b.map(ScalarFn { arity: 2, nodes: [sphc::ir::ExprNode::Input(1)].into(), roots: [sphc::ir::Scalar(0)].into() }, &[x, row])
     }),
     ("counter", |b, x, _| {
         let ten = ScalarFn::build(1, |pool, i| { let ten = pool.constant(-2.5); pool.mul(i[0], ten) });

@@ -51,7 +51,7 @@ impl Writer<'_> {
         }
         let mut expression = Expression { writer: self, element };
         let mut pieces: Vec<Piece> = Vec::new();
-        for it in &body.nodes {
+        for it in &*body.nodes {
             let piece = expression.piece(it, &pieces, &inputs);
             pieces.push(piece);
         }

@@ -64,7 +64,7 @@ impl Writer<'_> {
             });
         }
         let mut read = vec![0; body.nodes.len()];
-        for it in &body.nodes {
+        for it in &*body.nodes {
             it.operands().for_each(|it| read[it.0 as usize] += 1);
         }
         let mut pieces: Vec<Piece> = Vec::new();

@@ -103,7 +103,7 @@ impl Pool {
     pub fn inline(&mut self, f: &ScalarFn, args: &[Scalar]) -> Vec<Scalar> {
         let mut here: Vec<Scalar> = Vec::with_capacity(f.nodes.len());
         let at = |here: &[Scalar], it: Scalar| here[it.0 as usize];
-        for node in &f.nodes {
+        for node in &*f.nodes {
             let copy = match *node {
                 ExprNode::Const(_) => self.node(*node),
                 ExprNode::Input(i) => args[i as usize],
@@ -127,7 +127,7 @@ impl Pool {
 
     /// The function that computes `root` with every node of the pool where it was.
     pub fn whole(&self, arity: u32, root: Scalar) -> ScalarFn {
-        ScalarFn { arity, nodes: self.nodes.clone(), roots: vec![root] }
+        ScalarFn { arity, nodes: self.nodes.as_slice().into(), roots: [root].into() }
     }
 
     /// The function that computes `roots`; nodes they do not need are left behind.
@@ -156,6 +156,6 @@ impl Pool {
             moved[at] = Scalar(nodes.len() as u32);
             nodes.push(copy);
         }
-        ScalarFn { arity, nodes, roots: roots.iter().map(|it| moved[it.0 as usize]).collect() }
+        ScalarFn { arity, nodes: nodes.into(), roots: roots.iter().map(|it| moved[it.0 as usize]).collect() }
     }
 }

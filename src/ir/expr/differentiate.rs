@@ -292,7 +292,7 @@ mod tests {
             })
         });
         assert!(tower.differentiate(0).nodes.len() < 10 * tower.nodes.len());
-        let several = ScalarFn { roots: vec![Scalar(0), tower.root()], ..tower.clone() };
+        let several = ScalarFn { roots: [Scalar(0), tower.root()].into(), ..tower.clone() };
         assert_eq!(several.differentiate(0).roots.len(), 2);
     }
 

@@ -93,7 +93,7 @@ impl ScalarFn {
     pub fn eval_nodes(&self, args: &[f64]) -> Vec<f64> {
         assert_eq!(args.len(), self.arity as usize, "arguments of `{self}`");
         let mut values: Vec<f64> = Vec::with_capacity(self.nodes.len());
-        for node in &self.nodes {
+        for node in &*self.nodes {
             let at = |it: Scalar| values[it.0 as usize];
             let value = match *node {
                 ExprNode::Const(value) => value.0,
@@ -113,12 +113,12 @@ impl ScalarFn {
 
     /// Whether it is the function of one argument that gives it back.
     pub fn is_identity(&self) -> bool {
-        self.arity == 1 && self.nodes == [ExprNode::Input(0)] && self.roots == [Scalar(0)]
+        self.arity == 1 && *self.nodes == [ExprNode::Input(0)] && *self.roots == [Scalar(0)]
     }
 
     /// The number it always gives, if its only result is a constant.
     pub fn as_constant(&self) -> Option<f64> {
-        match (self.roots.as_slice(), self.nodes.as_slice()) {
+        match (&*self.roots, &*self.nodes) {
             ([_], [ExprNode::Const(value)]) => Some(value.0),
             _ => None,
         }
@@ -152,14 +152,9 @@ impl ScalarFn {
         for (at, &i) in used.iter().enumerate() {
             to[i as usize] = at as u32;
         }
-        let mut pruned = self.clone();
-        pruned.arity = used.len() as u32;
-        for node in &mut pruned.nodes {
-            if let ExprNode::Input(i) = node {
-                *i = to[*i as usize];
-            }
-        }
-        (pruned, used)
+        let renamed = |it: &ExprNode| if let ExprNode::Input(i) = *it { ExprNode::Input(to[i as usize]) } else { *it };
+        let nodes = self.nodes.iter().map(renamed).collect();
+        (ScalarFn { arity: used.len() as u32, nodes, roots: self.roots.clone() }, used)
     }
 }
 

@@ -90,7 +90,7 @@ impl ScalarFn {
     /// the blamed operand uses are told.
     pub fn locate(&self, hazard: &Hazard, args: &[Interval]) -> Option<Vec<(u32, f64)>> {
         let node = hazard.node.0 as usize;
-        let cone = ScalarFn { arity: self.arity, nodes: self.nodes[..=node].to_vec(), roots: vec![hazard.node] };
+        let cone = ScalarFn { arity: self.arity, nodes: self.nodes[..=node].into(), roots: [hazard.node].into() };
         let (f, used) =
             if hazard.guarded { (self, self.reached(self.root())) } else { (&cone, cone.reached(hazard.operand)) };
         let happens = |part: &[Interval]| {
@@ -202,7 +202,7 @@ impl ScalarFn {
     /// Which nodes depend on one of the arguments.
     fn depend(&self, inputs: &[u32]) -> Vec<bool> {
         let mut res: Vec<bool> = Vec::with_capacity(self.nodes.len());
-        for node in &self.nodes {
+        for node in &*self.nodes {
             let own = match node {
                 ExprNode::Input(it) => inputs.contains(it),
                 // What has no derivative carries none.
@@ -241,7 +241,7 @@ impl ScalarFn {
                 None => with.clone(),
             });
         };
-        for &root in &self.roots {
+        for &root in &*self.roots {
             meet(&mut guards, root, &BTreeSet::new());
         }
         for at in (0..self.nodes.len()).rev() {

@@ -23,6 +23,7 @@ pub use simplify::Known;
 
 use super::op::Scalar64;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// A value inside a [`ScalarFn`]: its position among the nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -58,15 +59,16 @@ impl ExprNode {
     }
 }
 
-/// A function of scalars with one or more results, without dead nodes.
+/// A function of scalars with one or more results, without dead nodes. Copies share what they hold: layers repeat, and passes hand
+/// on what they do not change.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ScalarFn {
     /// How many arguments.
     pub arity: u32,
     /// Nodes, operands first.
-    pub nodes: Vec<ExprNode>,
+    pub nodes: Arc<[ExprNode]>,
     /// The results.
-    pub roots: Vec<Scalar>,
+    pub roots: Arc<[Scalar]>,
 }
 
 impl ScalarFn {

@@ -74,7 +74,7 @@ impl ScalarFn {
     /// The values that every node can take.
     pub fn ranges(&self, args: &[Interval]) -> Vec<Interval> {
         let mut ranges: Vec<Interval> = Vec::with_capacity(self.nodes.len());
-        for node in &self.nodes {
+        for node in &*self.nodes {
             let at = |it: Scalar| ranges[it.0 as usize];
             let range = match *node {
                 ExprNode::Const(value) => Interval::point(value.0),

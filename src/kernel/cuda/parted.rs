@@ -56,7 +56,7 @@ impl Parted {
                 }
             })
             .collect();
-        let nodes = &map.body.nodes;
+        let nodes = &*map.body.nodes;
         let mut along = Vec::with_capacity(nodes.len());
         for node in nodes {
             along.push(match *node {

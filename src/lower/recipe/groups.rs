@@ -40,7 +40,7 @@ fn matrices(optimizer: &Optimizer, own: [usize; 2]) -> Result<(), (Option<usize>
         first += taken.operands();
     }
     let mut sizes: Vec<Option<[usize; 2]>> = Vec::with_capacity(body.nodes.len());
-    for node in &body.nodes {
+    for node in &*body.nodes {
         let of = |it: &Scalar| sizes[it.0 as usize];
         let size = match node {
             ExprNode::Const(_) | ExprNode::Input(RATE | STEP) => None,

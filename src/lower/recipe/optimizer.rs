@@ -147,14 +147,12 @@ impl Recipe<'_> {
         }
         roots.extend(update.taken.iter().flat_map(|it| &it.1));
         let first = 4 + update.keeps.len() as u32;
-        let mut body = pool.finish(first + update.taken.len() as u32, &roots);
-        for node in &mut body.nodes {
-            if let ExprNode::Input(at) = node
-                && FIRST_TAKEN <= *at
-            {
-                *at = *at - FIRST_TAKEN + first;
-            }
-        }
+        let body = pool.finish(first + update.taken.len() as u32, &roots);
+        let moved = |it: &ExprNode| match *it {
+            ExprNode::Input(at) if FIRST_TAKEN <= at => ExprNode::Input(at - FIRST_TAKEN + first),
+            other => other,
+        };
+        let body = ScalarFn { nodes: body.nodes.iter().map(moved).collect(), ..body };
         let used = body.used_inputs();
         for (at, word, help) in [
             (0, "value", "the last expression is the parameter's new value: `value - rate * gradient`"),

@@ -3,7 +3,8 @@
 use crate::diag::{Code, Span};
 use crate::ir::{ExprNode, Loss, Mode, NodeId, Op, Param, ScalarFn};
 use crate::lower::recipe::Recipe;
-use std::collections::BTreeSet;
+use foldhash::fast::FixedState;
+use std::collections::{BTreeSet, HashMap};
 
 /// So many places of one mistake are shown.
 const SHOWN: usize = 8;
@@ -57,6 +58,8 @@ impl Recipe<'_> {
 
     /// The nodes that a change of the loss's value can be led back to.
     fn taught(&self, loss: NodeId) -> BTreeSet<NodeId> {
+        // Layers repeat.
+        let mut known: HashMap<&ScalarFn, Vec<u32>, FixedState> = HashMap::default();
         let mut seen = BTreeSet::from([loss]);
         let mut todo = vec![loss];
         while let Some(id) = todo.pop() {
@@ -72,7 +75,10 @@ impl Recipe<'_> {
                 Op::Gather { .. } | Op::Loss(Loss::CrossEntropy { .. }) => operands.into_iter().take(1).collect(),
                 Op::Scatter { .. } => operands.into_iter().skip(1).collect(),
                 Op::Loss(Loss::Correct) | Op::Map { int: true, .. } => Vec::new(),
-                Op::Map { body, int: false } => sloped(body).iter().map(|it| operands[*it as usize]).collect(),
+                Op::Map { body, int: false } => {
+                    let sloped = known.entry(body).or_insert_with(|| sloped(body));
+                    sloped.iter().map(|it| operands[*it as usize]).collect()
+                }
                 Op::Loss(Loss::CrossEntropyGrad { .. })
                 | Op::Conv(_)
                 | Op::ConvInputGrad { .. }

@@ -16,7 +16,7 @@ const ROUNDING: f64 = 1e-5;
 fn bounded(body: &ScalarFn) -> ScalarFn {
     ScalarFn::build(body.arity, |pool, inputs| {
         let mut made: Vec<Scalar> = Vec::with_capacity(body.nodes.len());
-        for node in &body.nodes {
+        for node in &*body.nodes {
             let at = |it: &Scalar| made[it.0 as usize];
             let node = match node {
                 ExprNode::Const(it) => pool.constant(it.0),

@@ -275,7 +275,7 @@ pub(crate) fn conv_map(kind: ConvKind, images: Images, geometry: Geometry, store
     let mut reference = Reference::new(&everything);
     let operands = reference.operands.clone();
     let mut root = |root: Scalar| {
-        let body = ScalarFn { roots: vec![root], ..body.clone() };
+        let body = ScalarFn { roots: [root].into(), ..body.clone() };
         let node = reference.add(Op::Map { body, int: false }, &operands);
         let over = |kind| Op::Reduce { kind, axes: vec![0, 1, 2] };
         let of = [Reduction::Sum, Reduction::Mean, Reduction::Variance].map(|it| reference.add(over(it), &[node]));
@@ -310,7 +310,9 @@ pub(crate) fn conv_map(kind: ConvKind, images: Images, geometry: Geometry, store
     let mut stores: Vec<MapOutput> = std::iter::once(whole.clone()).chain(reductions).collect();
     if stored {
         let given = body.nodes.iter().position(|it| *it == ExprNode::Input(0)).expect("it is read");
-        body.roots.insert(1, Scalar(given as u32));
+        let mut roots = body.roots.to_vec();
+        roots.insert(1, Scalar(given as u32));
+        body.roots = roots.into();
         stores.insert(1, whole);
         results.insert(1, outputs[0].clone());
     }
@@ -368,8 +370,8 @@ pub(crate) fn map(name: &str, inputs: Vec<Value>, body: &ScalarFn, results: &[Re
     let operands = reference.operands.clone();
     let mut outputs = Vec::new();
     let mut stores = Vec::new();
-    for (result, &root) in results.iter().zip(&body.roots) {
-        let one = ScalarFn { roots: vec![root], ..body.clone() };
+    for (result, &root) in results.iter().zip(&*body.roots) {
+        let one = ScalarFn { roots: [root].into(), ..body.clone() };
         // Roundings of a few operations on numbers of this size.
         let small = 2e-6;
         let value = reference.add(Op::Map { body: one, int: result.int }, &operands);

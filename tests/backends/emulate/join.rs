@@ -86,7 +86,7 @@ fn sums(pixels: usize, channels: usize) -> MapKernel {
             MapInput { strides: vec![channels, 1], dtype: DType::Real },
             MapInput { strides: vec![0, 1], dtype: DType::Real },
         ],
-        body: ScalarFn { roots: vec![root; 3], ..body },
+        body: ScalarFn { roots: [root; 3].into(), ..body },
         outputs: vec![real(Store::Full), over(Reduction::Sum, [true, false]), over(Reduction::Variance, [true, false])],
     }
 }

@@ -14,7 +14,7 @@ fn spread(shape: &[usize], axes: &[&[usize]], offset: f64) -> Case {
     let mut results: Vec<case::Result> = axes.iter().flat_map(|it| BOTH.map(|kind| reduced(kind, it))).collect();
     results.insert(1, whole());
     let body = ScalarFn::build(1, |_, i| i[0]);
-    let body = ScalarFn { roots: vec![body.root(); results.len()], ..body };
+    let body = ScalarFn { roots: vec![body.root(); results.len()].into(), ..body };
     let mut case = map(&format!("{shape:?} around {offset}"), vec![x], &body, &results);
     for (result, expected) in results.iter().zip(&mut case.outputs) {
         let bound = |value: f64| match &result.reduce {

@@ -129,7 +129,7 @@ fn reductions_and_pools_show_a_nan() {
         let low = pool.constant(-0.5);
         pool.binary(Binary::Max, i[0], low)
     });
-    let body = ScalarFn { roots: vec![bounded.root(); 3], ..bounded };
+    let body = ScalarFn { roots: [bounded.root(); 3].into(), ..bounded };
     for (rows, columns) in [(3, 5), (37, 33), (300, 10), (9000, 5), (3, 700)] {
         let mut x = vec![-1.0; rows * columns];
         let at = (rows - 1) * columns + columns / 2;

@@ -75,7 +75,7 @@ impl<'a> Simplifier<'a> {
     /// Copies a function, simplified; gives where each of its nodes went, and its roots.
     pub(super) fn copy(&mut self, f: &ScalarFn) -> (Vec<Scalar>, Vec<Scalar>) {
         let mut here: Vec<Scalar> = Vec::with_capacity(f.nodes.len());
-        for node in &f.nodes {
+        for node in &*f.nodes {
             let at = |it: Scalar| here[it.0 as usize];
             let copy = match *node {
                 ExprNode::Const(_) | ExprNode::Input(_) => self.raw(*node),

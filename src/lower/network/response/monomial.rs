@@ -39,7 +39,7 @@ pub(in crate::lower) struct Form {
 impl Form {
     /// Whether the convolution's result is the operator's value.
     pub(in crate::lower) fn is_plain(&self) -> bool {
-        matches!(self.body.nodes.as_slice(), [ExprNode::Input(COS)])
+        matches!(&*self.body.nodes, [ExprNode::Input(COS)])
     }
 }
 
@@ -136,7 +136,7 @@ impl Terms {
     /// `cosine` are the powers that the cosine is a product of.
     fn read(&mut self, f: &ScalarFn, cosine: &[(u32, i32)]) -> TermId {
         let mut here: Vec<TermId> = Vec::with_capacity(f.nodes.len());
-        for node in &f.nodes {
+        for node in &*f.nodes {
             let at = |it: Scalar| here[it.0 as usize];
             let id = match *node {
                 ExprNode::Const(it) => self.add(it.0, BTreeMap::new()),

@@ -37,7 +37,7 @@ impl<'a> Build<'a> {
     pub(super) fn new(f: &'a ScalarFn, inputs: &[Level], short: bool, one_row: bool) -> Build<'a> {
         let count = f.nodes.len();
         let mut level: Vec<Level> = Vec::with_capacity(count);
-        for node in &f.nodes {
+        for node in &*f.nodes {
             let here = match *node {
                 ExprNode::Input(at) => inputs[at as usize],
                 _ => operands(node).fold(Level::Uniform, |it, operand| it.join(level[operand])),
@@ -50,7 +50,7 @@ impl<'a> Build<'a> {
             let elsewhere = exact[at] || steep(node).is_some_and(|it| exact[it]);
             operands(node).filter(|_| !elsewhere).for_each(|it| uses[it] += 1);
         }
-        for root in &f.roots {
+        for root in &*f.roots {
             uses[root.0 as usize] += 1;
         }
         let mut build = Build {

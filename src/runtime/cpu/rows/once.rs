@@ -43,7 +43,7 @@ fn repeated(members: &[Member], first: usize, later: usize, output: usize) -> Op
         return None;
     }
     let same = alike(a, b);
-    let reduced = a.kernel.outputs.iter().zip(&a.kernel.body.roots).filter(|it| it.0.store != Store::Full);
+    let reduced = a.kernel.outputs.iter().zip(&*a.kernel.body.roots).filter(|it| it.0.store != Store::Full);
     reduced.map(|it| *it.1).find_map(|root| {
         let heavy = HEAVY <= of_node(&a.kernel.body.nodes[root.0 as usize]);
         let at = same.iter().position(|it| *it == Some(root)).filter(|_| heavy)?;
@@ -55,7 +55,7 @@ fn repeated(members: &[Member], first: usize, later: usize, output: usize) -> Op
 /// rounded with it, and arguments of steep functions are computed in f64 where the whole body allows it.
 fn rounds_alike(first: &ScalarFn, later: &ScalarFn, same: &[Option<Scalar>], repeated: usize) -> bool {
     let steep = |it: &ExprNode| matches!(it, ExprNode::Unary(Unary::Asin | Unary::Acos | Unary::AsinSlope, _));
-    if first.nodes.iter().chain(&later.nodes).any(steep) {
+    if first.nodes.iter().chain(&*later.nodes).any(steep) {
         return false;
     }
     let mut inside = vec![false; later.nodes.len()];
@@ -89,7 +89,7 @@ fn alike(first: &Member, later: &Member) -> Vec<Option<Scalar>> {
     let known: HashMap<ExprNode, Scalar> =
         first.kernel.body.nodes.iter().enumerate().map(|(at, node)| (*node, Scalar(at as u32))).collect();
     let mut same: Vec<Option<Scalar>> = Vec::with_capacity(later.kernel.body.nodes.len());
-    for node in &later.kernel.body.nodes {
+    for node in &*later.kernel.body.nodes {
         let of = |it: Scalar| same[it.0 as usize];
         let translated = match *node {
             ExprNode::Const(_) => Some(*node),
@@ -112,7 +112,7 @@ fn leave(members: &mut [Member], first: usize, later: usize, output: usize, made
     let place: Operand = members[later].writes[output];
     let touched: Access = members[later].touched[members[later].kernel.inputs.len() + output].clone();
     let a = &mut members[first];
-    a.kernel.body.roots.push(made);
+    a.kernel.body.roots = a.kernel.body.roots.iter().copied().chain([made]).collect();
     a.kernel.outputs.push(MapOutput { store: Store::Full, dtype: DType::Real });
     a.writes.push(place);
     a.touched.push(touched.clone());
@@ -126,9 +126,9 @@ fn leave(members: &mut [Member], first: usize, later: usize, output: usize, made
     strides.iter_mut().zip(&*dims).for_each(|(stride, &dim)| *stride *= usize::from(dim != 1));
     inputs.push(MapInput { strides, dtype: DType::Real });
     b.reads.push(place);
-    let mut nodes = body.nodes.clone();
+    let mut nodes = body.nodes.to_vec();
     nodes[repeated] = ExprNode::Input(body.arity);
-    let changed = ScalarFn { arity: body.arity + 1, nodes, roots: body.roots.clone() };
+    let changed = ScalarFn { arity: body.arity + 1, nodes: nodes.into(), roots: body.roots.clone() };
     let mut pool = Pool::new();
     let arguments: Vec<Scalar> = (0..changed.arity).map(|it| pool.input(it)).collect();
     let roots = pool.inline(&changed, &arguments);
