@@ -261,8 +261,8 @@ impl Graph {
     /// The tables without any node; what they say of nodes is for the caller to tell again.
     pub fn without_nodes(&self) -> Self {
         Self {
-            nodes: StableDiGraph::default(),
-            known: HashMap::default(),
+            nodes: StableDiGraph::with_capacity(self.nodes.node_count(), self.nodes.edge_count()),
+            known: HashMap::with_capacity_and_hasher(self.nodes.node_count(), FixedState::default()),
             origins: self.origins.clone(),
             name: self.name.clone(),
             bytes: self.bytes,

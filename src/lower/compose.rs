@@ -20,15 +20,15 @@ pub(super) fn compose(graph: Graph) -> Graph {
         return graph;
     }
     let parts = parts(&graph);
-    if parts.is_empty() {
+    if !parts.contains(&true) {
         return graph;
     }
     let mut composer = Composer {
         old: &graph,
         new: graph.without_nodes(),
         parts,
-        moved: BTreeMap::new(),
-        open: BTreeMap::new(),
+        moved: vec![None; graph.len()],
+        open: vec![None; graph.len()],
         done: HashMap::default(),
     };
     for id in graph.ids() {
@@ -39,7 +39,7 @@ pub(super) fn compose(graph: Graph) -> Graph {
 
 /// Maps that become part of what reads them: all that reads one ends, in each mode, in one map, its home. Results of
 /// layers and of the model are of interest for themselves.
-fn parts(graph: &Graph) -> BTreeSet<NodeId> {
+fn parts(graph: &Graph) -> Vec<bool> {
     let mut fixed: BTreeSet<NodeId> = graph.layers.iter().map(|it| it.output).collect();
     for table in [&graph.inputs, &graph.labels, &graph.outputs, &graph.losses] {
         fixed.extend(table.values());
@@ -47,7 +47,7 @@ fn parts(graph: &Graph) -> BTreeSet<NodeId> {
     fixed.extend(graph.metrics.iter().flat_map(|it| it.nodes.values()));
     fixed.extend(graph.effects.values().flatten());
     fixed.extend(graph.results.values().flat_map(|it| it.values()));
-    let mut parts = BTreeSet::new();
+    let mut parts = vec![false; graph.len()];
     // By node and mode.
     let mut homes: [Vec<NodeId>; 2] = std::array::from_fn(|_| graph.ids().collect());
     let modes = [(Mode::Train, Phase::Step), (Mode::Evaluate, Phase::Evaluate)];
@@ -74,7 +74,7 @@ fn parts(graph: &Graph) -> BTreeSet<NodeId> {
             own
         });
         if own.iter().all(|it| it.len() <= 1) && own.iter().flatten().all(|home| fits(graph, id, *home)) {
-            parts.insert(id);
+            parts[id.0 as usize] = true;
             for (homes, own) in homes.iter_mut().zip(own) {
                 if let [home] = own[..] {
                     homes[id.0 as usize] = home;
@@ -112,11 +112,11 @@ struct Open {
 struct Composer<'a> {
     old: &'a Graph,
     new: Graph,
-    parts: BTreeSet<NodeId>,
+    parts: Vec<bool>,
     /// From the old graph to the new one.
-    moved: BTreeMap<NodeId, NodeId>,
-    /// Parts by their old node.
-    open: BTreeMap<NodeId, Open>,
+    moved: Vec<Option<NodeId>>,
+    /// Maps by their old node.
+    open: Vec<Option<Open>>,
     /// What was put together before: layers repeat.
     done: HashMap<Parts, ScalarFn, FixedState>,
 }
@@ -130,25 +130,25 @@ impl Composer<'_> {
         let Some(body) = map(self.old, id) else {
             let operands: Vec<NodeId> = operands.iter().map(|it| self.node(*it)).collect();
             let (node, _) = self.new.add(self.old.op(id).clone(), &operands, self.old.origin_id(id));
-            self.moved.insert(id, node);
+            self.moved[id.0 as usize] = Some(node);
             return;
         };
         let operands: Vec<NodeId> = operands.iter().map(|it| self.bare(*it, id)).collect();
         let open = self.put_together(body, &operands);
-        self.open.insert(id, open);
-        if !self.parts.contains(&id) {
+        self.open[id.0 as usize] = Some(open);
+        if !self.parts[id.0 as usize] {
             self.node(id);
         }
     }
 
     /// The node of the new graph; a part that was not one becomes one.
     fn node(&mut self, id: NodeId) -> NodeId {
-        if let Some(&it) = self.moved.get(&id) {
+        if let Some(it) = self.moved[id.0 as usize] {
             return it;
         }
-        let Open { body, operands } = self.open[&id].clone();
+        let Open { body, operands } = self.open[id.0 as usize].clone().expect("operands come first");
         let (node, _) = self.new.add(Op::Map { body, int: false }, &operands, self.old.origin_id(id));
-        self.moved.insert(id, node);
+        self.moved[id.0 as usize] = Some(node);
         node
     }
 
@@ -168,7 +168,7 @@ impl Composer<'_> {
     }
 
     fn is_part(&self, id: NodeId) -> bool {
-        self.parts.contains(&id) && !self.moved.contains_key(&id)
+        self.parts[id.0 as usize] && self.moved[id.0 as usize].is_none()
     }
 
     /// The body with those of its operands that are parts put in their places.
@@ -181,7 +181,7 @@ impl Composer<'_> {
         let mut size = body.nodes.len();
         let mut inside: Vec<(ScalarFn, Vec<usize>)> = Vec::new();
         for (at, &operand) in operands.iter().enumerate() {
-            let part = if self.is_part(operand) { self.open.get(&operand).cloned() } else { None };
+            let part = if self.is_part(operand) { self.open[operand.0 as usize].clone() } else { None };
             let left = operands.len() - at - 1;
             let part = part.filter(|it| {
                 let fresh = it.operands.iter().filter(|it| !distinct.contains(it)).count();
