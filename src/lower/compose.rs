@@ -249,7 +249,7 @@ impl Composer<'_> {
         }
         self.new.blocks.clone_from(&old.blocks);
         for it in &old.applied {
-            let output = it.output.and_then(|it| self.moved.get(&it).copied());
+            let output = it.output.and_then(|it| self.moved[it.0 as usize]);
             self.new.applied.push(crate::ir::Applied { output, ..it.clone() });
         }
         self.new
