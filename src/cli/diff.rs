@@ -11,6 +11,9 @@ use sphc::diag::Span;
 use sphc::ir::recipe::{Keep, Views};
 use sphc::ir::{Clip, ImageStep, ParamId, Phase, augment};
 use sphc::plan::Training;
+use sphc::syntax;
+use sphc::syntax::ast::{Item, TrainEntry};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::PathBuf;
@@ -43,55 +46,106 @@ pub(super) fn run(args: &Args) -> Outcome {
     };
     let sets = [set(&args.set_a), set(&args.set_b)];
     let (a, b) = (load(&args.a, &sets[0])?, load(&args.b, &sets[1])?);
-    let given = [&sets[0].set[..], &sets[1].set[..]];
-    say::out().write_all(text(&a, &b, given).as_bytes())?;
+    let text = text(&a, &b);
+    say::out().write_all(text.as_bytes())?;
+    if text.is_empty() {
+        let _ = writeln!(say::err(), "both are the same: network, recipe and what is run");
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-/// A table for layers, recipe and totals, each with what differs; a line if nothing does.
-fn text(a: &Compilation, b: &Compilation, set: [&[(String, String)]; 2]) -> String {
+/// A table for the text, layers, recipe and totals, each with what differs; nothing where that is layout, comments and names of
+/// one's own.
+fn text(a: &Compilation, b: &Compilation) -> String {
+    let same = changes::same(a, b);
     let layers = layers(&show::rows(a), &show::rows(b));
-    let recipe = differing(&recipe(a), &recipe(b));
-    let total = differing(&totals(a), &totals(b));
-    let (mut defined, mut lines) = (Vec::new(), Vec::new());
-    if !changes::same(a, b) {
-        defined = changes::definitions([(a, set[0]), (b, set[1])]);
-        let explained = !(layers.is_empty() && recipe.is_empty() && defined.is_empty());
-        lines = changes::lines(a, b, explained);
-        if !explained && lines.is_empty() {
-            lines.extend(changes::last_resort(a, b));
-        }
+    if same && layers.is_empty() && differing(&facts(recipe(a)), &facts(recipe(b))).is_empty() {
+        return String::new();
     }
     let change = |(name, a, b): Change| row(&name, a, b);
-    let parts = [
-        ("layer", layers),
-        ("defined", defined.into_iter().map(change).collect()),
-        ("computed", lines.into_iter().map(change).collect()),
-        ("recipe", recipe),
-        ("total", total),
-    ];
+    let recipe: Vec<Vec<String>> = recipes(a, b).into_iter().map(change).collect();
+    let mut written: Vec<Vec<String>> = changes::definitions(a, b).into_iter().map(change).collect();
+    let mut computed = Vec::new();
+    if written.is_empty() && layers.is_empty() && recipe.is_empty() {
+        computed = changes::lines(a, b).into_iter().map(change).collect();
+        if computed.is_empty() {
+            computed.push(change(changes::last_resort(a, b)));
+        }
+    }
+    written.dedup();
+    let total = differing(&facts(totals(a)), &facts(totals(b))).into_iter().map(change).collect();
+    let parts = [("text", written), ("layer", layers), ("computed", computed), ("recipe", recipe), ("total", total)];
     let mut res = String::new();
     for (name, rows) in parts.iter().filter(|it| !it.1.is_empty()) {
         let separator = if res.is_empty() { "" } else { "\n" };
         let _ = write!(res, "{separator}{}", table::render(&[name, "A", "B"], rows));
     }
-    if res.is_empty() { "no difference in layers, recipe and cost\n".to_owned() } else { res }
+    res
 }
 
-/// Layers of one name that are not the same, and those that only one has, in the order of the first model.
+/// Layers of one name that are not the same, and those that only one has, in the order of the first model; then what follows
+/// sums and the like.
 fn layers(a: &[Row], b: &[Row]) -> Vec<Vec<String>> {
-    let find = |rows: &[Row], path: &str| rows.iter().find(|it| it.path == path).map(about);
-    let of_a = a.iter().map(|it| (&it.path, Some(about(it)), find(b, &it.path)));
-    let of_b = b.iter().filter(|it| find(a, &it.path).is_none()).map(|it| (&it.path, None, Some(about(it))));
-    of_a.chain(of_b).filter(|it| it.1 != it.2).map(|(path, a, b)| row(path, a, b)).collect()
+    let mut rows = Vec::new();
+    for (key, of_a, of_b) in paired(a, b) {
+        let about = [of_a, of_b].map(|it| it.map(about));
+        let same = about[0] == about[1];
+        if !same {
+            let [a, b] = about;
+            rows.push(row(&key, a, b));
+        }
+        let (Some(a), Some(b)) = (of_a, of_b) else { continue };
+        // What a line does not tell: long lists, and what is kept or learned.
+        if same {
+            rows.extend(
+                differing(&facts(more(a)), &facts(more(b)))
+                    .into_iter()
+                    .map(|(name, a, b)| row(&format!("{key} {name}"), a, b)),
+            );
+        }
+    }
+    rows
+}
+
+/// Rows of one name side by side. Functions that are no layer's have no name: they are counted within their block.
+fn paired<'r>(a: &'r [Row], b: &'r [Row]) -> Vec<(String, Option<&'r Row>, Option<&'r Row>)> {
+    let keyed = |rows: &'r [Row]| -> Vec<(String, &'r Row)> {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        rows.iter()
+            .map(|it| {
+                if it.is_layer() {
+                    return (it.path.clone(), it);
+                }
+                let count = counts.entry(it.path.as_str()).or_default();
+                *count += 1;
+                let within = if it.path.is_empty() { "the model" } else { it.path.as_str() };
+                (format!("function {count} in {within}"), it)
+            })
+            .collect()
+    };
+    let (a, b) = (keyed(a), keyed(b));
+    let of_b: BTreeMap<&str, &Row> = b.iter().map(|it| (it.0.as_str(), it.1)).collect();
+    let of_a: BTreeSet<&str> = a.iter().map(|it| it.0.as_str()).collect();
+    let first = a.iter().map(|it| (it.0.clone(), Some(it.1), of_b.get(it.0.as_str()).copied()));
+    let second = b.iter().filter(|it| !of_a.contains(it.0.as_str())).map(|it| (it.0.clone(), None, Some(it.1)));
+    first.chain(second).collect()
 }
 
 fn about(row: &Row) -> String {
-    let mut res = format!("{} -> {}", row.kind, show::shape(&row.shape));
+    let mut res = [&[row.kind.clone()], row.then.as_slice()].concat();
+    res.retain(|it| !it.is_empty());
+    let mut res = format!("{} -> {}", res.join(", "), show::shape(&row.shape));
     if row.parameters() != 0 {
         let _ = write!(res, ", {} parameters", table::grouped(row.parameters() as u64));
     }
     res
+}
+
+/// Arguments and tensors of a layer.
+fn more(row: &Row) -> Vec<(String, String)> {
+    let arguments = row.arguments.iter().map(|(name, it)| (name.clone(), it.to_string()));
+    let tensors = row.learned.iter().map(|it| (it.name.clone(), it.about()));
+    arguments.chain(tensors).collect()
 }
 
 fn row(name: &str, a: Option<String>, b: Option<String>) -> Vec<String> {
@@ -99,20 +153,81 @@ fn row(name: &str, a: Option<String>, b: Option<String>) -> Vec<String> {
     vec![name.to_owned(), cell(a), cell(b)]
 }
 
-/// Named facts, several of one name possible; what both have is left out.
+/// Something of a model, by a name that several can have.
+#[derive(Clone)]
+struct Fact {
+    name: String,
+    text: String,
+    /// Where it stands.
+    line: Option<String>,
+}
+
+/// The same without a line.
 type Facts = Vec<(&'static str, String)>;
 
-fn differing(a: &Facts, b: &Facts) -> Vec<Vec<String>> {
-    let only =
-        |these: &Facts, others: &Facts| -> Facts { these.iter().filter(|it| !others.contains(it)).cloned().collect() };
-    let (of_a, mut of_b) = (only(a, b), only(b, a));
+fn facts<N: Into<String>>(all: impl IntoIterator<Item = (N, String)>) -> Vec<Fact> {
+    all.into_iter().map(|(name, text)| Fact { name: name.into(), text, line: None }).collect()
+}
+
+/// Facts that only one has, side by side.
+fn differing(a: &[Fact], b: &[Fact]) -> Vec<Change> {
+    let is = |one: &Fact, other: &Fact| one.name == other.name && one.text == other.text;
+    let only = |these: &[Fact], others: &[Fact]| -> Vec<Fact> {
+        these.iter().filter(|it| !others.iter().any(|other| is(it, other))).cloned().collect()
+    };
+    let told = |it: Fact| match it.line {
+        Some(line) => format!("{} ({line})", it.text),
+        None => it.text,
+    };
+    let mut left = only(b, a);
     let mut rows = Vec::new();
-    for (name, text) in of_a {
-        let other = of_b.iter().position(|it| it.0 == name).map(|at| of_b.remove(at).1);
-        rows.push(row(name, Some(text), other));
+    for it in only(a, b) {
+        let other = left.iter().position(|other| other.name == it.name).map(|at| told(left.remove(at)));
+        rows.push((it.name.clone(), Some(told(it)), other));
     }
-    rows.extend(of_b.into_iter().map(|(name, text)| row(name, None, Some(text))));
+    rows.extend(left.into_iter().map(|it| (it.name.clone(), None, Some(told(it)))));
     rows
+}
+
+/// Entries of both recipes that are not the same, with their lines.
+fn recipes(a: &Compilation, b: &Compilation) -> Vec<Change> {
+    let mut rows = differing(&placed(a, recipe(a)), &placed(b, recipe(b)));
+    // Which tensors an entry is of, and what a metric is, its facts do not tell.
+    for key in ["metric", "freeze", "optimizer", "penalty", "project", "loss"] {
+        if rows.iter().all(|it| it.0 != key) {
+            rows.extend(differing(&placed(a, entries(a, key)), &placed(b, entries(b, key))));
+        }
+    }
+    rows
+}
+
+/// Facts of the recipe with the lines of their entries, in order.
+fn placed(model: &Compilation, all: Facts) -> Vec<Fact> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut facts = Vec::new();
+    for (key, text) in all {
+        let count = counts.entry(key).or_default();
+        let entry = trains(model).filter(|it| it.key.name == key).nth(*count);
+        *count += 1;
+        let line = entry.map(|it| model.checked.sources.line_of(it.span));
+        facts.push(Fact { name: key.to_owned(), text, line });
+    }
+    facts
+}
+
+fn trains(model: &Compilation) -> impl Iterator<Item = &TrainEntry> {
+    model.checked.ast.items.iter().flat_map(|it| match it {
+        Item::Train(it) => it.entries.as_slice(),
+        _ => &[],
+    })
+}
+
+/// What entries of a key say, whatever their layout.
+fn entries(model: &Compilation, key: &'static str) -> Facts {
+    let lines = model.checked.ast.items.iter().filter(|it| matches!(it, Item::Train(_))).flat_map(syntax::lines);
+    let texts: Vec<String> = lines.map(|it| it.text).collect();
+    let of_key = texts.iter().filter_map(|it| it.split_once(' ').filter(|it| it.0 == key));
+    of_key.map(|it| (key, it.1.to_owned())).collect()
 }
 
 fn recipe(model: &Compilation) -> Facts {
@@ -156,6 +271,7 @@ fn recipe(model: &Compilation) -> Facts {
     if it.views != Views::default() {
         facts.push(("views", it.views.to_string()));
     }
+    facts.extend(it.validate.map(|it| ("validate", it.to_string())));
     facts.extend(it.average.iter().map(|it| ("average", it.text.clone())));
     let entry = |span: Span, params: &[ParamId], weight: Option<f64>| {
         let text = model.checked.sources.slice(span).split_whitespace().collect::<Vec<_>>().join(" ");

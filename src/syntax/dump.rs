@@ -4,40 +4,67 @@
 use std::fmt::Write;
 
 use super::ast::*;
+use crate::diag::Span;
+
+/// A line of the dump.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// What it says of the text there: a statement without its bodies.
+    pub span: Span,
+    /// In how many items and bodies it is.
+    pub level: usize,
+    /// What it says.
+    pub text: String,
+    /// Whether it is documentation.
+    docs: bool,
+}
 
 /// The whole tree.
 pub fn dump(file: &File) -> String {
-    let mut out = String::from("file\n");
-    let mut dump = Dump { out: &mut out, level: 1 };
+    let mut dump = Dump { lines: Vec::new(), level: 1 };
     dump.docs(&file.docs);
     for item in &file.items {
         dump.item(item);
     }
+    let mut out = String::from("file\n");
+    for it in dump.lines {
+        let _ = writeln!(out, "{:1$}{2}", "", 2 * it.level, it.text);
+    }
     out
 }
 
-struct Dump<'t> {
-    out: &'t mut String,
+/// What an item says, a line for its head and one for each statement or entry in it, without documentation.
+pub fn lines(item: &Item) -> Vec<Line> {
+    let mut dump = Dump { lines: Vec::new(), level: 0 };
+    dump.item(item);
+    dump.lines.retain(|it| !it.docs);
+    dump.lines
+}
+
+struct Dump {
+    lines: Vec<Line>,
     level: usize,
 }
 
-impl Dump<'_> {
-    fn line(&mut self, text: &str) {
-        let _ = writeln!(self.out, "{:1$}{text}", "", 2 * self.level);
+impl Dump {
+    fn line(&mut self, span: Span, text: String) {
+        self.lines.push(Line { span, level: self.level, text, docs: false });
     }
 
     fn docs(&mut self, docs: &[String]) {
-        for it in docs {
-            self.line(&format!("doc {it:?}"));
-        }
+        let level = self.level;
+        let lines =
+            docs.iter().map(|it| Line { span: Span::default(), level, text: format!("doc {it:?}"), docs: true });
+        self.lines.extend(lines);
     }
 
     fn item(&mut self, item: &Item) {
         match item {
-            Item::Import(it) => self.line(&format!("import {:?}", it.path)),
+            Item::Import(it) => self.line(it.span, format!("import {:?}", it.path)),
             Item::Param(it) => {
                 self.docs(&it.docs);
-                self.line(&format!("param {}{} = {}", it.name.name, annotation(it.ty.as_ref()), expr(&it.default)));
+                let ty = annotation(it.ty.as_ref());
+                self.line(it.span, format!("param {}{ty} = {}", it.name.name, expr(&it.default)));
             }
             Item::Operator(it) => self.function("operator", it),
             Item::Fn(it) => self.function("fn", it),
@@ -45,14 +72,14 @@ impl Dump<'_> {
             Item::Recipe(part, it) => self.function(part.word(), it),
             Item::Model(it) => {
                 self.docs(&it.docs);
-                self.line(&format!("model {}", it.name.name));
+                self.line(Span { end: it.body.span.start, ..it.span }, format!("model {}", it.name.name));
                 self.body(&it.body);
             }
             Item::Train(it) => {
-                self.line("train");
+                self.line(it.keyword, "train".to_owned());
                 self.level += 1;
                 for entry in &it.entries {
-                    self.line(&train_entry(entry));
+                    self.line(entry.span, train_entry(entry));
                 }
                 self.level -= 1;
             }
@@ -71,7 +98,7 @@ impl Dump<'_> {
             .collect();
         let beside = it.beside.as_ref().map(|it| format!(" beside {:?}", it.name)).unwrap_or_default();
         let column = it.column.as_ref().map(|it| format!(" as {}", it.name)).unwrap_or_default();
-        self.line(&format!("{keyword} {} ({}){beside}{column}", it.name.name, params.join(", ")));
+        self.line(it.header, format!("{keyword} {} ({}){beside}{column}", it.name.name, params.join(", ")));
         self.body(&it.body);
     }
 
@@ -86,18 +113,27 @@ impl Dump<'_> {
     fn stmt(&mut self, stmt: &Stmt) {
         match &stmt.kind {
             StmtKind::For { body, .. } => {
-                self.line(&head(stmt));
+                self.line(Span { end: body.span.start, ..stmt.span }, head(stmt));
                 self.body(body);
             }
             StmtKind::If { then, otherwise, .. } => {
-                self.line(&head(stmt));
+                self.line(Span { end: then.span.start, ..stmt.span }, head(stmt));
                 self.body(then);
                 if let Some(it) = otherwise {
-                    self.line("else");
+                    self.line(Span { end: it.span.start, ..it.span }, "else".to_owned());
                     self.body(it);
                 }
             }
-            _ => self.line(&head(stmt)),
+            StmtKind::Input { .. }
+            | StmtKind::Let { .. }
+            | StmtKind::Unpack { .. }
+            | StmtKind::Assign { .. }
+            | StmtKind::Assert { .. }
+            | StmtKind::Output { .. }
+            | StmtKind::Learn { .. }
+            | StmtKind::Keep { .. }
+            | StmtKind::Stat { .. }
+            | StmtKind::Expr(_) => self.line(stmt.span, head(stmt)),
         }
     }
 }

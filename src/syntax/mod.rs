@@ -24,7 +24,7 @@ mod scan;
 mod typography;
 
 pub use divisions::divisions;
-pub use dump::dump;
+pub use dump::{Line, dump, lines};
 pub use fmt::format;
 pub use parse::parse;
 pub use scan::{Token, TokenKind, tokens};

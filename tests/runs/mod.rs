@@ -4,6 +4,7 @@ pub(crate) mod acceptance;
 pub(crate) mod accumulating;
 pub(crate) mod api;
 pub(crate) mod cli;
+pub(crate) mod diffing;
 #[cfg(unix)]
 pub(crate) mod directories;
 #[cfg(unix)]

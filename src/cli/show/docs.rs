@@ -55,7 +55,7 @@ fn parsed(sources: &Sources, file: FileId) -> File {
 }
 
 /// The files that a text imports, directly or not: what was read besides it, but for the prelude and what flags say.
-fn imported(sources: &Sources) -> impl Iterator<Item = FileId> {
+pub(in crate::cli) fn imported(sources: &Sources) -> impl Iterator<Item = FileId> {
     sources.iter().skip(1).filter(|it| it.1.name != "<prelude>" && !it.1.name.starts_with("--")).map(|it| it.0)
 }
 

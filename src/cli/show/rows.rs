@@ -48,6 +48,16 @@ pub(in crate::cli) struct Tensor {
     pub(super) role: &'static str,
     /// Whether no training moves it.
     pub(super) frozen: bool,
+    /// How it starts.
+    pub(super) start: String,
+}
+
+impl Tensor {
+    /// `3x3x1x8, starts at Normal(0.47), frozen`.
+    pub(in crate::cli) fn about(&self) -> String {
+        let frozen = if self.frozen { ", frozen" } else { "" };
+        format!("{} {}, starts {}{frozen}", self.role, super::shape(&self.dims), self.start)
+    }
 }
 
 impl Row {
@@ -159,9 +169,10 @@ fn learned(graph: &Graph) -> BTreeMap<String, Vec<Tensor>> {
     graph.recipe.iter().flat_map(|it| &it.frozen).for_each(|it| frozen[it.0 as usize] = true);
     let mut all: BTreeMap<String, Vec<Tensor>> = BTreeMap::new();
     for (param, frozen) in graph.params.iter().zip(frozen) {
-        let Param { path, shape, role, layer, .. } = param;
+        let Param { path, shape, role, layer, init, .. } = param;
         let name = path.strip_prefix(&format!("{layer}/")).unwrap_or(path).to_owned();
-        let tensor = Tensor { name, dims: shape.dims().to_vec(), role: role.word(), frozen };
+        let tensor =
+            Tensor { name, dims: shape.dims().to_vec(), role: role.word(), frozen, start: format!("{init:?}") };
         all.entry(layer.clone()).or_default().push(tensor);
     }
     all
@@ -173,7 +184,13 @@ fn kept(graph: &Graph) -> BTreeMap<String, Vec<Tensor>> {
     for state in graph.states.iter().filter(|it| it.role == StateRole::Running) {
         let (layer, name) = state.path.rsplit_once('/').unwrap_or(("", &state.path));
         let dims = state.shape.dims().to_vec();
-        let tensor = Tensor { name: name.to_owned(), dims, role: state.role.word(), frozen: false };
+        let tensor = Tensor {
+            name: name.to_owned(),
+            dims,
+            role: state.role.word(),
+            frozen: false,
+            start: state.init.to_string(),
+        };
         all.entry(layer.to_owned()).or_default().push(tensor);
     }
     all

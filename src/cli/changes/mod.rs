@@ -1,11 +1,12 @@
 //! What differs between two graphs, by the lines that made them: for `sphc diff`, which must never call two models equal
 //! that compute different things.
 
+mod text;
+
 use sphc::Compilation;
-use sphc::diag::Span;
 use sphc::ir::{Graph, NodeId, Phase};
 use sphc::pipeline::line_of;
-use sphc::syntax::ast::Item;
+use sphc::plan::{self, Plan};
 use std::collections::BTreeMap;
 
 /// The longest text of a cell.
@@ -24,11 +25,21 @@ fn text(graph: &Graph) -> String {
     text.split_once('\n').map_or(String::new(), |it| it.1.to_owned())
 }
 
-/// Whether both compute the same, by the same operations in the same order: what the text says of the model, and what the
-/// recipe makes of it.
+/// Whether both compute the same, by the same operations in the same order: what the text says of the model, what the recipe
+/// makes of it, and what is run.
 pub(super) fn same(a: &Compilation, b: &Compilation) -> bool {
     let trained = |it: &Compilation| text(it.compiled.training.graph());
-    text(graph(a)) == text(graph(b)) && trained(a) == trained(b)
+    text(graph(a)) == text(graph(b)) && trained(a) == trained(b) && run(a) == run(b)
+}
+
+/// What is run, without where it comes from.
+fn run(model: &Compilation) -> Plan {
+    let mut plan = model.compiled.plan.clone();
+    plan.name.clear();
+    plan.hash.clear();
+    plan.source.clear();
+    plan.buffers.iter_mut().for_each(|it| it.line.clear());
+    plan
 }
 
 /// On one line, and not too long.
@@ -40,33 +51,15 @@ fn short(text: &str) -> String {
     }
 }
 
-/// Params, operators, functions and blocks of one name that are not the same, with what `--set` gives.
-pub(super) fn definitions(models: [(&Compilation, &[(String, String)]); 2]) -> Vec<Change> {
-    let of = |(model, set): (&Compilation, &[(String, String)])| -> BTreeMap<String, String> {
-        let slice = |span: Span| model.checked.sources.slice(span).split_whitespace().collect::<Vec<_>>().join(" ");
-        let items = model.checked.ast.items.iter().filter_map(|it| match it {
-            Item::Param(it) => {
-                let given = set.iter().rev().find(|set| set.0 == it.name.name).map(|it| it.1.clone());
-                Some((format!("param {}", it.name.name), given.unwrap_or_else(|| slice(it.default.span))))
-            }
-            Item::Operator(it) => Some((format!("operator {}", it.name.name), slice(it.span))),
-            Item::Recipe(part, it) => Some((format!("{} {}", part.word(), it.name.name), slice(it.span))),
-            Item::Fn(it) => Some((format!("fn {}", it.name.name), slice(it.span))),
-            Item::Block(it) => Some((format!("block {}", it.name.name), slice(it.span))),
-            Item::Import(_) | Item::Model(_) | Item::Train(_) => None,
-        });
-        items.collect()
-    };
-    let [a, b] = models.map(of);
-    let names = a.keys().chain(b.keys().filter(|it| !a.contains_key(*it)));
-    names
-        .filter(|it| a.get(*it) != b.get(*it))
-        .map(|it| {
-            let both = [a.get(it), b.get(it)].map(|text| text.map(|text| text.as_str()));
-            let [a, b] = parted(both);
-            (it.clone(), a, b)
-        })
-        .collect()
+/// Params whose values differ, and statements that do, with their lines.
+pub(super) fn definitions(a: &Compilation, b: &Compilation) -> Vec<Change> {
+    let values = [a, b].map(|it| &it.compiled.training.graph().values);
+    let names = values[0].keys().chain(values[1].keys().filter(|it| !values[0].contains_key(*it)));
+    let params = names.filter(|it| values[0].get(*it) != values[1].get(*it)).map(|it| {
+        let [a, b] = parted(values.map(|all| all.get(it).map(String::as_str)));
+        (format!("param {it}"), a, b)
+    });
+    params.chain(text::changes(a, b)).collect()
 }
 
 /// Two texts, cut so that the place where they part can be seen.
@@ -122,8 +115,8 @@ fn steps(model: &Compilation) -> Vec<Step> {
 }
 
 /// What is in `these` more often than in `others`, by a key.
-fn only<'s>(these: &'s [Step], others: &[Step], key: fn(&Step) -> (&str, &str)) -> Vec<&'s Step> {
-    let mut left: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+fn only<'s>(these: &'s [Step], others: &[Step], key: fn(&Step) -> (String, String)) -> Vec<&'s Step> {
+    let mut left: BTreeMap<(String, String), usize> = BTreeMap::new();
     for it in others {
         *left.entry(key(it)).or_default() += 1;
     }
@@ -167,36 +160,35 @@ fn push(rows: &mut Vec<Change>, a: Option<&Step>, b: Option<&Step>) {
     }
 }
 
-/// Operations that differ, with their lines. Those whose text is the same only when nothing `explains` the difference.
-pub(super) fn lines(a: &Compilation, b: &Compilation, explained: bool) -> Vec<Change> {
+/// Operations that differ, with their lines: where no text explains it.
+pub(super) fn lines(a: &Compilation, b: &Compilation) -> Vec<Change> {
     let (a, b) = (steps(a), steps(b));
-    let by_text = |it: &&Step| {
-        a.iter().filter(|a| a.source == it.source).count() != b.iter().filter(|b| b.source == it.source).count()
-    };
-    let first: Vec<&Step> = only(&a, &b, |it| (&it.layer, &it.own)).into_iter().filter(by_text).collect();
-    let second: Vec<&Step> = only(&b, &a, |it| (&it.layer, &it.own)).into_iter().filter(by_text).collect();
-    let found = rows(&first, &second);
-    if explained || !found.is_empty() {
-        return found;
-    }
-    let found = rows(&only(&a, &b, |it| (&it.layer, &it.own)), &only(&b, &a, |it| (&it.layer, &it.own)));
+    let own = |it: &'_ Step| (it.layer.clone(), it.own.clone());
+    let whole = |it: &'_ Step| (it.layer.clone(), it.whole.clone());
+    let found = rows(&only(&a, &b, own), &only(&b, &a, own));
     if !found.is_empty() {
         return found;
     }
-    let found = rows(&only(&a, &b, |it| (&it.layer, &it.whole)), &only(&b, &a, |it| (&it.layer, &it.whole)));
-    found.into_iter().take(1).collect()
+    rows(&only(&a, &b, whole), &only(&b, &a, whole)).into_iter().take(1).collect()
 }
 
-/// The first line of the graphs' own texts that differs, before the training's are: when nothing else tells two models apart.
-pub(super) fn last_resort(a: &Compilation, b: &Compilation) -> Option<Change> {
+/// The first line of the graphs' own texts that differs, those before the training's first, or of the plans': when nothing
+/// else tells two models apart.
+pub(super) fn last_resort(a: &Compilation, b: &Compilation) -> Change {
     let whole = |it: &Compilation| text(graph(it)) + &text(it.compiled.training.graph());
-    let (a, b) = (whole(a), whole(b));
+    let plan = |it: &Compilation| plan::to_yaml(&run(it)).unwrap_or_default();
+    let none = || ("plan".to_owned(), Some("as it is run".to_owned()), Some("in another way".to_owned()));
+    first("graph", &whole(a), &whole(b)).or_else(|| first("plan", &plan(a), &plan(b))).unwrap_or_else(none)
+}
+
+/// The first line that differs.
+fn first(name: &str, a: &str, b: &str) -> Option<Change> {
     let (mut x, mut y) = (a.lines(), b.lines());
     loop {
         match (x.next(), y.next()) {
             (None, None) => return None,
             (a, b) if a == b => {}
-            (a, b) => return Some(("graph".to_owned(), a.map(short), b.map(short))),
+            (a, b) => return Some((name.to_owned(), a.map(short), b.map(short))),
         }
     }
 }
