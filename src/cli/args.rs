@@ -2,14 +2,14 @@
 
 use super::failure::Failure;
 use super::say;
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::builder::{PathBufValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use sphc::runtime::CudaSetup;
 use sphc::train::weights::Renames;
 use sphc::{Device, DeviceOptions, Options, Precision, Split};
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Mutex;
 
@@ -215,6 +215,13 @@ pub(super) fn warn(warnings: &[String]) {
             let _ = writeln!(say::err(), "warning: {it}");
         }
     }
+}
+
+/// A directory, which `-` for standard output is not.
+pub(super) fn directory() -> impl TypedValueParser<Value = PathBuf> {
+    let judge =
+        |it: PathBuf| if it == Path::new("-") { Err("a directory, which standard output is not") } else { Ok(it) };
+    PathBufValueParser::new().try_map(judge)
 }
 
 /// `--precision`: one of the compiler's words.

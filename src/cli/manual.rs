@@ -1,5 +1,6 @@
 //! `sphc completions` and `sphc man`: the command line told to shells and to `man`.
 
+use super::args::directory;
 use super::failure::{Failure, Outcome};
 use super::{say, words};
 use clap_complete::Shell;
@@ -16,6 +17,7 @@ pub(super) struct Completions {
 #[derive(Debug, clap::Args)]
 pub(super) struct Man {
     /// An existing folder for `sphc.1` and a page for each command
+    #[arg(value_parser = directory())]
     folder: PathBuf,
 }
 

@@ -43,7 +43,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FROM=TO|MAP", requires = "init", value_parser = renames)]
     init_map: Vec<String>,
     /// Run directory; `runs/<model>-<time>` unless given
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = args::directory())]
     pub(super) run: Option<PathBuf>,
     /// Go on with the run in `--run`, from its newest checkpoint, or from that of its best evaluation: newer ones are removed then
     #[arg(long, requires = "run", value_name = "CHECKPOINT", value_enum)]

@@ -1,6 +1,7 @@
 //! What a text means and what is said of one that means nothing: parsing, layout, names, diagnostics, bounds.
 
 pub(crate) mod authoring;
+pub(crate) mod book;
 pub(crate) mod bounds;
 pub(crate) mod codes;
 pub(crate) mod definitions;

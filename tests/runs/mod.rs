@@ -23,4 +23,6 @@ pub(crate) mod streams;
 pub(crate) mod sweeps;
 #[cfg(unix)]
 pub(crate) mod terminal;
+#[cfg(unix)]
+pub(crate) mod tutorial;
 pub(crate) mod views;

@@ -35,6 +35,12 @@ fn what_a_file_would_hold_can_go_to_standard_output() {
     place.fails("export tiny.sph --weights none --onnx - --pytorch -", &["would both write `-`", "a name of its own"]);
     place.fails("compile tiny.sph -o -", &["a directory for several files", "--emit plan"]);
     place.fails("plot --operator cosine -o -", &["only SVG and PNG can be drawn"]);
+    for words in ["train tiny.sph --run -", "reproduce --run -", "man -"] {
+        let output = place.sphc(words);
+        assert_eq!(output.status.code(), Some(2), "{words}");
+        assert!(said(&output).contains("a directory, which standard output is not"), "{words}: {}", said(&output));
+    }
+    assert!(!place.path("-").exists());
 }
 
 #[cfg(target_os = "linux")]

@@ -29,7 +29,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "LIST")]
     from: Option<PathBuf>,
     /// Directory of the runs and the report; what is finished in it stays, what was begun is gone on with
-    #[arg(long, value_name = "DIR", default_value = "runs/reproduce")]
+    #[arg(long, value_name = "DIR", value_parser = args::directory(), default_value = "runs/reproduce")]
     run: PathBuf,
     /// Train each experiment with N seeds
     #[arg(long, value_name = "N", default_value = "1", value_parser = positive)]
