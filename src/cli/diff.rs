@@ -132,7 +132,7 @@ fn paired<'r>(a: &'r [Row], b: &'r [Row]) -> Vec<(String, Option<&'r Row>, Optio
 }
 
 fn about(row: &Row) -> String {
-    let mut res = [&[row.kind.clone()], row.then.as_slice()].concat();
+    let mut res = [std::slice::from_ref(&row.kind), row.then.as_slice()].concat();
     res.retain(|it| !it.is_empty());
     let mut res = format!("{} -> {}", res.join(", "), show::shape(&row.shape));
     if row.parameters() != 0 {

@@ -241,7 +241,7 @@ fn elements(graph: &Graph, rows: &[Row]) -> Vec<Element> {
         // A layer whose result another layer only passes on ends at the same node.
         for &at in layers.get(&id).into_iter().flatten() {
             let layer = &graph.layers[at];
-            let kinds = vec![[&[layer.callee.text.clone()], layer.then.as_slice()].concat().join(", ")];
+            let kinds = vec![[std::slice::from_ref(&layer.callee.text), layer.then.as_slice()].concat().join(", ")];
             let (dims, learned) =
                 of_rows.get(layer.path.as_str()).map_or((Vec::new(), 0), |it| (it.shape.clone(), it.parameters()));
             let item = item(&layer.path, kinds, dims, learned, Look::Box);

@@ -43,7 +43,7 @@ impl<'t> Builder<'t> {
         let head = self.climb(&mut parts, 0, further);
         let mut steps = Vec::new();
         let mut parted = false;
-        while let Some(part) = parts.next() {
+        for part in parts.by_ref() {
             let start = part.as_span().start();
             match part.as_rule() {
                 Rule::pipe => {
@@ -100,7 +100,7 @@ impl<'t> Builder<'t> {
     /// A term and the signs before it.
     fn operand(&mut self, parts: &mut Parts<'t>) -> Doc<'t> {
         let mut docs = Vec::new();
-        while let Some(part) = parts.next() {
+        for part in parts.by_ref() {
             match part.as_rule() {
                 Rule::neg => docs.push(self.token(&part)),
                 Rule::not => docs.extend([self.token(&part), Doc::Text(" ")]),
