@@ -67,6 +67,7 @@ codes! {
     W0208 "an optimizer of matrices that moves vectors";
     W0209 "a loss that training makes larger";
     W0210 "parameters that no gradient reaches";
+    W0211 "a rate that moves numbers too far";
     W0303 "the orthogonality penalty can never reach zero";
     W0304 "a batch normalisation over one value";
     W0401 "the slope of an operator has no bound";

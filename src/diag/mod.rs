@@ -4,6 +4,7 @@
 //! [`Diagnostic`]s into a [`Sink`] and carries on; only [`render`] knows how they look.
 
 pub mod code;
+mod cut;
 mod plain;
 pub mod render;
 pub mod span;

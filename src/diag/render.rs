@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 use codespan_reporting::diagnostic as report;
-use codespan_reporting::files::SimpleFiles;
 use codespan_reporting::term::{self, termcolor::Buffer};
 use serde_json::{Value, json};
 
+use super::cut::Shown;
 use super::plain::{masked, plain};
 use super::{Diagnostic, Label, Severity, Sources, Span};
 
@@ -16,14 +16,15 @@ const SHOWN: usize = 20;
 /// The diagnostics as text for a terminal, each followed by an empty line; the first twenty, and how
 /// many more there are.
 pub fn render(diagnostics: &[Diagnostic], sources: &Sources, color: bool) -> String {
-    let mut files = SimpleFiles::new();
+    let mut files = Shown::new();
     for (_, source) in sources.iter() {
         files.add(plain(&source.name), masked(&source.text));
     }
     let mut buffer = if color { Buffer::ansi() } else { Buffer::no_color() };
     let config = term::Config::default();
     for it in diagnostics.iter().take(SHOWN) {
-        term::emit_to_write_style(&mut buffer, &config, &files, &prepare(it, sources))
+        let report = prepare(it, sources, &mut files);
+        term::emit_to_write_style(&mut buffer, &config, &files, &report)
             .expect("spans are within their sources, and a buffer takes any text");
     }
     let mut out = String::from_utf8_lossy(buffer.as_slice()).into_owned();
@@ -46,13 +47,16 @@ pub fn count(diagnostics: &[Diagnostic]) -> String {
     }
 }
 
-fn prepare(it: &Diagnostic, sources: &Sources) -> report::Diagnostic<usize> {
-    let label = |style, label: &Label| {
-        let range = clip(label.span, sources);
-        report::Label::new(style, label.span.file.0 as usize, range).with_message(plain(&label.text))
-    };
-    let mut labels = vec![label(report::LabelStyle::Primary, &it.primary)];
-    labels.extend(it.secondary.iter().map(|it| label(report::LabelStyle::Secondary, it)));
+/// A report over what is shown of the sources.
+fn prepare(it: &Diagnostic, sources: &Sources, files: &mut Shown<'_>) -> report::Diagnostic<usize> {
+    let all: Vec<&Label> = std::iter::once(&it.primary).chain(&it.secondary).collect();
+    let places: Vec<_> = all.iter().map(|it| (it.span.file.0 as usize, clip(it.span, sources))).collect();
+    let ranges = files.cut(&places);
+    let labels = all.iter().zip(ranges).enumerate().map(|(at, (it, range))| {
+        let style = if at == 0 { report::LabelStyle::Primary } else { report::LabelStyle::Secondary };
+        report::Label::new(style, it.span.file.0 as usize, range).with_message(plain(&it.text))
+    });
+    let labels = labels.collect();
     let notes = it.notes.iter().map(|it| plain(it).into_owned());
     let helps = it.helps.iter().map(|it| format!("help: {}", plain(&it.text)));
     let severity = match it.severity() {

@@ -66,3 +66,18 @@ fn each_file_is_sound_by_itself_and_shown() {
         place.fails(&format!("show {of} --format json"), &["leave out `--format`"]);
     }
 }
+
+/// A library may hand on what others define.
+#[test]
+fn a_file_of_imports_alone_is_a_library() {
+    let (codes, text) = said("//! All of it.\n\nimport \"std/heads.sph\"\nimport \"std/decoupled.sph\"\n", &[]);
+    assert!(codes.is_empty(), "{text}");
+    let parts = [("models/all.sph", "import \"std/heads.sph\"\n")];
+    let (codes, text) = said(&model("import \"all.sph\""), &parts);
+    assert!(codes.is_empty(), "{text}");
+    // What it imports must be there all the same, and a file of nothing is none.
+    let (codes, text) = said("import \"none.sph\"\n", &[]);
+    assert_eq!(codes, [Code::E0109], "{text}");
+    let (codes, text) = said("// nothing\n", &[]);
+    assert_eq!(codes, [Code::E0201], "{text}");
+}

@@ -30,7 +30,7 @@ fn models_that_differ_are_never_called_equal() {
         assert_ne!(other, MODEL, "{from}");
         fs::write(place.path("other.sph"), other).unwrap();
         let found = place.succeeds("diff tiny.sph other.sph");
-        assert!(!found.contains("no difference") && found.contains(told), "{from} -> {to}:\n{found}");
+        assert!(found.contains(told), "{from} -> {to}:\n{found}");
     }
 }
 
@@ -45,14 +45,14 @@ fn what_is_defined_and_set_otherwise_is_told_and_layout_is_not() {
     fs::write(place.path("c.sph"), own("cos").replace("\n    x", "\n\n    // a comment\n    x")).unwrap();
     let found = place.succeeds("diff a.sph b.sph");
     assert!(found.contains("operator own") && found.contains("cos * cos"), "{found}");
-    assert_eq!(place.succeeds("diff a.sph c.sph"), "no difference in layers, recipe and cost\n");
+    assert_eq!(place.succeeds("diff a.sph c.sph"), "");
     let found = place.succeeds("diff a.sph a.sph --set d=0.8 --set-b d=0.95");
     assert!(found.contains("param d") && found.contains("0.8") && found.contains("0.95"), "{found}");
     // Two inputs of a layer in the other order are another graph, whatever the lines say.
     let residual = |sum: &str| MODEL.replace("x = max_pool(x, 4)", &format!("y = tanh(x)\n    x = max_pool({sum}, 4)"));
     fs::write(place.path("d.sph"), residual("x - y")).unwrap();
     fs::write(place.path("e.sph"), residual("y - x")).unwrap();
-    assert!(!place.succeeds("diff d.sph e.sph").contains("no difference"));
+    assert!(!place.succeeds("diff d.sph e.sph").is_empty());
 }
 
 #[test]

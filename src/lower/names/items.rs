@@ -209,10 +209,12 @@ impl Items {
         self.names.chosen.insert((kind, name.name.clone()), (def, home));
     }
 
-    /// Whether the file is there to be imported: it defines things, but neither a model nor a recipe.
+    /// Whether the file is there to be imported: it defines things, or hands on what others do, but has neither a model nor
+    /// a recipe.
     pub(in crate::lower) fn is_library(&self) -> bool {
-        let defines =
-            self.iter().any(|it| it.1.home == Home::Main) || self.names.chosen.values().any(|it| it.1 == Home::Main);
+        let defines = self.iter().any(|it| it.1.home == Home::Main)
+            || self.names.chosen.values().any(|it| it.1 == Home::Main)
+            || !self.imports.is_empty();
         defines && self.models.is_empty() && self.trains.is_empty()
     }
 

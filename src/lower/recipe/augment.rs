@@ -184,8 +184,20 @@ impl Recipe<'_> {
                 Some(Augment::ResizedCrop { size: [height?, width?], areas, ratios, centre: false })
             }
             "rotate" => {
-                let degrees = self.float(args, "degrees", 0.0, |it| 0.0 < it && it <= 180.0, "above 0 and at most 180");
-                Some(Augment::Rotate { degrees: Scalar64(degrees?) })
+                let degrees =
+                    self.float(args, "degrees", 0.0, |it| 0.0 < it && it <= 180.0, "above 0 and at most 180")?;
+                if let Some((_, span)) = args.get("degrees").filter(|_| degrees < 1.0) {
+                    let meant = (degrees.to_degrees() * 10.0).round() / 10.0;
+                    let report = Diagnostic::new(
+                        Code::W0203,
+                        *span,
+                        format!("`rotate` turns images by less than {degrees} degrees"),
+                    )
+                    .label("an angle in degrees, and too small to be seen")
+                    .fix(format!("as radians it is {meant} degrees"), *span, meant.to_string());
+                    self.report(report);
+                }
+                Some(Augment::Rotate { degrees: Scalar64(degrees) })
             }
             "cutout" => {
                 let size = self.whole(args, "size", 1);

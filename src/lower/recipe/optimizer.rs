@@ -5,12 +5,13 @@ use crate::ir::expr::Pool;
 use crate::ir::{ExprNode, Optimizer, Scalar, ScalarFn, Taken};
 use crate::lower::names::items::Def;
 use crate::lower::recipe::Recipe;
-use crate::lower::recipe::schedule::Factor;
+use crate::lower::recipe::schedule::{Factor, LOOKS};
 use crate::lower::scalar::lift::to_scalar;
 use crate::lower::unfold::schedule::steps;
 use crate::lower::unfold::scopes::Scope;
 use crate::lower::unfold::update::{FIRST_TAKEN, Update, describe};
 use crate::lower::values::signature::Signature;
+use crate::lower::values::types;
 use crate::lower::values::value::{Ty, Value};
 use crate::syntax::ast::{self, ExprKind, Part};
 use std::rc::Rc;
@@ -55,7 +56,43 @@ impl Recipe<'_> {
             _ => None,
         };
         self.leave_call();
+        if let Some((optimizer, _)) = &finished {
+            self.strides(&def, optimizer, iterations, place);
+        }
         finished
+    }
+
+    /// Tells a rate with which an optimizer whose steps are as long whatever the gradient is, as Adam's are, moves each number
+    /// by 1 or more.
+    fn strides(&mut self, def: &ast::Function, optimizer: &Optimizer, iterations: Option<u64>, place: Span) {
+        if !optimizer.taken.is_empty() || self.settings.evaluates {
+            return;
+        }
+        let last = iterations.unwrap_or(1).saturating_sub(1) as f64;
+        let rates = (0..=LOOKS).map(|it| (last * it as f64 / LOOKS as f64).floor());
+        let rates = rates.filter_map(|step| Some((step, optimizer.rate.eval(&[step]).first().copied()?)));
+        // Of equal ones the first.
+        let Some((step, rate)) = rates.reduce(|best, it| if best.1 < it.1 { it } else { best }) else { return };
+        let way = |gradient: f64| {
+            let mut arguments = vec![0.0, gradient, rate, 0.0];
+            arguments.extend(optimizer.keeps.iter().map(|it| it.1));
+            optimizer.body.eval(&arguments).first().map_or(0.0, |it| it.abs())
+        };
+        let (short, long) = (way(1e-2), way(1.0));
+        if !(1.0 <= long && long.is_finite() && (short / long - 1.0).abs() < 0.01) {
+            return;
+        }
+        let name = &def.name.name;
+        let at = if step == 0.0 { String::new() } else { format!(" at step {step}") };
+        let message = format!("`{name}` moves each number by {} in a step{at}", types::number(long));
+        let report = Diagnostic::new(Code::W0211, place, message)
+            .label(format!("with a rate of {}, whatever the gradient is", types::shortest(rate)))
+            .note("filters of a layer start with numbers far below 1");
+        let usual = def.params.first().and_then(|it| it.default.as_ref());
+        self.report(match usual.map(|it| self.sources.slice(it.span)) {
+            Some(usual) => report.help(format!("`{name}` alone has a rate of {usual}")),
+            None => report.help("give a smaller rate"),
+        });
     }
 
     /// Its definition, its arguments, and the place of its rate.

@@ -23,7 +23,7 @@ use crate::lower::values::value::Value;
 use crate::syntax::ast::{self, ExprKind, Part};
 
 /// At how many steps of a run a rate is looked at.
-const LOOKS: u64 = 64;
+pub(super) const LOOKS: u64 = 64;
 
 /// A rate that is 0 wherever it is looked at is looked at so many times more.
 const EVERY_STEP: u64 = 100_000;

@@ -267,6 +267,14 @@ impl Resolver<'_> {
             ExprKind::Call(call) => self.call(call),
             ExprKind::If(cond, then, otherwise) => self.choice(cond, then, otherwise.as_ref(), expr.span),
             ExprKind::Named(inner, text, _) => {
+                if let ExprKind::Named(_, first, _) = &inner.kind {
+                    self.sink.push(
+                        Diagnostic::new(Code::E0103, text.span, "this has two names")
+                            .label("the second one")
+                            .also(first.span, "the first one")
+                            .help("keep one of them: it is where checkpoints have what is learned"),
+                    );
+                }
                 self.expr(inner);
                 self.text(text);
             }

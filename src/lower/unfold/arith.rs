@@ -10,6 +10,7 @@ use crate::lower::network::ops::lists::list_advice;
 use crate::lower::report::budget::weight;
 use crate::lower::scalar::lift::binary_node;
 use crate::lower::unfold::Unfold;
+use crate::lower::values::types;
 use crate::lower::values::value::Value;
 use crate::syntax::ast::{BinaryOp, UnaryOp};
 use std::cmp::Ordering;
@@ -128,6 +129,7 @@ impl Unfold<'_> {
         if let Some(told) = Value::first_error([&a, &b]) {
             return told;
         }
+        let zeros = matches!(&b, Value::List(all) if all.iter().any(|it| it.number() == Some(0.0)));
         let mut both = vec![a, b];
         if !logic {
             both = match self.beside_tensors(&both, span) {
@@ -136,6 +138,10 @@ impl Unfold<'_> {
             };
         }
         let [a, b] = both.as_slice() else { return self.lost(span) };
+        if zeros && matches!(op, BinaryOp::Div | BinaryOp::Rem) && matches!(a, Value::Tensor(_)) {
+            let report = Diagnostic::new(Code::E0108, span, "division by zero");
+            return self.fail(report.label(format!("this is a tensor {} a list with 0 in it", spelling(op))));
+        }
         if let (false, Some(x), Some(y)) = (logic, a.number(), b.number()) {
             return if comparison { compare(op, a, b, x, y) } else { self.binary_now(op, a, b, span) };
         }
@@ -150,6 +156,9 @@ impl Unfold<'_> {
             );
         }
         let fits = |it: &Value| it.number().is_some() || unknown(it) || logic && matches!(it, Value::Bool(_));
+        if let Some(told) = self.beyond(&both, span) {
+            return told;
+        }
         if (unknown(a) || unknown(b)) && fits(a) && fits(b) {
             return self.lift(&[a.clone(), b.clone()], span, |pool, it| binary_node(pool, op, it[0], it[1]));
         }
@@ -160,6 +169,27 @@ impl Unfold<'_> {
         )
         .label(if logic { "both sides must be bools" } else { "both sides must be numbers or tensors" });
         self.fail(list_advice(report, &both))
+    }
+
+    /// A number that meets tensors and is infinite or 0 among their numbers, which are of single precision.
+    fn beyond(&mut self, args: &[Value], span: Span) -> Option<Value> {
+        // An operator's own are told where it is looked at as a whole.
+        let unknown = args.iter().any(|it| matches!(it, Value::Tensor(_) | Value::Scalar(_)));
+        if !unknown || self.building.is_some() || self.trace.is_some() {
+            return None;
+        }
+        let wrong = args.iter().filter_map(Value::number).find(|it| {
+            let single = *it as f32;
+            single.is_infinite() || single == 0.0 && *it != 0.0
+        })?;
+        let number = if wrong.abs() < 1e15 { types::shortest(wrong) } else { format!("{wrong:e}") };
+        let (what, bound) = match (wrong as f32).is_infinite() {
+            true => (format!("{number} is too large for single precision"), format!("at most {:e}", f32::MAX)),
+            false => {
+                (format!("{number} is 0 in single precision"), format!("at least {:e} in size", f32::MIN_POSITIVE))
+            }
+        };
+        Some(self.fail(Diagnostic::new(Code::E0108, span, what).label(format!("numbers beside tensors are {bound}"))))
     }
 
     fn binary_now(&mut self, op: BinaryOp, a: &Value, b: &Value, span: Span) -> Value {
@@ -292,6 +322,19 @@ impl Unfold<'_> {
             (Function::Two(Binary::Max), Some([a, b])) => return Value::Float(a.max(*b)),
             (Function::Select, Some([condition, ..])) => return args[if *condition == 0.0 { 2 } else { 1 }].clone(),
             _ => {}
+        }
+        // An operator's own are told where it is looked at as a whole.
+        let looked_at = self.building.is_some() || self.trace.is_some();
+        if let (Function::Whole, [a @ (Value::Tensor(_) | Value::Scalar(_)), b]) = (function, args)
+            && b.number() == Some(0.0)
+            && !looked_at
+        {
+            let what = if matches!(a, Value::Tensor(_)) { "a tensor" } else { "a number" };
+            let report = Diagnostic::new(Code::E0108, span, "division by zero");
+            return self.fail(report.label(format!("this is div({what}, 0)")));
+        }
+        if let Some(told) = self.beyond(args, span) {
+            return told;
         }
         if let Some(wrong) =
             args.iter().find(|it| it.number().is_none() && !matches!(it, Value::Tensor(_) | Value::Scalar(_)))

@@ -11,6 +11,40 @@ use crate::lower::values::signature;
 use crate::lower::values::value::{FnRef, OperatorRef, Ty, Value, range_len};
 use crate::syntax::ast::{self, BinaryOp, ExprKind, Part, Sharing};
 
+/// What of a list is of another type than its first value. Ints serve as floats; a number may stand for a list of equal ones,
+/// as `pad: [1, [0, 2]]` has them.
+fn odd(values: &[Value]) -> Option<usize> {
+    let kind = |it: &Value| match it {
+        Value::Int(_) | Value::Float(_) | Value::List(_) | Value::Range(..) => Some("a number"),
+        // A number that an operator or a recipe computes stands beside one that is known.
+        Value::Scalar(_) => Some("a number"),
+        Value::Bool(_) | Value::Str(_) | Value::Operator(_) | Value::Fn(_) | Value::Tensor(_) | Value::Start(_) => {
+            Some(it.kind())
+        }
+        Value::Error(_) | Value::Nothing => None,
+    };
+    let first = kind(values.first()?)?;
+    values.iter().position(|it| kind(it).is_some_and(|it| it != first))
+}
+
+/// Signs that names may have besides letters and digits.
+const SIGNS: &str = "_-+. /";
+
+/// Why a text cannot be the name of a layer or a loss.
+pub(super) fn not_a_name(name: &str) -> Option<String> {
+    // What stands for a mistake is reported.
+    let of_a_mistake = name.strip_prefix('?').is_some_and(|it| it.bytes().all(|it| it.is_ascii_digit()));
+    let sign = name.chars().find(|it| !it.is_alphanumeric() && !SIGNS.contains(*it));
+    match sign.filter(|_| !of_a_mistake) {
+        Some(it) if it.is_control() => Some("a name stands on one line, and has signs that can be seen".to_owned()),
+        Some(it) => Some(format!("a name has letters, digits, spaces and `_ - + . /`, found `{it}`")),
+        None if name.split('/').any(|it| it.trim().is_empty()) => {
+            Some("a name has at least one character on each side of a `/`".to_owned())
+        }
+        None => None,
+    }
+}
+
 impl Unfold<'_> {
     /// The characters of a string; `None` after a mistake in one of its holes.
     pub(in crate::lower) fn text(&mut self, text: &ast::Text) -> Option<String> {
@@ -64,7 +98,20 @@ impl Unfold<'_> {
             }
             ExprKind::List(list) => {
                 let values: Vec<Value> = list.iter().map(|it| self.expr(it)).collect();
-                Value::first_error(&values).unwrap_or(Value::List(values))
+                match (Value::first_error(&values), odd(&values)) {
+                    (Some(told), _) => told,
+                    (None, Some(at)) => {
+                        let (first, other) = (values[0].describe(), values[at].describe());
+                        let report = Diagnostic::new(
+                            Code::E0104,
+                            list[at].span,
+                            format!("a list has values of one type, found {other}"),
+                        )
+                        .label(format!("the first one is {first}"));
+                        self.fail(report)
+                    }
+                    (None, None) => Value::List(values),
+                }
             }
             ExprKind::Range(low, high) => {
                 let (a, b) = (self.expr(low), self.expr(high));
@@ -196,16 +243,9 @@ impl Unfold<'_> {
             self.unnamed += 1;
             format!("?{}", self.unnamed)
         });
-        let signs = name.chars().any(char::is_control);
-        if signs || name.is_empty() || name.split('/').any(str::is_empty) {
-            self.report(
-                Diagnostic::new(Code::E0108, text.span, format!("`{}` cannot be a name", name.escape_debug())).label(
-                    match signs {
-                        true => "a name stands on one line, and has signs that can be seen",
-                        false => "a name has at least one character on each side of a `/`",
-                    },
-                ),
-            );
+        if let Some(label) = not_a_name(&name) {
+            let message = format!("`{}` cannot be a name", name.escape_debug());
+            self.report(Diagnostic::new(Code::E0108, text.span, message).label(label));
         }
         let items = self.items;
         let count = *self.counts.entry(inner.span).or_insert_with(|| count(items, inner));
