@@ -12,14 +12,7 @@ use std::time::{Duration, Instant};
 const RUNS: usize = 5;
 
 fn settings() -> Settings {
-    let info = |name: &str, image, classes| DataInfo {
-        name: name.to_owned(),
-        image,
-        classes,
-        target: sphc::ir::TargetKind::Class,
-        train_examples: 50_000,
-        test_examples: 10_000,
-    };
+    let info = |name: &str, image, classes| DataInfo::images(name, image, classes, [50_000, 10_000]);
     Settings {
         known_data: vec![info("cifar10", [32, 32, 3], 10), info("digits", [8, 8, 1], 10)],
         ..Settings::default()

@@ -1,5 +1,6 @@
-// Steps of augmentation, each over the one below it: a pixel of the result asks for pixels below. All in whole numbers, so
-// that every device makes the same bytes: positions in 1/256 of a pixel, factors in 1/65536.
+// Steps of augmentation, each over the one below it: a pixel of the result asks for pixels below. Places are whole numbers,
+// positions in 1/256 of a pixel, factors in 1/65536, and so are bytes and what else is no real; of reals each product and sum is
+// rounded by itself. So every device makes the same numbers.
 //
 // A step reads its random numbers, from COLUMN on among those of the image, when it is made; H and W are the extents of what
 // lies below it, ROWS and COLUMNS its own.
@@ -10,10 +11,18 @@ __device__ __forceinline__ int chosen(float u, int n) {
     return at < 0 ? 0 : at < n ? at : n - 1;
 }
 
+// What goes from step to step, and what holds sums of 65536 times as much.
+template <class Element> struct Numbers { using Value = int; using Sum = int; };
+template <> struct Numbers<u16> { using Value = int; using Sum = i64; };
+template <> struct Numbers<i64> { using Value = i64; using Sum = i64; };
+template <> struct Numbers<float> { using Value = float; using Sum = float; };
+template <> struct Numbers<bf16> { using Value = float; using Sum = float; };
+using value = Numbers<element>::Value;
+
 struct Pixels {
     const element* image;
     __device__ Pixels(const element* image, const float*) : image(image) {}
-    __device__ element at(int y, int x, int c) const { return image[(y * ITEM_W + x) * ITEM_C + c]; }
+    __device__ value at(int y, int x, int c) const { return (value)image[(y * ITEM_W + x) * ITEM_C + c]; }
 };
 
 // Which pixel shows at a position beyond the edge, -1 for none. BORDER 0: zeros; 1: the edge not repeated; 2: repeated.
@@ -26,12 +35,26 @@ template <int BORDER, int SIZE> __device__ __forceinline__ int shown(int at) {
     return at < SIZE ? at : (BORDER == 1 ? PERIOD : PERIOD - 1) - at;
 }
 
-// Linear between four pixels.
-template <class Pixel> __device__ __forceinline__ int between(i64 y, i64 x, Pixel pixel) {
-    const int top = (int)(y >> 8), left = (int)(x >> 8), b = (int)(y & 255), a = (int)(x & 255);
-    const int upper = (256 - a) * pixel(top, left) + a * pixel(top, left + 1);
-    const int lower = (256 - a) * pixel(top + 1, left) + a * pixel(top + 1, left + 1);
+// (1 - share / 256) * a + share / 256 * b of reals.
+__device__ __forceinline__ float mean(int share, float a, float b) {
+    return rounded_sum(rounded_product((256 - share) / 256.0f, a), rounded_product(share / 256.0f, b));
+}
+
+// The mean of four pixels, the second column's share being a / 256 and the second row's b / 256.
+__device__ __forceinline__ float mean_of(int b, int a, const float (&p)[4]) {
+    return mean(b, mean(a, p[0], p[1]), mean(a, p[2], p[3]));
+}
+template <class Sum> __device__ __forceinline__ Sum mean_of(int b, int a, const Sum (&p)[4]) {
+    const Sum upper = (256 - a) * p[0] + a * p[1], lower = (256 - a) * p[2] + a * p[3];
     return ((256 - b) * upper + b * lower + (1 << 15)) >> 16;
+}
+
+// Linear between four pixels.
+template <class Pixel> __device__ __forceinline__ value between(i64 y, i64 x, Pixel pixel) {
+    const int top = (int)(y >> 8), left = (int)(x >> 8);
+    const Numbers<element>::Sum pixels[4] = {
+        pixel(top, left), pixel(top, left + 1), pixel(top + 1, left), pixel(top + 1, left + 1)};
+    return (value)mean_of((int)(y & 255), (int)(x & 255), pixels);
 }
 
 template <class Below, int H, int W, int ROWS, int COLUMNS, int PAD, int BORDER, bool CENTRE, int COLUMN> struct Crop {
@@ -42,10 +65,10 @@ template <class Below, int H, int W, int ROWS, int COLUMNS, int PAD, int BORDER,
         top = (CENTRE ? (DOWN - 1) / 2 : chosen(u[COLUMN], DOWN)) - PAD;
         left = (CENTRE ? (ACROSS - 1) / 2 : chosen(u[COLUMN + 1], ACROSS)) - PAD;
     }
-    __device__ int at(int y, int x, int c) const {
+    __device__ value at(int y, int x, int c) const {
         y = shown<BORDER, H>(y + top);
         x = shown<BORDER, W>(x + left);
-        return y < 0 || x < 0 ? 0 : below.at(y, x, c);
+        return y < 0 || x < 0 ? (value)0 : below.at(y, x, c);
     }
 };
 
@@ -53,14 +76,14 @@ template <class Below, int W, int COLUMN> struct FlipHorizontal {
     Below below;
     bool mirrored;
     __device__ FlipHorizontal(const element* image, const float* u) : below(image, u), mirrored(chosen(u[COLUMN], 2) == 0) {}
-    __device__ int at(int y, int x, int c) const { return below.at(y, mirrored ? W - 1 - x : x, c); }
+    __device__ value at(int y, int x, int c) const { return below.at(y, mirrored ? W - 1 - x : x, c); }
 };
 
 template <class Below, int H, int COLUMN> struct FlipVertical {
     Below below;
     bool mirrored;
     __device__ FlipVertical(const element* image, const float* u) : below(image, u), mirrored(chosen(u[COLUMN], 2) == 0) {}
-    __device__ int at(int y, int x, int c) const { return below.at(mirrored ? H - 1 - y : y, x, c); }
+    __device__ value at(int y, int x, int c) const { return below.at(mirrored ? H - 1 - y : y, x, c); }
 };
 
 template <class Below, int H, int W, int SIZE, int VALUE, int COLUMN> struct Cutout {
@@ -68,9 +91,9 @@ template <class Below, int H, int W, int SIZE, int VALUE, int COLUMN> struct Cut
     int top, left;
     __device__ Cutout(const element* image, const float* u)
         : below(image, u), top(chosen(u[COLUMN], H) - SIZE / 2), left(chosen(u[COLUMN + 1], W) - SIZE / 2) {}
-    __device__ int at(int y, int x, int c) const {
+    __device__ value at(int y, int x, int c) const {
         const bool hit = top <= y && y - top < SIZE && left <= x && x - left < SIZE;
-        return hit ? VALUE : below.at(y, x, c);
+        return hit ? (value)VALUE : below.at(y, x, c);
     }
 };
 
@@ -82,13 +105,13 @@ template <class Below, int H, int W, class Table, int COLUMN> struct Rotate {
         const int turn = chosen(u[COLUMN], 1024);
         cosine = Table::at(2 * turn), sine = Table::at(2 * turn + 1);
     }
-    __device__ int at(int y, int x, int c) const {
+    __device__ value at(int y, int x, int c) const {
         // Twice the distance from the middle; then 1/131072 of a pixel, and 1/256.
         const i64 dy = 2 * y - (H - 1), dx = 2 * x - (W - 1);
         const i64 from_y = (cosine * dy - sine * dx + (i64)(H - 1) * 65536) >> 9;
         const i64 from_x = (sine * dy + cosine * dx + (i64)(W - 1) * 65536) >> 9;
-        return between(from_y, from_x, [&](int y, int x) -> int {
-            return 0 <= y && y < H && 0 <= x && x < W ? below.at(y, x, c) : 0;
+        return between(from_y, from_x, [&](int y, int x) -> value {
+            return 0 <= y && y < H && 0 <= x && x < W ? below.at(y, x, c) : (value)0;
         });
     }
 };
@@ -107,8 +130,8 @@ template <class Below, int H, int W, int ROWS, int COLUMNS, bool CENTRE, class T
         const i64 place = (i64)(2 * at + 1) * part * 128 / size - 128, last = (i64)(part - 1) << 8;
         return place < 0 ? 0 : place < last ? place : last;
     }
-    __device__ int at(int y, int x, int c) const {
-        return between(along(y, high, ROWS), along(x, wide, COLUMNS), [&](int y, int x) -> int {
+    __device__ value at(int y, int x, int c) const {
+        return between(along(y, high, ROWS), along(x, wide, COLUMNS), [&](int y, int x) -> value {
             return below.at((y < high ? y : high - 1) + top, (x < wide ? x : wide - 1) + left, c);
         });
     }
@@ -130,8 +153,8 @@ template <class Below, int BRIGHTNESS, int CONTRAST, int SATURATION, int COLUMN>
         bright = factor(u[COLUMN], BRIGHTNESS), contrasted = factor(u[COLUMN + 1], CONTRAST);
         saturated = factor(u[COLUMN + 2], SATURATION);
     }
-    __device__ int toned(int y, int x, int c) const { return around(around(below.at(y, x, c), 0, bright), 128, contrasted); }
-    __device__ int at(int y, int x, int c) const {
+    __device__ int toned(int y, int x, int c) const { return around(around((int)below.at(y, x, c), 0, bright), 128, contrasted); }
+    __device__ value at(int y, int x, int c) const {
         if constexpr (ITEM_C == 3 && SATURATION != 0) {
             const int rgb[3] = {toned(y, x, 0), toned(y, x, 1), toned(y, x, 2)};
             return around(rgb[c], (299 * rgb[0] + 587 * rgb[1] + 114 * rgb[2] + 500) / 1000, saturated);

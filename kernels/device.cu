@@ -2,6 +2,7 @@
 // file holds inline PTX, and none includes a header. An emulator supplies its own versions of the second half.
 
 using u8 = unsigned char;
+using u16 = unsigned short;
 using u32 = unsigned int;
 using u64 = unsigned long long;
 using i64 = long long;
@@ -87,6 +88,10 @@ __device__ __forceinline__ float shuffle_xor(float value, int mask) { return __s
 __device__ __forceinline__ int shuffle_xor(int value, int mask) { return __shfl_xor_sync(0xffffffffu, value, mask); }
 
 __device__ __forceinline__ float bits_as_float(u32 bits) { return __uint_as_float(bits); }
+
+// A product and a sum that the compiler makes no fused one of.
+__device__ __forceinline__ float rounded_product(float a, float b) { return __fmul_rn(a, b); }
+__device__ __forceinline__ float rounded_sum(float a, float b) { return __fadd_rn(a, b); }
 
 // What this thread, and those it met at a barrier, wrote before is there for every block before what it writes after;
 // likewise for what is read.

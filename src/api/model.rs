@@ -1,13 +1,13 @@
 //! A model: its text, and what is asked for.
 
 use super::device::{self, DeviceOptions};
-use super::known::{self, Read, Seen, read_data};
+use super::known::{self, Read, Seen, find_data, read_data};
 use super::options::Options;
 use super::text::{self, LONGEST_MODEL, import, is_plan};
 use super::{Error, Faults, Notice};
-use crate::data;
+use crate::data::{self, Reading};
 use crate::diag::{FileId, Severity};
-use crate::ir::{Graph, ImageStep, Precision, Recipe, Response};
+use crate::ir::{DType, Extern, Graph, ImageStep, Op, Precision, Recipe, Response};
 use crate::lower::{DataInfo, Settings};
 use crate::pipeline::{self, Checked, Compiled, Named};
 use crate::plan::Plan;
@@ -109,6 +109,11 @@ impl Model {
         self
     }
 
+    /// The same model, which keeps the data set that it looks at for whoever reads it next.
+    pub(super) fn keeping(&self) -> Model {
+        Model { seen: self.seen.keeping(), ..self.clone() }
+    }
+
     /// What is asked for.
     pub fn options(&self) -> &Options {
         &self.options
@@ -188,8 +193,10 @@ impl Model {
     pub fn compile(&self) -> Result<Compilation, Error> {
         let data = match &self.options.data {
             Some(wanted) => {
-                let steps = image_steps(&self.check()?);
-                Some(known::info(&self.read(wanted, &steps)?.data.for_training()))
+                let checked = self.check()?;
+                let (steps, input) = (image_steps(&checked), input_of(&checked));
+                let reading = Reading { steps: &steps, memory: self.options.data_memory, input, double: false };
+                Some(known::info(&self.read(wanted, &reading)?.data.for_training()))
             }
             None => None,
         };
@@ -229,13 +236,16 @@ impl Model {
             no_augment: *no_augment,
             evaluates: *evaluates,
             features: features.clone(),
-            ranges: data::catalog().iter().filter_map(|it| Some((it.name.clone(), it.range?))).collect(),
             known_data: data::catalog().iter().filter_map(known::usual).collect(),
             data: None,
             data_replaced: false,
             data_path: None,
             index: false,
-            look: Some(self.seen.look(self.options.data_folder.clone(), self.options.data_memory)),
+            look: Some(self.seen.look(
+                self.options.data_folder.clone(),
+                self.options.data_memory,
+                self.options.precision.is_some_and(|it| it.is_double()),
+            )),
         }
     }
 
@@ -277,14 +287,12 @@ impl Model {
     }
 
     /// Reads a data set, and tells what a reader should know of it.
-    pub(super) fn read(&self, wanted: &str, steps: &[ImageStep]) -> Result<Read, Error> {
-        let found = read_data(
-            wanted,
-            steps,
-            self.options.data_folder.as_deref(),
-            self.options.data_memory,
-            self.options.fetch,
-        )?;
+    pub(super) fn read(&self, wanted: &str, reading: &Reading<'_>) -> Result<Read, Error> {
+        let (folder, fetch) = (self.options.data_folder.as_deref(), self.options.fetch);
+        let found = match self.seen.take(wanted, reading) {
+            Some(data) => known::told(data, find_data(wanted, folder, fetch)?.1),
+            None => read_data(wanted, reading, folder, fetch)?,
+        };
         self.warn(&found.warnings);
         Ok(found)
     }
@@ -293,6 +301,15 @@ impl Model {
 /// What the recipe does to the images of its data set.
 pub(super) fn image_steps(checked: &Checked) -> Vec<ImageStep> {
     checked.graph().map_or_else(Vec::new, |it| it.images.clone())
+}
+
+/// The type of the model's input.
+pub(super) fn input_of(checked: &Checked) -> Option<DType> {
+    let graph = checked.graph()?;
+    graph.ids().find_map(|it| match graph.op(it) {
+        Op::Input { source: Extern::TrainImages | Extern::Named(_), dtype, .. } => Some(*dtype),
+        _ => None,
+    })
 }
 
 /// The precision that is asked for, or else what the file's recipe says, or else f32; where this build has it.

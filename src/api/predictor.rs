@@ -1,11 +1,12 @@
 //! A trained model on a device, asked about images.
 
 use super::device::{self, DeviceOptions};
-use super::images::{self, Pictures};
+use super::inputs::{self, Inputs};
 use super::model::Source;
 use super::ready::read_plan;
 use super::{Answer, Error, Form, Model, Options, Trained, class_names, fitting_weights, meaning};
-use crate::ir::TargetKind;
+use crate::data::Element;
+use crate::ir::{Shape, TargetKind};
 use crate::plan::{Plan, Training};
 use crate::runtime::Session;
 use crate::train::weights::{Need, Weights};
@@ -25,9 +26,11 @@ pub struct Predictor {
     form: Form,
 }
 
-/// What a model says of an image.
+/// What a model says of an example.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prediction {
+    /// What the example is called: its file, and of an array its place in it.
+    pub name: String,
     /// What the model computes, before any probability is made of it.
     pub scores: Vec<f64>,
     /// What that says.
@@ -56,7 +59,7 @@ impl Model {
         Ok(Predictor { model: self.clone(), session, training, known, names, form })
     }
 
-    /// Asks about image files once; see [`Predictor::files`].
+    /// Asks about files once; see [`Predictor::files`].
     pub fn predict(
         &self,
         weights: impl AsRef<Path>,
@@ -78,39 +81,46 @@ impl Predictor {
         &self.training.target
     }
 
-    /// Height, width and channels of an image, after the recipe's steps.
-    pub fn image(&self) -> [usize; 3] {
-        self.training.image
+    /// Extents of an example after the recipe's steps: height, width and channels of an image.
+    pub fn image(&self) -> &Shape {
+        &self.training.image
     }
 
-    /// Asks about PNG or JPEG files, in their order. The recipe's steps are done to each, which must then be of the model's
-    /// size.
+    /// What an example is made of.
+    pub fn element(&self) -> Element {
+        inputs::element(&self.training, self.session.plan.precision)
+    }
+
+    /// Asks about files, in their order: PNG or JPEG files, and arrays of NumPy's (.npy, .npz) of any number of examples. The
+    /// recipe's steps are done to each, which must then be of the model's size.
     pub fn files(&mut self, paths: &[PathBuf]) -> Result<Vec<Prediction>, Error> {
-        let mut pictures = Pictures::default();
+        let mut found = Inputs::default();
+        let precision = self.session.plan.precision;
         for path in paths {
-            pictures.add(path, &self.training)?;
+            found.add(path, &self.training, precision)?;
         }
-        pictures.remark(&self.model, self.known.as_ref(), &self.training);
-        self.ask(&pictures.pixels, &|at| paths[at].to_string_lossy().into_owned())
+        found.remark(&self.model, self.known.as_ref(), &self.training, precision);
+        self.ask(&found.bytes, &|at| found.names[at].clone())
     }
 
-    /// Asks about images whose pixels are at hand: bytes in the order image, row, column, channel, as many as
-    /// [`Predictor::image`] says for each. The recipe's steps are not done to them.
+    /// Asks about examples that are at hand: their numbers, of images in the order image, row, column, channel, as bytes of
+    /// [`Predictor::element`], as many as [`Predictor::image`] says for each. The recipe's steps are not done to them.
     pub fn pixels(&mut self, pixels: &[u8]) -> Result<Vec<Prediction>, Error> {
-        let each: usize = self.training.image.iter().product();
+        let each = self.training.image.len().saturating_mul(self.element().bytes());
         if each == 0 || !pixels.len().is_multiple_of(each) {
-            let cause = format!("{} bytes are not whole images of {each} bytes", pixels.len());
-            return Err(Error::image(cause, "give height times width times channels bytes for each image"));
+            let cause = format!("{} bytes are not whole examples of {each} bytes", pixels.len());
+            return Err(Error::image(cause, "give as many bytes for each as the product of its extents takes"));
         }
-        images::doubts(&self.model, self.known.as_ref(), &self.training, pixels);
+        inputs::doubts(&self.model, self.known.as_ref(), &self.training, self.session.plan.precision, pixels);
         self.ask(pixels, &|at| format!("image {at}"))
     }
 
     fn ask(&mut self, pixels: &[u8], name: &dyn Fn(usize) -> String) -> Result<Vec<Prediction>, Error> {
         let scores = train::predict(&mut self.session, pixels)?;
         let of = |(at, scores): (usize, Vec<f64>)| {
-            let answer = self.form.answer(&name(at), &scores)?;
-            Ok(Prediction { scores, answer })
+            let name = name(at);
+            let answer = self.form.answer(&name, &scores)?;
+            Ok(Prediction { name, scores, answer })
         };
         scores.into_iter().enumerate().map(of).collect()
     }

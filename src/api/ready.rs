@@ -2,10 +2,10 @@
 
 use super::device::{self, DeviceOptions};
 use super::known::{self, Read};
-use super::model::{Again, Source, image_steps};
+use super::model::{Again, Source, decide, image_steps, input_of};
 use super::options::{Options, Shown, Split, TrainOptions};
 use super::{Error, Model, fitting_weights, meaning};
-use crate::data::{self, Dataset};
+use crate::data::{self, Dataset, Reading};
 use crate::diag::Sources;
 use crate::plan::{self, Plan, Training};
 use crate::runtime::Session;
@@ -40,7 +40,9 @@ impl Model {
 
     fn ready_text(&self) -> Result<Ready, Error> {
         let options = self.options();
-        let mut settings = self.settings();
+        // What is looked at for its sizes is not read again.
+        let model = self.keeping();
+        let mut settings = model.settings();
         // Mistakes in the file come before a data set that is missing; with other data they need its sizes.
         let first = self.checked(&settings)?;
         let recipe = first.typed.as_ref().and_then(|it| it.recipe.as_ref());
@@ -50,18 +52,20 @@ impl Model {
             self.demand(&first)?;
             return Err(no_recipe(self));
         };
-        let Read { data, place, .. } = self.read(&wanted, &image_steps(&first))?;
+        let steps = image_steps(&first);
+        let double = decide(options.precision, recipe)?.is_double();
+        let reading = Reading { steps: &steps, memory: options.data_memory, input: input_of(&first), double };
+        let Read { data, place, .. } = model.read(&wanted, &reading)?;
         if data.validation.is_some() && kept.is_some() {
             return Err(Error::options(
                 format!("the recipe keeps training images for validation, and `{wanted}` has its own"),
-                "leave out `validate` to look at those of the data set, or remove its folder `val`",
+                "leave out `validate` to look at those of the data set, or remove its folder `val` (its arrays `x_val` and `y_val`)",
             ));
         }
         let mut data = chosen(data, options.split, kept)?;
         if !options.evaluates {
             data = data.for_training();
         }
-        settings.ranges.extend(known::range(&data));
         settings.data = Some(known::info(&data));
         settings.data_replaced = options.data.is_some();
         settings.data_path = named.filter(|it| options.data.is_none() && data::find(it).is_none());
@@ -109,7 +113,13 @@ impl Model {
         training.patience = options.patience.unwrap_or(training.patience);
         training.checkpoint_every = options.checkpoint_every.unwrap_or(training.checkpoint_every);
         let wanted = options.data.clone().unwrap_or_else(|| training.data.clone());
-        let Read { mut data, place, .. } = self.read(&wanted, &training.images)?;
+        let reading = Reading {
+            steps: &training.images,
+            memory: options.data_memory,
+            input: Some(training.dtype),
+            double: plan.precision.is_double(),
+        };
+        let Read { mut data, place, .. } = self.read(&wanted, &reading)?;
         let share = training.validate;
         if options.evaluates && (share.is_some() || data.validation.is_some()) {
             return Err(Error::options(
@@ -176,7 +186,7 @@ fn chosen(data: Dataset, split: Split, validate: Option<(f64, u64)>) -> Result<D
         (Split::Validation, Some((share, seed))) => data::parted(data.clone(), share, seed, false)?.test,
         (Split::Validation, None) => data.validation.clone().ok_or_else(|| {
             Error::options(
-                "the recipe keeps no images for validation, and the data set has no folder `val`",
+                "the recipe keeps no images for validation, and the data set has none (a folder `val`, arrays `x_val`)",
                 "add `validate 0.1` to the recipe, or give `--split train` or `--split test`",
             )
         })?,
@@ -219,8 +229,9 @@ impl Ready {
     ) -> Result<Report, Error> {
         let training = recipe_of(&self.plan)?;
         if training.train_examples < training.batch {
+            let noun = training.noun();
             self.model.warn(&[format!(
-                "a batch of {} images is more than the {} there are to train on, so images repeat within it (`--batch N` \
+                "a batch of {} {noun}s is more than the {} there are to train on, so {noun}s repeat within it (`--batch N` \
                  makes it smaller)",
                 training.batch, training.train_examples
             )]);

@@ -2,7 +2,7 @@
 
 use super::{Compilation, Error, Model, Options};
 use crate::data::{self, DataError};
-use crate::ir::{Extern, NodeId, Op};
+use crate::ir::{DType, Extern, NodeId, Op, Shape};
 use crate::lower::{DataInfo, Settings};
 use crate::train::Meaning;
 use std::path::Path;
@@ -15,8 +15,10 @@ pub struct Trained {
     pub names: Vec<String>,
     /// The model's own name.
     pub model: String,
-    /// Height, width and channels of the images that it is given.
-    pub image: Option<[usize; 3]>,
+    /// Extents of the examples that it is given: height, width and channels of images.
+    pub image: Option<Shape>,
+    /// What these are made of.
+    pub dtype: DType,
 }
 
 impl Trained {
@@ -48,24 +50,24 @@ impl Trained {
         // The images are made for the model, whatever those of the data set are like.
         let input = first.graph().and_then(|graph| {
             let images = |it: &NodeId| matches!(graph.op(*it), Op::Input { source: Extern::TestImages, .. });
-            graph.fact(graph.ids().find(images)?).shape().cloned()
+            let fact = graph.fact(graph.ids().find(images)?);
+            Some((Shape(fact.shape()?.dims().get(1..)?.to_vec()), fact.dtype()?))
         });
-        let image = match input.as_ref().map(|it| it.dims()) {
-            Some(&[_, height, width, channels]) => Some([height, width, channels]),
-            _ => None,
-        };
+        let (image, dtype) = input.map_or((None, DType::U8), |it| (Some(it.0), it.1));
         let name = first.graph().map_or(String::new(), |it| it.name.clone());
-        if let Some(image) = image {
+        if let Some(image) = image.clone() {
             settings.data = Some(DataInfo {
                 name: data::describe(&wanted).map_or(wanted, |it| it.name),
                 image,
+                dtype,
+                range: None,
                 classes: names.len(),
                 target,
                 train_examples: batch,
                 test_examples: batch,
             });
         }
-        Ok(Trained { source, settings, names, model: name, image })
+        Ok(Trained { source, settings, names, model: name, image, dtype })
     }
 
     /// Compiles it for a batch, and so many images in all.

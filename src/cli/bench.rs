@@ -4,8 +4,8 @@ use super::args::{self, DeviceArgs, Format, RecipeArgs, SetArgs, positive};
 use super::failure::{Failure, Outcome};
 use super::{load, say, table};
 use serde_json::json;
-use sphc::data::{Dataset, Split, Targets};
-use sphc::ir::{Phase, TargetKind};
+use sphc::data::{Dataset, Element, Split, Targets};
+use sphc::ir::{DType, Extremes, Phase, TargetKind};
 use sphc::lower::DataInfo;
 use sphc::plan::{Plan, Training};
 use sphc::runtime::{Peaks, RuntimeError, Session};
@@ -54,7 +54,9 @@ pub(super) fn run(args: &Args) -> Outcome {
     };
     let Some(device) = device else { return predict(usual.plan(), args) };
     // Noise does for timing; a few batches of it spare the memory of a whole data set.
-    let mut data = noise(&training, 4 * training.batch);
+    let element = Element { dtype: training.dtype, double: usual.plan().precision.is_double() };
+    let range = usual.checked.graph().and_then(|it| it.range);
+    let mut data = noise(&training, element, range, 4 * training.batch);
     let info = DataInfo { name: training.data.clone(), ..sphc::info(&data) };
     let compilation = model.compile_for(Some(info))?;
     if let Some(share) = training.validate {
@@ -327,18 +329,33 @@ fn spaced(number: f64) -> String {
     if text.contains(' ') { text } else { text + " " }
 }
 
-fn noise(training: &Training, examples: usize) -> Dataset {
+/// Examples of random numbers: bytes, ids that the data set has, or reals from 0 to 1.
+fn noise(training: &Training, element: Element, range: Option<Extremes>, examples: usize) -> Dataset {
     let Training { data: name, image, classes, target, .. } = training;
-    let (image, classes) = (*image, *classes);
+    let classes = *classes;
     let each = target.count(classes);
-    let size: usize = image.iter().product();
     let mut state = 1u32;
     let mut next = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        state >> 24
+        f64::from(state >> 8) / f64::from(1 << 24)
+    };
+    let Extremes([least, most]) = match (element.dtype, range) {
+        (DType::U16, _) => Extremes([0.0, 65535.0]),
+        (DType::Int, Some(range)) => range,
+        (DType::Int | DType::U8, _) => Extremes::BYTES,
+        (DType::Real | DType::Bf16, _) => Extremes([0.0, 1.0]),
+    };
+    let whole = element.dtype != DType::Real;
+    let mut number = || match whole {
+        true => least + (next() * (most - least + 1.0)).floor(),
+        false => next(),
     };
     let mut split = || Split {
-        images: (0..examples * size).map(|_| next() as u8).collect::<Vec<u8>>().into(),
+        images: {
+            let mut bytes = Vec::new();
+            (0..examples * image.len()).for_each(|_| element.put(number(), &mut bytes));
+            bytes.into()
+        },
         targets: match target {
             TargetKind::Class => Targets::Classes((0..examples).map(|it| (it % classes) as i64).collect()),
             TargetKind::Map(_) => {
@@ -355,12 +372,15 @@ fn noise(training: &Training, examples: usize) -> Dataset {
     let (train, test) = (split(), split());
     Dataset {
         name: name.clone(),
-        image,
+        image: image.clone(),
+        dtype: element.dtype,
+        double: element.double,
         target: target.clone(),
         classes: (0..classes).map(|it| it.to_string()).collect(),
         train,
         test,
         validation: None,
+        range: None,
         warnings: Vec::new(),
     }
 }

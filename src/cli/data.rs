@@ -8,7 +8,8 @@ use indicatif::ProgressBar;
 use serde_json::json;
 use sphc::Read;
 use sphc::data::fetch::{Event, Patience};
-use sphc::data::{self, FetchError, Manifest, Place};
+use sphc::data::{self, FetchError, Manifest, Place, Reading};
+use sphc::ir::{DType, Extremes, Shape};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -55,8 +56,8 @@ pub(super) fn run(args: &Args) -> Outcome {
 fn list(format: Format) -> Outcome {
     let mut rows = Vec::new();
     for manifest in data::catalog() {
-        let [height, width, channels] = manifest.image.unwrap_or_default();
-        let [low, high] = manifest.range.unwrap_or([0, 255]);
+        let image = manifest.image.as_ref().map_or_else(String::new, Shape::told);
+        let range = manifest.range.unwrap_or(Extremes::BYTES);
         let place = match data::locate(&manifest.name, args::data_folder().as_deref()) {
             Ok((_, Place::Embedded)) => "embedded".to_owned(),
             Ok((_, Place::At(it))) => it.display().to_string(),
@@ -66,7 +67,7 @@ fn list(format: Format) -> Outcome {
             let object = json!({
                 "name": manifest.name,
                 "image": manifest.image,
-                "range": manifest.range.unwrap_or([0, 255]),
+                "range": range,
                 "classes": manifest.known_classes(),
                 "train_examples": manifest.train_examples,
                 "test_examples": manifest.test_examples,
@@ -78,8 +79,8 @@ fn list(format: Format) -> Outcome {
         let count = |it: usize| table::grouped(it as u64);
         rows.push(vec![
             manifest.name.clone(),
-            format!("{height}x{width}x{channels}"),
-            format!("{low} to {high}"),
+            image,
+            range.to_string(),
             manifest.known_classes().to_string(),
             count(manifest.train_examples),
             count(manifest.test_examples),
@@ -94,23 +95,30 @@ fn list(format: Format) -> Outcome {
 }
 
 fn verify(wanted: &str) -> Outcome {
-    let Read { data, place, warnings } =
-        sphc::read_data(wanted, &[], args::data_folder().as_deref(), args::data_memory()?, None)?;
+    let reading = Reading { memory: args::data_memory()?, ..Reading::default() };
+    let Read { data, place, warnings } = sphc::read_data(wanted, &reading, args::data_folder().as_deref(), None)?;
     args::warn(&warnings);
-    let [height, width, channels] = data.image;
+    let of = match data.dtype {
+        DType::U8 => data.image.told(),
+        dtype => format!("{}{:?}", dtype.word(), data.image.0),
+    };
+    let validation = match &data.validation {
+        Some(it) => format!(", {} for validation", it.len()),
+        None => String::new(),
+    };
     let problems = match data.warnings.len() {
         0 => "no problems".to_owned(),
         1 => "1 warning".to_owned(),
         many => format!("{many} warnings"),
     };
-    let [least, most] = data.range();
     writeln!(
         say::out(),
-        "{} ({place}): {} training and {} test images of {height}x{width}x{channels}, values {least} to {most}, {}, \
-         {problems}",
+        "{} ({place}): {} training and {} test {}s of {of}{validation}, values {}, {}, {problems}",
         data.name,
         data.train.len(),
         data.test.len(),
+        data.noun(),
+        data.extremes(),
         match data.target.is_class() {
             true => format!("in {}", say::counted(data.classes.len(), "class", "es")),
             false => format!("targets {}", data.target.describe(data.classes.len())),

@@ -47,7 +47,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     let options = Options { evaluates: true, split, weights_map, ..options(&args.set, &recipe, args.device.precision) };
     let ready = load::model(&args.file, options)?.ready()?;
     let training = ready.training()?;
-    let count = training.classes;
+    let (count, noun) = (training.classes, training.noun());
     // Many classes have a large matrix, which few ask for.
     let wanted = args.per_class || args.confusion;
     if wanted && !training.target.is_class() {
@@ -94,8 +94,8 @@ pub(super) fn run(args: &Args) -> Outcome {
         return Ok(ExitCode::SUCCESS);
     }
     let images = match split {
-        Split::Test => say::counted(found.examples, "image", "s"),
-        Split::Train | Split::Validation => say::counted(found.examples, &format!("{} image", split.word()), "s"),
+        Split::Test => say::counted(found.examples, noun, "s"),
+        Split::Train | Split::Validation => say::counted(found.examples, &format!("{} {noun}", split.word()), "s"),
     };
     writeln!(out, "{} on {images}", say::tested(found.accuracy, found.loss, &found.metrics, ""))?;
     if args.per_class {

@@ -6,7 +6,7 @@ use super::output::Output;
 use super::{args, load, table};
 use serde_json::json;
 use sphc::export::{self, ExportError, Facts, Network, OPSET};
-use sphc::ir::{ImageStep, Precision, TargetKind};
+use sphc::ir::{DType, Extremes, ImageStep, Precision, TargetKind};
 use sphc::pipeline::line_of;
 use sphc::plan::Training;
 use sphc::runtime::Session;
@@ -157,20 +157,35 @@ struct About<'a> {
 
 impl About<'_> {
     fn facts(&self, double: bool, folded: bool, weights: &Weights) -> Facts {
-        let Training { target, classes, images: steps, image, .. } = self.training;
-        let [height, width, channels] = self.model.image.unwrap_or(*image);
-        let colours = match channels {
-            1 => "grey".to_owned(),
-            3 => "red, green, blue".to_owned(),
-            _ => format!("{channels} channels"),
-        };
-        let range = self.meaning.map_or([0, 255], |it| it.range);
+        let Training { target, classes, images: steps, image, dtype, .. } = self.training;
+        let image = self.model.image.as_ref().unwrap_or(image);
+        let range = self.meaning.map_or(Extremes::BYTES, |it| it.range);
         let steps: Vec<String> = steps.iter().map(ImageStep::to_string).collect();
-        let mut input = format!(
-            "Pixels as bytes, [batch, {height}, {width}, {channels}] (NHWC): rows from the top, {colours}; {} to {} in the \
-             training images. Scaling, mean and deviation, and the part of an image that is evaluated are in the network.",
-            range[0], range[1]
-        );
+        let mut input = match (dtype, &image.0[..]) {
+            (DType::U8 | DType::U16, [height, width, channels]) => {
+                let colours = match channels {
+                    1 => "grey".to_owned(),
+                    3 => "red, green, blue".to_owned(),
+                    _ => format!("{channels} channels"),
+                };
+                let bytes = if *dtype == DType::U8 { "bytes" } else { "numbers of 16 bits" };
+                format!(
+                    "Pixels as {bytes}, [batch, {height}, {width}, {channels}] (NHWC): rows from the top, {colours}; {range} \
+                     in the training images. Scaling, mean and deviation, and the part of an image that is evaluated are in \
+                     the network."
+                )
+            }
+            (dtype, extents) => {
+                let extents: String = extents.iter().map(|it| format!(", {it}")).collect();
+                let numbers = match dtype {
+                    DType::U8 => "Bytes",
+                    DType::U16 => "Numbers of 16 bits",
+                    DType::Int => "Whole numbers of 64 bits",
+                    DType::Real | DType::Bf16 => "Numbers",
+                };
+                format!("{numbers}, [batch{extents}]; {range} in the training examples.")
+            }
+        };
         if !steps.is_empty() {
             input += &format!(" The data set's own steps are not: do {} before.", steps.join(", then "));
         }
@@ -197,8 +212,8 @@ impl About<'_> {
         let form = if folded { " What follows from the weights alone is computed beforehand." } else { "" };
         let about = format!("{} in its evaluation form{trained}.{form} {input}", self.model.model);
         let mut metadata = vec![
-            ("image".to_owned(), json!([height, width, channels]).to_string()),
-            ("layout".to_owned(), "NHWC".to_owned()),
+            ("image".to_owned(), json!(image).to_string()),
+            ("layout".to_owned(), if image.rank() == 3 { "NHWC" } else { "rows" }.to_owned()),
             ("range".to_owned(), json!(range).to_string()),
             ("steps".to_owned(), json!(steps).to_string()),
             ("folded".to_owned(), folded.to_string()),

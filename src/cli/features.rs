@@ -12,7 +12,7 @@ use sphc::plan::Plan;
 use sphc::runtime::Session;
 use sphc::train::weights::Need;
 use sphc::train::{self, recipe_of};
-use sphc::{DeviceOptions, Model, Options, Pictures, Trained};
+use sphc::{DeviceOptions, Inputs, Model, Options, Trained};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ pub(super) struct Args {
     file: PathBuf,
     #[command(flatten)]
     weights: WeightsArgs,
-    /// PNG or JPEG files, or folders of them, in place of a data set
+    /// PNG or JPEG files, folders of them, or arrays of NumPy's (.npy, .npz), in place of a data set
     #[arg(value_name = "IMAGE", conflicts_with_all = ["split", "data"])]
     images: Vec<PathBuf>,
     /// What is told of each image: a layer of `sphc show`, a name given with `as`, or `scores`; may come again
@@ -236,20 +236,24 @@ fn of_files(args: &Args, model: &Model, device: &DeviceOptions) -> Result<Ready,
     let meaning = sphc::meaning(&args.weights.weights, &weights, None)?;
     let batch = args.batch.map_or(256, |it| it as usize).min(images.len());
     let trained = Trained::new(model, meaning.as_ref(), batch)?;
-    let compilation = trained.compile(batch, images.len())?;
-    let training = recipe_of(compilation.plan())?.clone();
-    let mut pictures = Pictures::default();
+    let mut compilation = trained.compile(batch, images.len())?;
+    let (training, precision) = (recipe_of(compilation.plan())?.clone(), compilation.plan().precision);
+    let mut inputs = Inputs::default();
     for path in &images {
-        pictures.add(path, &training)?;
+        inputs.add(path, &training, precision)?;
+    }
+    // A file may hold several.
+    let count = inputs.names.len();
+    if count != images.len() {
+        compilation = trained.compile(args.batch.map_or(256, |it| it as usize).min(count), count)?;
     }
     let weights = sphc::fitting_weights(model, weights, &args.weights.weights, compilation.plan())?;
-    pictures.remark(model, meaning.as_ref(), &training);
+    inputs.remark(model, meaning.as_ref(), &training, precision);
     let (mut session, _) = compilation.open(device)?;
     weights.load(&mut session, Need::Inference)?;
-    session.share(Extern::TestImages, Arc::new(pictures.pixels))?;
+    session.share(Extern::TestImages, Arc::new(inputs.bytes))?;
     session.clear(Extern::TestLabels)?;
-    let files = images.iter().map(|it| it.display().to_string()).collect();
-    Ok(Ready { session, count: images.len(), files, targets: None, classes: trained.names })
+    Ok(Ready { session, count, files: inputs.names, targets: None, classes: trained.names })
 }
 
 /// What is said of the images beside their features.

@@ -16,7 +16,7 @@ pub(super) struct Args {
     file: PathBuf,
     #[command(flatten)]
     weights: WeightsArgs,
-    /// PNG or JPEG files, or folders of them
+    /// PNG or JPEG files, folders of them, or arrays of NumPy's (.npy, .npz) of one example or of several
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
     /// Classes to show of each image that has one, the likeliest first; 1 unless given
@@ -65,27 +65,25 @@ pub(super) fn run(args: &Args) -> Outcome {
     let mut out = say::out();
     if args.format == Kind::Csv {
         let mut table = csv::Writer::from_writer(out);
-        for (at, (path, prediction)) in images.iter().zip(&found).enumerate() {
+        for (at, prediction) in found.iter().enumerate() {
             if at == 0 {
                 let header = std::iter::once("file".to_owned()).chain(answer::columns(&prediction.answer, names, top));
                 table.write_record(header).map_err(io::Error::from)?;
             }
-            let file = path.to_string_lossy().into_owned();
-            let row = std::iter::once(file).chain(answer::cells(&prediction.answer, names, top));
+            let row = std::iter::once(prediction.name.clone()).chain(answer::cells(&prediction.answer, names, top));
             table.write_record(row).map_err(io::Error::from)?;
         }
         table.flush()?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut rows = Vec::new();
-    for (path, prediction) in images.iter().zip(&found) {
-        let name = path.to_string_lossy();
-        let shown = answer::shown(&name, &prediction.answer, names, top);
+    for prediction in &found {
+        let shown = answer::shown(&prediction.name, &prediction.answer, names, top);
         if args.format == Kind::Json {
             writeln!(out, "{}", shown.json)?;
         }
         for (at, row) in shown.rows.into_iter().enumerate() {
-            let image = if at == 0 { path.display().to_string() } else { String::new() };
+            let image = if at == 0 { prediction.name.clone() } else { String::new() };
             rows.push([vec![image], row].concat());
         }
     }

@@ -1,7 +1,10 @@
 //! Plain tables and numbers for people.
 
-/// Columns aligned by their widest cell; columns whose header starts with `>` are aligned right.
+/// Columns aligned by their widest cell; columns whose header starts with `>` are aligned right. A cell is of one line: other
+/// lines of a name are shown by their sign.
 pub(super) fn render(header: &[&str], rows: &[Vec<String>]) -> String {
+    let flat = |it: &String| it.replace('\n', "\\n").replace('\t', "\\t");
+    let rows: Vec<Vec<String>> = rows.iter().map(|it| it.iter().map(flat).collect()).collect();
     let names: Vec<&str> = header.iter().map(|it| it.trim_start_matches('>')).collect();
     let width = |column: usize| {
         let cells = rows.iter().map(|it| it[column].chars().count());
@@ -16,7 +19,7 @@ pub(super) fn render(header: &[&str], rows: &[Vec<String>]) -> String {
         format!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end())
     };
     let mut res = line(&names);
-    for row in rows {
+    for row in &rows {
         res += &line(&row.iter().map(String::as_str).collect::<Vec<_>>());
     }
     res
@@ -63,6 +66,11 @@ pub(super) fn bytes(number: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_of_two_lines_is_one_row() {
+        assert_eq!(render(&["name"], &[vec!["a\nb\tc".to_owned()]]), "name\na\\nb\\tc\n");
+    }
 
     #[test]
     fn numbers_are_short_and_columns_aligned() {

@@ -155,8 +155,9 @@ pub(super) fn one(args: &Args, run: Option<&Path>, among: Option<&Among<'_>>) ->
     let ready = load::model(&args.file, options(args))?.ready()?;
     let training = ready.training()?.clone();
     if args.format == Format::Human && among.is_none_or(|it| it.first) {
+        let noun = training.noun();
         let what = format!(
-            "{}: {} {} iterations of {} images, {} ({} training and {} {} images)",
+            "{}: {} {} iterations of {} {noun}s, {} ({} training and {} {} {noun}s)",
             ready.plan().name,
             if args.resume.is_some() { "resuming" } else { "training" },
             training.iterations,
@@ -248,7 +249,7 @@ pub(super) fn found(training: &Training, report: &Report) -> Option<String> {
     };
     Some(format!(
         "test {what}{best} on {} after {} in {:.1} s",
-        say::counted(training.test_examples, "image", "s"),
+        say::counted(training.test_examples, training.noun(), "s"),
         say::counted(report.step as usize, "iteration", "s"),
         report.seconds
     ))
@@ -266,8 +267,9 @@ fn summary(args: &Args, run: &Path, (set, training): (&[(String, String)], &Trai
     let times = &report.times;
     let share = |part: f64| format!("{:.1} %", 100.0 * part / times.total.max(1e-9));
     lines.push(format!(
-        "time          {} in steps, {} in tests, {} in checkpoints, {} waiting",
+        "time          {} in steps, {}{} in tests, {} in checkpoints, {} waiting",
         share(times.steps),
+        if times.data == 0.0 { String::new() } else { format!("{} waiting for data, ", share(times.data)) },
         share(times.tests),
         share(times.checkpoints),
         share(times.waiting())

@@ -57,7 +57,9 @@ pub(super) fn run(args: &Args) -> Outcome {
         let examples = 2 * it.batch + 1;
         DataInfo {
             name: it.data.clone(),
-            image: it.image,
+            image: it.image.clone(),
+            dtype: it.dtype,
+            range: usual.checked.graph().and_then(|it| it.range),
             classes: it.classes,
             target: it.target.clone(),
             train_examples: examples,

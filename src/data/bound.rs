@@ -107,7 +107,7 @@ pub(super) fn text(path: &Path) -> Result<String, DataError> {
 }
 
 /// Whether nothing follows. Of a packed file this is where its checksum is compared.
-pub(super) fn ends(from: &mut impl Read) -> io::Result<bool> {
+pub(super) fn ends(from: &mut (impl Read + ?Sized)) -> io::Result<bool> {
     loop {
         match from.read(&mut [0]) {
             Ok(it) => return Ok(it == 0),

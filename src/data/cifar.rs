@@ -2,10 +2,10 @@
 //! green and blue planes of a 32x32 image.
 
 use super::bound::{Room, open, text};
-use super::error::few;
+use super::error::{few, shown};
 use super::manifest::{Format, Manifest, find};
 use super::{DataError, Dataset, Split};
-use crate::ir::TargetKind;
+use crate::ir::{DType, TargetKind};
 use std::fs;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -82,19 +82,19 @@ pub(super) fn read(directory: &Path, entry: &Manifest, room: &mut Room) -> Resul
     let missing =
         |cause: String| DataError::Missing { name: entry.name.clone(), cause, remedy: entry.remedy(&entry.name) };
     if !directory.exists() {
-        return Err(missing(format!("`{}` does not exist", directory.display())));
+        return Err(missing(format!("`{}` does not exist", shown(directory))));
     }
     if !directory.is_dir() {
-        return Err(missing(format!("`{}` is not a directory", directory.display())));
+        return Err(missing(format!("`{}` is not a directory", shown(directory))));
     }
     let layout = layout(entry.format);
     let found = files(directory, layout)?;
     if found.train.is_empty() {
-        return Err(missing(format!("`{}` has no `{}`", directory.display(), layout.train)));
+        return Err(missing(format!("`{}` has no `{}`", shown(directory), layout.train)));
     }
     let test = directory.join(layout.test);
     if !test.exists() {
-        return Err(missing(format!("`{}` has no `{}`", directory.display(), layout.test)));
+        return Err(missing(format!("`{}` has no `{}`", shown(directory), layout.test)));
     }
     let mut warnings = Vec::new();
     if !found.others.is_empty() {
@@ -113,12 +113,15 @@ pub(super) fn read(directory: &Path, entry: &Manifest, room: &mut Room) -> Resul
     append(&mut tested, &test, layout, entry, classes.len(), room)?;
     Ok(Dataset {
         name: entry.name.clone(),
-        image: [SIDE, SIDE, 3],
+        image: [SIDE, SIDE, 3].into(),
+        dtype: DType::U8,
+        double: false,
         target: TargetKind::Class,
         classes,
         train,
         test: tested,
         validation: None,
+        range: None,
         warnings,
     })
 }

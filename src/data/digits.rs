@@ -3,7 +3,7 @@
 //! (<https://archive.ics.uci.edu/dataset/80>). 1797 images of 8x8 with values 0 to 16.
 
 use super::{Dataset, Split};
-use crate::ir::TargetKind;
+use crate::ir::{DType, TargetKind};
 use flate2::read::GzDecoder;
 
 /// Examples for training.
@@ -30,12 +30,15 @@ pub(super) fn digits() -> Dataset {
     }
     Dataset {
         name: "digits".into(),
-        image: [8, 8, 1],
+        image: [8, 8, 1].into(),
+        dtype: DType::U8,
+        double: false,
         target: TargetKind::Class,
         classes: (0..10).map(|it: usize| it.to_string()).collect(),
         train,
         test,
         validation: None,
+        range: None,
         warnings: Vec::new(),
     }
 }

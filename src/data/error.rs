@@ -1,6 +1,7 @@
 //! What can be wrong with a data set: always with the path, the cause and the remedy.
 
-use std::path::PathBuf;
+use crate::ir::Shape;
+use std::path::{Path, PathBuf};
 
 /// Some names: the first few, and how many more there are. Signs that a terminal would obey are shown by their number.
 pub fn few<T: AsRef<str>>(names: &[T]) -> String {
@@ -14,6 +15,11 @@ pub fn few<T: AsRef<str>>(names: &[T]) -> String {
 pub(super) fn plain(text: &str) -> String {
     let each = |it: char| if it.is_control() { it.escape_default().to_string() } else { it.to_string() };
     text.chars().map(each).collect()
+}
+
+/// A path, without signs that a terminal would obey or that would begin another line.
+pub(super) fn shown(path: &Path) -> String {
+    plain(&path.display().to_string())
 }
 
 /// `1 file` or `3 files`.
@@ -34,6 +40,14 @@ pub(super) fn size(bytes: u64) -> String {
 /// `32x32 with 3 channels`.
 pub(super) fn extents([height, width, channels]: [usize; 3]) -> String {
     format!("{height}x{width} with {channels} channel{}", if channels == 1 { "" } else { "s" })
+}
+
+/// Extents of an example.
+pub(super) fn sizes(shape: &Shape) -> String {
+    match shape.0[..] {
+        [height, width, channels] => extents([height, width, channels]),
+        _ => shape.told(),
+    }
 }
 
 /// A data set that cannot be used.
@@ -58,7 +72,7 @@ pub enum DataError {
         remedy: String,
     },
     /// The operating system refused.
-    #[error("cannot read `{}`: {cause}\n  check the path, and that you may read it", path.display())]
+    #[error("cannot read `{}`: {cause}\n  check the path, and that you may read it", shown(path))]
     Read {
         /// Which file.
         path: PathBuf,
@@ -69,7 +83,7 @@ pub enum DataError {
     #[error(
         "`{}` takes {} of memory, and {} of the {} that are free are left\n  \
          give a smaller data set, or make its images smaller before they are stored",
-        path.display(), size(*bytes), size(*free), size(*all)
+        shown(path), size(*bytes), size(*free), size(*all)
     )]
     Memory {
         /// Which file.
@@ -85,7 +99,7 @@ pub enum DataError {
     #[error(
         "cannot write a file of {} to `{}`, for images that are too many for memory: {cause}\n  \
          free some space there, or name a folder on another disk: `TMPDIR=DIR`",
-        size(*bytes), folder.display()
+        size(*bytes), shown(folder)
     )]
     Unwritten {
         /// Where it should be.
@@ -99,7 +113,7 @@ pub enum DataError {
     #[error(
         "`{}` has {} and unpacks to {}, more than {most} times its size: that is taken for an attack, not for data\n  \
          if it is meant, store it uncompressed (`np.savez` in place of `np.savez_compressed`)",
-        path.display(), size(*packed), size(*bytes)
+        shown(path), size(*packed), size(*bytes)
     )]
     Unpacks {
         /// Which file.
@@ -112,7 +126,7 @@ pub enum DataError {
         most: u64,
     },
     /// A sound file of the user's own that holds something else than is needed.
-    #[error("`{}` cannot be used as it is: {cause}\n  {remedy}", path.display())]
+    #[error("`{}` cannot be used as it is: {cause}\n  {remedy}", shown(path))]
     Unfit {
         /// Which file.
         path: PathBuf,
@@ -125,7 +139,7 @@ pub enum DataError {
     #[error(
         "`{}` is cut off or of another layout: {size} bytes are {complete} records of {record} bytes and {over} more\n  \
          fetch the file again, or write it in the layout of `{name}`, whose files are a multiple of {record} bytes long",
-        path.display()
+        shown(path)
     )]
     Partial {
         /// Which data set.
@@ -146,7 +160,7 @@ pub enum DataError {
         "`{}`: record {record} (from 0, at byte {offset}) has label {label}, but `{name}` has classes 0 to {}\n  \
          name the classes in a manifest (`classes: [...]`, see docs/training.md) if the file is meant; if it is not, give \
          another with `--data`",
-        path.display(), classes.saturating_sub(1)
+        shown(path), classes.saturating_sub(1)
     )]
     Label {
         /// Which file.
@@ -163,13 +177,16 @@ pub enum DataError {
         classes: usize,
     },
     /// A file without records.
-    #[error("`{}` is empty: there is nothing to train on\n  write the file again, or give another with `--data`", path.display())]
+    #[error(
+        "`{}` is empty: there is nothing to train on\n  write the file again, or give another with `--data`",
+        shown(path)
+    )]
     Empty {
         /// Which file.
         path: PathBuf,
     },
     /// A manifest that says what cannot be.
-    #[error("`{}` is not a manifest of a data set: {cause}\n  docs/training.md tells what it may hold", path.display())]
+    #[error("`{}` is not a manifest of a data set: {cause}\n  docs/training.md tells what it may hold", shown(path))]
     Manifest {
         /// Which file.
         path: PathBuf,
@@ -177,7 +194,10 @@ pub enum DataError {
         cause: String,
     },
     /// A file whose bytes are not what its format asks for.
-    #[error("`{}` is damaged or of another format: {cause}\n  write or fetch it again, or give another with `--data`", path.display())]
+    #[error(
+        "`{}` is damaged or of another format: {cause}\n  write or fetch it again, or give another with `--data`",
+        shown(path)
+    )]
     Malformed {
         /// Which file.
         path: PathBuf,
@@ -185,7 +205,10 @@ pub enum DataError {
         cause: String,
     },
     /// A picture that cannot be used.
-    #[error("cannot use the picture `{}`: {cause}\n  PNG and JPEG files can be read; remove it, or save it as one", path.display())]
+    #[error(
+        "cannot use the picture `{}`: {cause}\n  PNG and JPEG files can be read; remove it, or save it as one",
+        shown(path)
+    )]
     Image {
         /// Which file.
         path: PathBuf,
@@ -193,7 +216,7 @@ pub enum DataError {
         cause: String,
     },
     /// Pictures of different sizes.
-    #[error("`{}` is {cause}\n  make them equal by steps in the recipe: `data NAME{steps}`", path.display())]
+    #[error("`{}` is {cause}\n  make them equal by steps in the recipe: `data NAME{steps}`", shown(path))]
     Sizes {
         /// Which file.
         path: PathBuf,
@@ -261,7 +284,7 @@ pub enum FetchError {
     /// The server could not be reached, or broke off.
     #[error(
         "cannot fetch {url}: {cause}\n  {}; without a network, put the files into `{}` by hand",
-        again(*have), directory.display()
+        again(*have), shown(directory)
     )]
     Network {
         /// What was asked for.
@@ -293,7 +316,10 @@ pub enum FetchError {
         cause: String,
     },
     /// The disk.
-    #[error("cannot write `{}`: {cause}\n  free some space, or name a folder that can be written to with the variable SPHC_DATA", path.display())]
+    #[error(
+        "cannot write `{}`: {cause}\n  free some space, or name a folder that can be written to with the variable SPHC_DATA",
+        shown(path)
+    )]
     Write {
         /// Which file.
         path: PathBuf,

@@ -3,18 +3,15 @@
 //! The folders are listed first, so that all that lies in them is either read or told.
 
 use super::bound::Room;
-use super::error::{count, extents, few, plain};
+use super::error::{count, few, plain, shown};
+use super::gallery::{Gallery, below};
 use super::manifest::Manifest;
-use super::picture::{Change, Picture, decoded, remarks};
-use super::pixels::{Pixels, Store};
-use super::{DataError, Dataset, Split, steps};
-use crate::ir::{ImageStep, TargetKind, random, recipe};
+use super::{DataError, Dataset, Reading, Split};
+use crate::ir::{TargetKind, random, recipe};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::thread::available_parallelism;
 
 /// The parts of a data set, which are folders; the last may be missing.
 const PARTS: [&str; 3] = ["train", "test", VALIDATION];
@@ -22,7 +19,7 @@ const VALIDATION: &str = "val";
 
 /// Whether `directory` has classes to train on: in `train`, or, where it is to be parted, in itself.
 pub(super) fn is_layout(directory: &Path, parted: bool) -> bool {
-    class_names(directory, parted).is_ok_and(|it| !it.is_empty())
+    class_folders(directory, parted).is_ok_and(|it| !it.is_empty())
 }
 
 /// Whether folders in a directory have pictures, as classes have that are not parted yet.
@@ -107,9 +104,13 @@ fn name(path: &Path) -> Result<String, DataError> {
 
 /// The classes: the folders in `train`, or in the directory itself where that is to be parted.
 pub(super) fn class_names(directory: &Path, parted: bool) -> Result<Vec<String>, DataError> {
+    class_folders(directory, parted)?.iter().map(|it| name(it)).collect()
+}
+
+fn class_folders(directory: &Path, parted: bool) -> Result<Vec<PathBuf>, DataError> {
     let folder = if parted { directory.to_path_buf() } else { directory.join(PARTS[0]) };
     let folders = entries(&folder)?.into_iter().filter(|it| matches!(it.1, Entry::Folder));
-    folders.map(|it| name(&it.0)).collect()
+    Ok(folders.map(|it| it.0).collect())
 }
 
 impl Listing {
@@ -216,16 +217,11 @@ impl Listing {
     }
 }
 
-/// A path as it is seen from the data set.
-fn below(directory: &Path, path: &Path) -> String {
-    path.strip_prefix(directory).unwrap_or(path).display().to_string()
-}
-
 /// Reads both parts and does the steps to every image; all must be equal in size then.
 pub(super) fn read(
     directory: &Path,
     manifest: &Manifest,
-    steps: &[ImageStep],
+    reading: &Reading<'_>,
     room: &mut Room,
 ) -> Result<Dataset, DataError> {
     let missing = |cause: String| DataError::Missing {
@@ -237,7 +233,7 @@ pub(super) fn read(
         Some(share) => Listing::parted(directory, share, manifest.split_seed.unwrap_or(0))?,
         None => {
             if let Some(part) = PARTS.iter().find(|it| **it != VALIDATION && !directory.join(it).is_dir()) {
-                return Err(missing(format!("`{}` has no folder `{part}`", directory.display())));
+                return Err(missing(format!("`{}` has no folder `{part}`", shown(directory))));
             }
             Listing::of(directory)?
         }
@@ -245,91 +241,35 @@ pub(super) fn read(
     let unfit = |cause| DataError::Unfit { path: directory.into(), cause, remedy: "change the manifest".into() };
     manifest.check_folders(&listing.classes).map_err(unfit)?;
     let mut warnings = listing.warnings();
-    let mut changes = BTreeMap::<Change, Vec<String>>::new();
-    let mut image = None;
     let validated = manifest.split.is_none() && directory.join(VALIDATION).is_dir();
+    let mut gallery = Gallery::new(directory, reading);
     let mut splits = [Split::default(), Split::default(), Split::default()];
     let parts = PARTS.iter().zip(&listing.parts).filter(|it| *it.0 != VALIDATION || validated);
     for (split, (part, files)) in splits.iter_mut().zip(parts) {
         if files.is_empty() {
             let folder = if manifest.split.is_some() { directory.into() } else { directory.join(part) };
-            return Err(missing(format!("`{}` has no folder with .png or .jpg files", folder.display())));
+            return Err(missing(format!("`{}` has no folder with .png or .jpg files", shown(&folder))));
         }
-        let count = files.len() as u64;
-        let mut store: Option<Store> = None;
-        for files in files.chunks(AT_ONCE) {
-            for ((path, label), picture) in files.iter().zip(fitted(files, steps, *room)) {
-                let Picture { pixels, size, changes: found } = picture?;
-                for change in found {
-                    changes.entry(change).or_default().push(below(directory, path));
-                }
-                let (first, expected): &(PathBuf, [usize; 3]) = image.get_or_insert_with(|| (path.clone(), size));
-                if size != *expected {
-                    let cause = format!("{}, but `{}` is {}", extents(size), first.display(), extents(*expected));
-                    let steps = differing(size, *expected);
-                    return Err(DataError::Sizes { path: path.clone(), cause, steps });
-                }
-                let store = match &mut store {
-                    Some(it) => it,
-                    None => {
-                        room.reserve(path, split.targets.labels_mut(), count)?;
-                        store.insert(Store::of(path, (pixels.len() as u64).saturating_mul(count), room)?)
-                    }
-                };
-                store.extend(&pixels)?;
-                split.targets.labels_mut().push(*label as i64);
-            }
-        }
-        split.images = store.map_or_else(|| Ok(Pixels::default()), Store::end)?;
+        room.reserve(&files[0].0, split.targets.labels_mut(), files.len() as u64)?;
+        split.targets.labels_mut().extend(files.iter().map(|it| it.1 as i64));
+        split.images = gallery.read(&files.iter().map(|it| &*it.0).collect::<Vec<_>>(), room)?;
     }
-    warnings.extend(remarks(&changes));
-    let (_, image) = image.expect("empty parts are errors");
+    warnings.extend(gallery.remarks());
+    let (image, dtype) = gallery.form().expect("empty parts are errors");
     let [train, test, validation] = splits;
     Ok(Dataset {
         name: manifest.name.clone(),
         image,
+        dtype,
+        double: false,
         target: TargetKind::Class,
         classes: listing.classes,
         train,
         test,
         validation: validated.then_some(validation),
+        range: None,
         warnings,
     })
-}
-
-/// Pictures that are decoded before the next ones are, by several threads.
-const AT_ONCE: usize = 64;
-
-/// Decodes some pictures and does the steps to each; what comes of them does not depend on how many threads there are.
-fn fitted(files: &[(PathBuf, usize)], steps: &[ImageStep], room: Room) -> Vec<Result<Picture, DataError>> {
-    let one = |path: &PathBuf| {
-        let Picture { pixels, size, changes } = decoded(path, room)?;
-        let fitted = steps::apply(pixels, size, steps);
-        let (pixels, size) = fitted.map_err(|cause| DataError::Image { path: path.clone(), cause })?;
-        Ok(Picture { pixels, size, changes })
-    };
-    let threads = available_parallelism().map_or(1, NonZero::get).min(files.len()).max(1);
-    let each = files.len().div_ceil(threads).max(1);
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = files
-            .chunks(each)
-            .map(|part| scope.spawn(move || part.iter().map(|it| one(&it.0)).collect::<Vec<_>>()))
-            .collect();
-        let all = workers.into_iter().flat_map(|it| it.join().unwrap_or_else(|it| std::panic::resume_unwind(it)));
-        all.collect()
-    })
-}
-
-/// The steps that make two sizes equal.
-fn differing(size: [usize; 3], expected: [usize; 3]) -> String {
-    let mut res = String::new();
-    if size[..2] != expected[..2] {
-        res += &format!(" |> resize({}, {})", expected[0], expected[1]);
-    }
-    if size[2] != expected[2] {
-        res += &format!(" |> channels({})", expected[2]);
-    }
-    res
 }
 
 /// The pictures in a folder, in order of their names, and how many other things there are.
@@ -352,6 +292,7 @@ fn is_image(path: &Path) -> bool {
 mod tests {
     use super::*;
     use crate::data::Format;
+    use crate::ir::ImageStep;
     use image::{GrayImage, Luma, Rgb, RgbImage};
 
     fn grey(path: &Path, width: u32, height: u32, value: u8) {
@@ -370,14 +311,15 @@ mod tests {
     }
 
     fn found(dir: &tempfile::TempDir, steps: &[ImageStep]) -> Result<Dataset, DataError> {
-        read(dir.path(), &Manifest::bare("pets".into(), Format::Images), steps, &mut Room::of(1 << 20))
+        let reading = Reading { steps, ..Reading::default() };
+        read(dir.path(), &Manifest::bare("pets".into(), Format::Images), &reading, &mut Room::of(1 << 20))
     }
 
     #[test]
     fn folders_are_classes_in_order_of_names() {
         let data = found(&directory(), &[]).unwrap();
         assert_eq!(data.classes, ["cat", "dog"]);
-        assert_eq!(data.image, [2, 3, 1]);
+        assert_eq!(data.image.0, [2, 3, 1]);
         assert_eq!((data.train.targets.labels(), data.test.targets.labels()), (&[0, 1][..], &[1][..]));
         assert_eq!(data.train.images, [[10; 6], [20; 6]].concat());
     }
@@ -478,7 +420,7 @@ mod tests {
     fn more_than_there_is_memory_for_is_refused() {
         let dir = directory();
         let manifest = Manifest::bare("pets".into(), Format::Images);
-        let message = read(dir.path(), &manifest, &[], &mut Room::of(30)).unwrap_err().to_string();
+        let message = read(dir.path(), &manifest, &Reading::default(), &mut Room::of(30)).unwrap_err().to_string();
         assert!(message.contains("of memory"), "{message}");
     }
 }

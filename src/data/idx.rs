@@ -1,13 +1,20 @@
-//! The files of MNIST and its kin: a magic number, extents, and bytes.
+//! The files of MNIST and its kin: a magic number that tells type and dimensions, extents, and numbers.
 
 use super::bound::{Room, ends, open, unpacks, volume};
-use super::error::few;
+use super::convert::{Converter, becomes};
+use super::element::Element;
+use super::error::{few, shown};
 use super::manifest::Manifest;
-use super::{DataError, Dataset, Split, Targets, numbered};
-use crate::ir::TargetKind;
+use super::npy::Dtype;
+use super::pixels::Store;
+use super::{DataError, Dataset, Reading, Split, Targets, numbered};
+use crate::ir::{DType, Extremes, TargetKind, size};
 use flate2::read::MultiGzDecoder;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
+
+/// What the names of files begin with: for training, and for tests.
+const PARTS: [&str; 2] = ["train", "t10k"];
 
 /// A file as it is or compressed.
 fn file(directory: &Path, name: &str) -> Option<PathBuf> {
@@ -22,9 +29,15 @@ pub(super) fn is_layout(directory: &Path) -> bool {
 }
 
 /// Reads both parts.
-pub(super) fn read(directory: &Path, manifest: &Manifest, room: &mut Room) -> Result<Dataset, DataError> {
-    let (image, train) = read_split(directory, "train", manifest, room)?;
-    let (other, test) = read_split(directory, "t10k", manifest, room)?;
+pub(super) fn read(
+    directory: &Path,
+    manifest: &Manifest,
+    reading: &Reading<'_>,
+    room: &mut Room,
+) -> Result<Dataset, DataError> {
+    let element = element(directory, manifest, reading)?;
+    let (image, train) = read_split(directory, PARTS[0], manifest, element, room)?;
+    let (other, test) = read_split(directory, PARTS[1], manifest, element, room)?;
     if other != image {
         let path = directory.join("t10k-images-idx3-ubyte");
         let cause = format!("its images are {}x{}, those for training {}x{}", other[0], other[1], image[0], image[1]);
@@ -35,7 +48,7 @@ pub(super) fn read(directory: &Path, manifest: &Manifest, room: &mut Room) -> Re
         false => manifest.classes.clone(),
     };
     let twice = |it: &&String| directory.join(it).is_file() && directory.join(it.replace(".gz", "")).is_file();
-    let names = ["train", "t10k"].iter().flat_map(|part| [images_of(part), labels_of(part)]);
+    let names = PARTS.iter().flat_map(|part| [images_of(part), labels_of(part)]);
     let packed: Vec<String> = names.map(|it| format!("{it}.gz")).collect();
     let packed: Vec<&String> = packed.iter().filter(twice).collect();
     let mut warnings = Vec::new();
@@ -44,12 +57,15 @@ pub(super) fn read(directory: &Path, manifest: &Manifest, room: &mut Room) -> Re
     }
     Ok(Dataset {
         name: manifest.name.clone(),
-        image,
+        image: image.into(),
+        dtype: element.dtype,
+        double: element.double,
         target: TargetKind::Class,
         classes,
         train,
         test,
         validation: None,
+        range: None,
         warnings,
     })
 }
@@ -62,87 +78,175 @@ fn labels_of(part: &str) -> String {
     format!("{part}-labels-idx1-ubyte")
 }
 
+/// The type of the numbers of a file, by the third byte of it. They are in the order of large machines.
+fn dtype(code: u8) -> Option<Dtype> {
+    let text = match code {
+        0x08 => "|u1",
+        0x09 => "|i1",
+        0x0b => ">i2",
+        0x0c => ">i4",
+        0x0d => ">f4",
+        0x0e => ">f8",
+        _ => return None,
+    };
+    Some(Dtype::parse(text))
+}
+
+/// An opened file, behind its header.
+struct Opened {
+    path: PathBuf,
+    dtype: Dtype,
+    extents: Vec<u64>,
+    /// Numbers that follow.
+    count: u64,
+    from: Box<dyn Read>,
+}
+
+impl Opened {
+    /// Opens a file of so many dimensions, as it is or compressed.
+    fn new(directory: &Path, name: &str, rank: u8, manifest: &Manifest) -> Result<Opened, DataError> {
+        let Some(path) = file(directory, name) else {
+            return Err(DataError::Missing {
+                name: manifest.name.clone(),
+                cause: format!("`{}` has no `{name}` and no `{name}.gz`", shown(directory)),
+                remedy: manifest.remedy(&manifest.name),
+            });
+        };
+        let malformed = |cause: String| DataError::Malformed { path: path.clone(), cause };
+        let (file, length) = open(&path)?;
+        let packed = path.extension().is_some_and(|it| it == "gz");
+        // Some tools write a packed file in several members, which are one file.
+        let mut from: Box<dyn Read> =
+            if packed { Box::new(BufReader::new(MultiGzDecoder::new(file))) } else { Box::new(BufReader::new(file)) };
+        let mut magic = Vec::new();
+        let read = (&mut from).take(4).read_to_end(&mut magic);
+        read.map_err(|cause| DataError::Read { path: path.clone(), cause })?;
+        let found = if let &[0, 0, code, axes] = &magic[..] { dtype(code).filter(|_| axes == rank) } else { None };
+        let Some(dtype) = found else {
+            let cause = format!("it does not open as a file of numbers in {rank} dimension(s) does (0 0 8 {rank})");
+            return Err(malformed(cause));
+        };
+        let mut extents = Vec::new();
+        for _ in 0..rank {
+            let mut extent = [0; 4];
+            from.read_exact(&mut extent).map_err(|_| malformed("its header is cut off".into()))?;
+            extents.push(u64::from(u32::from_be_bytes(extent)));
+        }
+        let bytes = |count: u64| count.checked_mul(dtype.bytes() as u64);
+        let Some((count, expected)) = volume(&extents).and_then(|it| Some((it, bytes(it)?))) else {
+            return Err(malformed(format!("its header tells {extents:?}, more than any file has")));
+        };
+        if packed {
+            unpacks(&path, length, expected)?;
+        } else if length != 4 + 4 * u64::from(rank) + expected {
+            let found = length.saturating_sub(4 + 4 * u64::from(rank));
+            return Err(malformed(follow(&extents, expected, &found.to_string())));
+        }
+        if expected == 0 {
+            return Err(DataError::Empty { path });
+        }
+        Ok(Opened { path, dtype, extents, count, from })
+    }
+
+    /// Shows the bytes of all numbers, some whole ones at a time.
+    fn chunks(mut self, mut see: impl FnMut(&[u8]) -> Result<(), DataError>) -> Result<(), DataError> {
+        let Opened { path, dtype, extents, count, from } = &mut self;
+        let fail = |cause: std::io::Error| DataError::Read { path: path.clone(), cause };
+        let expected = *count * dtype.bytes() as u64;
+        let malformed =
+            |found: &str| DataError::Malformed { path: path.clone(), cause: follow(extents, expected, found) };
+        let mut part = vec![0; PART.min(expected) as usize];
+        let mut left = expected;
+        while 0 < left {
+            let bytes = &mut part[..PART.min(left) as usize];
+            let mut filled = 0;
+            while filled < bytes.len() {
+                match from.read(&mut bytes[filled..]) {
+                    Ok(0) => return Err(malformed(&(expected - left + filled as u64).to_string())),
+                    Ok(more) => filled += more,
+                    Err(it) if it.kind() == std::io::ErrorKind::Interrupted => {}
+                    Err(it) => return Err(fail(it)),
+                }
+            }
+            see(bytes)?;
+            left -= bytes.len() as u64;
+        }
+        if !ends(from).map_err(fail)? {
+            return Err(malformed("more"));
+        }
+        Ok(())
+    }
+}
+
+/// Bytes that are read at once.
+const PART: u64 = 1 << 18;
+
+fn follow(extents: &[u64], expected: u64, found: &str) -> String {
+    format!("its header tells {extents:?}, {expected} bytes, but {found} follow")
+}
+
+/// The type of the numbers of both parts, and what the model's input makes of it.
+fn element(directory: &Path, manifest: &Manifest, reading: &Reading<'_>) -> Result<Element, DataError> {
+    let open = |part: &str| Opened::new(directory, &images_of(part), 3, manifest);
+    let of = |it: &Opened| it.dtype.natural().unwrap_or(DType::Real);
+    let (train, test) = (open(PARTS[0])?, open(PARTS[1])?);
+    let (first, second) = (of(&train), of(&test));
+    if first != second {
+        let cause =
+            format!("its numbers are of another kind than those for training: {} and {}", second.word(), first.word());
+        return Err(DataError::Unfit { path: test.path, cause, remedy: "store both alike".into() });
+    }
+    let dtype = becomes(first, reading.input, |_| {
+        let mut all = Extremes::NONE;
+        for opened in [train, test] {
+            let dtype = opened.dtype.clone();
+            opened.chunks(|bytes| {
+                dtype.numbers(bytes, |it| all = all.with(it));
+                Ok(())
+            })?;
+        }
+        Ok(all)
+    })?;
+    Ok(Element { dtype, double: reading.double })
+}
+
 fn read_split(
     directory: &Path,
     part: &str,
     manifest: &Manifest,
+    element: Element,
     room: &mut Room,
 ) -> Result<([usize; 3], Split), DataError> {
-    let (images_path, extents, images) = read_file::<3>(directory, &images_of(part), manifest, room)?;
-    let (labels_path, [count], labels) = read_file::<1>(directory, &labels_of(part), manifest, room)?;
+    let opened = Opened::new(directory, &images_of(part), 3, manifest)?;
+    let (images_path, dtype, extents) = (opened.path.clone(), opened.dtype.clone(), opened.extents.clone());
+    let image = [extents[1] as usize, extents[2] as usize, 1];
+    let bytes = opened.count.saturating_mul(element.bytes() as u64);
+    let mut store = Store::of(&images_path, element, bytes, room)?;
+    let mut converter = Converter::new(("it".into(), &images_path), &dtype, element, size::product(&image));
+    opened.chunks(|it| converter.append(it, &mut store))?;
+    let images = store.end()?;
+
+    let opened = Opened::new(directory, &labels_of(part), 1, manifest)?;
+    let (labels_path, dtype, count) = (opened.path.clone(), opened.dtype.clone(), opened.count);
     if extents[0] != count {
-        let cause = format!("it has {count} labels for the {} images of `{}`", extents[0], images_path.display());
+        let cause = format!("it has {count} labels for the {} images of `{}`", extents[0], shown(&images_path));
         let remedy = "give one label for each image".into();
         return Err(DataError::Unfit { path: labels_path, cause, remedy });
     }
     let classes = if manifest.classes.is_empty() { 256 } else { manifest.classes.len() };
-    if let Some(record) = labels.iter().position(|it| classes <= usize::from(*it)) {
-        let (label, name) = (labels[record].into(), manifest.name.clone());
+    let mut numbers: Vec<i64> = Vec::new();
+    room.reserve(&labels_path, &mut numbers, count)?;
+    opened.chunks(|bytes| {
+        dtype.numbers(bytes, |it| numbers.push(if it.fract() == 0.0 { it as i64 } else { -1 }));
+        Ok(())
+    })?;
+    if let Some(record) = numbers.iter().position(|it| usize::try_from(*it).is_ok_and(|it| it < classes) == false) {
+        let (label, name) = (numbers[record], manifest.name.clone());
+        let offset = 8 + (record * dtype.bytes()) as u64;
         let record = record as u64;
-        return Err(DataError::Label { path: labels_path, record, offset: 8 + record, label, name, classes });
+        return Err(DataError::Label { path: labels_path, record, offset, label, name, classes });
     }
-    let mut numbers = Vec::new();
-    room.reserve(&labels_path, &mut numbers, labels.len() as u64)?;
-    numbers.extend(labels.into_iter().map(i64::from));
-    Ok(([extents[1], extents[2], 1], Split { images: images.into(), targets: Targets::Classes(numbers) }))
-}
-
-/// Path, extents and bytes of a file of `RANK` dimensions.
-fn read_file<const RANK: usize>(
-    directory: &Path,
-    name: &str,
-    manifest: &Manifest,
-    room: &mut Room,
-) -> Result<(PathBuf, [usize; RANK], Vec<u8>), DataError> {
-    let Some(path) = file(directory, name) else {
-        return Err(DataError::Missing {
-            name: manifest.name.clone(),
-            cause: format!("`{}` has no `{name}` and no `{name}.gz`", directory.display()),
-            remedy: manifest.remedy(&manifest.name),
-        });
-    };
-    let fail = |cause| DataError::Read { path: path.clone(), cause };
-    let malformed = |cause: String| DataError::Malformed { path: path.clone(), cause };
-    let (file, length) = open(&path)?;
-    let packed = path.extension().is_some_and(|it| it == "gz");
-    // Some tools write a packed file in several members, which are one file.
-    let mut reader: Box<dyn Read> =
-        if packed { Box::new(BufReader::new(MultiGzDecoder::new(file))) } else { Box::new(BufReader::new(file)) };
-    let mut magic = Vec::new();
-    (&mut reader).take(4).read_to_end(&mut magic).map_err(fail)?;
-    if magic != [0, 0, 8, RANK as u8] {
-        let cause = format!("it does not open as a file of bytes in {RANK} dimension(s) does (0 0 8 {RANK})");
-        return Err(malformed(cause));
-    }
-    let mut extents = [0u64; RANK];
-    for it in &mut extents {
-        let mut extent = [0; 4];
-        reader.read_exact(&mut extent).map_err(|_| malformed("its header is cut off".into()))?;
-        *it = u32::from_be_bytes(extent).into();
-    }
-    let Some(expected) = volume(&extents) else {
-        return Err(malformed(format!("its header tells {extents:?}, more than any file has")));
-    };
-    let follow =
-        |found: String| malformed(format!("its header tells {extents:?}, {expected} bytes, but {found} follow"));
-    if packed {
-        unpacks(&path, length, expected)?;
-    } else if length != 4 + 4 * RANK as u64 + expected {
-        return Err(follow(length.saturating_sub(4 + 4 * RANK as u64).to_string()));
-    }
-    if expected == 0 {
-        return Err(DataError::Empty { path });
-    }
-    let mut bytes = Vec::new();
-    room.reserve(&path, &mut bytes, expected)?;
-    (&mut reader).take(expected).read_to_end(&mut bytes).map_err(fail)?;
-    if bytes.len() as u64 != expected {
-        return Err(follow(bytes.len().to_string()));
-    }
-    if !ends(&mut reader).map_err(fail)? {
-        return Err(follow("more".into()));
-    }
-    Ok((path, extents.map(|it| it as usize), bytes))
+    Ok((image, Split { images, targets: Targets::Classes(numbers) }))
 }
 
 #[cfg(test)]
@@ -180,8 +284,8 @@ mod tests {
     fn plain_and_compressed_files_are_read() {
         let dir = directory();
         assert_eq!(format_of(dir.path()).unwrap(), crate::data::Format::Idx);
-        let data = read(dir.path(), find("mnist").unwrap(), &mut Room::of(1 << 20)).unwrap();
-        assert_eq!((data.image, data.train.images.to_vec()), ([1, 2, 1], vec![1, 2, 3, 4]));
+        let data = read(dir.path(), find("mnist").unwrap(), &Reading::default(), &mut Room::of(1 << 20)).unwrap();
+        assert_eq!((data.image.0, data.train.images.to_vec()), (vec![1, 2, 1], vec![1, 2, 3, 4]));
         assert_eq!(data.train.targets.labels(), [7, 9]);
         assert_eq!(
             (data.test.images.to_vec(), data.test.targets.labels(), data.classes.len()),
@@ -206,7 +310,9 @@ mod tests {
         for (name, data, expected) in cases {
             let dir = directory();
             fs::write(dir.path().join(name), data).unwrap();
-            let message = read(dir.path(), find("mnist").unwrap(), &mut Room::of(1 << 20)).unwrap_err().to_string();
+            let message = read(dir.path(), find("mnist").unwrap(), &Reading::default(), &mut Room::of(1 << 20))
+                .unwrap_err()
+                .to_string();
             assert!(message.contains(expected) && message.contains(name), "{message}");
         }
     }
@@ -217,21 +323,21 @@ mod tests {
         let whole = bytes(&[1, 1, 2], &[5, 6]);
         let name = dir.path().join("t10k-images-idx3-ubyte.gz");
         fs::write(&name, [gz(&whole[..7]), gz(&whole[7..])].concat()).unwrap();
-        let data = read(dir.path(), find("mnist").unwrap(), &mut Room::of(1 << 20)).unwrap();
+        let data = read(dir.path(), find("mnist").unwrap(), &Reading::default(), &mut Room::of(1 << 20)).unwrap();
         assert_eq!(data.test.images[..], [5, 6]);
         // The sum at the end of each member counts.
         let mut damaged = gz(&whole);
         let at = damaged.len() - 6;
         damaged[at] ^= 1;
         fs::write(&name, damaged).unwrap();
-        assert!(read(dir.path(), find("mnist").unwrap(), &mut Room::of(1 << 20)).is_err());
+        assert!(read(dir.path(), find("mnist").unwrap(), &Reading::default(), &mut Room::of(1 << 20)).is_err());
     }
 
     #[test]
     fn files_that_are_there_twice_are_told() {
         let dir = directory();
         fs::write(dir.path().join("train-images-idx3-ubyte.gz"), gz(&bytes(&[2, 1, 2], &[9; 4]))).unwrap();
-        let data = read(dir.path(), find("mnist").unwrap(), &mut Room::of(1 << 20)).unwrap();
+        let data = read(dir.path(), find("mnist").unwrap(), &Reading::default(), &mut Room::of(1 << 20)).unwrap();
         assert_eq!(data.train.images[..], [1, 2, 3, 4]);
         assert!(data.warnings.join("").contains("unpacked: `train-images-idx3-ubyte.gz`"), "{:?}", data.warnings);
     }

@@ -2,27 +2,50 @@
 //! every class can be learned and tested.
 
 use super::answers::VOID;
-use super::error::{count, extents, few};
+use super::error::{count, few, plain, sizes};
 use super::manifest::Manifest;
 use super::{DataError, Dataset, Split};
-use crate::ir::TargetKind;
+use crate::ir::{DType, Extremes, ImageStep, TargetKind};
 
-/// Compares a data set with what its manifest says, apart from the size of images that steps have `changed`; warnings are
-/// added to it.
-pub(super) fn judge(data: &mut Dataset, manifest: &Manifest, changed: bool) -> Result<(), DataError> {
-    if let Some(image) = manifest.image.filter(|it| !changed && *it != data.image) {
-        return Err(DataError::Promised {
-            name: data.name.clone(),
-            found: format!("images of {}", extents(data.image)),
-            expected: format!("images of {}", extents(image)),
-            remedy: "correct `image` in the manifest, or give the data set it is for".into(),
-        });
+/// As many examples do not tell which numbers a data set uses.
+const FEW: usize = 100;
+
+/// Compares a data set with what its manifest says, apart from the size of images that `steps` have changed; warnings and what
+/// is known of its numbers are added to it.
+pub(super) fn judge(data: &mut Dataset, manifest: &Manifest, steps: &[ImageStep]) -> Result<(), DataError> {
+    let promised = |found: String, expected: String, key: &str| DataError::Promised {
+        name: data.name.clone(),
+        found,
+        expected,
+        remedy: format!("correct `{key}` in the manifest, or give the data set it is for"),
+    };
+    let (noun, element) = (data.noun(), data.element());
+    if let Some(image) = manifest.image.as_ref().filter(|it| steps.is_empty() && **it != data.image) {
+        let told = |it| format!("{noun}s of {}", sizes(it));
+        return Err(promised(told(&data.image), told(image), "image"));
     }
+    let parts = [Some(&data.train), Some(&data.test), data.validation.as_ref()];
+    let found = parts.iter().flatten().fold(Extremes::NONE, |all, it| all.and(it.images.seen(element).range));
+    if let Some(said) = manifest.range {
+        let border = steps.iter().any(|it| matches!(it, ImageStep::Pad(_)));
+        if !found.within(if border { said.with(0.0).0 } else { said.0 }) {
+            return Err(promised(format!("numbers from {found}"), format!("{said}"), "range"));
+        }
+    }
+    let of_training = data.extremes();
+    data.range = match (manifest.range, data.dtype) {
+        (Some(said), _) => Some(said),
+        // Ids are looked up whatever their number.
+        (None, DType::Int) => Some(found),
+        (None, _) if data.train.len() <= FEW => None,
+        (None, DType::U8) => Some(of_training.with(0.0)).filter(|it| it.most() != 0.0),
+        (None, DType::U16 | DType::Real | DType::Bf16) => Some(of_training),
+    };
     for (part, split, said) in
         [("training", &data.train, manifest.train_examples), ("test", &data.test, manifest.test_examples)]
     {
         if said != 0 && said != split.len() {
-            let found = count(split.len(), &format!("{part} image"));
+            let found = count(split.len(), &format!("{part} {noun}"));
             data.warnings.push(format!("there are {found}, while `{}` usually has {said}", manifest.name));
         }
     }
@@ -48,6 +71,10 @@ fn counts(split: &Split, classes: usize) -> Vec<usize> {
 fn classes(data: &Dataset) -> Vec<String> {
     let all = data.classes.len();
     let (train, test) = (counts(&data.train, all), counts(&data.test, all));
+    if all == 1 {
+        return vec![format!("it has one class, `{}`: there is nothing to tell apart", plain(&data.classes[0]))];
+    }
+    let noun = data.noun();
     let named = |wanted: &dyn Fn(usize) -> bool| -> Vec<&String> {
         (0..all).filter(|it| wanted(*it)).map(|it| &data.classes[it]).collect()
     };
@@ -58,14 +85,14 @@ fn classes(data: &Dataset) -> Vec<String> {
             res.push(format!("{} of {all} classes {has} {what}: {}", names.len(), few(&names)));
         }
     };
-    say(named(&|it| train[it] == 0 && test[it] == 0), "no images");
-    say(named(&|it| train[it] == 0 && test[it] != 0), "test images but none to train on");
-    say(named(&|it| train[it] != 0 && test[it] == 0), "no test images");
+    say(named(&|it| train[it] == 0 && test[it] == 0), &format!("no {noun}s"));
+    say(named(&|it| train[it] == 0 && test[it] != 0), &format!("test {noun}s but none to train on"));
+    say(named(&|it| train[it] != 0 && test[it] == 0), &format!("no test {noun}s"));
     let counted = data.classes.iter().enumerate().all(|(at, it)| *it == at.to_string());
     let unused = |at: usize| train[at] == 0 && test[at] == 0;
     if counted && 1 < all && unused(0) && !(1..all).any(unused) {
         res.push(format!(
-            "class 0 has no images, and labels are 1 to {}: if they count from 1, subtract 1 from each of them",
+            "class 0 has no {noun}s, and labels are 1 to {}: if they count from 1, subtract 1 from each of them",
             all - 1
         ));
     }
@@ -93,11 +120,13 @@ fn void(data: &Dataset) -> Option<String> {
 
 fn pixels(data: &Dataset) -> Vec<String> {
     let mut res = Vec::new();
+    let noun = data.noun();
+    let pixel = if noun == "image" { "pixel" } else { "number" };
     for (part, split) in [("training", &data.train), ("test", &data.test)] {
-        let (least, most) = range(&split.images);
+        let Extremes([least, most]) = split.images.seen(data.element()).range;
         if least == most {
-            res.push(format!("every pixel of the {part} images is {least}"));
-        } else if most == 1 {
+            res.push(format!("every {pixel} of the {part} {noun}s is {least}"));
+        } else if noun == "image" && most == 1.0 {
             res.push(format!(
                 "no pixel of the {part} images is above 1: were values from 0 to 1 made whole without `* 255`?"
             ));
@@ -106,15 +135,11 @@ fn pixels(data: &Dataset) -> Vec<String> {
     res
 }
 
-/// The darkest and the brightest byte.
-pub(super) fn range(bytes: &[u8]) -> (u8, u8) {
-    bytes.iter().fold((u8::MAX, u8::MIN), |(least, most), it| (least.min(*it), most.max(*it)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::data::{Format, Targets};
+    use crate::ir::Shape;
 
     fn set(train: &[i64], test: &[i64], classes: &[&str]) -> Dataset {
         let split = |labels: &[i64]| Split {
@@ -123,18 +148,21 @@ mod tests {
         };
         Dataset {
             name: "set".into(),
-            image: [1, 1, 1],
+            image: Shape::from([1, 1, 1]),
+            dtype: DType::U8,
+            double: false,
             target: TargetKind::Class,
             classes: classes.iter().map(|it| (*it).into()).collect(),
             train: split(train),
             test: split(test),
             validation: None,
+            range: None,
             warnings: Vec::new(),
         }
     }
 
     fn said(mut data: Dataset) -> String {
-        judge(&mut data, &Manifest::bare("set".into(), Format::Npz), false).unwrap();
+        judge(&mut data, &Manifest::bare("set".into(), Format::Npz), &[]).unwrap();
         data.warnings.join("\n")
     }
 
@@ -157,12 +185,34 @@ mod tests {
     #[test]
     fn what_a_manifest_promises_is_compared() {
         let manifest =
-            Manifest { image: Some([2, 2, 1]), train_examples: 3, ..Manifest::bare("set".into(), Format::Npz) };
+            Manifest { image: Some([2, 2, 1].into()), train_examples: 3, ..Manifest::bare("set".into(), Format::Npz) };
         let mut data = set(&[0, 1], &[1, 0], &["a", "b"]);
-        let message = judge(&mut data, &manifest, false).unwrap_err().to_string();
+        let message = judge(&mut data, &manifest, &[]).unwrap_err().to_string();
         assert!(message.contains("images of 1x1 with 1 channel") && message.contains("2x2"), "{message}");
-        judge(&mut data, &Manifest { image: Some([1, 1, 1]), ..manifest }, false).unwrap();
+        judge(&mut data, &Manifest { image: Some([1, 1, 1].into()), ..manifest }, &[]).unwrap();
         assert_eq!(data.warnings, ["there are 2 training images, while `set` usually has 3"]);
+    }
+
+    #[test]
+    fn a_range_that_the_data_contradicts_is_no_range() {
+        let of = |range| Manifest { range: Some(Extremes(range)), ..Manifest::bare("digits".into(), Format::Npz) };
+        let mut data = set(&[0, 1, 0], &[1, 0], &["a", "b"]);
+        let message = judge(&mut data, &of([0.0, 16.0]), &[]).unwrap_err().to_string();
+        assert!(message.contains("has numbers from 0 to 18, and its manifest says 0 to 16"), "{message}");
+        assert!(message.contains("correct `range` in the manifest"), "{message}");
+        judge(&mut data, &of([0.0, 18.0]), &[]).unwrap();
+        assert_eq!(data.range, Some(Extremes([0.0, 18.0])));
+        // A border is black, whatever else there is.
+        data.train.images = vec![0, 20, 21].into();
+        assert!(judge(&mut data, &of([0.0, 20.0]), &[ImageStep::Pad(1)]).is_err());
+        data.test.images = vec![30, 21].into();
+        judge(&mut data, &of([20.0, 30.0]), &[ImageStep::Pad(1)]).unwrap();
+        assert!(judge(&mut data, &of([20.0, 30.0]), &[]).is_err());
+    }
+
+    #[test]
+    fn a_single_class_is_told() {
+        assert_eq!(said(set(&[0, 0], &[0, 0], &["cat"])), "it has one class, `cat`: there is nothing to tell apart");
     }
 
     #[test]

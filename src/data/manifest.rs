@@ -2,10 +2,11 @@
 
 use super::DataError;
 use super::bound::text;
-use super::error::few;
+use super::error::{self, few};
 use super::fetch::name_of;
 use super::unpack::is_archive;
-use serde::Deserialize;
+use crate::ir::{Extremes, Shape};
+use serde::{Deserialize, Deserializer};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -25,8 +26,26 @@ pub enum Format {
     Images,
     /// Image files and those of the classes of their pixels: `train/images/*.png`, `train/masks/*.png`, and so for `test`.
     Masks,
-    /// NumPy arrays `x_train`, `y_train`, `x_test`, `y_test` in one `.npz` file.
+    /// NumPy arrays `x_train`, `y_train`, `x_test`, `y_test` in an `.npz` file, or in several.
     Npz,
+    /// Image files and tables of what they are to be answered with: `train.csv` and `test.csv`.
+    Csv,
+}
+
+impl Format {
+    /// What there must be for it, in a folder or as a file.
+    pub(super) fn files(self) -> &'static str {
+        match self {
+            Format::Embedded => "what is part of the program",
+            Format::Cifar10 => "`data_batch_*.bin` and `test_batch.bin`",
+            Format::Cifar100 => "`train.bin` and `test.bin`",
+            Format::Idx => "`train-images-idx3-ubyte` and the other files of MNIST",
+            Format::Images => "`train/<class>` and `test/<class>`, or with `split` the folders of the classes",
+            Format::Masks => "`train/images`, `train/masks`, `test/images` and `test/masks`",
+            Format::Npz => "one .npz file, or `train*.npz` and `test*.npz`",
+            Format::Csv => "`train.csv`, a table of pictures",
+        }
+    }
 }
 
 /// What the labels of a data set's arrays are, where their extents and dtype could mean two things.
@@ -70,12 +89,12 @@ pub struct Manifest {
     pub title: String,
     /// Storage.
     pub format: Format,
-    /// Height, width, channels of an image; those of the files must be the same.
+    /// Extents of an example: height, width, channels of an image; those of the files must be the same.
     #[serde(default)]
-    pub image: Option<[usize; 3]>,
-    /// Smallest and largest byte of the images, where they are not 0 and 255.
+    pub image: Option<Shape>,
+    /// The least and the largest number of the examples, where they are not 0 and 255.
     #[serde(default)]
-    pub range: Option<[u8; 2]>,
+    pub range: Option<Extremes>,
     /// Names of the classes; of images by class they are those of the folders.
     #[serde(default)]
     pub classes: Vec<String>,
@@ -91,7 +110,26 @@ pub struct Manifest {
     /// Examples of its usual test set.
     #[serde(default)]
     pub test_examples: usize,
-    /// Of images by class in one folder, without `train` and `test`: the share of each class that is for tests.
+    /// Of arrays in several files: those for training, by their names, in which a star stands for any signs; of tables, that for
+    /// training.
+    #[serde(default, deserialize_with = "several")]
+    pub train: Vec<String>,
+    /// Those for tests.
+    #[serde(default, deserialize_with = "several")]
+    pub test: Vec<String>,
+    /// Those for validation, if there are some.
+    #[serde(default, deserialize_with = "several")]
+    pub val: Vec<String>,
+    /// Of tables: the folder of the pictures, seen from that of the tables.
+    #[serde(default)]
+    pub images: Option<PathBuf>,
+    /// The column that names the file of a picture; the first unless told.
+    #[serde(default)]
+    pub file: Option<String>,
+    /// The columns that are targets; all others unless told.
+    #[serde(default, deserialize_with = "several")]
+    pub columns: Vec<String>,
+    /// Of what has no part for tests: the share of its examples that is, of images by class that of each class.
     #[serde(default)]
     pub split: Option<f64>,
     /// What chooses them.
@@ -106,6 +144,20 @@ pub struct Manifest {
     /// What to fetch.
     #[serde(default)]
     pub files: Vec<Remote>,
+}
+
+/// One name, or a list of them.
+fn several<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Several {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(match Several::deserialize(from)? {
+        Several::One(it) => vec![it],
+        Several::Many(all) => all,
+    })
 }
 
 const BUILT_IN: [&str; 6] = [
@@ -190,8 +242,45 @@ impl Manifest {
         if self.format == Format::Embedded {
             return Err("only the program's own data set is embedded".into());
         }
-        if self.image.is_some_and(|it| it.contains(&0)) {
-            return Err("`image` has an extent of 0".into());
+        if let Some(image) = &self.image {
+            if image.0.contains(&0) {
+                return Err("`image` has an extent of 0".into());
+            }
+            let fits = if self.format == Format::Npz { 0 < image.rank() } else { image.rank() == 3 };
+            if !fits {
+                return Err(format!("`image` is {image}, while images have a height, a width and channels"));
+            }
+        }
+        if let Some(range) = self.range.filter(|it| !(it.least() < it.most() && it.within([f64::MIN, f64::MAX]))) {
+            return Err(format!("`range` is {range}, not the least and the largest number"));
+        }
+        let files = [&self.train, &self.test, &self.val];
+        if files.iter().any(|it| !it.is_empty()) {
+            match self.format {
+                Format::Npz if self.train.is_empty() => return Err("`train` names no file".into()),
+                Format::Npz => {}
+                Format::Csv if files.iter().any(|it| 1 < it.len() || it.iter().any(|it| it.contains('*'))) => {
+                    return Err("`train`, `test` and `val` name one table each".into());
+                }
+                Format::Csv => {}
+                Format::Embedded
+                | Format::Cifar10
+                | Format::Cifar100
+                | Format::Idx
+                | Format::Images
+                | Format::Masks => {
+                    return Err(
+                        "`train`, `test` and `val` have no effect but for arrays and tables (`format: npz`, `csv`)"
+                            .into(),
+                    );
+                }
+            }
+            if let Some(wrong) = files.into_iter().flatten().find(|it| !plain(it) || 1 < it.matches('*').count()) {
+                return Err(format!(
+                    "`{}` is not the plain name of a file, with one star at most",
+                    error::plain(wrong)
+                ));
+            }
         }
         for (at, class) in self.classes.iter().enumerate() {
             if class.is_empty() {
@@ -204,14 +293,23 @@ impl Manifest {
         if self.class_count.is_some() && (self.format != Format::Images || !self.classes.is_empty()) {
             return Err("`class_count` has no effect but for images by class whose `classes` are not named".into());
         }
-        if self.target.is_some() && self.format != Format::Npz {
+        if self.target.is_some() && !matches!(self.format, Format::Npz | Format::Csv) {
             return Err(
-                "`target` has no effect but for arrays (`format: npz`): other formats have a class for each image"
+                "`target` has no effect but for arrays and tables (`format: npz`, `csv`): other formats have a class for \
+                 each image"
                     .into(),
             );
         }
-        if self.split.is_some() && self.format != Format::Images {
-            return Err("`split` has no effect but for images by class (`format: images`)".into());
+        let of_tables =
+            [("images", self.images.is_some()), ("file", self.file.is_some()), ("columns", !self.columns.is_empty())];
+        if let Some((key, _)) = of_tables.iter().find(|it| it.1 && self.format != Format::Csv) {
+            return Err(format!("`{key}` has no effect but for tables (`format: csv`)"));
+        }
+        if self.split.is_some() && !matches!(self.format, Format::Images | Format::Npz | Format::Csv) {
+            return Err(
+                "`split` has no effect but for images by class, arrays and tables (`format: images`, `npz`, `csv`)"
+                    .into(),
+            );
         }
         if self.split.is_some_and(|it| !(0.0 < it && it < 1.0)) {
             return Err("`split` is a share of the images, above 0 and below 1".into());
@@ -280,6 +378,12 @@ impl Manifest {
             class_count: None,
             train_examples: 0,
             test_examples: 0,
+            train: Vec::new(),
+            test: Vec::new(),
+            val: Vec::new(),
+            images: None,
+            file: None,
+            columns: Vec::new(),
             split: None,
             split_seed: None,
             directory: None,
@@ -361,7 +465,16 @@ mod tests {
             ("classes: [a, '']\n".into(), "class 1 has an empty name"),
             ("classes: 7\n".into(), "my.yaml"),
             ("classes: {a: b}\n".into(), "my.yaml"),
-            ("image: [8, 8]\n".into(), "my.yaml"),
+            ("image: []\n".into(), "while images have"),
+            ("range: [16, 0]\n".into(), "`range` is 16 to 0, not the least and the largest"),
+            ("range: [3, 3]\n".into(), "not the least and the largest"),
+            ("range: [0, .inf]\n".into(), "not the least and the largest"),
+            ("test: a.npz\n".into(), "`train` names no file"),
+            ("columns: [a]\n".into(), "`columns` has no effect but for tables"),
+            ("images: a\n".into(), "`images` has no effect but for tables"),
+            ("train: [a.npz, ../b.npz]\n".into(), "`../b.npz` is not the plain name"),
+            ("train: a**.npz\n".into(), "with one star at most"),
+            ("train: {a: b}\n".into(), "my.yaml"),
             ("image: [8, 8, 0]\n".into(), "extent of 0"),
             ("image: [99999999999999999999, 8, 1]\n".into(), "my.yaml"),
             ("name: again\n".into(), "my.yaml"),
@@ -371,6 +484,8 @@ mod tests {
             let found = said(&format!("{npz}{text}"));
             assert!(found.contains(expected) && !found.starts_with("Manifest {"), "{text}: {found}");
         }
+        assert!(said("name: my\nformat: csv\ntrain: [a.csv, b.csv]\n").contains("name one table each"));
+        assert!(said("name: my\nformat: images\ntrain: a.npz\n").contains("have no effect but for arrays and tables"));
         let images = format!("name: my\nformat: images\n{}", file("http://x/y.zip", ", members: [a.png]"));
         assert!(said(&images).contains("lie in no folders"));
         // An address without a path is one.

@@ -3,12 +3,12 @@
 
 use super::answers::{VOID, classes_of_pixels};
 use super::bound::Room;
-use super::error::{count, extents, few};
+use super::error::{count, few, shown};
 use super::folder::pictures;
+use super::gallery::{AT_ONCE, Gallery, in_order};
 use super::manifest::Manifest;
-use super::picture::{Change, Picture, decoded, remarks};
-use super::pixels::Store;
-use super::{DataError, Dataset, Split, Targets};
+use super::picture::{Picture, decoded};
+use super::{DataError, Dataset, Reading, Split, Targets};
 use crate::ir::TargetKind;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -24,18 +24,22 @@ pub(super) fn is_layout(directory: &Path) -> bool {
 }
 
 /// What is found on the way.
-#[derive(Default)]
-struct Found {
-    /// The first image and its extents, which all have.
-    first: Option<(PathBuf, [usize; 3])>,
-    changes: BTreeMap<Change, Vec<String>>,
+struct Found<'a> {
+    manifest: &'a Manifest,
+    gallery: Gallery<'a>,
     warnings: Vec<String>,
 }
 
 /// Reads all parts.
-pub(super) fn read(directory: &Path, manifest: &Manifest, room: &mut Room) -> Result<Dataset, DataError> {
-    let mut found = Found::default();
-    let mut part = |name: &str| found.part(&directory.join(name), manifest, room);
+pub(super) fn read(
+    directory: &Path,
+    manifest: &Manifest,
+    reading: &Reading<'_>,
+    room: &mut Room,
+) -> Result<Dataset, DataError> {
+    let gallery = Gallery::new(directory, reading).plain();
+    let mut found = Found { manifest, gallery, warnings: Vec::new() };
+    let mut part = |name: &str| found.part(&directory.join(name), room);
     let (train, test) = (part("train")?, part("test")?);
     let validation = match directory.join(VALIDATION).is_dir() {
         true => Some(part(VALIDATION)?),
@@ -47,52 +51,58 @@ pub(super) fn read(directory: &Path, manifest: &Manifest, room: &mut Room) -> Re
         true => classes_of_pixels(&targets),
         false => manifest.classes.clone(),
     };
-    let (_, image) = found.first.take().expect("a part without images is an error");
-    found.warnings.extend(remarks(&found.changes));
-    let Found { warnings, .. } = found;
-    let target = TargetKind::Map([image[0], image[1]]);
-    Ok(Dataset { name: manifest.name.clone(), image, target, classes, train, test, validation, warnings })
+    let (image, dtype) = found.gallery.form().expect("a part without images is an error");
+    let mut warnings = found.warnings;
+    warnings.extend(found.gallery.remarks());
+    let target = TargetKind::Map([image.0[0], image.0[1]]);
+    Ok(Dataset {
+        name: manifest.name.clone(),
+        image,
+        dtype,
+        double: false,
+        target,
+        classes,
+        train,
+        test,
+        validation,
+        range: None,
+        warnings,
+    })
 }
 
-impl Found {
-    fn part(&mut self, part: &Path, manifest: &Manifest, room: &mut Room) -> Result<Split, DataError> {
+impl Found<'_> {
+    fn part(&mut self, part: &Path, room: &mut Room) -> Result<Split, DataError> {
         let folders = [IMAGES, MASKS].map(|it| part.join(it));
         if let Some(missing) = folders.iter().find(|it| !it.is_dir()) {
             return Err(DataError::Missing {
-                name: manifest.name.clone(),
-                cause: format!("there is no folder `{}`", missing.display()),
+                name: self.manifest.name.clone(),
+                cause: format!("there is no folder `{}`", shown(missing)),
                 remedy: "a class for each pixel takes `train/images`, `train/masks`, `test/images` and `test/masks`"
                     .into(),
             });
         }
         let [images, masks] = [self.listed(&folders[0])?, self.listed(&folders[1])?];
         let pairs = paired(part, images, masks)?;
-        let most = manifest.classes.len().clamp(1, usize::from(VOID));
-        let bound = if manifest.classes.is_empty() { usize::from(VOID) + 1 } else { most };
-        let (mut pixels, mut classes, mut each) = (None, Vec::new(), 0);
-        for (image, mask) in &pairs {
-            let Picture { pixels: bytes, size, changes } = decoded(image, *room)?;
-            self.changed(image, changes);
-            let (first, expected) = self.first.get_or_insert_with(|| (image.clone(), size));
-            if size != *expected {
-                let cause = format!("{}, but `{}` is {}", extents(size), first.display(), extents(*expected));
+        let images: Vec<&Path> = pairs.iter().map(|it| &*it.0).collect();
+        let pixels = self.gallery.read(&images, room).map_err(|it| match it {
+            DataError::Sizes { path, cause, .. } => {
                 let remedy = "store all images and masks in one size".into();
-                return Err(DataError::Unfit { path: image.clone(), cause: format!("it is {cause}"), remedy });
+                DataError::Unfit { path, cause: format!("it is {cause}"), remedy }
             }
-            let store = match &mut pixels {
-                Some(it) => it,
-                None => {
-                    each = size[0] * size[1];
-                    room.reserve(mask, &mut classes, (each as u64).saturating_mul(pairs.len() as u64))?;
-                    let all = (bytes.len() as u64).saturating_mul(pairs.len() as u64);
-                    pixels.insert(Store::of(image, all, room)?)
-                }
-            };
-            store.extend(&bytes)?;
-            classes.extend(self.mask(mask, size, bound, *room)?);
+            other => other,
+        })?;
+        let Some((size, _)) = self.gallery.form() else { return Err(DataError::Empty { path: folders[0].clone() }) };
+        let [height, width] = [size.0[0], size.0[1]];
+        let (each, mut classes) = (height * width, Vec::new());
+        room.reserve(&folders[1], &mut classes, (each as u64).saturating_mul(pairs.len() as u64))?;
+        let most = self.manifest.classes.len().clamp(1, usize::from(VOID));
+        let bound = if self.manifest.classes.is_empty() { usize::from(VOID) + 1 } else { most };
+        for some in pairs.chunks(AT_ONCE) {
+            for found in in_order(some, |it| mask(&it.1, [height, width], bound, *room)) {
+                classes.extend(found?);
+            }
         }
-        let pixels = pixels.expect("a part without images is an error");
-        Ok(Split { images: pixels.end()?, targets: Targets::Bytes { each, bytes: classes } })
+        Ok(Split { images: pixels, targets: Targets::Bytes { each, bytes: classes } })
     }
 
     /// The pictures of a folder, and what else is in it.
@@ -103,41 +113,34 @@ impl Found {
         }
         if left != 0 {
             let others = count(left, "thing");
-            self.warnings.push(format!("{others} in `{}` not read: neither .png, .jpg nor .jpeg", folder.display()));
+            self.warnings.push(format!("{others} in `{}` not read: neither .png, .jpg nor .jpeg", shown(folder)));
         }
         Ok(found)
     }
+}
 
-    fn changed(&mut self, path: &Path, changes: Vec<Change>) {
-        for it in changes {
-            self.changes.entry(it).or_default().push(path.display().to_string());
-        }
+/// The classes of an image's pixels.
+fn mask(path: &Path, image: [usize; 2], bound: usize, room: Room) -> Result<Vec<u8>, DataError> {
+    let unfit = |cause: String, remedy: &str| DataError::Unfit { path: path.into(), cause, remedy: remedy.into() };
+    let Picture { pixels, size, changes, .. } = decoded(path, false, room)?;
+    if path.extension().is_none_or(|it| !it.eq_ignore_ascii_case("png")) {
+        return Err(unfit("it is a JPEG file, which changes numbers".into(), "store masks as PNG"));
     }
-
-    /// The classes of an image's pixels.
-    fn mask(&self, path: &Path, image: [usize; 3], bound: usize, room: Room) -> Result<Vec<u8>, DataError> {
-        let unfit = |cause: String, remedy: &str| DataError::Unfit { path: path.into(), cause, remedy: remedy.into() };
-        let Picture { pixels, size, changes } = decoded(path, room)?;
-        if path.extension().is_none_or(|it| !it.eq_ignore_ascii_case("png")) {
-            return Err(unfit("it is a JPEG file, which changes numbers".into(), "store masks as PNG"));
-        }
-        // What is turned, rounded or put on black are other numbers than were stored.
-        if size[2] != 1 || !changes.is_empty() {
-            let cause = "a mask holds the number of a class for each pixel, in one channel of 8 bits; this one is a coloured or changed picture";
-            let remedy = "`Image.fromarray(classes.astype('uint8')).save(path)` of Pillow stores one; of a palette the numbers are `np.array(Image.open(path))`";
-            return Err(unfit(cause.into(), remedy));
-        }
-        if size[..2] != image[..2] {
-            let cause = format!("it is {}x{}, and its image {}x{}", size[0], size[1], image[0], image[1]);
-            return Err(unfit(cause, "store masks in the size of their images"));
-        }
-        if let Some(it) = pixels.iter().find(|it| **it != VOID && bound <= usize::from(**it)) {
-            let cause =
-                format!("it has {it}, while the manifest names the classes 0 to {}, and 255 is none", bound - 1);
-            return Err(unfit(cause, "name all classes in the manifest"));
-        }
-        Ok(pixels)
+    // What is turned, rounded or put on black are other numbers than were stored.
+    if size[2] != 1 || !changes.is_empty() {
+        let cause = "a mask holds the number of a class for each pixel, in one channel of 8 bits; this one is a coloured or changed picture";
+        let remedy = "`Image.fromarray(classes.astype('uint8')).save(path)` of Pillow stores one; of a palette the numbers are `np.array(Image.open(path))`";
+        return Err(unfit(cause.into(), remedy));
     }
+    if size[..2] != image {
+        let cause = format!("it is {}x{}, and its image {}x{}", size[0], size[1], image[0], image[1]);
+        return Err(unfit(cause, "store masks in the size of their images"));
+    }
+    if let Some(it) = pixels.iter().find(|it| **it != VOID && bound <= usize::from(**it)) {
+        let cause = format!("it has {it}, while the manifest names the classes 0 to {}, and 255 is none", bound - 1);
+        return Err(unfit(cause, "name all classes in the manifest"));
+    }
+    Ok(pixels)
 }
 
 /// Each image with the mask of its name, in order.
@@ -147,7 +150,7 @@ fn paired(part: &Path, images: Vec<PathBuf>, masks: Vec<PathBuf>) -> Result<Vec<
     let mut by_name: BTreeMap<OsString, PathBuf> = BTreeMap::new();
     for it in masks {
         if let Some(other) = by_name.insert(stem(&it), it.clone()) {
-            let cause = format!("`{}` and `{}` are masks of one image", other.display(), it.display());
+            let cause = format!("`{}` and `{}` are masks of one image", shown(&other), shown(&it));
             return Err(unfit(cause, "leave one of them out"));
         }
     }
@@ -156,7 +159,7 @@ fn paired(part: &Path, images: Vec<PathBuf>, masks: Vec<PathBuf>) -> Result<Vec<
     for it in images {
         match by_name.remove(&stem(&it)) {
             Some(mask) => res.push((it, mask)),
-            None => without.push(it.display().to_string()),
+            None => without.push(shown(&it)),
         }
     }
     if !without.is_empty() {
@@ -164,7 +167,7 @@ fn paired(part: &Path, images: Vec<PathBuf>, masks: Vec<PathBuf>) -> Result<Vec<
         return Err(unfit(cause, "give each image in `images` a PNG file of its name in `masks`"));
     }
     if !by_name.is_empty() {
-        let left: Vec<String> = by_name.values().map(|it| it.display().to_string()).collect();
+        let left: Vec<String> = by_name.values().map(|it| shown(it)).collect();
         let cause = format!("{} without an image of the same name: {}", count(left.len(), "mask"), few(&left));
         return Err(unfit(cause, "remove them, or add their images"));
     }
@@ -195,7 +198,7 @@ mod tests {
     fn found(dir: &tempfile::TempDir, classes: &[&str]) -> Result<Dataset, DataError> {
         let classes = classes.iter().map(|it| (*it).to_owned()).collect();
         let manifest = Manifest { classes, ..Manifest::bare("cells".into(), Format::Masks) };
-        read(dir.path(), &manifest, &mut Room::of(1 << 20))
+        read(dir.path(), &manifest, &Reading::default(), &mut Room::of(1 << 20))
     }
 
     #[test]
@@ -203,7 +206,7 @@ mod tests {
         let dir = directory();
         assert_eq!(describe(dir.path().to_str().unwrap()).unwrap().format, Format::Masks);
         let data = found(&dir, &[]).unwrap();
-        assert_eq!((data.image, data.target), ([2, 3, 1], TargetKind::Map([2, 3])));
+        assert_eq!((data.image.0, data.target), (vec![2, 3, 1], TargetKind::Map([2, 3])));
         assert_eq!(data.train.images, [[10; 6], [20; 6]].concat());
         assert_eq!(data.train.targets.bytes(), [[255, 0, 0, 255, 1, 1]; 2].concat());
         assert_eq!((data.classes, data.validation.unwrap().len()), (vec!["0".to_owned(), "1".to_owned()], 1));

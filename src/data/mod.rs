@@ -1,19 +1,27 @@
-//! (Unstable.) Data sets: images by class, read whole into memory.
+//! (Unstable.) Data sets: examples, such as images, with what they are to be answered with; in memory, or in a file where they are
+//! too many.
 //!
 //! A [`Manifest`] says what a data set is and where it can be fetched; each storage format has a file
 //! that reads it. `digits` (8x8, 1797 images; E. Alpaydin and C. Kaynak, 1998, CC BY 4.0) is part of the
 //! program.
 
 mod answers;
-mod arrays;
+mod array;
 mod bound;
 mod cifar;
+mod columns;
+mod convert;
 mod digits;
+mod element;
 mod error;
+mod examples;
+mod faults;
 pub mod fetch;
 mod folder;
+mod gallery;
 mod idx;
 mod judge;
+mod labels;
 mod manifest;
 mod masks;
 mod mend;
@@ -21,12 +29,16 @@ mod npy;
 mod npz;
 mod picture;
 mod pixels;
+mod shards;
 mod steps;
+mod table;
 mod target;
 mod unpack;
 mod write;
 pub mod yaml;
 
+pub use array::{Loaded, is_array, load};
+pub use element::Element;
 pub use error::{DataError, FetchError, few};
 pub use folder::pictures;
 pub use manifest::{Answer, Format, Manifest, Remote, catalog, find};
@@ -36,15 +48,17 @@ pub use steps::apply;
 pub use target::Targets;
 pub use write::{Named, Values, write_npz};
 
-use crate::ir::{ImageStep, TargetKind, random};
+use crate::ir::{DType, Extremes, ImageStep, Shape, TargetKind, random};
 use bound::Room;
+use error::{plain, shown};
 use pixels::Store;
+use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
 /// Examples with what they are to be answered with.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Split {
-    /// Bytes in the order example, row, column, channel.
+    /// Numbers of the examples, one example after the other; of images in the order row, column, channel.
     pub images: Pixels,
     /// One for each example.
     pub targets: Targets,
@@ -67,8 +81,12 @@ impl Split {
 pub struct Dataset {
     /// Its name.
     pub name: String,
-    /// Height, width, channels of an image.
-    pub image: [usize; 3],
+    /// Extents of an example: height, width, channels of an image.
+    pub image: Shape,
+    /// What an example is made of.
+    pub dtype: DType,
+    /// Whether reals are kept in 64 bits.
+    pub double: bool,
     /// What an example is to be answered with.
     pub target: TargetKind,
     /// Names of the classes; none where targets are numbers.
@@ -79,6 +97,9 @@ pub struct Dataset {
     pub test: Split,
     /// For looking at while it is trained with, where it has images for that.
     pub validation: Option<Split>,
+    /// The least and the largest number of its examples, where that is known to mean something: as its manifest says, or as was
+    /// found in more than a handful of them.
+    pub range: Option<Extremes>,
     /// What a reader should know, a sentence each: files that were not read, pictures that were changed, classes without
     /// images.
     pub warnings: Vec<String>,
@@ -101,10 +122,47 @@ impl Dataset {
         Dataset { validation: None, ..self }
     }
 
-    /// The darkest and the brightest value of the training images.
-    pub fn range(&self) -> [u8; 2] {
-        judge::range(&self.train.images).into()
+    /// What an example is made of.
+    pub fn element(&self) -> Element {
+        Element { dtype: self.dtype, double: self.double }
     }
+
+    /// The least and the largest number of the training examples.
+    pub fn extremes(&self) -> Extremes {
+        self.train.images.seen(self.element()).range
+    }
+
+    /// What it is known by, whatever its files are called: a sum over the numbers of its training examples and their targets, and
+    /// over those that it is looked at with.
+    pub fn fingerprints(&self) -> [String; 2] {
+        let of = |split: &Split| {
+            let mut sum = Sha256::new();
+            sum.update(split.images.seen(self.element()).digest);
+            split.targets.digest(&mut sum);
+            // 64 bits tell any two data sets apart that are not made to be taken for each other.
+            sum.finalize().iter().take(8).map(|it| format!("{it:02x}")).collect()
+        };
+        [of(&self.train), of(&self.test)]
+    }
+
+    /// Whether examples are images, and what they are called.
+    pub fn noun(&self) -> &'static str {
+        self.image.noun(self.dtype)
+    }
+}
+
+/// How a data set is read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reading<'a> {
+    /// What is done to each image.
+    pub steps: &'a [ImageStep],
+    /// What the examples may take of memory; what is free unless told. Those that are more lie in a file of the folder for
+    /// temporary files.
+    pub memory: Option<u64>,
+    /// The type of the model's input. Examples are made so where no number changes by that.
+    pub input: Option<DType>,
+    /// Whether reals are kept in 64 bits.
+    pub double: bool,
 }
 
 /// Where a data set is.
@@ -129,7 +187,7 @@ pub fn describe(wanted: &str) -> Result<Manifest, DataError> {
     }
     if !path.exists() && !wanted.contains(['/', '\\', '.']) {
         return Err(DataError::Unknown {
-            name: wanted.into(),
+            name: plain(wanted),
             remedy: format!(
                 "known are {}; a directory is read as CIFAR, MNIST or images by class; a manifest ends in .yaml",
                 manifest::names()
@@ -143,7 +201,7 @@ pub fn describe(wanted: &str) -> Result<Manifest, DataError> {
         Format::Cifar10 => find("cifar10"),
         Format::Cifar100 => find("cifar100"),
         Format::Idx => manifest::catalog().iter().find(|it| it.format == format && it.name == name),
-        Format::Embedded | Format::Images | Format::Masks | Format::Npz => None,
+        Format::Embedded | Format::Images | Format::Masks | Format::Npz | Format::Csv => None,
     };
     let manifest = known.cloned().unwrap_or_else(|| Manifest::bare(name, format));
     Ok(Manifest { path: Some(path.into()), ..manifest })
@@ -152,24 +210,26 @@ pub fn describe(wanted: &str) -> Result<Manifest, DataError> {
 /// The format of a directory.
 fn format_of(directory: &Path) -> Result<Format, DataError> {
     let missing = |cause: String| DataError::Missing {
-        name: directory.display().to_string(),
+        name: shown(directory),
         cause,
         remedy: "give the directory of a data set with `--data DIR`, or a name, a manifest (.yaml) or an .npz file"
             .into(),
     };
     if !directory.exists() {
-        return Err(missing(format!("`{}` does not exist", directory.display())));
+        return Err(missing(format!("`{}` does not exist", shown(directory))));
     }
     if !directory.is_dir() {
-        return Err(missing(format!("`{}` is not a directory", directory.display())));
+        return Err(missing(format!("`{}` is not a directory", shown(directory))));
     }
     // Folders of images and masks would also be two classes.
-    let formats = [Format::Cifar10, Format::Cifar100, Format::Idx, Format::Masks, Format::Images];
+    let formats =
+        [Format::Cifar10, Format::Cifar100, Format::Idx, Format::Masks, Format::Csv, Format::Images, Format::Npz];
     formats.into_iter().find(|it| holds(directory, *it, None)).ok_or_else(|| {
         missing(format!(
             "`{}` has no `data_batch_*.bin` (CIFAR-10), no `train.bin` (CIFAR-100), no `train-images-idx3-ubyte` \
-             (MNIST), no `train/images` with `train/masks` (a class for each pixel) and no `train/<class>/` (images){}",
-            directory.display(),
+             (MNIST), no `train/images` with `train/masks` (a class for each pixel), no `train/<class>/` (images), no \
+             `train.csv` (a table of images) and no `train*.npz` (arrays){}",
+            shown(directory),
             match folder::has_pictures(directory) {
                 true => "; folders of classes without `train` and `test` are parted by a manifest with `split: 0.2`",
                 false => "",
@@ -179,14 +239,15 @@ fn format_of(directory: &Path) -> Result<Format, DataError> {
 }
 
 /// Whether a place has training files of a format.
-fn holds(place: &Path, format: Format, split: Option<f64>) -> bool {
+fn holds(place: &Path, format: Format, manifest: Option<&Manifest>) -> bool {
     match format {
         Format::Embedded => false,
         Format::Cifar10 | Format::Cifar100 => cifar::is_layout(place, format),
         Format::Idx => idx::is_layout(place),
-        Format::Images => folder::is_layout(place, split.is_some()),
+        Format::Images => folder::is_layout(place, manifest.is_some_and(|it| it.split.is_some())),
         Format::Masks => masks::is_layout(place),
-        Format::Npz => npz::file(place).is_some(),
+        Format::Npz => shards::is_layout(place, manifest),
+        Format::Csv => table::is_layout(place, manifest),
     }
 }
 
@@ -218,10 +279,18 @@ pub fn place_of(manifest: &Manifest, wanted: &str, root: Option<&Path>) -> Resul
         return Ok(Place::Embedded);
     }
     let places = search_path(manifest, root);
-    if let Some(found) = places.iter().find(|it| holds(it, manifest.format, manifest.split)) {
+    if let Some(found) = places.iter().find(|it| holds(it, manifest.format, Some(manifest))) {
         return Ok(Place::At(found.clone()));
     }
-    let looked = places.iter().map(|it| format!("`{}`", it.display())).collect::<Vec<_>>().join(", ");
+    if let Some(path) = manifest.path.as_ref().filter(|_| manifest.files.is_empty()) {
+        let cause = match path.exists() {
+            false => format!("`{}` does not exist", shown(path)),
+            true => format!("`{}` does not hold {}", shown(path), manifest.format.files()),
+        };
+        let remedy = "correct the path, as it is seen from the file that says it".into();
+        return Err(DataError::Missing { name: manifest.name.clone(), cause, remedy });
+    }
+    let looked = places.iter().map(|it| format!("`{}`", shown(it))).collect::<Vec<_>>().join(", ");
     Err(DataError::Missing {
         name: manifest.name.clone(),
         cause: format!("not found in {looked}"),
@@ -238,51 +307,80 @@ pub fn locate(wanted: &str, root: Option<&Path>) -> Result<(Manifest, Place), Da
 
 /// Reads a data set that was located, and does the steps to each of its images.
 pub fn read(manifest: &Manifest, place: &Place, steps: &[ImageStep]) -> Result<Dataset, DataError> {
-    read_within(manifest, place, steps, None)
+    read_as(manifest, place, &Reading { steps, ..Reading::default() })
 }
 
-/// The same within so much memory, where it is given: images by class, arrays of images and what steps make of any lie in a file
-/// of the folder for temporary files where they are more than that, or than is free.
-pub fn read_within(
-    manifest: &Manifest,
-    place: &Place,
-    steps: &[ImageStep],
-    memory: Option<u64>,
-) -> Result<Dataset, DataError> {
-    let mut room = Room::here(memory);
+/// Reads a data set that was located. Examples that are more than may be taken of memory lie in a file of the folder for temporary
+/// files; CIFAR's, MNIST's and the targets of any must fit into it.
+pub fn read_as(manifest: &Manifest, place: &Place, reading: &Reading<'_>) -> Result<Dataset, DataError> {
+    let mut room = Room::here(reading.memory);
     let mut data = match (place, manifest.format) {
         (Place::Embedded, _) | (Place::At(_), Format::Embedded) => digits::digits(),
         // Images of different sizes may be equal after the steps only.
-        (Place::At(path), Format::Images) => folder::read(path, manifest, steps, &mut room)?,
-        (Place::At(path), Format::Idx) => idx::read(path, manifest, &mut room)?,
-        (Place::At(path), Format::Masks) => masks::read(path, manifest, &mut room)?,
-        (Place::At(path), Format::Npz) => npz::read(path, manifest, &mut room)?,
+        (Place::At(path), Format::Images) => folder::read(path, manifest, reading, &mut room)?,
+        (Place::At(path), Format::Idx) => idx::read(path, manifest, reading, &mut room)?,
+        (Place::At(path), Format::Masks) => masks::read(path, manifest, reading, &mut room)?,
+        (Place::At(path), Format::Npz) => npz::read(path, manifest, reading, &mut room)?,
+        (Place::At(path), Format::Csv) => table::read(path, manifest, reading, &mut room)?,
         (Place::At(path), Format::Cifar10 | Format::Cifar100) => cifar::read(path, manifest, &mut room)?,
     };
-    let images = manifest.format == Format::Images;
-    judge::judge(&mut data, manifest, images && !steps.is_empty())?;
-    let mut data = if images { data } else { steps::fitted(data, steps, &mut room)? };
+    let images = matches!(manifest.format, Format::Images | Format::Csv);
+    judge::judge(&mut data, manifest, if images { reading.steps } else { &[] })?;
+    data = data.as_input(reading, &mut room)?;
+    let mut data = if images { data } else { steps::fitted(data, reading.steps, &mut room)? };
     if data.mapped() != 0 {
         let (bytes, folder) = (error::size(data.mapped() as u64), std::env::temp_dir());
         data.warnings.push(format!(
-            "{bytes} of images are more than the {} that they may take of memory: they lie in a file in `{}`",
+            "{bytes} of {}s are more than the {} that they may take of memory: they lie in a file in `{}`",
+            data.noun(),
             error::size(room.all()),
-            folder.display()
+            shown(&folder)
         ));
     }
     Ok(data)
 }
 
+impl Dataset {
+    /// With its examples as the model's input has them, where that has all of their numbers.
+    fn as_input(self, reading: &Reading<'_>, room: &mut Room) -> Result<Dataset, DataError> {
+        let to = Element { dtype: reading.input.unwrap_or(self.dtype), double: reading.double };
+        let from = self.element();
+        if from.dtype == to.dtype || convert::place(to.dtype) < convert::place(from.dtype) {
+            return Ok(self);
+        }
+        let mut converted = |split: Split| -> Result<Split, DataError> {
+            let numbers = (split.images.len() / from.bytes()) as u64;
+            let all = numbers.saturating_mul(to.bytes() as u64);
+            let mut images = Store::of(Path::new(&self.name), to, all, room)?;
+            let mut part = Vec::new();
+            for bytes in split.images.chunks(from.bytes() << 16) {
+                part.clear();
+                from.each(bytes, |it| to.put(it, &mut part));
+                images.extend(&part)?;
+            }
+            Ok(Split { images: images.end()?, targets: split.targets })
+        };
+        let (train, test) = (converted(self.train)?, converted(self.test)?);
+        let validation = self.validation.map(&mut converted).transpose()?;
+        Ok(Dataset { dtype: to.dtype, double: to.double, train, test, validation, ..self })
+    }
+}
+
 /// The same data set without a share of its training images, chosen by the seed; unless `tests`, they take the place of the
 /// test set.
 pub fn parted(data: Dataset, share: f64, seed: u64, tests: bool) -> Result<Dataset, DataError> {
+    parted_by(data, share, seed, "validate", tests)
+}
+
+/// The same, chosen by a stream of random numbers of this name, which is that of what asks for it.
+fn parted_by(data: Dataset, share: f64, seed: u64, by: &str, tests: bool) -> Result<Dataset, DataError> {
     let examples = data.train.len();
     if examples < 2 {
-        let cause = format!("{examples} training image cannot be parted: `validate` needs two at least");
+        let cause = format!("{examples} training {} cannot be parted: `{by}` needs two at least", data.noun());
         return Err(DataError::Step { name: data.name, cause });
     }
     let kept = crate::ir::recipe::kept(examples, share);
-    let stream = random::stream("validate");
+    let stream = random::stream(by);
     let mut order: Vec<usize> =
         (0..examples).map(|it| random::shuffled(seed, stream, it as u64, examples as u64) as usize).collect();
     let mut train = order.split_off(kept);
@@ -294,7 +392,7 @@ pub fn parted(data: Dataset, share: f64, seed: u64, tests: bool) -> Result<Datas
     let mut room = Room::of(if data.train.images.mapped() == 0 { u64::MAX } else { 0 });
     let mut take = |all: &[usize]| -> Result<Split, DataError> {
         let bytes = (each as u64).saturating_mul(all.len() as u64);
-        let mut images = Store::of(Path::new(&data.name), bytes, &mut room)?;
+        let mut images = Store::of(Path::new(&data.name), data.element(), bytes, &mut room)?;
         for at in all {
             images.extend(&data.train.images[at * each..][..each])?;
         }
@@ -313,6 +411,7 @@ pub fn class_names(manifest: &Manifest, wanted: &str, root: Option<&Path>) -> Re
     let place = place_of(manifest, wanted, root)?;
     match &place {
         Place::At(path) if manifest.format == Format::Images => folder::class_names(path, manifest.split.is_some()),
+        Place::At(path) if manifest.format == Format::Csv => table::class_names(path, manifest),
         Place::At(_) | Place::Embedded => Ok(read(manifest, &place, &[])?.classes),
     }
 }
@@ -342,5 +441,6 @@ mod tests {
         let data = read(&manifest, &place, &[]).unwrap();
         assert_eq!((data.train.len(), data.test.len()), (manifest.train_examples, manifest.test_examples));
         assert_eq!((Some(data.image), data.classes), (manifest.image, manifest.classes));
+        assert_eq!(data.range, manifest.range);
     }
 }

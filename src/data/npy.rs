@@ -1,6 +1,8 @@
 //! One array of NumPy's: a header, which is a Python dictionary, and numbers.
 
-use std::io::{self, Read};
+use super::element::Element;
+use crate::ir::DType;
+use std::io::Read;
 
 /// No array of numbers has a longer header.
 const MOST_HEADER: usize = 1 << 16;
@@ -37,7 +39,7 @@ pub(super) struct Header {
 }
 
 impl Dtype {
-    fn parse(text: &str) -> Dtype {
+    pub(super) fn parse(text: &str) -> Dtype {
         let plain = text.trim_matches(['\'', '"']);
         let (big, rest) = match plain.strip_prefix('>') {
             Some(rest) => (true, rest),
@@ -84,15 +86,31 @@ impl Dtype {
         }
     }
 
-    /// Reads so many numbers and shows each of them.
-    pub(super) fn each(&self, from: &mut impl Read, count: u64, mut see: impl FnMut(f64)) -> io::Result<()> {
-        let mut number = [0; 8];
-        let number = &mut number[..self.bytes().min(8)];
-        for _ in 0..count {
-            from.read_exact(number)?;
-            see(self.value(number));
+    /// The type of an input that has all of its numbers; of 64-bit ones without a sign, those below 2^63.
+    pub(super) fn natural(&self) -> Option<DType> {
+        match (self.kind, self.bytes) {
+            (Kind::Uint, 1) => Some(DType::U8),
+            (Kind::Uint, 2) => Some(DType::U16),
+            (Kind::Int | Kind::Uint, _) => Some(DType::Int),
+            (Kind::Float, _) => Some(DType::Real),
+            (Kind::Bool | Kind::Text | Kind::Object | Kind::Other, _) => None,
         }
-        Ok(())
+    }
+
+    /// Whether numbers are stored here as they are there, byte for byte.
+    pub(super) fn is(&self, element: Element) -> bool {
+        let kind = match element.dtype {
+            DType::U8 | DType::U16 => Kind::Uint,
+            DType::Int => Kind::Int,
+            DType::Real | DType::Bf16 => Kind::Float,
+        };
+        (self.kind, self.bytes) == (kind, element.bytes())
+            && (self.bytes == 1 || self.big == cfg!(target_endian = "big"))
+    }
+
+    /// Shows each number that some bytes hold.
+    pub(super) fn numbers(&self, bytes: &[u8], see: impl FnMut(f64)) {
+        bytes.chunks_exact(self.bytes().clamp(1, 8)).map(|it| self.value(it)).for_each(see);
     }
 }
 
@@ -215,7 +233,7 @@ mod tests {
     fn numbers_of_every_dtype_are_decoded() {
         let one = |text: &str, bytes: &[u8]| {
             let mut found = Vec::new();
-            Dtype::parse(text).each(&mut { bytes }, 1, |it| found.push(it)).unwrap();
+            Dtype::parse(text).numbers(bytes, |it| found.push(it));
             found[0]
         };
         assert_eq!(one("|b1", &[1]), 1.0);
@@ -229,6 +247,6 @@ mod tests {
         assert_eq!(one("<f2", &[0, 0x3c]), 1.0);
         assert_eq!(one(">f4", &0.1f32.to_be_bytes()), f64::from(0.1f32));
         assert_eq!(one("<f8", &0.1f64.to_le_bytes()), 0.1);
-        assert!(Dtype::parse("<f4").each(&mut [0u8; 3].as_slice(), 1, |_| {}).is_err());
+        Dtype::parse("<f4").numbers(&[0; 3], |_| panic!("three bytes are no number"));
     }
 }

@@ -4,6 +4,7 @@
 use super::DataError;
 use super::bound::{Room, open, unpacks};
 use super::error::{count, few};
+use crate::ir::DType;
 use image::codecs::png::PngDecoder;
 use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
@@ -30,7 +31,11 @@ impl Change {
         match self {
             Change::Upright => format!("{are} turned as the orientation in their EXIF data says"),
             Change::Opaque => format!("{are} put on black, as {they} transparent pixels"),
-            Change::Rounded => format!("{are} rounded from 16 to 8 bits"),
+            Change::Rounded => {
+                format!(
+                    "{are} rounded from 16 to 8 bits, which an input `u16[height, width, channels]` takes as they are"
+                )
+            }
             Change::Still => format!("{are} animated, of which the first frame is taken"),
         }
     }
@@ -39,8 +44,10 @@ impl Change {
 /// A decoded file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
-    /// Rows of pixels.
+    /// Rows of pixels, as the bytes of their numbers.
     pub pixels: Vec<u8>,
+    /// Bytes, or numbers of 16 bits.
+    pub dtype: DType,
     /// Height, width and channels: 1 of a grey picture, else 3.
     pub size: [usize; 3],
     /// What was changed.
@@ -55,13 +62,13 @@ pub fn remarks(changes: &BTreeMap<Change, Vec<String>>) -> Vec<String> {
     changes.iter().map(said).collect()
 }
 
-/// Decodes a PNG or JPEG file.
-pub fn decode(path: &Path) -> Result<Picture, DataError> {
-    decoded(path, Room::here(None))
+/// Decodes a PNG or JPEG file; one of 16 bits is rounded to 8 unless `deep`.
+pub fn decode(path: &Path, deep: bool) -> Result<Picture, DataError> {
+    decoded(path, deep, Room::here(None))
 }
 
 /// Decodes within a bound.
-pub(super) fn decoded(path: &Path, room: Room) -> Result<Picture, DataError> {
+pub(super) fn decoded(path: &Path, deep: bool, room: Room) -> Result<Picture, DataError> {
     let fail = |cause: String| DataError::Image { path: path.into(), cause };
     let read = |cause| DataError::Read { path: path.into(), cause };
     let (file, length) = open(path)?;
@@ -78,7 +85,7 @@ pub(super) fn decoded(path: &Path, room: Room) -> Result<Picture, DataError> {
             let mut limits = Limits::default();
             limits.max_alloc = Some(room.left());
             let decoder = PngDecoder::with_limits(reader, limits).map_err(|it| fail(it.to_string()))?;
-            finish(path, decoder, length, room, changes)
+            finish((path, length), decoder, deep, room, changes)
         }
         Some(ImageFormat::Jpeg) => {
             let mut bytes = reader.into_inner();
@@ -86,7 +93,7 @@ pub(super) fn decoded(path: &Path, room: Room) -> Result<Picture, DataError> {
                 return Err(fail("it is in CMYK, whose colours depend on a printer: save it in RGB".into()));
             }
             let decoder = image::codecs::jpeg::JpegDecoder::new(bytes).map_err(|it| fail(it.to_string()))?;
-            finish(path, decoder, length, room, changes)
+            finish((path, length), decoder, deep, room, changes)
         }
         Some(other) => Err(fail(format!("its contents are of the format {other:?}"))),
         None => Err(fail("its contents are not those of a picture".into())),
@@ -94,9 +101,9 @@ pub(super) fn decoded(path: &Path, room: Room) -> Result<Picture, DataError> {
 }
 
 fn finish(
-    path: &Path,
+    (path, length): (&Path, u64),
     mut decoder: impl ImageDecoder,
-    length: u64,
+    deep: bool,
     mut room: Room,
     mut changes: Vec<Change>,
 ) -> Result<Picture, DataError> {
@@ -116,18 +123,30 @@ fn finish(
         changes.push(Change::Upright);
     }
     let color = image.color();
-    if matches!(color, ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16) {
+    let is_deep = matches!(color, ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16);
+    if is_deep && !deep {
         changes.push(Change::Rounded);
     }
+    let dtype = if is_deep && deep { DType::U16 } else { DType::U8 };
     let (height, width) = (image.height() as usize, image.width() as usize);
     let (pixels, channels, transparent) = match color {
+        ColorType::L16 if deep => (bytes_of(image.into_luma16().into_raw()), 1, false),
+        ColorType::Rgb16 if deep => (bytes_of(image.into_rgb16().into_raw()), 3, false),
+        ColorType::La16 if deep => {
+            let (pixels, transparent) = opaque::<u16, 2>(&image.into_luma_alpha16());
+            (bytes_of(pixels), 1, transparent)
+        }
+        ColorType::Rgba16 if deep => {
+            let (pixels, transparent) = opaque::<u16, 4>(&image.into_rgba16());
+            (bytes_of(pixels), 3, transparent)
+        }
         ColorType::L8 | ColorType::L16 => (image.into_luma8().into_raw(), 1, false),
         ColorType::La8 | ColorType::La16 => {
-            let (pixels, transparent) = opaque::<2>(&image.into_luma_alpha8());
+            let (pixels, transparent) = opaque::<u8, 2>(&image.into_luma_alpha8());
             (pixels, 1, transparent)
         }
         ColorType::Rgba8 | ColorType::Rgba16 | ColorType::Rgba32F => {
-            let (pixels, transparent) = opaque::<4>(&image.into_rgba8());
+            let (pixels, transparent) = opaque::<u8, 4>(&image.into_rgba8());
             (pixels, 3, transparent)
         }
         _ => (image.into_rgb8().into_raw(), 3, false),
@@ -136,17 +155,23 @@ fn finish(
         changes.push(Change::Opaque);
     }
     changes.sort();
-    Ok(Picture { pixels, size: [height, width, channels], changes })
+    Ok(Picture { pixels, dtype, size: [height, width, channels], changes })
 }
 
-/// Pixels of N bytes, the last one of which is how opaque they are, on black; and whether any was not.
-fn opaque<const N: usize>(bytes: &[u8]) -> (Vec<u8>, bool) {
-    let mut res = Vec::with_capacity(bytes.len() / N * (N - 1));
+fn bytes_of(numbers: Vec<u16>) -> Vec<u8> {
+    numbers.into_iter().flat_map(u16::to_ne_bytes).collect()
+}
+
+/// Pixels of N numbers, the last one of which is how opaque they are, on black; and whether any was not.
+fn opaque<T: Into<u64> + TryFrom<u64> + Copy, const N: usize>(numbers: &[T]) -> (Vec<T>, bool) {
+    let most = (1u64 << (8 * size_of::<T>())) - 1;
+    let mut res = Vec::with_capacity(numbers.len() / N * (N - 1));
     let mut transparent = false;
-    for pixel in bytes.as_chunks::<N>().0 {
-        let alpha = u32::from(pixel[N - 1]);
-        transparent |= alpha != 255;
-        res.extend(pixel[..N - 1].iter().map(|it| ((u32::from(*it) * alpha + 127) / 255) as u8));
+    for pixel in numbers.as_chunks::<N>().0 {
+        let alpha = pixel[N - 1].into();
+        transparent |= alpha != most;
+        // A share of what a number holds is one that it holds.
+        res.extend(pixel[..N - 1].iter().filter_map(|it| T::try_from(((*it).into() * alpha + most / 2) / most).ok()));
     }
     (res, transparent)
 }
@@ -226,18 +251,28 @@ mod tests {
     fn transparency_and_depth_are_told() {
         let place = tempfile::tempdir().unwrap();
         let rgba = ImageBuffer::from_fn(2, 1, |x, _| Rgba([200u8, 100, 50, if x == 0 { 255 } else { 51 }]));
-        let found = decode(&saved(&place, "a.png", &DynamicImage::ImageRgba8(rgba))).unwrap();
+        let found = decode(&saved(&place, "a.png", &DynamicImage::ImageRgba8(rgba)), false).unwrap();
         assert_eq!((found.pixels, found.size), (vec![200, 100, 50, 40, 20, 10], [1, 2, 3]));
         assert_eq!(found.changes, [Change::Opaque]);
         let solid = ImageBuffer::from_pixel(2, 1, LumaA([9u8, 255]));
-        let found = decode(&saved(&place, "b.png", &DynamicImage::ImageLumaA8(solid))).unwrap();
+        let found = decode(&saved(&place, "b.png", &DynamicImage::ImageLumaA8(solid)), false).unwrap();
         assert_eq!((found.pixels, found.size, found.changes), (vec![9, 9], [1, 2, 1], vec![]));
         let deep = ImageBuffer::from_pixel(1, 1, Luma([0x8081u16]));
-        let found = decode(&saved(&place, "c.png", &DynamicImage::ImageLuma16(deep))).unwrap();
+        let found = decode(&saved(&place, "c.png", &DynamicImage::ImageLuma16(deep)), false).unwrap();
         assert_eq!((found.pixels, found.changes), (vec![0x80], vec![Change::Rounded]));
         let deep = ImageBuffer::from_pixel(1, 1, Rgba([65535u16, 0, 0, 0]));
-        let found = decode(&saved(&place, "d.png", &DynamicImage::ImageRgba16(deep))).unwrap();
+        let found = decode(&saved(&place, "d.png", &DynamicImage::ImageRgba16(deep)), false).unwrap();
         assert_eq!((found.pixels, found.changes), (vec![0, 0, 0], vec![Change::Opaque, Change::Rounded]));
+        // As they are.
+        let numbers = |it: &Picture| -> Vec<u16> {
+            it.pixels.as_chunks::<2>().0.iter().map(|it| u16::from_ne_bytes(*it)).collect()
+        };
+        let found = decode(&place.path().join("c.png"), true).unwrap();
+        assert_eq!((numbers(&found), found.dtype, found.changes), (vec![0x8081], DType::U16, vec![]));
+        let half = ImageBuffer::from_pixel(1, 1, Rgba([65535u16, 1000, 0, 32768]));
+        let found = decode(&saved(&place, "e.png", &DynamicImage::ImageRgba16(half)), true).unwrap();
+        assert_eq!((numbers(&found), found.changes), (vec![32768, 500, 0], vec![Change::Opaque]));
+        assert_eq!(decode(&place.path().join("a.png"), true).unwrap().dtype, DType::U8);
     }
 
     /// A picture with the orientation of EXIF's number: the segment that cameras write.
@@ -256,7 +291,7 @@ mod tests {
         res.extend(&bytes[2..]);
         let path = place.path().join("turned.jpg");
         fs::write(&path, res).unwrap();
-        decode(&path).unwrap()
+        decode(&path, false).unwrap()
     }
 
     #[test]
@@ -293,13 +328,13 @@ mod tests {
         // Behind the signature and the header: 8 and 25 bytes.
         let animated = [&bytes[..33], &chunk(b"acTL", &[0, 0, 0, 1, 0, 0, 0, 0]), &bytes[33..]].concat();
         fs::write(&path, animated).unwrap();
-        let found = decode(&path).unwrap();
+        let found = decode(&path, false).unwrap();
         assert_eq!((found.pixels, found.changes), (vec![7; 4], vec![Change::Still]));
 
         let header = [&60_000u32.to_be_bytes()[..], &60_000u32.to_be_bytes(), &[8, 2, 0, 0, 0]].concat();
         let bomb = [&bytes[..8], &chunk(b"IHDR", &header), &bytes[33..]].concat();
         fs::write(&path, bomb).unwrap();
-        let message = decode(&path).unwrap_err().to_string();
+        let message = decode(&path, false).unwrap_err().to_string();
         assert!(message.contains("unpacks to 10 GB"), "{message}");
 
         let jpeg = saved(&place, "b.jpg", &DynamicImage::ImageRgb8(RgbImage::from_pixel(8, 8, Rgb([9, 9, 9]))));
@@ -308,16 +343,16 @@ mod tests {
         let frame = bytes.windows(2).position(|it| it == [0xff, 0xc0]).unwrap();
         bytes[frame + 5..frame + 9].copy_from_slice(&[0xff; 4]);
         fs::write(&jpeg, &bytes).unwrap();
-        let message = decode(&jpeg).unwrap_err().to_string();
+        let message = decode(&jpeg, false).unwrap_err().to_string();
         assert!(message.contains("unpacks to 12 GB"), "{message}");
         bytes[frame + 9] = 4;
         fs::write(&jpeg, &bytes).unwrap();
-        assert!(decode(&jpeg).unwrap_err().to_string().contains("CMYK"));
+        assert!(decode(&jpeg, false).unwrap_err().to_string().contains("CMYK"));
 
         let gif = place.path().join("c.png");
         fs::write(&gif, b"GIF89a\x01\x00\x01\x00\x00\x00\x00").unwrap();
-        let message = decode(&gif).unwrap_err().to_string();
+        let message = decode(&gif, false).unwrap_err().to_string();
         assert!(message.contains("format Gif") && message.contains("PNG and JPEG"), "{message}");
-        assert!(decode(place.path()).unwrap_err().to_string().contains("directory"));
+        assert!(decode(place.path(), false).unwrap_err().to_string().contains("directory"));
     }
 }

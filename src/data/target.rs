@@ -1,5 +1,7 @@
 //! What examples are to be answered with, one after the other.
 
+use sha2::Digest;
+
 /// Of the examples of a part of a data set.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Targets {
@@ -63,6 +65,15 @@ impl Targets {
         match self {
             Targets::Classes(all) => all,
             Targets::Bytes { .. } | Targets::Numbers { .. } => panic!("classes are added to other targets"),
+        }
+    }
+
+    /// Adds them to a sum.
+    pub(super) fn digest(&self, sum: &mut impl Digest) {
+        match self {
+            Targets::Classes(all) => all.iter().for_each(|it| sum.update(it.to_le_bytes())),
+            Targets::Bytes { bytes, .. } => sum.update(bytes),
+            Targets::Numbers { numbers, .. } => numbers.iter().for_each(|it| sum.update(it.to_le_bytes())),
         }
     }
 

@@ -2,6 +2,7 @@
 //! the folder, only plain files, and no more bytes than an archive of its size can honestly hold.
 
 use super::bound::unpacked;
+use super::error::shown;
 use flate2::read::MultiGzDecoder;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -86,7 +87,7 @@ impl Taker<'_> {
             return Ok(None);
         };
         if !parts.iter().all(|it| matches!(it, Component::Normal(_) | Component::CurDir)) {
-            return Err(format!("`{}` leads out of its folder", path.display()));
+            return Err(format!("`{}` leads out of its folder", shown(path)));
         }
         Ok(Some(parts[from..].iter().fold(self.into.to_path_buf(), |at, it| at.join(it))))
     }
@@ -94,7 +95,7 @@ impl Taker<'_> {
     /// Writes a file if it is wanted; says how many bytes were written.
     fn take(&mut self, path: &Path, from: &mut impl Read) -> Result<u64, String> {
         let Some(target) = self.target(path)? else { return Ok(0) };
-        let fail = |it: io::Error| format!("`{}`: {it}", path.display());
+        let fail = |it: io::Error| format!("`{}`: {it}", shown(path));
         if let Some(folder) = target.parent() {
             fs::create_dir_all(folder).map_err(fail)?;
         }

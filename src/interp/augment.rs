@@ -4,8 +4,14 @@ use super::Tensor;
 use crate::ir::augment::{self, CHOICES, INTERVALS};
 use crate::ir::{Augment, Border};
 
-/// Images by their indices, through the steps.
-pub(super) fn augment(source: &Tensor, index: &Tensor, uniform: Option<&Tensor>, steps: &[Augment]) -> Tensor {
+/// Images by their indices, through the steps; `whole` says whether what lies between pixels is rounded to a whole number.
+pub(super) fn augment(
+    source: &Tensor,
+    whole: bool,
+    index: &Tensor,
+    uniform: Option<&Tensor>,
+    steps: &[Augment],
+) -> Tensor {
     let [_, height, width, channels] = source.dims::<4>();
     let mut sizes = vec![[height, width, channels]];
     for step in steps {
@@ -22,6 +28,7 @@ pub(super) fn augment(source: &Tensor, index: &Tensor, uniform: Option<&Tensor>,
             sizes: &sizes,
             steps,
             columns: &columns,
+            whole,
             uniform: uniform.map_or(&[], |it| &it.data[image * draws..][..draws]),
         };
         for y in 0..rows {
@@ -42,6 +49,8 @@ struct Picture<'a> {
     sizes: &'a [[usize; 3]],
     steps: &'a [Augment],
     columns: &'a [usize],
+    /// Whether what lies between pixels is rounded to a whole number.
+    whole: bool,
     uniform: &'a [f64],
 }
 
@@ -88,7 +97,7 @@ impl Picture<'_> {
                 let [mid_y, mid_x] = [height, width].map(|it| (it as f64 - 1.0) / 2.0);
                 let (dy, dx) = (y as f64 - mid_y, x as f64 - mid_x);
                 let place = [cos * dy - sin * dx + mid_y, sin * dy + cos * dx + mid_x];
-                between(place, |y, x| {
+                self.between(place, |y, x| {
                     let inside = 0 <= y && y < height as i64 && 0 <= x && x < width as i64;
                     if inside { below(y, x) } else { 0.0 }
                 })
@@ -115,7 +124,7 @@ impl Picture<'_> {
                     let place = (at as f64 + 0.5) * part[axis] as f64 / size[axis] as f64 - 0.5;
                     place.clamp(0.0, part[axis] as f64 - 1.0)
                 };
-                between([along(y, 0), along(x, 1)], |y, x| {
+                self.between([along(y, 0), along(x, 1)], |y, x| {
                     let [y, x] = [(y, 0), (x, 1)].map(|(at, axis)| at.min(part[axis] as i64 - 1) + offset[axis] as i64);
                     below(y, x)
                 })
@@ -138,17 +147,18 @@ impl Picture<'_> {
             }
         }
     }
-}
 
-/// Linear between four pixels: weights of 1/256, the sum rounded.
-fn between(place: [f64; 2], pixel: impl Fn(i64, i64) -> f64) -> f64 {
-    let place = place.map(|it| (it * 256.0).floor() / 256.0);
-    let first = place.map(f64::floor);
-    let [y, x] = first.map(|it| it as i64);
-    let [b, a] = [place[0] - first[0], place[1] - first[1]];
-    let top = (1.0 - a) * pixel(y, x) + a * pixel(y, x + 1);
-    let bottom = (1.0 - a) * pixel(y + 1, x) + a * pixel(y + 1, x + 1);
-    ((1.0 - b) * top + b * bottom + 0.5).floor()
+    /// Linear between four pixels: weights of 1/256, the sum of whole numbers rounded.
+    fn between(&self, place: [f64; 2], pixel: impl Fn(i64, i64) -> f64) -> f64 {
+        let place = place.map(|it| (it * 256.0).floor() / 256.0);
+        let first = place.map(f64::floor);
+        let [y, x] = first.map(|it| it as i64);
+        let [b, a] = [place[0] - first[0], place[1] - first[1]];
+        let top = (1.0 - a) * pixel(y, x) + a * pixel(y, x + 1);
+        let bottom = (1.0 - a) * pixel(y + 1, x) + a * pixel(y + 1, x + 1);
+        let found = (1.0 - b) * top + b * bottom;
+        if self.whole { (found + 0.5).floor() } else { found }
+    }
 }
 
 /// The pixel that a position shows; none in a border of zeros.

@@ -14,7 +14,7 @@ mod random;
 mod reduce;
 mod window;
 
-use crate::ir::{Extern, Fill, Graph, Init, NodeId, Op, Phase, Shape, Target, Window};
+use crate::ir::{DType, Extern, Fill, Graph, Init, NodeId, Op, Phase, Shape, Target, Window};
 use std::collections::BTreeMap;
 
 /// Numbers with extents, row-major.
@@ -88,7 +88,7 @@ impl Env {
                     Init::Orthogonal(gain) => crate::ir::start::orthogonal(&param.shape, gain.0, seed, stream),
                     Init::Dirac => crate::ir::start::dirac(&param.shape),
                     // As before any image was seen.
-                    Init::Whitening(it) => it.filters(&param.shape, &[], [0; 3]),
+                    Init::Whitening(it) => it.filters(&param.shape, &mut std::iter::empty(), [0; 3]),
                 };
                 let data = data.into_iter().map(|value| f64::from(value as f32)).collect();
                 Tensor::new(param.shape.clone(), data)
@@ -133,7 +133,7 @@ pub fn evaluate(graph: &Graph, env: &Env, roots: &[NodeId]) -> Vec<Tensor> {
         let operands = &operands[count - 1 - at];
         let given: Vec<&Tensor> =
             operands.iter().map(|it| values[it.0 as usize].as_ref().expect("operands come first")).collect();
-        let value = apply(graph, env, graph.op(id), &given);
+        let value = apply(graph, env, id, &given);
         debug_assert_eq!(graph.fact(id).shape(), Some(&value.shape), "%{at} has another shape\n{graph}");
         values[at] = Some(value);
         for it in operands {
@@ -165,8 +165,8 @@ pub fn run(graph: &Graph, env: &mut Env, phase: Phase) -> BTreeMap<String, Tenso
 }
 
 /// The definition of an op.
-fn apply(graph: &Graph, env: &Env, op: &Op, given: &[&Tensor]) -> Tensor {
-    match op {
+fn apply(graph: &Graph, env: &Env, id: NodeId, given: &[&Tensor]) -> Tensor {
+    match graph.op(id) {
         Op::Input { source, shape, .. } => {
             let bound = env.externs.get(source).unwrap_or_else(|| panic!("{source:?} is not bound"));
             assert_eq!(bound.shape, *shape, "{source:?} is bound to another shape");
@@ -212,7 +212,10 @@ fn apply(graph: &Graph, env: &Env, op: &Op, given: &[&Tensor]) -> Tensor {
             Window::MaxGrad => window::max_grad(given[0], given[1], geometry),
         },
         Op::Gather { steps } if steps.is_empty() => movement::pick(given[0], given[1]),
-        Op::Gather { steps } => augment::augment(given[0], given[1], given.get(2).copied(), steps),
+        Op::Gather { steps } => {
+            let whole = graph.fact(id).dtype() != Some(DType::Real);
+            augment::augment(given[0], whole, given[1], given.get(2).copied(), steps)
+        }
         Op::Scatter { rows } => movement::scatter(*rows, given[0], given[1]),
         Op::Loss(kind) => loss::loss(*kind, given),
         Op::Random { kind, shape, stream, first } => random::random(*kind, shape, env.seed, *stream, *first, given[0]),

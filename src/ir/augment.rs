@@ -1,9 +1,11 @@
 //! What is done to training images at random, step by step.
 //!
-//! Every step reads and writes bytes, and is defined in whole numbers: positions in 1/256 of a pixel, factors in 1/65536.
-//! So every backend makes the same bytes. A random number `u` in [0, 1) is used as `floor(u * n)`, one of `n` choices
+//! Every step reads and writes numbers of the images' own type, and places are whole numbers: positions in 1/256 of a pixel,
+//! factors in 1/65536. So every backend makes the same numbers; of reals, what lies between four pixels is a sum of products in
+//! a fixed order, each rounded. A random number `u` in [0, 1) is used as `floor(u * n)`, one of `n` choices
 //! (numbers outside, which no stream has, count as the nearest inside).
 
+use super::DType;
 use super::op::Scalar64;
 use super::size;
 use serde::{Deserialize, Serialize};
@@ -118,6 +120,20 @@ impl Augment {
             Augment::FlipVertical => "flip_vertical",
             Augment::ColorJitter { .. } => "color_jitter",
             Augment::Cutout { .. } => "cutout",
+        }
+    }
+
+    /// Whether it can be done to images of this type: what only moves pixels, to any; what makes numbers between them, to those
+    /// that stand for quantities; what knows black, white and grey, to bytes.
+    pub fn takes(&self, dtype: DType) -> bool {
+        match self {
+            Augment::Crop { .. } | Augment::FlipHorizontal | Augment::FlipVertical | Augment::Cutout { .. } => {
+                dtype != DType::Bf16
+            }
+            Augment::ResizedCrop { .. } | Augment::Rotate { .. } => {
+                matches!(dtype, DType::U8 | DType::U16 | DType::Real)
+            }
+            Augment::ColorJitter { .. } => dtype == DType::U8,
         }
     }
 

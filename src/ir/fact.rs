@@ -10,12 +10,44 @@ use std::fmt;
 pub enum DType {
     /// Bytes of images.
     U8,
+    /// Images of 16 bits.
+    U16,
     /// 64-bit integers: labels, indices, counters.
     Int,
     /// The precision that the plan is made for: f32 or f64.
     Real,
     /// A real in 16 bits of memory (bfloat16). No tensor of a graph has this type: a plan says which buffers do.
     Bf16,
+}
+
+impl DType {
+    /// The types that a model's input can have, in the order in which each has all numbers of those before it.
+    pub const INPUTS: [DType; 4] = [DType::U8, DType::U16, DType::Int, DType::Real];
+
+    /// Its word in `input x: float[20]`.
+    pub fn word(self) -> &'static str {
+        match self {
+            DType::U8 => "u8",
+            DType::U16 => "u16",
+            DType::Int => "int",
+            DType::Real | DType::Bf16 => "float",
+        }
+    }
+
+    /// The type of an input by its word.
+    pub fn of_input(word: &str) -> Option<DType> {
+        DType::INPUTS.into_iter().find(|it| it.word() == word)
+    }
+
+    /// The least and the largest of its whole numbers that any device has; nothing of reals.
+    pub fn bounds(self) -> Option<[f64; 2]> {
+        match self {
+            DType::U8 => Some([0.0, 255.0]),
+            DType::U16 => Some([0.0, 65535.0]),
+            DType::Int => Some([i64::MIN as f64, i64::MAX as f64]),
+            DType::Real | DType::Bf16 => None,
+        }
+    }
 }
 
 /// Extents, outermost first. A scalar has none. Activations are `[n, h, w, c]`, filters
@@ -53,6 +85,33 @@ impl Shape {
     /// Extents.
     pub fn dims(&self) -> &[usize] {
         &self.0
+    }
+
+    /// Height, width and channels, where these are the extents of an image or of a plane of numbers, as one channel is.
+    pub fn image(&self) -> Option<[usize; 3]> {
+        match self.0[..] {
+            [height, width] => Some([height, width, 1]),
+            [height, width, channels] => Some([height, width, channels]),
+            _ => None,
+        }
+    }
+
+    /// Whether an example of these extents has the same places as one of those: one channel may be told or not.
+    pub fn fits(&self, other: &Shape) -> bool {
+        self == other || self.image().is_some() && self.image() == other.image()
+    }
+
+    /// What an example of these extents is called: an image, or else an example.
+    pub fn noun(&self, dtype: DType) -> &'static str {
+        if matches!(dtype, DType::U8 | DType::U16) && self.rank() == 3 { "image" } else { "example" }
+    }
+
+    /// `28x28x1`, as extents of an image are told; of what is none `[20]`.
+    pub fn told(&self) -> String {
+        match self.0[..] {
+            [height, width, channels] => format!("{height}x{width}x{channels}"),
+            _ => format!("{:?}", self.0),
+        }
     }
 
     /// The common shape of two operands, aligned at the last axis; extents of 1 stretch.
@@ -138,6 +197,7 @@ impl fmt::Display for Fact {
             Fact::Known { shape, dtype: DType::Real } => write!(f, "real{shape}"),
             Fact::Known { shape, dtype: DType::Int } => write!(f, "int{shape}"),
             Fact::Known { shape, dtype: DType::U8 } => write!(f, "u8{shape}"),
+            Fact::Known { shape, dtype: DType::U16 } => write!(f, "u16{shape}"),
             Fact::Known { shape, dtype: DType::Bf16 } => write!(f, "bf16{shape}"),
             Fact::Unknown => write!(f, "unknown"),
         }

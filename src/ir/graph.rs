@@ -2,8 +2,8 @@
 
 use super::words::words;
 use super::{
-    Applied, Block, DType, Fact, ImageStep, Layer, Op, Recipe, ResultKey, Shape, ShapeError, Whitening, infer,
-    op::Scalar64,
+    Applied, Block, DType, Extremes, Fact, ImageStep, Layer, Op, Recipe, ResultKey, Shape, ShapeError, Whitening,
+    infer, op::Scalar64,
 };
 use crate::diag::Span;
 use foldhash::fast::FixedState;
@@ -233,8 +233,8 @@ pub struct Graph {
     pub fences: Vec<NodeId>,
     /// Streams of random numbers that all examples of a batch have in common.
     pub common_draws: BTreeSet<u64>,
-    /// Smallest and largest byte of the images.
-    pub bytes: [u8; 2],
+    /// The least and the largest number of the examples, where they are known.
+    pub range: Option<Extremes>,
     /// What is done to the images of the data set before anything else.
     pub images: Vec<ImageStep>,
     /// What `--set` gave, as values: `1.0` and `1` are one float.
@@ -248,12 +248,12 @@ pub struct Graph {
 impl Graph {
     /// An empty graph.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), origins: vec![Origin::default()], bytes: [0, 255], ..Self::default() }
+        Self { name: name.into(), origins: vec![Origin::default()], range: Some(Extremes::BYTES), ..Self::default() }
     }
 
-    /// The expression that brings the images' bytes to -1 to 1: `(image - 8) / 8`.
+    /// The expression that brings the images' numbers to -1 to 1: `(image - 8) / 8`.
     pub fn scaling(&self, image: &str) -> String {
-        let [low, high] = self.bytes.map(f64::from);
+        let Extremes([low, high]) = self.range.unwrap_or(Extremes::BYTES);
         let half = ((high - low) / 2.0).ceil().max(1.0);
         format!("({image} - {}) / {half}", (low + high) / 2.0)
     }
@@ -265,7 +265,7 @@ impl Graph {
             known: HashMap::with_capacity_and_hasher(self.nodes.node_count(), FixedState::default()),
             origins: self.origins.clone(),
             name: self.name.clone(),
-            bytes: self.bytes,
+            range: self.range,
             params: self.params.clone(),
             states: self.states.clone(),
             layers: Vec::new(),

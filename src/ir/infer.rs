@@ -333,7 +333,10 @@ fn gather(given: &Operands<'_>, steps: &[Augment]) -> Result<Fact> {
     if steps.is_empty() {
         return Ok(Fact::Known { shape, dtype });
     }
-    let &[_, height, width, channels] = given.typed(0, DType::U8, 4)?.dims() else { unreachable!("four axes") };
+    if !steps.iter().all(|it| it.takes(dtype)) {
+        return Err(ShapeError::Type { operand: 0, expected: DType::U8, found: dtype });
+    }
+    let &[_, height, width, channels] = given.typed(0, dtype, 4)?.dims() else { unreachable!("four axes") };
     let draws = augment::draws(steps);
     if 0 < draws {
         let [n, found] = given.dims::<2>(2)?;

@@ -7,6 +7,7 @@ pub mod assembly;
 pub mod augment;
 pub mod beta;
 pub mod expr;
+mod extremes;
 pub mod fact;
 pub mod graph;
 pub mod infer;
@@ -29,6 +30,7 @@ pub mod work;
 pub use assembly::Along;
 pub use augment::{Augment, Border};
 pub use expr::{Binary, ExprNode, Scalar, ScalarFn, Unary};
+pub use extremes::Extremes;
 pub use fact::{DType, Fact, Shape};
 pub use graph::{
     Frame, Graph, Init, Metric, Mode, NodeId, Origin, OriginId, Param, ParamId, ParamRole, Phase, State, StateId,

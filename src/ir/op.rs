@@ -103,11 +103,11 @@ impl Geometry {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Extern {
-    /// All training images, `u8[examples, h, w, c]`.
+    /// All training examples, such as the images `u8[examples, h, w, c]`.
     TrainImages,
     /// All training labels, `int[examples]`.
     TrainLabels,
-    /// All test images.
+    /// All test examples.
     TestImages,
     /// All test labels.
     TestLabels,

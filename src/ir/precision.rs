@@ -34,6 +34,7 @@ impl Precision {
     pub fn bytes(self, dtype: DType) -> usize {
         match (dtype, self) {
             (DType::U8, _) => 1,
+            (DType::U16, _) => 2,
             (DType::Int, _) => 8,
             (DType::Bf16, _) => 2,
             (DType::Real, Precision::F32 | Precision::Tf32 | Precision::Bf16) => 4,

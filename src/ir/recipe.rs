@@ -1,7 +1,7 @@
 //! The recipe of an experiment, resolved: selectors are lists of parameters.
 
 use super::words::words;
-use super::{Augment, Binary, Border, ExprNode, Op, ParamId, Precision, ScalarFn, TargetKind, Unary, size};
+use super::{Augment, Binary, Border, DType, ExprNode, Op, ParamId, Precision, ScalarFn, TargetKind, Unary, size};
 use crate::diag::Span;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -43,6 +43,15 @@ impl ImageStep {
             return Err(format!("images of {height}x{width}x{channels} are too large"));
         }
         Ok(shape)
+    }
+
+    /// Whether it can be done to images of this type: what makes numbers between others, to those that stand for quantities.
+    pub fn takes(self, dtype: DType) -> bool {
+        match self {
+            ImageStep::Pad(_) => true,
+            ImageStep::Channels(count) => count != 1 || dtype != DType::Int,
+            ImageStep::Resize { .. } => dtype != DType::Int,
+        }
     }
 
     fn stepped(self, [height, width, channels]: [usize; 3]) -> Result<[usize; 3], String> {

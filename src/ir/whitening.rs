@@ -53,9 +53,9 @@ impl Whitening {
         Ok(())
     }
 
-    /// The filters for images of some extents, whose bytes come one image after the other. Where there are none, their numbers
-    /// are taken for independent, of variance 1.
-    pub fn filters(&self, shape: &Shape, images: &[u8], extents: [usize; 3]) -> Vec<f64> {
+    /// The filters for images of some extents, whose numbers come image by image. Where there are none, their numbers are taken
+    /// for independent, of variance 1.
+    pub fn filters(&self, shape: &Shape, images: &mut dyn Iterator<Item = Vec<f64>>, extents: [usize; 3]) -> Vec<f64> {
         let &[height, width, channels, filters] = shape.dims() else { return vec![0.0; shape.len()] };
         let size = height * width * channels;
         let products = self.products([height, width, channels], images, extents);
@@ -79,7 +79,12 @@ impl Whitening {
     }
 
     /// The mean of the products of each two numbers of a patch, over all places of the images.
-    fn products(&self, [height, width, channels]: [usize; 3], images: &[u8], extents: [usize; 3]) -> Vec<f64> {
+    fn products(
+        &self,
+        [height, width, channels]: [usize; 3],
+        images: &mut dyn Iterator<Item = Vec<f64>>,
+        extents: [usize; 3],
+    ) -> Vec<f64> {
         let size = height * width * channels;
         let [rows, columns, colours] = extents;
         let each = rows * columns * colours;
@@ -87,9 +92,9 @@ impl Whitening {
         let mut count = 0u64;
         let mut patch = vec![0.0; size];
         if each != 0 && colours == channels && height <= rows && width <= columns {
-            for image in images.chunks_exact(each).take(self.examples) {
+            for image in images.filter(|it| it.len() == each).take(self.examples) {
                 let numbers: Vec<f64> = (image.iter().enumerate())
-                    .map(|(at, it)| (f64::from(*it) - self.mean[at % colours].0) / self.deviation[at % colours].0)
+                    .map(|(at, it)| (it - self.mean[at % colours].0) / self.deviation[at % colours].0)
                     .collect();
                 for row in 0..=rows - height {
                     for column in 0..=columns - width {
@@ -182,7 +187,9 @@ mod tests {
         let shape = Shape::from([2, 2, 3, 24]);
         let (rows, columns) = (5, 6);
         let bytes = images(9, [rows, columns, 3]);
-        let filters = whitening(0.0).filters(&shape, &bytes, [rows, columns, 3]);
+        let each = rows * columns * 3;
+        let mut all = bytes.chunks_exact(each).map(|it| it.iter().map(|it| f64::from(*it)).collect());
+        let filters = whitening(0.0).filters(&shape, &mut all, [rows, columns, 3]);
         // Answers by their definition, of the first seven images.
         let number = |image: usize, row: usize, column: usize, c: usize| {
             let it = f64::from(bytes[((image * rows + row) * columns + column) * 3 + c]);
@@ -223,9 +230,10 @@ mod tests {
     #[test]
     fn without_images_filters_are_single_numbers_of_the_patch() {
         let shape = Shape::from([1, 2, 1, 4]);
-        let found = whitening(0.0).filters(&shape, &[], [4, 4, 1]);
+        let found = whitening(0.0).filters(&shape, &mut std::iter::empty(), [4, 4, 1]);
         assert_eq!(found, [1.0, 0.0, -1.0, 0.0, 0.0, 1.0, 0.0, -1.0].map(|it: f64| it + 0.0));
-        assert_eq!(found, whitening(0.0).filters(&shape, &[0; 48], [4, 4, 3]), "of another depth");
+        let mut other = std::iter::once(vec![0.0; 48]);
+        assert_eq!(found, whitening(0.0).filters(&shape, &mut other, [4, 4, 3]), "of another depth");
     }
 
     #[test]

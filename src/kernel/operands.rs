@@ -127,9 +127,12 @@ impl KernelSpec {
                 let len = product(item.dims())?;
                 let mut after = len;
                 if !steps.is_empty() {
-                    let (&[height, width, channels], DType::U8) = (item.dims(), dtype) else {
-                        return Err(format!("only images of bytes are augmented, not {dtype:?}{item}"));
+                    let &[height, width, channels] = item.dims() else {
+                        return Err(format!("only images are augmented, not {dtype:?}{item}"));
                     };
+                    if let Some(step) = steps.iter().find(|it| !it.takes(*dtype)) {
+                        return Err(format!("`{}` is not done to images of type {}", step.word(), dtype.word()));
+                    }
                     let image = augment::after(steps, [height, width, channels]).map_err(|it| it.1)?;
                     after = product(&image)?;
                 }
@@ -336,8 +339,8 @@ fn mapped(map: &MapKernel) -> Result<Operands, String> {
                 product(&kept.map(|it| *it.0).collect::<Vec<_>>())?
             }
         };
-        if output.dtype == DType::U8 {
-            return Err("an expression gives no bytes".to_owned());
+        if matches!(output.dtype, DType::U8 | DType::U16) {
+            return Err("an expression gives no pixels of images".to_owned());
         }
         operands.outputs.push(Operand { dtype: output.dtype, len });
     }

@@ -130,7 +130,7 @@ fn lower_with(
     lowering.graph.values = lowering.values_of(items.order.iter());
     let basis = lowering.basis();
     lowering.check_operators();
-    lowering.graph.bytes = lowering.bytes();
+    lowering.graph.range = lowering.range();
     lowering.unfold(&model, basis.as_ref());
     if let Some(basis) = basis {
         lowering.finish_recipe(basis);

@@ -1,16 +1,20 @@
 //! What is decided about a compilation outside of the text.
 
-use crate::ir::{ImageStep, TargetKind};
+use crate::ir::{DType, Extremes, ImageStep, Shape, TargetKind};
 use std::fmt;
 use std::sync::Arc;
 
 /// What the compiler must know of a data set.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DataInfo {
     /// `cifar10`.
     pub name: String,
-    /// Height, width, channels.
-    pub image: [usize; 3],
+    /// Extents of an example: height, width, channels of an image.
+    pub image: Shape,
+    /// What an example is made of.
+    pub dtype: DType,
+    /// The least and the largest number of its examples, where they tell something.
+    pub range: Option<Extremes>,
     /// Classes; 0 where targets are numbers.
     pub classes: usize,
     /// What examples are to be answered with.
@@ -21,23 +25,60 @@ pub struct DataInfo {
     pub test_examples: usize,
 }
 
-/// Looks at a data set that a file names by its path, given the steps that are done to its images: what is known of it
-/// then, and the smallest and largest of its bytes where they tell something; or why it cannot be used.
+impl DataInfo {
+    /// Images of bytes of these extents in so many classes, with examples for training and for tests.
+    pub fn images(name: &str, image: [usize; 3], classes: usize, examples: [usize; 2]) -> DataInfo {
+        let [train_examples, test_examples] = examples;
+        DataInfo {
+            name: name.to_owned(),
+            image: image.into(),
+            dtype: DType::U8,
+            range: None,
+            classes,
+            target: TargetKind::Class,
+            train_examples,
+            test_examples,
+        }
+    }
+
+    /// The same for a model whose input has this type, where that has all numbers of the examples.
+    #[must_use]
+    pub fn as_input(self, input: Option<DType>) -> DataInfo {
+        let place = |it: DType| DType::INPUTS.iter().position(|other| *other == it);
+        match input {
+            Some(dtype) if place(self.dtype) < place(dtype) => DataInfo { dtype, ..self },
+            Some(_) | None => self,
+        }
+    }
+
+    /// The type of an input that takes its examples: `u8[32, 32, 3]`.
+    pub(super) fn input(&self) -> String {
+        format!("{}{:?}", self.dtype.word(), self.image.0)
+    }
+
+    /// What its examples are called.
+    pub(super) fn noun(&self) -> &'static str {
+        self.image.noun(self.dtype)
+    }
+}
+
+/// Looks at a data set that a file names by its path, given the steps that are done to its images and the type of the model's
+/// input: what is known of it then; or why it cannot be used.
 #[derive(Clone)]
 pub struct Look(Arc<Looks>);
 
-type Looks = dyn Fn(&str, &[ImageStep]) -> Result<(DataInfo, Option<[u8; 2]>), String> + Send + Sync;
+type Looks = dyn Fn(&str, &[ImageStep], Option<DType>) -> Result<DataInfo, String> + Send + Sync;
 
 impl Look {
     /// Looks as a function does.
     pub fn new(
-        look: impl Fn(&str, &[ImageStep]) -> Result<(DataInfo, Option<[u8; 2]>), String> + Send + Sync + 'static,
+        look: impl Fn(&str, &[ImageStep], Option<DType>) -> Result<DataInfo, String> + Send + Sync + 'static,
     ) -> Look {
         Look(Arc::new(look))
     }
 
-    pub(super) fn at(&self, path: &str, steps: &[ImageStep]) -> Result<(DataInfo, Option<[u8; 2]>), String> {
-        (self.0)(path, steps)
+    pub(super) fn at(&self, path: &str, steps: &[ImageStep], input: Option<DType>) -> Result<DataInfo, String> {
+        (self.0)(path, steps, input)
     }
 }
 
@@ -72,8 +113,6 @@ pub struct Settings {
     pub evaluates: bool,
     /// Layers and named tensors that an evaluation is to tell.
     pub features: Vec<String>,
-    /// Smallest and largest byte of the images of data sets, by name; of others they are 0 and 255.
-    pub ranges: Vec<(String, [u8; 2])>,
     /// Data sets that a file can name.
     pub known_data: Vec<DataInfo>,
     /// The data set that is there (`--data`), in place of the one the file names; the steps of the

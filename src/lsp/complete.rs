@@ -256,8 +256,8 @@ impl List<'_> {
         match key {
             "data" => {
                 for it in data::catalog() {
-                    let [h, w, c] = it.image.unwrap_or_default();
-                    self.value(&it.name, &format!("{h}x{w}x{c}, {} classes", it.known_classes()));
+                    let image = it.image.as_ref().map_or_else(String::new, |it| format!("{}, ", it.told()));
+                    self.value(&it.name, &format!("{image}{} classes", it.known_classes()));
                 }
             }
             "precision" => Precision::ALL.iter().for_each(|it| self.value(it.word(), it.about())),

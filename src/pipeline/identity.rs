@@ -1,7 +1,7 @@
 //! What a run is: hashes by which a checkpoint is known to be of the same text and settings.
 
 use crate::diag::{FileId, Sources};
-use crate::ir::{Precision, TargetKind};
+use crate::ir::{DType, Precision, TargetKind};
 use crate::lower::{DataInfo, Settings};
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -57,7 +57,6 @@ impl<'a> Decisive<'a> {
             no_augment,
             evaluates: _,
             features: _,
-            ranges: _,
             known_data: _,
             data,
             data_path: _,
@@ -94,7 +93,8 @@ impl fmt::Display for Decisive<'_> {
 }
 
 fn of_data(data: &DataInfo) -> String {
-    let DataInfo { name, image, classes, target, train_examples, test_examples } = data;
+    let DataInfo { name, image, dtype, range: _, classes, target, train_examples, test_examples } = data;
+    let image = &image.0;
     let target = match target {
         TargetKind::Class => "Class".to_owned(),
         TargetKind::Map(extents) => format!("Map({extents:?})"),
@@ -103,7 +103,9 @@ fn of_data(data: &DataInfo) -> String {
     };
     format!(
         "DataInfo {{ name: {name:?}, image: {image:?}, classes: {classes}, target: {target}, \
-         train_examples: {train_examples}, test_examples: {test_examples} }}"
+         train_examples: {train_examples}, test_examples: {test_examples}{} }}",
+        // The first version knew bytes only.
+        if *dtype == DType::U8 { String::new() } else { format!(", input: {}", dtype.word()) }
     )
 }
 
@@ -113,14 +115,8 @@ mod tests {
 
     #[test]
     fn what_decides_is_written_as_in_the_first_version() {
-        let data = DataInfo {
-            name: "digits".into(),
-            image: [8, 8, 1],
-            classes: 10,
-            target: TargetKind::Map([8, 8]),
-            train_examples: 1437,
-            test_examples: 360,
-        };
+        let target = TargetKind::Map([8, 8]);
+        let data = DataInfo { target, ..DataInfo::images("digits", [8, 8, 1], 10, [1437, 360]) };
         let set = vec![("norm".into(), "linear".into())];
         let settings = Settings { set, batch: Some(16), seed: Some(3), data: Some(data), ..Settings::default() };
         assert_eq!(
@@ -137,14 +133,8 @@ mod tests {
         let mut sources = Sources::new();
         sources.add("model.sph", "model M {}\n");
         let of = |precision: Precision, target: Option<TargetKind>| {
-            let data = target.map(|target| DataInfo {
-                name: "digits".into(),
-                image: [8, 8, 1],
-                classes: 10,
-                target,
-                train_examples: 1437,
-                test_examples: 360,
-            });
+            let of = |target| DataInfo { target, ..DataInfo::images("digits", [8, 8, 1], 10, [1437, 360]) };
+            let data = target.map(of);
             let set = vec![("norm".into(), "linear".into())];
             let settings = Settings { set, batch: Some(16), no_shuffle: true, data, ..Settings::default() };
             identity(&sources, &settings, precision)

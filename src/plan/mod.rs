@@ -108,6 +108,14 @@ pub struct PhasePlan {
     pub results: BTreeMap<ResultKey, BufferId>,
 }
 
+fn bytes() -> DType {
+    DType::U8
+}
+
+fn is_bytes(it: &DType) -> bool {
+    *it == DType::U8
+}
+
 /// What a trainer must know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -120,8 +128,11 @@ pub struct Training {
     /// What is done to its images before anything else.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<ImageStep>,
-    /// Height, width, channels of an image, after that.
-    pub image: [usize; 3],
+    /// Extents of an example after that: height, width, channels of an image.
+    pub image: Shape,
+    /// What an example is made of.
+    #[serde(default = "bytes", skip_serializing_if = "is_bytes")]
+    pub dtype: DType,
     /// Classes; 0 where targets are numbers.
     pub classes: usize,
     /// What examples are to be answered with, if not with a class.
@@ -169,6 +180,11 @@ fn is_one(it: &usize) -> bool {
 }
 
 impl Training {
+    /// What its examples are called: images, or else examples.
+    pub fn noun(&self) -> &'static str {
+        self.image.noun(self.dtype)
+    }
+
     /// Examples that are worked on at once: of a part of a step's, and of an evaluation.
     pub fn part(&self) -> usize {
         self.batch / self.accumulate.max(1)
@@ -279,15 +295,14 @@ fn training(fused: &Fused, recipe: &Recipe) -> Training {
     let graph = fused.typed.graph();
     // As the data set has them: augmentation may change their size.
     let data = |it: &NodeId| matches!(graph.op(*it), Op::Input { source: Extern::TrainImages, .. });
-    let image = graph.ids().find(data).map(|it| graph.shape(it).dims());
+    let examples = graph.ids().find(data);
+    let image = examples.map(|it| graph.shape(it).dims());
     Training {
         data: recipe.data.clone(),
         validate: recipe.validate,
         images: graph.images.clone(),
-        image: match image {
-            Some(&[_, h, w, c]) => [h, w, c],
-            _ => [0; 3],
-        },
+        image: image.map_or_else(Shape::scalar, |it| Shape(it[1..].to_vec())),
+        dtype: examples.and_then(|it| graph.fact(it).dtype()).unwrap_or(DType::U8),
         classes: recipe.classes,
         target: recipe.target.clone(),
         train_examples: recipe.train_examples,

@@ -86,12 +86,14 @@ impl Plan {
                         return flaw(place, format!("two buffers are bound to {source:?}"));
                     }
                     match source {
-                        Extern::TrainImages | Extern::TestImages => dtype(&[DType::U8])?,
+                        Extern::TrainImages | Extern::TestImages => {
+                            dtype(&[self.training.as_ref().map_or(DType::U8, |it| it.dtype)])?;
+                        }
                         Extern::TrainLabels | Extern::TestLabels => {
                             let target = self.training.as_ref().map_or(DType::Int, |it| it.target.dtype());
                             dtype(&[target])?;
                         }
-                        Extern::Named(_) => dtype(&[DType::U8, DType::Int, DType::Real])?,
+                        Extern::Named(_) => dtype(&DType::INPUTS)?,
                     }
                     bytes
                 }
@@ -175,16 +177,15 @@ impl Plan {
 
     fn check_training(&self, training: &Training) -> Result<(), Flaw> {
         let here = Location::Key("training");
-        let Training { image, classes, train_examples, test_examples, batch, accumulate, .. } = *training;
+        let Training { classes, train_examples, test_examples, batch, accumulate, .. } = *training;
+        let image = training.image.dims();
         for (what, number) in [
             ("the batch", batch),
             ("the number of its parts", accumulate),
             ("the number of classes", if training.target.has_classes() { classes } else { 1 }),
             ("the number of training examples", train_examples),
             ("the number of test examples", test_examples),
-            ("the height of an image", image[0]),
-            ("the width of an image", image[1]),
-            ("the number of an image's channels", image[2]),
+            ("an extent of an example", image.iter().copied().min().unwrap_or(0)),
         ] {
             if number == 0 {
                 return flaw(here, format!("{what} is 0"));
@@ -207,7 +208,7 @@ impl Plan {
                 return flaw(Location::Key("buffers"), format!("there are {count} counters `{}`, not 1", role.word()));
             }
         }
-        let images = |count: usize| Shape([&[count], &image[..]].concat());
+        let images = |count: usize| Shape([&[count], image].concat());
         let targets = |count: usize| Shape([&[count], &training.target.stored(classes)[..]].concat());
         for (at, buffer) in self.buffers.iter().enumerate() {
             let wanted = match &buffer.kind {

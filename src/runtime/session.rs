@@ -2,7 +2,7 @@
 
 use super::{Backend, Lent, RuntimeError};
 use crate::ir::op::Fill;
-use crate::ir::{DType, Extern, Init, Phase, Precision, ResultKey, StateRole, random, start};
+use crate::ir::{DType, Extern, Init, Phase, Precision, ResultKey, StateRole, random, size, start};
 use crate::plan::{Buffer, BufferId, BufferKind, Plan};
 use half::bf16;
 use rayon::prelude::*;
@@ -55,11 +55,13 @@ impl Session {
     }
 
     /// Starts anew with filters that whiten these images, where the plan has such.
-    pub fn whiten(&mut self, images: &[u8], extents: [usize; 3]) -> Result<(), RuntimeError> {
+    pub fn whiten(&mut self, images: &[u8], dtype: DType, extents: [usize; 3]) -> Result<(), RuntimeError> {
         let plan = self.plan.clone();
+        let each = size::product(&extents).saturating_mul(plan.precision.bytes(dtype));
         for (at, buffer) in plan.buffers.iter().enumerate() {
             if let BufferKind::Param(Init::Whitening(it)) = &buffer.kind {
-                let values = it.filters(&buffer.shape, images, extents);
+                let mut all = images.chunks_exact(each.max(1)).map(|it| decode(it, dtype, plan.precision));
+                let values = it.filters(&buffer.shape, &mut all, extents);
                 let bytes = numbers(values.len(), plan.precision, |at| values[at]);
                 self.whitened.insert(BufferId(at as u32), bytes);
             }
@@ -277,7 +279,7 @@ fn initial(buffer: &Buffer, seed: u64, precision: Precision) -> Option<Vec<u8>> 
             Some(numbers(len, precision, |at| values[at]))
         }
         BufferKind::Param(Init::Whitening(it)) => {
-            let values = it.filters(&buffer.shape, &[], [0; 3]);
+            let values = it.filters(&buffer.shape, &mut std::iter::empty(), [0; 3]);
             Some(numbers(len, precision, |at| values[at]))
         }
         BufferKind::State(it) => all(it.start),
@@ -317,6 +319,7 @@ fn each<const N: usize>(len: usize, number: impl Fn(usize) -> [u8; N] + Sync) ->
 pub(super) fn encode(values: &[f64], dtype: DType, precision: Precision) -> Vec<u8> {
     match (dtype, precision.is_double()) {
         (DType::U8, _) => values.iter().map(|&it| it as u8).collect(),
+        (DType::U16, _) => values.iter().flat_map(|&it| (it as u16).to_ne_bytes()).collect(),
         (DType::Bf16, _) => values.iter().flat_map(|&it| bf16::from_f32(it as f32).to_ne_bytes()).collect(),
         (DType::Int, _) => values.iter().flat_map(|&it| (it.round() as i64).to_ne_bytes()).collect(),
         (DType::Real, false) => values.iter().flat_map(|&it| (it as f32).to_ne_bytes()).collect(),
@@ -328,6 +331,7 @@ pub(super) fn encode(values: &[f64], dtype: DType, precision: Precision) -> Vec<
 pub(super) fn decode(bytes: &[u8], dtype: DType, precision: Precision) -> Vec<f64> {
     match (dtype, precision.is_double()) {
         (DType::U8, _) => bytes.iter().map(|&it| f64::from(it)).collect(),
+        (DType::U16, _) => words(bytes).map(|it| f64::from(u16::from_ne_bytes(it))).collect(),
         (DType::Bf16, _) => words(bytes).map(|it| bf16::from_ne_bytes(it).to_f64()).collect(),
         (DType::Int, _) => words(bytes).map(|it| i64::from_ne_bytes(it) as f64).collect(),
         (DType::Real, false) => words(bytes).map(|it| f64::from(f32::from_ne_bytes(it))).collect(),

@@ -89,10 +89,11 @@ fn report(graph: &Graph, id: NodeId, operands: &[NodeId], error: ShapeError) -> 
             .diagnostic(Code::E0302, format!("{what} takes {expected:?} numbers, found {found:?}").to_lowercase())
             .label(match found {
                 DType::U8 => format!("operand {} is an image of bytes", operand + 1),
+                DType::U16 => format!("operand {} is an image of 16 bits", operand + 1),
                 DType::Int | DType::Real | DType::Bf16 => format!("operand {} is made of whole numbers", operand + 1),
             })
             .help(match found {
-                DType::U8 => format!("scale the image first: `x = {}`", graph.scaling("image")),
+                DType::U8 | DType::U16 => format!("scale the image first: `x = {}`", graph.scaling("image")),
                 DType::Int | DType::Real | DType::Bf16 => "make them real numbers: `1.0 * x`".to_owned(),
             }),
         ShapeError::Extent { what: extent, left, right } => place

@@ -1,8 +1,11 @@
-//! What the next steps take of images that lie in a file is read while this one is computed.
+//! What the next steps take of examples that lie in a file is read while this one is computed; and how long a step waits for its
+//! own is measured.
 
 use crate::data::Pixels;
 use crate::ir::random;
 use crate::plan::{Plan, Training};
+use std::ops::Range;
+use std::time::Instant;
 
 /// So many steps ahead.
 const STEPS: u64 = 4;
@@ -38,14 +41,24 @@ impl Ahead {
         })
     }
 
-    /// Asks for the images of the steps after so many. Batches in the order of the files need no more than the system does by
-    /// itself, and are not harmed by this.
-    pub(super) fn ask(&mut self, step: u64) {
+    /// Asks for the examples of the steps after so many, and waits for those of the next one; says for how many seconds.
+    /// Batches in the order of the files need no more than the system does by itself, and are not harmed by this.
+    pub(super) fn ask(&mut self, step: u64) -> f64 {
         let until = step.saturating_add(STEPS);
         for position in self.next.max(step) * self.batch..until * self.batch {
-            let at = random::shuffled(self.seed, self.stream, position, self.examples) as usize * self.each;
-            self.pixels.want(at..at + self.each);
+            self.pixels.want(self.place(position));
         }
         self.next = self.next.max(until);
+        let begun = Instant::now();
+        for position in step * self.batch..(step + 1) * self.batch {
+            self.pixels.fetch(self.place(position));
+        }
+        begun.elapsed().as_secs_f64()
+    }
+
+    /// Where the example of a position in the order of the training lies.
+    fn place(&self, position: u64) -> Range<usize> {
+        let at = random::shuffled(self.seed, self.stream, position, self.examples) as usize * self.each;
+        at..at + self.each
     }
 }

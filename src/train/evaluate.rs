@@ -125,11 +125,12 @@ pub fn features_of(
     Ok(true)
 }
 
-/// The class scores of images that are not part of a data set, one after the other as the model takes them.
+/// The class scores of examples that are not part of a data set, one after the other as the model takes them, in the bytes of
+/// the plan's input.
 pub fn predict(session: &mut Session, pixels: &[u8]) -> Result<Vec<Vec<f64>>, TrainError> {
     let plan = session.plan.clone();
     let training = plan.training.as_ref().ok_or_else(|| TrainError::NoRecipe { model: plan.name.clone() })?;
-    let each: usize = training.image.iter().product();
+    let each = training.image.len().saturating_mul(plan.precision.bytes(training.dtype));
     let (places, batch) = (training.test_examples, training.part());
     let mut res = Vec::new();
     // They take the place of the test set, as many at once as it has.

@@ -3,7 +3,7 @@
 
 use super::weights::Weights;
 use crate::data::{Dataset, few};
-use crate::ir::{ImageStep, TargetKind};
+use crate::ir::{DType, Extremes, ImageStep, Shape, TargetKind};
 use crate::plan::Training;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -12,19 +12,33 @@ use std::collections::BTreeMap;
 pub(super) const KEY: &str = "trained_on";
 
 /// What a model was trained on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Meaning {
     /// Names of the classes, in the order of the outputs.
     pub classes: Vec<String>,
     /// What an example was answered with, if not with a class.
     #[serde(default, skip_serializing_if = "TargetKind::is_class")]
     pub target: TargetKind,
-    /// Height, width, channels of an image, after the steps.
-    pub image: [usize; 3],
+    /// Extents of an example after the steps: height, width, channels of an image.
+    pub image: Shape,
+    /// What an example is made of, if not of bytes.
+    #[serde(default = "bytes", skip_serializing_if = "is_bytes")]
+    pub dtype: DType,
     /// What was done to each image before.
     pub steps: Vec<ImageStep>,
-    /// The darkest and the brightest value of the training images.
-    pub range: [u8; 2],
+    /// The least and the largest number of the training examples, such as the darkest and the brightest of images.
+    pub range: Extremes,
+    /// What the training examples are known by, and those that they were looked at with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprints: Option<[String; 2]>,
+}
+
+fn bytes() -> DType {
+    DType::U8
+}
+
+fn is_bytes(it: &DType) -> bool {
+    *it == DType::U8
 }
 
 impl Meaning {
@@ -33,10 +47,24 @@ impl Meaning {
         Meaning {
             classes: data.classes.clone(),
             target: data.target.clone(),
-            image: training.image,
+            image: training.image.clone(),
+            dtype: training.dtype,
             steps: training.images.clone(),
-            range: data.range(),
+            range: data.extremes(),
+            fingerprints: Some(data.fingerprints()),
         }
+    }
+
+    /// Why a training cannot go on with these examples: they are others than those it began with, whatever they are called.
+    pub fn replaced(&self, now: &Meaning) -> Option<String> {
+        let ([train, tested], [now_train, now_tested]) = (self.fingerprints.as_ref()?, now.fingerprints.as_ref()?);
+        let what = match (train == now_train, tested == now_tested) {
+            (true, true) => return None,
+            (false, true) => "the training examples are",
+            (true, false) => "the examples that it is evaluated on are",
+            (false, false) => "its examples are",
+        };
+        Some(format!("{what} not those that the run was started with, though as many"))
     }
 
     /// What the metadata of a file say; nothing in files of other programs and of versions before this was told.
@@ -88,9 +116,13 @@ impl Meaning {
             let told = |it: &Meaning| it.target.describe(it.classes.len());
             res.push(format!("the weights were trained for targets that are {}, not {}", told(self), told(now)));
         }
-        let size = |it: &Meaning| format!("{}x{}x{}", it.image[0], it.image[1], it.image[2]);
-        if self.image != now.image {
-            res.push(format!("the weights were trained on images of {}, not of {}", size(self), size(now)));
+        let size = |it: &Meaning| match it.dtype {
+            DType::U8 => it.image.told(),
+            dtype => format!("`{}{:?}`", dtype.word(), it.image.0),
+        };
+        if !self.image.fits(&now.image) || self.dtype != now.dtype {
+            let noun = self.image.noun(self.dtype);
+            res.push(format!("the weights were trained on {noun}s of {}, not of {}", size(self), size(now)));
         }
         if self.steps != now.steps {
             let text = |it: &Meaning| match it.steps.is_empty() {
@@ -99,11 +131,15 @@ impl Meaning {
             };
             res.push(format!("the weights were trained on images after {}, not after {}", text(self), text(now)));
         }
-        let (ours, theirs) = (u32::from(self.range[1]), u32::from(now.range[1]));
-        if 2 * ours < theirs || 2 * theirs < ours {
-            res.push(format!(
-                "the brightest pixel is {theirs} here and was {ours} in the training: is the scale the same?"
-            ));
+        let ids = DType::Int == self.dtype;
+        let size = |it: &Meaning| if ids { 0.0 } else { it.range.least().abs().max(it.range.most().abs()) };
+        let (ours, theirs) = (size(self), size(now));
+        if 2.0 * ours < theirs || 2.0 * theirs < ours {
+            let what = match self.image.noun(self.dtype) {
+                "image" => "the brightest pixel is",
+                _ => "the largest number is",
+            };
+            res.push(format!("{what} {theirs} here and was {ours} in the training: is the scale the same?"));
         }
         res
     }
@@ -120,7 +156,15 @@ mod tests {
 
     fn meaning(classes: &[&str]) -> Meaning {
         let classes = classes.iter().map(|it| (*it).to_owned()).collect();
-        Meaning { classes, target: TargetKind::Class, image: [8, 8, 1], steps: vec![ImageStep::Pad(2)], range: [0, 16] }
+        Meaning {
+            classes,
+            target: TargetKind::Class,
+            image: [8, 8, 1].into(),
+            dtype: DType::U8,
+            steps: vec![ImageStep::Pad(2)],
+            range: Extremes([0.0, 16.0]),
+            fingerprints: None,
+        }
     }
 
     #[test]
@@ -147,11 +191,29 @@ mod tests {
     fn another_scale_or_form_is_doubtful() {
         let ours = meaning(&["a", "b"]);
         assert!(ours.doubts(&ours).is_empty());
-        let theirs = Meaning { image: [9, 9, 1], steps: Vec::new(), range: [0, 255], ..meaning(&["0", "1"]) };
+        let image = Shape::from([9, 9, 1]);
+        let theirs = Meaning { image, steps: Vec::new(), range: Extremes::BYTES, ..meaning(&["0", "1"]) };
         let found = ours.doubts(&theirs);
         assert_eq!(found.len(), 4, "{found:?}");
         assert!(found[3].contains("255 here and was 16"), "{found:?}");
         assert!(found[2].contains("after pad(2), not after no steps"), "{found:?}");
+        let theirs = Meaning { dtype: DType::Real, range: Extremes([-90.0, 3.0]), ..ours.clone() };
+        let found = ours.doubts(&theirs);
+        assert!(found[0].contains("on images of 8x8x1, not of `float[8, 8, 1]`"), "{found:?}");
+        assert!(theirs.doubts(&ours)[1].contains("the largest number is 16 here and was 90"), "{found:?}");
+    }
+
+    #[test]
+    fn other_examples_of_the_same_names_are_told() {
+        let of = |train: &str, tested: &str| Meaning {
+            fingerprints: Some([train.to_owned(), tested.to_owned()]),
+            ..meaning(&["a", "b"])
+        };
+        let said = |now: &Meaning| of("a", "b").replaced(now).unwrap_or_default();
+        assert_eq!((said(&of("a", "b")), said(&meaning(&["a", "b"]))), (String::new(), String::new()));
+        assert!(said(&of("x", "b")).starts_with("the training examples are not those"));
+        assert!(said(&of("a", "x")).starts_with("the examples that it is evaluated on are not"));
+        assert!(said(&of("x", "y")).starts_with("its examples are not"));
     }
 
     #[test]

@@ -28,6 +28,9 @@ pub struct Losses {
     pub rate: f64,
     /// Since the start, over all resumed parts.
     pub seconds: f64,
+    /// Of the seconds of this part, those that steps waited for examples that lie in a file; absent where they are in memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_wait: Option<f64>,
     /// Other metrics, by their names.
     #[serde(flatten)]
     pub metrics: BTreeMap<String, f64>,
@@ -162,6 +165,7 @@ mod tests {
             accuracy: Some(0.5),
             rate: 1e-3,
             seconds: 1.5,
+            data_wait: None,
             metrics: BTreeMap::new(),
         })
     }

@@ -29,7 +29,7 @@ pub use runs::{Run, State, find_runs, look_at_run};
 pub use trainer::{fit, fitting, read_weights, train};
 
 use crate::data::{DataError, Dataset, Targets};
-use crate::ir::{DType, Extern, TargetKind};
+use crate::ir::{DType, Extern, Shape, TargetKind};
 use crate::plan::{Plan, Training};
 use crate::runtime::Session;
 use metrics::{Losses, Tested};
@@ -150,6 +150,8 @@ pub struct Times {
     pub total: f64,
     /// Steps, until their losses were known. A batch is gathered from memory by the step itself.
     pub steps: f64,
+    /// Before steps, until their examples were in memory, where they lie in a file.
+    pub data: f64,
     /// Evaluations.
     pub tests: f64,
     /// Writing checkpoints.
@@ -159,7 +161,7 @@ pub struct Times {
 impl Times {
     /// Between steps, when nothing of the above went on: time that the device waits for this program.
     pub fn waiting(&self) -> f64 {
-        (self.total - self.steps - self.tests - self.checkpoints).max(0.0)
+        (self.total - self.steps - self.data - self.tests - self.checkpoints).max(0.0)
     }
 }
 
@@ -196,10 +198,13 @@ pub fn check_data(plan: &Plan, data: &Dataset) -> Result<(), TrainError> {
         let (name, model, remedy) = (data.name.clone(), plan.name.clone(), remedy.to_owned());
         TrainError::Data(DataError::Mismatch { name, model, found, expected, remedy })
     };
-    let size = |it: [usize; 3]| format!("images of {}x{}x{}", it[0], it[1], it[2]);
-    if data.image != training.image {
+    let size = |image: &Shape, dtype: DType| match dtype {
+        DType::U8 => format!("{}s of {}", image.noun(dtype), image.told()),
+        _ => format!("examples `{}{:?}`", dtype.word(), image.0),
+    };
+    if !data.image.fits(&training.image) || data.dtype != training.dtype {
         let remedy = "change the model's `input` or give another data set with `--data`";
-        return Err(mismatch(size(data.image), size(training.image), remedy));
+        return Err(mismatch(size(&data.image, data.dtype), size(&training.image, training.dtype), remedy));
     }
     if data.target != training.target {
         let remedy = "give the data set that the plan was made for, or compile it for this one: `sphc compile FILE --data DIR -o DIR`";
@@ -223,11 +228,19 @@ pub fn check_data(plan: &Plan, data: &Dataset) -> Result<(), TrainError> {
 
 /// Gives a data set to the device, so that it is in memory once where the device can read it in place.
 pub fn bind(session: &mut Session, data: Dataset) -> Result<(), TrainError> {
-    let Dataset { train, test, .. } = data;
+    let element = data.element();
+    let Dataset { train, test, dtype, double, .. } = data;
     for (images, labels, split) in
         [(Extern::TrainImages, Extern::TrainLabels, train), (Extern::TestImages, Extern::TestLabels, test)]
     {
-        session.share(images, Arc::new(split.images))?;
+        // Reals are in the plan's precision, unless another was asked for after they were read.
+        if dtype == DType::Real && double != session.plan.precision.is_double() {
+            let mut numbers = Vec::new();
+            element.each(&split.images, |it| numbers.push(it));
+            session.share(images, Arc::new(session.encoded(DType::Real, &numbers)))?;
+        } else {
+            session.share(images, Arc::new(split.images))?;
+        }
         match &split.targets {
             Targets::Classes(all) => session.bind(labels, bytemuck::cast_slice(all))?,
             Targets::Bytes { bytes, .. } => session.bind(labels, bytes)?,

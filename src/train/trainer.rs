@@ -45,7 +45,9 @@ pub fn train(
         .map_err(|it| TrainError::write(&run.path, &run.metrics(), it))?;
 
     let ahead = Ahead::of(&data.train.images, &plan, &training, start.step);
-    session.whiten(&data.train.images, data.image)?;
+    if let Some(image) = data.image.image() {
+        session.whiten(&data.train.images, data.dtype, image)?;
+    }
     bind(session, data)?;
     // The file's bytes are dropped once they are on the device.
     if let Some((weights, need)) = start.weights {
@@ -225,6 +227,7 @@ fn resumed(
             "resume with the data set that the run was started with (config.yaml tells it)".into(),
         ));
     }
+    let said_then = Meaning::read(&weights).map_err(|it| fail(it, fall_back.clone()))?;
     let problems = weights.problems(plan, Need::Resume);
     if !problems.is_empty() {
         let remedy = "resume with the file, `--set` values and `--precision` that the run was started with \
@@ -236,6 +239,11 @@ fn resumed(
                       text and settings of the run)";
         let cause = "it was made from another text or with other settings than given now";
         return Err(fail(cause.into(), remedy.into()));
+    }
+    if let Some(cause) = said_then.and_then(|it| it.replaced(meaning)) {
+        let remedy = "resume with the data set as it was (config.yaml tells where), or start a new run from these \
+                      weights with `--init`";
+        return Err(fail(cause, remedy.into()));
     }
     let training = recipe_of(plan)?;
     // The checkpoint says over how many iterations its schedule runs; before it did, config.yaml told.
@@ -334,10 +342,10 @@ impl Trainer<'_> {
     }
 
     fn one_step(&mut self) -> Result<(), TrainError> {
-        let begun = Instant::now();
         if let Some(ahead) = &mut self.ahead {
-            ahead.ask(self.step);
+            self.times.data += ahead.ask(self.step);
         }
+        let begun = Instant::now();
         self.update(true)?;
         self.times.steps += begun.elapsed().as_secs_f64();
         self.take_losses(false)
@@ -396,7 +404,8 @@ impl Trainer<'_> {
     /// What a step told.
     fn losses(&self, iteration: u64, found: Vec<f64>) -> Losses {
         let plan = &self.session.plan;
-        let mut res = Losses { iteration, seconds: self.seconds(), ..Losses::default() };
+        let data_wait = self.ahead.as_ref().map(|_| self.times.data);
+        let mut res = Losses { iteration, seconds: self.seconds(), data_wait, ..Losses::default() };
         for (key, value) in plan.step_results().into_iter().zip(found) {
             match key {
                 ResultKey::Figure(Figure::Fit) => res.fit = value,

@@ -6,7 +6,7 @@
 use super::contraction::{Factors, contraction};
 use super::loss;
 use super::meaning::{execute, left_of, places, short, written};
-use crate::ir::{Binary, DType, ExprNode, Loss, Precision, Reduction, Unary, Window};
+use crate::ir::{Augment, Binary, DType, ExprNode, Loss, Precision, Reduction, Unary, Window};
 use crate::kernel::{KernelSpec, MapInput, MapKernel, Store, each_with};
 
 /// Roundings of a device.
@@ -87,6 +87,15 @@ fn in_full(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64, roundings: &Roundi
             .flat_map(|(kernel, inputs)| map(kernel, inputs, None, roundings))
             .collect(),
         KernelSpec::ConvMap { conv, map } => conv_map(&KernelSpec::Conv(*conv), map, inputs, seed, roundings),
+        KernelSpec::Gather { dtype: DType::Real, steps, .. } if steps.iter().any(is_linear) => {
+            let mut sizes = inputs.to_vec();
+            sizes[0].iter_mut().for_each(|it| *it = it.abs());
+            // Two products and two sums, one after the other, in each of these steps.
+            let terms = 4.0 * steps.iter().filter(|it| is_linear(it)).count() as f64;
+            let sums = execute(spec, &sizes, seed).remove(0);
+            let bounds = sums.into_iter().map(|it| share(it, terms * roundings.unit)).collect();
+            vec![Expected::all(execute(spec, inputs, seed).remove(0), bounds)]
+        }
         KernelSpec::Window { kind: Window::Max, .. }
         | KernelSpec::Transpose { .. }
         | KernelSpec::Assemble { .. }
@@ -117,6 +126,18 @@ fn in_full(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64, roundings: &Roundi
             let bounds = loss::bounds(*kind, *classes, inputs, &values, roundings.unit);
             vec![Expected::all(values, bounds)]
         }
+    }
+}
+
+/// Whether a step makes numbers between pixels.
+fn is_linear(step: &Augment) -> bool {
+    match step {
+        Augment::ResizedCrop { .. } | Augment::Rotate { .. } => true,
+        Augment::Crop { .. }
+        | Augment::FlipHorizontal
+        | Augment::FlipVertical
+        | Augment::ColorJitter { .. }
+        | Augment::Cutout { .. } => false,
     }
 }
 

@@ -161,6 +161,7 @@ pub fn bind_noise(session: &mut Session) -> Result<(), RuntimeError> {
         let values: Vec<f64> = (0..buffer.shape.len())
             .map(|_| match buffer.dtype {
                 DType::U8 => (next() % bytes) as f64,
+                DType::U16 => (next() % 65536) as f64,
                 DType::Int => (next() % classes) as f64,
                 DType::Real | DType::Bf16 => next() as f64 / f64::from(1 << 23) - 1.0,
             })

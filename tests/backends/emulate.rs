@@ -29,6 +29,7 @@ pub(crate) fn bytes(dtype: DType, data: &[f64]) -> Vec<u8> {
         DType::Bf16 => data.iter().flat_map(|it| half::bf16::from_f32(*it as f32).to_ne_bytes()).collect(),
         DType::Int => data.iter().flat_map(|it| (*it as i64).to_ne_bytes()).collect(),
         DType::U8 => data.iter().map(|it| *it as u8).collect(),
+        DType::U16 => data.iter().flat_map(|it| (*it as u16).to_ne_bytes()).collect(),
     }
 }
 
@@ -38,6 +39,7 @@ pub(crate) fn numbers(dtype: DType, bytes: &[u8]) -> Vec<f64> {
         DType::Bf16 => bytes.chunks(2).map(|it| half::bf16::from_ne_bytes(it.try_into().unwrap()).to_f64()).collect(),
         DType::Int => bytes.chunks(8).map(|it| i64::from_ne_bytes(it.try_into().unwrap()) as f64).collect(),
         DType::U8 => bytes.iter().map(|it| f64::from(*it)).collect(),
+        DType::U16 => bytes.chunks(2).map(|it| f64::from(u16::from_ne_bytes(it.try_into().unwrap()))).collect(),
     }
 }
 
@@ -546,14 +548,18 @@ fn data_movement_is_exact() {
         check(&case, &Options::default());
         check(&case.moved_to_bf16(), &Options::default());
     }
-    for dtype in [DType::U8, DType::Int, DType::Real, DType::Bf16] {
+    for dtype in [DType::U8, DType::U16, DType::Int, DType::Real, DType::Bf16] {
         check(&case::copy(300, dtype), &Options::default());
     }
-    for (dtype, item) in [(DType::Real, vec![10]), (DType::Int, vec![]), (DType::U8, vec![6, 5, 3])] {
+    for (dtype, item) in
+        [(DType::Real, vec![10]), (DType::Int, vec![]), (DType::U8, vec![6, 5, 3]), (DType::U16, vec![7])]
+    {
         check(&case::gather(dtype, 9, &item, &[]), &Options::default());
     }
     for steps in crate::files::images::augmentations([6, 5]) {
-        check(&case::gather(DType::U8, 30, &[6, 5, 3], &steps), &Options::default());
+        for dtype in DType::INPUTS.into_iter().filter(|it| steps.iter().all(|step| step.takes(*it))) {
+            check(&case::gather(dtype, 30, &[6, 5, 3], &steps), &Options::default());
+        }
     }
     check(
         &case::gather(DType::U8, 9, &[6, 5, 1], &crate::files::images::mirrored_crop([6, 5], 8)),

@@ -4,7 +4,7 @@ use crate::compiler::machine::Machine as Slow;
 use sphc::diag::{Sink, Sources};
 use sphc::fuse::fuse;
 use sphc::interp::{Env, Tensor, run};
-use sphc::ir::{DType, Extern, Fact, Graph, Op, Phase, Precision, ResultKey, TargetKind};
+use sphc::ir::{DType, Extern, Fact, Graph, Op, Phase, Precision, ResultKey};
 use sphc::lower::{DataInfo, Settings};
 use sphc::plan::{Config, plan};
 use sphc::runtime::Session;
@@ -30,14 +30,7 @@ pub(crate) fn typed(name: &str, text: &str, settings: &Settings) -> Typed {
 
 /// Settings under which the data set `digits` is one of so many images of these extents and classes.
 pub(crate) fn stand_in(image: [usize; 3], classes: usize, examples: usize) -> Settings {
-    let data = DataInfo {
-        name: "digits".to_owned(),
-        image,
-        classes,
-        target: TargetKind::Class,
-        train_examples: examples,
-        test_examples: examples,
-    };
+    let data = DataInfo::images("digits", image, classes, [examples, examples]);
     Settings { known_data: vec![data.clone()], data: Some(data), ..Settings::default() }
 }
 
@@ -114,6 +107,7 @@ impl Machine {
                 let Some(dtype) = input_dtype(graph, &source) else { return };
                 let bytes: Vec<u8> = match (dtype, session.plan.precision) {
                     (DType::U8, _) => value.data.iter().map(|it| *it as u8).collect(),
+                    (DType::U16, _) => value.data.iter().flat_map(|it| (*it as u16).to_ne_bytes()).collect(),
                     (DType::Int, _) => value.data.iter().flat_map(|it| (*it as i64).to_ne_bytes()).collect(),
                     (DType::Bf16, _) => panic!("no tensor of a graph has 16 bits"),
                     (DType::Real, Precision::F64) => value.data.iter().flat_map(|it| it.to_ne_bytes()).collect(),

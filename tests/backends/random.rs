@@ -92,9 +92,11 @@ fn trained(plan: &Plan, threads: usize, within_fences: bool, killed: bool) -> Re
             let meaning = Meaning {
                 classes: Vec::new(),
                 target: training.target.clone(),
-                image: training.image,
+                image: training.image.clone(),
+                dtype: training.dtype,
                 steps: Vec::new(),
-                range: [0, 255],
+                range: sphc::ir::Extremes::BYTES,
+                fingerprints: None,
             };
             write(&session, step, &meaning, &Record::default(), &mut file.as_file()).map_err(|it| it.to_string())?;
             session = open()?;
@@ -125,7 +127,7 @@ fn trace_is_finite(trace: &[u8]) -> bool {
 /// Images and labels as a data set has them.
 fn bind(session: &mut Session) -> Result<(), String> {
     let training = session.plan.training.clone().ok_or("there is no recipe")?;
-    let each: usize = training.image.iter().product();
+    let each: usize = training.image.len();
     let splits = [
         (Extern::TrainImages, Extern::TrainLabels, training.train_examples),
         (Extern::TestImages, Extern::TestLabels, training.test_examples),

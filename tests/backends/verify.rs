@@ -180,7 +180,7 @@ impl Backend for Broken {
                 values.iter_mut().for_each(|it| *it += 1e-2 * largest.max(1e-3));
                 bytes = values.into_iter().flat_map(f32::to_ne_bytes).collect();
             }
-            DType::Int | DType::U8 | DType::Bf16 => bytes[0] ^= 1,
+            DType::Int | DType::U8 | DType::U16 | DType::Bf16 => bytes[0] ^= 1,
         }
         self.inner.write(self.victim, &bytes)
     }

@@ -45,7 +45,7 @@ impl Machine {
                     values.into_iter().map(|it| f64::from(it as f32)).collect()
                 }
                 BufferKind::Param(Init::Dirac) => sphc::ir::start::dirac(&buffer.shape),
-                BufferKind::Param(Init::Whitening(it)) => it.filters(&buffer.shape, &[], [0; 3]),
+                BufferKind::Param(Init::Whitening(it)) => it.filters(&buffer.shape, &mut std::iter::empty(), [0; 3]),
                 BufferKind::State(it) => vec![it.start; len],
                 BufferKind::Const(Fill::Value(it)) => vec![it.0; len],
                 BufferKind::Const(Fill::Range) => (0..len).map(|it| it as f64).collect(),
@@ -117,6 +117,10 @@ impl Machine {
         let eight = |it: &[u8]| <[u8; 8]>::try_from(it).expect("eight bytes");
         match dtype {
             DType::U8 => raw.iter().map(|&it| f64::from(it)).collect(),
+            DType::U16 => {
+                let two = |it: &[u8]| <[u8; 2]>::try_from(it).expect("two bytes");
+                raw.chunks(2).map(|it| f64::from(u16::from_ne_bytes(two(it)))).collect()
+            }
             DType::Bf16 => panic!("no tensor of a graph has 16 bits"),
             DType::Int => raw.chunks(8).map(|it| i64::from_ne_bytes(eight(it)) as f64).collect(),
             DType::Real => raw.chunks(8).map(|it| f64::from_ne_bytes(eight(it))).collect(),
@@ -127,6 +131,7 @@ impl Machine {
         let (dtype, bytes, offset) = self.place(id);
         let raw: Vec<u8> = match dtype {
             DType::U8 => values.iter().map(|&it| it as u8).collect(),
+            DType::U16 => values.iter().flat_map(|&it| (it as u16).to_ne_bytes()).collect(),
             DType::Bf16 => panic!("no tensor of a graph has 16 bits"),
             DType::Int => values.iter().flat_map(|&it| (it as i64).to_ne_bytes()).collect(),
             DType::Real => values.iter().flat_map(|it| it.to_ne_bytes()).collect(),

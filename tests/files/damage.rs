@@ -189,7 +189,7 @@ fn tries() {
                     assert!(it.to_string().contains('\n'), "no remedy: {it}");
                 }
                 Ok(it) => {
-                    let volume: usize = it.image.iter().product();
+                    let volume: usize = it.image.len() * it.element().bytes();
                     for split in [&it.train, &it.test] {
                         assert_eq!(split.images.len(), split.len() * volume, "{} {seed}", sample.name);
                         assert!(

@@ -457,14 +457,7 @@ fn model(
     target: &sphc::ir::TargetKind,
     params: &[(&str, &str)],
 ) -> Graph {
-    let data = DataInfo {
-        name: "digits".to_owned(),
-        image,
-        classes: 10,
-        target: target.clone(),
-        train_examples: n,
-        test_examples: n,
-    };
+    let data = DataInfo { target: target.clone(), ..DataInfo::images("digits", image, 10, [n, n]) };
     let mut known = known_data();
     known.insert(0, data.clone());
     let settings = Settings {

@@ -178,7 +178,7 @@ impl Place {
         let found = data::read(&manifest, &place, &[]).unwrap();
         assert_eq!(
             (found.train.targets.labels(), found.test.targets.labels(), found.image),
-            (&[0, 1][..], &[0, 1][..], [8, 8, 1])
+            (&[0, 1][..], &[0, 1][..], [8, 8, 1].into())
         );
         assert_eq!(names(&self.sets()), ["pets"]);
     }
@@ -361,7 +361,7 @@ fn training_fetches_unless_offline() {
 fn the_manifest_in_the_documentation_is_one() {
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/training.md")).unwrap();
     let texts: Vec<&str> = page.split("```yaml\n").skip(1).map(|it| it.split("```").next().unwrap()).collect();
-    let [text, parted] = texts[..] else { panic!("{} manifests", texts.len()) };
+    let [text, parted, shards, table] = texts[..] else { panic!("{} manifests", texts.len()) };
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("pets.yaml");
     fs::write(&path, text).unwrap();
@@ -372,4 +372,10 @@ fn the_manifest_in_the_documentation_is_one() {
     fs::write(&path, parted).unwrap();
     let found = data::describe(&path.display().to_string()).unwrap();
     assert_eq!((found.name.as_str(), found.path), ("birds", Some(place.path().join("pictures/birds"))));
+    fs::write(&path, shards).unwrap();
+    let found = data::describe(&path.display().to_string()).unwrap();
+    assert_eq!((found.train.len(), found.test), (2, vec!["held.npz".to_owned()]));
+    fs::write(&path, table).unwrap();
+    let found = data::describe(&path.display().to_string()).unwrap();
+    assert_eq!((found.train, found.columns), (vec!["leaves.csv".to_owned()], vec!["age".to_owned()]));
 }

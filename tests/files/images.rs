@@ -174,7 +174,7 @@ fn what_is_evaluated_is_cropped_in_the_middle_and_nothing_else() {
             "flip_vertical, crop(28, 26, pad: 2), cutout(8), color_jitter(contrast: 0.2)",
         );
     let plan = planned(&text);
-    assert_eq!(plan.training.as_ref().unwrap().image, [32, 32, 3]);
+    assert_eq!(plan.training.as_ref().unwrap().image, [32, 32, 3].into());
     let steps: Vec<Vec<Augment>> = (plan.kernels.iter())
         .filter_map(|it| if let KernelSpec::Gather { steps, .. } = it { Some(steps.clone()) } else { None })
         .filter(|it| !it.is_empty())

@@ -132,11 +132,14 @@ fn what_cannot_be_parted_is_told() {
         place.fails("data verify pets.yaml", expected);
     };
     let images = "name: pets\nformat: images\npath: pets\n";
-    fails(images, &["not found in"]);
+    fails(
+        images,
+        &["`pets` does not hold `train/<class>` and `test/<class>`, or with `split` the folders of the classes"],
+    );
     fails(&format!("{images}split: 1.5\n"), &["above 0 and below 1"]);
     fails(&format!("{images}split: .nan\n"), &["above 0 and below 1"]);
     fails(&format!("{images}split_seed: 3\n"), &["`split_seed` has no effect without `split`"]);
-    fails("name: pets\nformat: npz\npath: pets\nsplit: 0.2\n", &["`split` has no effect but for images by class"]);
+    fails("name: pets\nformat: idx\npath: pets\nsplit: 0.2\n", &["`split` has no effect but for images by class"]);
     // Without a manifest what helps is told.
     place.fails("data verify ./pets", &["no `train/<class>/`", "a manifest with `split: 0.2`"]);
     classes(&place, &[("train", 2)]);

@@ -2,7 +2,7 @@
 
 use crate::language::lower::settings;
 use sphc::diag::render;
-use sphc::ir::{ImageStep, Precision, TargetKind};
+use sphc::ir::{DType, ImageStep, Precision, TargetKind};
 use sphc::lower::{DataInfo, Look, Settings};
 use sphc::pipeline;
 use std::fs;
@@ -30,18 +30,20 @@ pub(crate) fn blocks(page: &str, fence: &str) -> Vec<(usize, String)> {
 }
 
 /// What the examples suppose of the files that they name.
-pub(crate) fn look(path: &str, _: &[ImageStep]) -> Result<(DataInfo, Option<[u8; 2]>), String> {
-    let data = |image, classes, target| DataInfo {
-        name: "set".to_owned(),
-        image,
-        classes,
-        target,
-        train_examples: 1000,
-        test_examples: 100,
-    };
+pub(crate) fn look(path: &str, _: &[ImageStep], _: Option<DType>) -> Result<DataInfo, String> {
+    let data = |image, classes, target| DataInfo { target, ..DataInfo::images("set", image, classes, [1000, 100]) };
     match path.rsplit('/').next() {
-        Some("cells.npz") => Ok((data([64, 64, 1], 3, TargetKind::Map([64, 64])), None)),
-        Some("poses.npz") => Ok((data([32, 32, 3], 0, TargetKind::Numbers(vec![4])), None)),
+        Some("cells.npz") => Ok(data([64, 64, 1], 3, TargetKind::Map([64, 64]))),
+        Some("features.npz") => {
+            Ok(DataInfo { image: [20].into(), dtype: DType::Real, ..data([1; 3], 3, TargetKind::Class) })
+        }
+        Some("words.npz") => Ok(DataInfo {
+            image: [12].into(),
+            dtype: DType::Int,
+            range: Some(sphc::ir::Extremes([0.0, 49.0])),
+            ..data([1; 3], 2, TargetKind::Class)
+        }),
+        Some("poses.npz") => Ok(data([32, 32, 3], 0, TargetKind::Numbers(vec![4]))),
         _ => Err(format!("there is no `{path}`")),
     }
 }

@@ -2,30 +2,23 @@
 //! that need more than one file or setting.
 
 use sphc::diag::{Diagnostic, Sink, Sources, render};
-use sphc::ir::{Column, Graph, Mode, Op, Phase, Random, TargetKind, Window, verify};
+use sphc::ir::{Column, Extremes, Graph, Mode, Op, Phase, Random, Window, verify};
 use sphc::lower::{DataInfo, Settings, lower};
 use sphc::shape::{Typed, check};
 use std::collections::BTreeMap;
 use std::path::Path;
 
 pub(crate) fn settings(set: &[(&str, &str)]) -> Settings {
-    let data = |name: &str, image, classes, train_examples, test_examples| DataInfo {
-        name: name.to_owned(),
-        image,
-        classes,
-        target: TargetKind::Class,
-        train_examples,
-        test_examples,
-    };
+    let data = |name: &str, image, classes, train, test| DataInfo::images(name, image, classes, [train, test]);
+    let digits = DataInfo { range: Some(Extremes([0.0, 16.0])), ..data("digits", [8, 8, 1], 10, 1437, 360) };
     Settings {
         set: set.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         known_data: vec![
             data("cifar10", [32, 32, 3], 10, 50_000, 10_000),
             data("cifar100", [32, 32, 3], 100, 50_000, 10_000),
-            data("digits", [8, 8, 1], 10, 1437, 360),
+            digits,
             data("mnist", [28, 28, 1], 10, 60_000, 10_000),
         ],
-        ranges: vec![("digits".to_owned(), [0, 16])],
         ..Settings::default()
     }
 }

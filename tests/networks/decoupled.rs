@@ -6,7 +6,7 @@ use crate::networks::operators::{close, path};
 use serde_json::Value;
 use sphc::autodiff::training;
 use sphc::interp::Tensor;
-use sphc::ir::{Extern, Phase, TargetKind};
+use sphc::ir::{Extern, Phase};
 use sphc::lower::{DataInfo, Settings};
 use sphc::shape::Typed;
 use std::collections::BTreeMap;
@@ -37,14 +37,7 @@ fn graph(operator: &str, momentum: f64) -> Typed {
          train {{\n    data digits\n    batch {BATCH}\n    iterations {STEPS}\n    loss softmax_cross_entropy()\n    \
          optimizer sgd(rate: {RATE}, momentum: {momentum})\n}}\n"
     );
-    let data = DataInfo {
-        name: "digits".to_owned(),
-        image: [5, 5, 2],
-        classes: 3,
-        target: TargetKind::Class,
-        train_examples: STEPS * BATCH,
-        test_examples: BATCH,
-    };
+    let data = DataInfo::images("digits", [5, 5, 2], 3, [STEPS * BATCH, BATCH]);
     let settings = Settings {
         batch: Some(BATCH),
         no_shuffle: true,

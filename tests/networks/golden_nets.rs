@@ -5,7 +5,7 @@ use crate::backends::engines::{Engine, Machine, typed};
 use crate::networks::golden::{Case, Report, cases};
 use sphc::autodiff::training;
 use sphc::interp::Tensor;
-use sphc::ir::{Extern, Phase, Shape, TargetKind, random};
+use sphc::ir::{Extern, Phase, Shape, random};
 use sphc::lower::{DataInfo, Settings};
 use sphc::shape::Typed;
 use std::path::Path;
@@ -56,14 +56,8 @@ pub(crate) fn model(case: &Case) -> Model {
 fn graph(case: &Case) -> Typed {
     let model = model(case);
     let [steps, batch, h, w, c] = images(case);
-    let data = DataInfo {
-        name: "cifar10".to_owned(),
-        image: [h, w, c],
-        classes: case.meta["config"]["n_class"].as_u64().expect("a number of classes") as usize,
-        target: TargetKind::Class,
-        train_examples: steps * batch,
-        test_examples: batch,
-    };
+    let classes = case.meta["config"]["n_class"].as_u64().expect("a number of classes") as usize;
+    let data = DataInfo::images("cifar10", [h, w, c], classes, [steps * batch, batch]);
     let settings = Settings {
         set: model.set,
         batch: Some(batch),

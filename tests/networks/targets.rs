@@ -28,14 +28,8 @@ fn text(image: [usize; 3], statements: &str, recipe: &str) -> String {
 }
 
 fn known(image: [usize; 3], target: &TargetKind) -> Settings {
-    let data = DataInfo {
-        name: "digits".to_owned(),
-        image,
-        classes: if target.has_classes() { CLASSES } else { 0 },
-        target: target.clone(),
-        train_examples: EXAMPLES,
-        test_examples: EXAMPLES,
-    };
+    let classes = if target.has_classes() { CLASSES } else { 0 };
+    let data = DataInfo { target: target.clone(), ..DataInfo::images("digits", image, classes, [EXAMPLES, EXAMPLES]) };
     Settings { no_shuffle: true, known_data: vec![data.clone()], data: Some(data), ..Settings::default() }
 }
 
@@ -399,7 +393,7 @@ fn arrays_tell_what_their_labels_are() {
             "named",
             both(npy::<i64>(&[4, 4, 4], &map)),
             "classes: [a, b]",
-            "has 2 for image 0, while the manifest names the classes 0 to 1",
+            "has 2 for example 0, while the manifest names the classes 0 to 1",
         ),
         ("named", both(npy::<f32>(&[4], &[0.5; 4])), "classes: [a, b]", "leave `classes` out"),
         ("named", both(npy::<f32>(&[4, 4, 4], &depth)), "target: pixels", "store whole numbers, [n, height, width]"),
@@ -408,14 +402,14 @@ fn arrays_tell_what_their_labels_are() {
             "far",
             both(npy::<i64>(&[4, 4, 4], &[256; 64])),
             "",
-            "has 256 for image 0, while classes of pixels are 0 to 255",
+            "has 256 for example 0, while classes of pixels are 0 to 255",
         ),
-        ("minus", both(npy::<i64>(&[4, 4, 4], &[-1; 64])), "", "has -1 for image 0"),
+        ("minus", both(npy::<i64>(&[4, 4, 4], &[-1; 64])), "", "has -1 for example 0"),
         (
             "nan",
             both(npy::<f32>(&[4, 2], &[0.5, f32::NAN, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5])),
             "",
-            "has NaN for image 0, while targets are finite",
+            "has NaN for example 0, while targets are finite",
         ),
         ("none", both(npy::<f32>(&[4, 0], &[])), "", "has extents [4, 0]"),
         // A part of text is not taken for classes of the other part's kind.
@@ -436,13 +430,13 @@ fn arrays_tell_what_their_labels_are() {
             "two",
             archive(4, npy::<i64>(&[4, 3], &bits), npy::<i64>(&[4, 3], &[2; 12])),
             "target: labels",
-            "store numbers that are no classes as floats, in both parts",
+            "store numbers that are no classes as floats, in all parts",
         ),
         (
             "sizes",
             archive(4, npy::<f32>(&[4, 2], &[0.5; 8]), npy::<f32>(&[4, 3], &[0.5; 12])),
             "",
-            "store both in one size",
+            "store all in one size",
         ),
     ];
     for (name, bytes, manifest, expected) in cases {

@@ -60,12 +60,8 @@ fn every_network_of_the_zoo_is_in_the_list() {
 /// What the networks suppose of the data sets that they name.
 pub(crate) fn known_data() -> Vec<DataInfo> {
     let known = |name: &str, image: [usize; 3], classes| DataInfo {
-        name: name.to_owned(),
-        image,
-        classes,
         target: target(name, [image[0], image[1]]),
-        train_examples: 50_000,
-        test_examples: 10_000,
+        ..DataInfo::images(name, image, classes, [50_000, 10_000])
     };
     vec![
         known("digits", [8, 8, 1], 10),
@@ -120,12 +116,8 @@ fn networks_train_three_steps_at_a_reduced_size() {
         let (text, channels) = reduced(&fs::read_to_string(path(name)).unwrap(), extent);
         let target = target(name, [extent; 2]);
         let data = DataInfo {
-            name: "digits".to_owned(),
-            image: [extent, extent, channels],
-            classes: 10,
             target: target.clone(),
-            train_examples: STEPS * BATCH,
-            test_examples: BATCH,
+            ..DataInfo::images("digits", [extent, extent, channels], 10, [STEPS * BATCH, BATCH])
         };
         let settings = Settings {
             set: params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),

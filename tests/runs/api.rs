@@ -95,7 +95,7 @@ fn a_training_tells_events_and_its_weights_are_evaluated_and_asked() {
     let ready = tiny().ready().unwrap();
     let pixels = &ready.data().test.images[..64 * 10];
     let mut predictor = tiny().predictor(&weights, 3, &device).unwrap();
-    assert_eq!((predictor.image(), predictor.classes().len()), ([8, 8, 1], 10));
+    assert_eq!((predictor.image(), predictor.classes().len()), (&[8, 8, 1].into(), 10));
     let answers = predictor.pixels(pixels).unwrap();
     for (answer, scores) in answers.iter().zip(&scores) {
         assert_eq!(answer.scores, *scores);
@@ -106,7 +106,7 @@ fn a_training_tells_events_and_its_weights_are_evaluated_and_asked() {
     }
     assert_eq!(answers.len(), 10);
     let found = predictor.pixels(&pixels[..65]).unwrap_err();
-    assert!(found.to_string().contains("65 bytes are not whole images of 64 bytes"), "{found}");
+    assert!(found.to_string().contains("65 bytes are not whole examples of 64 bytes"), "{found}");
 }
 
 /// What an example of `examples/` prints, given this on standard input.

@@ -7,7 +7,8 @@ use super::output::Output;
 use super::{args, data, plot, say, table};
 use clap::Subcommand;
 use fourier::{Made, Plane, correlation, exchanged};
-use sphc::data::Split;
+use sphc::data::{Reading, Split};
+use sphc::ir::DType;
 use sphc::train::curves::Tile;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -121,7 +122,7 @@ fn grey(height: usize, width: usize, pixels: &[u8]) -> Plane<f64> {
 }
 
 fn of_file(path: &Path) -> Result<Plane<f64>, Failure> {
-    let picture = sphc::data::decode(path)?;
+    let picture = sphc::data::decode(path, false)?;
     let [height, width, _] = picture.size;
     let name = path.display().to_string();
     args::warn(&sphc::data::remarks(&picture.changes.iter().map(|it| (*it, vec![name.clone()])).collect()));
@@ -130,9 +131,13 @@ fn of_file(path: &Path) -> Result<Plane<f64>, Failure> {
 
 fn of_data(args: &FourierArgs) -> Result<[Plane<f64>; 2], Failure> {
     let fetch: Option<sphc::Fetch> = if args.offline { None } else { Some(data::fetch) };
-    let read = sphc::read_data(&args.data, &[], args::data_folder().as_deref(), args::data_memory()?, fetch)?;
+    let reading = Reading { memory: args::data_memory()?, ..Reading::default() };
+    let read = sphc::read_data(&args.data, &reading, args::data_folder().as_deref(), fetch)?;
     args::warn(&read.warnings);
-    let [height, width, channels] = read.data.image;
+    let (Some([height, width, channels]), DType::U8) = (read.data.image.image(), read.data.dtype) else {
+        let cause = format!("`{}` holds no images of bytes", args.data);
+        return Err(Failure::new(cause, "name a data set of images, such as `digits`"));
+    };
     let Split { images, targets } = &read.data.test;
     let each = height * width * channels;
     let one = |at: usize| {

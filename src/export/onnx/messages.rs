@@ -147,6 +147,7 @@ pub(super) struct Dimension {
 pub(super) enum Element {
     Float = 1,
     Uint8 = 2,
+    Uint16 = 4,
     Int64 = 7,
     Bool = 9,
     Double = 11,

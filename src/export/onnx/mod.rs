@@ -186,6 +186,7 @@ impl<'a> Writer<'a> {
     fn element(&self, dtype: DType) -> Element {
         match dtype {
             DType::U8 => Element::Uint8,
+            DType::U16 => Element::Uint16,
             DType::Int => Element::Int64,
             DType::Real | DType::Bf16 => self.real,
         }
@@ -248,6 +249,7 @@ impl<'a> Writer<'a> {
                 Element::Float => raw_data.extend((*it as f32).to_le_bytes()),
                 Element::Double => raw_data.extend(it.to_le_bytes()),
                 Element::Int64 => raw_data.extend((*it as i64).to_le_bytes()),
+                Element::Uint16 => raw_data.extend((*it as u16).to_le_bytes()),
                 Element::Uint8 | Element::Bool => raw_data.push(*it as u8),
             }
         }

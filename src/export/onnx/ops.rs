@@ -15,7 +15,8 @@ impl Writer<'_> {
     pub(super) fn given(&mut self, source: &Extern) -> Result<String, ExportError> {
         let node = self.node(self.at);
         let name = match source {
-            Extern::TestImages => "images",
+            Extern::TestImages if node.dims.len() == 4 => "images",
+            Extern::TestImages => "inputs",
             Extern::Named(name) => name,
             Extern::TrainImages | Extern::TrainLabels | Extern::TestLabels => {
                 return Err(node.unsaid("reads labels or training images, which are not there when a network is used"));

@@ -31,13 +31,13 @@ def max_window(x, kernel, stride, before, after, dilation):
 
 
 def scaled(images, rows, columns):
-    """Rows and columns of images of bytes, each between two with a share of the second; rounded."""
+    """Rows and columns of images, each between two with a share of the second; rounded where they are whole numbers."""
     x = images.double()
     for axis, (low, high, shares) in ((1, rows), (2, columns)):
         shares = torch.tensor(shares, dtype=x.dtype, device=x.device).reshape((-1, 1, 1) if axis == 1 else (-1, 1))
         low, high = (torch.tensor(it, device=x.device) for it in (low, high))
         x = (1 - shares) * x.index_select(axis, low) + shares * x.index_select(axis, high)
-    return torch.floor(x + 0.5).to(torch.uint8)
+    return x.to(images.dtype) if images.is_floating_point() else torch.floor(x + 0.5).to(images.dtype)
 
 
 def rounded(x):

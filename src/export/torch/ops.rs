@@ -5,7 +5,7 @@ use crate::export::assemble::{Part, joined, shown};
 use crate::export::network::Node;
 use crate::export::{ExportError, mirrored};
 use crate::ir::op::Fill;
-use crate::ir::{Along, Augment, Border, Extern, Geometry, Op, Random, Reduction, Window};
+use crate::ir::{Along, Augment, Border, DType, Extern, Geometry, Op, Random, Reduction, Window};
 
 /// Why what only a training does is refused: no evaluation has it.
 const TRAINING: &str = "computes a gradient or an update, which no evaluation does";
@@ -25,7 +25,8 @@ impl Writer<'_> {
             Op::Param(_) | Op::State(_) | Op::Const { .. } => return Ok(()),
             Op::Input { source, .. } => {
                 let name = match source {
-                    Extern::TestImages => "images",
+                    Extern::TestImages if node.dims.len() == 4 => "images",
+                    Extern::TestImages => "inputs",
                     Extern::Named(name) => name,
                     Extern::TrainImages | Extern::TrainLabels | Extern::TestLabels => {
                         return Err(node.unsaid("reads labels or training images, which are not there then"));
@@ -193,8 +194,15 @@ impl Writer<'_> {
         Ok(sum.join(" + "))
     }
 
-    /// Images of bytes after the steps of an evaluation.
+    /// Images after the steps of an evaluation.
     fn prepared(&mut self, node: &Node, mut value: String, steps: &[Augment]) -> Result<String, ExportError> {
+        if steps.is_empty() {
+            return Ok(value);
+        }
+        // PyTorch moves no numbers of 16 bits without a sign.
+        if node.dtype == DType::U16 {
+            value = format!("{value}.long()");
+        }
         let from = &self.node(node.operands[0]).dims;
         let mut size = [0; 3];
         for (axis, it) in size.iter_mut().enumerate() {

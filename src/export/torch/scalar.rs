@@ -57,7 +57,7 @@ impl Writer<'_> {
                         _ if plain => value,
                         (true, _) => format!("{value}.double()"),
                         (false, DType::Real | DType::Bf16) => value,
-                        (false, DType::U8 | DType::Int) => format!("{value}.to(**real)"),
+                        (false, DType::U8 | DType::U16 | DType::Int) => format!("{value}.to(**real)"),
                     };
                     Piece { plain, ..Piece::atom(text) }
                 }

@@ -85,6 +85,7 @@ impl Text {
 pub(super) fn element(dtype: DType) -> &'static str {
     match dtype {
         DType::U8 => "u8",
+        DType::U16 => "u16",
         DType::Int => "i64",
         DType::Real => "float",
         DType::Bf16 => "bf16",

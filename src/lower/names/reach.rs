@@ -114,18 +114,16 @@ mod tests {
             ("sphereresnet32", include_str!("../../../models/sphereresnet32.sph")),
             ("ngpt_digits", include_str!("../../../models/ngpt_digits.sph")),
         ];
-        let data = |name: &str, side, channels| settings::DataInfo {
-            name: name.to_owned(),
-            image: [side, side, channels],
-            classes: 10,
-            target: crate::ir::TargetKind::Class,
-            train_examples: 1000,
-            test_examples: 100,
+        let data = |name: &str, side, channels, range| settings::DataInfo {
+            range,
+            ..settings::DataInfo::images(name, [side, side, channels], 10, [1000, 100])
         };
         for (name, text) in models {
             let settings = settings::Settings {
-                known_data: vec![data("digits", 8, 1), data("cifar10", 32, 3)],
-                ranges: vec![("digits".to_owned(), [0, 16])],
+                known_data: vec![
+                    data("digits", 8, 1, Some(crate::ir::Extremes([0.0, 16.0]))),
+                    data("cifar10", 32, 3, None),
+                ],
                 ..settings::Settings::default()
             };
             let with = |reach: &Reach<'_>| {

@@ -25,6 +25,17 @@ pub(in crate::lower) struct Feed {
     uniform: Option<NodeId>,
 }
 
+/// Why the numbers of a data set are none of a type of whole numbers.
+fn holds(data: &DataInfo, dtype: DType) -> Option<String> {
+    let bounds = dtype.bounds()?;
+    match data.dtype {
+        DType::Real => Some(format!("`{}` holds whole numbers, and those of the data set are floats", dtype.word())),
+        _ => data.range.filter(|it| !it.within(bounds)).map(|it| {
+            format!("`{}` holds {} to {}, and those of the data set are {it}", dtype.word(), bounds[0], bounds[1])
+        }),
+    }
+}
+
 impl Network<'_> {
     pub(super) fn counter(&mut self, role: StateRole) -> NodeId {
         let path = role.word().to_owned();
@@ -106,8 +117,10 @@ impl Network<'_> {
             let targets = self.made(Op::Gather { steps: moves[at].clone() }, &operands);
             self.graph.labels.insert(mode, targets);
         }
-        if let (Some(mix), Ok([height, width, _])) = (basis.mix, augment::after(&basis.augment, data.image)) {
-            self.mixed = self.mix(mix, n, [height, width]);
+        if let Some(mix) = basis.mix {
+            // What is no image has no boxes, as was seen to.
+            let image = data.image.image().and_then(|it| augment::after(&basis.augment, it).ok()).unwrap_or([1; 3]);
+            self.mixed = self.mix(mix, n, [image[0], image[1]]);
         }
         Some(Feed { data, data_span: basis.data_span, steps, index, uniform })
     }
@@ -121,20 +134,27 @@ impl Network<'_> {
         dtype: DType,
         extents: &[usize],
     ) -> Option<Tensor> {
+        let data = &feed.data;
         // A mistake in a step is told where it is.
-        let image = augment::after(&feed.steps[1], feed.data.image).unwrap_or(feed.data.image);
-        let [h, w, c] = image;
-        let cropped = image != feed.data.image;
-        if extents != image || dtype != DType::U8 {
-            let list: Vec<String> = extents.iter().map(usize::to_string).collect();
-            let found = format!("{}[{}]", if dtype == DType::U8 { "u8" } else { "float" }, list.join(", "));
-            let wanted = format!("u8[{h}, {w}, {c}]");
+        let after = data.image.image().filter(|_| !feed.steps[1].is_empty());
+        let after = after.and_then(|it| augment::after(&feed.steps[1], it).ok()).map(Shape::from);
+        let cropped = after.as_ref().is_some_and(|it| !it.fits(&data.image));
+        let stored = data.image.image().filter(|_| !feed.steps[0].is_empty()).map(Shape::from);
+        let image = after.or(stored).unwrap_or_else(|| data.image.clone());
+        let given = Shape(extents.to_vec());
+        // Where nothing is done to them, one channel is told or not.
+        let stepped = !feed.steps.iter().all(Vec::is_empty);
+        let fits = if stepped { given == image } else { given.fits(&image) };
+        if !fits || dtype != data.dtype {
+            let found = format!("{}{:?}", dtype.word(), extents);
+            let wanted = format!("{}{:?}", data.dtype.word(), if fits { extents } else { image.dims() });
             let mut report = Diagnostic::new(
                 Code::E0202,
                 span,
                 format!(
-                    "the input is {found}, but the images of `{}` are {wanted}{}",
-                    feed.data.name,
+                    "the input is {found}, but the {}s of `{}` are {wanted}{}",
+                    data.noun(),
+                    data.name,
                     if cropped { " after augmentation" } else { "" }
                 ),
             )
@@ -146,27 +166,31 @@ impl Network<'_> {
                 span,
                 format!("input {}: {wanted}", name.name),
             );
-            if let Some(steps) = images::steps_between(feed.data.image, extents, true).filter(|_| !cropped) {
+            if let Some(why) = holds(data, dtype) {
+                report = report.note(why);
+            }
+            let steps = data.image.image().and_then(|it| images::steps_between(it, extents, true));
+            if let Some(steps) = steps.filter(|_| !cropped && dtype == data.dtype) {
                 let written = self.sources.slice(feed.data_span);
                 report = report.help(format!("or make the images fit: `data {written}{steps}`"));
             }
             self.report(report);
             self.input_differs = true;
-            // The model goes on with the shape it asked for, so that its own mistakes still show.
-            if extents.len() != 3 {
+            // Of another number of axes each layer would say so again.
+            if given.rank() != image.rank() {
                 return None;
             }
         }
         let origin = self.origin(span);
-        // After a mistake the model goes on with images that are as it asked for.
-        let (each, steps) = match extents == image {
-            true => (feed.data.image, feed.steps.clone()),
-            false => ([extents[0], extents[1], extents[2]], Default::default()),
+        // After a mistake the model goes on with examples that are as it asked for, so that its own mistakes still show.
+        let (each, steps) = match fits && stepped {
+            true => (data.image.image().map_or(given, Shape::from), feed.steps.clone()),
+            false => (given, Default::default()),
         };
         let gather = |lowering: &mut Self, source: Extern, examples: usize, steps: &[Augment], rest: &[NodeId]| {
             let op = Op::Gather { steps: steps.to_vec() };
-            let shape = Shape([&[examples], &each[..]].concat());
-            let all = lowering.graph.add(Op::Input { source, shape, dtype: DType::U8 }, &[], origin).0;
+            let shape = Shape([&[examples], each.dims()].concat());
+            let all = lowering.graph.add(Op::Input { source, shape, dtype }, &[], origin).0;
             lowering.graph.add(op, &[&[all], rest].concat(), origin).0
         };
         let mut rest = vec![feed.index[0]];

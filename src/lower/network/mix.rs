@@ -136,10 +136,10 @@ impl Network<'_> {
         let Some(mixed) = &self.mixed else { return images };
         let (partners, share, draws) = (mixed.partners, mixed.share, mixed.draws);
         let Some(dims) = self.graph.fact(images).shape().cloned() else { return images };
-        let [n, height, width, _] = dims.dims() else { return images };
-        let (n, extents) = (*n, [*height, *width]);
+        let Some(n) = dims.dims().first().copied() else { return images };
         let others = self.made(Op::Gather { steps: Vec::new() }, &[images, partners]);
-        let wide = |this: &mut Self, it: NodeId| this.made(Op::Reshape(Shape::from([n, 1, 1, 1])), &[it]);
+        let one_each = Shape([&[n], &vec![1; dims.rank() - 1][..]].concat());
+        let wide = |this: &mut Self, it: NodeId| this.made(Op::Reshape(one_each.clone()), &[it]);
         match draws {
             Draws::Share => {
                 let share = wide(self, share);
@@ -147,6 +147,8 @@ impl Network<'_> {
                 self.made(Op::Map { body, int: false }, &[share, images, others])
             }
             Draws::Box(bounds) => {
+                let &[_, height, width, _] = dims.dims() else { return images };
+                let extents = [height, width];
                 let mut operands = vec![images, others];
                 for (bounds, extent, shape) in [
                     (bounds[0], extents[0], Shape::from([1, extents[0], 1, 1])),

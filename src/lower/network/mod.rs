@@ -61,8 +61,6 @@ pub(in crate::lower) struct Network<'a> {
     pub(in crate::lower) graph: Graph,
     /// The data set, once the recipe named it.
     pub(in crate::lower) data: Option<DataInfo>,
-    /// Smallest and largest byte of a data set that was looked at.
-    pub(in crate::lower) data_bytes: Option<[u8; 2]>,
     /// Examples in a batch.
     pub(in crate::lower) batch: usize,
     /// Updates of the whole run, once the recipe told.
@@ -119,7 +117,6 @@ impl<'a> Network<'a> {
         Self {
             graph: Graph::new(""),
             data: reports.settings.data.clone(),
-            data_bytes: None,
             batch: 1,
             iterations: None,
             running: Vec::new(),

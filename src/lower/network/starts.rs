@@ -55,7 +55,7 @@ impl Network<'_> {
     pub(in crate::lower) fn whitening(&mut self, args: &Args) -> Option<Start> {
         let epsilon = self.float(args, "epsilon", 5e-4, |it| it.is_finite() && 0.0 <= it, "0 or above");
         let examples = self.float(args, "examples", 5000.0, |it| 1.0 <= it && it < 2f64.powi(40), "at least 1");
-        let grey = self.data.as_ref().is_some_and(|it| it.image[2] == 1);
+        let grey = self.data.as_ref().and_then(|it| it.image.image()).is_some_and(|it| it[2] == 1);
         let colours = |name: &str, least: f64| -> Option<[Scalar64; 3]> {
             let (value, span) = args.get(name)?;
             let numbers = lists::numbers(value).or_else(|| value.number().map(|it| vec![it])).unwrap_or_default();
@@ -109,7 +109,7 @@ impl Network<'_> {
                 None
             }
             Start::Whitening(it) => {
-                let images = self.data.as_ref().map(|it| it.image[2]);
+                let images = self.data.as_ref().and_then(|it| it.image.image()).map(|it| it[2]);
                 let fits = it.check(shape).and_then(|()| match (images, shape.dims()) {
                     (Some(found), [_, _, channels, _]) if found != *channels => {
                         Err(format!("it is for patches of images, which have {found} channels and not {channels}"))

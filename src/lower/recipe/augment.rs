@@ -5,7 +5,7 @@ use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::augment::after;
 use crate::ir::op::Scalar64;
 use crate::ir::recipe::{Mix, Views};
-use crate::ir::{Augment, Border, Mode, Shape};
+use crate::ir::{Augment, Border, DType, Mode, Shape};
 use crate::lower::network::basis::Basis;
 use crate::lower::recipe::Recipe;
 use crate::lower::settings::DataInfo;
@@ -62,8 +62,11 @@ impl Recipe<'_> {
             }
             alternate |= matches!(args.get("alternate"), Some((Value::Bool(true), _)));
             let so_far: Vec<Augment> = found.iter().map(|it| it.0).collect();
-            let image = data.and_then(|it| after(&so_far, it.image).ok());
+            let image = data.and_then(|it| after(&so_far, it.image.image()?).ok());
             if let Some(step) = self.augmentation(&args, image) {
+                if data.is_some_and(|data| !self.takes_step(step, value.span, data)) {
+                    continue;
+                }
                 found.push((step, value.span));
                 if data.is_some_and(|data| !self.moves_targets(&found, data)) {
                     found.pop();
@@ -73,10 +76,10 @@ impl Recipe<'_> {
         let mirrors = |it: &(Augment, Span)| matches!(it.0, Augment::FlipHorizontal | Augment::FlipVertical);
         found.sort_by_key(mirrors);
         while let Some(data) = data
-            && let Err((at, cause)) = after(&found.iter().map(|it| it.0).collect::<Vec<_>>(), data.image)
+            && let Some([h, w, c]) = data.image.image()
+            && let Err((at, cause)) = after(&found.iter().map(|it| it.0).collect::<Vec<_>>(), [h, w, c])
         {
             let (step, span) = found.remove(at);
-            let [h, w, c] = data.image;
             let message = format!("`{}` cannot be done: {cause}", step.word());
             self.report(
                 Diagnostic::new(Code::E0202, span, message)
@@ -85,6 +88,35 @@ impl Recipe<'_> {
             );
         }
         Augmented { steps: found.into_iter().map(|it| it.0).collect(), alternate, mix }
+    }
+
+    /// Whether a step can be done to examples as they are; else it is told.
+    fn takes_step(&mut self, step: Augment, span: Span, data: &DataInfo) -> bool {
+        let (word, input) = (step.word(), data.input());
+        let message = format!("`{word}` cannot be done to `{input}`");
+        let told = format!("the {}s of `{}` are {input}", data.noun(), data.name);
+        let report = if data.image.image().is_none() {
+            Diagnostic::new(Code::E0202, span, message)
+                .label("takes images, which have height, width and channels")
+                .note(told)
+                .help("leave it out")
+        } else if !step.takes(data.dtype) {
+            let (label, help) = match step {
+                Augment::ColorJitter { .. } => (
+                    "knows black, white and grey of bytes",
+                    "leave it out; in a block, `if training { x * (1 + 0.2 * (uniform([1, 1, 1]) - 0.5)) } else { x }` varies numbers",
+                ),
+                _ => (
+                    "makes numbers between pixels, which ids do not have",
+                    "use `crop`, `flip_horizontal` or `flip_vertical`, which move them",
+                ),
+            };
+            Diagnostic::new(Code::E0202, span, message).label(label).note(told).help(help)
+        } else {
+            return true;
+        };
+        self.report(report);
+        false
     }
 
     /// Whether the images of a batch have partners, in each of its parts.
@@ -96,6 +128,17 @@ impl Recipe<'_> {
                 .label("images have no single class here")
                 .note(told)
                 .help("leave it out");
+            self.report(report);
+        } else if let Some(data) = basis.data.as_ref().filter(|it| match mix {
+            Mix::Images { .. } => it.dtype == DType::Int,
+            Mix::Boxes { .. } => it.image.image().is_none(),
+        }) {
+            let label = match mix {
+                Mix::Images { .. } => "makes means, which ids do not have",
+                Mix::Boxes { .. } => "takes boxes of images, which have height and width",
+            };
+            let message = format!("`{word}` cannot be done to `{}`", data.input());
+            let report = Diagnostic::new(Code::E0202, span, message).label(label).help("leave it out");
             self.report(report);
         } else if basis.batch == 1 && self.settings.batch.is_none() {
             let report = Diagnostic::new(Code::W0203, span, format!("`{word}` has no effect on a batch of one image"))
@@ -120,6 +163,14 @@ impl Recipe<'_> {
             let report = Diagnostic::new(Code::E0202, entry.span, message)
                 .label("moves the image, and not its targets")
                 .note(told)
+                .help("leave the line out");
+            self.report(report);
+            return views;
+        }
+        if let Some(data) = self.data.clone().filter(|it| it.image.image().is_none()) {
+            let message = format!("there are no views of `{}`", data.input());
+            let report = Diagnostic::new(Code::E0202, entry.span, message)
+                .label("takes images, which have height, width and channels")
                 .help("leave the line out");
             self.report(report);
             return views;
@@ -326,7 +377,7 @@ impl Recipe<'_> {
     /// The steps without chance: what is done to images that are evaluated, which must have the same size.
     pub(super) fn steady(steps: &[Augment], data: &DataInfo) -> Vec<Augment> {
         let mut res = Vec::new();
-        let mut image = data.image;
+        let Some(mut image) = data.image.image() else { return res };
         for step in steps.iter().filter_map(Augment::steady) {
             let Ok(next) = step.shape(image) else { continue };
             // In the middle of a border, the image is.

@@ -1,13 +1,13 @@
 //! The `data` and `validate` entries: which images a model is trained, chosen and tested with.
 
 use crate::diag::{Code, Diagnostic, FileId, Span};
-use crate::ir::{ImageStep, recipe};
+use crate::ir::{DType, ImageStep, recipe};
 use crate::lower::names::collect::join;
 use crate::lower::names::items::{Def, suggest};
 use crate::lower::recipe::Recipe;
 use crate::lower::settings::DataInfo;
 use crate::lower::values::value::{Ty, Value};
-use crate::syntax::ast::{self, ExprKind};
+use crate::syntax::ast::{self, ExprKind, StmtKind};
 
 /// What a `data` entry names.
 enum Named {
@@ -28,7 +28,7 @@ impl Recipe<'_> {
         let (Named::Text(text, _) | Named::Setting(text)) = &named;
         let settings = self.settings;
         if let Some(found) = settings.known_data.iter().find(|it| it.name == *text) {
-            let found = found.clone();
+            let found = found.clone().as_input(self.declared());
             return (if settings.data.is_none() { self.fitted(found, steps) } else { None }, None);
         }
         if settings.data.is_some() {
@@ -56,11 +56,8 @@ impl Recipe<'_> {
         // A name alone could be that of a known data set.
         let path = if path.contains('/') { path } else { format!("./{path}") };
         let steps: Vec<ImageStep> = steps.iter().map(|it| it.0).collect();
-        match look.at(&path, &steps) {
-            Ok((info, bytes)) => {
-                self.data_bytes = bytes;
-                (Some(info), Some(path))
-            }
+        match look.at(&path, &steps, self.declared()) {
+            Ok(info) => (Some(info), Some(path)),
             Err(cause) => {
                 let report = Diagnostic::new(Code::E0203, value.span, format!("the data set `{text}` cannot be used"))
                     .label("named here")
@@ -70,6 +67,15 @@ impl Recipe<'_> {
                 (None, None)
             }
         }
+    }
+
+    /// The type that the model says for its input.
+    fn declared(&self) -> Option<DType> {
+        let stmts = &self.items.models.first()?.body.stmts;
+        stmts.iter().find_map(|it| match &it.kind {
+            StmtKind::Input { dtype, .. } => DType::of_input(&dtype.name),
+            _ => None,
+        })
     }
 
     fn data_name(&mut self, value: &ast::Expr) -> Option<Named> {

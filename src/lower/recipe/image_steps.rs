@@ -49,7 +49,10 @@ impl Recipe<'_> {
 
     /// A data set after the steps; `None` when one cannot be done to it.
     pub(super) fn fitted(&mut self, data: DataInfo, steps: &[(ImageStep, Span)]) -> Option<DataInfo> {
-        let mut image = data.image;
+        if steps.is_empty() {
+            return Some(data);
+        }
+        let mut image = data.image.image().unwrap_or([1, 1, data.image.len()]);
         for (step, span) in steps {
             match step.shape(image) {
                 Ok(shape) if shape == image => {
@@ -72,6 +75,6 @@ impl Recipe<'_> {
                 }
             }
         }
-        Some(DataInfo { image, ..data })
+        Some(DataInfo { image: image.into(), ..data })
     }
 }

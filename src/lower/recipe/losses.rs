@@ -127,7 +127,12 @@ impl Recipe<'_> {
             let span = basis.train.keyword;
             let takes = self.items.measure(Kind::Metric, ACCURACY, span.file);
             let takes = takes.is_some_and(|(_, def)| def.params.iter().any(|it| it.name.name == IGNORE));
-            let ignored = self.ignored.filter(|it| takes && 0 <= *it).map(|it| ast::Arg {
+            // One that is no label is told of the loss.
+            let label = |it: &i64| match &basis.data {
+                Some(data) => (*it as usize) < data.classes || *it == 255 && !data.target.is_class(),
+                None => true,
+            };
+            let ignored = self.ignored.filter(|it| takes && 0 <= *it && label(it)).map(|it| ast::Arg {
                 name: Some(ast::Ident { name: IGNORE.to_owned(), span }),
                 value: ast::Expr { kind: ExprKind::Int(it), span },
             });

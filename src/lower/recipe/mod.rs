@@ -127,11 +127,11 @@ impl Recipe<'_> {
             return self.lost_output();
         }
         if self.input.is_none() {
-            let [h, w, c] = self.data.as_ref().map_or([32, 32, 3], |it| it.image);
+            let wanted = self.data.as_ref().map_or_else(|| "u8[32, 32, 3]".to_owned(), |it| it.input());
             self.push(
                 Diagnostic::new(Code::E0201, model.name.span, format!("model `{}` has no `input`", model.name.name))
                     .label("nothing goes into this model")
-                    .help(format!("add as the first statement: `input image: u8[{h}, {w}, {c}]`")),
+                    .help(format!("add as the first statement: `input image: {wanted}`")),
             );
         }
         if matches!(self.outputs.own, Output::Missing) && !value.is_error() {

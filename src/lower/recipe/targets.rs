@@ -13,7 +13,7 @@ impl Recipe<'_> {
         if !moves(&last) {
             return true;
         }
-        let [height, width, _] = data.image;
+        let Some([height, width, _]) = data.image.image() else { return true };
         let linear = match last {
             Augment::ResizedCrop { .. } | Augment::Rotate { .. } => true,
             Augment::Crop { .. }

@@ -2,7 +2,7 @@
 //! hold, descriptions of nothing.
 
 use crate::diag::{Code, Diagnostic, FileId, Span};
-use crate::ir::{Mode, NodeId, Op};
+use crate::ir::{DType, Extremes, Mode, NodeId, Op};
 use crate::lower::network::outputs::Output;
 use crate::lower::recipe::Recipe;
 use crate::syntax::ITEMS;
@@ -41,21 +41,23 @@ pub(super) fn lost_docs(text: &str) -> Vec<(usize, usize)> {
 }
 
 impl Recipe<'_> {
-    /// Smallest and largest byte of the data set's images.
-    pub(in crate::lower) fn bytes(&self) -> [u8; 2] {
-        let name = self.data.as_ref().map(|it| &it.name);
-        let known = self.settings.ranges.iter().rev().find(|it| Some(&it.0) == name);
-        self.data_bytes.or(known.map(|it| it.1)).unwrap_or([0, 255])
+    /// The least and the largest number of the data set's examples, or those that its type has.
+    pub(in crate::lower) fn range(&self) -> Option<Extremes> {
+        let Some(data) = &self.data else { return Some(Extremes::BYTES) };
+        data.range.or_else(|| match data.dtype {
+            DType::U8 | DType::U16 => data.dtype.bounds().map(Extremes),
+            DType::Int | DType::Real | DType::Bf16 => None,
+        })
     }
 
-    /// Images scaled for other bytes than they hold: what comes of them is nearly the same everywhere, or next to nothing.
+    /// Images scaled for other numbers than they hold: what comes of them is nearly the same everywhere, or next to nothing.
     pub(in crate::lower) fn scaled(&mut self) {
         let Some(&image) = self.graph.inputs.get(&Mode::Train) else { return };
         let Some((data, name)) = self.data.clone().zip(self.input.clone().map(|it| it.1.name)) else { return };
         if self.has_errors() || self.items.trains.is_empty() || self.settings.evaluates {
             return;
         }
-        let bytes = self.graph.bytes.map(f64::from);
+        let (Some(Extremes(bytes)), DType::U8 | DType::U16) = (self.graph.range, data.dtype) else { return };
         let mut open = vec![(image, bytes)];
         while let Some((at, range)) = open.pop() {
             let mut ends = false;
@@ -93,7 +95,12 @@ impl Recipe<'_> {
                 span,
                 format!("this makes {} to {} of the images of `{}`", ends[0], ends[1], data.name),
             )
-            .label(format!("their bytes are {} to {}", bytes[0], bytes[1]));
+            .label(format!(
+                "their {} are {} to {}",
+                if data.dtype == DType::U8 { "bytes" } else { "numbers" },
+                bytes[0],
+                bytes[1]
+            ));
             let whole = text.split(|it: char| !it.is_alphanumeric() && it != '_').any(|it| it == name);
             self.report(if whole {
                 report.fix(format!("write `{right}`"), span, format!("({right})"))

@@ -15,23 +15,25 @@ impl Unfold<'_> {
         dtype: &ast::Ident,
         dims: &[ast::Expr],
     ) -> Value {
-        let kind = match dtype.name.as_str() {
-            "u8" => Some(DType::U8),
-            "float" => Some(DType::Real),
-            other => {
-                let mut report =
-                    Diagnostic::new(Code::E0104, dtype.span, format!("an input cannot be of type `{other}`"))
-                        .label("expected `u8` or `float`");
-                // The images of a data set are bytes.
-                let bytes = self.feed.is_some() || matches!(other, "uint8" | "byte" | "bytes" | "U8" | "uint8_t");
-                let known = if bytes { "u8" } else { "float" };
-                let what =
-                    if bytes { "the images of a data set are bytes" } else { "numbers that are not bytes are `float`" };
-                report = report.fix(format!("{what}: write `{known}`"), dtype.span, known);
-                self.report(report);
-                None
-            }
-        };
+        let kind = DType::of_input(&dtype.name);
+        if kind.is_none() {
+            let other = &dtype.name;
+            let (known, what) = match other.to_lowercase().as_str() {
+                "uint8" | "byte" | "bytes" | "u8" | "uint8_t" => (DType::U8, "bytes are"),
+                "uint16" | "ushort" | "u16" | "uint16_t" => (DType::U16, "numbers of 16 bits without a sign are"),
+                "int8" | "int16" | "int32" | "int64" | "i8" | "i16" | "i32" | "i64" | "long" | "integer" | "uint32"
+                | "uint64" | "u32" | "u64" | "bool" => (DType::Int, "other whole numbers are"),
+                _ => match &self.data {
+                    Some(data) => (data.dtype, "those of this data set are"),
+                    None => (DType::Real, "numbers that are not whole are"),
+                },
+            };
+            let known = known.word();
+            let report = Diagnostic::new(Code::E0104, dtype.span, format!("an input cannot be of type `{other}`"))
+                .label("expected `u8`, `u16`, `int` or `float`")
+                .fix(format!("{what} `{known}`"), dtype.span, known);
+            self.report(report);
+        }
         let extents = self.extents(dims);
         if let Some((first, _)) = &self.input {
             let report = Diagnostic::new(Code::E0201, span, "a model has one `input`")

@@ -1,21 +1,119 @@
-//! Augmentation of one image at a time: each step reads the last one's bytes and writes its own, in whole numbers.
+//! Augmentation of one image at a time: each step reads the last one's pixels and writes its own.
 
+use super::memory::Element;
 use crate::ir::augment::{self, CHOICES};
-use crate::ir::{Augment, Border, size};
+use crate::ir::{Augment, Border, DType, size};
 use crate::kernel::augment::{middle, parts, reach, turns};
+
+/// What an image is made of.
+pub(super) trait Pixel: Element {
+    const BLACK: Self;
+
+    /// What a byte of the text stands for.
+    fn of_byte(byte: u8) -> Self;
+
+    /// Linear between four pixels, of a place in 1/256 of a pixel.
+    fn between(y: i64, x: i64, pixel: impl Fn(i64, i64) -> Self) -> Self;
+
+    /// Of bytes, what tones them.
+    fn jitter(step: &Step, from: &[Self], uniform: &[f64], to: &mut [Self], reach: [i64; 3]);
+}
+
+/// Why no other type comes to a step: plans that ask for it are refused.
+const REFUSED: &str = "refused when the kernel was loaded";
+
+macro_rules! whole_pixel {
+    ($number:ty) => {
+        fn of_byte(byte: u8) -> Self {
+            byte.into()
+        }
+
+        fn between(y: i64, x: i64, pixel: impl Fn(i64, i64) -> Self) -> Self {
+            let (top, left, b, a) = (y >> 8, x >> 8, y & 255, x & 255);
+            let pixel = |y, x| i64::from(pixel(y, x));
+            let upper = (256 - a) * pixel(top, left) + a * pixel(top, left + 1);
+            let lower = (256 - a) * pixel(top + 1, left) + a * pixel(top + 1, left + 1);
+            (((256 - b) * upper + b * lower + (1 << 15)) >> 16) as $number
+        }
+    };
+}
+
+impl Pixel for u8 {
+    const BLACK: u8 = 0;
+    whole_pixel!(u8);
+
+    fn jitter(step: &Step, from: &[u8], uniform: &[f64], to: &mut [u8], reach: [i64; 3]) {
+        step.jitter(from, uniform, to, reach);
+    }
+}
+
+impl Pixel for u16 {
+    const BLACK: u16 = 0;
+    whole_pixel!(u16);
+
+    fn jitter(_: &Step, _: &[u16], _: &[f64], _: &mut [u16], _: [i64; 3]) {
+        unreachable!("{REFUSED}")
+    }
+}
+
+impl Pixel for i64 {
+    const BLACK: i64 = 0;
+
+    fn of_byte(byte: u8) -> i64 {
+        byte.into()
+    }
+
+    fn between(_: i64, _: i64, _: impl Fn(i64, i64) -> i64) -> i64 {
+        unreachable!("{REFUSED}")
+    }
+
+    fn jitter(_: &Step, _: &[i64], _: &[f64], _: &mut [i64], _: [i64; 3]) {
+        unreachable!("{REFUSED}")
+    }
+}
+
+macro_rules! real_pixel {
+    ($real:ty) => {
+        impl Pixel for $real {
+            const BLACK: $real = 0.0;
+
+            fn of_byte(byte: u8) -> $real {
+                byte.into()
+            }
+
+            fn between(y: i64, x: i64, pixel: impl Fn(i64, i64) -> $real) -> $real {
+                let (top, left, b, a) = (y >> 8, x >> 8, y & 255, x & 255);
+                // Weights that a float has exactly.
+                let weights = |share: i64| [(256 - share) as $real / 256.0, share as $real / 256.0];
+                let mean = |[a, b]: [$real; 2], [first, second]: [$real; 2]| a * first + b * second;
+                let (across, down) = (weights(a), weights(b));
+                let upper = mean(across, [pixel(top, left), pixel(top, left + 1)]);
+                let lower = mean(across, [pixel(top + 1, left), pixel(top + 1, left + 1)]);
+                mean(down, [upper, lower])
+            }
+
+            fn jitter(_: &Step, _: &[$real], _: &[f64], _: &mut [$real], _: [i64; 3]) {
+                unreachable!("{REFUSED}")
+            }
+        }
+    };
+}
+
+real_pixel!(f32);
+real_pixel!(f64);
 
 /// The steps of a kernel, made ready.
 pub(super) struct Augmenter {
     steps: Vec<Step>,
     /// Random numbers of an image.
     pub(super) draws: usize,
-    /// Bytes of an image after all steps.
+    /// Numbers of an image after all steps.
     pub(super) len: usize,
-    /// Bytes of the largest image on the way.
+    /// Numbers of the largest image on the way.
     most: usize,
 }
 
-struct Step {
+pub(super) struct Step {
     kind: Kind,
     /// Where its random numbers begin.
     column: usize,
@@ -35,7 +133,10 @@ enum Kind {
 
 impl Augmenter {
     /// Makes steps ready for images of `item`.
-    pub(super) fn new(steps: &[Augment], item: &[usize]) -> Result<Self, String> {
+    pub(super) fn new(steps: &[Augment], dtype: DType, item: &[usize]) -> Result<Self, String> {
+        if let Some(step) = steps.iter().find(|it| !it.takes(dtype)) {
+            return Err(format!("`{}` is not done to images of type {}", step.word(), dtype.word()));
+        }
         let &[height, width, channels] = item else {
             return Err(format!("only images are augmented, not {item:?}"));
         };
@@ -71,13 +172,13 @@ impl Augmenter {
     }
 
     /// Room for images on the way.
-    pub(super) fn scratch(&self) -> [Vec<u8>; 2] {
+    pub(super) fn scratch<T: Pixel>(&self) -> [Vec<T>; 2] {
         let len = if 1 < self.steps.len() { self.most } else { 0 };
-        [vec![0; len], vec![0; len]]
+        [vec![T::BLACK; len], vec![T::BLACK; len]]
     }
 
     /// One image.
-    pub(super) fn run(&self, image: &[u8], uniform: &[f64], to: &mut [u8], scratch: &mut [Vec<u8>; 2]) {
+    pub(super) fn run<T: Pixel>(&self, image: &[T], uniform: &[f64], to: &mut [T], scratch: &mut [Vec<T>; 2]) {
         let [mut now, mut next] = scratch.each_mut().map(Vec::as_mut_slice);
         for (at, step) in self.steps.iter().enumerate() {
             let uniform = uniform.get(step.column..).unwrap_or(&[]);
@@ -98,7 +199,7 @@ fn choice(u: f64, n: usize) -> usize {
 }
 
 impl Step {
-    fn run(&self, from: &[u8], uniform: &[f64], to: &mut [u8]) {
+    fn run<T: Pixel>(&self, from: &[T], uniform: &[f64], to: &mut [T]) {
         let [height, width, channels] = self.from;
         match &self.kind {
             Kind::Crop { pad, border, centre } => self.crop(from, uniform, to, (*pad, *border, *centre)),
@@ -126,16 +227,17 @@ impl Step {
                 };
                 let columns = reach(uniform[1], width);
                 for y in reach(uniform[0], height) {
-                    to[(y * width + columns.start) * channels..(y * width + columns.end) * channels].fill(*value);
+                    to[(y * width + columns.start) * channels..(y * width + columns.end) * channels]
+                        .fill(T::of_byte(*value));
                 }
             }
             Kind::Rotate { turns } => self.rotate(from, turns[choice(uniform[0], CHOICES)], to),
             Kind::ResizedCrop { parts, centre } => self.resized(from, uniform, to, parts, *centre),
-            Kind::ColorJitter { reach } => self.jitter(from, uniform, to, *reach),
+            Kind::ColorJitter { reach } => T::jitter(self, from, uniform, to, *reach),
         }
     }
 
-    fn crop(&self, from: &[u8], uniform: &[f64], to: &mut [u8], (pad, border, centre): (usize, Border, bool)) {
+    fn crop<T: Pixel>(&self, from: &[T], uniform: &[f64], to: &mut [T], (pad, border, centre): (usize, Border, bool)) {
         let [height, width, channels] = self.from;
         let [rows, columns, _] = self.to;
         let start = |n: usize, part: usize, which: usize| {
@@ -147,20 +249,20 @@ impl Step {
         let sources: Vec<Option<usize>> = (0..columns).map(|x| source(left + x as i64, width, border)).collect();
         for (y, line) in to.chunks_exact_mut(columns * channels).enumerate() {
             let Some(row) = source(top + y as i64, height, border) else {
-                line.fill(0);
+                line.fill(T::BLACK);
                 continue;
             };
             let row = &from[row * width * channels..][..width * channels];
             for (pixel, source) in line.chunks_exact_mut(channels).zip(&sources) {
                 match source {
                     Some(x) => pixel.copy_from_slice(&row[x * channels..][..channels]),
-                    None => pixel.fill(0),
+                    None => pixel.fill(T::BLACK),
                 }
             }
         }
     }
 
-    fn rotate(&self, from: &[u8], [cos, sin]: [i32; 2], to: &mut [u8]) {
+    fn rotate<T: Pixel>(&self, from: &[T], [cos, sin]: [i32; 2], to: &mut [T]) {
         let [height, width, channels] = self.from;
         let (cos, sin) = (i64::from(cos), i64::from(sin));
         let (high, wide) = (height as i64, width as i64);
@@ -172,15 +274,15 @@ impl Step {
             let y = (cos * dy - sin * dx + ((high - 1) << 16)) >> 9;
             let x = (sin * dy + cos * dx + ((wide - 1) << 16)) >> 9;
             for (c, value) in pixel.iter_mut().enumerate() {
-                *value = between(y, x, |y, x| {
+                *value = T::between(y, x, |y, x| {
                     let inside = 0 <= y && y < high && 0 <= x && x < wide;
-                    if inside { i64::from(from[(y as usize * width + x as usize) * channels + c]) } else { 0 }
+                    if inside { from[(y as usize * width + x as usize) * channels + c] } else { T::BLACK }
                 });
             }
         }
     }
 
-    fn resized(&self, from: &[u8], uniform: &[f64], to: &mut [u8], parts: &[[usize; 2]], centre: bool) {
+    fn resized<T: Pixel>(&self, from: &[T], uniform: &[f64], to: &mut [T], parts: &[[usize; 2]], centre: bool) {
         let [height, width, channels] = self.from;
         let [rows, columns, _] = self.to;
         let (part, offset) = if centre {
@@ -197,10 +299,10 @@ impl Step {
         for (at, pixel) in to.chunks_exact_mut(channels).enumerate() {
             let (y, x) = (along(at / columns, part[0], rows), along(at % columns, part[1], columns));
             for (c, value) in pixel.iter_mut().enumerate() {
-                *value = between(y, x, |y, x| {
+                *value = T::between(y, x, |y, x| {
                     let y = (y as usize).min(part[0] - 1) + offset[0];
                     let x = (x as usize).min(part[1] - 1) + offset[1];
-                    i64::from(from[(y * width + x) * channels + c])
+                    from[(y * width + x) * channels + c]
                 });
             }
         }
@@ -228,14 +330,6 @@ impl Step {
             }
         }
     }
-}
-
-/// Linear between four pixels, of a place in 1/256 of a pixel.
-fn between(y: i64, x: i64, pixel: impl Fn(i64, i64) -> i64) -> u8 {
-    let (top, left, b, a) = (y >> 8, x >> 8, y & 255, x & 255);
-    let upper = (256 - a) * pixel(top, left) + a * pixel(top, left + 1);
-    let lower = (256 - a) * pixel(top + 1, left) + a * pixel(top + 1, left + 1);
-    (((256 - b) * upper + b * lower + (1 << 15)) >> 16) as u8
 }
 
 /// Which pixel shows at a position; none in a border of zeros.

@@ -102,6 +102,7 @@ fn advise_huge_pages(_start: NonNull<u8>, _bytes: usize) {}
 /// Element types of buffers: any bits are a value.
 pub(super) trait Element: Copy + Send + Sync + 'static {}
 impl Element for u8 {}
+impl Element for u16 {}
 impl Element for i64 {}
 impl Element for f32 {}
 impl Element for f64 {}

@@ -1,8 +1,8 @@
 //! Kernels that only move elements: picks with augmentation, transposes, copies.
 
-use super::augment::Augmenter;
+use super::augment::{Augmenter, Pixel};
 use super::kernel::{Kernel, Operand, product, share};
-use super::memory::{Element, View};
+use super::memory::View;
 use super::pool::Context;
 use super::real::Real;
 use crate::ir::{Augment, DType, Shape};
@@ -29,10 +29,7 @@ pub(super) fn gather<R: Real>(
 ) -> Result<Box<dyn Kernel>, String> {
     let len = product(item.dims())?;
     product(&[n, len, 8])?;
-    if !steps.is_empty() && dtype != DType::U8 {
-        return Err(format!("only images of bytes are augmented, not {dtype:?}"));
-    }
-    let steps = if steps.is_empty() { None } else { Some(Augmenter::new(steps, item.dims())?) };
+    let steps = if steps.is_empty() { None } else { Some(Augmenter::new(steps, dtype, item.dims())?) };
     if let Some(it) = &steps {
         product(&[n, it.len, it.draws.max(1), 8])?;
     }
@@ -50,12 +47,12 @@ impl<R: Real> Gather<R> {
     }
 
     /// The examples of each task, and where they go.
-    fn each<T: Element>(
+    fn each<T: Pixel>(
         &self,
         context: &Context<'_>,
         inputs: &[View],
         output: View,
-        take: impl Fn(usize, &[T], &mut [T], &mut [Vec<u8>; 2]) + Sync,
+        take: impl Fn(usize, &[T], &mut [T], &mut [Vec<T>; 2]) + Sync,
     ) {
         // SAFETY: operands as asked for; nobody writes inputs.
         let (source, index) = unsafe { (inputs[0].slice::<T>(), inputs[1].slice::<i64>()) };
@@ -63,7 +60,7 @@ impl<R: Real> Gather<R> {
         let after = self.after();
         let tasks = (self.n * self.len.max(after) * size_of::<T>() / GRAIN).clamp(1, self.n.max(1));
         context.tasks(tasks, |task| {
-            let mut scratch = self.steps.as_ref().map_or_else(Default::default, Augmenter::scratch);
+            let mut scratch = self.steps.as_ref().map_or_else(Default::default, Augmenter::scratch::<T>);
             for at in share(self.n, tasks, task) {
                 // Indices are data: those out of range are brought back into it.
                 let example = index[at].rem_euclid(examples as i64) as usize;
@@ -75,12 +72,12 @@ impl<R: Real> Gather<R> {
         });
     }
 
-    fn copy<T: Element>(&self, context: &Context<'_>, inputs: &[View], output: View) {
-        self.each::<T>(context, inputs, output, |_, from, to, _| to.copy_from_slice(from));
-    }
-
-    fn augment(&self, steps: &Augmenter, context: &Context<'_>, inputs: &[View], output: View) {
-        self.each::<u8>(context, inputs, output, |at, from, to, scratch| {
+    fn of<T: Pixel>(&self, context: &Context<'_>, inputs: &[View], output: View) {
+        let Some(steps) = &self.steps else {
+            self.each::<T>(context, inputs, output, |_, from, to, _| to.copy_from_slice(from));
+            return;
+        };
+        self.each::<T>(context, inputs, output, |at, from, to, scratch| {
             let numbers: Vec<f64> = match steps.draws {
                 0 => Vec::new(),
                 // SAFETY: operands as asked for; nobody writes inputs.
@@ -110,12 +107,12 @@ impl<R: Real> Kernel for Gather<R> {
         if self.len == 0 {
             return;
         }
-        match (self.dtype, &self.steps) {
-            (_, Some(steps)) => self.augment(steps, context, inputs, outputs[0]),
-            (DType::U8, None) => self.copy::<u8>(context, inputs, outputs[0]),
-            (DType::Int, None) => self.copy::<i64>(context, inputs, outputs[0]),
-            (DType::Real, None) => self.copy::<R>(context, inputs, outputs[0]),
-            (DType::Bf16, None) => unreachable!("refused when the kernel was loaded"),
+        match self.dtype {
+            DType::U8 => self.of::<u8>(context, inputs, outputs[0]),
+            DType::U16 => self.of::<u16>(context, inputs, outputs[0]),
+            DType::Int => self.of::<i64>(context, inputs, outputs[0]),
+            DType::Real => self.of::<R>(context, inputs, outputs[0]),
+            DType::Bf16 => unreachable!("refused when the kernel was loaded"),
         }
     }
 }

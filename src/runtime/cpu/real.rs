@@ -1,12 +1,12 @@
 //! The two precisions, and the functions of one number in each.
 
+use super::augment::Pixel;
 use super::conv::direct::Direct;
 use super::conv::tile::Tile;
 use super::conv::transform::Transforms;
 use super::isa::Isa;
 use super::map::along::Along;
 use super::math;
-use super::memory::Element;
 use gemm_common::Parallelism;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 
@@ -35,7 +35,7 @@ pub(super) type Gemm<T> = unsafe fn(
 
 /// `f32` or `f64`.
 pub(super) trait Real:
-    Element
+    Pixel
     + Default
     + PartialOrd
     + std::fmt::Debug

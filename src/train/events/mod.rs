@@ -268,6 +268,7 @@ mod tests {
             accuracy: Some(0.5),
             rate: 1e-3,
             seconds: 1.5,
+            data_wait: None,
             metrics: Default::default(),
         })
     }

@@ -199,10 +199,10 @@ impl Weights {
             DType::Real | DType::Bf16 if whole => {
                 return Some(format!("`{name}` holds integers ({:?}), the model's numbers are real", tensor.dtype));
             }
-            DType::Int | DType::U8 if !whole => {
+            DType::Int | DType::U8 | DType::U16 if !whole => {
                 return Some(format!("`{name}` holds reals ({:?}), the model's numbers are integers", tensor.dtype));
             }
-            DType::Real | DType::Bf16 | DType::Int | DType::U8 => {}
+            DType::Real | DType::Bf16 | DType::Int | DType::U8 | DType::U16 => {}
         }
         let never_negative = matches!(&buffer.kind, BufferKind::State(it) if it.never_negative);
         let fits = |it: &f64| it.is_finite() && !(never_negative && *it < 0.0);
@@ -306,6 +306,7 @@ pub fn write(session: &Session, step: u64, meaning: &Meaning, record: &Record, o
             (DType::Bf16, _) => "BF16",
             (DType::Int, _) => "I64",
             (DType::U8, _) => "U8",
+            (DType::U16, _) => "U16",
         };
         let end = at + len;
         let entry = json!({ "dtype": dtype, "shape": buffer.shape.dims(), "data_offsets": [at, end] });

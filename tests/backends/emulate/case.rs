@@ -473,11 +473,21 @@ pub(crate) fn gather(dtype: DType, n: usize, item: &[usize], steps: &[Augment]) 
     let mut numbers = Numbers::new((n + 7 * steps.len()) as u64);
     let mut shape = item.to_vec();
     shape.insert(0, 11);
-    let mut inputs = vec![numbers.below(Shape(shape), dtype, 256), numbers.below([n], DType::Int, 11)];
+    let source = match dtype {
+        DType::U8 | DType::Bf16 => numbers.below(Shape(shape), dtype, 256),
+        DType::U16 => numbers.below(Shape(shape), dtype, 65536),
+        DType::Int => numbers.below(Shape(shape), dtype, 1 << 40),
+        DType::Real => numbers.reals(Shape(shape), -9.0, 9.0),
+    };
+    let mut inputs = vec![source, numbers.below([n], DType::Int, 11)];
     if 0 < draws(steps) {
         inputs.push(numbers.reals([n, draws(steps)], 0.0, 1.0));
     }
-    let outputs = vec![exact(dtype, of_op(&Op::Gather { steps: steps.to_vec() }, &inputs))];
+    let data = of_op(&Op::Gather { steps: steps.to_vec() }, &inputs);
+    // Two products and two sums in each step that makes numbers between pixels.
+    let linear = steps.iter().filter(|it| !it.takes(DType::Int) && dtype == DType::Real).count();
+    let bound = data.iter().map(|_| 4.0 * linear as f64 * 9.0 * 2f64.powi(-24)).collect();
+    let outputs = vec![Expected { dtype, data, bound }];
     let spec = KernelSpec::Gather { dtype, n, item: Shape(item.to_vec()), steps: steps.to_vec() };
     Case { name: format!("gather {dtype:?} {n} {item:?} {}", text(steps)), spec, inputs, outputs }
 }

@@ -73,6 +73,14 @@ inline float bits_as_float(unsigned bits) {
     __builtin_memcpy(&value, &bits, 4);
     return value;
 }
+inline float rounded_product(float a, float b) {
+    const volatile float product = a * b;
+    return product;
+}
+inline float rounded_sum(float a, float b) {
+    const volatile float sum = a + b;
+    return sum;
+}
 // To the nearest bf16, ties to even; NaN stays NaN.
 inline unsigned emulated_bf16(float value) {
     const unsigned bits = float_as_bits(value);

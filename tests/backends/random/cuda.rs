@@ -171,6 +171,7 @@ fn operands(case: &Case) -> Vec<Vec<f64>> {
         let mut number = || match dtype {
             DType::Int => (make.unit() * below as f64).floor(),
             DType::U8 => (make.unit() * 256.0).floor(),
+            DType::U16 => (make.unit() * 65536.0).floor(),
             DType::Real | DType::Bf16 if at % 2 == 1 => 0.1 + make.unit(),
             DType::Real | DType::Bf16 => 2.0 * make.unit() - 1.0,
         };

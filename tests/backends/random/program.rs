@@ -91,14 +91,7 @@ pub(super) fn program(choices: &mut Choices) -> Program {
     let train_examples = batch + choices.one(&[0, 1, 2, 3]) * batch / 2 + choices.below(2);
     let test_examples = choices.one(&[1, 2, 3, 7]);
     let [h, w] = size;
-    let data = DataInfo {
-        name: "digits".into(),
-        image: [h, w, channels],
-        classes,
-        target: sphc::ir::TargetKind::Class,
-        train_examples,
-        test_examples,
-    };
+    let data = DataInfo::images("digits", [h, w, channels], classes, [train_examples, test_examples]);
 
     let mut network = Network { choices, lines: Vec::new(), size, channels, names: Vec::new() };
     let (from, by) = network.choices.one(&[("8", "8"), ("127.5", "128"), ("0", "255"), ("100", "16")]);

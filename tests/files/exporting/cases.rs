@@ -104,6 +104,7 @@ fn leaves(graph: &Graph) -> Env {
         let data = noise("given", shape.len());
         let data = match dtype {
             DType::U8 => data.into_iter().map(|it| ((it + 2.0) * 64.0).floor()).collect(),
+            DType::U16 => data.into_iter().map(|it| ((it + 2.0) * 16384.0).floor()).collect(),
             DType::Int => (0..shape.len()).map(|it| it as f64).collect(),
             DType::Real | DType::Bf16 => data,
         };

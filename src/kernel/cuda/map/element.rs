@@ -126,7 +126,7 @@ impl Writer<'_> {
                         "put_vector<VECTOR>(args.out{output} + ({place}), [&](int c) {{ return (float){}; }});",
                         value("c")
                     ),
-                    DType::Int | DType::U8 => format!(
+                    DType::Int | DType::U8 | DType::U16 => format!(
                         "for (int c = 0; c < VECTOR; c++) args.out{output}[{place} + c] = {};",
                         self.stored(output, &value("c"))
                     ),

@@ -204,6 +204,7 @@ impl Writer<'_> {
             DType::Bf16 => format!("(bf16)(float){value}"),
             DType::Int => format!("(i64)llround({value})"),
             DType::U8 => format!("(u8){value}"),
+            DType::U16 => format!("(u16){value}"),
         }
     }
 

@@ -1,8 +1,9 @@
 //! Rows of a table by their numbers, and numbers that count.
 
 use crate::diag::{Code, Span};
-use crate::ir::{Binary, Fill, Op, ScalarFn, Shape};
+use crate::ir::{Binary, Fill, Mode, NodeId, Op, ScalarFn, Shape};
 use crate::lower::network::Network;
+use crate::lower::settings::DataInfo;
 use crate::lower::values::args::Args;
 use crate::lower::values::value::{Tensor, Value};
 
@@ -42,6 +43,20 @@ impl Network<'_> {
             return self.lost(ids_span);
         }
         let place = self.users_place(args.span);
+        if let Some(data) = self.data_of(ids.train)
+            && let Some(range) = data.range.filter(|it| !it.within([0.0, (count - 1) as f64]))
+        {
+            let least = if range.least() < 0.0 { format!(", and down to {}", range.least()) } else { String::new() };
+            let message =
+                format!("`{}` has ids up to {}{least}, and this table has {count} rows", data.name, range.most());
+            let report = self.at(Code::E0202, place, message).label(format!("looks up rows 0 to {}", count - 1)).help(
+                match range.least() < 0.0 {
+                    true => "count ids from 0 in the data set".to_owned(),
+                    false => format!("give it {} rows, one for each id", range.most() + 1.0),
+                },
+            );
+            self.report(report);
+        }
         // Ids are data: those outside of the table, and what is no number, count its first or last row.
         let inside = ScalarFn::build(1, |pool, it| {
             let (zero, last) = (pool.constant(0.0), pool.constant((count - 1) as f64));
@@ -53,6 +68,20 @@ impl Network<'_> {
         let flat = self.node(Op::Reshape(Shape(vec![shape.iter().product()])), &[&ids], place);
         let picked = self.node(Op::Gather { steps: Vec::new() }, &[&table, &flat], place);
         Value::Tensor(self.node(Op::Reshape(Shape([&shape[..], row].concat())), &[&picked], place))
+    }
+
+    /// The data set whose numbers a tensor holds as they are, moved or laid out otherwise.
+    fn data_of(&self, node: NodeId) -> Option<DataInfo> {
+        let input = *self.graph.inputs.get(&Mode::Train)?;
+        let mut at = node;
+        while at != input {
+            match self.graph.op(at) {
+                Op::Reshape(_) | Op::Transpose(_) => at = *self.graph.operands(at).first()?,
+                Op::Assemble { places, .. } if places.len() == 1 => at = *self.graph.operands(at).first()?,
+                _ => return None,
+            }
+        }
+        self.data.clone()
     }
 
     /// `range(n)`: 0, 1, ..., n - 1.

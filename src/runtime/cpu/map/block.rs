@@ -252,7 +252,7 @@ impl<R: Real, C: Real> Task<'_, R, C> {
                 let to = unsafe { self.outputs[at].shared::<i64>().part(from, lanes) };
                 copy(to, values, |it| it.f64().round() as i64);
             }
-            Output::Full { dtype: DType::Real | DType::U8 | DType::Bf16 } => {
+            Output::Full { dtype: DType::Real | DType::U8 | DType::U16 | DType::Bf16 } => {
                 let values = self.values(at, lanes);
                 if values.as_ptr().cast() == self.outputs[at].shared::<R>().at(from).cast_const() {
                     return;
@@ -338,6 +338,7 @@ pub(super) fn load<R: Real, C, N: Real>(
     match input.dtype {
         DType::Real => load_rows(view, input, offsets, columns, to, |it: R| convert::<R, N>(it)),
         DType::U8 => load_rows(view, input, offsets, columns, to, |it: u8| N::of(f64::from(it))),
+        DType::U16 => load_rows(view, input, offsets, columns, to, |it: u16| N::of(f64::from(it))),
         DType::Int => load_rows(view, input, offsets, columns, to, |it: i64| N::of(it as f64)),
         DType::Bf16 => unreachable!("refused when the kernel was loaded"),
     }

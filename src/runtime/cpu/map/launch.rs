@@ -85,6 +85,7 @@ impl<R: Real, C: Real> Map<R, C> {
             unsafe {
                 match self.inputs[input].dtype {
                     DType::U8 => f64::from(*view.start),
+                    DType::U16 => f64::from(*view.start.cast::<u16>()),
                     DType::Int => *view.start.cast::<i64>() as f64,
                     DType::Real => (*view.start.cast::<R>()).f64(),
                     DType::Bf16 => unreachable!("refused when the kernel was loaded"),

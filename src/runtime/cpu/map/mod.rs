@@ -159,8 +159,8 @@ fn check(kernel: &MapKernel) -> Result<(), String> {
                 return Err("a variance is one of several numbers".to_owned());
             }
         }
-        if output.dtype == DType::U8 {
-            return Err("an expression gives no bytes".to_owned());
+        if matches!(output.dtype, DType::U8 | DType::U16) {
+            return Err("an expression gives no pixels of images".to_owned());
         }
     }
     Ok(())

@@ -220,6 +220,7 @@ mod tests {
                 accuracy: Some(accuracy),
                 rate: 1e-3,
                 seconds,
+                data_wait: None,
                 metrics: Default::default(),
             }));
             if at % 20 == 19 {
