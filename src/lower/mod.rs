@@ -127,7 +127,7 @@ fn lower_with(
     };
     lowering.graph = Graph::new(model.name.name.clone());
     lowering.graph.set = lowering.values_of(overrides.keys());
-    lowering.graph.values = lowering.values_of(items.order.iter());
+    lowering.graph.values = lowering.values_of(items.order().into_iter());
     let basis = lowering.basis();
     lowering.check_operators();
     lowering.graph.range = lowering.range();

@@ -117,6 +117,42 @@ fn large_networks_are_far_from_the_bounds() {
     clean(&format!("{params}{}", model("    x = conv(x, p20000)")));
 }
 
+/// Ten times as much takes about ten times as long: what is quadratic takes many more.
+#[test]
+fn work_grows_with_a_text_and_not_faster() {
+    let usual = model("    x = conv(x, 4)");
+    let kinds: [(&str, fn(usize) -> String); 4] = [
+        ("params", |it| format!("param p{it} = {it}\n")),
+        ("blocks", |it| format!("block b{it}(x) {{\n    x\n}}\n")),
+        ("functions", |it| format!("fn f{it}(x) = x + {it}\n")),
+        ("operators", |it| format!("operator o{it}(cos) = cos * {it}\n")),
+    ];
+    for (what, one) in kinds {
+        let text = |count: usize| (0..count).map(one).collect::<String>() + &usual;
+        let took = |text: &str| {
+            let times = (0..3).map(|_| {
+                let start = Instant::now();
+                let found = check(text).diagnostics;
+                assert!(found.iter().all(|it| it.code == Code::W0104), "{what}");
+                start.elapsed()
+            });
+            times.min().unwrap()
+        };
+        let (few, many) = (took(&text(2000)), took(&text(20_000)));
+        assert!(many < 30 * few, "{what}: {few:?} for 2000, {many:?} for 20000");
+    }
+}
+
+#[test]
+fn an_if_of_too_many_branches_is_one_report() {
+    let branches = |count: usize| -> String {
+        let all: Vec<String> = (0..count).map(|it| format!("if width(x) == {it} {{ x }}")).collect();
+        format!("    x = {} else {{ x }}", all.join(" else "))
+    };
+    clean(&model(&branches(180)));
+    one(&model(&branches(20_000)), Code::E0001, 4, "an `if` of 20000 branches");
+}
+
 #[test]
 fn many_mistakes_are_told_in_a_moment() {
     let lines: String = (0..5000).map(|it| format!("    y{it} = conv(x, nothing{it})\n")).collect();

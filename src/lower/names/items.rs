@@ -67,8 +67,6 @@ pub(in crate::lower) struct Items {
     base: Names,
     /// As the other files see them.
     names: Names,
-    /// Names in the order of their definitions: params may use those before them.
-    pub(in crate::lower) order: Vec<String>,
     /// Definitions so far.
     places: usize,
     /// Imports, and the names of their files among the sources.
@@ -232,21 +230,22 @@ impl Items {
     }
 
     pub(in crate::lower) fn define(&mut self, def: Def, home: Home, sink: &mut Sink) {
-        let name = def.name().name.clone();
         self.places += 1;
         let item = Item { def, home, place: self.places };
         if home <= Home::Library {
             // That a name is taken is told once.
             let _ = self.base.define(item.clone());
         }
-        match self.names.define(item) {
-            Ok(true) => {
-                self.order.retain(|it| *it != name);
-                self.order.push(name);
-            }
-            Ok(false) => {}
-            Err(report) => sink.push(*report),
+        if let Err(report) = self.names.define(item) {
+            sink.push(*report);
         }
+    }
+
+    /// Names in the order of their definitions: params may use those before them.
+    pub(in crate::lower) fn order(&self) -> Vec<&String> {
+        let mut all: Vec<(usize, &String)> = self.names.table.iter().map(|(name, it)| (it.place, name)).collect();
+        all.sort_unstable();
+        all.into_iter().map(|it| it.1).collect()
     }
 
     /// How a definition is known among all: by its name, unless another has it.
@@ -273,8 +272,8 @@ impl Items {
 }
 
 impl Names {
-    /// Gives a name its meaning; whether calls and values go by it. An error where it must not have two.
-    fn define(&mut self, item: Item) -> Result<bool, Box<Diagnostic>> {
+    /// Gives a name its meaning. An error where it must not have two.
+    fn define(&mut self, item: Item) -> Result<(), Box<Diagnostic>> {
         let name = item.def.name().name.clone();
         let old = self.table.get(&name);
         match (old.map(|it| &it.def), &item.def) {
@@ -284,7 +283,7 @@ impl Names {
                     return Err(Box::new(item.again(first)));
                 }
                 self.layers.insert(name, item);
-                return Ok(false);
+                return Ok(());
             }
             (Some(Def::Block(_)), Def::Operator(_)) => {
                 self.layers.extend(old.cloned().map(|it| (name.clone(), it)));
@@ -296,7 +295,7 @@ impl Names {
             }
         }
         self.table.insert(name, item);
-        Ok(true)
+        Ok(())
     }
 }
 

@@ -12,7 +12,7 @@ impl Unfold<'_> {
     pub(in crate::lower) fn read_params(&mut self, overrides: &BTreeMap<String, ast::Expr>) {
         let items = self.items;
         // The default of a param that `--set` replaces is still checked.
-        for name in &items.order {
+        for name in items.order() {
             let Some(item) = items.main(name) else { continue };
             let Def::Param(param) = &item.def else { continue };
             let default = match self.expr(&param.default) {

@@ -221,16 +221,21 @@ impl Builder<'_> {
 
     fn if_expr(&mut self, pair: Pair<'_>, depth: usize) -> ExprKind {
         let span = self.span(&pair);
+        // `else if` nests, and what is in a branch needs room as well.
+        let branches = pair.clone().into_inner().filter(|it| it.as_rule() == Rule::expr).count();
+        if MAX_BRANCHES < branches {
+            let message = format!("an `if` of {branches} branches: at most {MAX_BRANCHES}");
+            self.sink.push(Diagnostic::new(Code::E0001, span, message).help(
+                "pick from a list where the conditions count: `[a, b, c][i]`, or put some in a block of their own",
+            ));
+            return ExprKind::Int(0);
+        }
         let mut conds = Vec::new();
         let mut bodies = Vec::new();
         for part in pair.into_inner() {
             match part.as_rule() {
-                Rule::expr if depth + conds.len() < MAX_DEPTH => conds.push(self.expr(part, depth + conds.len())),
-                Rule::body if bodies.len() <= conds.len() => bodies.push(self.body(part, depth + conds.len())),
-                Rule::expr | Rule::body => {
-                    self.too_deep(span);
-                    break;
-                }
+                Rule::expr => conds.push(self.expr(part, depth + conds.len())),
+                Rule::body => bodies.push(self.body(part, depth + conds.len())),
                 _ => {}
             }
         }

@@ -17,6 +17,9 @@ use crate::diag::{Code, Diagnostic, FileId, Sink, Span};
 /// their stack as well.
 const MAX_DEPTH: usize = 200;
 
+/// Conditions of one `if` with its `else if`s.
+const MAX_BRANCHES: usize = MAX_DEPTH - 10;
+
 /// Walks the pairs of one text.
 pub(super) struct Builder<'t> {
     file: FileId,
