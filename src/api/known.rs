@@ -62,7 +62,7 @@ impl Seen {
             for step in reading.steps {
                 image = step.shape(image.image().unwrap_or_default())?.into();
             }
-            return Ok(DataInfo { image, ..info }.as_input(reading.input));
+            return Ok(DataInfo { image, ..info }.into_input(reading.input));
         }
         let key = key(path, reading);
         let is_kept = || self.kept.lock().is_ok_and(|it| it.as_ref().is_some_and(|it| it.0 == key));

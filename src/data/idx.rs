@@ -240,7 +240,7 @@ fn read_split(
         dtype.numbers(bytes, |it| numbers.push(if it.fract() == 0.0 { it as i64 } else { -1 }));
         Ok(())
     })?;
-    if let Some(record) = numbers.iter().position(|it| usize::try_from(*it).is_ok_and(|it| it < classes) == false) {
+    if let Some(record) = numbers.iter().position(|it| !usize::try_from(*it).is_ok_and(|it| it < classes)) {
         let (label, name) = (numbers[record], manifest.name.clone());
         let offset = 8 + (record * dtype.bytes()) as u64;
         let record = record as u64;

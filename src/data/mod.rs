@@ -326,7 +326,7 @@ pub fn read_as(manifest: &Manifest, place: &Place, reading: &Reading<'_>) -> Res
     };
     let images = matches!(manifest.format, Format::Images | Format::Csv);
     judge::judge(&mut data, manifest, if images { reading.steps } else { &[] })?;
-    data = data.as_input(reading, &mut room)?;
+    data = data.into_input(reading, &mut room)?;
     let mut data = if images { data } else { steps::fitted(data, reading.steps, &mut room)? };
     if data.mapped() != 0 {
         let (bytes, folder) = (error::size(data.mapped() as u64), std::env::temp_dir());
@@ -342,7 +342,7 @@ pub fn read_as(manifest: &Manifest, place: &Place, reading: &Reading<'_>) -> Res
 
 impl Dataset {
     /// With its examples as the model's input has them, where that has all of their numbers.
-    fn as_input(self, reading: &Reading<'_>, room: &mut Room) -> Result<Dataset, DataError> {
+    fn into_input(self, reading: &Reading<'_>, room: &mut Room) -> Result<Dataset, DataError> {
         let to = Element { dtype: reading.input.unwrap_or(self.dtype), double: reading.double };
         let from = self.element();
         if from.dtype == to.dtype || convert::place(to.dtype) < convert::place(from.dtype) {

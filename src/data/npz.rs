@@ -117,7 +117,7 @@ fn unread(files: &[&Archive], parts: &[Part]) -> Option<String> {
     let arrays = || parts.iter().flat_map(|it| it.examples.iter().chain(&it.labels));
     let mut names: Vec<String> = Vec::new();
     for file in files {
-        let read = |name: &str| arrays().any(|it| it.path() == &*file.path && it.name == name);
+        let read = |name: &str| arrays().any(|it| it.path() == *file.path && it.name == name);
         names.extend(file.names.iter().filter(|it| !read(it)).cloned());
     }
     names.sort();

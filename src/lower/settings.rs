@@ -43,7 +43,7 @@ impl DataInfo {
 
     /// The same for a model whose input has this type, where that has all numbers of the examples.
     #[must_use]
-    pub fn as_input(self, input: Option<DType>) -> DataInfo {
+    pub fn into_input(self, input: Option<DType>) -> DataInfo {
         let place = |it: DType| DType::INPUTS.iter().position(|other| *other == it);
         match input {
             Some(dtype) if place(self.dtype) < place(dtype) => DataInfo { dtype, ..self },

@@ -47,8 +47,11 @@ const LOOKED_UP: &str =
 const CONVOLVED: &str = "    y = (x - 32768) / 32768\n    y = conv(y, 6) |> batch_norm(decay: 0.5) |> relu as \"a\"\n    output \
                          dense(global_avg_pool(y), classes, bias: true) as \"score\"";
 
+/// The arrays of a file, by name.
+type Arrays = Vec<(&'static str, Vec<u8>)>;
+
 /// Models over examples of each type: the file, the input, its body, and what else the recipe says.
-fn kinds() -> Vec<(&'static str, Vec<(&'static str, Vec<u8>)>, &'static str, String, &'static str)> {
+fn kinds() -> Vec<(&'static str, Arrays, &'static str, String, &'static str)> {
     let rotated = "    augment    crop(pad: 1), rotate(20), random_resized_crop(8, 8), cutout(2), flip_horizontal\n";
     let moved = "    augment    crop(pad: 1), flip_vertical, cutout(2)\n";
     vec![

@@ -28,7 +28,7 @@ impl Recipe<'_> {
         let (Named::Text(text, _) | Named::Setting(text)) = &named;
         let settings = self.settings;
         if let Some(found) = settings.known_data.iter().find(|it| it.name == *text) {
-            let found = found.clone().as_input(self.declared());
+            let found = found.clone().into_input(self.declared());
             return (if settings.data.is_none() { self.fitted(found, steps) } else { None }, None);
         }
         if settings.data.is_some() {
