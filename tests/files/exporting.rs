@@ -482,7 +482,7 @@ pub(crate) fn commands(page: &str) -> Vec<String> {
 pub(crate) fn with_models() -> Place {
     let place = Place::new();
     fs::create_dir(place.path("models")).unwrap();
-    for name in ["digits", "ngpt_digits"] {
+    for name in ["digits", "ngpt_digits", "sphereresnet32"] {
         let from = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("models/{name}.sph"));
         fs::copy(from, place.path(&format!("models/{name}.sph"))).unwrap();
     }

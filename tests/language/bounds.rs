@@ -121,7 +121,8 @@ fn large_networks_are_far_from_the_bounds() {
 #[test]
 fn work_grows_with_a_text_and_not_faster() {
     let usual = model("    x = conv(x, 4)");
-    let kinds: [(&str, fn(usize) -> String); 4] = [
+    type Text = fn(usize) -> String;
+    let kinds: [(&str, Text); 4] = [
         ("params", |it| format!("param p{it} = {it}\n")),
         ("blocks", |it| format!("block b{it}(x) {{\n    x\n}}\n")),
         ("functions", |it| format!("fn f{it}(x) = x + {it}\n")),
