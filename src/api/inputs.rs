@@ -182,5 +182,6 @@ pub(super) fn doubts(model: &Model, known: Option<&Meaning>, training: &Training
         steps: training.images.clone(),
         range,
         fingerprints: None,
+        counts: None,
     }));
 }

@@ -222,8 +222,17 @@ impl Model {
     pub(super) fn settings(&self) -> Settings {
         let Options { set, data: _, batch, iterations, seed, precision: _, split: _, fetch: _, data_folder: _, .. } =
             &self.options;
-        let Options { no_shuffle, no_augment, evaluate_every, checkpoint_every, patience, evaluates, features, .. } =
-            &self.options;
+        let Options {
+            no_shuffle,
+            no_augment,
+            evaluate_every,
+            checkpoint_every,
+            patience,
+            evaluates,
+            features,
+            gradients,
+            ..
+        } = &self.options;
         Settings {
             set: set.clone(),
             batch: *batch,
@@ -236,6 +245,7 @@ impl Model {
             no_augment: *no_augment,
             evaluates: *evaluates,
             features: features.clone(),
+            gradients: *gradients,
             known_data: data::catalog().iter().filter_map(known::usual).collect(),
             data: None,
             data_replaced: false,

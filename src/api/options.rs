@@ -44,6 +44,8 @@ pub struct Options {
     pub split: Split,
     /// Layers and named tensors that an evaluation tells besides (`--layer`).
     pub features: Vec<String>,
+    /// Whether a training can tell the gradients of its steps, which a training that shows [`Shown::Histograms`] does.
+    pub gradients: bool,
     /// What the tensors of weights to evaluate are called here: patterns and maps (`--weights-map`).
     pub weights_map: Vec<String>,
     /// The folder of the user's data sets, looked into before `data` and fetched to (`SPHC_DATA`).
@@ -82,7 +84,8 @@ impl Split {
 pub enum Shown {
     /// The network, layer by layer.
     Graph,
-    /// How the numbers of parameters, and of what the optimizer keeps of them, are spread, at each evaluation.
+    /// How the numbers of parameters are spread, and those of what the optimizer keeps of them, at each evaluation; of gradients as
+    /// well where [`Options::gradients`] has them told.
     Histograms,
     /// The filters of the first layer that sees an image, at each evaluation.
     Filters,

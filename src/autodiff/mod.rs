@@ -82,6 +82,9 @@ pub fn training(typed: Typed) -> Typed {
                 }
                 _ => parts::parts(&mut b, &recipe),
             };
+            if recipe.tells_gradients {
+                phases::gradients(&mut b, &trained);
+            }
             optimizer::optimizer(&mut b, &recipe, &objective, trained);
             views::views(&mut b, &recipe);
             phases::evaluation(&mut b, &recipe);

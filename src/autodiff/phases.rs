@@ -1,7 +1,9 @@
 //! The phases beside the step: evaluation of a batch, and projections.
 
+use super::optimizer::Trained;
 use crate::ir::{
     Binary, Figure, Mode, NodeId, Op, ParamId, Phase, Recipe, Reduction, ResultKey, ScalarFn, StateRole, Target, Unary,
+    gradient,
 };
 use crate::shape::Builder;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +28,13 @@ pub(super) fn evaluation(b: &mut Builder, recipe: &Recipe) {
     let results = tables.results.entry(Phase::Evaluate).or_default();
     results.extend(metrics);
     results.extend([(Figure::Losses.into(), losses), (Figure::Scores.into(), scores)]);
+}
+
+/// The gradients in all that is trained, before a bound is put to them.
+pub(super) fn gradients(b: &mut Builder, trained: &Trained) {
+    let told = trained.ids.iter().zip(&trained.gradients);
+    let told: Vec<_> = told.map(|(id, it)| (gradient(&b.graph().param(*id).path), *it)).collect();
+    b.tables().results.entry(Phase::Gradients).or_default().extend(told);
 }
 
 /// A model without a recipe can only be asked for its output.

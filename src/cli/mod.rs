@@ -157,6 +157,7 @@ pub(crate) fn main() -> ExitCode {
         Ok(it) => it.command,
         Err(code) => return code,
     };
+    stop::outlive_limits();
     if let Err(failure) = args::data_memory() {
         return failure.report();
     }

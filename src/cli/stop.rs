@@ -18,6 +18,16 @@ pub(super) fn listen() {
     }
 }
 
+/// Has a write beyond the limit for sizes of files (`ulimit -f`) fail as one on a full disk does: by itself the signal of it ends the
+/// process without a word.
+pub(super) fn outlive_limits() {
+    #[cfg(unix)]
+    {
+        // Where it cannot be listened to, it ends the process as ever.
+        let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, std::sync::Arc::default());
+    }
+}
+
 #[cfg(unix)]
 fn handle() -> io::Result<()> {
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;

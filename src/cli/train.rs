@@ -10,6 +10,7 @@ use serde_json::json;
 use sphc::plan::Training;
 use sphc::train::{End, TrainError};
 use sphc::{Fetch, Init, Options, Report, Shown, TrainOptions};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, ErrorKind, Write};
@@ -95,7 +96,7 @@ impl Args {
 enum Board {
     /// The network, layer by layer
     Graph,
-    /// How weights, and what the optimizer keeps of them, are spread
+    /// How weights, their gradients, and what the optimizer keeps of them are spread
     Histograms,
     /// Filters of the first layer that sees the image, as a picture
     Filters,
@@ -152,7 +153,9 @@ pub(super) fn options(args: &Args) -> Options {
 /// One training, in its run directory or in a new one.
 pub(super) fn one(args: &Args, run: Option<&Path>, among: Option<&Among<'_>>) -> Result<Done, Failure> {
     let device = args.device.checked()?;
-    let ready = load::model(&args.file, options(args))?.ready()?;
+    let tensorboard: BTreeSet<Shown> = args.tensorboard.iter().flat_map(|it| it.shown()).copied().collect();
+    let told = Options { gradients: tensorboard.contains(&Shown::Histograms), ..options(args) };
+    let ready = load::model(&args.file, told)?.ready()?;
     let training = ready.training()?.clone();
     if args.format == Format::Human && among.is_none_or(|it| it.first) {
         let noun = training.noun();
@@ -185,7 +188,7 @@ pub(super) fn one(args: &Args, run: Option<&Path>, among: Option<&Among<'_>>) ->
         }),
         init,
         log_every: args.log_every,
-        tensorboard: args.tensorboard.iter().flat_map(|it| it.shown()).copied().collect(),
+        tensorboard,
         stop: &stop::asked,
         command: std::env::args_os().map(|it| it.to_string_lossy().into_owned()).collect(),
         ..TrainOptions::new(&run)

@@ -43,6 +43,12 @@ fn number(cell: &str) -> Option<f64> {
     }
 }
 
+/// Whether a cell is a number but for commas in it, as those of `0,5` and `1,200`.
+fn has_comma(cell: &str) -> bool {
+    let digits = cell.strip_prefix(['-', '+']).unwrap_or(cell).split([',', '.']);
+    cell.contains(',') && digits.clone().all(|it| !it.is_empty() && it.bytes().all(|it| it.is_ascii_digit()))
+}
+
 /// Reads the targets of all parts.
 pub(super) fn targets(parts: &[Cells<'_>], manifest: &Manifest) -> Result<Found, DataError> {
     let Some(first) = parts.first() else {
@@ -73,6 +79,7 @@ pub(super) fn targets(parts: &[Cells<'_>], manifest: &Manifest) -> Result<Found,
         (None, [_]) if all(&|it| it.fract() == 0.0) => classes(parts, manifest),
         // What lies between whole numbers is no class.
         (None, [_]) if cells().any(|it| number(&it[0]).is_some_and(|it| it.fract() != 0.0)) => numbers(parts),
+        (None, [_]) if cells().all(|it| number(&it[0]).is_some() || has_comma(&it[0])) => numbers(parts),
         (None, [_]) => classes(parts, manifest),
         (None, _) if one_hot => hot(parts, manifest),
         (None, _) if bits => labels(parts, manifest),

@@ -2,6 +2,7 @@
 
 use super::DataError;
 use super::element::Element;
+use super::error::figure;
 use super::npy::{Dtype, Kind};
 use super::pixels::Store;
 use crate::ir::{DType, Extremes};
@@ -67,7 +68,7 @@ impl<'a> Converter<'a> {
             let held = if double { it } else { f64::from(it as f32) };
             if !it.is_finite() || real && !held.is_finite() || !real && WHOLE < it.abs() {
                 wrong = wrong.or(Some((here, it)));
-            } else if real && whole && EXACT < it.abs() && held != it {
+            } else if real && whole && EXACT < it.abs() && (held != it || WHOLE < it.abs()) {
                 *rounded = rounded.or(Some((here, it)));
             }
             here += 1;
@@ -98,8 +99,13 @@ impl<'a> Converter<'a> {
     pub(super) fn remark(&self) -> Option<String> {
         let (at, number) = self.rounded?;
         let float = f64::from(number as f32);
+        let (which, beyond) = match !self.element.double && float != number {
+            true => (format!(", which is {} as a float", figure(float)), "2^24"),
+            // The number that is told is rounded itself.
+            false => (String::new(), "2^53"),
+        };
         Some(format!(
-            "{}, which is {float} as a float: whole numbers beyond 2^24 are rounded (`input x: int[...]` keeps them)",
+            "{}{which}: whole numbers beyond {beyond} are rounded (`input x: int[...]` keeps them)",
             self.told(at, number)
         ))
     }
@@ -107,7 +113,7 @@ impl<'a> Converter<'a> {
     fn told(&self, at: u64, number: f64) -> String {
         let each = self.each as u64;
         let which = if each == 1 { String::new() } else { format!(", number {}", at % each) };
-        format!("{} has {number} in example {}{which}", self.name, at / each)
+        format!("{} has {} in example {}{which}", self.name, figure(number), at / each)
     }
 
     fn refused(&self, at: u64, number: f64) -> DataError {

@@ -37,6 +37,15 @@ pub(super) fn size(bytes: u64) -> String {
     }
 }
 
+/// A number, however large or small, in a few signs.
+pub(super) fn figure(number: f64) -> String {
+    match number.abs() {
+        0.0 | 1e-5..1e16 => number.to_string(),
+        _ if number.is_finite() => format!("{number:e}"),
+        _ => number.to_string(),
+    }
+}
+
 /// `32x32 with 3 channels`.
 pub(super) fn extents([height, width, channels]: [usize; 3]) -> String {
     format!("{height}x{width} with {channels} channel{}", if channels == 1 { "" } else { "s" })
@@ -82,7 +91,7 @@ pub enum DataError {
     /// More examples than there is memory for.
     #[error(
         "`{}` takes {} of memory, and {} of the {} that are free are left\n  \
-         give a smaller data set, or make its images smaller before they are stored",
+         give a smaller data set, make its images smaller before they are stored, or raise `SPHC_DATA_MEMORY` if it is set",
         shown(path), size(*bytes), size(*free), size(*all)
     )]
     Memory {

@@ -6,7 +6,7 @@ use super::element::Element;
 use super::error::{plain, shown};
 use super::faults::Faults;
 use super::mend;
-use super::npy::{Dtype, Kind};
+use super::npy::Kind;
 use super::npz::{Array, Part};
 use super::pixels::{Pixels, Store};
 use super::{DataError, Reading};
@@ -73,9 +73,10 @@ pub(super) fn judge(parts: &[Part], reading: &Reading<'_>, faults: &mut Faults) 
             shown(first.path()),
             told(first)
         );
-        let (whole, float) = if real(first) { (other, first) } else { (first, other) };
-        let mended = format!("{}.astype('{}')", mend::array(whole.name), float_name(&float.header.dtype));
-        faults.add(whole, &[cause], Some(mended), advice);
+        // Which of the two is meant, nobody knows but who wrote them.
+        let advice = "store all as whole numbers, or all as floats of one scale: bytes are floats from 0 to 1 as \
+                      `x.astype('float32') / 255`";
+        faults.add(other, &[cause], None, advice);
         return Ok(None);
     }
     let stored = arrays().map(natural).fold(DType::U8, |most, it| if place(most) < place(it) { it } else { most });
@@ -102,10 +103,6 @@ pub(super) fn judge(parts: &[Part], reading: &Reading<'_>, faults: &mut Faults) 
         });
     }
     Ok(Some(Form { extents: all, element }))
-}
-
-fn float_name(dtype: &Dtype) -> String {
-    format!("float{}", 8 * dtype.bytes().max(2))
 }
 
 impl Form {

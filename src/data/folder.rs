@@ -107,8 +107,16 @@ pub(super) fn class_names(directory: &Path, parted: bool) -> Result<Vec<String>,
     class_folders(directory, parted)?.iter().map(|it| name(it)).collect()
 }
 
+/// Where the classes lie that are to be parted: in `train`, if that has folders and the other parts are not there.
+fn to_part(directory: &Path) -> PathBuf {
+    let train = directory.join(PARTS[0]);
+    let others = PARTS[1..].iter().any(|it| directory.join(it).exists());
+    let has_folders = entries(&train).is_ok_and(|it| it.iter().any(|it| matches!(it.1, Entry::Folder)));
+    if has_folders && !others { train } else { directory.to_path_buf() }
+}
+
 fn class_folders(directory: &Path, parted: bool) -> Result<Vec<PathBuf>, DataError> {
-    let folder = if parted { directory.to_path_buf() } else { directory.join(PARTS[0]) };
+    let folder = if parted { to_part(directory) } else { directory.join(PARTS[0]) };
     let folders = entries(&folder)?.into_iter().filter(|it| matches!(it.1, Entry::Folder));
     Ok(folders.map(|it| it.0).collect())
 }
@@ -117,19 +125,30 @@ impl Listing {
     /// Of a directory with classes only: a share of each is taken for tests, chosen by the seed.
     fn parted(directory: &Path, share: f64, seed: u64) -> Result<Listing, DataError> {
         let mut res = Listing { classes: class_names(directory, true)?, ..Listing::default() };
-        if let Some(part) = res.classes.iter().find(|it| PARTS.contains(&it.as_str())) {
+        let from = to_part(directory);
+        let of_part = |it: &&String| from == directory && PARTS.contains(&it.as_str());
+        if let Some(part) = res.classes.iter().find(of_part) {
             return Err(DataError::Unfit {
                 path: directory.into(),
                 cause: format!("it has a folder `{part}`, and the manifest says `split`"),
                 remedy: "leave `split` out, or move the folders of the classes up".into(),
             });
         }
-        for (path, kind) in entries(directory)? {
+        for (path, kind) in entries(&from)? {
             match kind {
                 Entry::Folder => res.list_class(directory, 0, &path)?,
                 Entry::File if is_image(&path) => res.skip(directory, &path, Unread::Loose),
                 // Notes and licences beside the classes are in nobody's way.
                 Entry::File | Entry::Not(_) => {}
+            }
+        }
+        if from != directory {
+            for (path, kind) in entries(directory)? {
+                match kind {
+                    Entry::Folder if path != from => res.skip(directory, &path, Unread::Beside),
+                    Entry::File if is_image(&path) => res.skip(directory, &path, Unread::Beside),
+                    Entry::Folder | Entry::File | Entry::Not(_) => {}
+                }
             }
         }
         let stream = random::stream("split");
@@ -224,10 +243,14 @@ pub(super) fn read(
     reading: &Reading<'_>,
     room: &mut Room,
 ) -> Result<Dataset, DataError> {
-    let missing = |cause: String| DataError::Missing {
+    let missing = |cause: String| {
+        DataError::Missing {
         name: manifest.name.clone(),
         cause,
-        remedy: "a data set of images has the folders `train/<class>` and `test/<class>`".into(),
+        remedy: "a data set of images has the folders `train/<class>` and `test/<class>`; of `train` alone a manifest keeps a \
+                 share for tests: `format: images` and `split: 0.2`"
+            .into(),
+    }
     };
     let listing = match manifest.split {
         Some(share) => Listing::parted(directory, share, manifest.split_seed.unwrap_or(0))?,
@@ -247,7 +270,7 @@ pub(super) fn read(
     let parts = PARTS.iter().zip(&listing.parts).filter(|it| *it.0 != VALIDATION || validated);
     for (split, (part, files)) in splits.iter_mut().zip(parts) {
         if files.is_empty() {
-            let folder = if manifest.split.is_some() { directory.into() } else { directory.join(part) };
+            let folder = if manifest.split.is_some() { to_part(directory) } else { directory.join(part) };
             return Err(missing(format!("`{}` has no folder with .png or .jpg files", shown(&folder))));
         }
         room.reserve(&files[0].0, split.targets.labels_mut(), files.len() as u64)?;

@@ -2,7 +2,7 @@
 //! every class can be learned and tested.
 
 use super::answers::VOID;
-use super::error::{count, few, plain, sizes};
+use super::error::{count, few, figure, plain, sizes};
 use super::manifest::Manifest;
 use super::{DataError, Dataset, Split};
 use crate::ir::{DType, Extremes, ImageStep, TargetKind};
@@ -125,7 +125,7 @@ fn pixels(data: &Dataset) -> Vec<String> {
     for (part, split) in [("training", &data.train), ("test", &data.test)] {
         let Extremes([least, most]) = split.images.seen(data.element()).range;
         if least == most {
-            res.push(format!("every {pixel} of the {part} {noun}s is {least}"));
+            res.push(format!("every {pixel} of the {part} {noun}s is {}", figure(least)));
         } else if noun == "image" && most == 1.0 {
             res.push(format!(
                 "no pixel of the {part} images is above 1: were values from 0 to 1 made whole without `* 255`?"

@@ -2,7 +2,7 @@
 
 use super::DataError;
 use super::bound::Room;
-use super::error::plain;
+use super::error::{figure, plain};
 use super::faults::Faults;
 use super::manifest::Manifest;
 use super::mend;
@@ -115,7 +115,7 @@ impl Known<'_> {
             return Ok(());
         };
         let known = if self.named { "the manifest names the classes" } else { "classes are" };
-        causes.push(format!("has label {label} at {place}, while {known} 0 to {}", self.most - 1));
+        causes.push(format!("has label {} at {place}, while {known} 0 to {}", figure(label), self.most - 1));
         // Labels that a manifest's names do not cover are not wrong of themselves.
         let counts = !self.named && label.fract() == 0.0;
         let advice = if self.named { "name all classes in the manifest" } else { ADVICE };

@@ -79,7 +79,13 @@ pub(super) fn read(
     faults.end()?;
     let form = form.expect("what has no form is a fault");
     if let Some(empty) = parts.iter().flat_map(|it| &it.examples).find(|it| it.header.shape.contains(&0)) {
-        return Err(DataError::Empty { path: empty.path().into() });
+        return Err(DataError::Unfit {
+            path: empty.path().into(),
+            cause: format!("`{}` has extents {:?}: there are no examples in it", empty.name, empty.header.shape),
+            remedy: "store one example at least; of arrays for training alone a manifest keeps a share for tests: \
+                     `format: npz` and `split: 0.2`"
+                .into(),
+        });
     }
     warnings.extend(examples::channels_first(&parts));
     let classes = answers.classes(manifest);

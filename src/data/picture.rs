@@ -92,6 +92,9 @@ pub(super) fn decoded(path: &Path, deep: bool, room: Room) -> Result<Picture, Da
             if components(&mut bytes).map_err(read)? == Some(4) {
                 return Err(fail("it is in CMYK, whose colours depend on a printer: save it in RGB".into()));
             }
+            if !is_whole(&mut bytes).map_err(read)? {
+                return Err(fail("it is cut off: the mark of its end is missing".into()));
+            }
             let decoder = image::codecs::jpeg::JpegDecoder::new(bytes).map_err(|it| fail(it.to_string()))?;
             finish((path, length), decoder, deep, room, changes)
         }
@@ -205,6 +208,33 @@ fn components(file: &mut (impl BufRead + Seek)) -> std::io::Result<Option<u8>> {
     Ok(found)
 }
 
+/// Whether a JPEG file goes on to the mark of its end. Of one that is cut off the decoder makes grey what is missing. Leaves the
+/// reader at its start.
+fn is_whole(file: &mut (impl BufRead + Seek)) -> std::io::Result<bool> {
+    file.rewind()?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    file.rewind()?;
+    let mut at = 2;
+    while let Some(mark) = bytes.get(at..).and_then(|it| it.iter().position(|it| *it == 0xff)) {
+        at += mark;
+        // Any number of 255s may stand before a marker.
+        let Some(run) = bytes[at..].iter().position(|it| *it != 0xff) else { return Ok(false) };
+        let marker = bytes[at + run];
+        at += run + 1;
+        match marker {
+            0xd9 => return Ok(true),
+            // A 255 of the pixels themselves, and marks between their parts.
+            0 | 1 | 0xd0..=0xd8 => {}
+            _ => {
+                let Some(length) = bytes.get(at..at + 2) else { return Ok(false) };
+                at += usize::from(u16::from_be_bytes([length[0], length[1]]));
+            }
+        }
+    }
+    Ok(false)
+}
+
 fn frame_header(file: &mut (impl Read + Seek)) -> Option<u8> {
     let mut start = [0; 2];
     file.read_exact(&mut start).ok()?;
@@ -313,6 +343,10 @@ mod tests {
         assert_eq!(found.changes, [Change::Upright]);
     }
 
+    fn noise() -> RgbImage {
+        RgbImage::from_fn(24, 24, |x, y| Rgb([(x * 37 + y * 101) as u8, (x * y * 7) as u8, (x * 11) as u8]))
+    }
+
     /// A PNG chunk with its checksum.
     fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
         let body = [kind.as_slice(), data].concat();
@@ -348,6 +382,19 @@ mod tests {
         bytes[frame + 9] = 4;
         fs::write(&jpeg, &bytes).unwrap();
         assert!(decode(&jpeg, false).unwrap_err().to_string().contains("CMYK"));
+
+        // Cut anywhere, though a small picture before its own has an end: that of a camera's preview.
+        let whole = fs::read(saved(&place, "d.jpg", &DynamicImage::ImageRgb8(noise()))).unwrap();
+        let preview = [&[0xff, 0xe1], &(whole.len() as u16 + 2).to_be_bytes()[..], &whole].concat();
+        let whole = [&whole[..2], &preview, &whole[2..]].concat();
+        let path = place.path().join("d.jpg");
+        for length in [whole.len(), whole.len() - 2, whole.len() - 40, whole.len() / 2 + 30] {
+            fs::write(&path, &whole[..length]).unwrap();
+            match decode(&path, false) {
+                Ok(_) => assert_eq!(length, whole.len()),
+                Err(it) => assert!(length < whole.len() && it.to_string().contains("d.jpg`: it is cut off"), "{it}"),
+            }
+        }
 
         let gif = place.path().join("c.png");
         fs::write(&gif, b"GIF89a\x01\x00\x01\x00\x00\x00\x00").unwrap();

@@ -61,6 +61,11 @@ impl Pixels {
         }
     }
 
+    /// Whether somebody else has the file that they are in as well.
+    pub fn is_shared(&self) -> bool {
+        matches!(&self.bytes, Bytes::Mapped(all) if 1 < Arc::strong_count(all))
+    }
+
     /// Has bytes that are wanted soon read ahead. That the system cannot, is no harm: they are read when they are looked at.
     pub fn want(&self, bytes: Range<usize>) {
         #[cfg(unix)]
@@ -69,6 +74,15 @@ impl Pixels {
         }
         #[cfg(not(unix))]
         let _ = bytes;
+    }
+
+    /// Says that what is looked at lies here and there, so that nothing is read which was not asked for. By itself the system
+    /// reads some megabytes around each place, which drive out what was read ahead where memory is short.
+    pub fn scatter(&self) {
+        #[cfg(unix)]
+        if let Bytes::Mapped(all) = &self.bytes {
+            let _ = all.advise(memmap2::Advice::Random);
+        }
     }
 
     /// Waits until these bytes are in memory, if they are in a file.
@@ -261,6 +275,10 @@ mod tests {
         held.want(0..1);
         [0..1, 5_000..9_999, 9_999..10_000, 3..3, 20_000..30_000].into_iter().for_each(|it| mapped.fetch(it));
         held.fetch(0..1);
+        [&held, &mapped].into_iter().for_each(Pixels::scatter);
+        assert!(!mapped.is_shared() && !held.clone().is_shared());
+        let other = mapped.clone();
+        assert!(mapped.is_shared() && other.is_shared());
         assert_eq!(mapped, all);
         // What is known of them does not depend on where they are, or in which parts they came.
         let seen = Pixels::from(all).seen(Element::BYTE).clone();

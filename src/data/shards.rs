@@ -171,6 +171,15 @@ fn gaps(place: &Path, part: &[PathBuf]) -> Result<Option<String>, DataError> {
     let counted = first.get(1).is_some_and(|it| it.0.trim_matches(['-', '_', '.']) == "of");
     let same = |it: &&Vec<(String, u64)>| texts(it) == texts(first) && (!counted || it[1].1 == first[1].1);
     if all.iter().filter(same).count() != all.len() {
+        let alike = |it: &&Vec<(String, u64)>| texts(it) == texts(first);
+        if let (true, Some(other)) = (counted, all.iter().filter(alike).find(|it| it[1].1 != first[1].1)) {
+            let files = [name(&part[0]), name(&part[all.iter().position(|it| it == other).unwrap_or(0)])];
+            return Err(DataError::Unfit {
+                path: place.into(),
+                cause: format!("its files are of two sets, as their counts tell: {}", few(&files)),
+                remedy: "leave the files of one there, or name those that are meant in a manifest".into(),
+            });
+        }
         return Ok(None);
     }
     let there = |at: u64| all.iter().any(|it| it[0].1 == at);
@@ -263,6 +272,9 @@ mod tests {
         let dir = folder(&["train-00000-of-00003.npz", "train-00002-of-00003.npz", "test.npz"]);
         let said = find(dir.path(), &bare()).unwrap_err().to_string();
         assert!(said.contains("of 3 files like `train-00000-of-00003.npz` some are missing: `1`"), "{said}");
+        let dir = folder(&["train-00000-of-00002.npz", "train-00001-of-00003.npz", "test.npz"]);
+        let said = find(dir.path(), &bare()).unwrap_err().to_string();
+        assert!(said.contains("of two sets") && said.contains("`train-00001-of-00003.npz`"), "{said}");
         let dir = folder(&["train-1-of-2.npz", "train-2-of-2.npz", "test-0-of-1.npz"]);
         assert!(find(dir.path(), &bare()).unwrap().warnings.is_empty());
         assert!(

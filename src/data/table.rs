@@ -186,6 +186,25 @@ fn delimiter(text: &[u8]) -> u8 {
     DELIMITERS.into_iter().rev().max_by_key(|it| count(*it)).unwrap_or(b',')
 }
 
+/// The line of a quote that is never closed: it would take all that follows for one cell.
+fn open_quote(text: &[u8], delimiter: u8) -> Option<u64> {
+    let (mut line, mut opened) = (1, None);
+    let mut begins = true;
+    let mut bytes = text.iter().copied().peekable();
+    while let Some(byte) = bytes.next() {
+        line += u64::from(byte == b'\n');
+        match (opened, byte) {
+            (Some(_), b'"') if bytes.peek() == Some(&b'"') => _ = bytes.next(),
+            (Some(_), b'"') => opened = None,
+            (Some(_), _) => {}
+            (None, b'"') if begins => opened = Some(line),
+            (None, _) => {}
+        }
+        begins = opened.is_none() && (byte == delimiter || byte == b'\n' || byte == b'\r');
+    }
+    opened
+}
+
 /// Reads the table of a part.
 fn table(
     directory: &Path,
@@ -202,6 +221,12 @@ fn table(
         .trim(csv::Trim::All)
         .delimiter(delimiter(&text))
         .from_reader(&text[..]);
+    if let Some(line) = open_quote(&text, delimiter(&text)) {
+        return Err(unfit(
+            format!("line {line} opens a quote that is never closed"),
+            "close it; a quote inside of quotes is written twice",
+        ));
+    }
     let mut lines = Lines::new();
     let mut records: Vec<(u64, Vec<String>)> = Vec::new();
     for record in reader.byte_records() {

@@ -65,7 +65,7 @@ pub fn fuse(typed: Typed) -> Fused {
     let storage = Storage::new(typed.graph());
     let analysis = analysis::Analysis::new(typed.graph(), &storage);
     let mut phases = BTreeMap::new();
-    for phase in [Phase::Step, Phase::Evaluate, Phase::Project, Phase::Average] {
+    for phase in [Phase::Step, Phase::Evaluate, Phase::Project, Phase::Average, Phase::Gradients] {
         let roots = typed.phase_roots(phase);
         if !roots.is_empty() {
             let needed = typed.needed(roots.iter().copied());

@@ -50,6 +50,8 @@ words! {
         Project: "project",
         /// Averages over the steps, after each; before the first they are what the parameters start with.
         Average: "average",
+        /// The gradients of the step that comes next, which changes nothing.
+        Gradients: "gradients",
     }
 }
 

@@ -42,6 +42,6 @@ pub use outline::{Applied, Argument, Block, Callee, Layer};
 pub use precision::Precision;
 pub use recipe::{Average, Clip, Column, ImageStep, Optimizer, Penalty, Projection, Recipe, Taken, Term};
 pub use response::Response;
-pub use results::{Figure, Geometric, ResultKey, feature};
+pub use results::{Figure, Geometric, ResultKey, feature, gradient};
 pub use target::TargetKind;
 pub use whitening::Whitening;

@@ -340,6 +340,8 @@ pub struct Recipe {
     pub seed: u64,
     /// Whether batches are drawn in a shuffled order (`--no-shuffle` takes file order).
     pub shuffle: bool,
+    /// Whether gradients can be asked for by themselves.
+    pub tells_gradients: bool,
     /// Examples in the training set.
     pub train_examples: usize,
     /// Examples in the test set.

@@ -59,6 +59,11 @@ pub fn feature(name: &str) -> ResultKey {
     ResultKey::Named(format!("feature/{name}"))
 }
 
+/// The gradient in the parameter of a path.
+pub fn gradient(path: &str) -> ResultKey {
+    ResultKey::Named(format!("gradient/{path}"))
+}
+
 words! {
     /// What an evaluation can tell of a layer's filters and patches, beside what the layer gives.
     pub enum Geometric {

@@ -113,6 +113,8 @@ pub struct Settings {
     pub evaluates: bool,
     /// Layers and named tensors that an evaluation is to tell.
     pub features: Vec<String>,
+    /// Whether the gradients of a step can be asked for by themselves.
+    pub gradients: bool,
     /// Data sets that a file can name.
     pub known_data: Vec<DataInfo>,
     /// The data set that is there (`--data`), in place of the one the file names; the steps of the

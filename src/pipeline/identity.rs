@@ -57,6 +57,7 @@ impl<'a> Decisive<'a> {
             no_augment,
             evaluates: _,
             features: _,
+            gradients: _,
             known_data: _,
             data,
             data_path: _,

@@ -2,7 +2,8 @@
 //! own is measured.
 
 use crate::data::Pixels;
-use crate::ir::random;
+use crate::ir::{Random, random};
+use crate::kernel::KernelSpec;
 use crate::plan::{Plan, Training};
 use std::ops::Range;
 use std::time::Instant;
@@ -17,6 +18,8 @@ pub(super) struct Ahead {
     each: usize,
     seed: u64,
     stream: u64,
+    /// Whether batches are in no order.
+    shuffled: bool,
     examples: u64,
     batch: u64,
     /// The first step whose images were not asked for yet.
@@ -35,21 +38,36 @@ impl Ahead {
             each: pixels.len() / examples,
             seed: plan.seed,
             stream: random::stream("shuffle"),
+            shuffled: plan.kernels.iter().any(|it| {
+                let KernelSpec::Random { kind, .. } = it else { return false };
+                matches!(kind, Random::Shuffle { .. })
+            }),
             examples: examples as u64,
             batch: training.batch as u64,
             next: step,
         })
     }
 
+    /// Tells the system how the examples will be looked at, once all that looks at them in their order is done. A device that
+    /// has taken a copy of them looks at them no more: then there is nothing to read.
+    pub(super) fn begin(self) -> Option<Ahead> {
+        if !self.pixels.is_shared() {
+            return None;
+        }
+        if self.shuffled {
+            self.pixels.scatter();
+        }
+        Some(self)
+    }
+
     /// Asks for the examples of the steps after so many, and waits for those of the next one; says for how many seconds.
-    /// Batches in the order of the files need no more than the system does by itself, and are not harmed by this.
     pub(super) fn ask(&mut self, step: u64) -> f64 {
+        let begun = Instant::now();
         let until = step.saturating_add(STEPS);
         for position in self.next.max(step) * self.batch..until * self.batch {
             self.pixels.want(self.place(position));
         }
         self.next = self.next.max(until);
-        let begun = Instant::now();
         for position in step * self.batch..(step + 1) * self.batch {
             self.pixels.fetch(self.place(position));
         }
@@ -58,7 +76,38 @@ impl Ahead {
 
     /// Where the example of a position in the order of the training lies.
     fn place(&self, position: u64) -> Range<usize> {
-        let at = random::shuffled(self.seed, self.stream, position, self.examples) as usize * self.each;
+        let at = match self.shuffled {
+            true => random::shuffled(self.seed, self.stream, position, self.examples),
+            false => position % self.examples,
+        };
+        let at = at as usize * self.each;
         at..at + self.each
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_ahead_is_what_the_steps_take() {
+        let of = |shuffled: bool| Ahead {
+            pixels: Pixels::default(),
+            each: 10,
+            seed: 7,
+            stream: random::stream("shuffle"),
+            shuffled,
+            examples: 5,
+            batch: 2,
+            next: 0,
+        };
+        let places = |ahead: &Ahead| (0..5).map(|it| ahead.place(it).start).collect::<Vec<_>>();
+        assert_eq!(places(&of(false)), [0, 10, 20, 30, 40]);
+        assert_eq!(of(false).place(6), 10..20);
+        let mut found = places(&of(true));
+        assert_ne!(found, [0, 10, 20, 30, 40]);
+        found.sort_unstable();
+        assert_eq!(found, [0, 10, 20, 30, 40], "each once");
+        assert!(of(true).begin().is_none(), "nobody looks at what no device holds");
     }
 }

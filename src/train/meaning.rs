@@ -31,6 +31,9 @@ pub struct Meaning {
     /// What the training examples are known by, and those that they were looked at with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprints: Option<[String; 2]>,
+    /// How many they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<[usize; 2]>,
 }
 
 fn bytes() -> DType {
@@ -52,6 +55,7 @@ impl Meaning {
             steps: training.images.clone(),
             range: data.extremes(),
             fingerprints: Some(data.fingerprints()),
+            counts: Some([data.train.len(), data.test.len()]),
         }
     }
 
@@ -65,6 +69,24 @@ impl Meaning {
             (false, false) => "its examples are",
         };
         Some(format!("{what} not those that the run was started with, though as many"))
+    }
+
+    /// Why a training cannot go on with these examples: they are another number than those it began with.
+    pub fn resized(&self, now: &Meaning) -> Option<String> {
+        let ([train, tested], [now_train, now_tested]) = (self.counts?, now.counts?);
+        let told = |of: &str, then: usize, now: usize| {
+            format!("it has {now} examples {of}, and had {then} when the run was started")
+        };
+        match (train == now_train, tested == now_tested) {
+            (true, true) => None,
+            (false, true) => Some(told("to train on", train, now_train)),
+            (true, false) => Some(told("to look at meanwhile", tested, now_tested)),
+            (false, false) => Some(format!(
+                "it has {now_train} examples to train on and {now_tested} to look at meanwhile, and had {train} and {tested} when \
+                 the run was started"
+            )),
+        }
+        .map(|it| format!("the data set was changed: {it}"))
     }
 
     /// What the metadata of a file say; nothing in files of other programs and of versions before this was told.
@@ -164,6 +186,7 @@ mod tests {
             steps: vec![ImageStep::Pad(2)],
             range: Extremes([0.0, 16.0]),
             fingerprints: None,
+            counts: None,
         }
     }
 
@@ -214,6 +237,16 @@ mod tests {
         assert!(said(&of("x", "b")).starts_with("the training examples are not those"));
         assert!(said(&of("a", "x")).starts_with("the examples that it is evaluated on are not"));
         assert!(said(&of("x", "y")).starts_with("its examples are not"));
+    }
+
+    #[test]
+    fn another_number_of_examples_is_told() {
+        let of = |counts: [usize; 2]| Meaning { counts: Some(counts), ..meaning(&["a", "b"]) };
+        let said = |now: &Meaning| of([9, 3]).resized(now).unwrap_or_default();
+        assert_eq!((said(&of([9, 3])), said(&meaning(&["a", "b"]))), (String::new(), String::new()));
+        assert!(said(&of([8, 3])).contains("it has 8 examples to train on, and had 9"));
+        assert!(said(&of([9, 4])).contains("it has 4 examples to look at meanwhile, and had 3"));
+        assert!(said(&of([8, 4])).contains("8 examples to train on and 4 to look at meanwhile, and had 9 and 3"));
     }
 
     #[test]

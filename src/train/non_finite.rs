@@ -52,7 +52,7 @@ impl fmt::Display for NonFinite {
             let (low, high) = operand.range;
             write!(out, "\n    `{}` from {low:.3e} to {high:.3e}", operand.name)?;
             if !operand.finite {
-                write!(out, ", and some that are NaN")?;
+                write!(out, ", and some that are NaN or infinite")?;
             }
         }
         Ok(())

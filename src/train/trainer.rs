@@ -49,6 +49,7 @@ pub fn train(
         session.whiten(&data.train.images, data.dtype, image)?;
     }
     bind(session, data)?;
+    let ahead = ahead.and_then(Ahead::begin);
     // The file's bytes are dropped once they are on the device.
     if let Some((weights, need)) = start.weights {
         weights.load(session, need)?;
@@ -234,6 +235,15 @@ fn resumed(
                       (they are in its config.yaml)";
         return Err(fail(weights::summary(&problems), remedy.into()));
     }
+    let of_data = "resume with the data set as it was (config.yaml tells where), or start a new run from these weights with \
+                   `--init`";
+    // A plan is one for so many examples.
+    if said("hash") != Some(&plan.hash)
+        && said("source") == Some(&plan.source)
+        && let Some(cause) = said_then.as_ref().and_then(|it| it.resized(meaning))
+    {
+        return Err(fail(cause, of_data.into()));
+    }
     if said("hash") != Some(&plan.hash) {
         let remedy = "undo the change, or start a new run from these weights with `--init` (config.yaml holds the \
                       text and settings of the run)";
@@ -241,9 +251,7 @@ fn resumed(
         return Err(fail(cause.into(), remedy.into()));
     }
     if let Some(cause) = said_then.and_then(|it| it.replaced(meaning)) {
-        let remedy = "resume with the data set as it was (config.yaml tells where), or start a new run from these \
-                      weights with `--init`";
-        return Err(fail(cause, remedy.into()));
+        return Err(fail(cause, of_data.into()));
     }
     let training = recipe_of(plan)?;
     // The checkpoint says over how many iterations its schedule runs; before it did, config.yaml told.

@@ -97,6 +97,7 @@ fn trained(plan: &Plan, threads: usize, within_fences: bool, killed: bool) -> Re
                 steps: Vec::new(),
                 range: sphc::ir::Extremes::BYTES,
                 fingerprints: None,
+                counts: None,
             };
             write(&session, step, &meaning, &Record::default(), &mut file.as_file()).map_err(|it| it.to_string())?;
             session = open()?;

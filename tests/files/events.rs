@@ -136,6 +136,7 @@ fn tensorboard_shows_the_network_histograms_filters_and_settings_and_the_bits_st
         assert_eq!(end, [count, values.iter().sum(), least, most, count, most], "{name}");
     }
     assert!(histograms.contains_key("optimizer/first/filter/adam_m"), "{:?}", histograms.keys());
+    assert_eq!(steps(&histograms["gradients/first/filter"]), [0, 4, 8, 12]);
     let pictures = found["images"].as_object().unwrap();
     assert_eq!(pictures.len(), 1, "{pictures:?}");
     for it in pictures["filters/first/filter"].as_array().unwrap() {
@@ -163,4 +164,53 @@ fn tensorboard_shows_the_network_histograms_filters_and_settings_and_the_bits_st
     assert_eq!(bytes("plain"), bytes("shown"));
     assert_eq!(looked_at(&python, &run), found, "a run that was resumed shows the same");
     assert_eq!(self::found(&python, &run), expected(&run));
+}
+
+/// What is shown as gradients is what moves the parameters: without momentum they differ from one step to the next by a gradient
+/// times the rate.
+#[test]
+fn gradients_that_tensorboard_shows_are_those_of_the_next_step() {
+    let Some(python) = python() else { return };
+    let place = Place::new();
+    let optimizer = MODEL.lines().find(|it| it.trim_start().starts_with("optimizer")).unwrap();
+    let text = MODEL.replace(optimizer, "    freeze     on gamma\n    optimizer  sgd(rate: 0.25, momentum: 0)");
+    for (name, entry) in [("whole", ""), ("parts", "    accumulate 2\n"), ("bounded", "    clip       norm(1e-3)\n")] {
+        std::fs::write(place.path("m.sph"), text.replace("    freeze", &format!("{entry}    freeze"))).unwrap();
+        let words = "train m.sph --batch 16 --iterations 6 --evaluate-every 2 --checkpoint-every 1";
+        place.succeeds(&format!("{words} --run {name} --tensorboard histograms"));
+        let run = place.path(name);
+        let weights = |step: u32| {
+            let path = run.join(format!("checkpoints/step-{step:08}.safetensors"));
+            sphc::train::weights::Weights::read(&path).unwrap()
+        };
+        let found = looked_at(&python, &run);
+        let histograms = found["histograms"].as_object().unwrap();
+        assert!(!histograms.contains_key("gradients/first/bn/gamma"), "what is frozen has none");
+        for (param, step) in [("first/filter", 2), ("first/bn/beta", 4), ("score/filter", 2), ("score/filter", 4)] {
+            let (now, next) = (weights(step), weights(step + 1));
+            let moved: Vec<f64> = now
+                .values(param)
+                .unwrap()
+                .iter()
+                .zip(next.values(param).unwrap())
+                .map(|it| (it.0 - it.1) / 0.25)
+                .collect();
+            let all = histograms[&format!("gradients/{param}")].as_array().unwrap();
+            let shown = all.iter().find(|it| it[0] == step).unwrap();
+            let [count, sum, least, most] = [1, 2, 3, 4].map(|it| shown[it].as_f64().unwrap());
+            let size = moved.iter().fold(0f64, |most, it| most.max(it.abs()));
+            assert!(count == moved.len() as f64 && 0.0 < size, "{name} {param}");
+            let extremes = moved.iter().fold((f64::MAX, f64::MIN), |it, x| (it.0.min(*x), it.1.max(*x)));
+            if name == "bounded" {
+                // They are shown before the bound, which leaves their signs.
+                assert!(size * 10.0 < most.max(-least), "{param}: {most} {size}");
+                assert_eq!((least < 0.0, 0.0 < most), (extremes.0 < 0.0, 0.0 < extremes.1), "{param}");
+                continue;
+            }
+            let off = [sum - moved.iter().sum::<f64>(), least - extremes.0, most - extremes.1];
+            // Differences of numbers about 1 in 32 bits.
+            let allowed = 4.0 * f64::from(f32::EPSILON) * count.sqrt() + 1e-5 * size;
+            assert!(off.iter().all(|it| it.abs() <= 10.0 * allowed), "{name} {param}: {off:?}, {allowed}");
+        }
+    }
 }

@@ -152,7 +152,11 @@ fn faults_of_a_file_among_many_are_told_with_its_name() {
     fails(
         "train-10.npz",
         &[("x", floats), ("y", y.clone())],
-        &["many/train-", "whole numbers and floats may be of two scales"],
+        &[
+            "many/train-10.npz`",
+            "`x` has dtype <f4, and `x` of `many/train-9.npz` dtype |u1: whole numbers and floats may be of two scales",
+            "`x.astype('float32') / 255`",
+        ],
     );
     fails(
         "train-10.npz",

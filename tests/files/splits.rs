@@ -39,6 +39,41 @@ fn an_evaluation_looks_at_the_images_that_it_is_told_to() {
     assert!(errors(&output).contains("the recipe keeps no images for validation"), "{}", errors(&output));
 }
 
+/// Classes that lie in `train` are parted as those that lie by themselves are.
+#[test]
+fn a_folder_for_training_alone_is_parted() {
+    let place = Place::new();
+    for (class, brightness) in [("cat", 10), ("dog", 200)] {
+        for at in 0..10 {
+            let folder = place.path("pets/train").join(class);
+            fs::create_dir_all(&folder).unwrap();
+            GrayImage::from_pixel(8, 8, Luma([brightness + at])).save(folder.join(format!("{at}.png"))).unwrap();
+        }
+    }
+    let output = place.sphc("train tiny.sph --data pets --run r");
+    let said = errors(&output);
+    assert!(said.contains("pets` has no folder `test`") && said.contains("`split: 0.2`"), "{said}");
+    let manifest = |path: &str| {
+        fs::write(place.path("m.yaml"), format!("name: m\nformat: images\npath: {path}\nsplit: 0.2\n")).unwrap();
+        place.succeeds("train tiny.sph --data m.yaml --run r");
+        let log = fs::read(place.path("r/checkpoints/step-00000012.safetensors")).unwrap();
+        fs::remove_dir_all(place.path("r")).unwrap();
+        log
+    };
+    let of_train = manifest("pets");
+    assert_eq!(of_train, manifest("pets/train"));
+    // What lies beside is told; with another part there, nothing is to be parted.
+    fs::create_dir_all(place.path("pets/more")).unwrap();
+    let output = place.sphc("train tiny.sph --data m.yaml --run r");
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    fs::write(place.path("m.yaml"), "name: m\nformat: images\npath: pets\nsplit: 0.2\n").unwrap();
+    let told = errors(&place.sphc("data verify m.yaml"));
+    assert!(told.contains("`more`"), "{told}");
+    fs::create_dir_all(place.path("pets/test/cat")).unwrap();
+    let output = place.sphc("data verify m.yaml");
+    assert!(errors(&output).contains("and the manifest says `split`"), "{}", errors(&output));
+}
+
 /// A training looks at the data set's own images for validation, and leaves those for tests to `eval`.
 #[test]
 fn a_folder_of_images_for_validation_is_looked_at_while_training() {

@@ -155,6 +155,15 @@ fn every_fault_of_a_line_is_told_with_its_number() {
     fails("file,label\np0,a\n", "file,other\np4,a\n", &["test.csv`", "its targets are the columns `other`"]);
     fails("file\np0\n", "file\np4\n", &["it has one column, `file`"]);
     fails("file,a,a\np0,1,0\n", test, &["two of its columns are called `a`"]);
+    fails("file,label\np0,a\np1,\"b\np2,a\np3,b\n", test, &["train.csv`", "line 3 opens a quote that is never closed"]);
+    for x in ["0,5", "-1,200.5"] {
+        let numbers = format!("file;x\np0;{x}\np1;3\n");
+        fails(
+            &numbers,
+            "file;x\np4;1\n",
+            &["train.csv`", &format!("line 2 has `{x}` for `x`"), "numbers with a point"],
+        );
+    }
     fails("", test, &["train.csv` is empty"]);
     fails("file,label\n", test, &["train.csv` is empty"]);
     fs::write(place.path("set/train.csv"), b"file,label\np0,caf\xe9\n").unwrap();

@@ -15,6 +15,8 @@ const EXAMPLES: usize = 10;
 
 const MODEL: &str = "metric gap(scores, target) = sum((scores - target) ^ 2, over: channels)
 
+loss steep(scores, label) = mean(label_cross_entropy(scores, label) ^ 2 / 3)
+
 model Case {
     input image: u8[8, 8, 1]
     output conv(image / 16, classes, kernel: 8, pad: valid) as \"score\"
@@ -22,9 +24,12 @@ model Case {
 ";
 
 fn graph(recipe: &str) -> Typed {
+    with_loss("softmax_cross_entropy(smoothing: 0.1)", recipe)
+}
+
+fn with_loss(loss: &str, recipe: &str) -> Typed {
     let settings = Settings { no_shuffle: true, ..stand_in([SIDE, SIDE, 1], CLASSES, EXAMPLES) };
-    let rest =
-        "iterations 6\n    loss softmax_cross_entropy(smoothing: 0.1)\n    metric gap\n    optimizer sgd(rate: 1e-30)";
+    let rest = format!("iterations 6\n    loss {loss}\n    metric gap\n    optimizer sgd(rate: 1e-30)");
     training(typed(
         "case.sph",
         &format!("{MODEL}\ntrain {{\n    data digits\n    {rest}\n    {recipe}\n}}\n"),
@@ -79,10 +84,25 @@ fn largest(scores: &[f64]) -> usize {
     (1..scores.len()).fold(0, |best, it| if scores[best] < scores[it] { it } else { best })
 }
 
-/// What a step of a batch is told: fit, accuracy and the squares, from the formulas. Shares are of Beta(1, 1), which is even.
+/// What a step of a batch is told: fit, accuracy and the squares, from the formulas.
 fn told(cut: bool, batch: usize, step: u64) -> [f64; 3] {
-    let draw = |name: &str, at| f64::from(random::uniform(0, random::stream(&format!("mix/{name}")), step, at));
     let mut sums = [0.0; 3];
+    mixed(cut, batch, step, |image, [own, other], share| {
+        let mut target = vec![0.0; CLASSES];
+        target[own] += share;
+        target[other] += 1.0 - share;
+        let scores = scores(image);
+        let [entropy, squares] = measured(&scores, &target);
+        for (sum, it) in sums.iter_mut().zip([entropy, target[largest(&scores)], squares]) {
+            *sum += it / batch as f64;
+        }
+    });
+    sums
+}
+
+/// Each image of a batch as it is mixed, its two labels, and the share of the first. Shares are of Beta(1, 1), which is even.
+fn mixed(cut: bool, batch: usize, step: u64, mut see: impl FnMut(&[f64], [usize; 2], f64)) {
+    let draw = |name: &str, at| f64::from(random::uniform(0, random::stream(&format!("mix/{name}")), step, at));
     for at in 0..batch {
         let partner = if at ^ 1 < batch { at ^ 1 } else { 0 };
         let [own, other] = [at, partner].map(|it| (step as usize * batch + it) % EXAMPLES);
@@ -107,16 +127,8 @@ fn told(cut: bool, batch: usize, step: u64) -> [f64; 3] {
         if cut {
             share = 1.0 - (bounds[0].1 - bounds[0].0) * (bounds[1].1 - bounds[1].0) / (side * side);
         }
-        let mut target = vec![0.0; CLASSES];
-        target[label(own)] += share;
-        target[label(other)] += 1.0 - share;
-        let scores = scores(&image);
-        let [entropy, squares] = measured(&scores, &target);
-        for (sum, it) in sums.iter_mut().zip([entropy, target[largest(&scores)], squares]) {
-            *sum += it / batch as f64;
-        }
+        see(&image, [own, other].map(label), share);
     }
-    sums
 }
 
 #[test]
@@ -137,6 +149,42 @@ fn images_and_targets_are_mixed_by_their_formulas() {
                             "{word} {batch} {engine:?} {step}: {found}, not {wanted}"
                         );
                     }
+                }
+            }
+        }
+    }
+}
+
+/// Losses that are bent in a cross entropy are the mean of those of both classes.
+#[test]
+fn other_losses_are_the_mean_of_those_of_both_classes() {
+    let focal = |p: f64| -(1.0 - p).powi(2) * p.ln();
+    let of_both = |p: f64| 0.5 * focal(p) - p.ln();
+    let squares = |p: f64| p.ln().powi(2) / 3.0;
+    let plain = |p: f64| -1.5 * p.ln();
+    let losses: [(&str, &dyn Fn(f64) -> f64); 4] = [
+        ("focal()", &focal),
+        ("0.5 * focal() + softmax_cross_entropy()", &of_both),
+        ("steep()", &squares),
+        ("1.5 * focal(gamma: 0)", &plain),
+    ];
+    for (loss, of) in losses {
+        for (word, cut) in [("mixup", false), ("cutmix", true)] {
+            let graph = with_loss(loss, &format!("batch 5\n    augment {word}(1)"));
+            for engine in Engine::ALL {
+                let mut machine = machine(engine, &graph, &images(pixel));
+                for step in 0..2 {
+                    let mut wanted = 0.0;
+                    mixed(cut, 5, step, |image, labels, share| {
+                        let scores = scores(image);
+                        let sum: f64 = scores.iter().map(|it| it.exp()).sum();
+                        let [own, other] = labels.map(|it| of(scores[it].exp() / sum));
+                        wanted += (share * own + (1.0 - share) * other) / 5.0;
+                    });
+                    machine.run(Phase::Step);
+                    let found = machine.result(Phase::Step, "fit")[0];
+                    let bound = engine.tolerance() * (1.0 + wanted.abs());
+                    assert!((found - wanted).abs() < bound, "{loss} {word} {engine:?} {step}: {found}, not {wanted}");
                 }
             }
         }

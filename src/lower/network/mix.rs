@@ -10,7 +10,7 @@ use crate::ir::expr::Pool;
 use crate::ir::op::Scalar64;
 use crate::ir::recipe::Mix;
 use crate::ir::{
-    Binary, Fill, Mode, NodeId, Op, OriginId, Random, Scalar, ScalarFn, Shape, StateRole, Unary, beta, random,
+    Binary, Fill, Loss, Mode, NodeId, Op, OriginId, Random, Scalar, ScalarFn, Shape, StateRole, Unary, beta, random,
 };
 use crate::lower::network::Network;
 use std::collections::BTreeSet;
@@ -24,9 +24,11 @@ pub(in crate::lower) struct Mixed {
     /// The labels of the partners, `int[n]`.
     labels: NodeId,
     /// What each image keeps of its own, `[n]`.
-    share: NodeId,
+    pub(super) share: NodeId,
     /// The choices that decide it.
     draws: Draws,
+    /// Cross entropies of both labels: by the shares, of the own and of the other.
+    pub(super) entropies: Vec<[NodeId; 3]>,
     /// What may look a label up.
     allowed: BTreeSet<NodeId>,
 }
@@ -40,7 +42,7 @@ enum Draws {
 }
 
 /// `share * own + (1 - share) * other`.
-fn mean(pool: &mut Pool, share: Scalar, own: Scalar, other: Scalar) -> Scalar {
+pub(super) fn mean(pool: &mut Pool, share: Scalar, own: Scalar, other: Scalar) -> Scalar {
     let one = pool.constant(1.0);
     let rest = pool.sub(one, share);
     let (own, other) = (pool.mul(share, own), pool.mul(rest, other));
@@ -128,7 +130,7 @@ impl Network<'_> {
             }
         };
         let allowed = BTreeSet::from([other]);
-        Some(Mixed { mix, partners, labels: other, share, draws, allowed })
+        Some(Mixed { mix, partners, labels: other, share, draws, entropies: Vec::new(), allowed })
     }
 
     /// Images `[n, h, w, c]` with their partners.
@@ -194,9 +196,14 @@ impl Network<'_> {
         }
         let shape = self.graph.fact(own).shape()?.clone();
         let ones: Vec<usize> = shape.dims().iter().enumerate().map(|(at, it)| if at == 0 { *it } else { 1 }).collect();
-        let share = if ones.len() == 1 { share } else { self.graph.add(Op::Reshape(Shape(ones)), &[share], origin).0 };
+        let of_one = ones.len() == 1;
+        let share = if of_one { share } else { self.graph.add(Op::Reshape(Shape(ones)), &[share], origin).0 };
         let body = ScalarFn::build(3, |pool, i| mean(pool, i[0], i[1], i[2]));
-        Some(self.graph.add(Op::Map { body, int: false }, &[share, own, other], origin).0)
+        let both = self.graph.add(Op::Map { body, int: false }, &[share, own, other], origin).0;
+        if let (true, Op::Loss(Loss::CrossEntropy { .. }), Some(mixed)) = (of_one, op, &mut self.mixed) {
+            mixed.entropies.push([both, own, other]);
+        }
+        Some(both)
     }
 
     /// Reports what asks for the class of an image that is of two.

@@ -6,6 +6,7 @@
 pub(in crate::lower) mod alone;
 pub(in crate::lower) mod basis;
 pub(in crate::lower) mod batch;
+mod both;
 pub(in crate::lower) mod coerce;
 pub(in crate::lower) mod input;
 pub(in crate::lower) mod keys;

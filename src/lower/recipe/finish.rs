@@ -110,6 +110,7 @@ impl Recipe<'_> {
             precision,
             seed: self.settings.seed.or(seed.map(|it| it as u64)).unwrap_or(0),
             shuffle: basis.shuffle,
+            tells_gradients: self.settings.gradients,
             train_examples: data.train_examples,
             test_examples: data.test_examples,
             classes: data.classes,

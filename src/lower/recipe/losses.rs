@@ -237,7 +237,10 @@ impl Recipe<'_> {
         self.of_recipe = outer.1;
         let objective = std::mem::replace(&mut self.objective, outer.0)?;
         match value {
-            Value::Tensor(it) => Some((it, objective.calls)),
+            Value::Tensor(mut it) => {
+                it.train = self.of_both(it.train);
+                Some((it, objective.calls))
+            }
             _ => None,
         }
     }

@@ -14,7 +14,7 @@ use super::Manifest;
 use super::metrics::Line;
 use super::run_dir::write_atomically;
 use super::weights::kept;
-use crate::ir::{DType, StateRole};
+use crate::ir::{DType, Phase, StateRole, gradient};
 use crate::plan::BufferKind;
 use crate::runtime::{RuntimeError, Session};
 use crate::train::curves::Tile;
@@ -31,7 +31,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub struct Board {
     /// The network, as [`graph`] writes it.
     pub graph: Option<Vec<u8>>,
-    /// How the numbers of parameters, and of what the optimizer keeps of them, are spread, at each evaluation.
+    /// How the numbers of parameters, of what the optimizer keeps of them, and of gradients are spread, at each evaluation.
     pub histograms: bool,
     /// The filters of the first layer that sees an image, at each evaluation.
     pub filters: bool,
@@ -40,11 +40,12 @@ pub struct Board {
 }
 
 impl Board {
-    /// What is told of the tensors of a session.
-    fn values(&self, session: &Session) -> Result<Vec<Value>, RuntimeError> {
+    /// What is told of the tensors of a session, and of the gradients that move them next.
+    fn values(&self, session: &mut Session) -> Result<Vec<Value>, RuntimeError> {
         let mut res = Vec::new();
         let mut drawn = !self.filters;
-        for buffer in kept(&session.plan) {
+        let plan = session.plan.clone();
+        for buffer in kept(&plan) {
             let group = match &buffer.kind {
                 BufferKind::Param(_) => "weights",
                 BufferKind::State(it) if it.role == StateRole::Optimizer && buffer.dtype != DType::Int => "optimizer",
@@ -66,6 +67,18 @@ impl Board {
                 drawn = true;
                 let image = Tile::filters(dims, &numbers).and_then(|it| look::picture(&it));
                 res.push(Value { tag: format!("filters/{}", buffer.name), image, ..Value::default() });
+            }
+        }
+        if self.histograms && plan.phases.contains_key(&Phase::Gradients) {
+            session.run(Phase::Gradients)?;
+            for param in plan.buffers.iter().filter(|it| matches!(it.kind, BufferKind::Param(_))) {
+                let key = gradient(&param.name);
+                // What is frozen has none.
+                if plan.result(Phase::Gradients, &key).is_none() {
+                    continue;
+                }
+                let histogram = Some(look::histogram(&session.result(Phase::Gradients, key)?));
+                res.push(Value { tag: format!("gradients/{}", param.name), histogram, ..Value::default() });
             }
         }
         Ok(res)
@@ -136,7 +149,12 @@ impl Events {
     }
 
     /// Appends what the tensors of a model look like.
-    pub(super) fn look(&mut self, board: &Board, session: &Session, step: u64) -> Result<io::Result<()>, RuntimeError> {
+    pub(super) fn look(
+        &mut self,
+        board: &Board,
+        session: &mut Session,
+        step: u64,
+    ) -> Result<io::Result<()>, RuntimeError> {
         let value = board.values(session)?;
         if value.is_empty() {
             return Ok(Ok(()));
