@@ -2,6 +2,7 @@
 
 use super::failure::{Failure, Outcome};
 use super::{load, say};
+use sphc::train::Started;
 use sphc::train::curves::operators::OperatorCurve;
 #[cfg(feature = "plots")]
 use sphc::train::curves::{
@@ -214,7 +215,7 @@ fn curves_of(path: &Path) -> Result<Vec<Curve>, Failure> {
         return Ok(vec![curve]);
     }
     if path.join("metrics.jsonl").exists() {
-        return Ok(vec![Curve::of_run(&name_of(path), &lines_of(path)?)]);
+        return Ok(vec![Curve { data: data_of(path), ..Curve::of_run(&name_of(path), &lines_of(path)?) }]);
     }
     let below = runs_below(path);
     let groups: Vec<&PathBuf> = below.iter().filter(|it| !runs_below(it).is_empty()).collect();
@@ -238,8 +239,15 @@ fn runs_below(path: &Path) -> Vec<PathBuf> {
 }
 
 fn group(path: &Path) -> Result<Curve, Failure> {
-    let runs: Vec<Vec<Line>> = runs_below(path).iter().map(|it| lines_of(it)).collect::<Result<_, _>>()?;
-    Ok(Curve::of_group(&name_of(path), &runs))
+    let below = runs_below(path);
+    let runs: Vec<Vec<Line>> = below.iter().map(|it| lines_of(it)).collect::<Result<_, _>>()?;
+    let data = below.first().map_or_else(String::new, |it| data_of(it));
+    Ok(Curve { data, ..Curve::of_group(&name_of(path), &runs) })
+}
+
+/// The data set of a run by its own name; nothing where it is not known.
+fn data_of(run: &Path) -> String {
+    Started::read(run).map_or_else(|_| String::new(), |it| name_of(Path::new(&it.training.data)))
 }
 
 fn lines_of(run: &Path) -> Result<Vec<Line>, Failure> {

@@ -118,12 +118,22 @@ fn void(data: &Dataset) -> Option<String> {
     })
 }
 
+/// The sum of the squares of some hundred larger numbers is infinite in single precision.
+const LARGE: f64 = 1e18;
+
 fn pixels(data: &Dataset) -> Vec<String> {
     let mut res = Vec::new();
     let noun = data.noun();
     let pixel = if noun == "image" { "pixel" } else { "number" };
     for (part, split) in [("training", &data.train), ("test", &data.test)] {
         let Extremes([least, most]) = split.images.seen(data.element()).range;
+        let largest = least.abs().max(most.abs());
+        if !data.double && LARGE < largest {
+            res.push(format!(
+                "the {part} {noun}s have numbers up to {largest:.2e}: squares of such, and norms by them, are beyond single precision, where a \
+                 response becomes 0; scale them",
+            ));
+        }
         if least == most {
             res.push(format!("every {pixel} of the {part} {noun}s is {}", figure(least)));
         } else if noun == "image" && most == 1.0 {
@@ -223,5 +233,23 @@ mod tests {
         let found = said(data);
         assert!(found.contains("every pixel of the test images is 7"), "{found}");
         assert!(found.contains("no pixel of the training images is above 1"), "{found}");
+    }
+
+    #[test]
+    fn numbers_whose_squares_are_too_large_are_told() {
+        let of = |largest: f32| {
+            let numbers =
+                |count: usize| (0..count).flat_map(|it| (it as f32 * -largest).to_ne_bytes()).collect::<Vec<u8>>();
+            let mut data = set(&[0, 1, 0], &[1, 0], &["a", "b"]);
+            data = Dataset { dtype: DType::Real, image: Shape::from([1]), ..data };
+            (data.train.images, data.test.images) = (numbers(3).into(), numbers(2).into());
+            data
+        };
+        let found = said(of(1e20));
+        assert!(
+            found.contains("training examples have numbers up to 2.00e20") && found.contains("scale them"),
+            "{found}"
+        );
+        assert!(!said(of(1e17)).contains("scale them"));
     }
 }

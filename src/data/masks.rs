@@ -154,9 +154,14 @@ fn paired(part: &Path, images: Vec<PathBuf>, masks: Vec<PathBuf>) -> Result<Vec<
             return Err(unfit(cause, "leave one of them out"));
         }
     }
-    let mut res = Vec::new();
+    let mut res: Vec<(PathBuf, PathBuf)> = Vec::new();
     let mut without = Vec::new();
     for it in images {
+        // They are in order of their names.
+        if let Some((other, _)) = res.last().filter(|(other, _)| stem(other) == stem(&it)) {
+            let cause = format!("`{}` and `{}` are images of one mask", shown(other), shown(&it));
+            return Err(unfit(cause, "leave one of them out"));
+        }
         match by_name.remove(&stem(&it)) {
             Some(mask) => res.push((it, mask)),
             None => without.push(shown(&it)),
@@ -223,6 +228,10 @@ mod tests {
         let mask = |dir: &Path| dir.join("train/masks/a.png");
         for (change, expected) in [
             ((&|_: &Path| ()) as &dyn Fn(&Path), "it has 1, while the manifest names the classes 0 to 0"),
+            (
+                &|it| drop(fs::copy(it.join("train/images/a.png"), it.join("train/images/a.jpg")).unwrap()),
+                "a.png` are images of one mask",
+            ),
             (&|it| fs::remove_file(mask(it)).unwrap(), "1 image without a mask of the same name"),
             (&|it| put(it.join("test/masks/z.png"), |_, _| 0), "1 mask without an image of the same name"),
             (&|it| GrayImage::new(2, 2).save(mask(it)).unwrap(), "it is 2x2, and its image 2x3"),

@@ -106,6 +106,7 @@ impl Experiment {
             Published::Name(it) => reference::find(it),
             Published::Figures(Figures { best, last }) => Some(Curve {
                 name: format!("published {}", self.name),
+                data: String::new(),
                 runs: 0,
                 tested: Vec::new(),
                 best: Some((None, Estimate::of(&[*best]))),

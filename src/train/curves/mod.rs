@@ -27,6 +27,8 @@ pub struct Point {
 pub struct Curve {
     /// For the legend.
     pub name: String,
+    /// Its data set, where it is known.
+    pub data: String,
     /// Runs that it stands for; 0 for a published result.
     pub runs: usize,
     /// Evaluations in order.
@@ -130,6 +132,7 @@ impl Curve {
         let point = |it: Tested| Some(Point { iteration: it.iteration, accuracy: Estimate::of(&[it.test_accuracy?]) });
         Curve {
             name: name.into(),
+            data: String::new(),
             runs: 1,
             tested: tested(lines).filter_map(point).collect(),
             best: best_of(lines).and_then(|it| Some((Some(it.iteration), Estimate::of(&[it.test_accuracy?])))),
@@ -157,6 +160,7 @@ impl Curve {
         };
         Curve {
             name: name.into(),
+            data: String::new(),
             runs: runs.len(),
             tested: tested(first).filter_map(point).collect(),
             best: all(&best_of).map(|it| (None, it)),

@@ -48,6 +48,7 @@ pub fn find(name: &str) -> Option<Curve> {
     let found = published().into_iter().find(|it| it.name == name)?;
     Some(Curve {
         name: title,
+        data: String::new(),
         runs: 0,
         tested: Vec::new(),
         best: Some((None, Estimate::of(&[found.best]))),
@@ -65,6 +66,7 @@ pub fn parse(name: &str, text: &str) -> Result<Curve, String> {
     let best = tested.iter().reduce(|a, b| if b.accuracy.mean > a.accuracy.mean { b } else { a });
     Ok(Curve {
         name: name.into(),
+        data: String::new(),
         runs: 0,
         best: best.map(|it| (Some(it.iteration), it.accuracy)),
         last: tested.last().map(|it| it.accuracy),

@@ -2,6 +2,7 @@
 
 mod images;
 mod layers;
+mod legend;
 mod operators;
 mod raster;
 mod runs;

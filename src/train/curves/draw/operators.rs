@@ -1,33 +1,19 @@
 //! Operators over the angle: above their values, below their slopes, and what each curve is.
 
 use super::super::operators::{OperatorCurve, Trail};
-use super::{Across, Area, COLOURS, Painted, Picture, chart, range, sorted};
-use plotters::element::DashedPathElement;
+use super::legend::{Legend, Pen};
+use super::{Across, Area, Painted, Picture, chart, range, sorted};
 use plotters::prelude::*;
 use std::f64::consts::FRAC_PI_4;
 
 const WIDTH: u32 = 960;
 /// Height of a chart.
 const CHART: u32 = 360;
-/// Height of a line of the legend.
-const LINE: u32 = 22;
-/// Room around the legend.
-const MARGIN: u32 = 12;
-
-/// Dashes and gaps in pixels; of the first seven curves none are dashed.
-const DASHES: [Option<(i32, i32)>; 4] = [None, Some((9, 5)), Some((3, 4)), Some((18, 4))];
-/// Those of a curve that lies on another.
+/// Dashes and gaps of a curve that lies on another.
 const OVER: (i32, i32) = (5, 12);
 
 /// Curves of operators.
 pub struct Operators<'a>(pub &'a [OperatorCurve]);
-
-/// How a curve is drawn.
-#[derive(Clone, Copy)]
-struct Pen {
-    colour: RGBColor,
-    dashes: Option<(i32, i32)>,
-}
 
 impl Operators<'_> {
     /// The first of the curves before it that has the values of a curve.
@@ -36,8 +22,12 @@ impl Operators<'_> {
     }
 
     fn pen(&self, at: usize) -> Pen {
-        let usual = DASHES[at / COLOURS.len() % DASHES.len()];
-        Pen { colour: COLOURS[at % COLOURS.len()], dashes: self.same(at).map_or(usual, |_| Some(OVER)) }
+        let usual = Pen::of(at);
+        Pen { dashes: self.same(at).map_or(usual.dashes, |_| Some(OVER)), ..usual }
+    }
+
+    fn legend(&self) -> Legend {
+        Legend((0..self.0.len()).map(|at| (self.pen(at), self.label(at))).collect())
     }
 
     fn label(&self, at: usize) -> String {
@@ -94,8 +84,7 @@ impl Operators<'_> {
 
 impl Picture for Operators<'_> {
     fn size(&self) -> Option<(u32, u32)> {
-        let lines = u32::try_from(self.0.len()).ok()?.checked_mul(LINE)?;
-        (!self.0.is_empty()).then_some((WIDTH, 2 * CHART + 2 * MARGIN + lines))
+        (!self.0.is_empty()).then(|| (WIDTH, 2 * CHART + self.legend().height()))
     }
 
     fn paint<B: DrawingBackend>(&self, area: &Area<B>) -> Painted
@@ -106,16 +95,6 @@ impl Picture for Operators<'_> {
         let (lower, legend) = rest.split_vertically(CHART);
         self.curves(&upper, ["response to the angle, norms being 1", "response"], |it| &it.value)?;
         self.curves(&lower, ["slope of the response", "slope per radian"], |it| &it.slope)?;
-        for at in 0..self.0.len() {
-            let (pen, y) = (self.pen(at), (MARGIN + LINE * at as u32 + LINE / 2) as i32);
-            let ends = [(24, y), (74, y)];
-            let style = pen.colour.stroke_width(2);
-            match pen.dashes {
-                None => legend.draw(&PathElement::new(ends, style))?,
-                Some((dash, gap)) => legend.draw(&DashedPathElement::new(ends, dash, gap, style))?,
-            }
-            legend.draw(&Text::new(self.label(at), (86, y - 8), ("sans-serif", 15)))?;
-        }
-        Ok(())
+        self.legend().draw(&legend)
     }
 }

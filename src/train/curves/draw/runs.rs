@@ -1,12 +1,15 @@
 //! Runs: accuracies above, losses below.
 
 use super::super::{Curve, Estimate, Point};
-use super::{Across, Area, COLOURS, Chart, Painted, Picture, range, sorted};
+use super::legend::{Legend, Pen};
+use super::{Across, Area, Chart, Painted, Picture, range, sorted};
 use plotters::prelude::*;
 use std::error::Error;
 
-const SIZE: (u32, u32) = (960, 760);
-/// Height of the upper chart.
+const WIDTH: u32 = 960;
+/// Height of the charts.
+const CHARTS: u32 = 760;
+/// Height of the upper one.
 const UPPER: u32 = 440;
 
 /// Curves of runs.
@@ -16,11 +19,38 @@ impl Runs<'_> {
     fn visible(&self) -> Vec<&Curve> {
         self.0.iter().filter(|it| !it.is_empty()).collect()
     }
+
+    /// What each curve is. Where they are of several data sets, each says of which.
+    fn legend(&self) -> Legend {
+        let visible = self.visible();
+        let mixed = visible.iter().any(|it| !it.data.is_empty() && it.data != visible[0].data);
+        Legend(visible.iter().enumerate().map(|(at, it)| (pen(at, it), label(it, mixed))).collect())
+    }
+}
+
+/// Published results are thin; of those without a curve a dashed line stands at the best.
+fn pen(at: usize, curve: &Curve) -> Pen {
+    let usual = Pen::of(at);
+    let dashes = if curve.tested.is_empty() && curve.best.is_some() { Some((7, 5)) } else { usual.dashes };
+    Pen { dashes, width: if curve.runs == 0 { 1 } else { 2 }, ..usual }
+}
+
+/// A line by a pen.
+fn line<'a, B: DrawingBackend>(chart: &mut Chart<'a, B>, points: Vec<(f64, f64)>, pen: Pen) -> Painted
+where
+    B::ErrorType: 'static,
+{
+    let style = pen.colour.stroke_width(pen.width);
+    match pen.dashes {
+        None => chart.draw_series(LineSeries::new(points, style)).map(drop)?,
+        Some((dash, gap)) => chart.draw_series(DashedLineSeries::new(points, dash, gap, style)).map(drop)?,
+    }
+    Ok(())
 }
 
 impl Picture for Runs<'_> {
     fn size(&self) -> Option<(u32, u32)> {
-        (!self.visible().is_empty()).then_some(SIZE)
+        (!self.visible().is_empty()).then(|| (WIDTH, CHARTS + self.legend().height()))
     }
 
     fn paint<B: DrawingBackend>(&self, area: &Area<B>) -> Painted
@@ -32,16 +62,17 @@ impl Picture for Runs<'_> {
         let trained = curves.iter().flat_map(|it| &it.losses).map(|it| it.0);
         let end = tested.chain(trained).fold(1.0, f64::max);
         let has_losses = curves.iter().any(|it| 1 < it.losses.len());
+        let (charts, legend) = area.split_vertically(CHARTS);
         if has_losses && !curves.iter().any(|it| is_tested(it)) {
-            loss(area, curves, end)?;
+            loss(&charts, curves, end)?;
         } else if has_losses {
-            let (upper, lower) = area.split_vertically(UPPER);
+            let (upper, lower) = charts.split_vertically(UPPER);
             accuracy(&upper, curves, end)?;
             loss(&lower, curves, end)?;
         } else {
-            accuracy(area, curves, end)?;
+            accuracy(&charts, curves, end)?;
         }
-        Ok(())
+        self.legend().draw(&legend)
     }
 }
 
@@ -77,21 +108,25 @@ fn ends(it: &Estimate) -> [f64; 2] {
 }
 
 /// What the legend says of a curve.
-fn label(curve: &Curve) -> String {
+fn label(curve: &Curve, mixed: bool) -> String {
     let mut res = curve.name.clone();
+    if mixed && !curve.data.is_empty() {
+        res += &format!(" on {}", curve.data);
+    }
     if 1 < curve.runs {
         res += &format!(" ({} seeds)", curve.runs);
     }
+    let mut facts = Vec::new();
     if let Some((at, best)) = &curve.best {
-        res += &format!(": best {}", best.percent());
-        if let Some(at) = at {
-            res += &format!(" at {at}");
-        }
+        let at = at.map_or_else(String::new, |it| format!(" at {it}"));
+        facts.push(format!("best {}{at}", best.percent()));
     }
-    if let Some(last) = &curve.last {
-        res += &format!(", last {}", last.percent());
+    facts.extend(curve.last.as_ref().map(|it| format!("last {}", it.percent())));
+    if let Some((_, loss)) = smoothed(&curve.losses).last() {
+        let which = if 1 < curve.runs { " of its first seed" } else { "" };
+        facts.push(format!("loss {loss:.4} at the end{which}"));
     }
-    res
+    if facts.is_empty() { res } else { format!("{res}: {}", facts.join(", ")) }
 }
 
 fn accuracy<B: DrawingBackend>(area: &Area<B>, curves: &[&Curve], end: f64) -> Painted
@@ -103,9 +138,8 @@ where
     let values = sorted(tested.chain(marks));
     let mut chart = chart(area, "accuracy on the test set", "accuracy in %", end, range(&values, 0.0, 100.5))?;
     for (at, curve) in curves.iter().enumerate().filter(|(_, it)| is_tested(it)) {
-        let colour = COLOURS[at % COLOURS.len()];
-        let published = curve.runs == 0;
-        let width = if published { 1 } else { 2 };
+        let pen = pen(at, curve);
+        let colour = pen.colour;
         if curve.tested.iter().any(|it| it.accuracy.half_width.is_some()) {
             let lower = curve.tested.iter().map(|it| (it.iteration as f64, ends(&it.accuracy)[0].max(0.0)));
             let upper = curve.tested.iter().rev().map(|it| (it.iteration as f64, ends(&it.accuracy)[1]));
@@ -116,21 +150,7 @@ where
             (true, Some((_, best))) => vec![(0.0, 100.0 * best.mean), (end, 100.0 * best.mean)],
             _ => curve.tested.iter().map(percent).collect(),
         };
-        // Without a curve a dashed line stands at the best.
-        if curve.tested.is_empty() {
-            chart
-                .draw_series(DashedLineSeries::new(points, 7, 5, colour.stroke_width(width)))?
-                .label(label(curve))
-                .legend(move |at| {
-                    let dash = |from, to| PathElement::new(vec![(from, 0), (to, 0)], colour.stroke_width(2));
-                    EmptyElement::at(at) + dash(0, 8) + dash(14, 22)
-                });
-            continue;
-        }
-        chart
-            .draw_series(LineSeries::new(points, colour.stroke_width(width)))?
-            .label(label(curve))
-            .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 22, y)], colour.stroke_width(width)));
+        line(&mut chart, points, pen)?;
         // The best is a ring around its point, the last a filled dot.
         let best = curve.tested.iter().reduce(|a, b| if b.accuracy.mean > a.accuracy.mean { b } else { a });
         if let (Some(best), Some(last)) = (best, curve.tested.last()) {
@@ -138,7 +158,7 @@ where
             chart.draw_series([Circle::new(percent(last), 4, colour.filled())])?;
         }
     }
-    legend(&mut chart, SeriesLabelPosition::LowerRight, curves.iter().filter(|it| is_tested(it)).count())
+    Ok(())
 }
 
 fn loss<B: DrawingBackend>(area: &Area<B>, curves: &[&Curve], end: f64) -> Painted
@@ -147,21 +167,12 @@ where
 {
     let values = sorted(curves.iter().flat_map(|it| &it.losses).map(|it| it.1));
     let mut chart = chart(area, "loss of training batches", "loss", end, range(&values, 0.0, f64::INFINITY))?;
-    let mut drawn = 0;
     for (at, curve) in curves.iter().enumerate() {
-        let colour = COLOURS[at % COLOURS.len()];
-        let Some(last) = curve.losses.last() else { continue };
-        chart.draw_series(LineSeries::new(curve.losses.iter().copied(), colour.mix(0.3).stroke_width(1)))?;
-        let smooth = smoothed(&curve.losses);
-        let at_end = smooth.last().unwrap_or(last).1;
-        let which = if 1 < curve.runs { " (its first seed)" } else { "" };
-        chart
-            .draw_series(LineSeries::new(smooth, colour.stroke_width(2)))?
-            .label(format!("{}{which}: {at_end:.4} at the end", curve.name))
-            .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 22, y)], colour.stroke_width(2)));
-        drawn += 1;
+        let pen = pen(at, curve);
+        chart.draw_series(LineSeries::new(curve.losses.iter().copied(), pen.colour.mix(0.3).stroke_width(1)))?;
+        line(&mut chart, smoothed(&curve.losses), pen)?;
     }
-    legend(&mut chart, SeriesLabelPosition::UpperRight, drawn)
+    Ok(())
 }
 
 /// Mean over a window of a fortieth of the curve on either side; the thin line is every logged batch.
@@ -175,32 +186,9 @@ fn smoothed(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// Many entries are set smaller, so that they leave the curves to be seen.
-fn legend<'a, B: DrawingBackend + 'a>(
-    chart: &mut Chart<'a, B>,
-    position: SeriesLabelPosition,
-    entries: usize,
-) -> Painted
-where
-    B::ErrorType: 'static,
-{
-    if entries == 0 {
-        return Ok(());
-    }
-    chart
-        .configure_series_labels()
-        .position(position)
-        .margin(14)
-        .legend_area_size(30)
-        .label_font(("sans-serif", if entries <= 5 { 15 } else { 12 }))
-        .background_style(WHITE.mix(0.85))
-        .border_style(BLACK.mix(0.3))
-        .draw()?;
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::COLOURS;
     use super::*;
     use crate::train::curves::draw::raster::pixels;
     use crate::train::curves::reference;
@@ -289,7 +277,7 @@ mod tests {
         let bytes = Runs(&curves()).png().unwrap();
         keep("curves.png", &bytes);
         let image = image::load_from_memory(&bytes).unwrap().into_rgb8();
-        assert_eq!(image.dimensions(), pixels(SIZE));
+        assert_eq!(image.dimensions(), pixels(Runs(&curves()).size().unwrap()));
         let dark = |x: std::ops::Range<u32>, y: std::ops::Range<u32>| {
             let place = y.flat_map(|y| x.clone().map(move |x| (x, y)));
             place.filter(|it| image.get_pixel(it.0, it.1).0.iter().all(|it| *it < 100)).count()
@@ -298,6 +286,35 @@ mod tests {
         assert!(100 < dark(20..60, 100..800), "the title of the axis, upright");
         let blue = image.pixels().filter(|it| it.0 == [COLOURS[0].0, COLOURS[0].1, COLOURS[0].2]).count();
         assert!(500 < blue, "{blue} pixels of the first curve");
+    }
+
+    /// More runs than colours, of long names and several data sets.
+    #[test]
+    fn many_runs_are_told_apart_below_the_charts() {
+        let named = |at: usize| format!("a-run-{}-of-{at}", "with-a-long-name-".repeat(6));
+        let of = |at: usize, data: &str| Curve { data: data.into(), ..Curve::of_run(&named(at), &run(at as u64)) };
+        let many: Vec<Curve> = (0..12).map(|at| of(at, ["digits", "pets"][at % 2])).collect();
+        let svg = Runs(&many).svg().unwrap();
+        keep("many.svg", svg.as_bytes());
+        let height = |svg: &str| -> u32 {
+            let (_, rest) = svg.split_once("height=\"").unwrap();
+            rest.split_once('"').unwrap().0.parse().unwrap()
+        };
+        // Each text lies in the picture, and none but the legend's below the charts.
+        let all = height(&svg);
+        let places: Vec<u32> = svg
+            .split("<text x=\"")
+            .skip(1)
+            .map(|it| {
+                let (_, rest) = it.split_once("y=\"").unwrap();
+                rest.split_once('"').unwrap().0.parse().unwrap()
+            })
+            .collect();
+        assert!(places.iter().all(|it| *it < all), "{places:?} of {all}");
+        assert_eq!(places.iter().filter(|it| CHARTS < **it).count(), 24, "two lines each");
+        assert_eq!((svg.matches(" on digits: best").count(), svg.matches(" on pets: best").count()), (6, 6));
+        let one: Vec<Curve> = (0..2).map(|at| of(at, "digits")).collect();
+        assert!(!Runs(&one).svg().unwrap().contains(" on digits"));
     }
 
     #[test]
