@@ -229,7 +229,7 @@ mod tests {
         for (change, expected) in [
             ((&|_: &Path| ()) as &dyn Fn(&Path), "it has 1, while the manifest names the classes 0 to 0"),
             (
-                &|it| drop(fs::copy(it.join("train/images/a.png"), it.join("train/images/a.jpg")).unwrap()),
+                &|it| _ = fs::copy(it.join("train/images/a.png"), it.join("train/images/a.jpg")).unwrap(),
                 "a.png` are images of one mask",
             ),
             (&|it| fs::remove_file(mask(it)).unwrap(), "1 image without a mask of the same name"),
