@@ -11,19 +11,23 @@ use crate::lower::values::signature;
 use crate::lower::values::value::{FnRef, OperatorRef, Ty, Value, range_len};
 use crate::syntax::ast::{self, BinaryOp, ExprKind, Part, Sharing};
 
-/// What of a list is of another type than its first value. Ints serve as floats; a number may stand for a list of equal ones,
-/// as `pad: [1, [0, 2]]` has them.
+/// What of a list is of another type than its first value. Ints serve as floats. One value may stand beside a list of them:
+/// a number for equal ones, as `pad: [1, [0, 2]]` has it, and a tensor, as what layers join is one list in the end.
 fn odd(values: &[Value]) -> Option<usize> {
-    let kind = |it: &Value| match it {
-        Value::Int(_) | Value::Float(_) | Value::List(_) | Value::Range(..) => Some("a number"),
-        // A number that an operator or a recipe computes stands beside one that is known.
-        Value::Scalar(_) => Some("a number"),
-        Value::Bool(_) | Value::Str(_) | Value::Operator(_) | Value::Fn(_) | Value::Tensor(_) | Value::Start(_) => {
-            Some(it.kind())
+    fn kind(it: &Value) -> Option<&'static str> {
+        match it {
+            Value::Int(_) | Value::Float(_) | Value::Range(..) => Some("a number"),
+            // Each list was looked at when it was made.
+            Value::List(items) => items.iter().find_map(kind),
+            // A number that an operator or a recipe computes stands beside one that is known.
+            Value::Scalar(_) => Some("a number"),
+            Value::Bool(_) | Value::Str(_) | Value::Operator(_) | Value::Fn(_) | Value::Tensor(_) | Value::Start(_) => {
+                Some(it.kind())
+            }
+            Value::Error(_) | Value::Nothing => None,
         }
-        Value::Error(_) | Value::Nothing => None,
-    };
-    let first = kind(values.first()?)?;
+    }
+    let first = values.iter().find_map(kind)?;
     values.iter().position(|it| kind(it).is_some_and(|it| it != first))
 }
 
@@ -98,7 +102,9 @@ impl Unfold<'_> {
             }
             ExprKind::List(list) => {
                 let values: Vec<Value> = list.iter().map(|it| self.expr(it)).collect();
-                match (Value::first_error(&values), odd(&values)) {
+                // What a call gathers into a list has no bracket of its own; there it is told what the argument must be.
+                let written = list.first().is_none_or(|it| it.span.start != span.start);
+                match (Value::first_error(&values), odd(&values).filter(|_| written)) {
                     (Some(told), _) => told,
                     (None, Some(at)) => {
                         let (first, other) = (values[0].describe(), values[at].describe());

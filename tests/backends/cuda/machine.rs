@@ -172,13 +172,14 @@ fn reads_alike(cubin: &Path, entry: &str, number: &str, code: &[Instruction], la
 fn kind(entry: &str, text: &str) -> String {
     let of = |name: &str| constant(text, name).unwrap_or("?");
     let whole = |name: &str| if text.contains("using operand = bf16") { of(name) == "8" } else { of(name) == "4" };
-    let arithmetic = match (text.contains("using operand = bf16"), of("ARITHMETIC")) {
-        (true, _) => "bf16",
-        (false, "2") => "bf16 of fp32",
-        (false, "1") => "tf32",
-        (false, _) => "fp32",
-    };
     let tile = || {
+        let arithmetic = match (text.contains("using operand = bf16"), of("ARITHMETIC")) {
+            (true, "Arithmetic::Bf16") => "bf16",
+            (false, "Arithmetic::Bf16") => "bf16 of fp32",
+            (false, "Arithmetic::Tf32") => "tf32",
+            (false, "Arithmetic::Fp32") => "fp32",
+            other => panic!("{entry}: {other:?}"),
+        };
         let ragged = if whole("VECTOR_A") && whole("VECTOR_B") { "" } else { ", ragged" };
         format!("{}x{} {arithmetic}{ragged}", of("TILE_M"), of("TILE_N"))
     };
