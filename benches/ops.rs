@@ -229,7 +229,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for &(name, [width, rows, n]) in TAKEN.iter().filter(|it| bench.wants(it.0)) {
         let ids = (Shape(vec![n]), DType::Int);
         let item = Shape(vec![width]);
-        let kernel = KernelSpec::Gather { dtype: DType::Real, n, item, steps: Vec::new() };
+        let kernel = KernelSpec::Gather { dtype: DType::Real, n, item };
         bench.measure(name, "forward", single(kernel, [real(&[rows, width]), ids.clone(), real(&[n, width])]))?;
         let kernel = KernelSpec::Scatter { rows, n, item: width };
         bench.measure(name, "learned", single(kernel, [ids, real(&[n, width]), real(&[rows, width])]))?;

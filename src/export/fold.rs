@@ -194,7 +194,8 @@ fn fixed(network: &Network) -> Vec<bool> {
             | Op::Transpose(_)
             | Op::Assemble { .. }
             | Op::Window { .. }
-            | Op::Gather { .. }
+            | Op::Gather
+            | Op::Augment { .. }
             | Op::Scatter { .. }
             | Op::Loss(_) => true,
         };

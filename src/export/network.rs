@@ -162,7 +162,7 @@ fn is_images(graph: &Graph, id: NodeId) -> bool {
 /// A node's operands; of what picks images, the images alone.
 fn operands(graph: &Graph, id: NodeId) -> Vec<NodeId> {
     let mut res = graph.operands(id);
-    if let Op::Gather { .. } = graph.op(id)
+    if let Op::Gather | Op::Augment { .. } = graph.op(id)
         && res.first().is_some_and(|it| is_images(graph, *it))
     {
         res.truncate(1);
@@ -253,7 +253,8 @@ fn bare(op: &Op) -> Op {
         | Op::Reduce { .. }
         | Op::Transpose(_)
         | Op::Window { .. }
-        | Op::Gather { .. }
+        | Op::Gather
+        | Op::Augment { .. }
         | Op::Loss(_)
         | Op::Update(_) => op.clone(),
     }

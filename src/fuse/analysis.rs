@@ -50,7 +50,8 @@ impl Storage {
                 | Op::Transpose(_)
                 | Op::Assemble { .. }
                 | Op::Window { .. }
-                | Op::Gather { .. }
+                | Op::Gather
+                | Op::Augment { .. }
                 | Op::Scatter { .. }
                 | Op::Loss(_)
                 | Op::Random { .. } => {}
@@ -181,7 +182,8 @@ fn classify(graph: &Graph, storage: &Storage, id: NodeId) -> Class {
         Op::Window { .. } => Class::Opaque(GroupKind::Window),
         Op::Transpose(_)
         | Op::Assemble { .. }
-        | Op::Gather { .. }
+        | Op::Gather
+        | Op::Augment { .. }
         | Op::Scatter { .. }
         | Op::Loss(_)
         | Op::Random { .. } => Class::Opaque(GroupKind::Single),

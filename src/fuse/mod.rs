@@ -24,7 +24,7 @@ pub enum GroupKind {
     Map,
     /// One `Window`.
     Window,
-    /// One of the ops that only move or make data: `Transpose`, `Assemble`, `Gather`, `Scatter`, `Random`, `Loss`.
+    /// One of the ops that only move or make data: `Transpose`, `Assemble`, `Gather`, `Augment`, `Scatter`, `Random`, `Loss`.
     Single,
 }
 

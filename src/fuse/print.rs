@@ -96,7 +96,8 @@ pub(crate) fn name(op: &Op) -> &'static str {
         Op::Transpose(_) => "transpose",
         Op::Assemble { .. } => "assemble",
         Op::Scatter { .. } => "scatter",
-        Op::Gather { .. } => "gather",
+        Op::Gather => "gather",
+        Op::Augment { .. } => "augment",
         Op::Loss(_) => "loss",
         Op::Random { .. } => "random",
         Op::Input { .. }

@@ -211,8 +211,8 @@ fn apply(graph: &Graph, env: &Env, id: NodeId, given: &[&Tensor]) -> Tensor {
             Window::Max => window::max(given[0], geometry),
             Window::MaxGrad => window::max_grad(given[0], given[1], geometry),
         },
-        Op::Gather { steps } if steps.is_empty() => movement::pick(given[0], given[1]),
-        Op::Gather { steps } => {
+        Op::Gather => movement::pick(given[0], given[1]),
+        Op::Augment { steps } => {
             let whole = graph.fact(id).dtype() != Some(DType::Real);
             augment::augment(given[0], whole, given[1], given.get(2).copied(), steps)
         }

@@ -190,7 +190,7 @@ fn overlapping_max_windows_add_their_gradients() {
 fn gather_picks_examples() {
     let labels = Tensor::new([3], vec![7.0, 8.0, 9.0]);
     let index = Tensor::new([4], vec![2.0, 0.0, 2.0, 1.0]);
-    let plain = Op::Gather { steps: Vec::new() };
+    let plain = Op::Gather;
     assert_eq!(apply_one(plain.clone(), &[&labels, &index], &[0, 1]).data, [9.0, 7.0, 9.0, 8.0]);
     let rows = counted([3, 1, 1, 2]);
     assert_eq!(apply_one(plain, &[&rows, &index], &[1]).data, [5., 6., 1., 2., 5., 6., 3., 4.]);
@@ -203,7 +203,7 @@ fn augmented(steps: &[Augment], image: &Tensor, index: &Tensor, u: &Tensor) -> T
         env.bind(it.0, it.1.clone());
         b.named_input(it.0, it.1.shape.clone(), it.2)
     });
-    let node = b.add(Op::Gather { steps: steps.to_vec() }, &inputs);
+    let node = b.add(Op::picks(steps), &inputs);
     evaluate(b.graph(), &env, &[node]).remove(0)
 }
 

@@ -152,7 +152,8 @@ fn rule(op: &Op, given: &Operands<'_>, params: &[Param], states: &[State]) -> Re
         }
         Op::Assemble { shape, places } => assemble(given, shape, places),
         Op::Window { kind, geometry } => window(given, *kind, geometry),
-        Op::Gather { steps } => gather(given, steps),
+        Op::Gather => gather(given),
+        Op::Augment { steps } => augmented(given, steps),
         Op::Scatter { rows } => scatter(given, *rows),
         Op::Loss(kind) => loss(given, *kind),
         Op::Random { kind, shape, .. } => {
@@ -322,7 +323,7 @@ fn window(given: &Operands<'_>, kind: Window, geometry: &Geometry) -> Result<Fac
     }
 }
 
-fn gather(given: &Operands<'_>, steps: &[Augment]) -> Result<Fact> {
+fn gather(given: &Operands<'_>) -> Result<Fact> {
     let (source, dtype) = given.0[0];
     let index = given.typed(1, DType::Int, 1)?;
     if source.rank() == 0 {
@@ -330,9 +331,12 @@ fn gather(given: &Operands<'_>, steps: &[Augment]) -> Result<Fact> {
     }
     let mut shape = source.clone();
     shape.0[0] = index.0[0];
-    if steps.is_empty() {
-        return Ok(Fact::Known { shape, dtype });
-    }
+    Ok(Fact::Known { shape, dtype })
+}
+
+fn augmented(given: &Operands<'_>, steps: &[Augment]) -> Result<Fact> {
+    let (source, dtype) = given.0[0];
+    let index = given.typed(1, DType::Int, 1)?;
     if !steps.iter().all(|it| it.takes(dtype)) {
         return Err(ShapeError::Type { operand: 0, expected: DType::U8, found: dtype });
     }

@@ -307,10 +307,11 @@ pub enum Op {
         /// Of the forward window.
         geometry: Geometry,
     },
-    /// `(source: [examples, ...], index: int[n]) -> [n, ...]`: picks along the first axis. With steps of augmentation
-    /// `(images: u8[examples,h,w,c], index: int[n], uniform: real[n, draws]) -> u8[n,h',w',c]`, without `uniform` where
-    /// no step takes random numbers.
-    Gather {
+    /// `(source: [examples, ...], index: int[n]) -> [n, ...]`: picks along the first axis.
+    Gather,
+    /// `(images: u8[examples,h,w,c], index: int[n], uniform: real[n, draws]) -> u8[n,h',w',c]`: picks images and takes them
+    /// through steps, one at least; without `uniform` where no step takes random numbers.
+    Augment {
         /// In order.
         steps: Vec<Augment>,
     },
@@ -335,4 +336,11 @@ pub enum Op {
     },
     /// `(value) -> value`, also written to the target when the phase ends.
     Update(Target),
+}
+
+impl Op {
+    /// Picks, through these steps if there are any.
+    pub fn picks(steps: &[Augment]) -> Op {
+        if steps.is_empty() { Op::Gather } else { Op::Augment { steps: steps.to_vec() } }
+    }
 }

@@ -94,8 +94,8 @@ impl Graph {
             }
             Op::Transpose(perm) => write!(f, "transpose {perm:?}"),
             Op::Window { kind, geometry } => write!(f, "window {kind:?}{geometry}"),
-            Op::Gather { steps } if steps.is_empty() => write!(f, "gather"),
-            Op::Gather { steps } => write!(f, "gather [{}]", augment::text(steps)),
+            Op::Gather => write!(f, "gather"),
+            Op::Augment { steps } => write!(f, "augment [{}]", augment::text(steps)),
             Op::Scatter { rows } => write!(f, "scatter to {rows}"),
             Op::Loss(kind) => write!(f, "loss {kind:?}"),
             Op::Random { kind, stream, first: 0, .. } => write!(f, "random {kind:?} stream={stream:016x}"),

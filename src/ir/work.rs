@@ -26,7 +26,8 @@ pub fn flops(op: &Op, operands: &[&Shape], result: &Shape) -> u64 {
         | Op::Reshape(_)
         | Op::Transpose(_)
         | Op::Assemble { .. }
-        | Op::Gather { .. }
+        | Op::Gather
+        | Op::Augment { .. }
         | Op::Random { .. }
         | Op::Update(_) => 0,
     }
@@ -62,7 +63,8 @@ pub fn products(op: &Op, operands: &[&Shape], result: &Shape) -> u64 {
         | Op::Reshape(_)
         | Op::Transpose(_)
         | Op::Assemble { .. }
-        | Op::Gather { .. }
+        | Op::Gather
+        | Op::Augment { .. }
         | Op::Scatter { .. }
         | Op::Loss(_)
         | Op::Random { .. }
@@ -98,7 +100,8 @@ pub fn each(op: &Op) -> u64 {
         | Op::Transpose(_)
         | Op::Assemble { .. }
         | Op::Window { .. }
-        | Op::Gather { .. }
+        | Op::Gather
+        | Op::Augment { .. }
         | Op::Scatter { .. }
         | Op::Loss(_)
         | Op::Random { .. }

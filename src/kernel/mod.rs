@@ -314,8 +314,16 @@ pub enum KernelSpec {
         n: usize,
         /// Shape of one example: `[h, w, c]` or `[]`.
         item: Shape,
-        /// Augmentation of images.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    },
+    /// Picks images and changes them (see `ir::Op::Augment`).
+    Augment {
+        /// Element type.
+        dtype: DType,
+        /// Picks.
+        n: usize,
+        /// Shape of an image before the first step: `[h, w, c]`.
+        item: Shape,
+        /// In order.
         steps: Vec<Augment>,
     },
     /// Adds up what was picked (see `ir::Op::Scatter`): `(index: int[n], dy: [n, item]) -> [rows, item]`.

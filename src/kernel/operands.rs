@@ -123,25 +123,30 @@ impl KernelSpec {
                 Ok(Operands { inputs: vec![operand], outputs: vec![operand] })
             }
             KernelSpec::Assemble { dims, parts, dtype } => assembled(dims, parts, *dtype),
-            KernelSpec::Gather { dtype, n, item, steps } => {
+            KernelSpec::Gather { dtype, n, item } => {
                 let len = product(item.dims())?;
-                let mut after = len;
-                if !steps.is_empty() {
-                    let &[height, width, channels] = item.dims() else {
-                        return Err(format!("only images are augmented, not {dtype:?}{item}"));
-                    };
-                    if let Some(step) = steps.iter().find(|it| !it.takes(*dtype)) {
-                        return Err(format!("`{}` is not done to images of type {}", step.word(), dtype.word()));
-                    }
-                    let image = augment::after(steps, [height, width, channels]).map_err(|it| it.1)?;
-                    after = product(&image)?;
+                Ok(Operands {
+                    inputs: vec![Operand { dtype: *dtype, len }, Operand::int(*n)],
+                    outputs: vec![Operand { dtype: *dtype, len: product(&[*n, len])? }],
+                })
+            }
+            KernelSpec::Augment { dtype, n, item, steps } => {
+                let &[height, width, channels] = item.dims() else {
+                    return Err(format!("only images are augmented, not {dtype:?}{item}"));
+                };
+                if let Some(step) = steps.iter().find(|it| !it.takes(*dtype)) {
+                    return Err(format!("`{}` is not done to images of type {}", step.word(), dtype.word()));
                 }
-                let mut inputs = vec![Operand { dtype: *dtype, len }, Operand::int(*n)];
+                let image = augment::after(steps, [height, width, channels]).map_err(|it| it.1)?;
+                let mut inputs = vec![Operand { dtype: *dtype, len: product(item.dims())? }, Operand::int(*n)];
                 let draws = augment::draws(steps);
                 if 0 < draws {
                     inputs.push(Operand::real(product(&[*n, draws])?));
                 }
-                Ok(Operands { inputs, outputs: vec![Operand { dtype: *dtype, len: product(&[*n, after])? }] })
+                Ok(Operands {
+                    inputs,
+                    outputs: vec![Operand { dtype: *dtype, len: product(&[*n, product(&image)?])? }],
+                })
             }
             &KernelSpec::Scatter { rows, n, item } => Ok(Operands {
                 inputs: vec![Operand::int(product(&[n])?), Operand::real(product(&[n, item])?)],
@@ -205,6 +210,7 @@ impl KernelSpec {
             | KernelSpec::Transpose { .. }
             | KernelSpec::Assemble { .. }
             | KernelSpec::Gather { .. }
+            | KernelSpec::Augment { .. }
             | KernelSpec::Scatter { .. }
             | KernelSpec::Loss { .. }
             | KernelSpec::Random { .. } => false,

@@ -54,9 +54,9 @@ impl Display for KernelSpec {
                 write!(f, "assemble {dims:?} of")?;
                 parts.iter().try_for_each(|it| write!(f, " {:?} {}", it.dims, crate::ir::assembly::text(&it.place)))
             }
-            KernelSpec::Gather { dtype, n, item, steps } => {
-                write!(f, "gather {n} x {dtype:?}{item}")?;
-                if steps.is_empty() { Ok(()) } else { write!(f, " [{}]", augment::text(steps)) }
+            KernelSpec::Gather { dtype, n, item } => write!(f, "gather {n} x {dtype:?}{item}"),
+            KernelSpec::Augment { dtype, n, item, steps } => {
+                write!(f, "augment {n} x {dtype:?}{item} [{}]", augment::text(steps))
             }
             KernelSpec::Scatter { rows, n, item } => write!(f, "scatter {n} x {item} to {rows}"),
             KernelSpec::Loss { kind, n, classes } => write!(f, "loss {kind:?} {n} x {classes}"),

@@ -2,7 +2,7 @@
 
 use super::{ConvKernel, ConvKind, KernelSpec, MatMulKernel, Part, map};
 use crate::fuse::{Fused, Group, GroupKind};
-use crate::ir::{Along, DType, Graph, NodeId, Op, Window};
+use crate::ir::{Along, DType, Graph, NodeId, Op, Shape, Window};
 
 /// A kernel with the tensors to launch it on.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,14 +73,13 @@ pub fn bind(fused: &Fused, group: &Group) -> Bound {
                 of.zip(places).map(|(dims, place)| Part { dims: dims.to_vec(), place: place.clone() }).collect();
             assembled(shape.dims(), parts, dtype(graph, id))
         }
-        Op::Gather { steps } => {
-            let source = graph.shape(of[0]);
-            KernelSpec::Gather {
-                dtype: dtype(graph, id),
-                n: graph.shape(id).0[0],
-                item: crate::ir::Shape(source.0[1..].to_vec()),
-                steps: steps.clone(),
-            }
+        Op::Gather => {
+            let (dtype, n, item) = picked(graph, id, of[0]);
+            KernelSpec::Gather { dtype, n, item }
+        }
+        Op::Augment { steps } => {
+            let (dtype, n, item) = picked(graph, id, of[0]);
+            KernelSpec::Augment { dtype, n, item, steps: steps.clone() }
         }
         Op::Scatter { rows } => {
             let dims = graph.shape(of[1]).dims();
@@ -115,6 +114,11 @@ pub fn bind(fused: &Fused, group: &Group) -> Bound {
         }
         spec => Bound { spec, inputs, outputs },
     }
+}
+
+/// Element type, number of picks, and the shape of one, of what is picked from `source`.
+fn picked(graph: &Graph, id: NodeId, source: NodeId) -> (DType, usize, Shape) {
+    (dtype(graph, id), graph.shape(id).0[0], Shape(graph.shape(source).0[1..].to_vec()))
 }
 
 /// Element type of a node of a checked graph.

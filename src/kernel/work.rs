@@ -23,6 +23,7 @@ impl KernelSpec {
             KernelSpec::Transpose { .. }
             | KernelSpec::Assemble { .. }
             | KernelSpec::Gather { .. }
+            | KernelSpec::Augment { .. }
             | KernelSpec::Random { .. } => 0,
         }
     }
@@ -53,6 +54,7 @@ impl KernelSpec {
             KernelSpec::Transpose { .. } => "transpose",
             KernelSpec::Assemble { .. } => "assemble",
             KernelSpec::Gather { .. } => "gather",
+            KernelSpec::Augment { .. } => "augment",
             KernelSpec::Scatter { .. } => "scatter",
             KernelSpec::Loss { .. } => "loss",
             KernelSpec::Random { .. } => "random",
@@ -72,6 +74,7 @@ impl KernelSpec {
             | KernelSpec::Transpose { .. }
             | KernelSpec::Assemble { .. }
             | KernelSpec::Gather { .. }
+            | KernelSpec::Augment { .. }
             | KernelSpec::Scatter { .. }
             | KernelSpec::Loss { .. }
             | KernelSpec::Random { .. } => return (self.family(), 0..operands),

@@ -101,6 +101,7 @@ fn writes_short(spec: &KernelSpec, output: usize) -> bool {
         KernelSpec::Window { .. } | KernelSpec::Transpose { .. } | KernelSpec::Assemble { .. } => true,
         KernelSpec::MatMul(_)
         | KernelSpec::Gather { .. }
+        | KernelSpec::Augment { .. }
         | KernelSpec::Scatter { .. }
         | KernelSpec::Loss { .. }
         | KernelSpec::Random { .. } => false,
@@ -135,6 +136,7 @@ fn drop_what_must_stay_wide(step: &Step, in_bf16: &mut BTreeSet<VirtualBuffer>) 
         }
         KernelSpec::MatMul(_)
         | KernelSpec::Gather { .. }
+        | KernelSpec::Augment { .. }
         | KernelSpec::Scatter { .. }
         | KernelSpec::Loss { .. }
         | KernelSpec::Random { .. } => {
@@ -179,6 +181,7 @@ fn apply(step: &mut Step, in_bf16: &BTreeSet<VirtualBuffer>) {
         KernelSpec::Transpose { dtype, .. } | KernelSpec::Assemble { dtype, .. } => mark(inputs[0], dtype),
         KernelSpec::MatMul(_)
         | KernelSpec::Gather { .. }
+        | KernelSpec::Augment { .. }
         | KernelSpec::Scatter { .. }
         | KernelSpec::Loss { .. }
         | KernelSpec::Random { .. } => {}
@@ -217,6 +220,7 @@ impl Plan {
                 KernelSpec::MatMul(_)
                 | KernelSpec::MatMuls(_)
                 | KernelSpec::Gather { .. }
+                | KernelSpec::Augment { .. }
                 | KernelSpec::Scatter { .. }
                 | KernelSpec::Loss { .. }
                 | KernelSpec::Random { .. } => {}

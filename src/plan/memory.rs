@@ -43,7 +43,7 @@ impl Plan {
         };
         let written: u64 = launch.outputs.iter().map(bytes).sum();
         // Of a data set, only what is picked.
-        if let KernelSpec::Gather { .. } = self.kernels[launch.kernel] {
+        if let KernelSpec::Gather { .. } | KernelSpec::Augment { .. } = self.kernels[launch.kernel] {
             return 2 * written;
         }
         launch.inputs.iter().collect::<BTreeSet<_>>().into_iter().map(bytes).sum::<u64>() + written

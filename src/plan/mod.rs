@@ -251,7 +251,7 @@ impl Plan {
 }
 
 /// Version of the plan's format.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 
 /// What a plan depends on besides the graph.
 pub struct Config<'a> {

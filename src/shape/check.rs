@@ -171,7 +171,7 @@ fn mismatch_advice(left: &[usize], right: &[usize]) -> String {
 /// Whether an op's output is a size on the way. A data set is not: the images picked from it are.
 pub(super) fn is_step(op: &Op) -> bool {
     match op {
-        Op::Conv(_) | Op::ConvInputGrad { .. } | Op::Window { .. } | Op::Gather { .. } => true,
+        Op::Conv(_) | Op::ConvInputGrad { .. } | Op::Window { .. } | Op::Gather | Op::Augment { .. } => true,
         Op::Input { source, .. } => matches!(source, Extern::Named(_)),
         _ => false,
     }

@@ -87,7 +87,7 @@ fn in_full(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64, roundings: &Roundi
             .flat_map(|(kernel, inputs)| map(kernel, inputs, None, roundings))
             .collect(),
         KernelSpec::ConvMap { conv, map } => conv_map(&KernelSpec::Conv(*conv), map, inputs, seed, roundings),
-        KernelSpec::Gather { dtype: DType::Real, steps, .. } if steps.iter().any(is_linear) => {
+        KernelSpec::Augment { dtype: DType::Real, steps, .. } if steps.iter().any(is_linear) => {
             let mut sizes = inputs.to_vec();
             sizes[0].iter_mut().for_each(|it| *it = it.abs());
             // Two products and two sums, one after the other, in each of these steps.
@@ -100,6 +100,7 @@ fn in_full(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64, roundings: &Roundi
         | KernelSpec::Transpose { .. }
         | KernelSpec::Assemble { .. }
         | KernelSpec::Gather { .. }
+        | KernelSpec::Augment { .. }
         | KernelSpec::Random { .. }
         | KernelSpec::Loss { kind: Loss::Correct, .. } => {
             execute(spec, inputs, seed).into_iter().map(Expected::exact).collect()

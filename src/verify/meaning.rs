@@ -60,12 +60,11 @@ pub fn execute(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64) -> Vec<Vec<f64
             let of = parts.iter().map(|it| real(it.dims.clone())).collect();
             one(Op::Assemble { shape: Shape(dims.clone()), places }, of)
         }
-        KernelSpec::Gather { dtype, n, item, steps } => {
-            let examples = inputs[0].len() / item.len();
-            let source = Shape([&[examples], &item.0[..]].concat());
-            let mut shapes = vec![(source, *dtype), (Shape(vec![*n]), DType::Int)];
+        KernelSpec::Gather { dtype, n, item } => one(Op::Gather, picked(inputs, *dtype, *n, item).to_vec()),
+        KernelSpec::Augment { dtype, n, item, steps } => {
+            let mut shapes = picked(inputs, *dtype, *n, item).to_vec();
             shapes.extend((inputs.len() == 3).then(|| real(vec![*n, draws(steps)])));
-            one(Op::Gather { steps: steps.clone() }, shapes)
+            one(Op::Augment { steps: steps.clone() }, shapes)
         }
         KernelSpec::Scatter { rows, n, item } => {
             one(Op::Scatter { rows: *rows }, vec![(Shape(vec![*n]), DType::Int), real(vec![*n, *item])])
@@ -83,6 +82,12 @@ pub fn execute(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64) -> Vec<Vec<f64
 }
 
 /// One op, by its definition.
+/// Types and shapes of what is picked from and of the indices.
+fn picked(inputs: &[Vec<f64>], dtype: DType, n: usize, item: &Shape) -> [(Shape, DType); 2] {
+    let examples = inputs[0].len() / item.len();
+    [(Shape([&[examples], &item.0[..]].concat()), dtype), (Shape(vec![n]), DType::Int)]
+}
+
 fn single(op: Op, shapes: &[(Shape, DType)], inputs: &[Vec<f64>], seed: u64) -> Vec<f64> {
     let mut b = Builder::empty("one op");
     let mut env = Env { seed, ..Env::default() };

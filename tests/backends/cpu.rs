@@ -423,10 +423,10 @@ fn pictures_are_drawn_and_augmented_as_defined() {
         let uniform = case.b.add(random(sphc::ir::Random::Uniform, Shape::from([8, draws(&steps).max(1)]), 2), &[step]);
         let operands = if 0 < draws(&steps) { vec![images, index, uniform] } else { vec![images, index] };
         let linear = steps.iter().filter(|it| !it.takes(DType::Int) && dtype == DType::Real).count();
-        let picked = case.b.add(Op::Gather { steps }, &operands);
+        let picked = case.b.add(Op::picks(&steps), &operands);
         let scaled = case.b.scale(picked, 1.0 / 128.0);
         let labels = case.bind(Tensor::new([11], (0..11).map(f64::from).collect()), DType::Int);
-        let labels = case.b.add(Op::Gather { steps: Vec::new() }, &[labels, order]);
+        let labels = case.b.add(Op::Gather, &[labels, order]);
         [index, order, uniform, picked, scaled, labels].into_iter().for_each(|it| case.result(it));
         // Of reals, each of two products and two sums is rounded in each step that makes numbers between pixels; the largest
         // number of an image may be twice the largest of its result.

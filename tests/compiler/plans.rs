@@ -346,8 +346,8 @@ fn a_classifier_on_bytes_trains_as_the_interpreter_says() {
     let input = |source, shape, dtype| Op::Input { source, shape, dtype };
     let images = b.add(input(Extern::TrainImages, Shape::from([examples, H, W, C]), DType::U8), &[]);
     let labels = b.add(input(Extern::TrainLabels, Shape::from([examples]), DType::Int), &[]);
-    let picked = b.add(Op::Gather { steps: crate::files::images::mirrored_crop([H, W], 1) }, &[images, index, uniform]);
-    let labels = b.add(Op::Gather { steps: Vec::new() }, &[labels, index]);
+    let picked = b.add(Op::picks(&crate::files::images::mirrored_crop([H, W], 1)), &[images, index, uniform]);
+    let labels = b.add(Op::Gather, &[labels, index]);
     let x = b.scale(picked, 1.0 / 128.0);
     let x = b.reshape(x, Shape::from([batch, H * W * C]));
     let filter = b.add(Op::Param(w), &[]);

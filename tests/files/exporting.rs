@@ -50,7 +50,8 @@ fn evaluated(op: &Op) -> Option<&'static str> {
             Window::Max => Some("max window"),
             Window::SumGrad { .. } | Window::MaxGrad => None,
         },
-        Op::Gather { steps } => Some(if steps.is_empty() { "pick" } else { "prepare" }),
+        Op::Gather => Some("pick"),
+        Op::Augment { .. } => Some("prepare"),
         Op::ConvFilterGrad(_) | Op::Scatter { .. } | Op::Loss(_) | Op::Random { .. } | Op::Update(_) => None,
     }
 }
@@ -246,7 +247,7 @@ const OPS: &[(&str, Make)] = &[
         }), &[x]);
         let index = b.add(Op::Map { body: ScalarFn::build(1, |_, i| i[0]), int: true }, &[index]);
         let index = b.reshape(index, Shape::from([n * 120]));
-        let picked = b.add(Op::Gather { steps: Vec::new() }, &[table, index]);
+        let picked = b.add(Op::Gather, &[table, index]);
         b.reshape(picked, Shape::from([n, 5, 6, 8]))
     }),
     ("state", |b, x, _| {

@@ -111,7 +111,7 @@ fn augmented(steps: &[Augment], shape: [usize; 3], pixels: Vec<f64>, uniform: Ve
         env.bind(name, value);
         b.named_input(name, shape, dtype)
     });
-    let node = b.add(Op::Gather { steps: steps.to_vec() }, &operands);
+    let node = b.add(Op::picks(steps), &operands);
     let result = evaluate(b.graph(), &env, &[node]).remove(0);
     (result.shape.dims()[1..].to_vec(), result.data)
 }
@@ -176,7 +176,7 @@ fn what_is_evaluated_is_cropped_in_the_middle_and_nothing_else() {
     let plan = planned(&text);
     assert_eq!(plan.training.as_ref().unwrap().image, [32, 32, 3].into());
     let steps: Vec<Vec<Augment>> = (plan.kernels.iter())
-        .filter_map(|it| if let KernelSpec::Gather { steps, .. } = it { Some(steps.clone()) } else { None })
+        .filter_map(|it| if let KernelSpec::Augment { steps, .. } = it { Some(steps.clone()) } else { None })
         .filter(|it| !it.is_empty())
         .collect();
     let crop = |centre| Augment::Crop { size: [28, 26], pad: 2, border: Border::Symmetric, centre };

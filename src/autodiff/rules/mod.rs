@@ -24,14 +24,14 @@ pub(super) fn pull_back(
     match op {
         // Leaves have no operands; indices, counters and bytes have no adjoint.
         Op::Input { .. } | Op::Param(_) | Op::State(_) | Op::Const { .. } => Vec::new(),
-        Op::Random { .. } => vec![None; operands.len()],
-        Op::Gather { .. } => {
+        Op::Random { .. } | Op::Augment { .. } => vec![None; operands.len()],
+        Op::Gather => {
             let mut adjoints = vec![None; operands.len()];
             adjoints[0] = wanted[0].then(|| movement::picks(b, operands, g));
             adjoints
         }
         Op::Scatter { .. } => {
-            let pick = Op::Gather { steps: Vec::new() };
+            let pick = Op::Gather;
             vec![None, wanted[1].then(|| b.add(pick, &[g, operands[0]]))]
         }
         Op::Conv(geometry) => conv::forward(b, geometry, operands, g, wanted),

@@ -62,20 +62,19 @@ impl Writer<'_> {
                 Window::Max => self.max_window(node, geometry),
                 Window::SumGrad { .. } | Window::MaxGrad => return Err(node.unsaid(TRAINING)),
             },
-            Op::Gather { steps } => match operands[..] {
-                // What picks images of a batch: they are those that are given.
-                [images] => {
-                    let value = self.value(images, Layout::Rows);
-                    let value = self.prepared(node, value, images, steps)?;
-                    self.made(Layout::Rows, value);
-                }
-                _ if steps.is_empty() => {
-                    let [source, index] = [0, 1].map(|it| self.value(operands[it], Layout::Rows));
-                    let value = self.add("Gather", &[&source, &index], vec![Attribute::int("axis", 0)]);
-                    self.made(Layout::Rows, value);
-                }
-                _ => return Err(node.unsaid("moves images at random, which no evaluation does")),
-            },
+            // What picks images of a batch: they are those that are given.
+            Op::Gather | Op::Augment { .. } if operands.len() == 1 => {
+                let steps = if let Op::Augment { steps } = &node.op { steps.as_slice() } else { &[] };
+                let value = self.value(operands[0], Layout::Rows);
+                let value = self.prepared(node, value, operands[0], steps)?;
+                self.made(Layout::Rows, value);
+            }
+            Op::Gather => {
+                let [source, index] = [0, 1].map(|it| self.value(operands[it], Layout::Rows));
+                let value = self.add("Gather", &[&source, &index], vec![Attribute::int("axis", 0)]);
+                self.made(Layout::Rows, value);
+            }
+            Op::Augment { .. } => return Err(node.unsaid("moves images at random, which no evaluation does")),
             Op::Random { kind, .. } => {
                 let cause = match kind {
                     Random::Uniform => "draws random numbers, which ONNX cannot repeat",

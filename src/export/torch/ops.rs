@@ -48,7 +48,8 @@ impl Writer<'_> {
             | Op::Transpose(_)
             | Op::Assemble { .. }
             | Op::Window { .. }
-            | Op::Gather { .. }
+            | Op::Gather
+            | Op::Augment { .. }
             | Op::Scatter { .. }
             | Op::Loss(_)
             | Op::Random { .. }
@@ -103,13 +104,13 @@ impl Writer<'_> {
                     Window::SumGrad { .. } | Window::MaxGrad => return Err(node.unsaid(TRAINING)),
                 }
             }
-            Op::Gather { steps } if operands.len() == 1 && steps.is_empty() => {
+            Op::Gather if operands.len() == 1 => {
                 self.values.insert(self.at, of(0).to_owned());
                 return Ok(());
             }
-            Op::Gather { steps } if operands.len() == 1 => self.prepared(node, of(0).to_owned(), steps)?,
-            Op::Gather { steps } if steps.is_empty() => format!("{}[{}]", of(0), of(1)),
-            Op::Gather { .. } => return Err(node.unsaid("moves images at random, which no evaluation does")),
+            Op::Gather => format!("{}[{}]", of(0), of(1)),
+            Op::Augment { steps } if operands.len() == 1 => self.prepared(node, of(0).to_owned(), steps)?,
+            Op::Augment { .. } => return Err(node.unsaid("moves images at random, which no evaluation does")),
             Op::Random { kind, .. } => {
                 return Err(node.unsaid(match kind {
                     Random::Uniform => "draws random numbers, which PyTorch cannot repeat",

@@ -151,7 +151,8 @@ pub fn generate(spec: &KernelSpec, options: &Options) -> CudaSource {
         }
         KernelSpec::Transpose { shape, perm, dtype } => simple::transpose(shape, perm, *dtype),
         KernelSpec::Assemble { dims, parts, dtype } => simple::assemble(dims, parts, *dtype),
-        KernelSpec::Gather { dtype, n, item, steps } => gather::gather(*dtype, *n, item, steps),
+        KernelSpec::Gather { dtype, n, item } => gather::gather(*dtype, *n, item, &[]),
+        KernelSpec::Augment { dtype, n, item, steps } => gather::gather(*dtype, *n, item, steps),
         KernelSpec::Scatter { rows, n, item } => simple::scatter(*rows, *n, *item),
         KernelSpec::Loss { .. } => simple::losses(&[spec]).expect("a loss is one"),
         KernelSpec::Random { kind, len, stream, first } => simple::random(*kind, *len, *stream, *first),

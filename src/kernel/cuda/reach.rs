@@ -17,7 +17,8 @@ pub fn beyond(spec: &KernelSpec) -> Option<usize> {
         KernelSpec::Assemble { dims, parts, .. } => {
             parts.iter().map(|it| product(&it.dims)).fold(product(dims), usize::max)
         }
-        KernelSpec::Gather { n, item, steps, .. } => match *item.dims() {
+        KernelSpec::Gather { n, item, .. } => product(&[(*n).max(1), product(item.dims())]),
+        KernelSpec::Augment { n, item, steps, .. } => match *item.dims() {
             [h, w, c] => {
                 let [rows, wide, c] = crate::ir::augment::after(steps, [h, w, c]).unwrap_or([h, w, c]);
                 product(&[h, w, c]).max(product(&[*n, rows, wide, c]))

@@ -69,7 +69,7 @@ fn specs() -> Vec<KernelSpec> {
             dtype: DType::Real,
         },
         KernelSpec::Scatter { rows: 5, n: 12, item: 8 },
-        KernelSpec::Gather { dtype: DType::U8, n: 4, item: Shape(vec![32, 32, 3]), steps: every_step() },
+        KernelSpec::Augment { dtype: DType::U8, n: 4, item: Shape(vec![32, 32, 3]), steps: every_step() },
         KernelSpec::Loss { kind: Loss::CrossEntropy { smoothing, floor }, n: 4, classes: 10 },
         KernelSpec::Random { kind: Random::Shuffle { examples: 50_000 }, len: 4, stream: 77, first: 0 },
         KernelSpec::Map(MapKernel::copy(10, DType::Int, DType::Int)),

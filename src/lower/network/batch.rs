@@ -42,7 +42,8 @@ impl Network<'_> {
                 | Op::Transpose(_)
                 | Op::Assemble { .. }
                 | Op::Window { .. }
-                | Op::Gather { .. }
+                | Op::Gather
+                | Op::Augment { .. }
                 | Op::Scatter { .. }
                 | Op::Loss(_)
                 | Op::Update(_) => false,

@@ -114,7 +114,7 @@ impl Network<'_> {
             let all = self.made(Op::Input { source, shape, dtype: data.target.dtype() }, &[]);
             let mut operands = vec![all, index[at]];
             operands.extend(uniform.filter(|_| at == 0).and_then(|it| self.drawn(it, &moves[at])));
-            let targets = self.made(Op::Gather { steps: moves[at].clone() }, &operands);
+            let targets = self.made(Op::picks(&moves[at]), &operands);
             self.graph.labels.insert(mode, targets);
         }
         if let Some(mix) = basis.mix {
@@ -188,7 +188,7 @@ impl Network<'_> {
             false => (given, Default::default()),
         };
         let gather = |lowering: &mut Self, source: Extern, examples: usize, steps: &[Augment], rest: &[NodeId]| {
-            let op = Op::Gather { steps: steps.to_vec() };
+            let op = Op::picks(steps);
             let shape = Shape([&[examples], each.dims()].concat());
             let all = lowering.graph.add(Op::Input { source, shape, dtype }, &[], origin).0;
             lowering.graph.add(op, &[&[all], rest].concat(), origin).0
@@ -212,7 +212,7 @@ impl Network<'_> {
         let always = self.times(step, 0);
         let choices = Op::Random { kind: Random::Uniform, shape: Shape::from([examples]), stream, first: 0 };
         let choices = self.made(choices, &[always]);
-        let choice = self.made(Op::Gather { steps: Vec::new() }, &[choices, index]);
+        let choice = self.made(Op::Gather, &[choices, index]);
         let kind = Random::Sequence { examples: 2 * examples };
         let done = self.times(step, basis.batch);
         let place = self.made(Op::Random { kind, shape: Shape::from([n]), stream: 0, first: 0 }, &[done]);

@@ -72,7 +72,7 @@ impl Network<'_> {
             pool.select(inside, partner, zero)
         });
         let partners = self.made(Op::Map { body: partner, int: true }, &[places]);
-        let other = self.made(Op::Gather { steps: Vec::new() }, &[labels, partners]);
+        let other = self.made(Op::Gather, &[labels, partners]);
         let draw = |this: &mut Self, name: &str| {
             let (kind, stream) = (Random::Uniform, random::stream(&format!("mix/{name}")));
             this.made(Op::Random { kind, shape: each.clone(), stream, first: 0 }, &[step])
@@ -89,7 +89,7 @@ impl Network<'_> {
             let shape = Shape::from([table.len()]);
             let fill = Fill::List(table.into_iter().map(Scalar64).collect());
             let table = this.made(Op::Const { fill, shape }, &[]);
-            this.made(Op::Gather { steps: Vec::new() }, &[table, choice])
+            this.made(Op::Gather, &[table, choice])
         };
         let (share, draws) = match mix {
             Mix::Images { .. } => (pick(self, shares), Draws::Share),
@@ -139,7 +139,7 @@ impl Network<'_> {
         let (partners, share, draws) = (mixed.partners, mixed.share, mixed.draws);
         let Some(dims) = self.graph.fact(images).shape().cloned() else { return images };
         let Some(n) = dims.dims().first().copied() else { return images };
-        let others = self.made(Op::Gather { steps: Vec::new() }, &[images, partners]);
+        let others = self.made(Op::Gather, &[images, partners]);
         let one_each = Shape([&[n], &vec![1; dims.rank() - 1][..]].concat());
         let wide = |this: &mut Self, it: NodeId| this.made(Op::Reshape(one_each.clone()), &[it]);
         match draws {

@@ -72,7 +72,9 @@ impl Recipe<'_> {
                 | Op::Random { .. }
                 | Op::Update(_) => Vec::new(),
                 // Of positions there is none.
-                Op::Gather { .. } | Op::Loss(Loss::CrossEntropy { .. }) => operands.into_iter().take(1).collect(),
+                Op::Gather | Op::Augment { .. } | Op::Loss(Loss::CrossEntropy { .. }) => {
+                    operands.into_iter().take(1).collect()
+                }
                 Op::Scatter { .. } => operands.into_iter().skip(1).collect(),
                 Op::Loss(Loss::Correct) | Op::Map { int: true, .. } => Vec::new(),
                 Op::Map { body, int: false } => {

@@ -78,7 +78,7 @@ impl Unfold<'_> {
         let (classes, place) = (data.classes, self.model_span);
         if one_hot {
             let eye = self.node(Op::Const { fill: Fill::Eye, shape: Shape::from([classes, classes]) }, &[], place);
-            let rows = Op::Gather { steps: Vec::new() };
+            let rows = Op::Gather;
             let mut found = self.node(rows.clone(), &[&eye, &label], place);
             let origin = self.graph.origin_id(found.train);
             if let Some(both) = self.of_labels(&rows, &[eye.train], label.train, origin) {

@@ -344,7 +344,8 @@ fn load<R: Real>(spec: &KernelSpec, isa: Isa) -> Result<Box<dyn Kernel>, String>
         }
         KernelSpec::Transpose { shape, perm, .. } => movement::transpose::<R>(shape, perm),
         KernelSpec::Assemble { dims, parts, .. } => assemble::load::<R>(dims, parts),
-        KernelSpec::Gather { dtype, n, item, steps } => movement::gather::<R>(*dtype, *n, item, steps),
+        KernelSpec::Gather { dtype, n, item } => movement::gather::<R>(*dtype, *n, item, &[]),
+        KernelSpec::Augment { dtype, n, item, steps } => movement::gather::<R>(*dtype, *n, item, steps),
         &KernelSpec::Scatter { rows, n, item } => movement::scatter::<R>(rows, n, item),
         KernelSpec::Loss { kind, n, classes } => loss::load::<R>(*kind, *n, *classes),
         KernelSpec::Random { kind, len, stream, first } => random::load::<R>(*kind, *len, *stream, *first),

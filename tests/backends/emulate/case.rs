@@ -483,12 +483,16 @@ pub(crate) fn gather(dtype: DType, n: usize, item: &[usize], steps: &[Augment]) 
     if 0 < draws(steps) {
         inputs.push(numbers.reals([n, draws(steps)], 0.0, 1.0));
     }
-    let data = of_op(&Op::Gather { steps: steps.to_vec() }, &inputs);
+    let data = of_op(&Op::picks(steps), &inputs);
     // Two products and two sums in each step that makes numbers between pixels.
     let linear = steps.iter().filter(|it| !it.takes(DType::Int) && dtype == DType::Real).count();
     let bound = data.iter().map(|_| 4.0 * linear as f64 * 9.0 * 2f64.powi(-24)).collect();
     let outputs = vec![Expected { dtype, data, bound }];
-    let spec = KernelSpec::Gather { dtype, n, item: Shape(item.to_vec()), steps: steps.to_vec() };
+    let (item_shape, steps_taken) = (Shape(item.to_vec()), steps.to_vec());
+    let spec = match steps.is_empty() {
+        true => KernelSpec::Gather { dtype, n, item: item_shape },
+        false => KernelSpec::Augment { dtype, n, item: item_shape, steps: steps_taken },
+    };
     Case { name: format!("gather {dtype:?} {n} {item:?} {}", text(steps)), spec, inputs, outputs }
 }
 

@@ -98,6 +98,7 @@ fn kind(spec: &KernelSpec, precision: Precision) -> String {
         | KernelSpec::Scatter { .. }
         | KernelSpec::Assemble { .. }
         | KernelSpec::Gather { .. }
+        | KernelSpec::Augment { .. }
         | KernelSpec::Loss { .. }
         | KernelSpec::Random { .. } => String::new(),
     };
@@ -164,7 +165,7 @@ fn operands(case: &Case) -> Vec<Vec<f64>> {
     let below = match &case.spec {
         KernelSpec::Loss { classes, .. } => *classes,
         KernelSpec::Scatter { rows, .. } => *rows,
-        KernelSpec::Gather { item, .. } => (case.inputs[0].0 / item.len()).max(1),
+        KernelSpec::Gather { item, .. } | KernelSpec::Augment { item, .. } => (case.inputs[0].0 / item.len()).max(1),
         _ => 7,
     };
     let mut values = |(at, &(len, dtype)): (usize, &(usize, DType))| -> Vec<f64> {

@@ -69,7 +69,7 @@ pub(crate) fn of_images(n: usize, image: [usize; 3], steps: &[Augment]) -> Graph
     let shape = Shape([&[n], &image[..]].concat());
     let all = b.add(Op::Input { source: Extern::TestImages, shape, dtype: DType::U8 }, &[]);
     let index = b.named_input("index", [n], DType::Int);
-    let images = b.add(Op::Gather { steps: steps.to_vec() }, &[all, index]);
+    let images = b.add(Op::picks(steps), &[all, index]);
     let result = b.scale(images, 2.0);
     finished(b, result)
 }

@@ -66,7 +66,7 @@ impl Network<'_> {
         });
         let ids = self.node(Op::Map { body: inside, int: true }, &[&ids], place);
         let flat = self.node(Op::Reshape(Shape(vec![shape.iter().product()])), &[&ids], place);
-        let picked = self.node(Op::Gather { steps: Vec::new() }, &[&table, &flat], place);
+        let picked = self.node(Op::Gather, &[&table, &flat], place);
         Value::Tensor(self.node(Op::Reshape(Shape([&shape[..], row].concat())), &[&picked], place))
     }
 

@@ -59,7 +59,7 @@ impl Network<'_> {
         let n = self.batch;
         let add = |lowering: &mut Self, op: Op, inputs: &[NodeId]| lowering.graph.add(op, inputs, origin).0;
         let eye = add(self, Op::Const { fill: Fill::Eye, shape: Shape::from([classes, classes]) }, &[]);
-        let pick = Op::Gather { steps: Vec::new() };
+        let pick = Op::Gather;
         let rows = match self.of_labels(&pick, &[eye], labels, origin) {
             Some(both) => both,
             None => add(self, pick, &[eye, labels]),
