@@ -8,6 +8,7 @@ mod compiler;
 #[cfg(feature = "lsp")]
 mod editor;
 mod files;
+mod fuzzed;
 mod language;
 mod networks;
 mod runs;

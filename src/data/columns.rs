@@ -1,12 +1,13 @@
 //! What the columns of a table of pictures are: a class, 0 or 1 for each of several, or numbers. What stands in their cells tells,
 //! and a manifest where that could mean two things.
 
+use super::bound::Room;
 use super::error::{few, plain};
 use super::manifest::{Answer, Manifest};
 use super::table::{Lines, Table};
 use super::{DataError, Targets};
 use crate::ir::TargetKind;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Larger numbers are no classes, unless a manifest names so many.
@@ -50,7 +51,7 @@ fn has_comma(cell: &str) -> bool {
 }
 
 /// Reads the targets of all parts.
-pub(super) fn targets(parts: &[Cells<'_>], manifest: &Manifest) -> Result<Found, DataError> {
+pub(super) fn targets(parts: &[Cells<'_>], manifest: &Manifest, room: &mut Room) -> Result<Found, DataError> {
     let Some(first) = parts.first() else {
         return Ok(Found { kind: TargetKind::Class, classes: Vec::new(), parts: Vec::new() });
     };
@@ -68,7 +69,7 @@ pub(super) fn targets(parts: &[Cells<'_>], manifest: &Manifest) -> Result<Found,
             "store masks beside the images (`format: masks`)",
         )),
         (Some(Answer::Numbers), _) => numbers(parts),
-        (Some(Answer::Labels), [_]) => tags(parts, manifest),
+        (Some(Answer::Labels), [_]) => tags(parts, manifest, room),
         (Some(Answer::Labels), _) => labels(parts, manifest),
         (Some(Answer::Class), [_]) => classes(parts, manifest),
         (Some(Answer::Class), _) if one_hot => hot(parts, manifest),
@@ -155,28 +156,43 @@ fn labels(parts: &[Cells<'_>], manifest: &Manifest) -> Result<Found, DataError> 
 }
 
 /// Names of several classes in one cell.
-fn tags(parts: &[Cells<'_>], manifest: &Manifest) -> Result<Found, DataError> {
+fn tags(parts: &[Cells<'_>], manifest: &Manifest, room: &mut Room) -> Result<Found, DataError> {
     let of = |cell: &str| -> Vec<String> {
         cell.split([' ', ',', ';', '|']).filter(|it| !it.is_empty()).map(str::to_owned).collect()
     };
     let all: BTreeSet<String> = parts[0].rows.iter().flat_map(|it| of(&it.1[0])).collect();
     let names: Vec<String> =
         if manifest.classes.is_empty() { all.into_iter().collect() } else { manifest.classes.clone() };
+    let places = places(&names);
     let mut res = Vec::new();
     for part in parts {
         let mut lines = Lines::new();
         let mut bytes = Vec::new();
+        // A short table in which each line has a name of its own is a large square.
+        room.reserve(part.path, &mut bytes, (part.rows.len() as u64).saturating_mul(names.len() as u64))?;
         for (line, cells) in &part.rows {
-            let found = of(&cells[0]);
-            if let Some(unknown) = found.iter().find(|it| !names.contains(it)) {
-                lines.add(*line, unknown_class(unknown, manifest));
+            let from = bytes.len();
+            bytes.resize(from + names.len(), 0u8);
+            let mut unknown = None;
+            for tag in of(&cells[0]) {
+                match places.get(&*tag) {
+                    Some(at) => bytes[from + at] = 1,
+                    None => unknown = unknown.or(Some(tag)),
+                }
             }
-            bytes.extend(names.iter().map(|it| u8::from(found.contains(it))));
+            if let Some(unknown) = unknown {
+                lines.add(*line, unknown_class(&unknown, manifest));
+            }
         }
         lines.end(part.path, "classes are those of the training, or of the manifest")?;
         res.push(Targets::Bytes { each: names.len(), bytes });
     }
     Ok(Found { kind: TargetKind::Labels, classes: names, parts: res })
+}
+
+/// Where each name stands.
+fn places(names: &[String]) -> BTreeMap<&str, usize> {
+    names.iter().zip(0..).map(|(name, at)| (name.as_str(), at)).collect()
 }
 
 fn unknown_class(name: &str, manifest: &Manifest) -> String {
@@ -209,6 +225,7 @@ fn classes(parts: &[Cells<'_>], manifest: &Manifest) -> Result<Found, DataError>
         let all: BTreeSet<&str> = parts[0].rows.iter().map(|it| it.1[0].as_str()).collect();
         names = all.into_iter().map(str::to_owned).collect();
     }
+    let places = places(&names);
     let mut res = Vec::new();
     for part in parts {
         let mut lines = Lines::new();
@@ -220,7 +237,7 @@ fn classes(parts: &[Cells<'_>], manifest: &Manifest) -> Result<Found, DataError>
                     Some(it).filter(|it| 0.0 <= *it && *it < names.len().min(MOST_CLASSES) as f64).map(|it| it as usize)
                 }
                 (true, None) => None,
-                (false, _) => names.iter().position(|it| it == cell),
+                (false, _) => places.get(cell).copied(),
             };
             match class {
                 Some(it) => found.push(it as i64),
@@ -245,5 +262,6 @@ fn classes(parts: &[Cells<'_>], manifest: &Manifest) -> Result<Found, DataError>
 
 /// Whether a manifest's names of the classes are what stands in the cells, though they look like numbers.
 fn names_them<'a, I: Iterator<Item = &'a str>>(manifest: &Manifest, cells: &dyn Fn() -> I) -> bool {
-    !manifest.classes.is_empty() && cells().all(|it| manifest.classes.iter().any(|name| name == it))
+    let names = places(&manifest.classes);
+    !names.is_empty() && cells().all(|it| names.contains_key(it))
 }

@@ -11,10 +11,20 @@ pub fn few<T: AsRef<str>>(names: &[T]) -> String {
     shown.join(", ") + &if more == 0 { String::new() } else { format!(" and {more} more") }
 }
 
+/// Whether a terminal obeys a sign instead of showing it, or turns around the text beside it.
+pub(super) fn is_obeyed(it: char) -> bool {
+    it.is_control() || matches!(it, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// A text of somebody else's, without signs that a terminal would obey.
 pub(super) fn plain(text: &str) -> String {
-    let each = |it: char| if it.is_control() { it.escape_default().to_string() } else { it.to_string() };
+    let each = |it: char| if is_obeyed(it) { it.escape_default().to_string() } else { it.to_string() };
     text.chars().map(each).collect()
+}
+
+/// What is told of something, which may take several lines and have words of others in it.
+fn told(text: &str) -> String {
+    text.split('\n').map(plain).collect::<Vec<_>>().join("\n")
 }
 
 /// A path, without signs that a terminal would obey or that would begin another line.
@@ -63,7 +73,7 @@ pub(super) fn sizes(shape: &Shape) -> String {
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// Neither a known name nor a directory.
-    #[error("`{name}` is neither a data set that sphc knows nor a directory\n  {remedy}")]
+    #[error("`{}` is neither a data set that sphc knows nor a directory\n  {}", plain(name), told(remedy))]
     Unknown {
         /// As the user gave it.
         name: String,
@@ -71,7 +81,7 @@ pub enum DataError {
         remedy: String,
     },
     /// The directory or its files are not there.
-    #[error("data set `{name}` is not there: {cause}\n  {remedy}")]
+    #[error("data set `{}` is not there: {}\n  {}", plain(name), told(cause), told(remedy))]
     Missing {
         /// Which data set.
         name: String,
@@ -135,7 +145,7 @@ pub enum DataError {
         most: u64,
     },
     /// A sound file of the user's own that holds something else than is needed.
-    #[error("`{}` cannot be used as it is: {cause}\n  {remedy}", shown(path))]
+    #[error("`{}` cannot be used as it is: {}\n  {}", shown(path), told(cause), told(remedy))]
     Unfit {
         /// Which file.
         path: PathBuf,
@@ -147,8 +157,9 @@ pub enum DataError {
     /// A file whose length is not a whole number of records.
     #[error(
         "`{}` is cut off or of another layout: {size} bytes are {complete} records of {record} bytes and {over} more\n  \
-         fetch the file again, or write it in the layout of `{name}`, whose files are a multiple of {record} bytes long",
-        shown(path)
+         fetch the file again, or write it in the layout of `{}`, whose files are a multiple of {record} bytes long",
+        shown(path),
+        plain(name)
     )]
     Partial {
         /// Which data set.
@@ -166,10 +177,10 @@ pub enum DataError {
     },
     /// A label that no class has.
     #[error(
-        "`{}`: record {record} (from 0, at byte {offset}) has label {label}, but `{name}` has classes 0 to {}\n  \
+        "`{}`: record {record} (from 0, at byte {offset}) has label {label}, but `{}` has classes 0 to {}\n  \
          name the classes in a manifest (`classes: [...]`, see docs/training.md) if the file is meant; if it is not, give \
          another with `--data`",
-        shown(path), classes.saturating_sub(1)
+        shown(path), plain(name), classes.saturating_sub(1)
     )]
     Label {
         /// Which file.
@@ -195,7 +206,11 @@ pub enum DataError {
         path: PathBuf,
     },
     /// A manifest that says what cannot be.
-    #[error("`{}` is not a manifest of a data set: {cause}\n  docs/training.md tells what it may hold", shown(path))]
+    #[error(
+        "`{}` is not a manifest of a data set: {}\n  docs/training.md tells what it may hold",
+        shown(path),
+        told(cause)
+    )]
     Manifest {
         /// Which file.
         path: PathBuf,
@@ -204,8 +219,9 @@ pub enum DataError {
     },
     /// A file whose bytes are not what its format asks for.
     #[error(
-        "`{}` is damaged or of another format: {cause}\n  write or fetch it again, or give another with `--data`",
-        shown(path)
+        "`{}` is damaged or of another format: {}\n  write or fetch it again, or give another with `--data`",
+        shown(path),
+        told(cause)
     )]
     Malformed {
         /// Which file.
@@ -215,8 +231,9 @@ pub enum DataError {
     },
     /// A picture that cannot be used.
     #[error(
-        "cannot use the picture `{}`: {cause}\n  PNG and JPEG files can be read; remove it, or save it as one",
-        shown(path)
+        "cannot use the picture `{}`: {}\n  PNG and JPEG files can be read; remove it, or save it as one",
+        shown(path),
+        told(cause)
     )]
     Image {
         /// Which file.
@@ -225,7 +242,12 @@ pub enum DataError {
         cause: String,
     },
     /// Pictures of different sizes.
-    #[error("`{}` is {cause}\n  make them equal by steps in the recipe: `data NAME{steps}`", shown(path))]
+    #[error(
+        "`{}` is {}\n  make them equal by steps in the recipe: `data NAME{}`",
+        shown(path),
+        told(cause),
+        told(steps)
+    )]
     Sizes {
         /// Which file.
         path: PathBuf,
@@ -235,7 +257,11 @@ pub enum DataError {
         steps: String,
     },
     /// A step of the recipe that cannot be done to these images.
-    #[error("the images of `{name}` cannot be made to fit: {cause}\n  change the steps in the recipe's `data` entry")]
+    #[error(
+        "the images of `{}` cannot be made to fit: {}\n  change the steps in the recipe's `data` entry",
+        plain(name),
+        told(cause)
+    )]
     Step {
         /// Which data set.
         name: String,
@@ -243,7 +269,13 @@ pub enum DataError {
         cause: String,
     },
     /// A data set that is not what its manifest says.
-    #[error("data set `{name}` has {found}, and its manifest says {expected}\n  {remedy}")]
+    #[error(
+        "data set `{}` has {}, and its manifest says {}\n  {}",
+        plain(name),
+        told(found),
+        told(expected),
+        told(remedy)
+    )]
     Promised {
         /// Of the data set.
         name: String,
@@ -255,7 +287,14 @@ pub enum DataError {
         remedy: String,
     },
     /// A data set of another kind than the model or plan was made for.
-    #[error("data set `{name}` does not fit `{model}`: it has {found}, the model is made for {expected}\n  {remedy}")]
+    #[error(
+        "data set `{}` does not fit `{}`: it has {}, the model is made for {}\n  {}",
+        plain(name),
+        plain(model),
+        told(found),
+        told(expected),
+        told(remedy)
+    )]
     Mismatch {
         /// Which data set.
         name: String,
@@ -281,7 +320,7 @@ fn again(have: u64) -> String {
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// There is nothing to fetch.
-    #[error("`{name}` cannot be fetched: {cause}\n  {remedy}")]
+    #[error("`{}` cannot be fetched: {}\n  {}", plain(name), told(cause), told(remedy))]
     Nothing {
         /// Which data set.
         name: String,
@@ -292,8 +331,8 @@ pub enum FetchError {
     },
     /// The server could not be reached, or broke off.
     #[error(
-        "cannot fetch {url}: {cause}\n  {}; without a network, put the files into `{}` by hand",
-        again(*have), shown(directory)
+        "cannot fetch {}: {}\n  {}; without a network, put the files into `{}` by hand",
+        plain(url), told(cause), again(*have), shown(directory)
     )]
     Network {
         /// What was asked for.
@@ -307,8 +346,10 @@ pub enum FetchError {
     },
     /// The bytes are not those that the manifest tells.
     #[error(
-        "{url} gave other bytes than expected: {cause}\n  nothing was kept; try again, and if it stays so, the file has \
-         changed or someone is in between: do not use it"
+        "{} gave other bytes than expected: {}\n  nothing was kept; try again, and if it stays so, the file has \
+         changed or someone is in between: do not use it",
+        plain(url),
+        told(cause)
     )]
     Wrong {
         /// What was fetched.
@@ -317,7 +358,11 @@ pub enum FetchError {
         cause: String,
     },
     /// An archive that does not hold what it should.
-    #[error("cannot unpack {url}: {cause}\n  nothing was kept; the manifest and the archive do not belong together")]
+    #[error(
+        "cannot unpack {}: {}\n  nothing was kept; the manifest and the archive do not belong together",
+        plain(url),
+        told(cause)
+    )]
     Unpack {
         /// What was fetched.
         url: String,

@@ -7,6 +7,7 @@ use super::fetch::name_of;
 use super::unpack::is_archive;
 use crate::ir::{Extremes, Shape};
 use serde::{Deserialize, Deserializer};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -149,7 +150,7 @@ pub struct Manifest {
 /// One name, or a list of them.
 fn several<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     #[derive(Deserialize)]
-    #[serde(untagged)]
+    #[serde(untagged, expecting = "expected a name or a list of names; a number, `y` or `n` needs quotes")]
     enum Several {
         One(String),
         Many(Vec<String>),
@@ -200,7 +201,7 @@ pub(super) fn read(path: &Path) -> Result<Manifest, DataError> {
 
 /// Whether a text can be the name of one file or folder.
 fn plain(name: &str) -> bool {
-    !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\']) && !name.contains(char::is_control)
+    !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\']) && !name.contains(error::is_obeyed)
 }
 
 impl Remote {
@@ -282,11 +283,12 @@ impl Manifest {
                 ));
             }
         }
+        let mut classes = BTreeSet::new();
         for (at, class) in self.classes.iter().enumerate() {
             if class.is_empty() {
                 return Err(format!("class {at} has an empty name"));
             }
-            if self.classes[..at].contains(class) {
+            if !classes.insert(class) {
                 return Err(format!("two classes are called `{}`", class.escape_debug()));
             }
         }
@@ -326,9 +328,10 @@ impl Manifest {
         if self.directory.is_some() && self.path.is_some() {
             return Err("`directory` has no effect beside `path`".into());
         }
-        for (at, file) in self.files.iter().enumerate() {
+        let mut files = BTreeSet::new();
+        for file in &self.files {
             file.check()?;
-            if self.files[..at].iter().any(|it| name_of(it) == name_of(file)) {
+            if !files.insert(name_of(file)) {
                 return Err(format!("two of its files would be called `{}`", name_of(file)));
             }
             if matches!(self.format, Format::Images | Format::Masks) && !file.members.is_empty() {
@@ -474,7 +477,7 @@ mod tests {
             ("images: a\n".into(), "`images` has no effect but for tables"),
             ("train: [a.npz, ../b.npz]\n".into(), "`../b.npz` is not the plain name"),
             ("train: a**.npz\n".into(), "with one star at most"),
-            ("train: {a: b}\n".into(), "my.yaml"),
+            ("train: {a: b}\n".into(), "expected a name or a list of names"),
             ("image: [8, 8, 0]\n".into(), "extent of 0"),
             ("image: [99999999999999999999, 8, 1]\n".into(), "my.yaml"),
             ("name: again\n".into(), "my.yaml"),

@@ -46,6 +46,7 @@ pub use picture::{Change, Picture, decode, remarks};
 pub use pixels::Pixels;
 pub use steps::apply;
 pub use target::Targets;
+pub use unpack::unpack;
 pub use write::{Named, Values, write_npz};
 
 use crate::ir::{DType, Extremes, ImageStep, Shape, TargetKind, random};
@@ -195,7 +196,7 @@ pub fn describe(wanted: &str) -> Result<Manifest, DataError> {
         });
     }
     let stem = |it: &Path| it.file_stem().map_or_else(|| "data".into(), |it| it.to_string_lossy().into_owned());
-    let name = stem(&path.canonicalize().unwrap_or_else(|_| path.into()));
+    let name = plain(&stem(&path.canonicalize().unwrap_or_else(|_| path.into())));
     let format = if extension == "npz" { Format::Npz } else { format_of(path)? };
     let known = match format {
         Format::Cifar10 => find("cifar10"),

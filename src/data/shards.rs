@@ -8,6 +8,7 @@ use super::DataError;
 use super::error::{few, shown};
 use super::manifest::Manifest;
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -182,7 +183,8 @@ fn gaps(place: &Path, part: &[PathBuf]) -> Result<Option<String>, DataError> {
         }
         return Ok(None);
     }
-    let there = |at: u64| all.iter().any(|it| it[0].1 == at);
+    let numbers: BTreeSet<u64> = all.iter().map(|it| it[0].1).collect();
+    let there = |at: u64| numbers.contains(&at);
     if counted {
         let count = first[1].1;
         let from = u64::from(!there(0));

@@ -112,14 +112,14 @@ fn tables(directory: &Path, manifest: &Manifest) -> Result<Tables, DataError> {
     Ok((tables, warnings))
 }
 
-fn answers(tables: &[Option<Table>; 3], manifest: &Manifest) -> Result<Found, DataError> {
+fn answers(tables: &[Option<Table>; 3], manifest: &Manifest, room: &mut Room) -> Result<Found, DataError> {
     let cells: Vec<Cells<'_>> = tables.iter().flatten().map(Cells::of).collect();
-    columns::targets(&cells, manifest)
+    columns::targets(&cells, manifest, room)
 }
 
 /// Names of the classes, without a look at the pictures.
 pub(super) fn class_names(directory: &Path, manifest: &Manifest) -> Result<Vec<String>, DataError> {
-    Ok(answers(&tables(directory, manifest)?.0, manifest)?.classes)
+    Ok(answers(&tables(directory, manifest)?.0, manifest, &mut Room::here(None))?.classes)
 }
 
 /// Reads all parts.
@@ -130,7 +130,7 @@ pub(super) fn read(
     room: &mut Room,
 ) -> Result<Dataset, DataError> {
     let (tables, mut warnings) = tables(directory, manifest)?;
-    let found = answers(&tables, manifest)?;
+    let found = answers(&tables, manifest, room)?;
     let mut gallery = Gallery::new(directory, reading);
     let mut splits: [Option<Split>; 3] = Default::default();
     let mut targets = found.parts.into_iter();
@@ -256,11 +256,12 @@ fn table(
             below(directory, path)
         ));
     }
-    if let Some(name) = header.iter().enumerate().find(|(at, it)| header[..*at].contains(it)).map(|it| it.1) {
+    let mut places = BTreeMap::new();
+    if let Some(name) = header.iter().zip(0..).find(|(name, at)| places.insert(*name, *at).is_some()).map(|it| it.0) {
         return Err(unfit(format!("two of its columns are called `{}`", plain(name)), "give each a name of its own"));
     }
     let place = |name: &String| {
-        header.iter().position(|it| it == name).ok_or_else(|| {
+        places.get(name).copied().ok_or_else(|| {
             unfit(
                 format!("it has no column `{}`, but {}", plain(name), few(&header)),
                 "name columns in the manifest as the first line of the table does",
@@ -272,6 +273,11 @@ fn table(
         true => (0..header.len()).filter(|it| *it != file).collect(),
         false => manifest.columns.iter().map(place).collect::<Result<_, _>>()?,
     };
+    let mut once = BTreeSet::new();
+    if let Some(twice) = wanted.iter().find(|it| !once.insert(**it)) {
+        let cause = format!("the manifest names its column `{}` twice", plain(&header[*twice]));
+        return Err(unfit(cause, "name each column once"));
+    }
     if wanted.is_empty() {
         let cause =
             format!("it has one column, `{}`, and no target beside the files of pictures", plain(&header[file]));

@@ -2,7 +2,7 @@
 //! the folder, only plain files, and no more bytes than an archive of its size can honestly hold.
 
 use super::bound::unpacked;
-use super::error::shown;
+use super::error::{plain, shown};
 use flate2::read::MultiGzDecoder;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -15,7 +15,7 @@ pub(super) fn is_archive(name: &str) -> bool {
 
 /// Takes `members` out of an archive, by their names without folders; without members, whatever lies below a
 /// folder `train` or `test`. The error is the cause only.
-pub(super) fn unpack(archive: &Path, members: &[String], into: &Path) -> Result<(), String> {
+pub fn unpack(archive: &Path, members: &[String], into: &Path) -> Result<(), String> {
     let name = archive.file_name().map_or_else(String::new, |it| it.to_string_lossy().into_owned());
     let open = || File::open(archive).map_err(|it| it.to_string());
     let most = unpacked(open()?.metadata().map_or(0, |it| it.len()));
@@ -38,7 +38,7 @@ pub(super) fn unpack(archive: &Path, members: &[String], into: &Path) -> Result<
         tar_entries(MultiGzDecoder::new(open()?).take(most), &mut taker, most)?;
     }
     match members.iter().find(|it| !into.join(it).is_file()) {
-        Some(missing) => Err(format!("there is no `{missing}` in it")),
+        Some(missing) => Err(format!("there is no `{}` in it", plain(missing))),
         None if taker.found == 0 => Err("there is no folder `train` or `test` in it".into()),
         None => Ok(()),
     }

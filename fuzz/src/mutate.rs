@@ -1,0 +1,121 @@
+//! Changes of texts by lines and by words: a plan or a manifest whose bytes are flipped is refused by its reader's grammar,
+//! before anything of it is looked at.
+
+/// Numbers and words that stand at the edges of what is meant.
+const EDGES: [&str; 20] = [
+    "0",
+    "1",
+    "-1",
+    "2",
+    "3",
+    "7",
+    "8",
+    "64",
+    "255",
+    "65536",
+    "2147483648",
+    "4294967296",
+    "9223372036854775807",
+    "9223372036854775808",
+    "18446744073709551615",
+    ".nan",
+    "-.inf",
+    "1e300",
+    "~",
+    "[]",
+];
+
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % end.max(1)
+    }
+}
+
+/// Where words and numbers of a line start and end; of `key: value` those of the value.
+fn words(line: &str) -> Vec<(usize, usize)> {
+    let from = line.find(": ").map_or_else(|| line.len() - line.trim_start_matches([' ', '-']).len(), |it| it + 2);
+    let is_word = |it: char| it.is_ascii_alphanumeric() || "_.+-".contains(it);
+    let (mut found, mut start) = (Vec::new(), None);
+    for (at, it) in line.char_indices().chain([(line.len(), ' ')]) {
+        match (start, is_word(it) && from <= at) {
+            (None, true) => start = Some(at),
+            (Some(first), false) => {
+                found.push((first, at));
+                start = None;
+            }
+            (None, false) | (Some(_), true) => {}
+        }
+    }
+    found
+}
+
+/// Another word in the place of one.
+fn other(lines: &[String], word: &str, chance: &mut Chance) -> String {
+    let number = word.parse::<i128>();
+    match (chance.below(10), number) {
+        (0, Ok(it)) => (it + 1).to_string(),
+        (1, Ok(it)) => (it - 1).to_string(),
+        (2, Ok(it)) => (it * 2).to_string(),
+        (3, Ok(it)) => (it + 64).to_string(),
+        (4, Ok(it)) => (it / 2).to_string(),
+        (5 | 6, _) => EDGES[chance.below(EDGES.len())].to_owned(),
+        _ => {
+            let line = &lines[chance.below(lines.len())];
+            let found = words(line);
+            match found.is_empty() {
+                true => EDGES[chance.below(EDGES.len())].to_owned(),
+                false => {
+                    let (start, end) = found[chance.below(found.len())];
+                    line[start..end].to_owned()
+                }
+            }
+        }
+    }
+}
+
+/// Changes lines of the text in `data`, and says how long it is then.
+pub(crate) fn lines(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize {
+    let Ok(text) = std::str::from_utf8(&data[..size]) else {
+        return libfuzzer_sys::fuzzer_mutate(data, size, max_size);
+    };
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let mut chance = Chance(u64::from(seed) << 8 | 1);
+    for _ in 0..1 + chance.below(3) {
+        if lines.is_empty() {
+            break;
+        }
+        let at = chance.below(lines.len());
+        match chance.below(14) {
+            0 => _ = lines.remove(at),
+            1 => lines.insert(at, lines[at].clone()),
+            2 if at + 1 < lines.len() => lines.swap(at, at + 1),
+            3 => {
+                // A few lines at another place.
+                let end = (at + 1 + chance.below(8)).min(lines.len());
+                let part: Vec<String> = lines[at..end].to_vec();
+                let to = chance.below(lines.len());
+                lines.splice(to..to, part);
+            }
+            4 => {
+                let end = (at + 1 + chance.below(8)).min(lines.len());
+                lines.drain(at..end);
+            }
+            _ => {
+                let found = words(&lines[at]);
+                if !found.is_empty() {
+                    let (start, end) = found[chance.below(found.len())];
+                    let new = other(&lines, &lines[at][start..end].to_owned(), &mut chance);
+                    lines[at].replace_range(start..end, &new);
+                }
+            }
+        }
+    }
+    let mut res = lines.join("\n").into_bytes();
+    res.push(b'\n');
+    res.truncate(max_size);
+    data[..res.len()].copy_from_slice(&res);
+    res.len()
+}
