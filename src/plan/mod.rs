@@ -22,7 +22,7 @@ use crate::fuse::Fused;
 use crate::ir::op::Fill;
 use crate::ir::recipe::Keep;
 use crate::ir::{
-    DType, Extern, Figure, ImageStep, Init, NodeId, Op, OriginId, Phase, Precision, Recipe, ResultKey, Shape,
+    DType, Extern, Figure, ImageStep, Init, NodeId, Op, OriginId, Phase, Precision, Random, Recipe, ResultKey, Shape,
     StateRole, TargetKind,
 };
 use crate::kernel::KernelSpec;
@@ -230,6 +230,12 @@ impl Plan {
             ResultKey::Named(_) => false,
         });
         Figure::STEP.map(ResultKey::from).into_iter().chain(metrics.cloned()).collect()
+    }
+
+    /// Whether batches are drawn in a shuffled order.
+    pub fn shuffles(&self) -> bool {
+        let shuffles = |it: &KernelSpec| matches!(it, KernelSpec::Random { kind: Random::Shuffle { .. }, .. });
+        self.kernels.iter().any(shuffles)
     }
 
     /// Names of the metrics beside the accuracy.

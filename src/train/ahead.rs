@@ -2,8 +2,7 @@
 //! own is measured.
 
 use crate::data::Pixels;
-use crate::ir::{Random, random};
-use crate::kernel::KernelSpec;
+use crate::ir::random;
 use crate::plan::{Plan, Training};
 use std::ops::Range;
 use std::time::Instant;
@@ -38,10 +37,7 @@ impl Ahead {
             each: pixels.len() / examples,
             seed: plan.seed,
             stream: random::stream("shuffle"),
-            shuffled: plan.kernels.iter().any(|it| {
-                let KernelSpec::Random { kind, .. } = it else { return false };
-                matches!(kind, Random::Shuffle { .. })
-            }),
+            shuffled: plan.shuffles(),
             examples: examples as u64,
             batch: training.batch as u64,
             next: step,

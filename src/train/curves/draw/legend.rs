@@ -9,7 +9,7 @@ const LINE: u32 = 22;
 /// Room above and below.
 const MARGIN: u32 = 12;
 /// Letters that fit into a line.
-const LETTERS: usize = 110;
+const LETTERS: usize = 124;
 
 /// Dashes and gaps in pixels; of the first seven curves none are dashed.
 const DASHES: [Option<(i32, i32)>; 4] = [None, Some((9, 5)), Some((3, 4)), Some((18, 4))];
@@ -61,11 +61,11 @@ impl Legend {
     }
 }
 
-/// A text in lines that fit: parted between words where there are some, else anywhere.
+/// A text in lines that fit: parted behind commas where there are some, else anywhere.
 fn lines_of(text: &str) -> Vec<String> {
     let mut res = vec![String::new()];
-    for word in text.split_inclusive(' ') {
-        let mut letters: Vec<char> = word.chars().collect();
+    for part in text.split_inclusive(", ") {
+        let mut letters: Vec<char> = part.chars().collect();
         while !letters.is_empty() {
             let last = res.len() - 1;
             let free = LETTERS - res[last].chars().count();
@@ -94,9 +94,9 @@ mod tests {
         let found = lines_of(&text);
         assert_eq!((found.concat(), found.len()), (text, 3));
         assert!(found.iter().all(|it| it.chars().count() <= LETTERS));
-        let words = ["word"; 40].join(" ");
+        let words = ["a fact"; 20].join(", ");
         let found = lines_of(&words);
-        assert!(found.len() == 2 && found[1].starts_with("word"), "{found:?}");
+        assert!(found.len() == 2 && found[1].starts_with("a fact, "), "{found:?}");
     }
 
     #[test]

@@ -291,7 +291,7 @@ mod tests {
     /// More runs than colours, of long names and several data sets.
     #[test]
     fn many_runs_are_told_apart_below_the_charts() {
-        let named = |at: usize| format!("a-run-{}-of-{at}", "with-a-long-name-".repeat(6));
+        let named = |at: usize| format!("a-run-{}-of-{at}", "with-a-long-name-".repeat(5));
         let of = |at: usize, data: &str| Curve { data: data.into(), ..Curve::of_run(&named(at), &run(at as u64)) };
         let many: Vec<Curve> = (0..12).map(|at| of(at, ["digits", "pets"][at % 2])).collect();
         let svg = Runs(&many).svg().unwrap();
