@@ -1,7 +1,9 @@
 //! Inputs that a fuzzer found, each of which broke a promise once, and those that it starts from.
 
 use super::targets::TARGETS;
-use sphc::data;
+use crate::files::data::npz;
+use sphc::data::{self, Element};
+use sphc::ir::DType;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -85,4 +87,21 @@ fn long_lists_are_read_at_once() {
     let found = data::read_as(&manifest, &data::Place::At(place.path().into()), &reading);
     assert!(found.unwrap_err().to_string().contains("takes 10 GB of memory"));
     assert!(start.elapsed() < Duration::from_secs(100), "{:?}", start.elapsed());
+}
+
+/// Names of others stood in messages of the library as they are; only the program itself wrote them out.
+#[test]
+fn names_in_messages_are_written_out() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("a.npz");
+    fs::write(&path, npz(&[("x\u{1b}[31m\u{202e}gpj", b"no array".to_vec())], false)).unwrap();
+    let Err(error) = data::load(&path, Element { dtype: DType::Real, double: false }, 1) else { panic!("no array") };
+    assert!(error.to_string().contains(r"`x\u{1b}[31m\u{202e}gpj` is not an array"), "{error}");
+
+    let path = place.path().join("a.tar");
+    fs::write(&path, [0; 1024]).unwrap();
+    let error = data::unpack(&path, &["1\u{1b}[31m.png".to_owned()], place.path()).unwrap_err();
+    assert_eq!(error, r"there is no `1\u{1b}[31m.png` in it");
+    let error = data::FetchError::Unpack { url: "http://a/\u{1b}[2J".to_owned(), cause: error };
+    assert!(error.to_string().starts_with(r"cannot unpack http://a/\u{1b}[2J: there is no"), "{error}");
 }
