@@ -4,6 +4,7 @@ use super::targets::TARGETS;
 use crate::files::data::npz;
 use sphc::data::{self, Element};
 use sphc::ir::DType;
+use sphc::train::weights::{Need, Renames, Weights};
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -104,4 +105,24 @@ fn names_in_messages_are_written_out() {
     assert_eq!(error, r"there is no `1\u{1b}[31m.png` in it");
     let error = data::FetchError::Unpack { url: "http://a/\u{1b}[2J".to_owned(), cause: error };
     assert!(error.to_string().starts_with(r"cannot unpack http://a/\u{1b}[2J: there is no"), "{error}");
+}
+
+/// A filter of no numbers, whose other extents were counted through.
+#[test]
+fn weights_without_numbers_are_read_at_once() {
+    let place = tempfile::tempdir().unwrap();
+    let header = r#"{"a":{"dtype":"F32","shape":[0,1073741824,1073741824,2],"data_offsets":[0,0]}}"#;
+    let (file, map) = (place.path().join("a.safetensors"), place.path().join("a.map"));
+    fs::write(&file, [&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat()).unwrap();
+    fs::write(&map, "filter a b\n").unwrap();
+    let mut weights = Weights::read(&file).unwrap();
+    let map = Renames::parse(&map.display().to_string()).unwrap();
+    weights.rename(&map, super::targets::small_plan()).unwrap();
+    assert_eq!(weights.values("b"), Some(Vec::new()));
+    assert!(
+        weights
+            .problems(super::targets::small_plan(), Need::Start)
+            .iter()
+            .any(|it| it == "`b` is not part of the model")
+    );
 }

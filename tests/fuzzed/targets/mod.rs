@@ -12,6 +12,9 @@ mod server;
 mod text;
 mod weights;
 
+#[allow(unused_imports, reason = "for the ordinary tests")]
+pub(crate) use seeds::small_plan;
+
 /// Something that reads bytes from outside.
 pub(crate) struct Target {
     /// As `fuzz/run.sh` and the folders of `found` call it.

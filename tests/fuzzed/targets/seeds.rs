@@ -133,7 +133,7 @@ fn plan_of(text: &str) -> Plan {
 }
 
 /// What weights are judged for.
-pub(super) fn small_plan() -> &'static Plan {
+pub(crate) fn small_plan() -> &'static Plan {
     static PLAN: OnceLock<Plan> = OnceLock::new();
     PLAN.get_or_init(|| plan_of(SMALL))
 }
