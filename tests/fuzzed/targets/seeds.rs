@@ -93,6 +93,7 @@ pub(super) fn models() -> Vec<Vec<u8>> {
 }
 
 /// The same, with where an editor's cursor is before each.
+#[cfg(feature = "lsp")]
 pub(super) fn documents() -> Vec<Vec<u8>> {
     let mut res = models();
     res.retain(|it| {
