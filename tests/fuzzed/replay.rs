@@ -2,6 +2,7 @@
 
 use super::targets::TARGETS;
 use crate::files::data::npz;
+use sphc::Model;
 use sphc::data::{self, Element};
 use sphc::ir::DType;
 use sphc::train::weights::{Need, Renames, Weights};
@@ -125,4 +126,21 @@ fn weights_without_numbers_are_read_at_once() {
             .iter()
             .any(|it| it == "`b` is not part of the model")
     );
+}
+
+/// Texts of some hundred kilobytes that took a minute and more: each element of a list was looked for from the list's start, and each
+/// argument was compared with all others.
+#[test]
+fn long_texts_are_checked_at_once() {
+    let start = Instant::now();
+    let found = |text: &str| {
+        let checked = Model::from_text("long.sph", text).check().unwrap();
+        checked.diagnostics.iter().map(|it| it.code.name()).collect::<Vec<_>>()
+    };
+    let list = format!("param a: [int] = [{}, 2.5]\n", vec!["1"; 100_000].join(", "));
+    assert_eq!(found(&list).len(), 1);
+    let given: Vec<String> = (0..5000).map(|it| format!("a{it}: 1")).collect();
+    let text = format!("model M {{\n    input x: float[4]\n    output dense(x, 2, {})\n}}\n", given.join(", "));
+    assert!(found(&text).iter().all(|it| *it == "E0105"));
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
 }

@@ -76,8 +76,9 @@ impl Network<'_> {
                 if !self.pay(weight(&value), span) {
                     return self.lost(span);
                 }
+                let places: Vec<Span> = self.elements(span).take(items.len()).collect();
                 for (at, it) in items.clone().into_iter().enumerate() {
-                    let place = self.element(span, at);
+                    let place = places.get(at).copied().unwrap_or(span);
                     match self.coerce(it, &item, place, &format_args!("element {at} of {what}"), declared) {
                         it @ Value::Error(_) => return it,
                         it => all.push(it),

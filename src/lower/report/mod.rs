@@ -126,17 +126,16 @@ impl Reports<'_> {
         }
     }
 
-    /// The place of an element of a list, where the list is written out.
-    pub(super) fn element(&self, list: Span, at: usize) -> Span {
+    /// The places of the elements of a list, where the list is written out, in order.
+    pub(super) fn elements(&self, list: Span) -> impl Iterator<Item = Span> {
         let text = self.sources.slice(list);
-        let Some(inner) = text.strip_prefix('[').and_then(|it| it.strip_suffix(']')) else { return list };
-        if inner.contains(['[', '(', '"', '{', '/']) {
-            return list;
-        }
-        let Some(element) = inner.split(',').nth(at) else { return list };
-        let start = element.as_ptr() as usize - text.as_ptr() as usize + element.len() - element.trim_start().len();
-        let from = list.start as usize + start;
-        Span::new(list.file, from, from + element.trim().len())
+        let inner = text.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+        let inner = inner.filter(|it| !it.contains(['[', '(', '"', '{', '/']));
+        inner.into_iter().flat_map(|it| it.split(',')).map(move |element| {
+            let start = element.as_ptr() as usize - text.as_ptr() as usize + element.len() - element.trim_start().len();
+            let from = list.start as usize + start;
+            Span::new(list.file, from, from + element.trim().len())
+        })
     }
 
     pub(super) fn out_of_range(&self, span: Span, what: &str, found: &str, allowed: &str) {

@@ -7,6 +7,7 @@ use crate::lower::names::words::REDUCTIONS;
 use crate::lower::values::value::Ty;
 use crate::syntax::ast::{self, ExprKind};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 /// A parameter, as far as a call must know it.
 #[derive(Clone, Debug)]
@@ -320,6 +321,8 @@ impl Signature {
             }
             it
         };
+        let given: BTreeSet<&str> =
+            call.args.iter().filter_map(|it| it.name.as_ref()).map(|it| it.name.as_str()).collect();
         let piped = call.piped.as_deref().map(|it| (None, it));
         let written = call.args.iter().map(|it| (it.name.as_ref(), &it.value));
         for (name, value) in piped.into_iter().chain(written) {
@@ -344,8 +347,7 @@ impl Signature {
                     report(name.span, format!("the {} `{}` has no argument `{}`", self.what, self.name, name.name))
                         .label("unknown argument");
                 // What is given already cannot have been meant.
-                let given =
-                    |it: &Slot| call.args.iter().any(|arg| arg.name.as_ref().is_some_and(|arg| arg.name == it.name));
+                let given = |it: &Slot| given.contains(it.name.as_str());
                 let free = self.slots.iter().zip(&found).filter(|(slot, value)| value.is_none() && !given(slot));
                 let known = free.map(|it| it.0.name.as_str());
                 it = suggest(it, name.span, &name.name, known);
