@@ -105,6 +105,22 @@ fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
     res
 }
 
+/// Digits behind the point of an axis's marks.
+fn digits(range: &Range<f64>) -> usize {
+    match range.end - range.start {
+        it if it < 0.2 => (2.0 - it.log10().floor()).clamp(3.0, 12.0) as usize,
+        it if it < 2.0 => 2,
+        it if it < 20.0 => 1,
+        _ => 0,
+    }
+}
+
+/// A mark, without the sign of what rounds to 0.
+fn rounded(it: f64, digits: usize) -> String {
+    let unit = 10f64.powi(digits as i32);
+    format!("{:.digits$}", (it * unit).round() / unit + 0.0)
+}
+
 fn chart<'a, B: DrawingBackend>(
     area: &'a Area<B>,
     caption: &str,
@@ -115,12 +131,7 @@ fn chart<'a, B: DrawingBackend>(
 where
     B::ErrorType: 'static,
 {
-    let digits = match y.end - y.start {
-        it if it < 0.2 => 3,
-        it if it < 2.0 => 2,
-        it if it < 20.0 => 1,
-        _ => 0,
-    };
+    let digits = digits(&y);
     let mut chart = ChartBuilder::on(area)
         .caption(caption, ("sans-serif", 20))
         .margin(14)
@@ -135,11 +146,7 @@ where
         .y_desc(y_title)
         .x_labels(across.marks)
         .x_label_formatter(across.mark)
-        .y_label_formatter(&|it| {
-            // Without the sign of what rounds to 0.
-            let unit = 10f64.powi(digits as i32);
-            format!("{:.digits$}", (it * unit).round() / unit + 0.0)
-        })
+        .y_label_formatter(&|it| rounded(*it, digits))
         .label_style(("sans-serif", 15))
         .axis_desc_style(("sans-serif", 17))
         .draw()?;

@@ -1,6 +1,6 @@
 //! Points of the plane by class.
 
-use super::{Area, COLOURS, Painted, Picture};
+use super::{Area, COLOURS, Painted, Picture, digits, rounded};
 use crate::train::curves::Points;
 use plotters::prelude::*;
 
@@ -32,6 +32,7 @@ impl Picture for Scatter<'_> {
         let (plane, legend) = area.split_horizontally(PLANE);
         let x = range(places.iter().map(|it| it.at[0]));
         let y = range(places.iter().map(|it| it.at[1]));
+        let marks = [digits(&x), digits(&y)];
         let mut chart = ChartBuilder::on(&plane)
             .caption(title, ("sans-serif", 18))
             .margin(14)
@@ -44,6 +45,8 @@ impl Picture for Scatter<'_> {
             .bold_line_style(BLACK.mix(0.12))
             .x_desc("first number")
             .y_desc("second number")
+            .x_label_formatter(&|it| rounded(*it, marks[0]))
+            .y_label_formatter(&|it| rounded(*it, marks[1]))
             .label_style(("sans-serif", 14))
             .axis_desc_style(("sans-serif", 15))
             .draw()?;
