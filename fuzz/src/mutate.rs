@@ -1,6 +1,8 @@
 //! Changes of texts by lines and by words: a plan or a manifest whose bytes are flipped is refused by its reader's grammar,
 //! before anything of it is looked at.
 
+use crate::targets::{Chance, scalars};
+
 /// Numbers and words that stand at the edges of what is meant.
 const EDGES: [&str; 20] = [
     "0",
@@ -25,33 +27,6 @@ const EDGES: [&str; 20] = [
     "[]",
 ];
 
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % end.max(1)
-    }
-}
-
-/// Where words and numbers of a line start and end; of `key: value` those of the value.
-fn words(line: &str) -> Vec<(usize, usize)> {
-    let from = line.find(": ").map_or_else(|| line.len() - line.trim_start_matches([' ', '-']).len(), |it| it + 2);
-    let is_word = |it: char| it.is_ascii_alphanumeric() || "_.+-".contains(it);
-    let (mut found, mut start) = (Vec::new(), None);
-    for (at, it) in line.char_indices().chain([(line.len(), ' ')]) {
-        match (start, is_word(it) && from <= at) {
-            (None, true) => start = Some(at),
-            (Some(first), false) => {
-                found.push((first, at));
-                start = None;
-            }
-            (None, false) | (Some(_), true) => {}
-        }
-    }
-    found
-}
-
 /// Another word in the place of one.
 fn other(lines: &[String], word: &str, chance: &mut Chance) -> String {
     let number = word.parse::<i128>();
@@ -64,7 +39,7 @@ fn other(lines: &[String], word: &str, chance: &mut Chance) -> String {
         (5 | 6, _) => EDGES[chance.below(EDGES.len())].to_owned(),
         _ => {
             let line = &lines[chance.below(lines.len())];
-            let found = words(line);
+            let found = scalars(line);
             match found.is_empty() {
                 true => EDGES[chance.below(EDGES.len())].to_owned(),
                 false => {
@@ -104,7 +79,7 @@ pub(crate) fn lines(data: &mut [u8], size: usize, max_size: usize, seed: u32) ->
                 lines.drain(at..end);
             }
             _ => {
-                let found = words(&lines[at]);
+                let found = scalars(&lines[at]);
                 if !found.is_empty() {
                     let (start, end) = found[chance.below(found.len())];
                     let new = other(&lines, &lines[at][start..end].to_owned(), &mut chance);

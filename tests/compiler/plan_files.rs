@@ -1,17 +1,12 @@
 //! Plans from files may say anything: they run, or they are refused with the line; they never panic or touch memory that is
 //! not theirs.
 
+use crate::fuzzed::targets::{Chance, scalars, trained};
 use crate::runs::cli::{Place, errors};
-use sphc::ir::Phase;
 use sphc::plan::{Plan, from_yaml};
-use sphc::runtime::cpu::{self, CpuBackend};
-use sphc::runtime::{RuntimeError, Session};
-use sphc::train;
-use sphc::verify::bind_noise;
-use std::cell::Cell;
+use sphc::runtime::cpu;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
 /// The plan of the small model, with augmentation and a projection so that every phase and kernel is there.
 fn small(place: &Place) -> String {
@@ -24,62 +19,12 @@ fn small(place: &Place) -> String {
     fs::read_to_string(place.path("plan/plan.yaml")).unwrap()
 }
 
-/// All that a training does with a plan, in short.
+/// All that a training does with a plan, in short, if there is memory for it.
 fn run(plan: Plan) -> Result<(), String> {
-    let plan = Arc::new(plan);
-    if cpu::too_much(&plan, Some(1), 1 << 28).is_some() {
-        return Err("more memory than is free".into());
+    match cpu::too_much(&plan, Some(1), 1 << 28) {
+        Some(_) => Err("more memory than is free".into()),
+        None => trained(plan),
     }
-    let steps = |session: &mut Session| -> Result<(), RuntimeError> {
-        bind_noise(session)?;
-        for _ in 0..2 {
-            session.run(Phase::Step)?;
-            let keys = session.plan.step_results();
-            session.request(Phase::Step, &keys)?;
-            while let Some(found) = session.collect(true)? {
-                assert_eq!(found.len(), keys.len());
-            }
-            session.run(Phase::Project)?;
-        }
-        Ok(())
-    };
-    let backend = CpuBackend::new(plan.clone(), Some(1)).map_err(|it| it.to_string())?;
-    let mut session = Session::new(plan, Box::new(backend)).map_err(|it| it.to_string())?;
-    steps(&mut session).map_err(|it| it.to_string())?;
-    // The first batches of the test set; the others are like them.
-    let batches = Cell::new(0);
-    let stop = || batches.replace(batches.get() + 1) == 2;
-    train::evaluate(&mut session, &stop, &mut |_, _| {}).map_err(|it| it.to_string())?;
-    Ok(())
-}
-
-/// A sequence that is the same in every run of the test.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % end.max(1)
-    }
-}
-
-/// The scalars of a line: where they start and end.
-fn scalars(line: &str) -> Vec<(usize, usize)> {
-    let from = line.find(": ").map_or_else(|| line.len() - line.trim_start_matches([' ', '-']).len(), |it| it + 2);
-    let is_word = |it: char| it.is_ascii_alphanumeric() || "_.+-".contains(it);
-    let mut found = Vec::new();
-    let mut start = None;
-    for (at, it) in line.char_indices().chain([(line.len(), ' ')]) {
-        match (start, is_word(it) && from <= at) {
-            (None, true) => start = Some(at),
-            (Some(first), false) => {
-                found.push((first, at));
-                start = None;
-            }
-            (None, false) | (Some(_), true) => {}
-        }
-    }
-    found
 }
 
 /// A plan with a change or two, and what was changed.

@@ -1,37 +1,15 @@
 //! Texts that are broken, and messages that are: there is an answer to everything, and the server lives.
 
 use super::client::Client;
+use crate::fuzzed::targets::requests;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const REQUESTS: [&str; 12] = [
-    "hover",
-    "definition",
-    "references",
-    "documentHighlight",
-    "prepareRename",
-    "rename",
-    "completion",
-    "signatureHelp",
-    "inlayHint",
-    "codeAction",
-    "documentSymbol",
-    "semanticTokens/full",
-];
-
 /// Asks everything of a place; what is refused says why, and nothing fails.
 fn ask_all(client: &mut Client, uri: &str, line: usize, character: usize) {
-    let place = json!({ "line": line, "character": character });
-    for request in REQUESTS {
-        let params = json!({
-            "textDocument": { "uri": uri },
-            "position": place,
-            "range": { "start": place, "end": { "line": line + 9, "character": 0 } },
-            "context": { "includeDeclaration": true, "diagnostics": [], "triggerKind": 1, "isRetrigger": false },
-            "newName": "renamed",
-        });
-        let found = client.ask(&format!("textDocument/{request}"), params);
+    for (request, params) in requests(uri, line, character) {
+        let found = client.ask(&request, params);
         let failed = found.get("code").and_then(Value::as_i64).is_some_and(|it| it != -32803);
         assert!(!failed, "{request} at {line}:{character} of {uri}: {found}");
     }

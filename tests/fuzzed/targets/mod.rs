@@ -6,14 +6,19 @@ mod archive;
 mod files;
 mod packing;
 mod plan;
+mod scalars;
 mod seeds;
 #[cfg(feature = "lsp")]
 mod server;
 mod text;
 mod weights;
 
+pub(crate) use scalars::{Chance, scalars};
+#[cfg(feature = "lsp")]
 #[allow(unused_imports, reason = "for the ordinary tests")]
-pub(crate) use seeds::small_plan;
+pub(crate) use server::requests;
+#[allow(unused_imports, reason = "for the ordinary tests")]
+pub(crate) use {plan::trained, seeds::small_plan};
 
 /// Something that reads bytes from outside.
 pub(crate) struct Target {

@@ -13,16 +13,11 @@ use std::sync::Arc;
 const MOST_FLOPS: u64 = 20_000_000;
 const MOST_MEMORY: usize = 1 << 26;
 
-/// What a training does with a plan, in short; `false` when it is not tried, as it would only take long.
-pub(super) fn run(plan: Plan) -> bool {
-    let launches = plan.phases.values().flat_map(|it| &it.launches);
-    let flops =
-        launches.filter_map(|it| plan.kernels.get(it.kernel)).fold(0u64, |all, it| all.saturating_add(it.flops()));
-    if MOST_FLOPS < flops || cpu::too_much(&plan, Some(1), MOST_MEMORY).is_some() {
-        return false;
-    }
-    let trained = plan.training.is_some();
+/// All that a training does with a plan, in short: two steps, and the first batches of the test set; the others are like them.
+pub(crate) fn trained(plan: Plan) -> Result<(), String> {
     let plan = Arc::new(plan);
+    let backend = CpuBackend::new(plan.clone(), Some(1)).map_err(|it| it.to_string())?;
+    let mut session = Session::new(plan, Box::new(backend)).map_err(|it| it.to_string())?;
     let steps = |session: &mut Session| -> Result<(), RuntimeError> {
         bind_noise(session)?;
         for _ in 0..2 {
@@ -36,14 +31,28 @@ pub(super) fn run(plan: Plan) -> bool {
         }
         Ok(())
     };
-    let Ok(backend) = CpuBackend::new(plan.clone(), Some(1)) else { return false };
-    let Ok(mut session) = Session::new(plan, Box::new(backend)) else { return false };
-    if !trained {
-        return bind_noise(&mut session).and_then(|()| session.run(Phase::Evaluate)).is_ok();
-    }
+    steps(&mut session).map_err(|it| it.to_string())?;
     let batches = Cell::new(0);
     let stop = || batches.replace(batches.get() + 1) == 2;
-    steps(&mut session).is_ok() && train::evaluate(&mut session, &stop, &mut |_, _| {}).is_ok()
+    train::evaluate(&mut session, &stop, &mut |_, _| {}).map_err(|it| it.to_string())?;
+    Ok(())
+}
+
+/// Runs a plan; `false` where it is refused, or not tried, as it would only take long.
+pub(super) fn run(plan: Plan) -> bool {
+    let launches = plan.phases.values().flat_map(|it| &it.launches);
+    let flops =
+        launches.filter_map(|it| plan.kernels.get(it.kernel)).fold(0u64, |all, it| all.saturating_add(it.flops()));
+    if MOST_FLOPS < flops || cpu::too_much(&plan, Some(1), MOST_MEMORY).is_some() {
+        return false;
+    }
+    if plan.training.is_some() {
+        return trained(plan).is_ok();
+    }
+    let plan = Arc::new(plan);
+    let Ok(backend) = CpuBackend::new(plan.clone(), Some(1)) else { return false };
+    let Ok(mut session) = Session::new(plan, Box::new(backend)) else { return false };
+    bind_noise(&mut session).and_then(|()| session.run(Phase::Evaluate)).is_ok()
 }
 
 pub(super) fn read(input: &[u8]) -> bool {

@@ -23,6 +23,20 @@ const REQUESTS: [&str; 13] = [
     "formatting",
 ];
 
+/// Everything that can be asked of a place: methods and what goes with them.
+pub(crate) fn requests(uri: &str, line: usize, character: usize) -> impl Iterator<Item = (String, Value)> {
+    let place = json!({ "line": line, "character": character });
+    let params = json!({
+        "textDocument": { "uri": uri },
+        "position": place,
+        "range": { "start": place, "end": { "line": line + 9, "character": 0 } },
+        "context": { "includeDeclaration": true, "diagnostics": [], "triggerKind": 1, "isRetrigger": false },
+        "options": { "tabSize": 4, "insertSpaces": true },
+        "newName": "renamed",
+    });
+    REQUESTS.into_iter().map(move |it| (format!("textDocument/{it}"), params.clone()))
+}
+
 /// What a request answers that has nothing to tell, and says why.
 const REFUSED: i32 = -32803;
 
@@ -80,16 +94,8 @@ pub(super) fn talk(input: &[u8]) -> bool {
     let end = (0..=end).rev().find(|it| text.is_char_boundary(*it)).unwrap_or(0);
     let (line, column) = (text[..end].matches('\n').count(), end - text[..end].rfind('\n').map_or(0, |it| it + 1));
     let place = json!({ "line": line, "character": column });
-    for request in REQUESTS {
-        let params = json!({
-            "textDocument": { "uri": uri },
-            "position": place,
-            "range": { "start": place, "end": { "line": line + 9, "character": 0 } },
-            "context": { "includeDeclaration": true, "diagnostics": [], "triggerKind": 1, "isRetrigger": false },
-            "options": { "tabSize": 4, "insertSpaces": true },
-            "newName": "renamed",
-        });
-        client.ask(&format!("textDocument/{request}"), params);
+    for (method, params) in requests(uri, line, column) {
+        client.ask(&method, params);
     }
     let change = json!({ "range": { "start": place, "end": { "line": line + 1, "character": 0 } }, "text": "(" });
     let changed = json!({ "textDocument": { "uri": uri, "version": 2 }, "contentChanges": [change] });
