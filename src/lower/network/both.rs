@@ -50,6 +50,7 @@ impl Network<'_> {
                 | Op::Broadcast(_)
                 | Op::Reshape(_)
                 | Op::Transpose(_) => most,
+                // Whatever it is, building the loss for each class is right; it only costs more.
                 _ => Degree::Bent,
             };
             found.insert(id, degree);
