@@ -229,10 +229,18 @@ fn curves_of(path: &Path) -> Result<Vec<Curve>, Failure> {
     Ok(vec![group(path)?])
 }
 
+/// Folders of a sweep are no deeper than that; a link to a folder above would have no end.
+const DEEPEST: usize = 4;
+
 /// Directories in a directory that are runs or hold runs, in order of their names.
 fn runs_below(path: &Path) -> Vec<PathBuf> {
+    runs_within(path, DEEPEST)
+}
+
+fn runs_within(path: &Path, deep: usize) -> Vec<PathBuf> {
     let inside = std::fs::read_dir(path).into_iter().flatten().flatten().map(|it| it.path());
-    let holds = |it: &Path| it.join("metrics.jsonl").exists() || it.is_dir() && !runs_below(it).is_empty();
+    let below = |it: &Path| 0 < deep && it.is_dir() && !runs_within(it, deep - 1).is_empty();
+    let holds = |it: &Path| it.join("metrics.jsonl").exists() || below(it);
     let mut res: Vec<PathBuf> = inside.filter(|it| holds(it)).collect();
     res.sort();
     res

@@ -142,7 +142,7 @@ pub fn kept(lines: Vec<Line>, step: u64, log_every: u64, evaluate_every: u64) ->
     let mut res = lines;
     res.retain(|line| match line {
         // The last iteration and the end are logged off schedule; now they are neither.
-        Line::Losses(it) => it.iteration + 1 < step || it.iteration + 1 == step && it.iteration % log_every == 0,
+        Line::Losses(it) => it.iteration < step && (it.iteration != step - 1 || it.iteration.is_multiple_of(log_every)),
         Line::Tested(it) => {
             it.iteration < step || it.iteration == step && evaluate_every != 0 && step.is_multiple_of(evaluate_every)
         }
@@ -202,6 +202,8 @@ mod tests {
         assert_eq!(kept(lines.clone(), 25, 10, 15), lines[..4]);
         assert_eq!(kept(lines.clone(), 31, 10, 15).len(), 8);
         assert_eq!(kept(lines.clone(), 30, 10, 15).len(), 7);
+        // A file may hold any number.
+        assert_eq!(kept(vec![losses(0), losses(u64::MAX)], 25, 10, 15), [losses(0)]);
     }
 
     #[test]

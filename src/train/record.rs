@@ -54,7 +54,8 @@ impl Record {
             self.best = Some(Tested { metrics: BTreeMap::new(), ..tested.clone() });
             self.since = 0;
         } else {
-            self.since += 1;
+            // A checkpoint may say any number.
+            self.since = self.since.saturating_add(1);
         }
     }
 
@@ -84,5 +85,10 @@ mod tests {
         let metadata = BTreeMap::from([(KEY.to_owned(), record.text())]);
         assert_eq!(Record::said(&metadata), Ok(Some(record)));
         assert!(Record::said(&BTreeMap::from([(KEY.to_owned(), "{".to_owned())])).is_err());
+        let text =
+            r#"{"best":{"iteration":1,"test_loss":1.0,"test_accuracy":0.9},"since":18446744073709551615,"last":1}"#;
+        let mut full = Record::said(&BTreeMap::from([(KEY.to_owned(), text.to_owned())])).unwrap().unwrap();
+        full.see(&all[0]);
+        assert!(full.is_over(u64::MAX));
     }
 }

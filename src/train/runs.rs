@@ -103,7 +103,7 @@ pub fn look_at_run(path: &Path) -> Result<Run, TrainError> {
         state,
         early: early && state == State::Finished,
         step: match state {
-            State::Running => kept.max(logged.map_or(0, |it| it.iteration + 1)),
+            State::Running => kept.max(logged.map_or(0, |it| it.iteration.saturating_add(1))),
             State::Finished | State::Stopped => kept,
         },
         best,

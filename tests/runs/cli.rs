@@ -271,6 +271,19 @@ fn more_than_a_machine_has_is_refused() {
     assert!(errors(&output).contains("must be at most 1024"), "{}", errors(&output));
 }
 
+/// Each link doubled what was looked through.
+#[cfg(unix)]
+#[test]
+fn links_to_folders_above_are_not_followed_without_end() {
+    let place = Place::new();
+    fs::create_dir(place.path("loop")).unwrap();
+    for it in ["loop/a", "loop/b"] {
+        std::os::unix::fs::symlink(".", place.path(it)).unwrap();
+    }
+    place.fails("plot loop -o a.svg", &["`loop/metrics.jsonl`: there is no such file", "that `sphc train` made"]);
+    place.fails("runs loop", &["there is no run in `loop`"]);
+}
+
 #[test]
 fn a_plot_of_other_files_is_refused() {
     let place = Place::new();

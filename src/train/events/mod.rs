@@ -121,7 +121,7 @@ impl Events {
         events.sort_by_key(|it| it.step);
         let bytes: Vec<u8> = [version].iter().chain(&events).flat_map(record).collect();
         // Names are read in their order; this one comes after those that it replaces.
-        let number = earlier.iter().filter_map(|it| number_of(it)).fold(now as u64, |at, it| at.max(it + 1));
+        let number = earlier.iter().filter_map(|it| number_of(it)?.checked_add(1)).fold(now as u64, u64::max);
         let path = directory.join(format!("{PREFIX}{number:010}.sphc"));
         write_atomically(&path, &bytes)?;
         for it in earlier {
@@ -323,6 +323,14 @@ mod tests {
         let bytes = event(&losses(0), 0.0).encode_to_vec();
         let at = bytes.windows(9).position(|it| it == b"train/reg").unwrap();
         assert_eq!(bytes[at + 9..at + 14], *b"\x15\0\0\0\0");
+    }
+
+    #[test]
+    fn a_file_whose_name_has_no_next_number_is_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join(format!("{PREFIX}{}.other", u64::MAX)), "").unwrap();
+        Events::start(directory.path(), &[losses(0)], 1).unwrap();
+        assert_eq!(read(directory.path()).last().unwrap().step, 0);
     }
 
     #[test]
