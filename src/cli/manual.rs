@@ -4,8 +4,9 @@ use super::args::directory;
 use super::failure::{Failure, Outcome};
 use super::{say, words};
 use clap_complete::Shell;
-use std::io::Write;
-use std::path::PathBuf;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
@@ -31,9 +32,23 @@ pub(super) fn completions(args: &Completions) -> Outcome {
 
 /// Writes a page for the program and one for each command.
 pub(super) fn man(args: &Man) -> Outcome {
-    clap_mangen::generate_to(words(), &args.folder).map_err(|cause| {
+    let mut all = words().disable_help_subcommand(true);
+    all.build();
+    pages(&all, &args.folder).map_err(|cause| {
         let cause = format!("cannot write manual pages to `{}`: {cause}", args.folder.display());
         Failure::new(cause, "give a folder that is there and can be written to")
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn pages(command: &clap::Command, folder: &Path) -> io::Result<()> {
+    for it in command.get_subcommands().filter(|it| !it.is_hide_set()) {
+        pages(it, folder)?;
+    }
+    let page = clap_mangen::Man::new(command.clone());
+    let mut text = Vec::new();
+    page.render(&mut text)?;
+    // What stands behind all options has no heading of its own otherwise.
+    let text = String::from_utf8_lossy(&text).replace(".SH EXTRA\nExamples:\n", ".SH EXAMPLES\n");
+    fs::write(folder.join(page.get_filename()), text)
 }

@@ -176,6 +176,7 @@ fn shells_and_man_are_told_every_command() {
     assert!(15 <= pages, "{pages}");
     let train = fs::read_to_string(place.path("pages/sphc-train.1")).unwrap();
     assert!(train.contains("seeds") && train.contains(".TH"), "{train}");
+    assert!(train.contains(".SH EXAMPLES") && !train.contains("EXTRA"), "{train}");
     place.fails("man nowhere", &["cannot write manual pages to `nowhere`"]);
 }
 
