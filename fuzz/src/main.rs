@@ -7,13 +7,14 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a fuzzer may stop where it fails")]
 
 mod memory;
+#[path = "../../tests/fuzzed/mutate.rs"]
 mod mutate;
 #[path = "../../tests/fuzzed/targets/mod.rs"]
 mod targets;
 
 use libfuzzer_sys::{Corpus, fuzz_mutator, fuzz_target};
 use std::sync::OnceLock;
-use targets::{TARGETS, Target};
+use targets::{Chance, TARGETS, Target};
 
 /// What is fuzzed.
 fn target() -> &'static Target {
@@ -56,11 +57,12 @@ fuzz_target!(init: begin(), |data: &[u8]| -> Corpus {
 });
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
-    let lines = matches!(target().name, "plan" | "manifest" | "table" | "text" | "compile");
-    // Plans break at once where bytes change; texts only sometimes need whole lines moved.
-    let often = if target().name == "plan" { 7 } else { 2 };
-    if lines && seed % 8 < often {
-        return mutate::lines(data, size, max_size, seed);
+    if (seed as usize % 8) < mutate::by_lines(target().name)
+        && let Some(mut changed) = mutate::lines(&data[..size], &mut Chance(u64::from(seed) << 8 | 1))
+    {
+        changed.truncate(max_size);
+        data[..changed.len()].copy_from_slice(&changed);
+        return changed.len();
     }
     libfuzzer_sys::fuzzer_mutate(data, size, max_size)
 });

@@ -1,4 +1,6 @@
-//! What a fuzzer feeds (`fuzz/`), and every input that ever broke something, tried again.
+//! What a fuzzer feeds (`fuzz/`), every input that ever broke something, tried again, and inputs drawn at random.
 
+mod mutate;
+mod random;
 pub(crate) mod replay;
 pub(crate) mod targets;

@@ -45,7 +45,7 @@ fn what_fuzzing_starts_from_is_read() {
         // Texts and archives that are wrong are among them.
         let expected = match target.name {
             "text" => seeds.len() / 3,
-            "compile" => seeds.len() / 2,
+            "compile" | "diff" => seeds.len() / 2,
             "archive" => seeds.len() - 1,
             _ => seeds.len(),
         };

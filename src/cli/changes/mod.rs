@@ -4,6 +4,7 @@
 mod text;
 
 use sphc::Compilation;
+use sphc::diag::{FileId, Sources};
 use sphc::ir::{Graph, NodeId, Phase};
 use sphc::pipeline::line_of;
 use sphc::plan::{self, Plan};
@@ -14,6 +15,11 @@ const LONGEST: usize = 72;
 
 /// A row: what it is about, and how it is in both models.
 pub(super) type Change = (String, Option<String>, Option<String>);
+
+/// The files that a text imports, directly or not: what was read besides it, but for the prelude and what flags say.
+pub(super) fn imported(sources: &Sources) -> impl Iterator<Item = FileId> {
+    sources.iter().skip(1).filter(|it| it.1.name != "<prelude>" && !it.1.name.starts_with("--")).map(|it| it.0)
+}
 
 fn graph(model: &Compilation) -> &Graph {
     model.checked.typed.as_ref().map_or_else(|| model.compiled.training.graph(), |it| it.graph())

@@ -1,7 +1,7 @@
 //! What differs between the definitions of two texts, statement by statement: layout, comments, spellings of numbers and
 //! names of one's own within a definition are no differences.
 
-use super::{Change, parted};
+use super::{Change, imported, parted};
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 use sphc::Compilation;
 use sphc::diag::{FileId, Sink, Sources, Span};
@@ -62,7 +62,7 @@ fn row(name: &str, lines: [Option<(&Sources, &Line)>; 2]) -> Change {
 /// All of a text and of what it imports, but for params, which are compared by their values, and the recipe.
 fn definitions(model: &Compilation) -> Vec<Definition> {
     let sources = &model.checked.sources;
-    let imported = crate::cli::show::imported(sources).map(|it| parsed(sources, it));
+    let imported = imported(sources).map(|it| parsed(sources, it));
     let files: Vec<File> = std::iter::once(parsed(sources, FileId(0))).chain(imported).collect();
     let main = files.first().map_or(0, |it| it.items.len());
     let items = files.iter().flat_map(|it| &it.items).enumerate();

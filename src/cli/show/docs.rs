@@ -1,5 +1,6 @@
 //! What the text says of itself: its `//!` lines, its params, and what is documented by `///` lines.
 
+use crate::cli::changes::imported;
 use crate::cli::table;
 use serde_json::{Value, json};
 use sphc::Compilation;
@@ -52,11 +53,6 @@ pub(super) fn params(model: &Compilation) -> Vec<Value> {
 
 fn parsed(sources: &Sources, file: FileId) -> File {
     syntax::parse(file, &sources.get(file).text, &mut Sink::new())
-}
-
-/// The files that a text imports, directly or not: what was read besides it, but for the prelude and what flags say.
-pub(in crate::cli) fn imported(sources: &Sources) -> impl Iterator<Item = FileId> {
-    sources.iter().skip(1).filter(|it| it.1.name != "<prelude>" && !it.1.name.starts_with("--")).map(|it| it.0)
 }
 
 fn defined(sources: &Sources, main: FileId, set: &[(String, String)]) -> String {

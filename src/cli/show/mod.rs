@@ -23,7 +23,6 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-pub(super) use docs::imported;
 pub(super) use rows::{Row, rows};
 
 #[derive(Debug, clap::Args)]

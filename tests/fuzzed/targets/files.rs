@@ -38,7 +38,7 @@ fn write(place: &Path, parts: &[Part]) {
 }
 
 /// What cannot be written, as a folder has the name, is left out.
-fn put(place: &Path, name: &str, bytes: &[u8]) {
+pub(super) fn put(place: &Path, name: &str, bytes: &[u8]) {
     let path = place.join(name);
     if is_plain(name) && path.parent().is_some_and(|it| fs::create_dir_all(it).is_ok()) {
         let _ = fs::write(path, bytes);
@@ -78,9 +78,6 @@ fn leads_out(manifest: &data::Manifest, place: &Path) -> bool {
 /// A message has a remedy, and nothing that a terminal would obey.
 pub(super) fn told(error: &DataError) {
     let said = error.to_string();
-    if !cfg!(fuzzing) {
-        println!("refused: {said}");
-    }
     assert!(said.contains('\n'), "no remedy: {said}");
     plain(&said);
 }

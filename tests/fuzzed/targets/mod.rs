@@ -3,9 +3,11 @@
 //! They lie here because the ordinary tests try again what was found (`replay.rs`); `fuzz/src/main.rs` has them as well.
 
 mod archive;
+mod diff;
 mod files;
 mod packing;
 mod plan;
+mod run;
 mod scalars;
 mod seeds;
 #[cfg(feature = "lsp")]
@@ -42,8 +44,10 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "compile", run: text::compile, seeds: seeds::models, longest: 2048, words: seeds::words },
     #[cfg(feature = "lsp")]
     Target { name: "server", run: server::talk, seeds: seeds::documents, longest: 2048, words: seeds::words },
+    Target { name: "diff", run: diff::compare, seeds: seeds::pairs, longest: 4096, words: seeds::words },
     Target { name: "plan", run: plan::read, seeds: seeds::plans, longest: 1 << 16, words: Vec::new },
     Target { name: "weights", run: weights::read, seeds: seeds::weights, longest: 4096, words: seeds::keys },
+    Target { name: "run", run: run::read, seeds: run::seeds, longest: 1 << 15, words: seeds::keys },
     Target { name: "npz", run: files::read, seeds: seeds::npz, longest: 2048, words: seeds::keys },
     Target { name: "cifar", run: files::read, seeds: seeds::cifar, longest: 20_000, words: Vec::new },
     Target { name: "idx", run: files::read, seeds: seeds::idx, longest: 1024, words: Vec::new },

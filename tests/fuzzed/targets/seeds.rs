@@ -92,6 +92,17 @@ pub(super) fn models() -> Vec<Vec<u8>> {
     res
 }
 
+/// Small networks beside the next one, and beside themselves with another number.
+pub(super) fn pairs() -> Vec<Vec<u8>> {
+    let all = models();
+    let other = |at: usize| all.get(at + 1).cloned().unwrap_or_default();
+    let changed = |it: &[u8]| String::from_utf8_lossy(it).replacen('2', "3", 1).into_bytes();
+    let paired = all.iter().enumerate().flat_map(|(at, it)| [[it.clone(), other(at)], [it.clone(), changed(it)]]);
+    let mut res: Vec<Vec<u8>> = paired.map(|[a, b]| joined(&[("a", a), ("b", b)])).collect();
+    res.extend(all.iter().map(|it| joined(&[("a", it.clone())])));
+    res
+}
+
 /// The same, with where an editor's cursor is before each.
 #[cfg(feature = "lsp")]
 pub(super) fn documents() -> Vec<Vec<u8>> {

@@ -8,7 +8,7 @@ use sphc::pipeline::{self, Checked};
 use sphc::{Precision, cuda_files, plan, syntax};
 
 /// Nodes of the graphs that are compiled: large ones are only slow.
-const MOST_NODES: usize = 1500;
+pub(super) const MOST_NODES: usize = 1500;
 
 /// Data sets that a text can name, without a look at any file.
 fn settings() -> Settings {
@@ -25,7 +25,7 @@ fn settings() -> Settings {
 }
 
 /// What a text may import: itself, and one that defines a little.
-fn import(path: &str, text: &str) -> Result<String, String> {
+pub(super) fn import(path: &str, text: &str) -> Result<String, String> {
     match path {
         "it.sph" => Ok(text.to_owned()),
         "other.sph" => Ok("operator leaning(cos) = cos + 0.1\nfn twice(x) = 2 * x\nparam wide: int = 3\n".to_owned()),

@@ -11,7 +11,7 @@ use std::fs;
 
 /// What begins with `{` is a header, with the numbers behind a divider: its length is put before it, and the sum of the numbers
 /// in the place of `SUM`. Lines behind another divider are names to be changed.
-fn packed(input: &[u8]) -> Vec<u8> {
+pub(super) fn packed(input: &[u8]) -> Vec<u8> {
     if !input.starts_with(b"{") {
         return input.to_vec();
     }
