@@ -5,6 +5,7 @@ use super::model::decide;
 use crate::ir::Precision;
 use crate::plan::Plan;
 use crate::runtime::cpu::{self, CpuBackend};
+use crate::runtime::ranks::Together;
 use crate::runtime::{Backend, CudaSetup, Free, Session, free_memory, size};
 use crate::target;
 use std::fmt;
@@ -20,6 +21,8 @@ pub struct DeviceOptions {
     pub threads: Option<usize>,
     /// Start although it needs more memory than seems to be free (`--ignore-memory`).
     pub ignore_memory: bool,
+    /// The processes that share a training; without, this is the only one.
+    pub ranks: Option<Together>,
     /// Where CUDA's libraries are looked for, and how kernels are compiled and started.
     pub cuda: CudaSetup,
 }

@@ -64,6 +64,9 @@ pub enum Error {
     /// The device.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
+    /// Another rank of a training in several processes cannot begin, which the first tells.
+    #[error("another rank cannot begin\n  see what rank 0 says")]
+    Elsewhere,
     /// The training, its run directory, or weights.
     #[error(transparent)]
     Train(Box<TrainError>),

@@ -12,6 +12,7 @@ mod known;
 mod model;
 mod options;
 mod predictor;
+mod ranks;
 mod ready;
 mod text;
 mod trained;

@@ -231,11 +231,14 @@ impl Model {
             evaluates,
             features,
             gradients,
+            shards,
             ..
         } = &self.options;
         Settings {
             set: set.clone(),
             batch: *batch,
+            shards: *shards,
+            shard: None,
             iterations: *iterations,
             seed: *seed,
             evaluate_every: *evaluate_every,
@@ -374,6 +377,13 @@ impl Again {
     /// The model's graph.
     pub(super) fn network(&self) -> Option<Graph> {
         self.model.checked(&self.settings).ok()?.graph().cloned()
+    }
+
+    /// The plan of one shard of a batch.
+    pub(super) fn of_shard(&self, at: usize) -> Result<Plan, Error> {
+        let settings = Settings { shard: Some(at), ..self.settings.clone() };
+        let checked = self.model.checked(&settings)?;
+        Ok(self.model.finish(&checked, &settings)?.plan)
     }
 
     /// The plan of a batch.

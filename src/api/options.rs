@@ -22,6 +22,10 @@ pub struct Options {
     pub data: Option<String>,
     /// Examples per step (`--batch`).
     pub batch: Option<usize>,
+    /// Shards of a batch (`--shards`).
+    pub shards: Option<usize>,
+    /// Processes that share a training, if more than one: then a batch has 8 shards where nothing says otherwise.
+    pub ranks: usize,
     /// Steps of the training (`--iterations`).
     pub iterations: Option<u64>,
     /// Seed of initial values, shuffling and augmentation (`--seed`).

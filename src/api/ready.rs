@@ -16,6 +16,9 @@ use crate::train::{
 };
 use std::path::Path;
 
+/// Shards of a batch, where several processes share a training whose recipe says nothing of them.
+const SHARDS: usize = 8;
+
 /// A model that is compiled for the data set that it is trained or evaluated on, with that data set in memory.
 pub struct Ready {
     model: Model,
@@ -24,6 +27,8 @@ pub struct Ready {
     place: String,
     /// Empty when the plan was made before.
     sources: Sources,
+    /// Shards of a batch.
+    shards: usize,
     /// Nothing when the plan was made before.
     again: Option<Again>,
 }
@@ -69,11 +74,17 @@ impl Model {
         settings.data = Some(known::info(&data));
         settings.data_replaced = options.data.is_some();
         settings.data_path = named.filter(|it| options.data.is_none() && data::find(it).is_none());
+        // Numbers of several processes must not depend on how many they are.
+        let said = first.typed.as_ref().and_then(|it| it.recipe.as_ref()).map_or(1, |it| it.shards);
+        if 1 < options.ranks && said == 1 && settings.shards.is_none() {
+            settings.shards = Some(SHARDS);
+        }
         let (checked, plan, again) = self.compiled(settings)?.into_parts();
+        let shards = checked.typed.as_ref().and_then(|it| it.recipe.as_ref()).map_or(1, |it| it.shards);
         if let Some(share) = plan.training.as_ref().and_then(|it| it.validate) {
             data = data::parted(data, share, plan.seed, options.evaluates)?;
         }
-        Ready { model: self.clone(), plan, data, place, sources: checked.sources, again: Some(again) }.checked()
+        Ready { model: self.clone(), plan, data, place, sources: checked.sources, shards, again: Some(again) }.checked()
     }
 
     fn ready_plan(&self, text: &str, path: &Path) -> Result<Ready, Error> {
@@ -81,6 +92,7 @@ impl Model {
         let fixed = [
             ("--set", !options.set.is_empty()),
             ("--batch", options.batch.is_some()),
+            ("--shards", options.shards.is_some()),
             ("--seed", options.seed.is_some()),
             ("--no-shuffle", options.no_shuffle),
             ("--no-augment", options.no_augment),
@@ -131,7 +143,7 @@ impl Model {
         if let Some(share) = share {
             data = data::parted(data, share, plan.seed, false)?;
         }
-        Ready { model: self.clone(), plan, data, place, sources: Sources::new(), again: None }.checked()
+        Ready { model: self.clone(), plan, data, place, sources: Sources::new(), shards: 1, again: None }.checked()
     }
 
     /// Trains it to the end of its recipe, or until it is told to stop, and keeps the run in a directory. Data, weights and
@@ -205,6 +217,27 @@ impl Ready {
         &self.plan
     }
 
+    /// The data set alone.
+    pub(super) fn into_data(self) -> Dataset {
+        self.data
+    }
+
+    /// Shards of a batch; 1 where there are none.
+    pub fn shards(&self) -> usize {
+        self.shards
+    }
+
+    /// The plan of one of them.
+    pub(super) fn of_shard(&self, at: usize) -> Result<Plan, Error> {
+        match &self.again {
+            Some(again) => again.of_shard(at),
+            None => Err(Error::options(
+                "a plan is of whole batches, which are not cut into shards",
+                "train the `.sph` file",
+            )),
+        }
+    }
+
     /// The recipe's numbers, after all options.
     pub fn training(&self) -> Result<&Training, TrainError> {
         recipe_of(&self.plan)
@@ -238,15 +271,20 @@ impl Ready {
         }
         let mut manifest = self.manifest(how)?;
         let board = self.board(how);
+        let shards = self.own_shards(device);
+        let sharded = if self.is_sharded(device) { Some(self.sharded(device)?) } else { None };
         let Ready { plan, data, again, .. } = self;
-        let (mut session, device) =
-            device::open_with(device, plan, data.mapped(), &|batch| again.as_ref()?.plan(batch))?;
+        let (mut session, device) = match sharded {
+            Some(it) => it,
+            None => device::open_with(device, plan, data.mapped(), &|batch| again.as_ref()?.plan(batch))?,
+        };
         see(Event::Device { name: &device });
         manifest.device = device;
         let config = TrainConfig {
             run: how.run.clone(),
             resume: how.resume,
             init: how.init.clone(),
+            shards,
             log_every: how.log_every.max(1),
             board,
             stop: how.stop,

@@ -7,6 +7,7 @@ mod optimizer;
 mod parts;
 mod phases;
 mod rules;
+mod shards;
 mod update;
 mod views;
 
@@ -20,8 +21,16 @@ pub fn gradients(b: &mut Builder, output: NodeId, seed: NodeId, wrt: &[NodeId]) 
     let needed = b.graph().needed([output]);
     let matters = dependent(b, &needed, wrt);
     let origin = b.origin;
+    let spread = shards::spread(b);
     let mut adjoints: BTreeMap<NodeId, NodeId> = BTreeMap::from([(output, seed)]);
+    // Of what is the same for all examples: the sums of what a shard's own examples give.
+    let mut of_shard: BTreeMap<NodeId, NodeId> = BTreeMap::new();
     for &id in needed.iter().rev().filter(|it| matters.contains(it)) {
+        if let Some(part) = of_shard.remove(&id) {
+            b.origin = b.graph().origin_id(id);
+            let sum = shards::sum(b, part);
+            add(b, &mut adjoints, id, sum);
+        }
         let Some(&g) = adjoints.get(&id) else { continue };
         let operands = b.graph().operands(id);
         let wanted: Vec<bool> = operands.iter().map(|it| matters.contains(it)).collect();
@@ -34,11 +43,8 @@ pub fn gradients(b: &mut Builder, output: NodeId, seed: NodeId, wrt: &[NodeId]) 
             let Some(part) = part else { continue };
             let shape = b.graph().shape(*operand).clone();
             debug_assert_eq!(*b.graph().shape(part), shape, "the gradient of %{} in %{}", id.0, operand.0);
-            let sum = match adjoints.get(operand) {
-                Some(&so_far) => rules::plus(b, so_far, part),
-                None => part,
-            };
-            adjoints.insert(*operand, sum);
+            let to = if shards::is_partial(&spread, id, *operand) { &mut of_shard } else { &mut adjoints };
+            add(b, to, *operand, part);
         }
     }
     b.origin = origin;
@@ -51,6 +57,15 @@ pub fn gradients(b: &mut Builder, output: NodeId, seed: NodeId, wrt: &[NodeId]) 
             }
         })
         .collect()
+}
+
+/// Adds a part of an adjoint to those that are there.
+fn add(b: &mut Builder, to: &mut BTreeMap<NodeId, NodeId>, of: NodeId, part: NodeId) {
+    let sum = match to.get(&of) {
+        Some(&so_far) => rules::plus(b, so_far, part),
+        None => part,
+    };
+    to.insert(of, sum);
 }
 
 /// The nodes among `needed` through which `output` depends on one of `wrt`.
@@ -74,6 +89,7 @@ pub fn training(typed: Typed) -> Typed {
     let mut b = Builder::new(typed);
     match b.graph().recipe.clone() {
         Some(recipe) => {
+            shards::statistics(&mut b);
             let (objective, trained) = match recipe.accumulate {
                 1 => {
                     let objective = objective::objective(&mut b, &recipe);

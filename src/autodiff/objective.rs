@@ -2,6 +2,7 @@
 //!
 //! A penalty counts in the column that it says, `orth` or, by default, `reg`.
 
+use super::shards::mean;
 use crate::ir::{Binary, Column, Mode, NodeId, Penalty, Recipe, ResultKey, Shape, Term};
 use crate::shape::Builder;
 
@@ -39,12 +40,6 @@ pub(super) fn with_penalties(
     let penalties = b.binary(Binary::Add, reg, orth);
     let loss = b.binary(Binary::Add, fit, penalties);
     Objective { fit, reg, orth, penalties, loss, metrics }
-}
-
-pub(super) fn mean(b: &mut Builder, x: NodeId) -> NodeId {
-    let count = b.graph().shape(x).len();
-    let sum = b.sum_all(x);
-    b.scale(sum, 1.0 / count as f64)
 }
 
 /// The sum of the penalties of a column, in order of the text.

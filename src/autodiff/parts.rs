@@ -6,10 +6,11 @@
 //! the next part begins.
 
 use super::average::replaced;
-use super::objective::{Objective, mean, with_penalties};
+use super::objective::{Objective, with_penalties};
 use super::optimizer::Trained;
 use super::rules::plus;
-use crate::ir::{Mode, NodeId, Op, Phase, Recipe, ResultKey, Shape, StateId, Target};
+use super::shards::mean;
+use crate::ir::{Mode, NodeId, Op, Phase, Random, Recipe, ResultKey, Shape, StateId, Target};
 use crate::shape::Builder;
 use std::collections::BTreeMap;
 
@@ -80,6 +81,16 @@ fn first(b: &Builder) -> Part {
     }
 }
 
+/// How many numbers of a kind a whole part has, where one shard of it has so many.
+fn of_all(b: &Builder, kind: Random, own: usize) -> usize {
+    let shard = b.graph().recipe.as_ref().and_then(|it| it.shard);
+    match kind {
+        // A shard takes its share of the order of all.
+        Random::Shuffle { .. } => own,
+        Random::Uniform | Random::Sequence { .. } => shard.map_or(own, |it| it.of_all(own)),
+    }
+}
+
 /// Part `at`, which comes after one that left statistics as they are in `moved`.
 fn another(b: &mut Builder, first: &Part, at: usize, moved: &BTreeMap<StateId, NodeId>) -> Part {
     let roots: Vec<NodeId> = [&[first.losses], &first.metrics[..]].concat();
@@ -90,7 +101,7 @@ fn another(b: &mut Builder, first: &Part, at: usize, moved: &BTreeMap<StateId, N
             Op::State(state) => moved.get(&state).copied(),
             Op::Random { kind, shape, stream, first } if !b.graph().common_draws.contains(&stream) => {
                 let operands = b.graph().operands(id);
-                let first = first + at * shape.len();
+                let first = first + at * of_all(b, kind, shape.len());
                 b.origin = b.graph().origin_id(id);
                 Some(b.add(Op::Random { kind, shape, stream, first }, &operands))
             }

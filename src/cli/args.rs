@@ -47,6 +47,10 @@ pub(super) struct RecipeArgs {
     /// Examples per step
     #[arg(long, value_name = "N", value_parser = positive)]
     pub(super) batch: Option<u64>,
+    /// Shards of a batch: 1, 2, 4, 8, ...; what is made of all examples is made of theirs by a tree, which is the same for any
+    /// number of processes (`mpirun -n N sphc train`)
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub(super) shards: Option<u64>,
     /// Number of steps
     #[arg(long, value_name = "N", value_parser = positive)]
     pub(super) iterations: Option<u64>,
@@ -131,7 +135,7 @@ impl DeviceArgs {
     pub(super) fn checked(&self) -> Result<DeviceOptions, Failure> {
         let threads = self.threads.map(|it| it as usize);
         let Self { device, ignore_memory, .. } = *self;
-        let options = DeviceOptions { device, threads, ignore_memory, cuda: cuda() };
+        let options = DeviceOptions { device, threads, ignore_memory, ranks: None, cuda: cuda() };
         options.check(self.precision)?;
         Ok(options)
     }
@@ -186,12 +190,13 @@ pub(super) fn cuda() -> CudaSetup {
 
 /// What is asked for, of the model of a command.
 pub(super) fn options(set: &SetArgs, recipe: &RecipeArgs, precision: Option<Precision>) -> Options {
-    let RecipeArgs { data, batch, iterations, seed, no_shuffle, no_augment, .. } = recipe;
+    let RecipeArgs { data, batch, shards, iterations, seed, no_shuffle, no_augment, .. } = recipe;
     let RecipeArgs { evaluate_every, checkpoint_every, patience, .. } = recipe;
     Options {
         set: set.set.clone(),
         data: data.clone(),
         batch: batch.map(|it| it as usize),
+        shards: shards.map(|it| it as usize),
         iterations: *iterations,
         seed: *seed,
         no_shuffle: *no_shuffle,

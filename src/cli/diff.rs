@@ -243,6 +243,7 @@ fn recipe(model: &Compilation) -> Facts {
         ("images", steps(&graph.images)),
         ("augment", if augmented.is_empty() { "none".to_owned() } else { augmented }),
         ("batch", in_parts(it.batch, it.accumulate)),
+        ("shards", if it.shards == 1 { "none".to_owned() } else { it.shards.to_string() }),
         ("iterations", it.iterations.to_string()),
         ("loss", it.loss.clone()),
         ("schedule", it.schedule.clone()),

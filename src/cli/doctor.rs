@@ -20,6 +20,12 @@ pub(super) fn run(_: &Args) -> Outcome {
         let memory = table::bytes(1024 * kibibytes);
         writeln!(out, "memory      {memory} available (`sphc show FILE` tells what a model needs)")?;
     }
+    let mpi = if cfg!(feature = "mpi") {
+        "`mpirun -n N sphc train FILE` trains as N processes"
+    } else {
+        "this build trains as one process; `--features mpi` adds several (docs/distributed.md)"
+    };
+    writeln!(out, "mpi         {mpi}")?;
     for line in cuda() {
         writeln!(out, "{line}")?;
     }

@@ -50,7 +50,7 @@ pub(super) fn train(
             Some(bar) => bar.set_message(format!("{named}{}", left(begun.elapsed(), at, wanted.len()))),
             None => announce(it, &named, at + 1, wanted.len()),
         }
-        let done = train::one(&it.args, Some(&it.directory), among.as_ref())?;
+        let done = train::one(&it.args, Some(&it.directory), among.as_ref(), None)?;
         if let (Some(bar), Ok(report)) = (&overall, &done.report)
             && report.end != End::Interrupted
         {

@@ -37,6 +37,7 @@ mod plot;
 mod points;
 mod predict;
 mod progress;
+mod ranks;
 mod replay;
 mod reproduce;
 mod runs;

@@ -46,6 +46,14 @@ fn handle() -> io::Result<()> {
     Ok(())
 }
 
+/// Leaves it to another process to stop this one: a launcher passes signals on to all, and the first rank ends them in order.
+pub(super) fn ignore() {
+    for signal in [SIGINT, SIGTERM] {
+        // Where it cannot be listened to, it ends the process as ever.
+        let _ = signal_hook::flag::register(signal, std::sync::Arc::default());
+    }
+}
+
 fn take(signal: i32) {
     if SIGNAL.swap(signal, Ordering::SeqCst) != 0 {
         std::process::exit(code(signal));

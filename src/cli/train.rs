@@ -4,12 +4,13 @@ use super::args::{self, DeviceArgs, Format, RecipeArgs, SetArgs, positive, renam
 use super::failure::{Failure, Outcome};
 use super::progress::{Among, Progress};
 use super::say::quoted;
-use super::{load, say, stop, sweep};
+use super::{load, ranks, say, stop, sweep};
 use clap::ValueEnum;
 use serde_json::json;
 use sphc::plan::Training;
+use sphc::runtime::ranks::Together;
 use sphc::train::{End, TrainError};
-use sphc::{Fetch, Init, Options, Report, Shown, TrainOptions};
+use sphc::{DeviceOptions, Fetch, Init, Options, Report, Shown, TrainOptions};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
@@ -128,10 +129,22 @@ pub(super) enum Resume {
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
+    let ranks = ranks::joined()?;
     if sweep::is_wanted(args) {
-        return sweep::run(args);
+        return match ranks {
+            None => sweep::run(args),
+            Some(it) if it.rank() == 0 => Err(Failure::new(
+                "several processes train one network, and `--seeds` and lists of `--set` values ask for several",
+                "give one value each",
+            )),
+            Some(_) => Err(Failure::Reported),
+        };
     }
-    let Done { run, set, training, report } = one(args, args.run.as_deref(), None)?;
+    match &ranks {
+        Some(it) if it.rank() != 0 => return ranks::follow(args, it),
+        Some(_) | None => {}
+    }
+    let Done { run, set, training, report } = one(args, args.run.as_deref(), None, ranks)?;
     finish(args, &run, &set, &training, &report?)
 }
 
@@ -151,11 +164,21 @@ pub(super) fn options(args: &Args) -> Options {
 }
 
 /// One training, in its run directory or in a new one.
-pub(super) fn one(args: &Args, run: Option<&Path>, among: Option<&Among<'_>>) -> Result<Done, Failure> {
-    let device = args.device.checked()?;
+pub(super) fn one(
+    args: &Args,
+    run: Option<&Path>,
+    among: Option<&Among<'_>>,
+    ranks: Option<Together>,
+) -> Result<Done, Failure> {
+    let device = DeviceOptions { ranks: ranks.clone(), ..args.device.checked()? };
     let tensorboard: BTreeSet<Shown> = args.tensorboard.iter().flat_map(|it| it.shown()).copied().collect();
     let told = Options { gradients: tensorboard.contains(&Shown::Histograms), ..options(args) };
-    let ready = load::model(&args.file, told)?.ready()?;
+    // Before other processes wait for this one.
+    let claimed = if run.is_none() { Some(Claimed::new(&args.file)?) } else { None };
+    let ready = match &ranks {
+        Some(it) => load::model(&args.file, Options { ranks: it.size(), ..told })?.ready_among(&***it)?,
+        None => load::model(&args.file, told)?.ready()?,
+    };
     let training = ready.training()?.clone();
     if args.format == Format::Human && among.is_none_or(|it| it.first) {
         let noun = training.noun();
@@ -174,7 +197,6 @@ pub(super) fn one(args: &Args, run: Option<&Path>, among: Option<&Among<'_>>) ->
     }
     static LISTENING: Once = Once::new();
     LISTENING.call_once(stop::listen);
-    let claimed = if run.is_none() { Some(Claimed::new(&args.file)?) } else { None };
     let run = run.or(claimed.as_ref().map(|it| it.path.as_path())).unwrap_or(Path::new("")).to_path_buf();
     let init = args.init.as_ref().map(|path| Init {
         path: path.clone(),

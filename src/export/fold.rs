@@ -179,7 +179,7 @@ fn fixed(network: &Network) -> Vec<bool> {
     let mut res: Vec<bool> = Vec::new();
     for node in &network.nodes {
         let by_itself = match &node.op {
-            Op::Input { .. } | Op::Random { .. } | Op::Update(_) => false,
+            Op::Input { .. } | Op::Random { .. } | Op::AllReduce(_) | Op::Update(_) => false,
             Op::Param(_)
             | Op::State(_)
             | Op::Const { .. }

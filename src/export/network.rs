@@ -255,6 +255,7 @@ fn bare(op: &Op) -> Op {
         | Op::Window { .. }
         | Op::Gather
         | Op::Augment { .. }
+        | Op::AllReduce(_)
         | Op::Loss(_)
         | Op::Update(_) => op.clone(),
     }

@@ -53,6 +53,7 @@ impl Storage {
                 | Op::Gather
                 | Op::Augment { .. }
                 | Op::Scatter { .. }
+                | Op::AllReduce(_)
                 | Op::Loss(_)
                 | Op::Random { .. } => {}
             }
@@ -185,6 +186,7 @@ fn classify(graph: &Graph, storage: &Storage, id: NodeId) -> Class {
         | Op::Gather
         | Op::Augment { .. }
         | Op::Scatter { .. }
+        | Op::AllReduce(_)
         | Op::Loss(_)
         | Op::Random { .. } => Class::Opaque(GroupKind::Single),
         Op::Map { int: true, .. } => Class::Int,

@@ -96,6 +96,7 @@ pub(crate) fn name(op: &Op) -> &'static str {
         Op::Transpose(_) => "transpose",
         Op::Assemble { .. } => "assemble",
         Op::Scatter { .. } => "scatter",
+        Op::AllReduce(_) => "all_reduce",
         Op::Gather => "gather",
         Op::Augment { .. } => "augment",
         Op::Loss(_) => "loss",

@@ -14,7 +14,7 @@ mod random;
 mod reduce;
 mod window;
 
-use crate::ir::{DType, Extern, Fill, Graph, Init, NodeId, Op, Phase, Shape, Target, Window};
+use crate::ir::{Across, DType, Extern, Fill, Graph, Init, NodeId, Op, Phase, Shape, Target, Window};
 use std::collections::BTreeMap;
 
 /// Numbers with extents, row-major.
@@ -217,6 +217,8 @@ fn apply(graph: &Graph, env: &Env, id: NodeId, given: &[&Tensor]) -> Tensor {
             augment::augment(given[0], whole, given[1], given.get(2).copied(), steps)
         }
         Op::Scatter { rows } => movement::scatter(*rows, given[0], given[1]),
+        // Of a batch in one shard.
+        Op::AllReduce(Across::Sum | Across::Max) => given[0].clone(),
         Op::Loss(kind) => loss::loss(*kind, given),
         Op::Random { kind, shape, stream, first } => random::random(*kind, shape, env.seed, *stream, *first, given[0]),
         Op::Update(_) => given[0].clone(),

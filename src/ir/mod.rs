@@ -37,10 +37,10 @@ pub use graph::{
     StateRole,
 };
 pub use infer::{ShapeError, infer};
-pub use op::{Extern, Fill, Geometry, Loss, Op, Random, Reduction, Target, Window};
+pub use op::{Across, Extern, Fill, Geometry, Loss, Op, Random, Reduction, Target, Window};
 pub use outline::{Applied, Argument, Block, Callee, Layer};
 pub use precision::Precision;
-pub use recipe::{Average, Clip, Column, ImageStep, Optimizer, Penalty, Projection, Recipe, Taken, Term};
+pub use recipe::{Average, Clip, Column, ImageStep, Optimizer, Penalty, Projection, Recipe, Shard, Taken, Term};
 pub use response::Response;
 pub use results::{Figure, Geometric, ResultKey, feature, gradient};
 pub use target::TargetKind;

@@ -219,6 +219,16 @@ pub enum Random {
     },
 }
 
+/// What is made of the numbers of all shards of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Across {
+    /// Their sum, by halves: the first half's and the second half's are added, and so on within each.
+    Sum,
+    /// The largest.
+    Max,
+}
+
 /// What an `Update` writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -321,6 +331,9 @@ pub enum Op {
         /// Rows that were picked from.
         rows: usize,
     },
+    /// `(x) -> x` in all shards of a batch, of the numbers of each: a step whose recipe says `shards` is one graph for each
+    /// shard of its examples, and these are where they meet.
+    AllReduce(Across),
     /// Losses.
     Loss(Loss),
     /// Random numbers.

@@ -96,6 +96,7 @@ impl Graph {
             Op::Window { kind, geometry } => write!(f, "window {kind:?}{geometry}"),
             Op::Gather => write!(f, "gather"),
             Op::Augment { steps } => write!(f, "augment [{}]", augment::text(steps)),
+            Op::AllReduce(kind) => write!(f, "all_reduce {kind:?}"),
             Op::Scatter { rows } => write!(f, "scatter to {rows}"),
             Op::Loss(kind) => write!(f, "loss {kind:?}"),
             Op::Random { kind, stream, first: 0, .. } => write!(f, "random {kind:?} stream={stream:016x}"),

@@ -306,6 +306,10 @@ pub struct Recipe {
     pub batch: usize,
     /// Equal parts that a step takes the batch in.
     pub accumulate: usize,
+    /// Shards of each part: what is made of all examples is made of what is made of theirs. 1 where there are none.
+    pub shards: usize,
+    /// The one that the graph is of, where it is not of all.
+    pub shard: Option<Shard>,
     /// Steps.
     pub iterations: u64,
     /// The losses as they would be written with all their numbers: `softmax_cross_entropy(smoothing: 0.1, floor: 0)`.
@@ -352,15 +356,48 @@ pub struct Recipe {
     pub target: TargetKind,
 }
 
+/// A share of the examples that a step takes at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shard {
+    /// Its number, from 0.
+    pub at: usize,
+    /// How many there are.
+    pub of: usize,
+    /// Its first example.
+    pub first: usize,
+    /// Its examples.
+    pub examples: usize,
+    /// Those of all.
+    pub whole: usize,
+}
+
+impl Shard {
+    /// One of so many shares of `whole` examples; where they cannot be equal, the first have one more.
+    pub fn new(at: usize, of: usize, whole: usize) -> Shard {
+        let (each, more) = (whole / of, whole % of);
+        Shard { at, of, first: at * each + at.min(more), examples: each + usize::from(at < more), whole }
+    }
+
+    /// How many numbers there are for all examples, where there are so many for its own.
+    pub fn of_all(&self, own: usize) -> usize {
+        own / self.examples.max(1) * self.whole
+    }
+
+    /// Where its first number is among those of all examples, where there are so many for its own.
+    pub fn place(&self, own: usize) -> usize {
+        own / self.examples.max(1) * self.first
+    }
+}
+
 /// How many of so many examples are kept for validation: a share, but neither none nor all.
 pub fn kept(examples: usize, share: f64) -> usize {
     ((examples as f64 * share).round() as usize).clamp(1, examples.saturating_sub(1).max(1)).min(examples)
 }
 
 impl Recipe {
-    /// Examples that are worked on at once: of a part of the batch, and of an evaluation.
+    /// Examples that are worked on at once: of a part of the batch or a shard of it, and of an evaluation.
     pub fn part(&self) -> usize {
-        self.batch / self.accumulate
+        self.shard.map_or(self.batch / self.accumulate, |it| it.examples)
     }
 
     /// After how many steps the projections run: the longest interval at which none is missed, 0 without any.

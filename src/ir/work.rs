@@ -17,6 +17,7 @@ pub fn flops(op: &Op, operands: &[&Shape], result: &Shape) -> u64 {
         Op::Map { .. } => len(result) * each(op),
         Op::Reduce { .. } => len(operands[0]) * each(op),
         Op::Scatter { .. } => len(operands[1]),
+        Op::AllReduce(_) => len(result),
         Op::Loss(_) => loss(len(operands[0])),
         Op::Input { .. }
         | Op::Param(_)
@@ -66,6 +67,7 @@ pub fn products(op: &Op, operands: &[&Shape], result: &Shape) -> u64 {
         | Op::Gather
         | Op::Augment { .. }
         | Op::Scatter { .. }
+        | Op::AllReduce(_)
         | Op::Loss(_)
         | Op::Random { .. }
         | Op::Update(_) => 0,
@@ -103,6 +105,7 @@ pub fn each(op: &Op) -> u64 {
         | Op::Gather
         | Op::Augment { .. }
         | Op::Scatter { .. }
+        | Op::AllReduce(_)
         | Op::Loss(_)
         | Op::Random { .. }
         | Op::Update(_) => 0,

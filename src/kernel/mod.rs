@@ -18,7 +18,9 @@ pub use print::dump;
 pub(crate) use select::dtype;
 pub use select::{Bound, bind, select};
 
-use crate::ir::{Along, Augment, DType, ExprNode, Geometry, Loss, Random, Reduction, Scalar, ScalarFn, Shape, Window};
+use crate::ir::{
+    Across, Along, Augment, DType, ExprNode, Geometry, Loss, Random, Reduction, Scalar, ScalarFn, Shape, Window,
+};
 use serde::{Deserialize, Serialize};
 
 /// Which of a convolution's three products.
@@ -334,6 +336,13 @@ pub enum KernelSpec {
         n: usize,
         /// Numbers of a row.
         item: usize,
+    },
+    /// Of the numbers of all shards (see `ir::Op::AllReduce`).
+    AllReduce {
+        /// How.
+        kind: Across,
+        /// Numbers of each shard.
+        len: usize,
     },
     /// Losses over `[n, classes]`.
     Loss {

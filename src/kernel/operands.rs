@@ -152,6 +152,10 @@ impl KernelSpec {
                 inputs: vec![Operand::int(product(&[n])?), Operand::real(product(&[n, item])?)],
                 outputs: vec![Operand::real(product(&[rows, item])?)],
             }),
+            &KernelSpec::AllReduce { len, .. } => Ok(Operands {
+                inputs: vec![Operand::real(product(&[len])?)],
+                outputs: vec![Operand::real(product(&[len])?)],
+            }),
             KernelSpec::Loss { kind, n, classes } => {
                 let scores = product(&[*n, *classes])?;
                 if *classes == 0 {
@@ -212,6 +216,7 @@ impl KernelSpec {
             | KernelSpec::Gather { .. }
             | KernelSpec::Augment { .. }
             | KernelSpec::Scatter { .. }
+            | KernelSpec::AllReduce { .. }
             | KernelSpec::Loss { .. }
             | KernelSpec::Random { .. } => false,
         }

@@ -58,6 +58,7 @@ impl Display for KernelSpec {
             KernelSpec::Augment { dtype, n, item, steps } => {
                 write!(f, "augment {n} x {dtype:?}{item} [{}]", augment::text(steps))
             }
+            KernelSpec::AllReduce { kind, len } => write!(f, "all_reduce {kind:?} {len}"),
             KernelSpec::Scatter { rows, n, item } => write!(f, "scatter {n} x {item} to {rows}"),
             KernelSpec::Loss { kind, n, classes } => write!(f, "loss {kind:?} {n} x {classes}"),
             KernelSpec::Random { kind, len, stream, first } => {

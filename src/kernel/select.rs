@@ -85,6 +85,7 @@ pub fn bind(fused: &Fused, group: &Group) -> Bound {
             let dims = graph.shape(of[1]).dims();
             KernelSpec::Scatter { rows: *rows, n: dims[0], item: dims[1..].iter().product() }
         }
+        Op::AllReduce(kind) => KernelSpec::AllReduce { kind: *kind, len: graph.shape(id).len() },
         Op::Loss(kind) => {
             let logits = graph.shape(of[0]);
             KernelSpec::Loss { kind: *kind, n: logits.0[0], classes: logits.0[1] }

@@ -19,6 +19,7 @@ impl KernelSpec {
                 product(&geometry.kernel) * product(output) * (n * input[2]) as u64
             }
             KernelSpec::Scatter { n, item, .. } => product(&[*n, *item]),
+            KernelSpec::AllReduce { len, .. } => *len as u64,
             KernelSpec::Loss { n, classes, .. } => work::loss(product(&[*n, *classes])),
             KernelSpec::Transpose { .. }
             | KernelSpec::Assemble { .. }
@@ -56,6 +57,7 @@ impl KernelSpec {
             KernelSpec::Gather { .. } => "gather",
             KernelSpec::Augment { .. } => "augment",
             KernelSpec::Scatter { .. } => "scatter",
+            KernelSpec::AllReduce { .. } => "all_reduce",
             KernelSpec::Loss { .. } => "loss",
             KernelSpec::Random { .. } => "random",
         }
@@ -76,6 +78,7 @@ impl KernelSpec {
             | KernelSpec::Gather { .. }
             | KernelSpec::Augment { .. }
             | KernelSpec::Scatter { .. }
+            | KernelSpec::AllReduce { .. }
             | KernelSpec::Loss { .. }
             | KernelSpec::Random { .. } => return (self.family(), 0..operands),
         };

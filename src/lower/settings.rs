@@ -95,6 +95,10 @@ pub struct Settings {
     pub set: Vec<(String, String)>,
     /// `--batch`.
     pub batch: Option<usize>,
+    /// `--shards`.
+    pub shards: Option<usize>,
+    /// Which shard of a batch is compiled, where the recipe has shards; else all of it.
+    pub shard: Option<usize>,
     /// `--iterations`.
     pub iterations: Option<u64>,
     /// `--seed`.

@@ -35,6 +35,7 @@ pub fn identity(sources: &Sources, settings: &Settings, precision: Precision) ->
 struct Decisive<'a> {
     set: &'a [(String, String)],
     batch: Option<usize>,
+    shards: Option<usize>,
     seed: Option<u64>,
     no_shuffle: bool,
     no_augment: bool,
@@ -48,6 +49,8 @@ impl<'a> Decisive<'a> {
         let Settings {
             set,
             batch,
+            shards,
+            shard: _,
             iterations: _,
             seed,
             evaluate_every: _,
@@ -68,6 +71,7 @@ impl<'a> Decisive<'a> {
         Decisive {
             set,
             batch: *batch,
+            shards: *shards,
             seed: *seed,
             no_shuffle: *no_shuffle,
             no_augment: *no_augment,
@@ -81,7 +85,7 @@ impl<'a> Decisive<'a> {
 /// them. A run is continued by every later version.
 impl fmt::Display for Decisive<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Decisive { set, batch, seed, no_shuffle, no_augment, precision, data } = self;
+        let Decisive { set, batch, shards, seed, no_shuffle, no_augment, precision, data } = self;
         let precision = match precision {
             Precision::F32 => "F32",
             Precision::Tf32 => "Tf32",
@@ -89,7 +93,8 @@ impl fmt::Display for Decisive<'_> {
             Precision::F64 => "F64",
         };
         let data = data.map_or_else(|| "None".to_owned(), |it| format!("Some({})", of_data(it)));
-        write!(f, "{set:?} {batch:?} {seed:?} {no_shuffle} {no_augment} {precision} {data}")
+        write!(f, "{set:?} {batch:?} {seed:?} {no_shuffle} {no_augment} {precision} {data}")?;
+        shards.map_or(Ok(()), |it| write!(f, " shards {it}"))
     }
 }
 

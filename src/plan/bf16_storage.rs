@@ -103,6 +103,7 @@ fn writes_short(spec: &KernelSpec, output: usize) -> bool {
         | KernelSpec::Gather { .. }
         | KernelSpec::Augment { .. }
         | KernelSpec::Scatter { .. }
+        | KernelSpec::AllReduce { .. }
         | KernelSpec::Loss { .. }
         | KernelSpec::Random { .. } => false,
         KernelSpec::Maps(_) | KernelSpec::MatMuls(_) => unreachable!("{TYPES_COME_FIRST}"),
@@ -138,6 +139,7 @@ fn drop_what_must_stay_wide(step: &Step, in_bf16: &mut BTreeSet<VirtualBuffer>) 
         | KernelSpec::Gather { .. }
         | KernelSpec::Augment { .. }
         | KernelSpec::Scatter { .. }
+        | KernelSpec::AllReduce { .. }
         | KernelSpec::Loss { .. }
         | KernelSpec::Random { .. } => {
             step.inputs.iter().chain(&step.outputs).for_each(|it| _ = in_bf16.remove(it));
@@ -183,6 +185,7 @@ fn apply(step: &mut Step, in_bf16: &BTreeSet<VirtualBuffer>) {
         | KernelSpec::Gather { .. }
         | KernelSpec::Augment { .. }
         | KernelSpec::Scatter { .. }
+        | KernelSpec::AllReduce { .. }
         | KernelSpec::Loss { .. }
         | KernelSpec::Random { .. } => {}
         KernelSpec::Maps(_) | KernelSpec::MatMuls(_) => unreachable!("{TYPES_COME_FIRST}"),
@@ -222,6 +225,7 @@ impl Plan {
                 | KernelSpec::Gather { .. }
                 | KernelSpec::Augment { .. }
                 | KernelSpec::Scatter { .. }
+                | KernelSpec::AllReduce { .. }
                 | KernelSpec::Loss { .. }
                 | KernelSpec::Random { .. } => {}
             }

@@ -23,7 +23,7 @@ use crate::ir::op::Fill;
 use crate::ir::recipe::Keep;
 use crate::ir::{
     DType, Extern, Figure, ImageStep, Init, NodeId, Op, OriginId, Phase, Precision, Random, Recipe, ResultKey, Shape,
-    StateRole, TargetKind,
+    Shard, StateRole, TargetKind,
 };
 use crate::kernel::KernelSpec;
 use serde::{Deserialize, Serialize};
@@ -147,6 +147,9 @@ pub struct Training {
     /// Equal parts that a step takes them in.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub accumulate: usize,
+    /// The shard of each part that the plan is of, where it is not of all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
     /// Steps.
     pub iterations: u64,
     /// Over how many steps the run goes, where a schedule or what is computed depends on how many there are.
@@ -185,9 +188,9 @@ impl Training {
         self.image.noun(self.dtype)
     }
 
-    /// Examples that are worked on at once: of a part of a step's, and of an evaluation.
+    /// Examples that are worked on at once: of a part of a step's or a shard of it, and of an evaluation.
     pub fn part(&self) -> usize {
-        self.batch / self.accumulate.max(1)
+        self.shard.map_or(self.batch / self.accumulate.max(1), |it| it.examples)
     }
 }
 
@@ -315,6 +318,7 @@ fn training(fused: &Fused, recipe: &Recipe) -> Training {
         test_examples: recipe.test_examples,
         batch: recipe.batch,
         accumulate: recipe.accumulate,
+        shard: recipe.shard,
         iterations: recipe.iterations,
         schedule_iterations: recipe.length_matters.then_some(recipe.iterations),
         evaluate_every: recipe.evaluate_every,

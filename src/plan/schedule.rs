@@ -174,7 +174,7 @@ fn overwritten_leaves(bound: &[Bound], graph: &Graph, updates: &Updates) -> BTre
 /// Which values are written over their targets.
 struct InPlace {
     of: BTreeMap<NodeId, Target>,
-    /// Launches that must come before others, because they read what those overwrite.
+    /// Launches that must come before others, because they read what those overwrite, or shards meet there first.
     before: Vec<(usize, usize)>,
 }
 
@@ -185,11 +185,12 @@ impl InPlace {
             overwritten_leaves(bound, graph, updates).into_iter().map(|(id, to)| (to, id)).collect();
         // One order in which writers come as late as they can: what holds in it can be demanded.
         let writers: BTreeSet<usize> = updates.values().filter_map(|it| flow.home(storage(it.1))).collect();
-        let witness = topological(bound, flow, &[], |at| (u8::from(writers.contains(&at)), at));
+        let meetings = meetings(bound);
+        let witness = topological(bound, flow, &meetings, |at| (u8::from(writers.contains(&at)), at));
         let mut position = vec![0; bound.len()];
         witness.iter().enumerate().for_each(|(it, &at)| position[at] = it);
 
-        let mut res = InPlace { of: BTreeMap::new(), before: Vec::new() };
+        let mut res = InPlace { of: BTreeMap::new(), before: meetings };
         for (&to, &(_, value)) in updates {
             let value = storage(value);
             let Some(writer) = flow.home(value) else { continue };
@@ -207,6 +208,14 @@ impl InPlace {
         }
         res
     }
+}
+
+/// Where shards of a batch meet, one after the other as the groups come: in the plans of all shards alike, whatever frees memory
+/// in one of them.
+fn meetings(bound: &[Bound]) -> Vec<(usize, usize)> {
+    let all: Vec<usize> =
+        (0..bound.len()).filter(|it| matches!(bound[*it].spec, KernelSpec::AllReduce { .. })).collect();
+    all.windows(2).map(|it| (it[0], it[1])).collect()
 }
 
 /// Whether the kernel reads `input` (if it does) exactly where it writes `output`.

@@ -2,7 +2,7 @@
 //! that was not written, and has all that a training asks for.
 
 use super::{BufferId, BufferKind, Launch, PhasePlan, Plan, Training, arena};
-use crate::ir::{DType, Extern, Figure, Fill, Init, Phase, Precision, ResultKey, Shape, StateRole, start};
+use crate::ir::{DType, Extern, Figure, Fill, Init, Phase, Precision, ResultKey, Shape, Shard, StateRole, start};
 use crate::kernel::{Operand, Operands};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -193,6 +193,14 @@ impl Plan {
         }
         if !batch.is_multiple_of(accumulate) {
             return flaw(here, format!("a batch of {batch} cannot be cut into {accumulate} equal parts"));
+        }
+        if let Some(shard) = training.shard
+            && (shard.of == 0
+                || shard != Shard::new(shard.at, shard.of, batch / accumulate)
+                || shard.of <= shard.at
+                || shard.examples == 0)
+        {
+            return flaw(here, format!("a batch of {batch} has no such shard"));
         }
         let batch = training.part();
         if training.iterations == 0 {

@@ -5,6 +5,7 @@ pub mod cpu;
 pub mod cuda;
 mod free;
 mod nodes;
+pub mod ranks;
 mod session;
 mod setup;
 
@@ -65,6 +66,14 @@ pub enum RuntimeError {
         /// Bytes given.
         found: usize,
     },
+    /// Another rank of a training in several processes.
+    #[error("{cause}\n  {remedy}")]
+    Ranks {
+        /// What is wrong.
+        cause: String,
+        /// What to do.
+        remedy: String,
+    },
     /// A plan that contradicts itself: written by hand, or by another version.
     #[error("the plan cannot be run: {cause}\n  compile the model again")]
     Plan {
@@ -115,6 +124,18 @@ pub trait Backend {
     fn look(&self, buffer: BufferId, see: &mut dyn FnMut(&[u8])) -> Result<(), RuntimeError> {
         see(&self.read(buffer)?);
         Ok(())
+    }
+    /// Does what another process asks for, if one drives this device; `before` is told what comes next.
+    fn follow(&mut self, _before: &mut dyn FnMut(ranks::Next)) -> Result<(), RuntimeError> {
+        Ok(())
+    }
+    /// Batches that it evaluates at once, each from where the one before ends.
+    fn lanes(&self) -> usize {
+        1
+    }
+    /// A result of one of the batches that were evaluated at once.
+    fn read_lane(&self, _lane: usize, buffer: BufferId) -> Result<Vec<u8>, RuntimeError> {
+        self.read(buffer)
     }
     /// Runs one launch of a phase, by its number; tells whether the device can. One that records whole phases cannot.
     fn run_one(&mut self, _phase: Phase, _launch: usize) -> Result<bool, RuntimeError> {

@@ -163,6 +163,13 @@ impl Session {
         self.values(self.result_id(phase, &key.into()))
     }
 
+    /// The same of one of the batches that were evaluated at once ([`Backend::lanes`]).
+    pub fn result_of(&self, lane: usize, phase: Phase, key: impl Into<ResultKey>) -> Result<Vec<f64>, RuntimeError> {
+        let id = self.result_id(phase, &key.into());
+        let bytes = self.backend.read_lane(lane, id)?;
+        Ok(decode(&bytes, self.plan.buffers[id.0 as usize].dtype, self.plan.precision))
+    }
+
     fn result_id(&self, phase: Phase, key: &ResultKey) -> BufferId {
         let found = self.plan.phases.get(&phase).and_then(|it| it.results.get(key));
         *found.unwrap_or_else(|| panic!("phase {phase:?} has no result `{key}`"))
@@ -257,7 +264,7 @@ pub struct Summary {
 
 /// The bytes a buffer starts with. Random numbers are rounded to f32 in every precision, so that runs
 /// in f32 and f64 start equal.
-fn initial(buffer: &Buffer, seed: u64, precision: Precision) -> Option<Vec<u8>> {
+pub(super) fn initial(buffer: &Buffer, seed: u64, precision: Precision) -> Option<Vec<u8>> {
     let len = buffer.shape.len();
     let all = |value: f64| Some(encode(&[value], buffer.dtype, precision).repeat(len));
     match &buffer.kind {

@@ -2,7 +2,7 @@
 //! own is measured.
 
 use crate::data::Pixels;
-use crate::ir::random;
+use crate::ir::{Shard, random};
 use crate::plan::{Plan, Training};
 use std::ops::Range;
 use std::time::Instant;
@@ -21,13 +21,15 @@ pub(super) struct Ahead {
     shuffled: bool,
     examples: u64,
     batch: u64,
+    /// Which examples of a batch are taken here.
+    own: Vec<Range<u64>>,
     /// The first step whose images were not asked for yet.
     next: u64,
 }
 
 impl Ahead {
     /// For the training images of a run that goes on after so many steps. Nothing is to be read of what is in memory.
-    pub(super) fn of(pixels: &Pixels, plan: &Plan, training: &Training, step: u64) -> Option<Ahead> {
+    pub(super) fn of(pixels: &Pixels, plan: &Plan, training: &Training, shards: usize, step: u64) -> Option<Ahead> {
         let examples = training.train_examples;
         if pixels.mapped() == 0 || examples == 0 {
             return None;
@@ -40,6 +42,7 @@ impl Ahead {
             shuffled: plan.shuffles(),
             examples: examples as u64,
             batch: training.batch as u64,
+            own: own(training, shards),
             next: step,
         })
     }
@@ -60,14 +63,17 @@ impl Ahead {
     pub(super) fn ask(&mut self, step: u64) -> f64 {
         let begun = Instant::now();
         let until = step.saturating_add(STEPS);
-        for position in self.next.max(step) * self.batch..until * self.batch {
-            self.pixels.want(self.place(position));
+        for step in self.next.max(step)..until {
+            self.positions(step).for_each(|it| self.pixels.want(self.place(it)));
         }
         self.next = self.next.max(until);
-        for position in step * self.batch..(step + 1) * self.batch {
-            self.pixels.fetch(self.place(position));
-        }
+        self.positions(step).for_each(|it| self.pixels.fetch(self.place(it)));
         begun.elapsed().as_secs_f64()
+    }
+
+    /// The positions in the order of the training of what a step takes here.
+    fn positions(&self, step: u64) -> impl Iterator<Item = u64> {
+        self.own.iter().cloned().flatten().map(move |it| step * self.batch + it)
     }
 
     /// Where the example of a position in the order of the training lies.
@@ -79,6 +85,20 @@ impl Ahead {
         let at = at as usize * self.each;
         at..at + self.each
     }
+}
+
+/// Which examples of a batch so many shards take, from that of the plan on; all of them where there are no shards.
+fn own(training: &Training, shards: usize) -> Vec<Range<u64>> {
+    let part = training.batch / training.accumulate.max(1);
+    let of_part = match training.shard {
+        Some(first) => {
+            let last = Shard::new(first.at + shards.max(1) - 1, first.of, first.whole);
+            first.first..last.first + last.examples
+        }
+        None => 0..part,
+    };
+    let moved = |at: usize| (at * part + of_part.start) as u64..(at * part + of_part.end) as u64;
+    (0..training.accumulate.max(1)).map(moved).collect()
 }
 
 #[cfg(test)]
@@ -95,6 +115,7 @@ mod tests {
             shuffled,
             examples: 50,
             batch: 2,
+            own: std::iter::once(0..2).collect(),
             next: 0,
         };
         let places = |ahead: &Ahead| (0..50).map(|it| ahead.place(it).start).collect::<Vec<_>>();

@@ -32,38 +32,58 @@ pub fn evaluate(
     let (examples, batch) = (training.test_examples, training.part());
     let (mut loss, mut correct) = (0.0, plan.tells_classes().then_some(0.0));
     let mut metrics: BTreeMap<String, f64> = plan.metrics().into_iter().map(|it| (it, 0.0)).collect();
-    let mut completed = true;
-    session.set_counter(StateRole::EvaluateStart, 0)?;
-    for start in (0..examples).step_by(batch) {
-        if stop() {
-            completed = false;
-            break;
-        }
-        session.run(Phase::Evaluate)?;
-        let valid = batch.min(examples - start);
-        let losses = &session.result(Phase::Evaluate, Figure::Losses)?[..valid];
+    let completed = batches(session, examples, batch, stop, &mut |session, lane, start, valid| {
+        let result = |session: &Session, key: ResultKey| session.result_of(lane, Phase::Evaluate, key);
+        let losses = &result(session, Figure::Losses.into())?[..valid];
         if let Some(at) = losses.iter().position(|it| !it.is_finite()) {
             let found = losses[at];
             return Err(broken(session, start, start + at, found));
         }
         loss += losses.iter().sum::<f64>();
         if let Some(correct) = &mut correct {
-            *correct += session.result(Phase::Evaluate, Figure::Correct)?[..valid].iter().sum::<f64>();
+            *correct += result(session, Figure::Correct.into())?[..valid].iter().sum::<f64>();
         }
         for (name, sum) in &mut metrics {
-            *sum += session.result(Phase::Evaluate, ResultKey::Metric(name.clone()))?[..valid].iter().sum::<f64>();
+            *sum += result(session, ResultKey::Metric(name.clone()))?[..valid].iter().sum::<f64>();
         }
-        let scores = session.result(Phase::Evaluate, Figure::Scores)?;
+        let scores = result(session, Figure::Scores.into())?;
         for (at, scores) in scores.chunks_exact((scores.len() / batch).max(1)).take(valid).enumerate() {
             seen(start + at, scores);
         }
-    }
+        Ok(())
+    })?;
     // The counter is part of checkpoints, which must not tell whether an evaluation went before.
     session.set_counter(StateRole::EvaluateStart, 0)?;
     let n = examples as f64;
     metrics.values_mut().for_each(|it| *it /= n);
     let accuracy = correct.map(|it| it / n);
     Ok(completed.then_some(Evaluation { loss: loss / n, accuracy, metrics, examples }))
+}
+
+/// Gets a batch that was evaluated: its lane, its first example, and how many it has.
+type SeeBatch<'a> = &'a mut dyn FnMut(&mut Session, usize, usize, usize) -> Result<(), TrainError>;
+
+/// Evaluates the first `count` bound examples: `see` gets the lane of a batch, its first example and how many it has. False when
+/// `stop` asked for it.
+fn batches(
+    session: &mut Session,
+    count: usize,
+    batch: usize,
+    stop: &dyn Fn() -> bool,
+    see: SeeBatch<'_>,
+) -> Result<bool, TrainError> {
+    let lanes = session.backend.lanes();
+    session.set_counter(StateRole::EvaluateStart, 0)?;
+    for first in (0..count).step_by(batch * lanes) {
+        if stop() {
+            return Ok(false);
+        }
+        session.run(Phase::Evaluate)?;
+        for (lane, start) in (first..count).step_by(batch).take(lanes).enumerate() {
+            see(session, lane, start, batch.min(count - start))?;
+        }
+    }
+    Ok(true)
 }
 
 /// Why an example of the test set has no loss: the batch from `start` on is evaluated once more.
@@ -109,20 +129,14 @@ pub fn features_of(
     see: &mut dyn FnMut(usize, &[f64]),
 ) -> Result<bool, TrainError> {
     let batch = recipe_of(&session.plan)?.part();
-    session.set_counter(StateRole::EvaluateStart, 0)?;
-    for start in (0..count).step_by(batch) {
-        if stop() {
-            return Ok(false);
-        }
-        session.run(Phase::Evaluate)?;
-        let valid = batch.min(count - start);
+    batches(session, count, batch, stop, &mut |session, lane, _, valid| {
         for (at, key) in keys.iter().enumerate() {
-            let found = session.result(Phase::Evaluate, key)?;
+            let found = session.result_of(lane, Phase::Evaluate, key)?;
             let each = found.len() / batch;
             see(at, &found[..valid * each]);
         }
-    }
-    Ok(true)
+        Ok(())
+    })
 }
 
 /// The class scores of examples that are not part of a data set, one after the other as the model takes them, in the bytes of
@@ -139,14 +153,11 @@ pub fn predict(session: &mut Session, pixels: &[u8]) -> Result<Vec<Vec<f64>>, Tr
         images.resize(places * each, 0);
         session.share(Extern::TestImages, Arc::new(images))?;
         session.clear(Extern::TestLabels)?;
-        session.set_counter(StateRole::EvaluateStart, 0)?;
-        let count = part.len() / each;
-        for start in (0..count).step_by(batch) {
-            session.run(Phase::Evaluate)?;
-            let scores = session.result(Phase::Evaluate, Figure::Scores)?;
-            let valid = batch.min(count - start);
+        batches(session, part.len() / each, batch, &|| false, &mut |session, lane, _, valid| {
+            let scores = session.result_of(lane, Phase::Evaluate, Figure::Scores)?;
             res.extend(scores.chunks_exact((scores.len() / batch).max(1)).take(valid).map(<[f64]>::to_vec));
-        }
+            Ok(())
+        })?;
     }
     Ok(res)
 }

@@ -6,6 +6,7 @@ pub mod curves;
 mod error;
 mod evaluate;
 mod events;
+mod follow;
 mod init;
 mod keep;
 mod meaning;
@@ -20,6 +21,7 @@ pub mod weights;
 pub use error::TrainError;
 pub use evaluate::{Evaluation, evaluate, features, features_of, predict};
 pub use events::{Board, graph};
+pub use follow::follow;
 pub use init::Init;
 pub use meaning::Meaning;
 pub use non_finite::{NonFinite, Operand, first_non_finite, replay};
@@ -46,6 +48,8 @@ pub struct TrainConfig<'a> {
     pub resume: Option<Resume>,
     /// Weights to start from.
     pub init: Option<Init>,
+    /// Shards of a batch that are this process's.
+    pub shards: usize,
     /// Log the losses of every so many iterations.
     pub log_every: u64,
     /// What TensorBoard is shown beside the log.

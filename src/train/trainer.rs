@@ -44,7 +44,7 @@ pub fn train(
     let log = Log::start(&run.metrics(), &start.lines, start.step)
         .map_err(|it| TrainError::write(&run.path, &run.metrics(), it))?;
 
-    let ahead = Ahead::of(&data.train.images, &plan, &training, start.step);
+    let ahead = Ahead::of(&data.train.images, &plan, &training, config.shards, start.step);
     if let Some(image) = data.image.image() {
         session.whiten(&data.train.images, data.dtype, image)?;
     }

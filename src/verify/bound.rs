@@ -102,6 +102,7 @@ fn in_full(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64, roundings: &Roundi
         | KernelSpec::Gather { .. }
         | KernelSpec::Augment { .. }
         | KernelSpec::Random { .. }
+        | KernelSpec::AllReduce { .. }
         | KernelSpec::Loss { kind: Loss::Correct, .. } => {
             execute(spec, inputs, seed).into_iter().map(Expected::exact).collect()
         }

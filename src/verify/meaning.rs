@@ -69,6 +69,7 @@ pub fn execute(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64) -> Vec<Vec<f64
         KernelSpec::Scatter { rows, n, item } => {
             one(Op::Scatter { rows: *rows }, vec![(Shape(vec![*n]), DType::Int), real(vec![*n, *item])])
         }
+        KernelSpec::AllReduce { kind, len } => one(Op::AllReduce(*kind), vec![real(vec![*len])]),
         KernelSpec::Loss { kind, n, classes } => {
             let mut shapes = vec![real(vec![*n, *classes]), (Shape(vec![*n]), DType::Int)];
             shapes.extend((inputs.len() == 3).then(|| real(vec![*n])));

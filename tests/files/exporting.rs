@@ -52,7 +52,12 @@ fn evaluated(op: &Op) -> Option<&'static str> {
         },
         Op::Gather => Some("pick"),
         Op::Augment { .. } => Some("prepare"),
-        Op::ConvFilterGrad(_) | Op::Scatter { .. } | Op::Loss(_) | Op::Random { .. } | Op::Update(_) => None,
+        Op::ConvFilterGrad(_)
+        | Op::Scatter { .. }
+        | Op::AllReduce(_)
+        | Op::Loss(_)
+        | Op::Random { .. }
+        | Op::Update(_) => None,
     }
 }
 

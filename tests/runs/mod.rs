@@ -18,6 +18,7 @@ pub(crate) mod looking;
 pub(crate) mod memory;
 pub(crate) mod pages;
 pub(crate) mod reproducing;
+pub(crate) mod shards;
 #[cfg(unix)]
 pub(crate) mod streams;
 pub(crate) mod sweeps;

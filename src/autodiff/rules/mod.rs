@@ -55,6 +55,7 @@ pub(super) fn pull_back(
         // A count of hits is constant almost everywhere.
         Op::Loss(Loss::Correct) => vec![None; operands.len()],
         Op::Loss(Loss::CrossEntropyGrad { .. }) => twice(b, id),
+        Op::AllReduce(kind) => vec![Some(reduce::all_reduce(b, kind, id, operands[0], g))],
         Op::Update(_) => vec![Some(g)],
     }
 }

@@ -1,6 +1,6 @@
 //! Reductions and repetitions, which are each other's adjoints.
 
-use crate::ir::{Binary, NodeId, Op, Reduction, ScalarFn};
+use crate::ir::{Across, Binary, NodeId, Op, Reduction, ScalarFn};
 use crate::shape::Builder;
 
 /// Sums `g` over the axes along which `operand` is repeated in it.
@@ -11,6 +11,20 @@ pub(super) fn sum_to(b: &mut Builder, g: NodeId, operand: NodeId) -> NodeId {
         (0..from.rank()).filter(|&it| it < missing || (to.0[it - missing] == 1 && from.0[it] != 1)).collect();
     let sum = b.sum(g, &axes);
     b.reshape(sum, to)
+}
+
+/// `y` is made of `x` in all shards; its adjoint is the same in all.
+pub(super) fn all_reduce(b: &mut Builder, kind: Across, y: NodeId, x: NodeId, g: NodeId) -> NodeId {
+    match kind {
+        Across::Sum => g,
+        // Shards with equal maxima share the adjoint equally.
+        Across::Max => {
+            let hit = b.binary(Binary::Eq, x, y);
+            let count = b.add(Op::AllReduce(Across::Sum), &[hit]);
+            let share = b.binary(Binary::Div, g, count);
+            b.binary(Binary::Mul, hit, share)
+        }
+    }
 }
 
 /// `y = reduce(x)`; `y` is the node itself.

@@ -84,7 +84,9 @@ impl Writer<'_> {
                 };
                 return Err(node.unsaid(cause));
             }
-            Op::ConvFilterGrad(_) | Op::Scatter { .. } | Op::Update(_) => return Err(node.unsaid(TRAINING)),
+            Op::ConvFilterGrad(_) | Op::Scatter { .. } | Op::AllReduce(_) | Op::Update(_) => {
+                return Err(node.unsaid(TRAINING));
+            }
             Op::Loss(_) => return Err(node.unsaid("compares scores with labels, which no network gives")),
         }
         Ok(())

@@ -51,6 +51,7 @@ impl Writer<'_> {
             | Op::Gather
             | Op::Augment { .. }
             | Op::Scatter { .. }
+            | Op::AllReduce(_)
             | Op::Loss(_)
             | Op::Random { .. }
             | Op::Update(_) => {}
@@ -119,7 +120,9 @@ impl Writer<'_> {
                     }
                 }));
             }
-            Op::ConvFilterGrad(_) | Op::Scatter { .. } | Op::Update(_) => return Err(node.unsaid(TRAINING)),
+            Op::ConvFilterGrad(_) | Op::Scatter { .. } | Op::AllReduce(_) | Op::Update(_) => {
+                return Err(node.unsaid(TRAINING));
+            }
             Op::Loss(_) => return Err(node.unsaid("compares scores with labels, which no network gives")),
         };
         self.made(&text);

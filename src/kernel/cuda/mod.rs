@@ -23,8 +23,8 @@ mod waves;
 pub use join::write;
 pub use reach::{REACH, beyond};
 
-use super::{ConvKind, KernelSpec};
-use crate::ir::Precision;
+use super::{ConvKind, KernelSpec, MapKernel};
+use crate::ir::{Across, DType, Precision};
 
 /// How products of contractions over operands in fp32 are formed; operands in bf16 are multiplied as they are. Sums are
 /// always fp32.
@@ -154,6 +154,10 @@ pub fn generate(spec: &KernelSpec, options: &Options) -> CudaSource {
         KernelSpec::Gather { dtype, n, item } => gather::gather(*dtype, *n, item, &[]),
         KernelSpec::Augment { dtype, n, item, steps } => gather::gather(*dtype, *n, item, steps),
         KernelSpec::Scatter { rows, n, item } => simple::scatter(*rows, *n, *item),
+        // What ranks exchange is made of what is here.
+        KernelSpec::AllReduce { kind: Across::Sum | Across::Max, len } => {
+            map::maps(&[MapKernel::copy(*len, DType::Real, DType::Real)])
+        }
         KernelSpec::Loss { .. } => simple::losses(&[spec]).expect("a loss is one"),
         KernelSpec::Random { kind, len, stream, first } => simple::random(*kind, *len, *stream, *first),
     }

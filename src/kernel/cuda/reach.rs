@@ -29,7 +29,11 @@ pub fn beyond(spec: &KernelSpec) -> Option<usize> {
         KernelSpec::Loss { n, classes, .. } => product(&[*n, *classes]),
         KernelSpec::Random { len, .. } => *len,
         // These take 64 bits where they need them.
-        KernelSpec::MatMul(_) | KernelSpec::MatMuls(_) | KernelSpec::Map(_) | KernelSpec::Maps(_) => 0,
+        KernelSpec::MatMul(_)
+        | KernelSpec::MatMuls(_)
+        | KernelSpec::Map(_)
+        | KernelSpec::Maps(_)
+        | KernelSpec::AllReduce { .. } => 0,
     };
     (REACH < longest).then_some(longest)
 }

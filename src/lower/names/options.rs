@@ -24,6 +24,7 @@ pub(in crate::lower) const KEYS: &[(&str, bool, &[&str])] = &[
     ("clip", false, &[]),
     ("average", false, &[]),
     ("accumulate", false, &[]),
+    ("shards", false, &[]),
     ("evaluate", false, &["every"]),
     ("patience", false, &[]),
     ("views", false, &[]),

@@ -1,8 +1,8 @@
 //! What the model must know of the recipe.
 
 use crate::diag::Span;
-use crate::ir::Augment;
 use crate::ir::recipe::Mix;
+use crate::ir::{Augment, Shard};
 use crate::lower::settings::DataInfo;
 use crate::syntax::ast;
 use std::rc::Rc;
@@ -23,6 +23,10 @@ pub(in crate::lower) struct Basis {
     pub(in crate::lower) batch: usize,
     /// Equal parts that a step takes it in.
     pub(in crate::lower) accumulate: usize,
+    /// Shards of a part, 1 where there are none.
+    pub(in crate::lower) shards: usize,
+    /// The one that is unfolded.
+    pub(in crate::lower) shard: Option<Shard>,
     pub(in crate::lower) augment: Vec<Augment>,
     /// Whether an image that is mirrored in one epoch is not in the next.
     pub(in crate::lower) alternate: bool,

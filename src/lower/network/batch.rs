@@ -11,6 +11,11 @@ impl Network<'_> {
         self.known(tensor) && (!batch || dims.first() != Some(&self.batch))
     }
 
+    /// How many numbers a reduction has, of so many that are here: those of the batch are in all its shards.
+    pub(in crate::lower) fn count_of_all(&self, here: usize, of_batch: bool) -> usize {
+        self.shard.filter(|_| of_batch).map_or(here, |it| it.of_all(here))
+    }
+
     /// Whether the first axis of a tensor is the batch. What is learned or kept has no batch, nor what is made of it alone.
     pub(in crate::lower) fn has_batch(&mut self, tensor: &Tensor) -> bool {
         self.node_has_batch(tensor.train)
@@ -45,6 +50,7 @@ impl Network<'_> {
                 | Op::Gather
                 | Op::Augment { .. }
                 | Op::Scatter { .. }
+                | Op::AllReduce(_)
                 | Op::Loss(_)
                 | Op::Update(_) => false,
             };

@@ -1,8 +1,9 @@
 //! Where a model's images and labels come from: the data set of the recipe, or whoever binds them.
 
 use crate::diag::{Code, Diagnostic, Kind, Span};
+use crate::ir::op::Scalar64;
 use crate::ir::{
-    Augment, Binary, DType, Extern, Fill, Mode, NodeId, Op, OriginId, Random, ScalarFn, Shape, State, StateRole,
+    Augment, Binary, DType, Extern, Fill, Mode, NodeId, Op, OriginId, Random, ScalarFn, Shape, Shard, State, StateRole,
     augment, random,
 };
 use crate::lower::images;
@@ -66,11 +67,21 @@ impl Network<'_> {
         self.made(Op::Map { body, int: true }, &[counter])
     }
 
+    /// The part of an order of examples, `int[whole]`, that is a shard's.
+    fn of_shard(&mut self, order: NodeId, shard: Shard) -> NodeId {
+        let places = Fill::List((shard.first..shard.first + shard.examples).map(|it| Scalar64(it as f64)).collect());
+        let places = self.made(Op::Const { fill: places, shape: Shape::from([shard.examples]) }, &[]);
+        let whole = ScalarFn::build(1, |_, i| i[0]);
+        let places = self.made(Op::Map { body: whole, int: true }, &[places]);
+        self.made(Op::Gather, &[order, places])
+    }
+
     /// Builds the choice of examples and the labels: of the first part of a step's, where it takes several.
     pub(in crate::lower) fn feed(&mut self, basis: &Basis) -> Option<Feed> {
         let data = basis.data.clone()?;
         let (whole, parts) = (basis.batch, basis.accumulate);
-        let n = whole / parts;
+        let n = self.batch;
+        let first = |own: usize| basis.shard.map_or(0, |it| it.place(own));
         let (train, test) = (data.train_examples, data.test_examples);
         let step = self.step_counter();
         let start = self.counter(StateRole::EvaluateStart);
@@ -82,21 +93,23 @@ impl Network<'_> {
                 1 => step,
                 parts => self.times(step, parts),
             };
-            self.made(
-                Op::Random { kind, shape: shape.clone(), stream: random::stream("shuffle"), first: 0 },
-                &[counter],
-            )
+            let (stream, all) = (random::stream("shuffle"), Shape::from([whole / parts]));
+            let order = self.made(Op::Random { kind, shape: all, stream, first: 0 }, &[counter]);
+            match basis.shard {
+                Some(shard) => self.of_shard(order, shard),
+                None => order,
+            }
         } else {
-            let first = self.times(step, whole);
+            let start = self.times(step, whole);
             let kind = Random::Sequence { examples: train };
-            self.made(Op::Random { kind, shape: shape.clone(), stream: 0, first: 0 }, &[first])
+            self.made(Op::Random { kind, shape: shape.clone(), stream: 0, first: first(n) }, &[start])
         };
         let kind = Random::Sequence { examples: test };
         let sequence = self.made(Op::Random { kind, shape, stream: 0, first: 0 }, &[start]);
         let draws = augment::draws(&basis.augment);
         let uniform = (0 < draws).then(|| {
-            let shape = Shape::from([n, draws]);
-            self.made(Op::Random { kind: Random::Uniform, shape, stream: random::stream("augment"), first: 0 }, &[step])
+            let (shape, stream, first) = (Shape::from([n, draws]), random::stream("augment"), first(n * draws));
+            self.made(Op::Random { kind: Random::Uniform, shape, stream, first }, &[step])
         });
         let uniform = uniform.map(|it| match basis.alternate {
             true => self.alternated(it, index, step, basis).unwrap_or(it),
@@ -215,7 +228,8 @@ impl Network<'_> {
         let choice = self.made(Op::Gather, &[choices, index]);
         let kind = Random::Sequence { examples: 2 * examples };
         let done = self.times(step, basis.batch);
-        let place = self.made(Op::Random { kind, shape: Shape::from([n]), stream: 0, first: 0 }, &[done]);
+        let first = basis.shard.map_or(0, |it| it.first);
+        let place = self.made(Op::Random { kind, shape: Shape::from([n]), stream: 0, first }, &[done]);
         let [choice, place] = [choice, place].map(|it| self.made(Op::Reshape(Shape::from([n, 1])), &[it]));
         let columns = self.made(Op::Const { fill: Fill::Range, shape: Shape::from([1, draws]) }, &[]);
         let body = ScalarFn::build(4, |pool, i| {

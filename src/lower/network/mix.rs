@@ -75,7 +75,8 @@ impl Network<'_> {
         let other = self.made(Op::Gather, &[labels, partners]);
         let draw = |this: &mut Self, name: &str| {
             let (kind, stream) = (Random::Uniform, random::stream(&format!("mix/{name}")));
-            this.made(Op::Random { kind, shape: each.clone(), stream, first: 0 }, &[step])
+            let first = this.shard.map_or(0, |it| it.first);
+            this.made(Op::Random { kind, shape: each.clone(), stream, first }, &[step])
         };
         let shares = beta::quantiles(mix.alpha());
         let uniform = draw(self, "share");

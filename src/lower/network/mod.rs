@@ -27,8 +27,8 @@ pub(in crate::lower) mod target;
 
 use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::{
-    DType, Fact, Graph, Init, NodeId, Op, Origin, OriginId, Param, ParamId, ParamRole, Phase, ScalarFn, Shape, State,
-    StateId, StateRole,
+    DType, Fact, Graph, Init, NodeId, Op, Origin, OriginId, Param, ParamId, ParamRole, Phase, ScalarFn, Shape, Shard,
+    State, StateId, StateRole,
 };
 use crate::lower::names::index::Index;
 use crate::lower::report::Reports;
@@ -64,6 +64,8 @@ pub(in crate::lower) struct Network<'a> {
     pub(in crate::lower) data: Option<DataInfo>,
     /// Examples in a batch.
     pub(in crate::lower) batch: usize,
+    /// The shard of a batch that they are, if they are not all of it.
+    pub(in crate::lower) shard: Option<Shard>,
     /// Updates of the whole run, once the recipe told.
     pub(in crate::lower) iterations: Option<u64>,
     /// Running statistics, until the length of the run is known.
@@ -119,6 +121,7 @@ impl<'a> Network<'a> {
             graph: Graph::new(""),
             data: reports.settings.data.clone(),
             batch: 1,
+            shard: None,
             iterations: None,
             running: Vec::new(),
             heads: Vec::new(),

@@ -1,7 +1,7 @@
 //! Reads what the model must know of the recipe: data, batch, augmentation.
 
 use crate::diag::{Code, Diagnostic};
-use crate::ir::Precision;
+use crate::ir::{Precision, Shard};
 use crate::lower::names::items::suggest;
 use crate::lower::network::basis::Basis;
 use crate::lower::recipe::Recipe;
@@ -32,6 +32,8 @@ impl Recipe<'_> {
             written: None,
             batch: 1,
             accumulate: 1,
+            shards: 1,
+            shard: None,
             augment: Vec::new(),
             alternate: false,
             mix: None,
@@ -75,6 +77,11 @@ impl Recipe<'_> {
                 true => {}
             }
         }
+        let part = basis.batch / basis.accumulate;
+        if let Some(shards) = self.shards(entry("shards"), part) {
+            basis.shards = shards;
+            basis.shard = self.settings.shard.filter(|_| 1 < shards).map(|at| Shard::new(at, shards, part));
+        }
         if let Some(entry) = entry("augment") {
             let Augmented { steps, alternate, mix } = self.augment(entry, basis.data.as_ref());
             basis.alternate = alternate && !self.settings.no_augment;
@@ -88,7 +95,8 @@ impl Recipe<'_> {
             basis.augment = if self.settings.no_augment { basis.steady.clone() } else { steps };
         }
         self.data = basis.data.clone();
-        self.batch = basis.batch / basis.accumulate;
+        self.batch = basis.shard.map_or(part, |it| it.examples);
+        self.shard = basis.shard;
         Some(basis)
     }
 

@@ -93,6 +93,8 @@ impl Recipe<'_> {
             views,
             batch: basis.batch,
             accumulate: basis.accumulate,
+            shards: basis.shards,
+            shard: basis.shard,
             iterations,
             loss,
             penalties,

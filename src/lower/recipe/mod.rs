@@ -22,6 +22,7 @@ pub(in crate::lower) mod optimizer;
 pub(in crate::lower) mod penalty;
 pub(in crate::lower) mod schedule;
 pub(in crate::lower) mod selector;
+pub(in crate::lower) mod shards;
 pub(in crate::lower) mod targets;
 pub(in crate::lower) mod untaught;
 pub(in crate::lower) mod unused;

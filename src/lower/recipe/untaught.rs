@@ -89,6 +89,7 @@ impl Recipe<'_> {
                 | Op::Reduce { .. }
                 | Op::Broadcast(_)
                 | Op::Reshape(_)
+                | Op::AllReduce(_)
                 | Op::Transpose(_)
                 | Op::Assemble { .. }
                 | Op::Window { .. } => operands,

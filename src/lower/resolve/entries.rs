@@ -16,6 +16,7 @@ const NUMBERS: &[(&str, &[&str])] = &[
     ("seed", &[]),
     ("patience", &["classes"]),
     ("accumulate", &["classes"]),
+    ("shards", &["classes"]),
     ("validate", &["classes", "step", "iterations"]),
 ];
 

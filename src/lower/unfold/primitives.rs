@@ -114,7 +114,7 @@ impl Unfold<'_> {
         let count = size::product(&axes.iter().map(|it| dims[*it]).collect::<Vec<_>>());
         let place = self.users_place(call.span);
         let value = match call.callee.name.as_str() {
-            "count" => Value::Int(count as i64),
+            "count" => Value::Int(self.count_of_all(count, 1 <= batch && axes.contains(&0)) as i64),
             "sum" => Value::Tensor(self.reduced(Reduction::Sum, &axes, &x, place)),
             "mean" => Value::Tensor(self.reduced(Reduction::Mean, &axes, &x, place)),
             "variance" => Value::Tensor(self.reduced(Reduction::Variance, &axes, &x, place)),

@@ -4,6 +4,7 @@
 //! A plan is checked once, at load (`check.rs`); kernels are compiled then, too, and all memory is
 //! allocated. A run allocates next to nothing.
 
+mod all_reduce;
 mod assemble;
 mod augment;
 mod check;
@@ -22,20 +23,24 @@ mod pool;
 mod random;
 mod real;
 mod rows;
+mod shards;
 mod window;
 
 use super::{Backend, Lent, RuntimeError};
 use crate::ir::{Phase, Precision};
 use crate::kernel::KernelSpec;
-use crate::plan::{BufferId, BufferKind, Launch, Memory, Plan};
+use crate::plan::{Buffer, BufferId, BufferKind, Launch, Memory, Plan};
+pub(in crate::runtime) use shards::{CpuShards, Meet};
+
 use isa::Isa;
 use kernel::Kernel;
 use memory::{Block, View};
 use pool::{Pool, Scratch};
 use real::Real;
 use rows::Rows;
+use shards::Aside;
 use std::collections::BTreeMap;
-use std::slice::SliceIndex;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -44,7 +49,7 @@ enum Backing {
     /// In the arena.
     Arena(usize),
     /// Its own memory.
-    Own(Block),
+    Own(Arc<Block>),
     /// Bound by the caller, who shares it.
     Lent(Lent),
     /// Not bound yet.
@@ -60,8 +65,23 @@ pub struct CpuBackend {
     kernels: Vec<Box<dyn Kernel>>,
     /// Launches of each phase that run as one, in order.
     rows: BTreeMap<Phase, Vec<Rows>>,
-    pool: Pool,
+    pool: Arc<Pool>,
     isa: Isa,
+    scratch: Scratch,
+    /// Memory for what it would write over parameters and states that are another's, too.
+    aside: Aside,
+}
+
+/// Which launches of a phase.
+type Chosen<'a> = &'a (dyn Fn(usize) -> bool + Sync);
+
+/// A plan that is checked, with its kernels.
+struct Prepared {
+    plan: Arc<Plan>,
+    sizes: Vec<usize>,
+    arena: Block,
+    kernels: Vec<Box<dyn Kernel>>,
+    rows: BTreeMap<Phase, Vec<Rows>>,
     scratch: Scratch,
 }
 
@@ -78,7 +98,14 @@ impl CpuBackend {
     }
 
     fn with_isa(plan: Arc<Plan>, threads: Option<usize>, isa: Isa) -> Result<CpuBackend, RuntimeError> {
+        let prepared = Self::prepared(plan, isa)?;
         let threads = threads.filter(|it| 0 < *it).unwrap_or_else(available);
+        let pool = Arc::new(Pool::new(threads, isa, prepared.scratch)?);
+        Self::assembled(prepared, pool, isa, None)
+    }
+
+    /// Checks a plan and compiles its kernels.
+    fn prepared(plan: Arc<Plan>, isa: Isa) -> Result<Prepared, RuntimeError> {
         let bad = |cause: String| RuntimeError::Plan { cause };
         let sizes = check::buffers(&plan).map_err(bad)?;
         // First what a batch is likely too large for: tables of kernels grow with it, too.
@@ -93,6 +120,17 @@ impl CpuBackend {
         }
         let rows = rows(&plan, &sizes);
         let scratch = scratch(&kernels, &rows);
+        Ok(Prepared { plan, sizes, arena, kernels, rows, scratch })
+    }
+
+    /// Allocates all memory; parameters and states are those of another backend, if one is given.
+    fn assembled(
+        prepared: Prepared,
+        pool: Arc<Pool>,
+        isa: Isa,
+        lead: Option<&CpuBackend>,
+    ) -> Result<CpuBackend, RuntimeError> {
+        let Prepared { plan, sizes, arena, kernels, rows, scratch } = prepared;
         let places = plan
             .buffers
             .iter()
@@ -101,14 +139,31 @@ impl CpuBackend {
                 Ok(match buffer.kind {
                     BufferKind::Extern(_) => Backing::Nowhere,
                     BufferKind::Param(_) | BufferKind::State(_) | BufferKind::Const(_) => {
-                        Backing::Own(Block::new(bytes, &buffer.name)?)
+                        let shared = lead.and_then(|it| it.kept(buffer, bytes));
+                        Backing::Own(shared.map_or_else(|| Block::new(bytes, &buffer.name).map(Arc::new), Ok)?)
                     }
                     BufferKind::Arena { offset } => Backing::Arena(offset),
                 })
             })
             .collect::<Result<Vec<Backing>, RuntimeError>>()?;
-        let pool = Pool::new(threads, isa, scratch)?;
-        Ok(CpuBackend { plan, sizes, places, arena, kernels, rows, pool, isa, scratch })
+        Ok(CpuBackend { plan, sizes, places, arena, kernels, rows, pool, isa, scratch, aside: Aside::default() })
+    }
+
+    /// The memory of a parameter or state of this name and size.
+    fn kept(&self, buffer: &Buffer, bytes: usize) -> Option<Arc<Block>> {
+        let same = |it: &Buffer| match (&it.kind, &buffer.kind) {
+            (BufferKind::Param(_), BufferKind::Param(_)) | (BufferKind::State(_), BufferKind::State(_)) => {
+                it.name == buffer.name
+            }
+            _ => false,
+        };
+        let at = self.plan.buffers.iter().position(same).filter(|it| self.sizes[*it] == bytes)?;
+        if let Backing::Own(block) = &self.places[at] { Some(block.clone()) } else { None }
+    }
+
+    /// What it runs.
+    pub(super) fn loaded(&self) -> &Arc<Plan> {
+        &self.plan
     }
 
     /// Bytes of working memory, besides the arena.
@@ -143,43 +198,70 @@ impl CpuBackend {
         }
     }
 
-    /// Runs some of the launches of a phase; `around` is given each and must call it once. Those that run as one are one, if
-    /// `joined`.
+    /// The launches of a phase.
+    fn all(&self, phase: Phase) -> Range<usize> {
+        0..self.plan.phases.get(&phase).map_or(0, |it| it.launches.len())
+    }
+
+    /// Where buffers lie, if not aside.
+    fn views<'a>(
+        &self,
+        ids: &[BufferId],
+        aside: impl Fn(BufferId) -> Option<&'a Block>,
+    ) -> Result<Vec<View>, RuntimeError> {
+        let place = |&id: &BufferId| {
+            let own = aside(id).map(|it| View { start: it.start(), bytes: self.sizes[id.0 as usize] });
+            own.or_else(|| self.view(id)).ok_or_else(|| self.unbound(id))
+        };
+        ids.iter().map(place).collect()
+    }
+
+    /// Runs those of some launches of a phase that are wanted; `around` is given each and must call it once. Those that run as
+    /// one are one, if all of them may be `joined`.
     fn run_some(
         &mut self,
         phase: Phase,
-        which: impl SliceIndex<[Launch], Output = [Launch]>,
-        joined: bool,
+        which: Range<usize>,
+        joined: Chosen<'_>,
+        wanted: Chosen<'_>,
         mut around: impl FnMut(&mut dyn FnMut()) + Send,
     ) -> Result<(), RuntimeError> {
         let Some(plan) = self.plan.phases.get(&phase) else { return Ok(()) };
-        let views = |ids: &[BufferId]| {
-            ids.iter().map(|&id| self.view(id).ok_or_else(|| self.unbound(id))).collect::<Result<Vec<View>, _>>()
-        };
+        let first = which.start;
         let launches = plan
             .launches
             .get(which)
             .unwrap_or_default()
             .iter()
-            .map(|it| Ok((&self.kernels[it.kernel], views(&it.inputs)?, views(&it.outputs)?)))
+            .zip(first..)
+            .map(|(it, at)| {
+                let outputs = self.views(&it.outputs, |id| self.aside.written(id))?;
+                let inputs = self.views(&it.inputs, |id| self.aside.read(phase, at, id))?;
+                Ok((&self.kernels[it.kernel], inputs, outputs))
+            })
             .collect::<Result<Vec<_>, RuntimeError>>()?;
-        let together = self.rows.get(&phase).filter(|_| joined).map(Vec::as_slice).unwrap_or_default();
+        let together = self.rows.get(&phase).map(Vec::as_slice).unwrap_or_default();
+        let end = first + launches.len();
+        let own = |it: &&Rows| first <= it.launches.start && it.launches.end <= end && it.launches.clone().all(joined);
         self.pool.run(self.plan.seed, |context| {
-            let (mut at, mut together) = (0, together.iter());
+            let (mut at, mut together) = (0, together.iter().filter(own));
             let mut next = together.next();
             while let Some((kernel, inputs, outputs)) = launches.get(at) {
-                if let Some(rows) = next.filter(|it| it.launches.start == at) {
+                if let Some(rows) = next.filter(|it| it.launches.start == first + at) {
+                    let these = rows.launches.start - first..rows.launches.end - first;
                     let operands =
-                        launches[rows.launches.clone()].iter().map(|(_, inputs, outputs)| (&inputs[..], &outputs[..]));
+                        launches[these.clone()].iter().map(|(_, inputs, outputs)| (&inputs[..], &outputs[..]));
                     let operands: Vec<(&[View], &[View])> = operands.collect();
                     // SAFETY: as below; `rows` looked at what the launches do to each other.
                     around(&mut || unsafe { rows.run(context, &operands) });
-                    (at, next) = (rows.launches.end, together.next());
+                    (at, next) = (these.end, together.next());
                     continue;
                 }
-                // SAFETY: `new` checked every launch against its kernel, launches run one after another,
-                // and the backend is borrowed exclusively.
-                around(&mut || unsafe { kernel.run(context, inputs, outputs) });
+                if wanted(first + at) {
+                    // SAFETY: `new` checked every launch against its kernel, launches run one after another,
+                    // and the backend is borrowed exclusively.
+                    around(&mut || unsafe { kernel.run(context, inputs, outputs) });
+                }
                 at += 1;
             }
         });
@@ -191,7 +273,7 @@ impl Backend for CpuBackend {
     fn write(&mut self, buffer: BufferId, bytes: &[u8]) -> Result<(), RuntimeError> {
         let at = self.fits(buffer, bytes.len())?;
         if matches!(self.places[at], Backing::Nowhere | Backing::Lent(_)) {
-            self.places[at] = Backing::Own(Block::new(bytes.len(), &self.plan.buffers[at].name)?);
+            self.places[at] = Backing::Own(Arc::new(Block::new(bytes.len(), &self.plan.buffers[at].name)?));
         }
         let view = self.view(buffer).ok_or_else(|| self.unbound(buffer))?;
         // SAFETY: nothing runs, since `run` borrows the backend as well.
@@ -224,17 +306,17 @@ impl Backend for CpuBackend {
     }
 
     fn run_one(&mut self, phase: Phase, launch: usize) -> Result<bool, RuntimeError> {
-        self.run_some(phase, launch..launch + 1, false, |kernel| kernel())?;
+        self.run_some(phase, launch..launch + 1, &|_| false, &|_| true, |kernel| kernel())?;
         Ok(true)
     }
 
     fn run(&mut self, phase: Phase) -> Result<(), RuntimeError> {
-        self.run_some(phase, .., true, |kernel| kernel())
+        self.run_some(phase, self.all(phase), &|_| true, &|_| true, |kernel| kernel())
     }
 
     fn measure(&mut self, phase: Phase) -> Result<Vec<f64>, RuntimeError> {
         let mut times = Vec::new();
-        self.run_some(phase, .., false, |kernel| {
+        self.run_some(phase, self.all(phase), &|_| false, &|_| true, |kernel| {
             let start = Instant::now();
             kernel();
             times.push(start.elapsed().as_secs_f64());
@@ -347,6 +429,7 @@ fn load<R: Real>(spec: &KernelSpec, isa: Isa) -> Result<Box<dyn Kernel>, String>
         KernelSpec::Gather { dtype, n, item } => movement::gather::<R>(*dtype, *n, item, &[]),
         KernelSpec::Augment { dtype, n, item, steps } => movement::gather::<R>(*dtype, *n, item, steps),
         &KernelSpec::Scatter { rows, n, item } => movement::scatter::<R>(rows, n, item),
+        &KernelSpec::AllReduce { kind, len } => all_reduce::load::<R>(kind, len),
         KernelSpec::Loss { kind, n, classes } => loss::load::<R>(*kind, *n, *classes),
         KernelSpec::Random { kind, len, stream, first } => random::load::<R>(*kind, *len, *stream, *first),
     }

@@ -96,6 +96,7 @@ fn kind(spec: &KernelSpec, precision: Precision) -> String {
         KernelSpec::Window { kind, input, .. } => format!("{kind:?} {:?}", input.map(|it| it == 1)),
         KernelSpec::Transpose { .. }
         | KernelSpec::Scatter { .. }
+        | KernelSpec::AllReduce { .. }
         | KernelSpec::Assemble { .. }
         | KernelSpec::Gather { .. }
         | KernelSpec::Augment { .. }

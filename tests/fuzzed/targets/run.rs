@@ -48,8 +48,16 @@ fn trained(run: &Path, resume: Option<Resume>, stop: &dyn Fn() -> bool) -> Resul
         training: recipe_of(plan)?.clone(),
         sources: Vec::new(),
     };
-    let config =
-        TrainConfig { run: run.into(), resume, init: None, log_every: 1, board: Board::default(), stop, manifest };
+    let config = TrainConfig {
+        run: run.into(),
+        resume,
+        init: None,
+        shards: 1,
+        log_every: 1,
+        board: Board::default(),
+        stop,
+        manifest,
+    };
     let plan = Arc::new(plan.clone());
     let backend = CpuBackend::new(plan.clone(), Some(1)).expect("the small plan runs");
     let mut session = Session::new(plan, Box::new(backend)).expect("the small plan runs");

@@ -5,7 +5,7 @@
 //! the same numbers, and two draws are never one.
 
 use crate::diag::{Code, Diagnostic};
-use crate::ir::{Op, Random, Shape, random};
+use crate::ir::{Op, Random, Shape, random, size};
 use crate::lower::network::Network;
 use crate::lower::values::args::Args;
 use crate::lower::values::value::{Tensor, Value};
@@ -30,7 +30,9 @@ impl Network<'_> {
         let stream = random::stream(&format!("{path}/draw {drawn}"));
         *drawn += 1;
         let origin = self.origin(args.span);
-        let op = Op::Random { kind: Random::Uniform, shape: Shape(dims), stream, first: 0 };
+        // Those of an example are the same in whatever shard it is.
+        let first = self.shard.filter(|_| batch).map_or(0, |it| it.place(size::product(&dims)));
+        let op = Op::Random { kind: Random::Uniform, shape: Shape(dims), stream, first };
         let train = self.graph.add(op, &[step], origin).0;
         let tensor = Tensor { train, evaluate: train, owner: None };
         if !batch {
