@@ -240,7 +240,10 @@ fn reachable(roots: &[&str]) -> Vec<File> {
         let base = if is_root { folder } else { folder.join(stem) };
         walk(&file, |scope, at| {
             let word = |it: usize| file.tokens.get(at + it).map_or("", |it| it.text.as_str());
-            if word(0) == "mod" && word(2) == ";" {
+            let before = |it: usize| at.checked_sub(it).map_or("", |at| file.tokens[at].text.as_str());
+            // What has a path of its own lies elsewhere, and is reached from there.
+            let elsewhere = before(1) == "]" && (2..7).any(|it| before(it) == "path" && before(it + 1) == "[");
+            if word(0) == "mod" && word(2) == ";" && !elsewhere {
                 let inside = scope.modules.iter().fold(base.clone(), |path, it| path.join(it));
                 let flat = inside.join(format!("{}.rs", word(1)));
                 let nested = inside.join(word(1)).join("mod.rs");
