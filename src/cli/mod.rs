@@ -25,6 +25,7 @@ mod fmt;
 mod forecast;
 mod foreign;
 mod inspect;
+mod jobs;
 mod load;
 #[cfg(feature = "lsp")]
 mod lsp;

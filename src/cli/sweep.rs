@@ -3,7 +3,7 @@
 use super::args::Format;
 use super::failure::{Failure, Outcome};
 use super::many::{self, Came, Wanted};
-use super::{load, plot, say, table, train};
+use super::{jobs, load, plot, say, table, train};
 use serde_json::json;
 use sphc::Options;
 use sphc::train::curves::{self, Curve, Estimate};
@@ -24,7 +24,7 @@ struct Point {
 
 /// Whether more than one training was asked for.
 pub(super) fn is_wanted(args: &train::Args) -> bool {
-    args.seeds.is_some() || args.set.set.iter().any(|it| 1 < alternatives(&it.1).len())
+    args.seeds.is_some() || !args.emit_jobs.is_empty() || args.set.set.iter().any(|it| 1 < alternatives(&it.1).len())
 }
 
 pub(super) fn run(args: &train::Args) -> Outcome {
@@ -35,8 +35,10 @@ pub(super) fn run(args: &train::Args) -> Outcome {
     let points = grid(&args.set.set);
     check_directories(&points)?;
     let seeds = seeds(args, &points)?;
-    let claimed = if args.run.is_none() { Some(train::Claimed::new(&args.file)?) } else { None };
-    let root = args.run.clone().or(claimed.as_ref().map(|it| it.path.clone())).unwrap_or_default();
+    let jobs = jobs::asked(&args.emit_jobs)?;
+    let claimed = if args.run.is_none() && jobs.is_none() { Some(train::Claimed::new(&args.file)?) } else { None };
+    let given = args.run.clone().or(jobs.as_ref().map(|it| it.1.clone()));
+    let root = given.or(claimed.as_ref().map(|it| it.path.clone())).unwrap_or_default();
     let mut wanted = Vec::new();
     for (point, seed) in points.iter().flat_map(|point| seeds.iter().map(move |seed| (point, *seed))) {
         let directory = directory(&root, point, seed);
@@ -46,6 +48,9 @@ pub(super) fn run(args: &train::Args) -> Outcome {
         // One that was not begun with yet begins now.
         one.resume = args.resume.filter(|_| directory.exists());
         wanted.push(Wanted { name: point.name.clone(), args: one, directory });
+    }
+    if let Some((runner, directory)) = jobs {
+        return jobs::emit(runner, &directory, &wanted);
     }
     let came = many::train(&wanted, &mut |_, _| Ok(()))?;
     if came.len() < wanted.len() {

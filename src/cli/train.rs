@@ -34,6 +34,10 @@ pub(super) struct Args {
     /// (--set norm=none,cosine); prints and draws means with intervals
     #[arg(long, value_name = "N", value_parser = positive)]
     pub(super) seeds: Option<u64>,
+    /// Train nothing: write the trainings of `--seeds` and `--set` as an array job for Slurm, or as a shell script, into a
+    /// directory; each task is one run, which goes on where it was stopped
+    #[arg(long, num_args = 2, value_names = ["slurm|shell", "DIR"], conflicts_with_all = ["run", "resume"])]
+    pub(super) emit_jobs: Vec<String>,
     /// Weights to start from: what fits by name and extents is taken, and what was is told
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     init: Option<PathBuf>,
@@ -74,6 +78,7 @@ impl Args {
             device,
             recipe: RecipeArgs::default(),
             seeds: None,
+            emit_jobs: Vec::new(),
             init: None,
             init_strict: false,
             init_map: Vec::new(),

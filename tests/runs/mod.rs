@@ -10,6 +10,8 @@ pub(crate) mod directories;
 #[cfg(unix)]
 pub(crate) mod faults;
 pub(crate) mod inspecting;
+#[cfg(unix)]
+pub(crate) mod jobs;
 pub(crate) mod keeping;
 #[cfg(unix)]
 pub(crate) mod kill;
