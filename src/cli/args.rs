@@ -99,7 +99,7 @@ pub(super) enum SplitArg {
     Test,
     /// Those that are trained with, without what `validate` keeps
     Train,
-    /// Those that the recipe's `validate` keeps
+    /// Those that the recipe's `validate` keeps, or the data set's own (`val/`)
     Validation,
 }
 

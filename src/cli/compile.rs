@@ -142,9 +142,9 @@ fn write_plan(directory: &Path, plan: &Plan) -> Result<PathBuf, Failure> {
 
 fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).and_then(|()| std::fs::write(path, bytes)).map_err(|cause| {
-        Failure::new(format!("cannot write `{}`: {cause}", path.display()), "give a writable directory with `-o`")
-    })
+    std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::write(path, bytes))
+        .map_err(|cause| Failure::unwritten(path, &cause, "give a writable directory with `-o`"))
 }
 
 /// Machine code of each text.

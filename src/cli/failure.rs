@@ -4,6 +4,7 @@ use super::say;
 use sphc::diag::render;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// The exit status of a command, or why there is none of its own.
@@ -24,6 +25,15 @@ impl Failure {
     /// A cause with its remedy.
     pub(super) fn new(cause: impl Display, remedy: impl Display) -> Self {
         Failure::Message(format!("{cause}\n  {remedy}"))
+    }
+
+    /// A file that could not be written: for the lack of room, or else with this remedy.
+    pub(super) fn unwritten(path: &Path, cause: &io::Error, remedy: impl Display) -> Self {
+        let told = format!("cannot write `{}`: {cause}", path.display());
+        match sphc::data::make_room(cause) {
+            Some(room) => Failure::new(told, format!("{room}, and give the command again")),
+            None => Failure::new(told, remedy),
+        }
     }
 
     /// Any error of the library: they carry their remedies.

@@ -1,13 +1,14 @@
 //! `sphc features`.
 
 use super::args::{self, DeviceArgs, RecipeArgs, SetArgs, SplitArg, WeightsArgs};
+use super::dtype::{Dtype, Kept};
 use super::failure::{Failure, Outcome};
 use super::output::Output;
 use super::{load, plot, points, stop};
 use clap::ValueEnum;
 use sphc::data::{self, Named, Targets, Values};
 use sphc::diag;
-use sphc::ir::{Extern, Figure, Graph, Op, Phase, ResultKey, feature};
+use sphc::ir::{Extern, Figure, Graph, Op, Phase, ResultKey, TargetKind, feature};
 use sphc::plan::Plan;
 use sphc::runtime::Session;
 use sphc::train::weights::Need;
@@ -40,6 +41,9 @@ pub(super) struct Args {
     /// Arrays of NumPy, a table, or a picture of two numbers by class; as the name of the file ends (.csv, .svg, .png) unless given
     #[arg(long, value_enum)]
     format: Option<Kind>,
+    /// What numbers are written as; 32 bits unless given, 64 of what is computed in 64
+    #[arg(long, value_enum, value_name = "DTYPE")]
+    dtype: Option<Dtype>,
     /// Data set: a name, a directory (CIFAR, MNIST or images by class), an .npz file, or a manifest (.yaml)
     #[arg(long, value_name = "NAME|PATH")]
     data: Option<String>,
@@ -102,6 +106,10 @@ pub(super) fn run(args: &Args) -> Outcome {
             let cause = format!("a picture has room for one layer, and `{first}` and `{second}` are named");
             return Err(Failure::new(cause, "draw each by itself, or write .npz or .csv"));
         }
+        if args.dtype.is_some() {
+            let cause = "a picture has no numbers, and `--dtype` tells what numbers are written as";
+            return Err(Failure::new(cause, "leave it out, or write .npz or .csv"));
+        }
     }
     let mut names: Vec<String> = Vec::new();
     for name in &args.layer {
@@ -136,30 +144,38 @@ pub(super) fn run(args: &Args) -> Outcome {
         of_each(&session.plan, name, key)?;
     }
     stop::listen();
-    let Some(found) = train::features(&mut session, &keys, count, &stop::asked)? else {
-        return Ok(stop::status());
+    let dtype = match kind {
+        // Places in a picture.
+        Kind::Picture => Dtype::Float64,
+        Kind::Npz | Kind::Csv => args.dtype.unwrap_or_else(|| Dtype::of(session.plan.precision)),
     };
+    let mut kept: Vec<Kept> = keys.iter().map(|_| Kept::none(dtype)).collect();
+    let mut keep = |at: usize, found: &[f64]| kept[at].extend(found);
+    if !train::features(&mut session, &keys, count, &stop::asked, &mut keep)? {
+        return Ok(stop::status());
+    }
     let mut arrays = Vec::new();
-    for ((name, key), numbers) in names.iter().zip(&keys).zip(found) {
-        let each = extents(&session.plan, key);
-        arrays.push(Named { name: name.clone(), shape: [vec![count], each].concat(), values: Values::Reals(numbers) });
+    for ((name, key), numbers) in names.iter().zip(&keys).zip(kept) {
+        let shape = [vec![count], extents(&session.plan, key)].concat();
+        arrays.push(Named { name: name.clone(), shape, values: numbers.end(name)? });
     }
     match kind {
         Kind::Npz => {
-            arrays.extend(described(count, files, targets, classes));
+            let kind = recipe_of(&session.plan)?.target.clone();
+            arrays.extend(described(count, files, targets.zip(Some(kind)), classes, dtype));
             output.fill(|file| data::write_npz(&arrays, file))?;
         }
         Kind::Picture => {
-            let numbers =
-                arrays.first().and_then(|it| if let Values::Reals(it) = &it.values { Some(it) } else { None });
-            let numbers = numbers.map_or(&[][..], Vec::as_slice);
+            let numbers = match arrays.first().map(|it| &it.values) {
+                Some(Values::Doubles(it)) => it.as_slice(),
+                Some(_) | None => &[],
+            };
             let points = points::of_numbers(&names[0], numbers, count, targets.as_ref(), classes)?;
             let bytes = plot::points_as(&args.output, &points)?;
             output.fill(|file| file.write_all(&bytes))?;
         }
         Kind::Csv => {
-            let labels = targets.as_ref().map(|it| it.labels().to_vec()).unwrap_or_default();
-            output.fill(|file| written(file, &arrays, &files, &labels, &classes))?;
+            output.fill(|file| written(file, &arrays, &files, targets.as_ref(), &classes))?;
         }
     }
     let told: Vec<String> = arrays
@@ -257,18 +273,40 @@ fn of_files(args: &Args, model: &Model, device: &DeviceOptions) -> Result<Ready,
 }
 
 /// What is said of the images beside their features.
-fn described(count: usize, files: Vec<String>, targets: Option<Targets>, classes: Vec<String>) -> Vec<Named> {
+fn described(
+    count: usize,
+    files: Vec<String>,
+    targets: Option<(Targets, TargetKind)>,
+    classes: Vec<String>,
+    dtype: Dtype,
+) -> Vec<Named> {
     let array = |name: &str, shape: Vec<usize>, values| Named { name: name.to_owned(), shape, values };
+    // Those that the data set gave them.
+    let shaped = |kind: TargetKind, each: usize| {
+        let extents = match kind {
+            TargetKind::Map(extents) => extents.to_vec(),
+            TargetKind::Numbers(extents) => extents,
+            TargetKind::Class | TargetKind::Labels => vec![each],
+        };
+        let fits = extents.iter().product::<usize>() == each;
+        [vec![count], if fits { extents } else { vec![each] }].concat()
+    };
     let mut res = Vec::new();
     if !files.is_empty() {
         res.push(array("files", vec![files.len()], Values::Texts(files)));
     }
     match targets {
-        Some(Targets::Classes(all)) => res.push(array("labels", vec![count], Values::Ints(all))),
-        Some(Targets::Bytes { each, bytes }) => res.push(array("labels", vec![count, each], Values::Bytes(bytes))),
-        Some(Targets::Numbers { each, numbers }) => {
-            let numbers = numbers.into_iter().map(|it| it as f32).collect();
-            res.push(array("labels", vec![count, each], Values::Reals(numbers)));
+        Some((Targets::Classes(all), _)) => res.push(array("labels", vec![count], Values::Ints(all))),
+        Some((Targets::Bytes { each, bytes }, kind)) => {
+            res.push(array("labels", shaped(kind, each), Values::Bytes(bytes)));
+        }
+        Some((Targets::Numbers { each, numbers }, kind)) => {
+            let values = match dtype {
+                // What is to be met is not rounded with what was found.
+                Dtype::Float16 | Dtype::Float32 => Values::Reals(numbers.into_iter().map(|it| it as f32).collect()),
+                Dtype::Float64 => Values::Doubles(numbers),
+            };
+            res.push(array("labels", shaped(kind, each), values));
         }
         None => {}
     }
@@ -278,31 +316,51 @@ fn described(count: usize, files: Vec<String>, targets: Option<Targets>, classes
     res
 }
 
-/// A table: a row for each image, with its file or number, its class where it has one, and all numbers.
-fn written(file: &mut File, arrays: &[Named], files: &[String], labels: &[i64], classes: &[String]) -> io::Result<()> {
+/// A table: a row for each image, with its file or number, what it is to be answered with where that is known, and all numbers.
+fn written(
+    file: &mut File,
+    arrays: &[Named],
+    files: &[String],
+    targets: Option<&Targets>,
+    classes: &[String],
+) -> io::Result<()> {
     let mut out = csv::Writer::from_writer(file);
     let mut header = vec![if files.is_empty() { "image" } else { "file" }.to_owned()];
-    if !labels.is_empty() {
-        header.extend(["label", "class"].map(str::to_owned));
+    let columns = |name: &str, each: usize| match each {
+        1 => vec![name.to_owned()],
+        count => (0..count).map(|it| format!("{name}_{it}")).collect(),
+    };
+    match targets {
+        Some(Targets::Classes(_)) => header.extend(["label", "class"].map(str::to_owned)),
+        Some(Targets::Bytes { each, .. } | Targets::Numbers { each, .. }) => header.extend(columns("label", *each)),
+        None => {}
     }
     let each = |array: &Named| array.shape.iter().skip(1).product::<usize>();
-    for array in arrays {
-        match each(array) {
-            1 => header.push(array.name.clone()),
-            count => header.extend((0..count).map(|it| format!("{}_{it}", array.name))),
-        }
-    }
+    arrays.iter().for_each(|it| header.extend(columns(&it.name, each(it))));
     out.write_record(&header)?;
     let count = arrays.first().map_or(0, |it| it.shape[0]);
     for at in 0..count {
         let mut row = vec![files.get(at).cloned().unwrap_or_else(|| at.to_string())];
-        if let Some(label) = labels.get(at) {
-            let class = usize::try_from(*label).ok().and_then(|it| classes.get(it)).cloned().unwrap_or_default();
-            row.extend([label.to_string(), class]);
+        match targets {
+            Some(Targets::Classes(labels)) => {
+                let class = usize::try_from(labels[at]).ok().and_then(|it| classes.get(it)).cloned();
+                row.extend([labels[at].to_string(), class.unwrap_or_default()]);
+            }
+            Some(Targets::Bytes { each, bytes }) => {
+                row.extend(bytes[at * each..][..*each].iter().map(u8::to_string));
+            }
+            Some(Targets::Numbers { each, numbers }) => {
+                row.extend(numbers[at * each..][..*each].iter().map(ToString::to_string));
+            }
+            None => {}
         }
         for array in arrays {
-            if let Values::Reals(numbers) = &array.values {
-                row.extend(numbers[at * each(array)..][..each(array)].iter().map(f32::to_string));
+            let own = at * each(array)..(at + 1) * each(array);
+            match &array.values {
+                Values::Halves(all) => row.extend(all[own].iter().map(ToString::to_string)),
+                Values::Reals(all) => row.extend(all[own].iter().map(ToString::to_string)),
+                Values::Doubles(all) => row.extend(all[own].iter().map(ToString::to_string)),
+                Values::Ints(_) | Values::Bytes(_) | Values::Texts(_) => {}
             }
         }
         out.write_record(&row)?;

@@ -151,7 +151,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         }
         looks[at].see(kind, numbers);
     };
-    if !train::features_of(&mut session, &keys, count, &stop::asked, &mut see)? {
+    if !train::features(&mut session, &keys, count, &stop::asked, &mut see)? {
         return Ok(stop::status());
     }
     if let Some(at) = wrong {

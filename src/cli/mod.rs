@@ -14,6 +14,7 @@ mod data;
 mod demo;
 mod diff;
 mod doctor;
+mod dtype;
 mod eval;
 mod examples;
 mod explain;

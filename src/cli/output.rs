@@ -48,7 +48,7 @@ impl Output {
         let Some(place) = &self.place else { return self.pour(fill) };
         train::fill_atomically(place, fill).map_err(|cause| {
             let remedy = format!("give a file in a directory that is there and can be written to with `{}`", self.flag);
-            Failure::new(format!("cannot write `{}`: {cause}", self.shown.display()), remedy)
+            Failure::unwritten(&self.shown, &cause, remedy)
         })
     }
 
@@ -64,10 +64,8 @@ impl Output {
             Ok(bytes)
         };
         let bytes: Vec<u8> = made().map_err(|cause: io::Error| {
-            Failure::new(
-                format!("cannot make the file: {cause}"),
-                "see that there is room in the folder for temporary files (`TMPDIR`)",
-            )
+            let remedy = "see that the folder for temporary files (`TMPDIR`) can be written to";
+            Failure::unwritten(&std::env::temp_dir(), &cause, remedy)
         })?;
         let mut out = io::stdout().lock();
         if out.is_terminal() && bytes.contains(&0) {

@@ -27,8 +27,8 @@ pub(super) struct Args {
     /// Published results to compare with, such as spherenet9-linear; may come again
     #[arg(long, value_name = "NAME")]
     reference: Vec<String>,
-    /// Draw an operator over the angle in place of runs, such as cosine or 'sigmoid(k: 0.5)'; may come again
-    #[arg(long, value_name = "OPERATOR", conflicts_with_all = ["runs", "reference"])]
+    /// Draw an operator over the angle in place of runs, such as cosine or 'sigmoid(k: 0.5)'; may be several
+    #[arg(long, value_name = "OPERATOR", num_args = 1.., conflicts_with_all = ["runs", "reference"])]
     operator: Vec<String>,
     /// The file that defines or imports the operators that are not built in (.sph)
     #[arg(long, value_name = "FILE", requires = "operator")]
@@ -154,8 +154,7 @@ fn drawn(path: &Path, picture: &impl Picture) -> Result<Vec<u8>, Failure> {
 #[cfg(feature = "plots")]
 fn draw(path: &Path, picture: &impl Picture) -> Result<(), Failure> {
     let bytes = drawn(path, picture)?;
-    std::fs::write(path, bytes)
-        .map_err(|it| Failure::new(format!("cannot write `{}`: {it}", path.display()), "give another file with `-o`"))
+    std::fs::write(path, bytes).map_err(|it| Failure::unwritten(path, &it, "give another file with `-o`"))
 }
 
 #[cfg(not(feature = "plots"))]

@@ -14,7 +14,7 @@ const MOST: usize = 2_000;
 /// The numbers of a layer as points; of more than can be told apart, images at equal steps.
 pub(super) fn of_numbers(
     layer: &str,
-    numbers: &[f32],
+    numbers: &[f64],
     count: usize,
     targets: Option<&Targets>,
     classes: Vec<String>,
@@ -31,7 +31,7 @@ pub(super) fn of_numbers(
     let apart = count.div_ceil(MOST).max(1);
     let place = |at: usize| {
         let class = usize::try_from(labels[at]).ok().filter(|it| *it < classes.len())?;
-        let numbers = [numbers[2 * at], numbers[2 * at + 1]].map(f64::from);
+        let numbers = [numbers[2 * at], numbers[2 * at + 1]];
         numbers.iter().all(|it| it.is_finite()).then_some(PlacedAt { at: numbers, class })
     };
     let places: Vec<PlacedAt> = (0..count).step_by(apart).filter_map(place).collect();
@@ -55,9 +55,10 @@ pub(super) fn of_weights(
     let mut ready = features::of_data(weights, &model, device)?;
     let key = features::key(layer);
     features::of_each(&ready.session.plan, layer, &key)?;
-    let Some(found) = train::features(&mut ready.session, &[key], ready.count, &stop::asked)? else {
+    let mut numbers = Vec::new();
+    let mut keep = |_: usize, found: &[f64]| numbers.extend_from_slice(found);
+    if !train::features(&mut ready.session, &[key], ready.count, &stop::asked, &mut keep)? {
         return Ok(None);
-    };
-    let numbers = found.first().map_or(&[][..], Vec::as_slice);
-    of_numbers(layer, numbers, ready.count, ready.targets.as_ref(), ready.classes).map(Some)
+    }
+    of_numbers(layer, &numbers, ready.count, ready.targets.as_ref(), ready.classes).map(Some)
 }

@@ -44,9 +44,7 @@ fn below(folder: &Path, all: &mut Vec<PathBuf>) -> io::Result<()> {
 
 /// Puts a text in place of a file's.
 pub(super) fn replace(file: &Path, text: &str) -> Result<(), Failure> {
-    write(file, text).map_err(|cause| {
-        Failure::new(format!("cannot write `{}`: {cause}", file.display()), "check its permissions and the disk")
-    })
+    write(file, text).map_err(|cause| Failure::unwritten(file, &cause, "check its permissions and the disk"))
 }
 
 /// Writes beside the file and renames, so that a full disk leaves the old text. A link stays one: what it leads to is

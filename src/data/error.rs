@@ -1,5 +1,6 @@
 //! What can be wrong with a data set: always with the path, the cause and the remedy.
 
+use super::full::make_room_or;
 use crate::ir::Shape;
 use std::path::{Path, PathBuf};
 
@@ -116,9 +117,8 @@ pub enum DataError {
     },
     /// Images that are too many for memory, and cannot be put into a file either.
     #[error(
-        "cannot write a file of {} to `{}`, for images that are too many for memory: {cause}\n  \
-         free some space there, or name a folder on another disk: `TMPDIR=DIR`",
-        size(*bytes), shown(folder)
+        "cannot write a file of {} to `{}`, for images that are too many for memory: {cause}\n  {}",
+        size(*bytes), shown(folder), make_room_or(cause, "a folder on another disk: `TMPDIR=DIR`")
     )]
     Unwritten {
         /// Where it should be.
@@ -371,8 +371,9 @@ pub enum FetchError {
     },
     /// The disk.
     #[error(
-        "cannot write `{}`: {cause}\n  free some space, or name a folder that can be written to with the variable SPHC_DATA",
-        shown(path)
+        "cannot write `{}`: {cause}\n  {}",
+        shown(path),
+        make_room_or(cause, "a folder that can be written to with the variable SPHC_DATA")
     )]
     Write {
         /// Which file.

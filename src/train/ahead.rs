@@ -5,13 +5,26 @@ use crate::data::Pixels;
 use crate::ir::{Shard, random};
 use crate::plan::{Plan, Training};
 use std::ops::Range;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
 use std::time::Instant;
 
 /// So many steps ahead.
 const STEPS: u64 = 4;
 
-/// Reads ahead.
+/// Reads ahead, in a thread of its own: that the system finds memory, starts reading and maps what was read is work, and much of it
+/// where memory is short.
 pub(super) struct Ahead {
+    /// Steps before which all is wanted.
+    until: Sender<u64>,
+    /// Steps whose examples were in memory, in their order.
+    done: Receiver<u64>,
+    /// All steps before this one are among them.
+    ready: u64,
+}
+
+/// Which examples the steps take, and where they lie.
+pub(super) struct Order {
     pixels: Pixels,
     /// Bytes of an image.
     each: usize,
@@ -23,18 +36,18 @@ pub(super) struct Ahead {
     batch: u64,
     /// Which examples of a batch are taken here.
     own: Vec<Range<u64>>,
-    /// The first step whose images were not asked for yet.
-    next: u64,
+    /// The first step that will ask.
+    first: u64,
 }
 
-impl Ahead {
-    /// For the training images of a run that goes on after so many steps. Nothing is to be read of what is in memory.
-    pub(super) fn of(pixels: &Pixels, plan: &Plan, training: &Training, shards: usize, step: u64) -> Option<Ahead> {
+impl Order {
+    /// That of the training images, for a run that goes on after so many steps. Nothing is to be read of what is in memory.
+    pub(super) fn of(pixels: &Pixels, plan: &Plan, training: &Training, shards: usize, step: u64) -> Option<Order> {
         let examples = training.train_examples;
         if pixels.mapped() == 0 || examples == 0 {
             return None;
         }
-        Some(Ahead {
+        Some(Order {
             pixels: pixels.clone(),
             each: pixels.len() / examples,
             seed: plan.seed,
@@ -43,12 +56,13 @@ impl Ahead {
             examples: examples as u64,
             batch: training.batch as u64,
             own: own(training, shards),
-            next: step,
+            first: step,
         })
     }
 
-    /// Tells the system how the examples will be looked at, once all that looks at them in their order is done. A device that
-    /// has taken a copy of them looks at them no more: then there is nothing to read.
+    /// Tells the system how the examples will be looked at, once all that looks at them in their order is done, and begins to
+    /// read. A device that has taken a copy of them looks at them no more: then there is nothing to read. Where the system has no
+    /// thread left, examples are read when they are looked at.
     pub(super) fn begin(self) -> Option<Ahead> {
         if !self.pixels.is_shared() {
             return None;
@@ -56,19 +70,32 @@ impl Ahead {
         if self.shuffled {
             self.pixels.scatter();
         }
-        Some(self)
+        let ready = self.first;
+        let (until, goals) = mpsc::channel();
+        let (tell, done) = mpsc::channel();
+        thread::Builder::new().name("examples".to_owned()).spawn(move || self.read(&goals, &tell)).ok()?;
+        Some(Ahead { until, done, ready })
     }
 
-    /// Asks for the examples of the steps after so many, and waits for those of the next one; says for how many seconds.
-    pub(super) fn ask(&mut self, step: u64) -> f64 {
-        let begun = Instant::now();
-        let until = step.saturating_add(STEPS);
-        for step in self.next.max(step)..until {
-            self.positions(step).for_each(|it| self.pixels.want(self.place(it)));
+    /// Reads for the steps before those that come, until nobody asks any more.
+    fn read(&self, goals: &Receiver<u64>, tell: &Sender<u64>) {
+        let mut next = self.first;
+        while let Ok(until) = goals.recv() {
+            let steps = next..until;
+            next = next.max(until);
+            steps.clone().flat_map(|it| self.places(it)).for_each(|it| self.pixels.want(it));
+            for step in steps {
+                self.places(step).for_each(|it| self.pixels.fetch(it));
+                if tell.send(step).is_err() {
+                    return;
+                }
+            }
         }
-        self.next = self.next.max(until);
-        self.positions(step).for_each(|it| self.pixels.fetch(self.place(it)));
-        begun.elapsed().as_secs_f64()
+    }
+
+    /// Where the examples of a step lie.
+    fn places(&self, step: u64) -> impl Iterator<Item = Range<usize>> {
+        self.positions(step).map(|it| self.place(it))
     }
 
     /// The positions in the order of the training of what a step takes here.
@@ -101,13 +128,29 @@ fn own(training: &Training, shards: usize) -> Vec<Range<u64>> {
     (0..training.accumulate.max(1)).map(moved).collect()
 }
 
+impl Ahead {
+    /// Asks for the examples of the steps after so many, and waits for those of the next one; says for how many seconds.
+    pub(super) fn ask(&mut self, step: u64) -> f64 {
+        let begun = Instant::now();
+        // Where the thread is gone, examples are read when they are looked at.
+        let mut goes_on = self.until.send(step.saturating_add(STEPS)).is_ok();
+        while goes_on && self.ready <= step {
+            match self.done.recv() {
+                Ok(done) => self.ready = done + 1,
+                Err(mpsc::RecvError) => goes_on = false,
+            }
+        }
+        begun.elapsed().as_secs_f64()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn what_is_read_ahead_is_what_the_steps_take() {
-        let of = |shuffled: bool| Ahead {
+        let of = |shuffled: bool| Order {
             pixels: Pixels::default(),
             each: 10,
             seed: 7,
@@ -116,16 +159,45 @@ mod tests {
             examples: 50,
             batch: 2,
             own: std::iter::once(0..2).collect(),
-            next: 0,
+            first: 0,
         };
-        let places = |ahead: &Ahead| (0..50).map(|it| ahead.place(it).start).collect::<Vec<_>>();
+        let places = |order: &Order| (0..50).map(|it| order.place(it).start).collect::<Vec<_>>();
         let in_order: Vec<usize> = (0..50).map(|it| 10 * it).collect();
         assert_eq!(places(&of(false)), in_order);
         assert_eq!(of(false).place(51), 10..20);
+        assert_eq!(of(false).places(25).collect::<Vec<_>>(), [0..10, 10..20]);
         let mut found = places(&of(true));
         assert_ne!(found, in_order);
         found.sort_unstable();
         assert_eq!(found, in_order, "each once");
         assert!(of(true).begin().is_none(), "nobody looks at what no device holds");
+    }
+    #[test]
+    fn a_step_waits_for_its_own_examples_and_no_thread_stays() {
+        let order = Order {
+            pixels: Pixels::default(),
+            each: 10,
+            seed: 7,
+            stream: random::stream("shuffle"),
+            shuffled: true,
+            examples: 50,
+            batch: 2,
+            own: std::iter::once(0..2).collect(),
+            first: 3,
+        };
+        let (until, goals) = mpsc::channel();
+        let (tell, done) = mpsc::channel();
+        let reader = thread::spawn(move || order.read(&goals, &tell));
+        let mut ahead = Ahead { until, done, ready: 3 };
+        for step in 3..40 {
+            assert!(0.0 <= ahead.ask(step));
+            assert!(step < ahead.ready && ahead.ready <= step + STEPS, "{step}: {}", ahead.ready);
+        }
+        drop(ahead);
+        reader.join().unwrap();
+        // Without a thread nobody waits.
+        let (until, _) = mpsc::channel();
+        let (_, done) = mpsc::channel();
+        assert!((Ahead { until, done, ready: 0 }).ask(0) < 60.0);
     }
 }

@@ -1,6 +1,6 @@
 //! What can stop a training: the environment or the numbers, always with what to do about it.
 
-use crate::data::DataError;
+use crate::data::{self, DataError};
 use crate::runtime::RuntimeError;
 use std::path::{Path, PathBuf};
 
@@ -40,7 +40,7 @@ pub enum TrainError {
         remedy: String,
     },
     /// A file could not be written, in the middle of it all.
-    #[error("cannot write `{}`: {cause}\n  {}", path.display(), after_failure(run))]
+    #[error("cannot write `{}`: {cause}\n  {}", path.display(), after_failure(run, cause))]
     Write {
         /// Which.
         path: PathBuf,
@@ -95,12 +95,14 @@ pub enum TrainError {
 }
 
 /// What to do when a file of a run could not be written: it depends on what is kept.
-fn after_failure(run: &Path) -> String {
-    let repair = "free some space or repair the directory, then";
+fn after_failure(run: &Path, cause: &std::io::Error) -> String {
+    let repair = data::make_room(cause).unwrap_or("free some space or repair the directory");
     match super::checkpoints(run).first() {
-        Some((step, _)) => format!("{repair} go on from iteration {step} with `--resume --run {}`", run.display()),
+        Some((step, _)) => {
+            format!("{repair}, then go on from iteration {step} with `--resume --run {}`", run.display())
+        }
         None => format!(
-            "{repair} start anew: no checkpoint was kept (remove `{}`, or give another directory with `--run DIR`)",
+            "{repair}, then start anew: no checkpoint was kept (remove `{}`, or give another directory with `--run DIR`)",
             run.display()
         ),
     }

@@ -106,22 +106,9 @@ fn broken(session: &mut Session, start: usize, example: usize, loss: f64) -> Tra
     }
 }
 
-/// What an evaluation tells of the images that are bound, under each of these keys: the numbers of one image after the other.
-/// `None` when `stop` asked for it.
+/// What an evaluation tells of the images that are bound, under each of these keys, batch by batch: `see` gets the number of a key
+/// and what is told of some images. False when `stop` asked for it.
 pub fn features(
-    session: &mut Session,
-    keys: &[ResultKey],
-    count: usize,
-    stop: &dyn Fn() -> bool,
-) -> Result<Option<Vec<Vec<f32>>>, TrainError> {
-    let mut res: Vec<Vec<f32>> = vec![Vec::new(); keys.len()];
-    let mut keep = |at: usize, found: &[f64]| res[at].extend(found.iter().map(|it| *it as f32));
-    let completed = features_of(session, keys, count, stop, &mut keep)?;
-    Ok(completed.then_some(res))
-}
-
-/// The same, batch by batch: `see` gets the number of a key and what is told of some images. False when `stop` asked for it.
-pub fn features_of(
     session: &mut Session,
     keys: &[ResultKey],
     count: usize,

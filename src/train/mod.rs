@@ -19,7 +19,7 @@ mod trainer;
 pub mod weights;
 
 pub use error::TrainError;
-pub use evaluate::{Evaluation, evaluate, features, features_of, predict};
+pub use evaluate::{Evaluation, evaluate, features, predict};
 pub use events::{Board, graph};
 pub use follow::follow;
 pub use init::Init;

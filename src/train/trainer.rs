@@ -1,6 +1,6 @@
 //! The loop.
 
-use super::ahead::Ahead;
+use super::ahead::{Ahead, Order};
 use super::keep::{self, is_due};
 use super::metrics::{self, Line, Log, Losses, Tested};
 use super::non_finite::first_non_finite;
@@ -44,12 +44,12 @@ pub fn train(
     let log = Log::start(&run.metrics(), &start.lines, start.step)
         .map_err(|it| TrainError::write(&run.path, &run.metrics(), it))?;
 
-    let ahead = Ahead::of(&data.train.images, &plan, &training, config.shards, start.step);
+    let ahead = Order::of(&data.train.images, &plan, &training, config.shards, start.step);
     if let Some(image) = data.image.image() {
         session.whiten(&data.train.images, data.dtype, image)?;
     }
     bind(session, data)?;
-    let ahead = ahead.and_then(Ahead::begin);
+    let ahead = ahead.and_then(Order::begin);
     // The file's bytes are dropped once they are on the device.
     if let Some((weights, need)) = start.weights {
         weights.load(session, need)?;

@@ -5,7 +5,7 @@ use crate::files::exporting::{cases, commands, python_in, with_models};
 use crate::language::docs::blocks;
 use crate::runs::cli::{MODEL, Place};
 use sphc::autodiff::training;
-use sphc::data;
+use sphc::data::{self, Named, Values, write_npz};
 use sphc::interp::{Env, Tensor, evaluate};
 use sphc::ir::{Extern, Phase, feature};
 use sphc::lower::Settings;
@@ -28,6 +28,12 @@ fn read(place: &Place, name: &str) -> Arrays {
         let array = npyz::NpyFile::new(&bytes[..]).unwrap();
         let shape = array.shape().to_vec();
         let numbers = match array.dtype().descr().as_str() {
+            "'<f2'" => {
+                let bits = bytes.rchunks_exact(2).take(shape.iter().product::<u64>() as usize);
+                bits.map(|it| half::f16::from_le_bytes([it[0], it[1]]).to_f64()).rev().collect()
+            }
+            "'|u1'" => array.into_vec::<u8>().unwrap().into_iter().map(f64::from).collect(),
+            "'<f8'" => array.into_vec::<f64>().unwrap(),
             "'<f4'" => array.into_vec::<f32>().unwrap().into_iter().map(f64::from).collect(),
             "'<i8'" => array.into_vec::<i64>().unwrap().into_iter().map(|it| it as f64).collect(),
             other => {
@@ -133,6 +139,102 @@ fn splits_files_and_tables_tell_the_same() {
     assert_eq!(numbers, of_test[16..32]);
     told("some --format csv -o table.txt");
     assert!(fs::read_to_string(place.path("table.txt")).unwrap().starts_with("file,small_0,"));
+}
+
+/// Digits that were computed are written, unless fewer are asked for; and each is rounded once.
+#[test]
+fn numbers_are_written_as_they_were_computed_or_as_asked() {
+    let place = Place::new();
+    fs::write(place.path("m.sph"), model()).unwrap();
+    place.succeeds("train m.sph --run r");
+    let told = |more: &str, name: &str| {
+        place.succeeds(&format!("features m.sph {WEIGHTS} --layer small,score {more} -o {name}"));
+    };
+    told("", "f32.npz");
+    told("--precision f64", "f64.npz");
+    told("--precision f64 --dtype float32", "less.npz");
+    told("--dtype float16", "f16.npz");
+    let [single, double, less, half] = ["f32.npz", "f64.npz", "less.npz", "f16.npz"].map(|it| read(&place, it));
+    for name in ["small", "score"] {
+        let of = |it: &Arrays| it[name].1.clone();
+        let rounded = |all: &[f64]| all.iter().map(|it| f64::from(*it as f32)).collect::<Vec<_>>();
+        assert_eq!(rounded(&of(&single)), of(&single), "{name}");
+        assert_ne!(rounded(&of(&double)), of(&double), "{name}");
+        assert_eq!(rounded(&of(&double)), of(&less), "{name}");
+        let halves = |all: Vec<f64>| all.into_iter().map(|it| half::f16::from_f64(it).to_f64()).collect::<Vec<_>>();
+        assert_eq!(halves(of(&single)), of(&half), "{name}");
+        assert_eq!(half[name].0, single[name].0);
+    }
+    told("--dtype float16", "f16.csv");
+    let table = fs::read_to_string(place.path("f16.csv")).unwrap();
+    let first: Vec<f64> =
+        table.lines().nth(1).unwrap().split(',').skip(3).map(|it| it.parse::<f32>().unwrap().into()).collect();
+    let each = |name: &str| half[name].1.len() / half[name].0[0] as usize;
+    assert_eq!(first, [&half["small"].1[..each("small")], &half["score"].1[..each("score")]].concat());
+    let large = model().replace("output conv", "x = x * 1e9 as \"large\"\n    output conv");
+    fs::write(place.path("large.sph"), large).unwrap();
+    let command = format!("features large.sph {WEIGHTS} --layer large");
+    place.fails(&format!("{command} --dtype float16 -o a.npz"), &["`large` has numbers up to", "`--dtype float32`"]);
+    assert!(!place.path("a.npz").exists());
+    place.succeeds(&format!("{command} -o a.npz"));
+    place.fails(&format!("{command} --dtype float16 -o a.svg"), &["a picture has no numbers"]);
+}
+
+/// What examples are to be answered with is told in its own extents, in tables too.
+#[test]
+fn targets_of_every_kind_are_told() {
+    let place = Place::new();
+    let pixels = |count: usize| Values::Bytes((0..count * 16).map(|it| (it * 31 % 17) as u8).collect());
+    let labels = |count: usize| Values::Bytes((0..count * 3).map(|it| u8::from(it % 2 == 0)).collect());
+    let map = |count: usize| Values::Ints((0..count * 16).map(|it| (it % 2) as i64).collect());
+    let numbers = |count: usize| Values::Doubles((0..count * 2).map(|it| it as f64 / 4.0).collect());
+    let labelled = ("binary_cross_entropy()", "dense(x, classes)");
+    let mapped = ("softmax_cross_entropy()", "conv(x, classes, kernel: 1)");
+    let met = ("mean_squared_error()", "dense(x, 2)");
+    type Made<'a> = &'a dyn Fn(usize) -> Values;
+    let kinds: [(&str, &[usize], Made, (&str, &str), &str); 3] = [
+        ("several", &[3], &labels, labelled, "image,label_0,label_1,label_2,scores_0"),
+        ("map", &[4, 4], &map, mapped, "image,label_0,label_1,"),
+        ("numbers", &[2], &numbers, met, "image,label_0,label_1,scores_0"),
+    ];
+    for (name, each, values, (loss, output), header) in kinds {
+        let array = |name: &str, each: &[usize], count: usize, values: Made| Named {
+            name: name.to_owned(),
+            shape: [&[count], each].concat(),
+            values: values(count),
+        };
+        let image: &[usize] = &[4, 4, 1];
+        let all = [
+            array("x_train", image, 12, &pixels),
+            array("y_train", each, 12, values),
+            array("x_test", image, 5, &pixels),
+            array("y_test", each, 5, values),
+        ];
+        write_npz(&all, fs::File::create(place.path(&format!("{name}.npz"))).unwrap()).unwrap();
+        let text = format!(
+            "model M {{\n    input image: u8[4, 4, 1]\n    x = image / 16\n    output {output} as \"score\"\n}}\n\
+             train {{\n    data \"{name}.npz\"\n    batch 4\n    iterations 2\n    loss {loss}\n    optimizer adam\n}}\n"
+        );
+        fs::write(place.path("t.sph"), text).unwrap();
+        place.succeeds(&format!("train t.sph --run {name}"));
+        let weights = format!("--weights {name}/checkpoints/step-00000002.safetensors");
+        place.succeeds(&format!("features t.sph {weights} --layer scores -o out.npz"));
+        place.succeeds(&format!("features t.sph {weights} --layer scores -o out.csv"));
+        let found = read(&place, "out.npz")["labels"].clone();
+        let wanted: Vec<f64> = match values(5) {
+            Values::Bytes(all) => all.into_iter().map(f64::from).collect(),
+            Values::Ints(all) => all.into_iter().map(|it| it as f64).collect(),
+            Values::Doubles(all) => all,
+            Values::Halves(_) | Values::Reals(_) | Values::Texts(_) => unreachable!(),
+        };
+        let shape: Vec<u64> = [&[5], each].concat().into_iter().map(|it| it as u64).collect();
+        assert_eq!(found, (shape, wanted.clone()), "{name}");
+        let table = fs::read_to_string(place.path("out.csv")).unwrap();
+        assert!(table.starts_with(header), "{name}: {}", table.lines().next().unwrap());
+        let count = wanted.len() / 5;
+        let second = table.lines().nth(2).unwrap().split(',').skip(1).take(count);
+        assert_eq!(second.map(|it| it.parse().unwrap()).collect::<Vec<f64>>(), wanted[count..2 * count], "{name}");
+    }
 }
 
 #[test]

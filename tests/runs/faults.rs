@@ -81,7 +81,9 @@ fn a_full_disk_is_told_with_what_is_kept() {
     let output = limited(&place, 3, "train tiny.sph --run r");
     let text = errors(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    let expected = ["cannot write `r/checkpoints/step-00000012.safetensors`", "no checkpoint was kept", "--run DIR"];
+    let limit = "raise the limit for sizes of files (`ulimit -f unlimited`), then start anew";
+    let expected =
+        ["cannot write `r/checkpoints/step-00000012.safetensors`", limit, "no checkpoint was kept", "--run DIR"];
     expected.iter().for_each(|it| assert!(text.contains(it), "{it}: {text}"));
     assert!(!text.contains("--resume"), "there is nothing to resume from: {text}");
     assert_eq!(count(&place.path("r/checkpoints")), 0, "a part of a file is not a file");
@@ -91,11 +93,21 @@ fn a_full_disk_is_told_with_what_is_kept() {
     let output = limited(&place, 3, "train tiny.sph --run s --resume");
     let text = errors(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("go on from iteration 7 with `--resume --run s`"), "{text}");
+    let resume = "(`ulimit -f unlimited`), then go on from iteration 7 with `--resume --run s`";
+    assert!(text.contains(resume), "{text}");
     assert_eq!(count(&place.path("s/checkpoints")), 1);
     place.succeeds("train tiny.sph --run s --resume");
     assert_eq!(place.final_checkpoint("whole"), place.final_checkpoint("s"));
     assert_eq!(metrics(&place.path("whole")), metrics(&place.path("s")));
+
+    // No other file than that of a training, either.
+    let weights = "--weights s/checkpoints/step-00000012.safetensors";
+    let large = "features tiny.sph --split train --layer first -o a.npz";
+    let output = limited(&place, 3, &format!("{large} {weights}"));
+    let text = errors(&output);
+    let told = "raise the limit for sizes of files (`ulimit -f unlimited`), and give the command again";
+    assert!(text.starts_with("error: cannot write `a.npz`: ") && text.contains(told), "{text}");
+    assert!(!place.path("a.npz").exists());
 }
 
 #[test]

@@ -103,10 +103,8 @@ fn write(file: &Path, text: &str) -> Result<(), Failure> {
     let opened = OpenOptions::new().write(true).create_new(true).open(file);
     opened.and_then(|mut it| it.write_all(text.as_bytes())).map_err(|cause| match cause.kind() {
         ErrorKind::AlreadyExists => Failure::new(format!("`{shown}` is there already"), "give another name"),
-        ErrorKind::NotFound => {
-            Failure::new(format!("cannot write `{shown}`: {cause}"), "make its folder first, or give another")
-        }
-        _ => Failure::new(format!("cannot write `{shown}`: {cause}"), "give a place that can be written to"),
+        ErrorKind::NotFound => Failure::unwritten(file, &cause, "make its folder first, or give another"),
+        _ => Failure::unwritten(file, &cause, "give a place that can be written to"),
     })
 }
 

@@ -210,7 +210,7 @@ pub(super) fn write_models(root: &Path) -> Result<(), Failure> {
         };
         written(&path).map_err(|it| {
             let remedy = "give a directory that can be written to with `--run DIR`";
-            Failure::new(format!("cannot write `{}`: {it}", path.display()), remedy)
+            Failure::unwritten(&path, &it, remedy)
         })?;
     }
     Ok(())

@@ -187,7 +187,7 @@ fn keep(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     train::write_atomically(path, bytes).map_err(|it| {
         let remedy =
             "check the disk and the permissions of the directory, and give the command again: what is trained stays";
-        Failure::new(format!("cannot write `{}`: {it}", path.display()), remedy)
+        Failure::unwritten(path, &it, remedy)
     })
 }
 
