@@ -141,7 +141,7 @@ fn splits_files_and_tables_tell_the_same() {
     assert!(fs::read_to_string(place.path("table.txt")).unwrap().starts_with("file,small_0,"));
 }
 
-/// Digits that were computed are written, unless fewer are asked for; and each is rounded once.
+/// Digits that were computed are written, unless fewer are asked for.
 #[test]
 fn numbers_are_written_as_they_were_computed_or_as_asked() {
     let place = Place::new();
