@@ -192,7 +192,9 @@ fn targets_of_every_kind_are_told() {
     let mapped = ("softmax_cross_entropy()", "conv(x, classes, kernel: 1)");
     let met = ("mean_squared_error()", "dense(x, 2)");
     type Made<'a> = &'a dyn Fn(usize) -> Values;
-    let kinds: [(&str, &[usize], Made, (&str, &str), &str); 3] = [
+    // A name, extents of a target, targets, loss and output, and how a table begins.
+    type Kind<'a> = (&'a str, &'a [usize], Made<'a>, (&'a str, &'a str), &'a str);
+    let kinds: [Kind; 3] = [
         ("several", &[3], &labels, labelled, "image,label_0,label_1,label_2,scores_0"),
         ("map", &[4, 4], &map, mapped, "image,label_0,label_1,"),
         ("numbers", &[2], &numbers, met, "image,label_0,label_1,scores_0"),
