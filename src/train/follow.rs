@@ -1,6 +1,6 @@
 //! A rank's part of a training that another one drives.
 
-use super::ahead::Ahead;
+use super::ahead::Order;
 use super::{TrainError, bind, recipe_of};
 use crate::data::Dataset;
 use crate::runtime::Session;
@@ -9,9 +9,9 @@ use crate::runtime::ranks::Next;
 /// Does what the first rank asks for, to the end of the training. `shards` of a batch are this rank's.
 pub fn follow(mut session: Session, data: Dataset, shards: usize) -> Result<(), TrainError> {
     let plan = session.plan.clone();
-    let ahead = Ahead::of(&data.train.images, &plan, recipe_of(&plan)?, shards, 0);
+    let ahead = Order::of(&data.train.images, &plan, recipe_of(&plan)?, shards, 0);
     bind(&mut session, data)?;
-    let mut ahead = ahead.and_then(Ahead::begin);
+    let mut ahead = ahead.and_then(Order::begin);
     Ok(session.backend.follow(&mut |next| {
         if let (Some(ahead), Next::Step(step)) = (&mut ahead, next) {
             ahead.ask(step);
