@@ -15,8 +15,8 @@ const STEPS: u64 = 4;
 /// Reads ahead, in a thread of its own: that the system finds memory, starts reading and maps what was read is work, and much of it
 /// where memory is short.
 pub(super) struct Ahead {
-    /// Steps before which all is wanted.
-    until: Sender<u64>,
+    /// Steps that are about to be done.
+    asked: Sender<u64>,
     /// Steps whose examples were in memory, in their order.
     done: Receiver<u64>,
     /// All steps before this one are among them.
@@ -71,18 +71,19 @@ impl Order {
             self.pixels.scatter();
         }
         let ready = self.first;
-        let (until, goals) = mpsc::channel();
+        let (asked, goals) = mpsc::channel();
         let (tell, done) = mpsc::channel();
         thread::Builder::new().name("examples".to_owned()).spawn(move || self.read(&goals, &tell)).ok()?;
-        Some(Ahead { until, done, ready })
+        Some(Ahead { asked, done, ready })
     }
 
     /// Reads for the steps before those that come, until nobody asks any more.
     fn read(&self, goals: &Receiver<u64>, tell: &Sender<u64>) {
         let mut next = self.first;
-        while let Ok(until) = goals.recv() {
-            let steps = next..until;
-            next = next.max(until);
+        while let Ok(step) = goals.recv() {
+            // Of steps that somebody else did, as of a run that goes on, nothing is wanted.
+            let steps = next.max(step)..step.saturating_add(STEPS);
+            next = next.max(steps.end);
             steps.clone().flat_map(|it| self.places(it)).for_each(|it| self.pixels.want(it));
             for step in steps {
                 self.places(step).for_each(|it| self.pixels.fetch(it));
@@ -133,7 +134,7 @@ impl Ahead {
     pub(super) fn ask(&mut self, step: u64) -> f64 {
         let begun = Instant::now();
         // Where the thread is gone, examples are read when they are looked at.
-        let mut goes_on = self.until.send(step.saturating_add(STEPS)).is_ok();
+        let mut goes_on = self.asked.send(step).is_ok();
         while goes_on && self.ready <= step {
             match self.done.recv() {
                 Ok(done) => self.ready = done + 1,
@@ -172,6 +173,7 @@ mod tests {
         assert_eq!(found, in_order, "each once");
         assert!(of(true).begin().is_none(), "nobody looks at what no device holds");
     }
+
     #[test]
     fn a_step_waits_for_its_own_examples_and_no_thread_stays() {
         let order = Order {
@@ -185,19 +187,20 @@ mod tests {
             own: std::iter::once(0..2).collect(),
             first: 3,
         };
-        let (until, goals) = mpsc::channel();
+        let (asked, goals) = mpsc::channel();
         let (tell, done) = mpsc::channel();
         let reader = thread::spawn(move || order.read(&goals, &tell));
-        let mut ahead = Ahead { until, done, ready: 3 };
-        for step in 3..40 {
+        let mut ahead = Ahead { asked, done, ready: 3 };
+        // A run that goes on asks for a later one first.
+        for step in 1_000_000_000..1_000_000_040 {
             assert!(0.0 <= ahead.ask(step));
             assert!(step < ahead.ready && ahead.ready <= step + STEPS, "{step}: {}", ahead.ready);
         }
         drop(ahead);
         reader.join().unwrap();
         // Without a thread nobody waits.
-        let (until, _) = mpsc::channel();
+        let (asked, _) = mpsc::channel();
         let (_, done) = mpsc::channel();
-        assert!((Ahead { until, done, ready: 0 }).ask(0) < 60.0);
+        assert!((Ahead { asked, done, ready: 0 }).ask(0) < 60.0);
     }
 }
