@@ -235,6 +235,17 @@ fn resumed(
                       (they are in its config.yaml)";
         return Err(fail(weights::summary(&problems), remedy.into()));
     }
+    let shards = |it: &Training| it.shard.map_or(1, |it| it.of);
+    if let Some(earlier) = &earlier
+        && shards(&earlier.training) != shards(recipe_of(plan)?)
+    {
+        let (then, now) = (shards(&earlier.training), shards(recipe_of(plan)?));
+        return Err(TrainError::RunDirectory {
+            path: run.clone(),
+            cause: format!("its batches are cut into {then} shards, and into {now} now"),
+            remedy: format!("resume with `--shards {then}`, on any number of ranks up to it"),
+        });
+    }
     let of_data = "resume with the data set as it was (config.yaml tells where), or start a new run from these weights with \
                    `--init`";
     // A plan is one for so many examples.

@@ -276,6 +276,12 @@ fn another_number_of_ranks_goes_on_to_the_same_bits() {
     train(4, &parted, None, &asked(2)).into_iter().for_each(|it| it.unwrap());
     train(2, &parted, Some(Resume::Last), &asked(6)).into_iter().for_each(|it| it.unwrap());
     assert!(left(&whole) == left(&parted));
+    let other = |_: usize| {
+        let options = Options { shards: Some(2), iterations: Some(8), ..Options::default() };
+        Model::from_text("case.sph", text(model, recipe)).with(options)
+    };
+    let told = train(1, &parted, Some(Resume::Last), &other).remove(0).unwrap_err().to_string();
+    assert!(told.contains("cut into 4 shards, and into 2 now") && told.contains("`--shards 4`"), "{told}");
 }
 
 #[cfg(not(feature = "mpi"))]
