@@ -7,6 +7,7 @@ use super::options::{Options, Shown, Split, TrainOptions};
 use super::{Error, Model, fitting_weights, meaning};
 use crate::data::{self, Dataset, Reading};
 use crate::diag::Sources;
+use crate::ir::Shard;
 use crate::plan::{self, Plan, Training};
 use crate::runtime::Session;
 use crate::train::weights::Need;
@@ -311,6 +312,14 @@ impl Ready {
         }
     }
 
+    /// The recipe's numbers, as a run keeps them: with its shards, of which each has a plan.
+    fn told(&self) -> Result<Training, TrainError> {
+        let training = recipe_of(&self.plan)?.clone();
+        let part = training.part();
+        let shard = (1 < self.shards).then(|| Shard::new(0, self.shards, part));
+        Ok(Training { shard, ..training })
+    }
+
     fn manifest(&self, how: &TrainOptions<'_>) -> Result<Manifest, TrainError> {
         let Ready { model, plan, place, sources, .. } = self;
         let options = model.options();
@@ -331,7 +340,7 @@ impl Ready {
             init_strict: false,
             init_map: Vec::new(),
             log_every: how.log_every.max(1),
-            training: recipe_of(plan)?.clone(),
+            training: self.told()?,
             // What is part of the program is not kept.
             sources: texts.filter(|it| !it.path.starts_with('<')).collect(),
         })
