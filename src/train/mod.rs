@@ -20,7 +20,7 @@ pub mod weights;
 
 pub use error::TrainError;
 pub use evaluate::{Evaluation, evaluate, features, predict};
-pub use events::{Board, graph};
+pub use events::{Board, Seen, graph, show};
 pub use follow::follow;
 pub use init::Init;
 pub use meaning::Meaning;

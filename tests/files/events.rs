@@ -166,6 +166,49 @@ fn tensorboard_shows_the_network_histograms_filters_and_settings_and_the_bits_st
     assert_eq!(self::found(&python, &run), expected(&run));
 }
 
+#[test]
+fn tensorboard_shows_what_is_found_of_filters_and_patches() {
+    let Some(python) = python() else { return };
+    let place = Place::new();
+    place.succeeds("train tiny.sph --checkpoint-every 6 --run r");
+    let inspect = |step: &str, more: &str| {
+        let words = format!("inspect tiny.sph --weights r/checkpoints/step-000000{step}.safetensors --examples 20");
+        let told = place.succeeds(&format!("{words} --format json {more}"));
+        told.lines().map(|it| serde_json::from_str::<Value>(it).unwrap()).collect::<Vec<_>>()
+    };
+    // The later one first.
+    let last = inspect("12", "--tensorboard r/inspected");
+    let before = inspect("06", "--tensorboard r/inspected");
+    let shown = place.path("r/inspected");
+    let mut numbers = Scalars::new();
+    for (step, looks) in [(6, &before), (12, &last)] {
+        for it in looks {
+            let layer = it["layer"].as_str().unwrap();
+            for (what, key) in [("energy", "energy"), ("dead units", "dead")] {
+                let value = f64::from(it[key].as_f64().unwrap() as f32);
+                add(&mut numbers, &format!("{what}/{layer}"), step, value);
+            }
+        }
+    }
+    assert_eq!(found(&python, &shown), numbers);
+    let looked = looked_at(&python, &shown);
+    // Step, count, sum, least, most, those in the parts, end of the last part.
+    let of = |tag: &str, at: usize| looked["histograms"][tag][at].as_array().unwrap().clone();
+    let angles = of("angles/first", 1);
+    let counts: u64 = last[0]["angles"].as_array().unwrap().iter().map(|it| it.as_u64().unwrap()).sum();
+    assert_eq!((angles[0].as_u64(), angles[1].as_f64()), (Some(12), Some(counts as f64)));
+    assert_eq!((angles[3].as_f64(), angles[6].as_f64()), (Some(0.0), Some(180.0)));
+    let norms = of("filter norms/first", 0);
+    assert_eq!((norms[0].as_u64(), norms[1].as_f64()), (Some(6), Some(4.0)));
+    assert_eq!(norms[4], before[0]["filter_norms"]["max"]);
+    assert!(looked["histograms"]["angles/score"].is_null(), "a plain convolution has no angles");
+    assert_eq!(looked["images"]["filters/first"].as_array().unwrap().len(), 2);
+    place.fails(
+        "inspect tiny.sph --weights r/checkpoints/step-00000012.safetensors --tensorboard r",
+        &["is the directory of a run", "--tensorboard r/inspected"],
+    );
+}
+
 /// What is shown as gradients is what moves the parameters: without momentum they differ from one step to the next by a gradient
 /// times the rate.
 #[test]

@@ -6,9 +6,11 @@
 mod graph;
 mod look;
 mod messages;
+mod seen;
 mod settings;
 
 pub use graph::graph;
+pub use seen::{Seen, show};
 
 use super::Manifest;
 use super::metrics::Line;

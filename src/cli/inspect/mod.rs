@@ -1,11 +1,14 @@
 //! `sphc inspect`: angles, norms and energy of filters, and units that never answer.
 
+mod board;
+
 use super::args::{self, DeviceArgs, Format, RecipeArgs, SetArgs, SplitArg, WeightsArgs};
 use super::failure::{Failure, Outcome};
 use super::output::Output;
 use super::{features, load, plot, say, stop, table};
 use serde_json::json;
 use sphc::ir::{Geometric, Graph, Param, ParamRole, Phase, ResultKey, feature};
+use sphc::train::Seen;
 use sphc::train::curves::{LayerAngles, Tile};
 use sphc::{Options, diag, train};
 use std::io::Write;
@@ -39,6 +42,9 @@ pub(super) struct Args {
     /// Draw the filters of the first layer that sees one or three channels, too: .svg or .png
     #[arg(long, value_name = "FILE")]
     filters: Option<PathBuf>,
+    /// Show it to TensorBoard, too, at the iteration of the weights; a directory of its own, such as RUN/inspected
+    #[arg(long, value_name = "DIR", value_parser = args::directory())]
+    tensorboard: Option<PathBuf>,
     #[command(flatten)]
     set: SetArgs,
     #[command(flatten)]
@@ -85,6 +91,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     };
     let picture = place(&args.svg, "--svg", &None)?;
     let filters = place(&args.filters, "--filters", &args.svg)?;
+    args.tensorboard.as_deref().map_or(Ok(()), board::may_hold)?;
     let recipe = RecipeArgs { data: args.data.clone(), batch: args.batch, ..RecipeArgs::default() };
     let options = Options {
         evaluates: true,
@@ -169,17 +176,27 @@ pub(super) fn run(args: &Args) -> Outcome {
         let bytes = plot::layers_as(&path, &drawn)?;
         output.fill(|file| file.write_all(&bytes))?;
     }
-    if let Some((path, output)) = filters {
-        let mut told = None;
+    let mut pictured = None;
+    if filters.is_some() || args.tensorboard.is_some() {
         for it in &looks {
             let key = feature(&Geometric::Filters.under(&it.name));
             let Some(found) = plan.result(Phase::Evaluate, &key) else { continue };
             if let Some(tiles) = Tile::filters(found.shape.dims(), &session.result(Phase::Evaluate, &key)?) {
-                told = Some((it, tiles));
+                pictured = Some((it, tiles));
                 break;
             }
         }
-        let Some((layer, tiles)) = told else {
+    }
+    if let Some(directory) = &args.tensorboard {
+        let weights = train::read_weights(&args.weights.weights)?;
+        // Weights of other programs are of no iteration.
+        let step = weights.metadata.get("step").and_then(|it| it.parse().ok()).unwrap_or(0);
+        let of_filters =
+            |(it, tiles): &(&Look, Vec<Tile>)| (format!("filters/{}", it.name), Seen::Filters(tiles.clone()));
+        board::show(directory, step, &looks, pictured.iter().map(of_filters).collect())?;
+    }
+    if let Some((path, output)) = filters {
+        let Some((layer, tiles)) = pictured else {
             let cause = "no filter of these layers has one or three channels and more than one pixel, which it takes for a picture";
             return Err(Failure::new(
                 cause,
