@@ -1,8 +1,8 @@
 //! A training whose batches are cut into shards, in this process or shared out among several.
 
+use super::Error;
 use super::device::{Device, DeviceOptions};
 use super::ready::Ready;
-use super::{Error, Model};
 use crate::plan::Plan;
 use crate::runtime::ranks::{Alone, Ranks, Sharded};
 use crate::runtime::{RuntimeError, Session, free_memory};
@@ -20,28 +20,24 @@ struct Alike {
     data: String,
 }
 
-impl Model {
-    /// [`Model::ready`] on all ranks: the first reads and fetches before the others read. It tells what keeps any of them from
-    /// beginning; the others then fail with [`Error::Elsewhere`].
-    pub fn ready_among(&self, ranks: &dyn Ranks) -> Result<Ready, Error> {
-        if ranks.rank() != 0 {
-            let mut word = Vec::new();
-            ranks.broadcast(&mut word)?;
-            if word != READY {
-                return Err(Error::Elsewhere);
-            }
-            return agreed(ranks, self.ready(), Ready::alike);
-        }
-        let own = self.ready();
-        ranks.broadcast(&mut if own.is_ok() { READY.to_vec() } else { Vec::new() })?;
-        agreed(ranks, Ok(own?), Ready::alike)
-    }
-}
-
 /// What the first rank says once it is ready.
 const READY: &[u8] = b"ready";
 
 impl Ready {
+    /// What `own` makes ([`Model::open`](crate::Model::open) and [`Model::ready`](crate::Model::ready)) on all ranks: on the first
+    /// before the others, for it fetches what is missing. It tells what keeps any of them from beginning; the others then
+    /// fail with [`Error::Elsewhere`].
+    pub fn among(ranks: &dyn Ranks, own: impl FnOnce() -> Result<Ready, Error>) -> Result<Ready, Error> {
+        if ranks.rank() == 0 {
+            let own = own();
+            ranks.broadcast(&mut if own.is_ok() { READY.to_vec() } else { Vec::new() })?;
+            return agreed(ranks, Ok(own?), Ready::alike);
+        }
+        let mut word = Vec::new();
+        ranks.broadcast(&mut word)?;
+        if word == READY { agreed(ranks, own(), Ready::alike) } else { Err(Error::Elsewhere) }
+    }
+
     /// Does a rank's part of a training that the first rank drives ([`Ready::train`]), to its end.
     pub fn follow(self, device: &DeviceOptions) -> Result<(), Error> {
         let (session, _) = self.sharded(device)?;
@@ -69,7 +65,7 @@ impl Ready {
         let backend = Sharded::new(&plans, &evaluates, device.threads, ranks)?;
         let session = Session::new(lead, Box::new(backend))?;
         let what = session.backend.describe();
-        Ok((session, what))
+        Ok((session, if device.device == Device::Auto { format!("{what} (auto: shards run on CPUs)") } else { what }))
     }
 
     /// Plans of this rank's shards, and that of the first of all.
@@ -107,7 +103,9 @@ impl Ready {
         if !device.ignore_memory
             && let Some(free) = free_memory()
         {
-            let needed: usize = plans.iter().map(|it| it.memory().total()).sum();
+            // They have parameters and states in common.
+            let others: usize = plans.iter().skip(1).map(|it| it.arena_bytes).sum();
+            let needed = plans[0].memory().total().saturating_add(others);
             let mapped = self.data().mapped();
             if free.bytes.saturating_add(mapped) < needed {
                 return Err(RuntimeError::TooLarge {

@@ -7,7 +7,6 @@ use super::options::{Options, Shown, Split, TrainOptions};
 use super::{Error, Model, fitting_weights, meaning};
 use crate::data::{self, Dataset, Reading};
 use crate::diag::Sources;
-use crate::ir::Shard;
 use crate::plan::{self, Plan, Training};
 use crate::runtime::Session;
 use crate::train::weights::Need;
@@ -28,8 +27,6 @@ pub struct Ready {
     place: String,
     /// Empty when the plan was made before.
     sources: Sources,
-    /// Shards of a batch.
-    shards: usize,
     /// Nothing when the plan was made before.
     again: Option<Again>,
 }
@@ -81,11 +78,10 @@ impl Model {
             settings.shards = Some(SHARDS);
         }
         let (checked, plan, again) = self.compiled(settings)?.into_parts();
-        let shards = checked.typed.as_ref().and_then(|it| it.recipe.as_ref()).map_or(1, |it| it.shards);
         if let Some(share) = plan.training.as_ref().and_then(|it| it.validate) {
             data = data::parted(data, share, plan.seed, options.evaluates)?;
         }
-        Ready { model: self.clone(), plan, data, place, sources: checked.sources, shards, again: Some(again) }.checked()
+        Ready { model: self.clone(), plan, data, place, sources: checked.sources, again: Some(again) }.checked()
     }
 
     fn ready_plan(&self, text: &str, path: &Path) -> Result<Ready, Error> {
@@ -144,7 +140,7 @@ impl Model {
         if let Some(share) = share {
             data = data::parted(data, share, plan.seed, false)?;
         }
-        Ready { model: self.clone(), plan, data, place, sources: Sources::new(), shards: 1, again: None }.checked()
+        Ready { model: self.clone(), plan, data, place, sources: Sources::new(), again: None }.checked()
     }
 
     /// Trains it to the end of its recipe, or until it is told to stop, and keeps the run in a directory. Data, weights and
@@ -225,7 +221,7 @@ impl Ready {
 
     /// Shards of a batch; 1 where there are none.
     pub fn shards(&self) -> usize {
-        self.shards
+        self.plan.training.as_ref().map_or(1, |it| it.shards)
     }
 
     /// The plan of one of them.
@@ -312,14 +308,6 @@ impl Ready {
         }
     }
 
-    /// The recipe's numbers, as a run keeps them: with its shards, of which each has a plan.
-    fn told(&self) -> Result<Training, TrainError> {
-        let training = recipe_of(&self.plan)?.clone();
-        let part = training.part();
-        let shard = (1 < self.shards).then(|| Shard::new(0, self.shards, part));
-        Ok(Training { shard, ..training })
-    }
-
     fn manifest(&self, how: &TrainOptions<'_>) -> Result<Manifest, TrainError> {
         let Ready { model, plan, place, sources, .. } = self;
         let options = model.options();
@@ -340,7 +328,7 @@ impl Ready {
             init_strict: false,
             init_map: Vec::new(),
             log_every: how.log_every.max(1),
-            training: self.told()?,
+            training: recipe_of(&self.plan)?.clone(),
             // What is part of the program is not kept.
             sources: texts.filter(|it| !it.path.starts_with('<')).collect(),
         })

@@ -5,6 +5,7 @@ use super::say;
 use clap::builder::{PathBufValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use sphc::runtime::CudaSetup;
+use sphc::runtime::ranks::Together;
 use sphc::train::weights::Renames;
 use sphc::{Device, DeviceOptions, Options, Precision, Split};
 use std::collections::BTreeSet;
@@ -47,8 +48,8 @@ pub(super) struct RecipeArgs {
     /// Examples per step
     #[arg(long, value_name = "N", value_parser = positive)]
     pub(super) batch: Option<u64>,
-    /// Shards of a batch: 1, 2, 4, 8, ...; what is made of all examples is made of theirs by a tree, which is the same for any
-    /// number of processes (`mpirun -n N sphc train`)
+    /// Compute a batch in shards: 1, 2, 4, 8, ... up to 64; any number of processes that share them out
+    /// (`mpirun -n N sphc train`) makes the same bits
     #[arg(long, value_name = "N", value_parser = positive)]
     pub(super) shards: Option<u64>,
     /// Number of steps
@@ -133,11 +134,16 @@ pub(super) struct DeviceArgs {
 impl DeviceArgs {
     /// The device, unless this build or machine lacks it.
     pub(super) fn checked(&self) -> Result<DeviceOptions, Failure> {
-        let threads = self.threads.map(|it| it as usize);
-        let Self { device, ignore_memory, .. } = *self;
-        let options = DeviceOptions { device, threads, ignore_memory, ranks: None, cuda: cuda() };
+        let options = self.of_ranks(None);
         options.check(self.precision)?;
         Ok(options)
+    }
+
+    /// The device of processes that share a training, which is judged once they have agreed to begin.
+    pub(super) fn of_ranks(&self, ranks: Option<Together>) -> DeviceOptions {
+        let threads = self.threads.map(|it| it as usize);
+        let Self { device, ignore_memory, .. } = *self;
+        DeviceOptions { device, threads, ignore_memory, ranks, cuda: cuda() }
     }
 }
 

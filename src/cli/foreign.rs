@@ -74,7 +74,7 @@ const WAYS: &[Way] = &[
     ),
     otherwise(
         &["distributed", "world-size", "nodes", "num-nodes", "rank", "local-rank", "local_rank", "dist-url"],
-        "a training runs on one device",
+        "a launcher starts several processes: `mpirun -n 4 sphc train FILE` (docs/distributed.md)",
     ),
     flag(
         &[

@@ -40,9 +40,7 @@ pub(super) fn asked(words: &[String]) -> Result<Option<(Runner, PathBuf)>, Failu
 /// Writes the script of some trainings. Nothing is trained.
 pub(super) fn emit(runner: Runner, directory: &Path, wanted: &[Wanted]) -> Outcome {
     let path = directory.join("job.sh");
-    let failed = |cause: std::io::Error| {
-        Failure::new(format!("cannot write `{}`: {cause}", path.display()), "give a directory that can be written to")
-    };
+    let failed = |cause: std::io::Error| Failure::unwritten(&path, &cause, "give a directory that can be written to");
     let here = std::env::current_dir().map_err(failed)?;
     let text = script(runner, &here, directory, wanted);
     fs::create_dir_all(directory).map_err(failed)?;

@@ -28,12 +28,6 @@ pub(super) fn model(path: &Path, options: Options) -> Result<Model, Failure> {
     Ok(telling(model.with(options)))
 }
 
-/// The same, which tells nothing: somebody else does.
-pub(super) fn silent(path: &Path, options: Options) -> Result<Model, Failure> {
-    let model = if is_stdin(path) { stdin()? } else { Model::open(path)? };
-    Ok(model.with(options))
-}
-
 /// The model, which tells what is worth telling.
 pub(super) fn telling(model: Model) -> Model {
     model.telling(tell)

@@ -1,9 +1,9 @@
 //! `mpirun -n 4 sphc train`: one of several processes.
 
 use super::failure::{Failure, Outcome};
-use super::{load, say, stop, train};
+use super::{say, stop, train};
 use sphc::runtime::ranks::{Together, launched};
-use sphc::{DeviceOptions, Options};
+use sphc::{Model, Options, Ready};
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -38,23 +38,32 @@ fn with(size: usize) -> Result<Together, Failure> {
 
 /// One rank of a training that another drives.
 pub(super) fn follow(args: &train::Args, ranks: &Together) -> Outcome {
-    let number = ranks.rank();
-    let device = DeviceOptions { ranks: Some(ranks.clone()), ..args.device.checked()? };
+    let device = args.device.of_ranks(Some(ranks.clone()));
     let options = Options { fetch: None, ranks: ranks.size(), ..train::options(args) };
-    let ready = match load::silent(&args.file, options)?.ready_among(&***ranks) {
-        Ok(it) => it,
-        // The first rank tells.
-        Err(_) => return Err(Failure::Reported),
-    };
+    // The first rank tells what keeps any from beginning.
+    let ready =
+        Ready::among(&**ranks, || Model::open(&args.file)?.with(options).ready()).map_err(|_| Failure::Reported)?;
     stop::ignore();
     let done = ready.follow(&device);
     match done {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(sphc::Error::Elsewhere) => Err(Failure::Reported),
         Err(it) => {
-            let _ = writeln!(say::err(), "error: rank {number}: {it}");
+            let _ = writeln!(say::err(), "error: rank {}: {it}", ranks.rank());
             ranks.abort();
             Err(Failure::Reported)
         }
     }
+}
+
+/// What the first rank has before the others have agreed to begin: they wait for it, and end if it fails.
+pub(super) fn or_end<T>(ranks: Option<&Together>, result: Result<T, Failure>) -> Result<T, Failure> {
+    result.map_err(|failure| match ranks {
+        Some(it) => {
+            failure.report();
+            it.abort();
+            Failure::Reported
+        }
+        None => failure,
+    })
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 use sphc::plan::Training;
 use sphc::runtime::ranks::Together;
 use sphc::train::{End, TrainError};
-use sphc::{DeviceOptions, Fetch, Init, Options, Report, Shown, TrainOptions};
+use sphc::{Fetch, Init, Model, Options, Ready, Report, Shown, TrainOptions};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
@@ -135,6 +135,12 @@ pub(super) enum Resume {
 
 pub(super) fn run(args: &Args) -> Outcome {
     let ranks = ranks::joined()?;
+    if let Some(it) = ranks.as_ref().filter(|_| load::is_stdin(&args.file)) {
+        return Err(match it.rank() {
+            0 => Failure::new("several processes cannot read one standard input", "give a file that all can read"),
+            _ => Failure::Reported,
+        });
+    }
     if sweep::is_wanted(args) {
         return match ranks {
             None => sweep::run(args),
@@ -175,13 +181,22 @@ pub(super) fn one(
     among: Option<&Among<'_>>,
     ranks: Option<Together>,
 ) -> Result<Done, Failure> {
-    let device = DeviceOptions { ranks: ranks.clone(), ..args.device.checked()? };
+    let device = match &ranks {
+        Some(_) => args.device.of_ranks(ranks.clone()),
+        None => args.device.checked()?,
+    };
     let tensorboard: BTreeSet<Shown> = args.tensorboard.iter().flat_map(|it| it.shown()).copied().collect();
     let told = Options { gradients: tensorboard.contains(&Shown::Histograms), ..options(args) };
     // Before other processes wait for this one.
-    let claimed = if run.is_none() { Some(Claimed::new(&args.file)?) } else { None };
+    let claimed = match run {
+        Some(_) => None,
+        None => Some(ranks::or_end(ranks.as_ref(), Claimed::new(&args.file))?),
+    };
     let ready = match &ranks {
-        Some(it) => load::model(&args.file, Options { ranks: it.size(), ..told })?.ready_among(&***it)?,
+        Some(it) => {
+            let own = || load::telling(Model::open(&args.file)?.with(Options { ranks: it.size(), ..told })).ready();
+            Ready::among(&**it, own)?
+        }
         None => load::model(&args.file, told)?.ready()?,
     };
     let training = ready.training()?.clone();

@@ -147,6 +147,9 @@ pub struct Training {
     /// Equal parts that a step takes them in.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub accumulate: usize,
+    /// Shards that each part is cut into.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub shards: usize,
     /// The shard of each part that the plan is of, where it is not of all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<Shard>,
@@ -318,6 +321,7 @@ fn training(fused: &Fused, recipe: &Recipe) -> Training {
         test_examples: recipe.test_examples,
         batch: recipe.batch,
         accumulate: recipe.accumulate,
+        shards: recipe.shards,
         shard: recipe.shard,
         iterations: recipe.iterations,
         schedule_iterations: recipe.length_matters.then_some(recipe.iterations),

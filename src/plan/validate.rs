@@ -182,6 +182,7 @@ impl Plan {
         for (what, number) in [
             ("the batch", batch),
             ("the number of its parts", accumulate),
+            ("the number of its shards", training.shards),
             ("the number of classes", if training.target.has_classes() { classes } else { 1 }),
             ("the number of training examples", train_examples),
             ("the number of test examples", test_examples),
@@ -195,9 +196,9 @@ impl Plan {
             return flaw(here, format!("a batch of {batch} cannot be cut into {accumulate} equal parts"));
         }
         if let Some(shard) = training.shard
-            && (shard.of == 0
-                || shard != Shard::new(shard.at, shard.of, batch / accumulate)
+            && (shard.of != training.shards
                 || shard.of <= shard.at
+                || shard != Shard::new(shard.at, shard.of, batch / accumulate)
                 || shard.examples == 0)
         {
             return flaw(here, format!("a batch of {batch} has no such shard"));

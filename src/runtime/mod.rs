@@ -125,8 +125,8 @@ pub trait Backend {
         see(&self.read(buffer)?);
         Ok(())
     }
-    /// Does what another process asks for, if one drives this device; `before` is told what comes next.
-    fn follow(&mut self, _before: &mut dyn FnMut(ranks::Next)) -> Result<(), RuntimeError> {
+    /// Does what another process asks for, if one drives this device; `before_step` is told the number of each step.
+    fn follow(&mut self, _before_step: &mut dyn FnMut(u64)) -> Result<(), RuntimeError> {
         Ok(())
     }
     /// Batches that it evaluates at once, each from where the one before ends.

@@ -4,7 +4,6 @@ use super::ahead::Order;
 use super::{TrainError, bind, recipe_of};
 use crate::data::Dataset;
 use crate::runtime::Session;
-use crate::runtime::ranks::Next;
 
 /// Does what the first rank asks for, to the end of the training. `shards` of a batch are this rank's.
 pub fn follow(mut session: Session, data: Dataset, shards: usize) -> Result<(), TrainError> {
@@ -12,8 +11,8 @@ pub fn follow(mut session: Session, data: Dataset, shards: usize) -> Result<(), 
     let ahead = Order::of(&data.train.images, &plan, recipe_of(&plan)?, shards, 0);
     bind(&mut session, data)?;
     let mut ahead = ahead.and_then(Order::begin);
-    Ok(session.backend.follow(&mut |next| {
-        if let (Some(ahead), Next::Step(step)) = (&mut ahead, next) {
+    Ok(session.backend.follow(&mut |step| {
+        if let Some(ahead) = &mut ahead {
             ahead.ask(step);
         }
     })?)

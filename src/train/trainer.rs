@@ -235,11 +235,8 @@ fn resumed(
                       (they are in its config.yaml)";
         return Err(fail(weights::summary(&problems), remedy.into()));
     }
-    let shards = |it: &Training| it.shard.map_or(1, |it| it.of);
-    if let Some(earlier) = &earlier
-        && shards(&earlier.training) != shards(recipe_of(plan)?)
-    {
-        let (then, now) = (shards(&earlier.training), shards(recipe_of(plan)?));
+    let now = recipe_of(plan)?.shards;
+    if let Some(then) = earlier.as_ref().map(|it| it.training.shards).filter(|then| *then != now) {
         return Err(TrainError::RunDirectory {
             path: run.clone(),
             cause: format!("its batches are cut into {then} shards, and into {now} now"),

@@ -40,8 +40,6 @@ same() { # what directory directory...
 }
 
 cat > spherenet.sph <<'MODEL'
-param norm = "cosine"
-
 model Small {
     input image: u8[8, 8, 1]
     x = (image - 8) / 8
@@ -62,7 +60,6 @@ train {
     optimizer  adam(rate: 1e-3)
 }
 MODEL
-sed -i '/^param/,+1d' spherenet.sph
 
 for n in 1 2 4; do
     ranks "$n" "digits-$n" "$models/digits.sph" --shards 8 --iterations 12 --checkpoint-every 6 --evaluate-every 6 || fail "digits on $n ranks" "digits-$n.out"
@@ -73,7 +70,7 @@ same "digits on 1, 2 and 4 ranks" digits-1 digits-2 digits-4
 same "a small SphereNet on 1, 2 and 4 ranks" small-1 small-2 small-4
 same "an uneven batch on 1, 2 and 4 ranks" uneven-1 uneven-2 uneven-4
 
-# Without `shards`, several ranks take 8; one rank is told so.
+# Without `shards`, several ranks take 8.
 ranks 2 default "$models/digits.sph" --iterations 12 --checkpoint-every 6 --evaluate-every 6 || fail "without a number of shards" default.out
 same "8 shards where nothing is said" digits-1 default
 
@@ -130,6 +127,12 @@ if timeout 60 mpirun -n 1 "$work/sphc" train "$models/digits.sph" --run never : 
     fail "ranks with different files began"
 fi
 grep -q "rank 1 has another model or other settings than rank 0" differ.out || fail "different files are not told" differ.out
+for missing in "$models/digits.sph" missing.sph; do
+    if timeout 60 mpirun -n 1 "$work/sphc" train "$missing" --run never : -n 1 "$work/sphc" train missing.sph --run never > missing.out 2>&1; then
+        fail "ranks began without their file"
+    fi
+    [ "$(grep -c "missing.sph" missing.out)" = 1 ] || fail "a missing file is not told once" missing.out
+done
 if timeout 60 mpirun -n 3 "$work/sphc" train "$models/digits.sph" --run never > three.out 2>&1; then fail "3 ranks began"; fi
 [ "$(grep -c "3 ranks cannot take as many of 8 shards each" three.out)" = 1 ] || fail "3 ranks are not told once" three.out
-echo "told once: different files, and 3 ranks for 8 shards"
+echo "told once: different files, missing ones, and 3 ranks for 8 shards"

@@ -1,10 +1,11 @@
 //! `shards`: a step of shards is the step of the whole batch, and any number of processes that share them makes the same bits.
 
 use crate::runs::cli::{MODEL, errors};
+use sphc::data::{Named, Values, write_npz};
 use sphc::ir::Precision;
 use sphc::runtime::RuntimeError;
 use sphc::runtime::ranks::{Ranks, Together};
-use sphc::{DeviceOptions, Error, Event, Model, Options, Resume, TrainOptions};
+use sphc::{Device, DeviceOptions, Error, Event, Model, Options, Ready, Resume, TrainOptions};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -100,7 +101,7 @@ fn train(
     std::thread::scope(|scope| {
         let one = |(rank, ranks): (usize, Together)| {
             scope.spawn(move || {
-                let ready = model(rank).ready_among(&**ranks)?;
+                let ready = Ready::among(&*ranks, || model(rank).ready())?;
                 let device = device(Some(ranks.clone()));
                 if rank != 0 {
                     return ready.follow(&device);
@@ -332,4 +333,62 @@ fn ranks_that_differ_do_not_begin() {
     );
     let many = begin(4, &|_, it| Options { shards: Some(2), ..it });
     assert!(many.contains("4 ranks cannot take as many of 2 shards each"), "{many}");
+}
+
+#[test]
+fn a_plan_of_whole_batches_is_not_trained_in_shards() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_, model, recipe) = CASES[0];
+    let recipe = format!("{recipe}\n    shards 4");
+    fs::write(directory.path().join("case.sph"), text(model, &recipe)).unwrap();
+    let sphc = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sphc"));
+        command.args(arguments).current_dir(directory.path()).output().unwrap()
+    };
+    let done = |arguments: &[&str]| {
+        let output = sphc(arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", errors(&output));
+    };
+    done(&["compile", "case.sph", "--emit", "plan", "-o", "case"]);
+    done(&["train", "case.sph", "--run", "run"]);
+    done(&["eval", "case/plan.yaml", "--weights", "run/checkpoints/step-00000003.safetensors"]);
+    done(&["verify", "case.sph", "--replay", "run"]);
+    let output = sphc(&["train", "case/plan.yaml", "--run", "other"]);
+    let told = errors(&output);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("a plan is of whole batches") && told.contains("train the `.sph` file"), "{told}");
+    assert!(!directory.path().join("other").exists());
+    let whole = Model::from_text("case.sph", text(model, &recipe));
+    let on_gpu = DeviceOptions { device: Device::Cuda(0), ..DeviceOptions::default() };
+    let how = TrainOptions::new(directory.path().join("other"));
+    let told = whole.train(&how, &on_gpu, &mut |_| {}).unwrap_err().to_string();
+    assert!(told.contains("shards of a batch run on CPUs"), "{told}");
+}
+
+#[test]
+fn ranks_read_from_a_file_what_they_take_from_memory() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_, model, recipe) = CASES[0];
+    let set = directory.path().join("set.npz");
+    let array = |name: &str, shape: Vec<usize>, values| Named { name: name.into(), shape, values };
+    let images = |count: usize| Values::Bytes((0..count * 64).map(|it| (it * 31 % 17) as u8).collect());
+    let labels = |count: usize| Values::Ints((0..count).map(|it| (it % 3) as i64).collect());
+    let all = [
+        array("x_train", vec![300, 8, 8], images(300)),
+        array("y_train", vec![300], labels(300)),
+        array("x_test", vec![50, 8, 8], images(50)),
+        array("y_test", vec![50], labels(50)),
+    ];
+    write_npz(&all, fs::File::create(&set).unwrap()).unwrap();
+    let of = |name: &str, memory: Option<u64>, size: usize| {
+        let run = directory.path().join(name);
+        let data = Some(set.display().to_string());
+        let options = Options { shards: Some(4), data, data_memory: memory, ..Options::default() };
+        let model = |_: usize| Model::from_text("case.sph", text(model, recipe)).with(options.clone());
+        train(size, &run, None, &model).into_iter().for_each(|it| it.unwrap());
+        left(&run)
+    };
+    let (memory, file) = (of("memory", None, 1), of("file", Some(8000), 2));
+    assert!(memory.1 == file.1, "weights differ");
+    assert!(file.0.iter().any(|it| it.contains("data_wait")) && memory.0.iter().all(|it| !it.contains("data_wait")));
 }

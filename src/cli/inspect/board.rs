@@ -20,10 +20,9 @@ pub(super) fn may_hold(directory: &Path) -> Result<(), Failure> {
 /// Shows layers as they are after so many iterations.
 pub(super) fn show(directory: &Path, step: u64, looks: &[Look], filters: Vec<(String, Seen)>) -> Result<(), Failure> {
     let found = looks.iter().flat_map(Look::seen).chain(filters).collect();
-    train::show(directory, step, found).map(|_| ()).map_err(|cause| {
-        let place = directory.display();
-        Failure::new(format!("cannot write to `{place}`: {cause}"), "give a directory that can be written to")
-    })
+    train::show(directory, step, found)
+        .map(|_| ())
+        .map_err(|cause| Failure::unwritten(directory, &cause, "give a directory that can be written to"))
 }
 
 impl Look {

@@ -154,7 +154,7 @@ pub fn generate(spec: &KernelSpec, options: &Options) -> CudaSource {
         KernelSpec::Gather { dtype, n, item } => gather::gather(*dtype, *n, item, &[]),
         KernelSpec::Augment { dtype, n, item, steps } => gather::gather(*dtype, *n, item, steps),
         KernelSpec::Scatter { rows, n, item } => simple::scatter(*rows, *n, *item),
-        // What ranks exchange is made of what is here.
+        // Of a batch in one shard; several run on CPUs.
         KernelSpec::AllReduce { kind: Across::Sum | Across::Max, len } => {
             map::maps(&[MapKernel::copy(*len, DType::Real, DType::Real)])
         }

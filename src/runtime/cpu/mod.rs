@@ -162,7 +162,7 @@ impl CpuBackend {
     }
 
     /// What it runs.
-    pub(super) fn loaded(&self) -> &Arc<Plan> {
+    pub(super) fn plan(&self) -> &Arc<Plan> {
         &self.plan
     }
 

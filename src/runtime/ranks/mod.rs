@@ -12,7 +12,7 @@ mod watch;
 
 #[cfg(feature = "mpi")]
 pub use mpi::Mpi;
-pub use sharded::{Next, Sharded};
+pub use sharded::Sharded;
 
 use super::RuntimeError;
 use std::fmt;
@@ -42,10 +42,10 @@ pub trait Ranks: Send + Sync {
 pub struct Together(pub Arc<dyn Ranks>);
 
 impl Deref for Together {
-    type Target = Arc<dyn Ranks>;
+    type Target = dyn Ranks;
 
     fn deref(&self) -> &Self::Target {
-        &self.0
+        &*self.0
     }
 }
 
@@ -93,12 +93,7 @@ impl Ranks for Alone {
 /// its kin, and Slurm's `srun` say it in the environment.
 pub fn launched(variable: &dyn Fn(&str) -> Option<String>) -> Option<(usize, usize)> {
     let number = |name: &str| variable(name)?.parse::<usize>().ok();
-    [
-        ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
-        ("PMI_RANK", "PMI_SIZE"),
-        ("PMIX_RANK", "SLURM_NTASKS"),
-        ("MPI_LOCALRANKID", "MPI_LOCALNRANKS"),
-    ]
-    .into_iter()
-    .find_map(|(rank, size)| Some((number(rank)?, number(size)?)))
+    [("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"), ("PMI_RANK", "PMI_SIZE"), ("PMIX_RANK", "SLURM_NTASKS")]
+        .into_iter()
+        .find_map(|(rank, size)| Some((number(rank)?, number(size)?)))
 }

@@ -1,7 +1,7 @@
 //! Some shards of a step on this process's cores, the rest on those of other ranks.
 
+use super::Ranks;
 use super::command::Command;
-use super::{Alone, Ranks};
 use crate::ir::{Phase, StateRole};
 use crate::plan::{Buffer, BufferId, BufferKind, Plan};
 use crate::runtime::cpu::{CpuShards, Meet};
@@ -16,17 +16,6 @@ pub struct Sharded {
     ranks: Arc<dyn Ranks>,
     /// What each rank's evaluation gave, in order of the results' names.
     told: Vec<Vec<u8>>,
-    /// Whether the others were told that it is over.
-    ended: bool,
-}
-
-/// What a rank that follows is about to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// The step of this number.
-    Step(u64),
-    /// Something else.
-    Other,
 }
 
 /// The numbers of all processes, met by halves.
@@ -52,7 +41,7 @@ impl Sharded {
     ) -> Result<Sharded, RuntimeError> {
         let mut local = CpuShards::new(plans, evaluates, threads)?;
         for shard in local.all() {
-            let plan = shard.loaded().clone();
+            let plan = shard.plan().clone();
             for (at, buffer) in plan.buffers.iter().enumerate() {
                 if let (BufferKind::Const(_), Some(bytes)) = (&buffer.kind, initial(buffer, plan.seed, plan.precision))
                 {
@@ -60,12 +49,7 @@ impl Sharded {
                 }
             }
         }
-        Ok(Sharded { plan: plans[0].clone(), local, ranks, told: Vec::new(), ended: false })
-    }
-
-    /// All shards of a step in this process.
-    pub fn alone(plans: &[Arc<Plan>], threads: Option<usize>) -> Result<Sharded, RuntimeError> {
-        Self::new(plans, &plans[0], threads, Arc::new(Alone))
+        Ok(Sharded { plan: plans[0].clone(), local, ranks, told: Vec::new() })
     }
 
     fn drives(&self) -> bool {
@@ -118,7 +102,7 @@ impl Sharded {
     /// Evaluates one batch of as many as there are ranks.
     fn evaluate_here(&mut self) -> Result<(), RuntimeError> {
         let base = self.counter(StateRole::EvaluateStart)?.unwrap_or(0);
-        let plan = self.local.evaluator().loaded().clone();
+        let plan = self.local.evaluator().plan().clone();
         let batch = plan.training.as_ref().map_or(1, |it| it.part()) as u64;
         self.set_counter(StateRole::EvaluateStart, base + self.ranks.rank() as u64 * batch)?;
         self.local.evaluator().run(Phase::Evaluate)?;
@@ -133,14 +117,15 @@ impl Sharded {
 }
 
 impl Backend for Sharded {
-    fn follow(&mut self, before: &mut dyn FnMut(Next)) -> Result<(), RuntimeError> {
+    fn follow(&mut self, before_step: &mut dyn FnMut(u64)) -> Result<(), RuntimeError> {
         loop {
             let mut bytes = Vec::new();
             self.ranks.broadcast(&mut bytes)?;
             match Command::of(&bytes)? {
                 Command::Run(phase) => {
-                    let step = self.counter(StateRole::Step)?;
-                    before(if phase == Phase::Step { Next::Step(step.unwrap_or(0)) } else { Next::Other });
+                    if phase == Phase::Step {
+                        before_step(self.counter(StateRole::Step)?.unwrap_or(0));
+                    }
                     self.run_here(phase)?;
                 }
                 Command::RunOne(phase, launch) => {
@@ -182,7 +167,7 @@ impl Backend for Sharded {
         };
         for shard in self.local.all() {
             let is_it = |it: &BufferKind| matches!(it, BufferKind::Extern(it) if it == source);
-            if let Some(at) = shard.loaded().buffers.iter().position(|it| is_it(&it.kind)) {
+            if let Some(at) = shard.plan().buffers.iter().position(|it| is_it(&it.kind)) {
                 shard.share(BufferId(at as u32), bytes.clone())?;
             }
         }
@@ -247,8 +232,7 @@ impl Backend for Sharded {
 impl Drop for Sharded {
     /// What the first rank does no longer, the others need not wait for.
     fn drop(&mut self) {
-        if self.drives() && !self.ended && !std::thread::panicking() {
-            self.ended = true;
+        if self.drives() && !std::thread::panicking() {
             // Whoever cannot be told has ended.
             _ = self.tell(&Command::End);
         }

@@ -25,7 +25,7 @@ use messages::{Event, Summary, Value};
 use prost::Message;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What TensorBoard is shown beside numbers.
@@ -104,11 +104,9 @@ impl Events {
     /// once, like its `metrics.jsonl`. The new file has a new name, by which a TensorBoard that is
     /// watching takes notice. What else was shown before iteration `step` stays.
     pub(super) fn start(directory: &Path, lines: &[Line], step: u64) -> io::Result<Events> {
-        let now = now();
         let seconds = lines.iter().rev().find_map(seconds_of).unwrap_or(0.0);
         let first = lines.iter().find_map(seconds_of).unwrap_or(0.0);
-        let begun = now - seconds;
-        let version = Event { wall_time: begun, file_version: Some("brain.Event:2".into()), ..Event::default() };
+        let begun = now() - seconds;
         let earlier = files(directory)?;
         let mut events = Vec::new();
         for it in &earlier {
@@ -119,16 +117,7 @@ impl Events {
             last = seconds_of(line).unwrap_or(last);
             events.push(event(line, begun + last));
         }
-        // A step that comes after later ones would make TensorBoard forget those.
-        events.sort_by_key(|it| it.step);
-        let bytes: Vec<u8> = [version].iter().chain(&events).flat_map(record).collect();
-        // Names are read in their order; this one comes after those that it replaces.
-        let number = earlier.iter().filter_map(|it| number_of(it)?.checked_add(1)).fold(now as u64, u64::max);
-        let path = directory.join(format!("{PREFIX}{number:010}.sphc"));
-        write_atomically(&path, &bytes)?;
-        for it in earlier {
-            fs::remove_file(directory.join(it))?;
-        }
+        let path = replace(directory, &earlier, begun, events)?;
         Ok(Events { file: OpenOptions::new().append(true).open(path)?, begun, seconds })
     }
 
@@ -179,6 +168,22 @@ impl Events {
     fn append(&mut self, event: Event) -> io::Result<()> {
         self.file.write_all(&record(&event))
     }
+}
+
+/// Writes a file of these events in place of earlier ones.
+fn replace(directory: &Path, earlier: &[String], begun: f64, mut events: Vec<Event>) -> io::Result<PathBuf> {
+    // A step that comes after later ones would make TensorBoard forget those.
+    events.sort_by_key(|it| it.step);
+    let version = Event { wall_time: begun, file_version: Some("brain.Event:2".into()), ..Event::default() };
+    let bytes: Vec<u8> = [version].iter().chain(&events).flat_map(record).collect();
+    // Names are read in their order; this one comes after those that it replaces.
+    let number = earlier.iter().filter_map(|it| number_of(it)?.checked_add(1)).fold(now() as u64, u64::max);
+    let path = directory.join(format!("{PREFIX}{number:010}.sphc"));
+    write_atomically(&path, &bytes)?;
+    for it in earlier {
+        fs::remove_file(directory.join(it))?;
+    }
+    Ok(path)
 }
 
 fn now() -> f64 {

@@ -2,9 +2,8 @@
 
 use super::look::{histogram, picture};
 use super::messages::{Event, Histogram, Summary, Value};
-use super::{PREFIX, files, next_record, now, number_of, record};
+use super::{files, next_record, now, replace};
 use crate::train::curves::Tile;
-use crate::train::run_dir::write_atomically;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -46,18 +45,8 @@ pub fn show(directory: &Path, step: u64, found: Vec<(String, Seen)>) -> io::Resu
             }
         }
     }
-    // An iteration that comes after later ones would make TensorBoard forget those.
-    events.sort_by_key(|it| it.step);
     let begun = events.iter().map(|it| it.wall_time).fold(now, f64::min);
-    let version = Event { wall_time: begun, file_version: Some("brain.Event:2".into()), ..Event::default() };
-    let bytes: Vec<u8> = [version].iter().chain(&events).flat_map(record).collect();
-    let number = earlier.iter().filter_map(|it| number_of(it)?.checked_add(1)).fold(now as u64, u64::max);
-    let path = directory.join(format!("{PREFIX}{number:010}.sphc"));
-    write_atomically(&path, &bytes)?;
-    for it in earlier {
-        fs::remove_file(directory.join(it))?;
-    }
-    Ok(path)
+    replace(directory, &earlier, begun, events)
 }
 
 fn value(tag: String, seen: Seen) -> Value {
