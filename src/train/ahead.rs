@@ -9,8 +9,10 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::Instant;
 
-/// So many steps ahead.
-const STEPS: u64 = 4;
+/// Bytes that are read ahead: the shorter a step is, the more of them pass while a disk hesitates.
+const BYTES: u64 = 32 << 20;
+/// The fewest steps ahead, and the most.
+const STEPS: [u64; 2] = [4, 64];
 
 /// Reads ahead, in a thread of its own: that the system finds memory, starts reading and maps what was read is work, and much of it
 /// where memory is short.
@@ -21,6 +23,9 @@ pub(super) struct Ahead {
     done: Receiver<u64>,
     /// All steps before this one are among them.
     ready: u64,
+    /// How many steps ahead is read, and up to which.
+    ahead: u64,
+    until: u64,
 }
 
 /// Which examples the steps take, and where they lie.
@@ -70,28 +75,38 @@ impl Order {
         if self.shuffled {
             self.pixels.scatter();
         }
-        let ready = self.first;
+        let (ready, ahead) = (self.first, self.ahead());
         let (asked, goals) = mpsc::channel();
         let (tell, done) = mpsc::channel();
         thread::Builder::new().name("examples".to_owned()).spawn(move || self.read(&goals, &tell)).ok()?;
-        Some(Ahead { asked, done, ready })
+        Some(Ahead { asked, done, ready, ahead, until: ready })
     }
 
     /// Reads for the steps before those that come, until nobody asks any more.
     fn read(&self, goals: &Receiver<u64>, tell: &Sender<u64>) {
         let mut next = self.first;
+        let ahead = self.ahead();
         while let Ok(step) = goals.recv() {
             // Of steps that somebody else did, as of a run that goes on, nothing is wanted.
-            let steps = next.max(step)..step.saturating_add(STEPS);
+            let steps = next.max(step)..step.saturating_add(ahead);
             next = next.max(steps.end);
-            steps.clone().flat_map(|it| self.places(it)).for_each(|it| self.pixels.want(it));
-            for step in steps {
+            for step in steps.clone() {
+                // The system reads for one step more than is waited for.
+                let wanted = if step == steps.start { step..step + 2 } else { step + 1..step + 2 };
+                let wanted = wanted.take_while(|it| *it < steps.end).flat_map(|it| self.places(it));
+                wanted.for_each(|it| self.pixels.want(it));
                 self.places(step).for_each(|it| self.pixels.fetch(it));
                 if tell.send(step).is_err() {
                     return;
                 }
             }
         }
+    }
+
+    /// How many steps ahead is read.
+    fn ahead(&self) -> u64 {
+        let of_step = self.own.iter().map(|it| it.end - it.start).sum::<u64>().saturating_mul(self.each as u64);
+        (BYTES / of_step.max(1)).clamp(STEPS[0], STEPS[1])
     }
 
     /// Where the examples of a step lie.
@@ -134,7 +149,12 @@ impl Ahead {
     pub(super) fn ask(&mut self, step: u64) -> f64 {
         let begun = Instant::now();
         // Where the thread is gone, examples are read when they are looked at.
-        let mut goes_on = self.asked.send(step).is_ok();
+        let mut goes_on = true;
+        // To wake it costs more than to look whether it is done.
+        if self.until <= step + self.ahead / 2 {
+            self.until = step + self.ahead;
+            goes_on = self.asked.send(step).is_ok();
+        }
         while goes_on && self.ready <= step {
             match self.done.recv() {
                 Ok(done) => self.ready = done + 1,
@@ -187,20 +207,21 @@ mod tests {
             own: std::iter::once(0..2).collect(),
             first: 3,
         };
+        let most = order.ahead();
         let (asked, goals) = mpsc::channel();
         let (tell, done) = mpsc::channel();
         let reader = thread::spawn(move || order.read(&goals, &tell));
-        let mut ahead = Ahead { asked, done, ready: 3 };
+        let mut ahead = Ahead { asked, done, ready: 3, ahead: most, until: 3 };
         // A run that goes on asks for a later one first.
         for step in 1_000_000_000..1_000_000_040 {
             assert!(0.0 <= ahead.ask(step));
-            assert!(step < ahead.ready && ahead.ready <= step + STEPS, "{step}: {}", ahead.ready);
+            assert!(step < ahead.ready && ahead.ready <= step + most, "{step}: {}", ahead.ready);
         }
         drop(ahead);
         reader.join().unwrap();
         // Without a thread nobody waits.
         let (asked, _) = mpsc::channel();
         let (_, done) = mpsc::channel();
-        assert!((Ahead { asked, done, ready: 0 }).ask(0) < 60.0);
+        assert!((Ahead { asked, done, ready: 0, ahead: 4, until: 0 }).ask(0) < 60.0);
     }
 }
