@@ -95,6 +95,7 @@ pub mod verify;
 
 #[allow(clippy::disallowed_methods, reason = "models are files")]
 mod api;
+pub mod changes;
 #[allow(clippy::disallowed_methods, reason = "data sets are files")]
 pub mod data;
 #[cfg(feature = "lsp")]

@@ -7,7 +7,7 @@ mod cascade;
 mod deep;
 mod identity;
 
-use crate::diag::{Diagnostic, Severity, Sink, Sources};
+use crate::diag::{Diagnostic, FileId, Severity, Sink, Sources};
 use crate::fuse::{Fused, fuse};
 use crate::ir::{Graph, OriginId, Precision, Response, verify};
 use crate::lower::{self, Index, Lowered, Settings, lower};
@@ -175,6 +175,11 @@ pub fn compile(typed: Typed, sources: &Sources, precision: Precision, identity: 
         plan(&fused, &Config { precision, hash, source, line: &line })
     });
     Compiled { training, fused, plan, timings }
+}
+
+/// The files that a text imports, directly or not: what was read besides it, but for the prelude and what flags say.
+pub fn imported(sources: &Sources) -> impl Iterator<Item = FileId> {
+    sources.iter().skip(1).filter(|it| it.1.name != "<prelude>" && !it.1.name.starts_with("--")).map(|it| it.0)
 }
 
 /// `models/spherenet9.sph:20`, the line of the user's file that an origin leads to; empty for what

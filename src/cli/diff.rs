@@ -1,12 +1,12 @@
 //! `sphc diff`: what differs between two experiments, or between two settings of one.
 
 use super::args::{self, RecipeArgs, SetArgs};
-use super::changes::{self, Change};
 use super::failure::{Failure, Outcome};
 use super::show::{self, Row};
 use super::table;
 use super::{load, memory, say};
 use sphc::Compilation;
+use sphc::changes::{self, Change, Changes};
 use sphc::diag::Span;
 use sphc::ir::recipe::{Keep, Views};
 use sphc::ir::{Clip, ImageStep, ParamId, Phase, augment};
@@ -57,21 +57,17 @@ pub(super) fn run(args: &Args) -> Outcome {
 /// A table for the text, layers, recipe and totals, each with what differs; nothing where that is layout, comments and names of
 /// one's own.
 fn text(a: &Compilation, b: &Compilation) -> String {
-    let same = changes::same(a, b);
+    let Changes { same, written, computed } = changes::between(a, b);
     let layers = layers(&show::rows(a), &show::rows(b));
     if same && layers.is_empty() && differing(&facts(recipe(a)), &facts(recipe(b))).is_empty() {
         return String::new();
     }
     let change = |(name, a, b): Change| row(&name, a, b);
     let recipe: Vec<Vec<String>> = recipes(a, b).into_iter().map(change).collect();
-    let mut written: Vec<Vec<String>> = changes::definitions(a, b).into_iter().map(change).collect();
-    let mut computed = Vec::new();
-    if written.is_empty() && layers.is_empty() && recipe.is_empty() {
-        computed = changes::lines(a, b).into_iter().map(change).collect();
-        if computed.is_empty() {
-            computed.push(change(changes::last_resort(a, b)));
-        }
-    }
+    // What is computed is told where nothing else explains it.
+    let explained = !(written.is_empty() && layers.is_empty() && recipe.is_empty());
+    let computed = if explained { Vec::new() } else { computed.into_iter().map(change).collect() };
+    let mut written: Vec<Vec<String>> = written.into_iter().map(change).collect();
     written.dedup();
     let total = differing(&facts(totals(a)), &facts(totals(b))).into_iter().map(change).collect();
     let parts = [("text", written), ("layer", layers), ("computed", computed), ("recipe", recipe), ("total", total)];

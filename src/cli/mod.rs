@@ -7,7 +7,6 @@
 mod answer;
 mod args;
 mod bench;
-mod changes;
 mod check;
 mod compile;
 mod data;

@@ -24,6 +24,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("data", &["ir", "runtime"]),
     ("train", &["ir", "plan", "pipeline", "runtime", "verify", "data"]),
     ("api", &["diag", "ir", "target", "lower", "kernel", "plan", "pipeline", "runtime", "data", "train"]),
+    ("changes", &["diag", "syntax", "ir", "pipeline", "plan", "api"]),
     ("lsp", &["diag", "syntax", "ir", "lower", "pipeline", "data", "api"]),
 ];
 
@@ -42,6 +43,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap", &["src/main.rs", "src/cli"]),
     ("indicatif", &["src/main.rs", "src/cli", "src/train"]),
     ("signal_hook", &["src/cli"]),
+    ("similar", &["src/changes"]),
     ("serde_yaml", &["src/plan", "src/data", "src/train"]),
     ("gemm_common", &["src/runtime/cpu"]),
     ("gemm_f32", &["src/runtime/cpu"]),

@@ -1,11 +1,11 @@
 //! What the text says of itself: its `//!` lines, its params, and what is documented by `///` lines.
 
-use crate::cli::changes::imported;
 use crate::cli::table;
 use serde_json::{Value, json};
 use sphc::Compilation;
 use sphc::diag::{FileId, Sink, Sources, Span};
 use sphc::lower::library;
+use sphc::pipeline::imported;
 use sphc::syntax::{self, ast::File, ast::Item};
 use std::path::Path;
 

@@ -1,24 +1,40 @@
-//! What differs between two graphs, by the lines that made them: for `sphc diff`, which must never call two models equal
-//! that compute different things.
+//! What differs between two models, by the lines that made them. Two that compute different things are never called the same.
 
 mod text;
 
-use sphc::Compilation;
-use sphc::diag::{FileId, Sources};
-use sphc::ir::{Graph, NodeId, Phase};
-use sphc::pipeline::line_of;
-use sphc::plan::{self, Plan};
+use crate::api::Compilation;
+use crate::ir::{Graph, NodeId, Phase, random};
+use crate::pipeline::line_of;
+use crate::plan::{self, Plan};
 use std::collections::BTreeMap;
 
 /// The longest text of a cell.
 const LONGEST: usize = 72;
 
-/// A row: what it is about, and how it is in both models.
-pub(super) type Change = (String, Option<String>, Option<String>);
+/// What a difference is about, and how it is in both models; nothing where one has nothing of it.
+pub type Change = (String, Option<String>, Option<String>);
 
-/// The files that a text imports, directly or not: what was read besides it, but for the prelude and what flags say.
-pub(super) fn imported(sources: &Sources) -> impl Iterator<Item = FileId> {
-    sources.iter().skip(1).filter(|it| it.1.name != "<prelude>" && !it.1.name.starts_with("--")).map(|it| it.0)
+/// What differs between two models.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Changes {
+    /// Whether both compute the same, by the same operations in the same order: what the text says of the model, what the
+    /// recipe makes of it, and what is run.
+    pub same: bool,
+    /// Params whose values differ, and statements that do, with their lines.
+    pub written: Vec<Change>,
+    /// Operations that differ, with the lines that made them. Something of what is written or computed differs unless both are the same.
+    pub computed: Vec<Change>,
+}
+
+/// Compares two models. Layout, comments, spellings of numbers and names of one's own within a definition are no differences.
+pub fn between(a: &Compilation, b: &Compilation) -> Changes {
+    let same = same(a, b);
+    let written = definitions(a, b);
+    let mut computed = lines(a, b);
+    if !same && written.is_empty() && computed.is_empty() {
+        computed.push(last_resort(a, b));
+    }
+    Changes { same, written, computed }
 }
 
 fn graph(model: &Compilation) -> &Graph {
@@ -31,9 +47,7 @@ fn text(graph: &Graph) -> String {
     text.split_once('\n').map_or(String::new(), |it| it.1.to_owned())
 }
 
-/// Whether both compute the same, by the same operations in the same order: what the text says of the model, what the recipe
-/// makes of it, and what is run.
-pub(super) fn same(a: &Compilation, b: &Compilation) -> bool {
+fn same(a: &Compilation, b: &Compilation) -> bool {
     let trained = |it: &Compilation| text(it.compiled.training.graph());
     text(graph(a)) == text(graph(b)) && trained(a) == trained(b) && run(a) == run(b)
 }
@@ -58,7 +72,7 @@ fn short(text: &str) -> String {
 }
 
 /// Params whose values differ, and statements that do, with their lines.
-pub(super) fn definitions(a: &Compilation, b: &Compilation) -> Vec<Change> {
+fn definitions(a: &Compilation, b: &Compilation) -> Vec<Change> {
     let values = [a, b].map(|it| &it.compiled.training.graph().values);
     let names = values[0].keys().chain(values[1].keys().filter(|it| !values[0].contains_key(*it)));
     let params = names.filter(|it| values[0].get(*it) != values[1].get(*it)).map(|it| {
@@ -109,10 +123,7 @@ fn steps(model: &Compilation) -> Vec<Step> {
         });
         // A number for a long text: equal texts have equal numbers.
         let whole = format!("{own}({})", operands.collect::<Vec<_>>().join(", "));
-        known.insert(
-            id,
-            if whole.len() < 200 { whole.clone() } else { format!("{:016x}", sphc::ir::random::stream(&whole)) },
-        );
+        known.insert(id, if whole.len() < 200 { whole.clone() } else { format!("{:016x}", random::stream(&whole)) });
         let source = short(model.checked.sources.slice(origin.span));
         let line = line_of(graph, &model.checked.sources, graph.origin_id(id));
         found.push(Step { layer: origin.layer.clone(), own, whole, source, line });
@@ -167,7 +178,7 @@ fn push(rows: &mut Vec<Change>, a: Option<&Step>, b: Option<&Step>) {
 }
 
 /// Operations that differ, with their lines: where no text explains it.
-pub(super) fn lines(a: &Compilation, b: &Compilation) -> Vec<Change> {
+fn lines(a: &Compilation, b: &Compilation) -> Vec<Change> {
     let (a, b) = (steps(a), steps(b));
     let own = |it: &'_ Step| (it.layer.clone(), it.own.clone());
     let whole = |it: &'_ Step| (it.layer.clone(), it.whole.clone());
@@ -180,7 +191,7 @@ pub(super) fn lines(a: &Compilation, b: &Compilation) -> Vec<Change> {
 
 /// The first line of the graphs' own texts that differs, those before the training's first, or of the plans': when nothing
 /// else tells two models apart.
-pub(super) fn last_resort(a: &Compilation, b: &Compilation) -> Change {
+fn last_resort(a: &Compilation, b: &Compilation) -> Change {
     let whole = |it: &Compilation| text(graph(it)) + &text(it.compiled.training.graph());
     let plan = |it: &Compilation| plan::to_yaml(&run(it)).unwrap_or_default();
     let none = || ("plan".to_owned(), Some("as it is run".to_owned()), Some("in another way".to_owned()));

@@ -1,12 +1,13 @@
 //! What differs between the definitions of two texts, statement by statement: layout, comments, spellings of numbers and
 //! names of one's own within a definition are no differences.
 
-use super::{Change, imported, parted};
+use super::{Change, parted};
+use crate::api::Compilation;
+use crate::diag::{FileId, Sink, Sources, Span};
+use crate::pipeline::imported;
+use crate::syntax::ast::{Body, File, Function, Item, Stmt, StmtKind};
+use crate::syntax::{self, TokenKind};
 use similar::{Algorithm, DiffOp, capture_diff_slices};
-use sphc::Compilation;
-use sphc::diag::{FileId, Sink, Sources, Span};
-use sphc::syntax::ast::{Body, File, Function, Item, Stmt, StmtKind};
-use sphc::syntax::{self, TokenKind};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A definition, by what it is and its name.
