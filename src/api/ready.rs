@@ -77,9 +77,12 @@ impl Model {
         if 1 < options.ranks && said == 1 && settings.shards.is_none() {
             settings.shards = Some(SHARDS);
         }
-        let (checked, plan, again) = self.compiled(settings)?.into_parts();
+        let (checked, mut plan, again) = self.compiled(settings)?.into_parts();
         if let Some(share) = plan.training.as_ref().and_then(|it| it.validate) {
             data = data::parted(data, share, plan.seed, options.evaluates)?;
+        }
+        if let Some(training) = &mut plan.training {
+            training.own_validation = data.validation.is_some();
         }
         Ready { model: self.clone(), plan, data, place, sources: checked.sources, again: Some(again) }.checked()
     }
@@ -139,6 +142,9 @@ impl Model {
         data = data.for_training();
         if let Some(share) = share {
             data = data::parted(data, share, plan.seed, false)?;
+        }
+        if let Some(training) = &mut plan.training {
+            training.own_validation = data.validation.is_some();
         }
         Ready { model: self.clone(), plan, data, place, sources: Sources::new(), again: None }.checked()
     }
@@ -238,11 +244,6 @@ impl Ready {
     /// The recipe's numbers, after all options.
     pub fn training(&self) -> Result<&Training, TrainError> {
         recipe_of(&self.plan)
-    }
-
-    /// Whether what a training looks at are images for validation, kept by the recipe or the data set's own.
-    pub fn validates(&self) -> bool {
-        self.data.validation.is_some() || self.plan.training.as_ref().is_some_and(|it| it.validate.is_some())
     }
 
     /// The data set, after the recipe's steps.

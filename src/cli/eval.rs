@@ -93,11 +93,8 @@ pub(super) fn run(args: &Args) -> Outcome {
         writeln!(out, "{object}")?;
         return Ok(ExitCode::SUCCESS);
     }
-    let images = match split {
-        Split::Test => say::counted(found.examples, noun, "s"),
-        Split::Train | Split::Validation => say::counted(found.examples, &format!("{} {noun}", split.word()), "s"),
-    };
-    writeln!(out, "{} on {images}", say::tested(found.accuracy, found.loss, &found.metrics, ""))?;
+    let images = say::counted(found.examples, noun, "s");
+    writeln!(out, "{} on {images}", say::tested(split.word(), found.accuracy, found.loss, &found.metrics, ""))?;
     if args.per_class {
         write!(out, "\n{}", per_class(&names, &confusion))?;
     }

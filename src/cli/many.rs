@@ -91,7 +91,7 @@ pub(super) fn parted(came: &[Came]) -> (Vec<Vec<Line>>, usize) {
     (runs, diverged)
 }
 
-fn read(directory: &Path) -> Result<Vec<Line>, Failure> {
+pub(super) fn read(directory: &Path) -> Result<Vec<Line>, Failure> {
     let path = directory.join("metrics.jsonl");
     metrics::read(&path)
         .map_err(|it| Failure::new(format!("cannot read `{}`: {it}", path.display()), "do not remove it meanwhile"))

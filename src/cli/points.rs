@@ -3,6 +3,7 @@
 use super::failure::Failure;
 use super::{features, stop};
 use sphc::data::Targets;
+use sphc::ir::Phase;
 use sphc::train;
 use sphc::train::curves::{PlacedAt, Points};
 use sphc::{DeviceOptions, Model, Options};
@@ -23,11 +24,7 @@ pub(super) fn of_numbers(
         let cause = "points are drawn by class, and these images have none";
         return Err(Failure::new(cause, "give images of a data set that has one class for each"));
     };
-    let each = numbers.len() / count.max(1);
-    if each != 2 {
-        let cause = format!("`{layer}` has {each} numbers for each image, and a point has 2");
-        return Err(Failure::new(cause, "name a layer of two numbers, or write .npz or .csv"));
-    }
+    two(layer, numbers.len() / count.max(1))?;
     let apart = count.div_ceil(MOST).max(1);
     let place = |at: usize| {
         let class = usize::try_from(labels[at]).ok().filter(|it| *it < classes.len())?;
@@ -38,6 +35,27 @@ pub(super) fn of_numbers(
     let which = if apart == 1 { "all".to_owned() } else { format!("each {apart}th") };
     let title = format!("`{layer}`: {which} of {count} images, by class");
     Ok(Points { title, classes, places })
+}
+
+/// Whether the images of a model can be drawn by a layer: before anything is trained.
+pub(super) fn judge(model: &Model, layer: &str) -> Result<(), Failure> {
+    let options = Options { evaluates: true, features: vec![layer.to_owned()], ..model.options().clone() };
+    let checked = model.clone().with(options).check()?;
+    let Some(graph) = checked.graph() else { return Ok(()) };
+    features::known(graph, &[layer.to_owned()])?;
+    let found = graph.results.get(&Phase::Evaluate).and_then(|it| it.get(&features::key(layer)));
+    if let Some(node) = found {
+        two(layer, graph.shape(*node).dims().iter().skip(1).product())?;
+    }
+    Ok(())
+}
+
+fn two(layer: &str, each: usize) -> Result<(), Failure> {
+    if each == 2 {
+        return Ok(());
+    }
+    let cause = format!("`{layer}` has {each} numbers for each image, and a point has 2");
+    Err(Failure::new(cause, "name a layer of two numbers, or write .npz or .csv"))
 }
 
 /// What a layer makes of the test images with these weights. `None` when a signal stopped it.

@@ -25,6 +25,8 @@ pub(super) struct Progress<'a> {
     /// Where the model tells classes apart.
     accuracy: Option<f64>,
     tested: Option<f64>,
+    /// What it is tested with.
+    split: &'static str,
     /// Of the batches since the last evaluation.
     since: Since,
 }
@@ -70,7 +72,18 @@ impl<'a> Progress<'a> {
             Format::Human => View::Lines { last: None },
         };
         let (begun, since) = (Instant::now(), Since::default());
-        Progress { view, batch: 0, iterations: 0, first: 0, begun, loss: 0.0, accuracy: None, tested: None, since }
+        Progress {
+            view,
+            batch: 0,
+            iterations: 0,
+            first: 0,
+            begun,
+            loss: 0.0,
+            accuracy: None,
+            tested: None,
+            split: "test",
+            since,
+        }
     }
 
     /// Takes an event. What cannot be shown is dropped: a training does not stop for its audience.
@@ -82,6 +95,7 @@ impl<'a> Progress<'a> {
             Event::Started { step, training } => {
                 self.batch = training.batch as u64;
                 self.iterations = training.iterations;
+                self.split = training.tested();
                 self.first = step;
                 self.begun = Instant::now();
                 if let View::Bar { bar, among } = &mut self.view {
@@ -151,7 +165,7 @@ impl<'a> Progress<'a> {
                         if among.is_some() {
                             return;
                         }
-                        let tested = say::tested(it.test_accuracy, it.test_loss, &it.metrics, "test_");
+                        let tested = say::tested(self.split, it.test_accuracy, it.test_loss, &it.metrics, "test_");
                         format!("iteration {:>6}/{}  {trained}{tested}", it.iteration, self.iterations)
                     }
                     Event::Anew => ANEW.to_owned(),
@@ -180,7 +194,7 @@ impl<'a> Progress<'a> {
                         "iteration {:>6}/{}  {}",
                         it.iteration,
                         self.iterations,
-                        say::tested(it.test_accuracy, it.test_loss, &it.metrics, "test_")
+                        say::tested(self.split, it.test_accuracy, it.test_loss, &it.metrics, "test_")
                     ),
                     Event::Anew => ANEW.to_owned(),
                     Event::Back { step, removed } => back(step, removed),
@@ -207,7 +221,7 @@ impl<'a> Progress<'a> {
             res += &format!("  {speed:.0} images/s");
         }
         if let Some(it) = self.tested {
-            res += &format!("  test {:.2} %", 100.0 * it);
+            res += &format!("  {} {:.2} %", self.split, 100.0 * it);
         }
         res
     }

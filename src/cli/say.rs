@@ -132,12 +132,20 @@ fn quote(word: &OsString) -> String {
     }
 }
 
-/// What a test found: `test accuracy 98.00 %, test loss 0.0512, test top 0.9950`. The names of metrics may start with `prefix`.
-pub(super) fn tested(accuracy: Option<f64>, loss: f64, metrics: &BTreeMap<String, f64>, prefix: &str) -> String {
-    let mut parts: Vec<String> = accuracy.map(|it| format!("test accuracy {:.2} %", 100.0 * it)).into_iter().collect();
-    parts.push(format!("test loss {loss:.4}"));
+/// What an evaluation of a split found: `test accuracy 98.00 %, test loss 0.0512, test top 0.9950`. The names of metrics may start
+/// with `prefix`.
+pub(super) fn tested(
+    split: &str,
+    accuracy: Option<f64>,
+    loss: f64,
+    metrics: &BTreeMap<String, f64>,
+    prefix: &str,
+) -> String {
+    let mut parts: Vec<String> =
+        accuracy.map(|it| format!("{split} accuracy {:.2} %", 100.0 * it)).into_iter().collect();
+    parts.push(format!("{split} loss {loss:.4}"));
     let metric =
-        |(name, value): (&String, &f64)| format!("test {} {value:.4}", name.strip_prefix(prefix).unwrap_or(name));
+        |(name, value): (&String, &f64)| format!("{split} {} {value:.4}", name.strip_prefix(prefix).unwrap_or(name));
     parts.extend(metrics.iter().map(metric));
     parts.join(", ")
 }

@@ -219,7 +219,7 @@ fn finish(args: &train::Args, root: &Path, seeds: &[u64], found: &[Group]) -> Ou
     let rows: Vec<Vec<String>> = found.iter().zip(&curves).map(row).collect();
     write!(out, "{}", table::render(&["setting", ">seeds", ">best", ">last"], &rows))?;
     if 1 < seeds.len() {
-        writeln!(out, "test accuracy: mean over the seeds and its 95 % interval")?;
+        writeln!(out, "accuracy of the evaluations: mean over the seeds and its 95 % interval")?;
     }
     let picture = if drawn { ", curves.svg" } else { "" };
     writeln!(out, "run           {}: a directory for each run{picture}", root.display())?;

@@ -211,7 +211,7 @@ pub(super) fn one(
             training.data,
             training.train_examples,
             training.test_examples,
-            if ready.validates() { "validation" } else { "test" },
+            training.tested(),
         );
         let _ = writeln!(say::err(), "{what}");
     }
@@ -293,7 +293,8 @@ pub(super) fn found(training: &Training, report: &Report) -> Option<String> {
         }
     };
     Some(format!(
-        "test {what}{best} on {} after {} in {:.1} s",
+        "{} {what}{best} on {} after {} in {:.1} s",
+        training.tested(),
         say::counted(training.test_examples, training.noun(), "s"),
         say::counted(report.step as usize, "iteration", "s"),
         report.seconds

@@ -125,6 +125,9 @@ pub struct Training {
     /// The share of the training images that are kept for validation, and tested with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validate: Option<f64>,
+    /// Whether it is tested with the data set's own images for validation.
+    #[serde(default, skip_serializing_if = "is_no")]
+    pub own_validation: bool,
     /// What is done to its images before anything else.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<ImageStep>,
@@ -181,6 +184,10 @@ fn is_never(it: &u64) -> bool {
     *it == 0
 }
 
+fn is_no(it: &bool) -> bool {
+    !it
+}
+
 fn is_one(it: &usize) -> bool {
     *it == 1
 }
@@ -189,6 +196,11 @@ impl Training {
     /// What its examples are called: images, or else examples.
     pub fn noun(&self) -> &'static str {
         self.image.noun(self.dtype)
+    }
+
+    /// What it is tested with: `test`, or `validation`.
+    pub fn tested(&self) -> &'static str {
+        if self.validate.is_some() || self.own_validation { "validation" } else { "test" }
     }
 
     /// Examples that are worked on at once: of a part of a step's or a shard of it, and of an evaluation.
@@ -312,6 +324,7 @@ fn training(fused: &Fused, recipe: &Recipe) -> Training {
     Training {
         data: recipe.data.clone(),
         validate: recipe.validate,
+        own_validation: false,
         images: graph.images.clone(),
         image: image.map_or_else(Shape::scalar, |it| Shape(it[1..].to_vec())),
         dtype: examples.and_then(|it| graph.fact(it).dtype()).unwrap_or(DType::U8),

@@ -82,8 +82,8 @@ pub struct Log {
 
 impl Log {
     /// Starts a file with these lines, in place of what was there. The new file is complete before
-    /// it takes the old one's name. `step` is the iteration that comes next.
-    pub fn start(path: &Path, lines: &[Line], step: u64) -> io::Result<Log> {
+    /// it takes the old one's name. `step` is the iteration that comes next; `tested` is what TensorBoard calls evaluations.
+    pub fn start(path: &Path, lines: &[Line], step: u64, tested: &'static str) -> io::Result<Log> {
         let mut text = Vec::new();
         for line in lines {
             serde_json::to_writer(&mut text, line)?;
@@ -91,7 +91,8 @@ impl Log {
         }
         super::run_dir::write_atomically(path, &text)?;
         let directory = path.parent().unwrap_or(Path::new("."));
-        Ok(Log { file: OpenOptions::new().append(true).open(path)?, events: Events::start(directory, lines, step)? })
+        let events = Events::start(directory, lines, step, tested)?;
+        Ok(Log { file: OpenOptions::new().append(true).open(path)?, events })
     }
 
     /// Appends a line.
@@ -223,7 +224,7 @@ mod tests {
     fn a_line_cut_short_is_left_out() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("metrics.jsonl");
-        let mut log = Log::start(&path, &[losses(0)], 1).unwrap();
+        let mut log = Log::start(&path, &[losses(0)], 1, "test").unwrap();
         log.push(&tested(1)).unwrap();
         log.file.write_all(b"{\"iteration\":2,\"fi").unwrap();
         assert_eq!(read(&path).unwrap(), [losses(0), tested(1)]);

@@ -41,7 +41,7 @@ pub fn train(
     for newer in &start.newer {
         remove(&run.path, newer)?;
     }
-    let log = Log::start(&run.metrics(), &start.lines, start.step)
+    let log = Log::start(&run.metrics(), &start.lines, start.step, training.tested())
         .map_err(|it| TrainError::write(&run.path, &run.metrics(), it))?;
 
     let ahead = Order::of(&data.train.images, &plan, &training, config.shards, start.step);
@@ -619,7 +619,7 @@ impl Trainer<'_> {
             self.run.make_again()?;
             self.run.write_manifest(&self.manifest, false)?;
             let metrics = self.run.metrics();
-            self.log = Log::start(&metrics, &self.lines, self.step)
+            self.log = Log::start(&metrics, &self.lines, self.step, self.training.tested())
                 .map_err(|it| TrainError::write(&self.run.path, &metrics, it))?;
             self.save()
         };

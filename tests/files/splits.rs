@@ -28,7 +28,7 @@ fn an_evaluation_looks_at_the_images_that_it_is_told_to() {
     let found = evaluated(&place, weights);
     assert_eq!((&found["examples"], &found["split"]), (&360.into(), &Value::Null));
     let said = place.succeeds(&format!("eval tiny.sph {weights} --split validation"));
-    assert!(said.contains("on 359 validation images"), "{said}");
+    assert!(said.starts_with("validation accuracy ") && said.contains("on 359 images"), "{said}");
 
     let output = place.sphc(&format!("eval tiny.sph {weights} --split val"));
     assert_eq!(output.status.code(), Some(2));

@@ -124,6 +124,18 @@ fn the_example_of_fine_tuning_does_what_it_says() {
     let place = with_models();
     let (_, text) = blocks("docs/training.md", "```sph").into_iter().find(|it| it.1.contains("model Tuned")).unwrap();
     fs::write(place.path("tuned.sph"), text).unwrap();
+    for (class, across) in [("across", true), ("along", false)] {
+        for part in ["train", "test"] {
+            let folder = place.path("shapes").join(part).join(class);
+            fs::create_dir_all(&folder).unwrap();
+            for at in 0..40 {
+                let stripe =
+                    |x: u32, y: u32| if ((if across { y } else { x }) + at / 4) / 4 % 2 == 0 { 230 } else { at as u8 };
+                let picture = image::RgbImage::from_fn(24, 24, |x, y| image::Rgb([stripe(x, y); 3]));
+                picture.save(folder.join(format!("{at}.png"))).unwrap();
+            }
+        }
+    }
     let (_, commands) = blocks("docs/training.md", "```sh").into_iter().find(|it| it.1.contains("tuned.sph")).unwrap();
     let (_, shown) = blocks("docs/training.md", "```console").into_iter().find(|it| it.1.contains("init: ")).unwrap();
     let mut said = String::new();
@@ -134,6 +146,10 @@ fn the_example_of_fine_tuning_does_what_it_says() {
         said += &errors(&output);
     }
     assert!(said.contains(&shown), "{said}");
+    let log = fs::read_to_string(place.path("runs/tuned/metrics.jsonl")).unwrap();
+    let told: serde_json::Value =
+        serde_json::from_str(log.lines().rfind(|it| it.contains("test_loss")).unwrap()).unwrap();
+    assert!(0.8 < told["test_accuracy"].as_f64().unwrap(), "{told}");
     let taken = values(&place, "runs/digits", 20, "features/filter");
     assert_eq!(values(&place, "runs/tuned", 20, "backbone/features/filter"), taken);
 }

@@ -43,6 +43,7 @@ pub(crate) fn look(path: &str, _: &[ImageStep], _: Option<DType>) -> Result<Data
             range: Some(sphc::ir::Extremes([0.0, 49.0])),
             ..data([1; 3], 2, TargetKind::Class)
         }),
+        Some("shapes") => Ok(data([8, 8, 1], 2, TargetKind::Class)),
         Some("poses.npz") => Ok(data([32, 32, 3], 0, TargetKind::Numbers(vec![4]))),
         _ => Err(format!("there is no `{path}`")),
     }

@@ -81,6 +81,17 @@ fn a_list_is_trained_reported_and_gone_on_with() {
     let mean = (each[0].last().unwrap() + each[1].last().unwrap()) / 2.0;
     assert!((last["rows"][1]["last"]["mean"].as_f64().unwrap() - mean).abs() < 1e-12);
     assert_eq!(each[0].len(), 4, "evaluations as the stretched recipe says");
+    // One row more of one experiment: the report keeps what was finished before.
+    let whole = report(&place, "all");
+    place.succeeds("reproduce plain --from lists/list.yaml --run all --seed 2");
+    let page = report(&place, "all");
+    assert!(
+        page.contains("| plain | 3 |") && page.contains("| cosine | 2 |") && page.contains("seeds 0, 1, 2"),
+        "{page}"
+    );
+    fs::remove_dir_all(place.path("all/plain/seed-2")).unwrap();
+    place.succeeds("reproduce cosine --from lists/list.yaml --run all --seed 1");
+    assert_eq!(report(&place, "all"), whole);
     let best = |it: &[f64]| it.iter().copied().fold(0.0, f64::max);
     let plain = ["all/plain/seed-0", "all/plain/seed-1"].map(accuracy);
     let difference = 100.0 * ((best(&plain[0]) + best(&plain[1])) / 2.0 - 0.5);
@@ -155,6 +166,13 @@ fn what_cannot_be_reproduced_is_told_before_anything_is_trained() {
     place.fails(&format!("{from} lists/bad.yaml --iterations 4"), &["add `length: NAME`"]);
     fs::write(place.path("lists/bad.yaml"), LIST.replace("norm: none", "norm: nine")).unwrap();
     place.fails(&format!("{from} lists/bad.yaml"), &["undefined name `nine`"]);
+    for (layer, told) in [("feature2", "did you mean `feature`?"), ("first", "`first` has 128 numbers for each image")]
+    {
+        fs::write(place.path("lists/bad.yaml"), LIST.replace("features: feature", &format!("features: {layer}")))
+            .unwrap();
+        place.fails(&format!("{from} lists/bad.yaml"), &[told]);
+    }
+    assert!(!place.path("run").exists());
 }
 
 #[test]

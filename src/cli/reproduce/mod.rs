@@ -7,12 +7,13 @@ mod report;
 use super::args::{self, DeviceArgs, Format, SetArgs, positive, whole};
 use super::failure::{Failure, Outcome};
 use super::many::{self, Came, Wanted};
-use super::{load, say, table, train};
+use super::{load, points, say, table, train};
 use list::{Experiment, List};
 use report::{Report, Row};
 use serde_json::json;
-use sphc::train::Started;
+use sphc::train::{Started, State, look_at_run};
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -70,7 +71,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     }
     let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
     let each = chosen.iter().map(|it| training(args, &list, &folder, it)).collect::<Result<Vec<_>, _>>();
-    let each = match each.and_then(|it| mistakes(&it).map(|()| it)) {
+    let each = match each.and_then(|it| mistakes(&chosen, &it).map(|()| it)) {
         Ok(it) => it,
         Err(it) => {
             // Nothing was trained, so nothing is left. What cannot be removed is told by whatever comes next.
@@ -92,14 +93,21 @@ pub(super) fn run(args: &Args) -> Outcome {
             wanted.push(Wanted { name: experiment.name.clone(), args: one, directory });
         }
     }
-    let mut rows: Vec<Row> = chosen.into_iter().map(Row::new).collect();
-    let report = Report { list: &list, args, seeds: &seeds };
+    let mut rows: Vec<Row> = list.experiments.iter().cloned().map(Row::new).collect();
+    for row in &mut rows {
+        for (one, came) in finished(args, &list, &folder, &row.experiment, &wanted)? {
+            row.add(&one, &came)?;
+        }
+    }
+    let report = Report { list: &list, args };
     let came = many::train(&wanted, &mut |at, came: &Came| {
-        let row = at / seeds.len();
-        rows[row].add(&wanted[at], came)?;
+        if let Some(row) = rows.iter_mut().find(|it| it.experiment.name == wanted[at].name) {
+            row.add(&wanted[at], came)?;
+        }
         // What is finished is told, whatever becomes of the rest.
-        if (at + 1).is_multiple_of(seeds.len()) { report.write(&rows[..=row]) } else { Ok(()) }
+        if (at + 1).is_multiple_of(seeds.len()) { report.write(&rows) } else { Ok(()) }
     })?;
+    rows.retain(Row::is_begun);
     if came.len() < wanted.len() {
         return Ok(many::stopped(came.len(), wanted.len(), &say::quoted(&std::env::args_os().collect::<Vec<_>>())));
     }
@@ -129,14 +137,47 @@ fn training(args: &Args, list: &List, folder: &Path, it: &Experiment) -> Result<
     Ok(res.saying(args.format, args.offline))
 }
 
+/// Runs of an experiment that were finished before, with these settings, and are not asked for now: the report has them, too.
+fn finished(
+    args: &Args,
+    list: &List,
+    folder: &Path,
+    it: &Experiment,
+    wanted: &[Wanted],
+) -> Result<Vec<(Wanted, Came)>, Failure> {
+    // An experiment that `--set` says nothing about cannot have been made like this.
+    let Ok(one) = training(args, list, folder, it) else { return Ok(Vec::new()) };
+    let names = std::fs::read_dir(args.run.join(&it.name)).into_iter().flatten().flatten().map(|it| it.file_name());
+    let seed = |name: OsString| name.to_str()?.strip_prefix("seed-")?.parse::<u64>().ok();
+    let seeds: BTreeSet<u64> = names.filter_map(seed).collect();
+    let mut found = Vec::new();
+    for seed in seeds {
+        let directory = args.run.join(&it.name).join(format!("seed-{seed}"));
+        if wanted.iter().any(|it| it.directory == directory) || same(&directory, &one.set).is_err() {
+            continue;
+        }
+        let Ok(run) = look_at_run(&directory) else { continue };
+        if run.state == State::Finished {
+            let mut args = one.clone();
+            args.recipe.seed = Some(seed);
+            let came = Came::Finished(many::read(&directory)?);
+            found.push((Wanted { name: it.name.clone(), args, directory }, came));
+        }
+    }
+    Ok(found)
+}
+
 /// Mistakes in any model, and data sets that are nowhere, are told before the first training.
-fn mistakes(each: &[train::Args]) -> Result<(), Failure> {
+fn mistakes(chosen: &[Experiment], each: &[train::Args]) -> Result<(), Failure> {
     let mut places = BTreeSet::new();
-    for it in each {
+    for (experiment, it) in chosen.iter().zip(each) {
         let model = load::model(&it.file, train::options(it))?;
         let checked = model.check()?;
         if it.recipe.data.is_none() {
             model.demand(&checked)?;
+        }
+        if let Some(layer) = &experiment.features {
+            points::judge(&model, layer)?;
         }
         let named = checked.graph().and_then(|it| Some(it.recipe.as_ref()?.data.clone()));
         places.extend(it.recipe.data.clone().or(named));
@@ -154,8 +195,12 @@ fn same(directory: &Path, set: &SetArgs) -> Result<(), Failure> {
     // What holds no run that can be read is told by the training.
     match Started::read(directory) {
         Ok(it) if it.set != wanted => {
-            let shown: Vec<String> = it.set.iter().map(|it| format!("`{it}`")).collect();
-            let cause = format!("`{}` is a run with other settings: {}", directory.display(), shown.join(", "));
+            let shown = |set: &[String]| match set {
+                [] => "none".to_owned(),
+                all => all.iter().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(", "),
+            };
+            let (then, now) = (shown(&it.set), shown(&wanted));
+            let cause = format!("`{}` is a run with other settings: {then}, and now {now}", directory.display());
             Err(Failure::new(
                 cause,
                 "give the command that made it to go on with it, or another directory with `--run DIR`",

@@ -9,6 +9,7 @@ use serde_json::json;
 use sphc::train::curves::{Curve, Estimate, Points};
 use sphc::train::metrics::Line;
 use sphc::train::{self, Run};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -49,6 +50,11 @@ impl Row {
         self.came.push(came.clone());
         self.diverged = many::parted(&self.came).1;
         Ok(())
+    }
+
+    /// Whether anything came of it.
+    pub(super) fn is_begun(&self) -> bool {
+        !self.came.is_empty()
     }
 
     fn curve(&self) -> Curve {
@@ -99,12 +105,13 @@ impl Row {
 pub(super) struct Report<'a> {
     pub(super) list: &'a List,
     pub(super) args: &'a Args,
-    pub(super) seeds: &'a [u64],
 }
 
 impl Report<'_> {
-    /// Writes the page and its pictures, in place of those that were there.
+    /// Writes the page and its pictures, in place of those that were there, of the rows of which anything came.
     pub(super) fn write(&self, rows: &[Row]) -> Result<(), Failure> {
+        let rows: Vec<&Row> = rows.iter().filter(|it| it.is_begun()).collect();
+        let rows = &rows[..];
         let root = &self.args.run;
         let mut page = format!("# {}\n\n", self.list.title);
         page += &self.made(rows);
@@ -127,7 +134,7 @@ impl Report<'_> {
     }
 
     /// How the figures came about.
-    fn made(&self, rows: &[Row]) -> String {
+    fn made(&self, rows: &[&Row]) -> String {
         let mut res = String::new();
         let runs: Vec<&Run> = rows.iter().flat_map(|it| &it.runs).collect();
         if self.is_reduced() {
@@ -139,7 +146,8 @@ impl Report<'_> {
                 less.join(", ")
             );
         }
-        let seeds: Vec<String> = self.seeds.iter().map(u64::to_string).collect();
+        let seeds: BTreeSet<u64> = runs.iter().map(|it| it.started.seed).collect();
+        let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
         let _ = writeln!(
             res,
             "sphc {}; {}. Where there are several seeds, figures are means with 95 % intervals (Student's) of test accuracy: \
@@ -203,7 +211,7 @@ fn distinct(texts: impl Iterator<Item = String>) -> Vec<String> {
 }
 
 /// Rows of one model, in the order of their first.
-fn groups(rows: &[Row]) -> Vec<Vec<&Row>> {
+fn groups<'r>(rows: &[&'r Row]) -> Vec<Vec<&'r Row>> {
     let mut res: Vec<Vec<&Row>> = Vec::new();
     for row in rows {
         match res.iter_mut().find(|it| it[0].experiment.model == row.experiment.model) {

@@ -97,13 +97,15 @@ pub(super) struct Events {
     begun: f64,
     /// Seconds of the last line that tells them.
     seconds: f64,
+    /// What evaluations are called.
+    tested: &'static str,
 }
 
 impl Events {
     /// Starts a file with these lines, in place of those that were there: a resumed run has each step
     /// once, like its `metrics.jsonl`. The new file has a new name, by which a TensorBoard that is
     /// watching takes notice. What else was shown before iteration `step` stays.
-    pub(super) fn start(directory: &Path, lines: &[Line], step: u64) -> io::Result<Events> {
+    pub(super) fn start(directory: &Path, lines: &[Line], step: u64, tested: &'static str) -> io::Result<Events> {
         let seconds = lines.iter().rev().find_map(seconds_of).unwrap_or(0.0);
         let first = lines.iter().find_map(seconds_of).unwrap_or(0.0);
         let begun = now() - seconds;
@@ -115,16 +117,16 @@ impl Events {
         let mut last = first;
         for line in lines {
             last = seconds_of(line).unwrap_or(last);
-            events.push(event(line, begun + last));
+            events.push(event(line, begun + last, tested));
         }
         let path = replace(directory, &earlier, begun, events)?;
-        Ok(Events { file: OpenOptions::new().append(true).open(path)?, begun, seconds })
+        Ok(Events { file: OpenOptions::new().append(true).open(path)?, begun, seconds, tested })
     }
 
     /// Appends a line; it is in the operating system's hands when this returns.
     pub(super) fn push(&mut self, line: &Line) -> io::Result<()> {
         self.seconds = seconds_of(line).unwrap_or(self.seconds);
-        self.file.write_all(&record(&event(line, self.begun + self.seconds)))
+        self.file.write_all(&record(&event(line, self.begun + self.seconds, self.tested)))
     }
 
     /// Appends what a run is shown with at its start.
@@ -237,7 +239,7 @@ fn seconds_of(line: &Line) -> Option<f64> {
     if let Line::Losses(it) = line { Some(it.seconds) } else { None }
 }
 
-fn event(line: &Line, wall_time: f64) -> Event {
+fn event(line: &Line, wall_time: f64, tested: &str) -> Event {
     let named = |tag: &str, value: f64| (tag.to_owned(), value);
     let (step, values) = match line {
         Line::Losses(it) => {
@@ -253,10 +255,11 @@ fn event(line: &Line, wall_time: f64) -> Event {
             (it.iteration, values)
         }
         Line::Tested(it) => {
-            let mut values = vec![named("test/loss", it.test_loss)];
-            values.extend(it.test_accuracy.map(|it| named("test/accuracy", it)));
+            let named = |what: &str, value: f64| (format!("{tested}/{what}"), value);
+            let mut values = vec![named("loss", it.test_loss)];
+            values.extend(it.test_accuracy.map(|it| named("accuracy", it)));
             let metrics = it.metrics.iter();
-            values.extend(metrics.map(|(name, value)| (format!("test/{}", name.trim_start_matches("test_")), *value)));
+            values.extend(metrics.map(|(name, value)| named(name.trim_start_matches("test_"), *value)));
             (it.iteration, values)
         }
     };
@@ -327,7 +330,7 @@ mod tests {
 
     #[test]
     fn a_scalar_of_zero_is_written() {
-        let bytes = event(&losses(0), 0.0).encode_to_vec();
+        let bytes = event(&losses(0), 0.0, "test").encode_to_vec();
         let at = bytes.windows(9).position(|it| it == b"train/reg").unwrap();
         assert_eq!(bytes[at + 9..at + 14], *b"\x15\0\0\0\0");
     }
@@ -336,19 +339,19 @@ mod tests {
     fn a_file_whose_name_has_no_next_number_is_replaced() {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join(format!("{PREFIX}{}.other", u64::MAX)), "").unwrap();
-        Events::start(directory.path(), &[losses(0)], 1).unwrap();
+        Events::start(directory.path(), &[losses(0)], 1, "test").unwrap();
         assert_eq!(read(directory.path()).last().unwrap().step, 0);
     }
 
     #[test]
     fn starting_again_keeps_the_given_lines_and_nothing_else() {
         let directory = tempfile::tempdir().unwrap();
-        let mut events = Events::start(directory.path(), &[], 0).unwrap();
+        let mut events = Events::start(directory.path(), &[], 0, "test").unwrap();
         for line in [losses(0), losses(1), tested(2), losses(2)] {
             events.push(&line).unwrap();
         }
         let first = files(directory.path()).unwrap();
-        let mut events = Events::start(directory.path(), &[losses(0), losses(1), tested(2)], 2).unwrap();
+        let mut events = Events::start(directory.path(), &[losses(0), losses(1), tested(2)], 2, "test").unwrap();
         assert!(first < files(directory.path()).unwrap(), "a later name");
         events.push(&losses(2)).unwrap();
         let found = read(directory.path());
@@ -363,7 +366,7 @@ mod tests {
     #[test]
     fn what_was_shown_before_the_checkpoint_stays_and_what_came_after_goes() {
         let directory = tempfile::tempdir().unwrap();
-        let mut events = Events::start(directory.path(), &[], 0).unwrap();
+        let mut events = Events::start(directory.path(), &[], 0, "test").unwrap();
         let shown = |events: &mut Events, step| {
             let value = vec![Value { histogram: Some(look::histogram(&[1.0, 2.0])), ..Value::default() }];
             let event = Event { summary: Some(Summary { value }), ..events.at(step) };
@@ -376,7 +379,7 @@ mod tests {
         events.close(&Board { settings: true, ..Board::default() }, 4).unwrap();
         // A record that a crash cut short.
         events.file.write_all(&[9; 11]).unwrap();
-        Events::start(directory.path(), &[losses(0), losses(1), losses(2)], 4).unwrap();
+        Events::start(directory.path(), &[losses(0), losses(1), losses(2)], 4, "test").unwrap();
         let steps: Vec<i64> = read(directory.path()).iter().map(|it| it.step).collect();
         assert_eq!(steps, [0, 0, 0, 1, 2, 2]);
     }

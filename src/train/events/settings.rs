@@ -32,7 +32,9 @@ pub(super) fn start(manifest: &Manifest, classes: bool, now: f64) -> Summary {
         kind: if number(value).is_some() { NUMBER } else { TEXT },
     };
     let metric = |tag: &str| MetricInfo { name: Some(MetricName { tag: tag.to_owned() }) };
-    let told = ["test/accuracy", "test/loss", "train/loss"].iter().skip(usize::from(!classes));
+    let tested = training.tested();
+    let told = [format!("{tested}/accuracy"), format!("{tested}/loss"), "train/loss".to_owned()];
+    let told = told.iter().skip(usize::from(!classes));
     let experiment =
         Experiment { settings: all.iter().map(info).collect(), metrics: told.map(|it| metric(it)).collect() };
     let given = |(name, value): (String, String)| {
