@@ -21,13 +21,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 #[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("out").args(["onnx", "pytorch"]).required(true).multiple(true))]
 pub(super) struct Args {
     /// A model (.sph)
     file: PathBuf,
     #[command(flatten)]
     weights: WeightsArgs,
     /// The ONNX file to write
-    #[arg(long, value_name = "OUT", required_unless_present = "pytorch")]
+    #[arg(long, value_name = "OUT")]
     onnx: Option<PathBuf>,
     /// The module of PyTorch to write (.py), which loads the same weights
     #[arg(long, value_name = "OUT")]

@@ -64,15 +64,17 @@ enum Kind {
 }
 
 impl Kind {
-    /// What the name of a file asks for.
-    fn of(path: &Path) -> Kind {
-        let ends = |end: &str| path.extension().is_some_and(|it| it.eq_ignore_ascii_case(end));
-        if ends("csv") {
-            Kind::Csv
-        } else if ends("svg") || ends("png") {
-            Kind::Picture
-        } else {
-            Kind::Npz
+    /// What the name of a file asks for; arrays where it has no ending.
+    fn of(path: &Path) -> Result<Kind, Failure> {
+        let Some(ending) = path.extension() else { return Ok(Kind::Npz) };
+        match ending.to_ascii_lowercase().to_str() {
+            Some("npz") => Ok(Kind::Npz),
+            Some("csv") => Ok(Kind::Csv),
+            Some("svg" | "png") => Ok(Kind::Picture),
+            Some(_) | None => Err(Failure::new(
+                format!("the name of `{}` does not say what to write", path.display()),
+                "let it end in .npz, .csv, .svg or .png, or say it with `--format`",
+            )),
         }
     }
 }
@@ -99,7 +101,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     let images = args.images.iter().map(PathBuf::as_path);
     let read: Vec<&Path> = [args.file.as_path(), &args.weights.weights].into_iter().chain(images).collect();
     let output = Output::new(&args.output, "-o", &read)?;
-    let kind = args.format.unwrap_or_else(|| Kind::of(&args.output));
+    let kind = args.format.map_or_else(|| Kind::of(&args.output), Ok)?;
     if kind == Kind::Picture {
         plot::can_draw(&args.output)?;
         if let [first, second, ..] = args.layer.as_slice() {

@@ -17,7 +17,7 @@ pub(super) struct Completions {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Man {
-    /// An existing folder for `sphc.1` and a page for each command
+    /// A folder for `sphc.1` and a page for each command; made if it is not there
     #[arg(value_parser = directory())]
     folder: PathBuf,
 }
@@ -34,10 +34,9 @@ pub(super) fn completions(args: &Completions) -> Outcome {
 pub(super) fn man(args: &Man) -> Outcome {
     let mut all = words().disable_help_subcommand(true);
     all.build();
-    pages(&all, &args.folder).map_err(|cause| {
-        let cause = format!("cannot write manual pages to `{}`: {cause}", args.folder.display());
-        Failure::new(cause, "give a folder that is there and can be written to")
-    })?;
+    fs::create_dir_all(&args.folder)
+        .and_then(|()| pages(&all, &args.folder))
+        .map_err(|cause| Failure::unwritten(&args.folder, &cause, "give a folder that can be written to"))?;
     Ok(ExitCode::SUCCESS)
 }
 

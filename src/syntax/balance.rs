@@ -346,12 +346,17 @@ impl Repair<'_> {
             format!("`{}` is not closed", opener.sign),
         )
         .label(format!("no `{sign}` for it"))
-        .also(place, format!("`{sign}` expected after this"))
-        .fix(format!("add `{sign}`"), place, edit);
-        // Its partner may be in a comment that was meant as a division.
+        .also(place, format!("`{sign}` expected after this"));
+        // Its partner may be in a comment that was meant as a division: another one would leave the rest of the line out.
+        let closes = |it: &Token| self.text[it.start..it.end].contains(sign);
         let comment = tokens.windows(2).find(|it| opener.at < it[0].start && at <= it[1].start);
-        let divided = comment.is_some_and(|it| divisions::may_be_division(self.text, it[0], it[1]));
-        self.tell(opener.at, if divided { diagnostic.help(WHOLE_DIVISION) } else { diagnostic });
+        let divided = comment.filter(|it| divisions::may_be_division(self.text, it[0], it[1]));
+        let diagnostic = match divided {
+            Some(it) if closes(&it[1]) => diagnostic.help(WHOLE_DIVISION),
+            Some(_) => diagnostic.fix(format!("add `{sign}`"), place, edit).help(WHOLE_DIVISION),
+            None => diagnostic.fix(format!("add `{sign}`"), place, edit),
+        };
+        self.tell(opener.at, diagnostic);
     }
 
     /// Undoes an insertion.

@@ -41,7 +41,10 @@ pub(super) fn may_be_division(text: &str, before: Token, comment: Token) -> bool
     let operand = matches!(before.kind, TokenKind::Word | TokenKind::Number | TokenKind::Close(')' | ']'));
     let rest = text[comment.start..comment.end].strip_prefix("//").unwrap_or("").trim_start();
     let number = rest.starts_with(|it: char| it.is_ascii_digit());
-    let closes = rest.split([' ', ',']).next().is_some_and(|it| it.ends_with([')', ']']));
+    let word = rest.split([' ', ',']).next().unwrap_or("");
+    let closes = word.ends_with([')', ']'])
+        // `steps, 32)`: a name, and what follows it among arguments.
+        || word.starts_with(|it: char| it.is_alphabetic()) && rest[word.len()..].starts_with(',') && rest.contains(')');
     comment.kind == TokenKind::Comment && operand && (number || closes)
 }
 

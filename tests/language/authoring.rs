@@ -122,6 +122,37 @@ fn proposals_are_judged_one_by_one() {
     assert!(text.contains("= max_pool(x, 4)") && text.contains("wid,"), "{text}{told}");
 }
 
+/// What comes from a param is not overwritten by what it comes to, and no bracket is guessed where a comment took it.
+#[test]
+fn what_is_computed_is_not_replaced_by_a_number() {
+    let place = Place::new();
+    let whole = crate::runs::cli::MODEL.replace("model Tiny", "param steps = 1e1\n\nmodel Tiny");
+    let whole = whole.replace("evaluate   every 5", "evaluate   every div(steps, 2)");
+    assert!(whole.contains("div(steps, 2)"));
+    let divided = crate::runs::cli::MODEL.replace("evaluate   every 5", "evaluate   every div(17 // 2, 32)");
+    for (text, told) in [(whole, "without `.` and `e`"), (divided, "a whole division is `div(a, b)`")] {
+        fs::write(place.path("wrong.sph"), &text).unwrap();
+        let output = place.sphc("check --fix wrong.sph");
+        assert_eq!(fs::read_to_string(place.path("wrong.sph")).unwrap(), text);
+        assert!(errors(&output).contains(told), "{}", errors(&output));
+    }
+}
+
+#[test]
+fn a_byte_order_mark_is_no_text() {
+    let place = Place::new();
+    let plain = format!("//! Of two\n//! lines.\n\n{}", crate::runs::cli::MODEL);
+    fs::write(place.path("plain.sph"), &plain).unwrap();
+    place.succeeds("fmt plain.sph");
+    let plain = fs::read_to_string(place.path("plain.sph")).unwrap();
+    fs::write(place.path("marked.sph"), format!("\u{feff}{plain}")).unwrap();
+    place.succeeds("check --deny-warnings marked.sph");
+    assert_eq!(place.sphc("fmt --check marked.sph").status.code(), Some(1));
+    place.succeeds("fmt marked.sph");
+    assert_eq!(fs::read_to_string(place.path("marked.sph")).unwrap(), plain);
+    place.succeeds("fmt --check marked.sph");
+}
+
 #[test]
 fn warnings_can_be_denied() {
     let place = Place::new();
@@ -177,7 +208,10 @@ fn shells_and_man_are_told_every_command() {
     let train = fs::read_to_string(place.path("pages/sphc-train.1")).unwrap();
     assert!(train.contains("seeds") && train.contains(".TH"), "{train}");
     assert!(train.contains(".SH EXAMPLES") && !train.contains("EXTRA"), "{train}");
-    place.fails("man nowhere", &["cannot write manual pages to `nowhere`"]);
+    place.succeeds("man pages/man1");
+    assert!(place.path("pages/man1/sphc.1").is_file());
+    fs::write(place.path("plain"), "").unwrap();
+    place.fails("man plain", &["cannot write `plain`", "folder"]);
 }
 
 /// An error in the model hides none in the recipe.

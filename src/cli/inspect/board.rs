@@ -28,8 +28,7 @@ pub(super) fn show(directory: &Path, step: u64, looks: &[Look], filters: Vec<(St
 impl Look {
     fn seen(&self) -> Vec<(String, Seen)> {
         let named = |what: &str, it: Seen| (format!("{what}/{}", self.name), it);
-        let angles = self.angles.map(|it| Seen::Counts { until: 180.0, counts: it.to_vec() });
-        let mut all: Vec<(String, Seen)> = angles.map(|it| named("angles", it)).into_iter().collect();
+        let mut all = vec![named("angles", Seen::Counts { until: 180.0, counts: self.angles.to_vec() })];
         all.extend([
             named("filter norms", Seen::Numbers(self.filters.clone())),
             named("patch norms", Seen::Numbers(self.patches.clone())),

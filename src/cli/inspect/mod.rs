@@ -66,7 +66,7 @@ struct Look {
     name: String,
     operator: String,
     /// How many angles lie in each part.
-    angles: Option<[u64; PARTS]>,
+    angles: [u64; PARTS],
     patches: Vec<f64>,
     filters: Vec<f64>,
     energy: f64,
@@ -105,17 +105,8 @@ pub(super) fn run(args: &Args) -> Outcome {
         Some(graph) => layers(graph, &args.layer)?,
         None => Vec::new(),
     };
-    if picture.is_some() && looks.iter().all(|it| it.angles.is_none()) {
-        return Err(Failure::new(
-            "these layers have nothing to draw: a plain convolution has no angles",
-            "leave out `--svg`, or choose layers with an operator of the angle",
-        ));
-    }
-    let kinds = |it: &Look| {
-        let angles = it.angles.is_some().then_some(Geometric::Angles);
-        [Some(Geometric::Filters), Some(Geometric::PatchSquares), angles].into_iter().flatten()
-    };
-    let names = looks.iter().flat_map(|it| kinds(it).map(|kind| kind.under(&it.name)).chain([it.name.clone()]));
+    let kinds = Geometric::ALL;
+    let names = looks.iter().flat_map(|it| kinds.map(|kind| kind.under(&it.name)).into_iter().chain([it.name.clone()]));
     let model = model.with(Options { features: names.collect(), ..options });
     let ready = features::of_data(&args.weights.weights, &model, &device)?;
     let (mut session, count) = (ready.session, ready.count.min(args.examples as usize));
@@ -125,7 +116,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         found.map(|it| it.shape.dims().last().copied().unwrap_or(1))
     };
     // Filters that go the other way meet no patches.
-    let meets = |it: &Look| kinds(it).all(|kind| last(&kind.under(&it.name)).is_some());
+    let meets = |it: &Look| kinds.iter().all(|kind| last(&kind.under(&it.name)).is_some());
     let (mut looks, untold): (Vec<Look>, Vec<Look>) = looks.into_iter().partition(meets);
     if let Some(it) = untold.iter().find(|it| args.layer.contains(&it.name) || looks.is_empty()) {
         let cause = format!("the filters of `{}` meet no patches", it.name);
@@ -137,7 +128,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     let mut keys: Vec<ResultKey> = Vec::new();
     let mut of: Vec<(usize, Option<Geometric>)> = Vec::new();
     for (at, it) in looks.iter_mut().enumerate() {
-        for kind in kinds(it).filter(|it| *it != Geometric::Filters) {
+        for kind in kinds.into_iter().filter(|it| *it != Geometric::Filters) {
             keys.push(feature(&kind.under(&it.name)));
             of.push((at, Some(kind)));
         }
@@ -172,7 +163,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         it.filters.sort_by(f64::total_cmp);
     }
     if let Some((path, output)) = picture {
-        let drawn: Vec<LayerAngles> = looks.iter().filter_map(Look::drawn).collect();
+        let drawn: Vec<LayerAngles> = looks.iter().map(Look::drawn).collect();
         let bytes = plot::layers_as(&path, &drawn)?;
         output.fill(|file| file.write_all(&bytes))?;
     }
@@ -239,8 +230,7 @@ fn layers(graph: &Graph, wanted: &[String]) -> Result<Vec<Look>, Failure> {
         .map(|it| Look {
             name: it.layer.clone(),
             operator: it.operator.clone(),
-            // The plain convolution has no angle in it.
-            angles: (it.operator != "none").then_some([0; PARTS]),
+            angles: [0; PARTS],
             patches: Vec::new(),
             filters: Vec::new(),
             energy: 0.0,
@@ -269,9 +259,8 @@ impl Look {
     fn see(&mut self, kind: Option<Geometric>, numbers: &[f64]) {
         match kind {
             Some(Geometric::Angles) => {
-                let Some(counts) = &mut self.angles else { return };
                 for it in numbers {
-                    counts[((it.to_degrees() / 10.0) as usize).min(PARTS - 1)] += 1;
+                    self.angles[((it.to_degrees() / 10.0) as usize).min(PARTS - 1)] += 1;
                 }
             }
             Some(Geometric::PatchSquares) => self.patches.extend(numbers.iter().map(|it| it.max(0.0).sqrt())),
@@ -310,7 +299,7 @@ impl Look {
         self.alive.iter().filter(|it| !**it).count() as f64 / self.alive.len().max(1) as f64
     }
 
-    fn drawn(&self) -> Option<LayerAngles> {
+    fn drawn(&self) -> LayerAngles {
         let facts = format!(
             "{}; filters' norms {}, patches' {}; energy {:.4}; {:.1} % dead",
             self.operator,
@@ -319,7 +308,7 @@ impl Look {
             self.energy,
             100.0 * self.dead()
         );
-        Some(LayerAngles { name: self.name.clone(), facts, counts: self.angles?.to_vec() })
+        LayerAngles { name: self.name.clone(), facts, counts: self.angles.to_vec() }
     }
 
     fn as_json(&self, examples: usize) -> serde_json::Value {
@@ -379,20 +368,14 @@ fn as_tables(looks: &[Look], examples: usize) -> String {
     res += &table::render(&header, &rows);
     let angles: Vec<Vec<String>> = looks
         .iter()
-        .filter_map(|it| {
-            let counts = it.angles?;
-            let total = counts.iter().sum::<u64>().max(1) as f64;
-            let share = counts.iter().map(|it| format!("{:.1}", 100.0 * *it as f64 / total));
-            Some(std::iter::once(it.name.clone()).chain(share).collect())
+        .map(|it| {
+            let total = it.angles.iter().sum::<u64>().max(1) as f64;
+            let share = it.angles.iter().map(|it| format!("{:.1}", 100.0 * *it as f64 / total));
+            std::iter::once(it.name.clone()).chain(share).collect()
         })
         .collect();
-    if !angles.is_empty() {
-        let parts: Vec<String> = (0..PARTS).map(|it| format!(">{}°", 10 * it)).collect();
-        let header: Vec<&str> = std::iter::once("layer").chain(parts.iter().map(String::as_str)).collect();
-        res += &format!(
-            "\nangles between patches and filters, % of them from each angle on\n{}",
-            table::render(&header, &angles)
-        );
-    }
-    res
+    let parts: Vec<String> = (0..PARTS).map(|it| format!(">{}°", 10 * it)).collect();
+    let header: Vec<&str> = std::iter::once("layer").chain(parts.iter().map(String::as_str)).collect();
+    res += "\nangles between patches and filters, % of them from each angle on\n";
+    res + &table::render(&header, &angles)
 }

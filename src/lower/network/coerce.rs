@@ -4,6 +4,7 @@ use crate::diag::{Code, Diagnostic, Span, did_you_mean};
 use crate::lower::names::words::AXES;
 use crate::lower::network::Network;
 use crate::lower::report::budget::{MOST_REPETITIONS, weight};
+use crate::lower::report::idle::is_written;
 use crate::lower::report::ranges::both_sides;
 use crate::lower::values::value::{Ty, Value, range_len};
 use std::fmt;
@@ -124,19 +125,23 @@ impl Network<'_> {
         if let (Ty::Operator, Value::Str(found)) = (ty, &value)
             && self.items.operator(found, span.file).is_some()
         {
-            report = report.fix(format!("operators are written without quotes: `{found}`"), span, found.clone());
+            report =
+                self.instead(report, format!("operators are written without quotes: `{found}`"), span, found.clone());
         }
         // Beyond, floats are not exact, and whole numbers end.
         if let (Ty::Int, Value::Float(it)) = (ty, &value)
             && it.fract() == 0.0
             && it.abs() < 9e15
         {
-            report = report.fix(format!("write `{it:.0}`"), span, format!("{it:.0}"));
+            report = match is_written(self.sources.slice(span)) {
+                true => report.fix(format!("write `{it:.0}`"), span, format!("{it:.0}")),
+                false => report.help("write the numbers that it is made of without `.` and `e`: `64_000`"),
+            };
         }
         if let (Ty::List(item), Value::Int(_)) = (ty, &value)
             && **item == Ty::Int
         {
-            report = report.fix(format!("a list is written `[{value}]`"), span, format!("[{value}]"));
+            report = self.instead(report, format!("a list is written `[{value}]`"), span, format!("[{value}]"));
         }
         if let Some(declared) = declared
             && declared.file == span.file

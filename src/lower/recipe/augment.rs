@@ -244,9 +244,9 @@ impl Recipe<'_> {
                         *span,
                         format!("`rotate` turns images by less than {degrees} degrees"),
                     )
-                    .label("an angle in degrees, and too small to be seen")
-                    .fix(format!("as radians it is {meant} degrees"), *span, meant.to_string());
-                    self.report(report);
+                    .label("an angle in degrees, and too small to be seen");
+                    let why = format!("as radians it is {meant} degrees");
+                    self.report(self.instead(report, why, *span, meant.to_string()));
                 }
                 Some(Augment::Rotate { degrees: Scalar64(degrees) })
             }

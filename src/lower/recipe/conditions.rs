@@ -99,9 +99,12 @@ impl Recipe<'_> {
                     Diagnostic::new(Code::E0104, other.span, format!("an operator cannot be {}", found.describe()))
                         .label("expected an operator, such as `none`");
                 self.report(match &found {
-                    Value::Str(it) if self.items.operator(it, other.span.file).is_some() => {
-                        report.fix(format!("operators are written without quotes: `{it}`"), other.span, it.clone())
-                    }
+                    Value::Str(it) if self.items.operator(it, other.span.file).is_some() => self.instead(
+                        report,
+                        format!("operators are written without quotes: `{it}`"),
+                        other.span,
+                        it.clone(),
+                    ),
                     _ => report,
                 });
                 None
@@ -140,7 +143,9 @@ impl Recipe<'_> {
                 .note(format!("layers: {}", shortened(&known)));
             let near = crate::diag::did_you_mean(&name, known.iter().map(String::as_str)).map(str::to_owned);
             let report = match near {
-                Some(near) => report.fix(format!("did you mean `{near}`?"), other.span, format!("\"{near}\"")),
+                Some(near) => {
+                    self.instead(report, format!("did you mean `{near}`?"), other.span, format!("\"{near}\""))
+                }
                 None => report,
             };
             self.report(report);

@@ -203,15 +203,9 @@ impl Recipe<'_> {
             "project" => "no filter is ever divided by its norm",
             other => unreachable!("`{other}` is nothing that happens at intervals"),
         };
-        self.report(
-            Diagnostic::new(
-                Code::W0203,
-                every.span,
-                format!("`{key} every {steps}` never happens in {all} iterations"),
-            )
-            .label(what)
-            .fix(format!("write `every {all}` or less"), every.span, all.to_string()),
-        );
+        let message = format!("`{key} every {steps}` never happens in {all} iterations");
+        let report = Diagnostic::new(Code::W0203, every.span, message).label(what);
+        self.report(self.instead(report, format!("write `every {all}` or less"), every.span, all.to_string()));
     }
 
     /// A patience that no run of so many iterations comes to the end of.

@@ -27,6 +27,8 @@ pub(super) fn lost_docs(text: &str) -> Vec<(usize, usize)> {
     below.reverse();
     for (line, below) in lines.iter().zip(below) {
         let (start, bare) = (at + line.len() - line.trim_start().len(), line.trim());
+        // A byte order mark is no text.
+        let bare = if at == 0 { bare.trim_start_matches('\u{FEFF}') } else { bare };
         at += line.len() + 1;
         let word = below.split(|it: char| !it.is_alphanumeric()).next().unwrap_or("");
         // Of an import and a recipe there is nothing to describe.

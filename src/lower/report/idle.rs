@@ -12,6 +12,22 @@ pub(in crate::lower) fn is_written(text: &str) -> bool {
 }
 
 impl Reports<'_> {
+    /// Proposes another value in the place of one: an exact edit of what is written out, advice about what is computed, or a
+    /// param's.
+    pub(in crate::lower) fn instead(
+        &self,
+        report: Diagnostic,
+        why: impl Into<String>,
+        span: Span,
+        by: impl Into<String>,
+    ) -> Diagnostic {
+        let text = self.sources.slice(span);
+        match is_written(text) || text.starts_with('"') {
+            true => report.fix(why, span, by),
+            false => report.help(why),
+        }
+    }
+
     pub(in crate::lower) fn in_vain(&self, span: Span, message: String, label: &str, help: &str) {
         self.report(Diagnostic::new(Code::W0203, span, message).label(label).help(help));
     }

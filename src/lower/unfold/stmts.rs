@@ -186,7 +186,9 @@ impl Unfold<'_> {
                 let report = Diagnostic::new(Code::E0104, list.span, format!("cannot loop over {}", other.describe()))
                     .label("expected a list or a range");
                 let report = match other {
-                    Value::Int(it) => report.fix(format!("did you mean `0..{it}`?"), list.span, format!("0..{it}")),
+                    Value::Int(it) => {
+                        self.instead(report, format!("did you mean `0..{it}`?"), list.span, format!("0..{it}"))
+                    }
                     Value::Tensor(_) if matches!(&list.kind, ExprKind::Call(it) if it.callee.name == "range") => {
                         report.help("a range is written `0..n`, as in `for i in 0..n`")
                     }

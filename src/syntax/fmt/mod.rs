@@ -25,8 +25,11 @@ use doc::Doc;
 use gaps::Gaps;
 use items::Columns;
 
-/// The canonical layout of `text`; `None` when it does not parse. Lines end as the first one of `text` does.
+/// The canonical layout of `text`; `None` when it does not parse. Lines end as the first one of `text` does. A byte order mark is
+/// no part of it.
 pub fn format(text: &str) -> Option<String> {
+    // A second one is not.
+    let text = text.strip_prefix('\u{FEFF}').filter(|it| !it.starts_with('\u{FEFF}')).unwrap_or(text);
     let meaning = Meaning::of(text)?;
     // A layout that changed the meaning would be worse than none.
     let out = lay_out(text).filter(|it| Meaning::of(it).as_ref() == Some(&meaning))?;

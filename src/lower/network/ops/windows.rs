@@ -72,7 +72,7 @@ impl Network<'_> {
             .label(format!("must be below {least}: the window is {}x{}", kernel[0], kernel[1]))
             .note("a window that lies in the padding alone has no positions to pool");
         if one {
-            report = report.fix(format!("write `{most}`"), span, most.to_string());
+            report = self.instead(report, format!("write `{most}`"), span, most.to_string());
         }
         self.report(report);
         false
