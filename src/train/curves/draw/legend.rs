@@ -61,25 +61,39 @@ impl Legend {
     }
 }
 
-/// A text in lines that fit: parted behind commas where there are some, else anywhere.
+/// A text in lines that fit. A fact stays whole where it fits into a line, and so does a word: only a longer one is cut.
 fn lines_of(text: &str) -> Vec<String> {
     let mut res = vec![String::new()];
-    for part in text.split_inclusive(", ") {
-        let mut letters: Vec<char> = part.chars().collect();
-        while !letters.is_empty() {
-            let last = res.len() - 1;
-            let free = LETTERS - res[last].chars().count();
-            if letters.len() <= free {
-                res[last].extend(letters.drain(..));
-            } else if res[last].is_empty() {
-                res[last].extend(letters.drain(..free));
-                res.push(String::new());
-            } else {
-                res.push(String::new());
-            }
+    for fact in facts(text) {
+        if fact.chars().count() <= LETTERS {
+            add(&mut res, fact);
+        } else {
+            fact.split_inclusive(' ').for_each(|it| add(&mut res, it));
         }
     }
     res
+}
+
+/// The name before a colon, and what is said behind it between commas.
+fn facts(text: &str) -> impl Iterator<Item = &str> {
+    text.split_inclusive(": ").flat_map(|it| it.split_inclusive(", "))
+}
+
+/// Adds to the last line, or to new ones where there is no room.
+fn add(lines: &mut Vec<String>, part: &str) {
+    let mut letters: Vec<char> = part.chars().collect();
+    while !letters.is_empty() {
+        let last = lines.len() - 1;
+        let free = LETTERS - lines[last].chars().count();
+        if letters.len() <= free {
+            lines[last].extend(letters.drain(..));
+        } else if lines[last].is_empty() {
+            lines[last].extend(letters.drain(..free));
+            lines.push(String::new());
+        } else {
+            lines.push(String::new());
+        }
+    }
 }
 
 #[cfg(test)]
@@ -97,6 +111,20 @@ mod tests {
         let words = ["a fact"; 20].join(", ");
         let found = lines_of(&words);
         assert!(found.len() == 2 && found[1].starts_with("a fact, "), "{found:?}");
+    }
+
+    #[test]
+    fn words_and_numbers_stay_whole() {
+        for length in 90..124 {
+            let text = format!("{} (3 seeds): best 75.56 % at 80, last 74.44 %", "x".repeat(length));
+            let found = lines_of(&text);
+            assert!(found.len() == 2 && found.concat() == text, "{found:?}");
+            assert!(found[0].ends_with(' ') && found[1].contains("last 74.44 %"), "{found:?}");
+            assert!(found.iter().any(|it| it.contains("best 75.56 % at 80, ")), "{found:?}");
+        }
+        let text = ["several words"; 12].join(" ");
+        let found = lines_of(&text);
+        assert!(found.len() == 2 && found[0].ends_with(' ') && found.concat() == text, "{found:?}");
     }
 
     #[test]
