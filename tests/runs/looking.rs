@@ -114,6 +114,10 @@ fn a_picture_of_operators_names_all_and_tells_gaps() {
     }
     place.succeeds("plot --operator cosine");
     assert!(place.path("operators.svg").is_file());
+    fs::write(place.path("near.sph"), "operator near(cos) = 1.0001 * cos\n").unwrap();
+    place.succeeds("plot --from near.sph --operator cosine near -o near.svg");
+    let picture = fs::read_to_string(place.path("near.svg")).unwrap();
+    assert!(picture.contains("near (lies on cosine, at most 1.0e-4 away)"), "{picture}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use crate::ir::{Response, ScalarFn};
 use std::f64::consts::PI;
+use std::ops::Range;
 
 /// Places from 0 to pi: four for each degree.
 const STEPS: usize = 720;
@@ -56,17 +57,19 @@ impl OperatorCurve {
             (None, None) => None,
         }
     }
-
-    /// Whether another has the same values.
-    pub fn equals(&self, other: &OperatorCurve) -> bool {
-        let values = |it: &OperatorCurve| it.value.parts.concat();
-        let (mine, others) = (values(self), values(other));
-        let same = |(a, b): (&(f64, f64), &(f64, f64))| a.0 == b.0 && (a.1 - b.1).abs() <= 1e-9 * (1.0 + a.1.abs());
-        !mine.is_empty() && mine.len() == others.len() && mine.iter().zip(&others).all(same)
-    }
 }
 
 impl Trail {
+    /// How far another is from it where both are seen, which is within `seen`; `None` if they are not finite at the same angles.
+    pub fn distance(&self, other: &Trail, seen: &Range<f64>) -> Option<f64> {
+        let angles =
+            |it: &Trail| -> Vec<Vec<f64>> { it.parts.iter().map(|it| it.iter().map(|it| it.0).collect()).collect() };
+        let (mine, others) = (self.parts.concat(), other.parts.concat());
+        let value = |it: &(f64, f64)| it.1.clamp(seen.start, seen.end);
+        let far = mine.iter().zip(&others).map(|(a, b)| (value(a) - value(b)).abs());
+        (angles(self) == angles(other) && !mine.is_empty()).then(|| far.fold(0.0, f64::max))
+    }
+
     /// Of what is finite or not at an angle; a pole of `f` may lie between two.
     fn of(found_at: &dyn Fn(f64) -> Option<f64>, f: &ScalarFn) -> Trail {
         let (mut parts, mut gaps) = (Vec::new(), Vec::<[f64; 2]>::new());
@@ -169,6 +172,10 @@ mod tests {
         assert_eq!((plain.missing(), plain.value.parts[0].len()), (None, 721));
         let slopes = &plain.slope.parts[0];
         assert!(slopes.iter().all(|(x, it)| (it + x.sin()).abs() < 1e-12));
-        assert!(plain.equals(&plain) && !plain.equals(&root));
+        let far = |other: &OperatorCurve, seen| plain.value.distance(&other.value, &seen);
+        assert_eq!(far(&plain, -1.0..1.0), Some(0.0));
+        assert!(far(&root, -1.0..2.0).is_some_and(|it| (2.0..3.0).contains(&it)));
+        // What lies beyond the picture is not seen to differ.
+        assert_eq!((far(&root, 1.0..1.1).map(|it| it.round()), far(&between, -1.0..1.0)), (Some(0.0), None));
     }
 }
