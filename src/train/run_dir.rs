@@ -52,7 +52,7 @@ pub struct Manifest {
 }
 
 /// A text that was compiled.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceText {
     /// Its path.
     pub path: String,
@@ -61,7 +61,7 @@ pub struct SourceText {
 }
 
 /// What a run was started with, as far as it decides the numbers of its steps.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Started {
     /// The model's name.
     #[serde(default)]
@@ -95,12 +95,31 @@ pub struct Started {
     /// The losses of every so many iterations were logged, where that is known.
     #[serde(default)]
     pub log_every: Option<u64>,
+    /// SHA-256 of the sources and settings, the seed among them.
+    #[serde(default)]
+    pub hash: String,
+    /// The texts that were compiled; none of a plan.
+    #[serde(default)]
+    pub sources: Vec<SourceText>,
 }
 
 impl Started {
     /// The weights that it started from, and how.
     pub(super) fn init(self) -> Option<Init> {
         Some(Init { path: self.init?, strict: self.init_strict, map: self.init_map })
+    }
+
+    /// All but the seed, and what changes no number: where texts lie, what it ran on, how often losses were logged. Runs of
+    /// which this is equal are one experiment.
+    pub fn but_for_the_seed(&self) -> Started {
+        let text = |it: &SourceText| {
+            let lines: Vec<&str> = it.text.lines().filter(|it| !is_seed(it)).collect();
+            SourceText { path: String::new(), text: lines.join("\n") }
+        };
+        let sources: Vec<SourceText> = self.sources.iter().map(text).collect();
+        // The hash changes with the seed. Of a plan nothing else tells its text, and its seed is fixed.
+        let hash = if sources.is_empty() { self.hash.clone() } else { String::new() };
+        Started { seed: 0, device: String::new(), log_every: None, hash, sources, ..self.clone() }
     }
 
     /// Reads a run's `config.yaml`.
@@ -114,6 +133,13 @@ impl Started {
         let text = fs::read_to_string(path).map_err(|it| fail(it.to_string()))?;
         crate::data::yaml::read(&text).map_err(fail)
     }
+}
+
+/// Whether a line is `seed 3` of a recipe.
+fn is_seed(line: &str) -> bool {
+    let mut words = line.split_whitespace();
+    let number = |it: &str| it.chars().all(|it| it.is_ascii_digit() || it == '_');
+    words.next() == Some("seed") && words.next().is_some_and(number)
 }
 
 /// A directory that this process may write to, for as long as this value lives.

@@ -1,5 +1,6 @@
 //! Many runs in one process, their pictures, and what trained weights say of pictures.
 
+use crate::runs::cli::errors;
 use image::{GrayImage, Luma, Rgb, RgbImage};
 use serde_json::Value;
 use std::fs;
@@ -147,6 +148,50 @@ fn runs_are_drawn_as_pixels_too() {
     place.fails("plot a -o a.pdf", &["only SVG and PNG"]);
     place.fails("plot nowhere -o a.svg", &["nowhere", "directories that `sphc train` made"]);
     place.fails("plot a --reference spherenet10 -o a.svg", &["no published result `spherenet10`", "spherenet9-none"]);
+}
+
+/// Runs of one folder are one curve only if nothing but their seeds differs, and none is left out.
+#[test]
+fn a_folder_of_runs_is_drawn_whole_and_by_names_that_differ() {
+    let place = Place::new();
+    for (words, run) in [
+        ("", "all/plain"),
+        ("--seed 7", "all/other"),
+        ("--set norm=linear", "all/in/tiny"),
+        ("--batch 2", "all/in/small"),
+        ("--seeds 2", "all/seeds"),
+        ("", "more/plain"),
+    ] {
+        place.succeeds(&format!("train tiny.sph {words} --run {run}"));
+    }
+    let drawn = |words: &str| {
+        let output = place.sphc(&format!("plot {words} -o a.svg"));
+        assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+        (fs::read_to_string(place.path("a.svg")).unwrap(), errors(&output))
+    };
+    let (picture, told) = drawn("all");
+    for name in ["other + plain (2 seeds): best", "small: best", "tiny: best", "seeds (2 seeds): best"] {
+        assert!(picture.contains(name), "{name}");
+    }
+    assert!(picture.matches(": best").count() == 4 && told.is_empty(), "{told}");
+    let (picture, _) = drawn("all/plain more/plain");
+    assert!(picture.contains("all/plain: best") && picture.contains("more/plain: best"), "{picture}");
+
+    // What `all/seeds/*` gives, and a run twice.
+    fs::write(place.path("all/seeds/report.md"), "").unwrap();
+    let (picture, told) =
+        drawn("all/seeds/curves.svg all/seeds/report.md all/seeds/seed-3 all/seeds/seed-4 all/seeds/seed-3");
+    assert!(picture.contains("seeds/seed-3: best") && picture.contains("seeds/seed-4: best"), "{picture}");
+    for it in
+        ["curves.svg` is no run directory, and passed over", "report.md` is no", "seed-3` is given more than once"]
+    {
+        assert!(told.contains(&format!("warning: `all/seeds/{it}")), "{it}: {told}");
+    }
+    let remedy = "each with a `config.yaml` and a `metrics.jsonl`";
+    place.fails("plot all/seeds/curves.svg -o b.svg", &["`all/seeds/curves.svg`: it is a file", remedy]);
+    place
+        .fails("plot all/seeds/curves.svg all/seeds/report.md -o b.svg", &["none of these is a run directory", remedy]);
+    place.fails("plot all/plain tiny.sph -o b.svg", &["`tiny.sph`: it is a file", remedy]);
 }
 
 #[test]

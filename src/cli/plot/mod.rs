@@ -1,8 +1,9 @@
 //! `sphc plot`.
 
+mod runs;
+
 use super::failure::{Failure, Outcome};
 use super::{load, say};
-use sphc::train::Started;
 use sphc::train::curves::operators::OperatorCurve;
 #[cfg(feature = "plots")]
 use sphc::train::curves::{
@@ -10,7 +11,6 @@ use sphc::train::curves::{
 };
 #[cfg(not(feature = "plots"))]
 use sphc::train::curves::{Curve, LayerAngles, Points, Tile, reference};
-use sphc::train::metrics::{self, Line};
 use sphc::{Model, Options};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Run directories, directories of several seeds, or tables (.csv) with the columns iteration and test_accuracy
+    /// Run directories, folders of them (seeds of one setting are one curve), or tables (.csv) with the columns iteration and test_accuracy
     #[arg(required_unless_present_any = ["reference", "operator"], value_name = "RUN")]
     runs: Vec<PathBuf>,
     /// The picture to write: .svg or .png; curves.svg unless given, of operators operators.svg
@@ -47,10 +47,7 @@ pub(super) fn run(args: &Args) -> Outcome {
 }
 
 fn runs(args: &Args, output: &Path) -> Result<(), Failure> {
-    let mut curves = Vec::new();
-    for path in &args.runs {
-        curves.extend(curves_of(path)?);
-    }
+    let mut curves = runs::curves(&args.runs)?;
     for name in &args.reference {
         curves.push(reference::find(name).ok_or_else(|| {
             let known = reference::names().join(", ");
@@ -190,81 +187,4 @@ pub(super) fn can_draw(path: &Path) -> Result<(), Failure> {
 #[cfg(not(feature = "plots"))]
 fn undrawn(path: &Path, remedy: &str) -> Failure {
     Failure::new(format!("cannot draw `{}`: this build of sphc draws nothing", path.display()), remedy)
-}
-
-/// The last part of a path; of a seed, with the setting that it belongs to.
-fn name_of(path: &Path) -> String {
-    let Some(last) = path.file_name() else { return path.display().to_string() };
-    let last = last.to_string_lossy().into_owned();
-    match path.parent().filter(|it| last.starts_with("seed-") && it.file_name().is_some()) {
-        Some(parent) => format!("{}/{last}", name_of(parent)),
-        None => last,
-    }
-}
-
-/// What a path holds: a table, a run, the seeds of one setting, or the settings of a sweep.
-fn curves_of(path: &Path) -> Result<Vec<Curve>, Failure> {
-    let shown = path.display();
-    if path.extension().is_some_and(|it| it == "csv") {
-        let text = sphc::read_text(path)?;
-        let curve = reference::parse(&name_of(path), &text).map_err(|it| {
-            let remedy = "a table needs a first line `iteration,test_accuracy` and accuracies from 0 to 1";
-            Failure::new(format!("cannot read `{shown}`: {it}"), remedy)
-        })?;
-        return Ok(vec![curve]);
-    }
-    if path.join("metrics.jsonl").exists() {
-        return Ok(vec![Curve { data: data_of(path), ..Curve::of_run(&name_of(path), &lines_of(path)?) }]);
-    }
-    let below = runs_below(path);
-    let groups: Vec<&PathBuf> = below.iter().filter(|it| !runs_below(it).is_empty()).collect();
-    if !groups.is_empty() {
-        return groups.into_iter().map(|it| group(it)).collect();
-    }
-    if below.is_empty() {
-        let cause = format!("cannot read `{}`: there is no such file", path.join("metrics.jsonl").display());
-        return Err(Failure::new(cause, "give directories that `sphc train` made"));
-    }
-    Ok(vec![group(path)?])
-}
-
-/// Folders of a sweep are no deeper than that; a link to a folder above would have no end.
-const DEEPEST: usize = 4;
-
-/// Directories in a directory that are runs or hold runs, in order of their names.
-fn runs_below(path: &Path) -> Vec<PathBuf> {
-    runs_within(path, DEEPEST)
-}
-
-fn runs_within(path: &Path, deep: usize) -> Vec<PathBuf> {
-    let inside = std::fs::read_dir(path).into_iter().flatten().flatten().map(|it| it.path());
-    let below = |it: &Path| 0 < deep && it.is_dir() && !runs_within(it, deep - 1).is_empty();
-    let holds = |it: &Path| it.join("metrics.jsonl").exists() || below(it);
-    let mut res: Vec<PathBuf> = inside.filter(|it| holds(it)).collect();
-    res.sort();
-    res
-}
-
-fn group(path: &Path) -> Result<Curve, Failure> {
-    let below = runs_below(path);
-    let runs: Vec<Vec<Line>> = below.iter().map(|it| lines_of(it)).collect::<Result<_, _>>()?;
-    let data = below.first().map_or_else(String::new, |it| data_of(it));
-    Ok(Curve { data, ..Curve::of_group(&name_of(path), &runs) })
-}
-
-/// The data set of a run by its own name; nothing where it is not known.
-fn data_of(run: &Path) -> String {
-    Started::read(run).map_or_else(|_| String::new(), |it| name_of(Path::new(&it.training.data)))
-}
-
-fn lines_of(run: &Path) -> Result<Vec<Line>, Failure> {
-    let path = run.join("metrics.jsonl");
-    let remedy = "give directories that `sphc train` made";
-    let fail = |cause: String| Failure::new(format!("cannot read `{}`: {cause}", path.display()), remedy);
-    let lines = metrics::read(&path).map_err(|it| fail(it.to_string()))?;
-    // A last line that a stopped run has cut does not matter; a first one that is not a line says that the file is another.
-    if lines.is_empty() && std::fs::metadata(&path).is_ok_and(|it| it.len() != 0) {
-        return Err(fail("its first line is not a line of metrics".into()));
-    }
-    Ok(lines)
 }

@@ -3,6 +3,7 @@
 
 #[cfg(feature = "plots")]
 mod draw;
+pub mod found;
 pub mod operators;
 pub mod reference;
 mod statistics;
