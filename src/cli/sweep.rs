@@ -6,6 +6,7 @@ use super::many::{self, Came, Wanted};
 use super::{jobs, load, plot, say, table, train};
 use serde_json::json;
 use sphc::Options;
+use sphc::train::Started;
 use sphc::train::curves::{self, Curve, Estimate};
 use sphc::train::metrics::{Line, Tested};
 use std::collections::BTreeMap;
@@ -189,7 +190,12 @@ fn folder(point: &Point) -> String {
 
 fn finish(args: &train::Args, root: &Path, seeds: &[u64], found: &[Group]) -> Outcome {
     let name = |point: &Point| if point.name.is_empty() { "all".to_owned() } else { point.name.clone() };
-    let curves: Vec<Curve> = found.iter().map(|it| Curve::of_group(&name(it.point), &it.runs)).collect();
+    let curve = |it: &Group| {
+        let first = seeds.first().and_then(|seed| Started::read(&directory(root, it.point, *seed)).ok());
+        let validates = first.is_some_and(|it| it.training.validates());
+        Curve { validates, ..Curve::of_group(&name(it.point), &it.runs) }
+    };
+    let curves: Vec<Curve> = found.iter().map(curve).collect();
     let picture = root.join("curves.svg");
     let diverged: usize = found.iter().map(|it| it.diverged).sum();
     // Runs of a few iterations may leave nothing to draw, as may a build without pictures, and are no less done.

@@ -200,7 +200,12 @@ impl Training {
 
     /// What it is tested with: `test`, or `validation`.
     pub fn tested(&self) -> &'static str {
-        if self.validate.is_some() || self.own_validation { "validation" } else { "test" }
+        if self.validates() { "validation" } else { "test" }
+    }
+
+    /// Whether it is tested with images for validation.
+    pub fn validates(&self) -> bool {
+        self.validate.is_some() || self.own_validation
     }
 
     /// Examples that are worked on at once: of a part of a step's or a shard of it, and of an evaluation.

@@ -635,7 +635,7 @@ impl Trainer<'_> {
         use super::curves::{Curve, Picture, Runs};
 
         let name = self.config.manifest.model.clone();
-        let curve = Curve::of_run(&name, &self.lines);
+        let curve = Curve { validates: self.training.validates(), ..Curve::of_run(&name, &self.lines) };
         if let Some(svg) = Runs(&[curve]).svg() {
             self.run.write(&self.run.path.join("curves.svg"), svg.as_bytes())?;
         }

@@ -73,8 +73,10 @@ fn curve(found: &Found, name: &str) -> Result<Curve, Failure> {
         return table(&found.path, name);
     }
     let lines: Vec<Vec<Line>> = found.runs.iter().map(|it| lines_of(it)).collect::<Result<_, _>>()?;
-    let data = found.runs.first().map_or_else(String::new, |it| data_of(it));
-    Ok(Curve { data, ..Curve::of_group(name, &lines) })
+    let training = found.runs.first().and_then(|it| Started::read(it).ok()).map(|it| it.training);
+    let data = training.as_ref().map_or_else(String::new, |it| short(&it.data));
+    let validates = training.is_some_and(|it| it.validates());
+    Ok(Curve { data, validates, ..Curve::of_group(name, &lines) })
 }
 
 fn table(path: &Path, name: &str) -> Result<Curve, Failure> {
@@ -85,10 +87,9 @@ fn table(path: &Path, name: &str) -> Result<Curve, Failure> {
     })
 }
 
-/// The data set of a run by its own name; nothing where it is not known.
-fn data_of(run: &Path) -> String {
-    let data = Started::read(run).map_or_else(|_| String::new(), |it| it.training.data);
-    Path::new(&data).file_name().map_or_else(|| data.clone(), |it| it.to_string_lossy().into_owned())
+/// A data set by its own name.
+fn short(data: &str) -> String {
+    Path::new(data).file_name().map_or_else(|| data.to_owned(), |it| it.to_string_lossy().into_owned())
 }
 
 fn lines_of(run: &Path) -> Result<Vec<Line>, Failure> {

@@ -107,6 +107,7 @@ impl Experiment {
             Published::Figures(Figures { best, last }) => Some(Curve {
                 name: format!("published {}", self.name),
                 data: String::new(),
+                validates: false,
                 runs: 0,
                 tested: Vec::new(),
                 best: Some((None, Estimate::of(&[*best]))),

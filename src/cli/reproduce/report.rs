@@ -59,7 +59,8 @@ impl Row {
 
     fn curve(&self) -> Curve {
         let runs: Vec<Vec<Line>> = many::parted(&self.came).0;
-        Curve::of_group(&self.experiment.name, &runs)
+        let validates = self.runs.first().is_some_and(|it| it.started.training.validates());
+        Curve { validates, ..Curve::of_group(&self.experiment.name, &runs) }
     }
 
     /// Best and last, as measured and as published.

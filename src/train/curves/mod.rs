@@ -30,6 +30,8 @@ pub struct Curve {
     pub name: String,
     /// Its data set, where it is known.
     pub data: String,
+    /// Whether it was tested with images for validation.
+    pub validates: bool,
     /// Runs that it stands for; 0 for a published result.
     pub runs: usize,
     /// Evaluations in order.
@@ -134,6 +136,7 @@ impl Curve {
         Curve {
             name: name.into(),
             data: String::new(),
+            validates: false,
             runs: 1,
             tested: tested(lines).filter_map(point).collect(),
             best: best_of(lines).and_then(|it| Some((Some(it.iteration), Estimate::of(&[it.test_accuracy?])))),
@@ -162,6 +165,7 @@ impl Curve {
         Curve {
             name: name.into(),
             data: String::new(),
+            validates: false,
             runs: runs.len(),
             tested: tested(first).filter_map(point).collect(),
             best: all(&best_of).map(|it| (None, it)),

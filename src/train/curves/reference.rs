@@ -49,6 +49,7 @@ pub fn find(name: &str) -> Option<Curve> {
     Some(Curve {
         name: title,
         data: String::new(),
+        validates: false,
         runs: 0,
         tested: Vec::new(),
         best: Some((None, Estimate::of(&[found.best]))),
@@ -67,6 +68,7 @@ pub fn parse(name: &str, text: &str) -> Result<Curve, String> {
     Ok(Curve {
         name: name.into(),
         data: String::new(),
+        validates: false,
         runs: 0,
         best: best.map(|it| (Some(it.iteration), it.accuracy)),
         last: tested.last().map(|it| it.accuracy),

@@ -24,7 +24,9 @@ impl Runs<'_> {
     fn legend(&self) -> Legend {
         let visible = self.visible();
         let mixed = visible.iter().any(|it| !it.data.is_empty() && it.data != visible[0].data);
-        Legend(visible.iter().enumerate().map(|(at, it)| (pen(at, it), label(it, mixed))).collect())
+        let split = visible.iter().any(|it| it.validates != visible[0].validates);
+        let named = |it: &Curve| label(it, mixed, split);
+        Legend(visible.iter().enumerate().map(|(at, it)| (pen(at, it), named(it))).collect())
     }
 }
 
@@ -97,6 +99,16 @@ where
     super::chart(area, caption, &Across { title: "iterations", range: 0.0..end * 1.02, marks, mark: &mark }, y_title, y)
 }
 
+/// What accuracies are of: of what is not the test set of all, each curve says whether it is.
+fn caption(curves: &[&Curve]) -> &'static str {
+    let validates = curves.iter().filter(|it| it.validates).count();
+    match validates {
+        0 => "accuracy on the test set",
+        it if it == curves.len() => "accuracy on the validation set",
+        _ => "accuracy on the test or validation set",
+    }
+}
+
 fn percent(it: &Point) -> (f64, f64) {
     (it.iteration as f64, 100.0 * it.accuracy.mean)
 }
@@ -108,10 +120,13 @@ fn ends(it: &Estimate) -> [f64; 2] {
 }
 
 /// What the legend says of a curve.
-fn label(curve: &Curve, mixed: bool) -> String {
+fn label(curve: &Curve, mixed: bool, split: bool) -> String {
     let mut res = curve.name.clone();
     if mixed && !curve.data.is_empty() {
         res += &format!(" on {}", curve.data);
+    }
+    if split && curve.validates {
+        res += " (validation)";
     }
     if 1 < curve.runs {
         res += &format!(" ({} seeds)", curve.runs);
@@ -136,7 +151,7 @@ where
     let tested = curves.iter().flat_map(|it| &it.tested).flat_map(|it| ends(&it.accuracy));
     let marks = curves.iter().filter_map(|it| it.best).flat_map(|it| ends(&it.1));
     let values = sorted(tested.chain(marks));
-    let mut chart = chart(area, "accuracy on the test set", "accuracy in %", end, range(&values, 0.0, 100.5))?;
+    let mut chart = chart(area, caption(curves), "accuracy in %", end, range(&values, 0.0, 100.5))?;
     for (at, curve) in curves.iter().enumerate().filter(|(_, it)| is_tested(it)) {
         let pen = pen(at, curve);
         let colour = pen.colour;
@@ -234,6 +249,16 @@ mod tests {
         let both = Runs(&[untested, Curve::of_run("digits", &run(1))]).svg().unwrap();
         assert!(both.contains("accuracy on the test set") && both.contains("digits: best"), "{both}");
         assert_eq!(both.matches("untested").count(), 1, "{both}");
+    }
+
+    #[test]
+    fn images_for_validation_are_no_test_set() {
+        let of = |name: &str, validates: bool| Curve { validates, ..Curve::of_run(name, &run(1)) };
+        let alone = Runs(&[of("a", true), of("b", true)]).svg().unwrap();
+        assert!(alone.contains("accuracy on the validation set") && !alone.contains("(validation)"), "{alone}");
+        let both = Runs(&[of("a", true), of("b", false)]).svg().unwrap();
+        assert!(both.contains("accuracy on the test or validation set"), "{both}");
+        assert!(both.contains("a (validation): best") && both.contains("b: best"), "{both}");
     }
 
     /// One run, a group, and a published result.
