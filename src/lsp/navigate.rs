@@ -43,10 +43,17 @@ impl Definition {
 
     /// The places where a compilation names it.
     pub(super) fn places(&self, named: &Named) -> Vec<Span> {
-        let is_it =
-            |it: Span| (it.start, it.end) == (self.start, self.end) && named.sources.get(it.file).name == self.name;
         let all = named.index.mentions.values();
-        all.filter(|it| it.definition.is_some_and(is_it)).map(|it| it.span).collect()
+        all.filter(|it| it.definition.is_some_and(|it| self.is(it, named))).map(|it| it.span).collect()
+    }
+
+    /// Why it can have no other name in a compilation, if so.
+    pub(super) fn fixed<'n>(&self, named: &'n Named) -> Option<&'n str> {
+        named.index.fixed.iter().find(|it| self.is(*it.0, named)).map(|it| it.1.as_str())
+    }
+
+    fn is(&self, it: Span, named: &Named) -> bool {
+        (it.start, it.end) == (self.start, self.end) && named.sources.get(it.file).name == self.name
     }
 }
 

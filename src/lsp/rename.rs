@@ -31,7 +31,10 @@ fn renamed<'a>(view: &'a View<'_>, position: Position) -> Result<&'a Mention, Re
     if file.starts_with('<') || view.world.is_own(file) {
         return refuse(format!("`{name}` is of {}, which nobody can change", file.trim_matches(['<', '>'])));
     }
-    Ok(mention)
+    match view.named.index.fixed.get(&place) {
+        Some(why) => refuse(why),
+        None => Ok(mention),
+    }
 }
 
 pub(super) fn prepare(view: &View<'_>, position: Position) -> Answer<PrepareRenameResponse> {
@@ -49,6 +52,9 @@ pub(super) fn rename(view: &View<'_>, others: &[Arc<Named>], position: Position,
     let Some(definition) = Definition::of(mention, &view.named.sources) else { return refuse("there is no name here") };
     let mut changes: BTreeMap<Uri, Vec<TextEdit>> = BTreeMap::new();
     for named in std::iter::once(&view.named).chain(others) {
+        if let Some(why) = definition.fixed(named) {
+            return refuse(why);
+        }
         let places = definition.places(named);
         // What names it must see it, and all it reads stays as it is otherwise.
         if !places.is_empty() {
@@ -101,11 +107,16 @@ fn keeps_its_meaning(view: &View<'_>, named: &Named, places: &[Span], new: &str)
     Ok(())
 }
 
-/// What each name stands for, as the number of a name: places differ once a name is longer.
-fn standing(index: &Index) -> Vec<(Role, Option<usize>)> {
+/// What each name stands for, as the number of a name: places differ once a name is longer. And whether it stands for that by
+/// itself, as the parts of the geometry do.
+fn standing(index: &Index) -> Vec<(Role, Option<usize>, bool)> {
     let numbers: BTreeMap<Span, usize> = index.mentions.keys().enumerate().map(|(at, it)| (*it, at)).collect();
     let of = |it: Span| numbers.get(&it).copied();
     let all = index.mentions.values();
     // What lies in the prelude is not walked, and has no number; it does not move either.
-    all.map(|it| (it.role, it.definition.map(|it| of(it).unwrap_or(usize::MAX - it.start as usize)))).collect()
+    let standing = |it: &Mention| {
+        let fixed = it.definition.is_some_and(|it| index.fixed.contains_key(&it));
+        (it.role, it.definition.map(|it| of(it).unwrap_or(usize::MAX - it.start as usize)), fixed)
+    };
+    all.map(standing).collect()
 }

@@ -5,4 +5,5 @@ pub(crate) mod client;
 mod answers;
 mod broken;
 mod changes;
+mod renames;
 mod writing;

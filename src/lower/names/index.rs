@@ -108,6 +108,9 @@ pub struct Index {
     pub recipe: Vec<RecipeKey>,
     /// Names that are known without a definition: constants, and what the data set and the run tell.
     pub constants: Vec<&'static str>,
+    /// Definitions that cannot have another name: what they are, or what selects them, goes by the one they have. With the
+    /// reason.
+    pub fixed: BTreeMap<Span, String>,
     /// Groups of parameters that an entry can be `on`.
     pub groups: Vec<&'static str>,
     /// Imports, and the names of their files among the sources.

@@ -10,7 +10,7 @@ use crate::lower::names::synonyms;
 use crate::lower::values::signature::Signature;
 use crate::lower::values::types;
 use crate::lower::values::value::{OperatorRef, Ty};
-use crate::syntax::ast::{self, Part as Kind};
+use crate::syntax::ast::{self, Part as Kind, StmtKind};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -73,6 +73,29 @@ pub(in crate::lower) struct Items {
     pub(in crate::lower) imports: Vec<(Span, String)>,
     pub(in crate::lower) models: Vec<Rc<ast::Model>>,
     pub(in crate::lower) trains: Vec<Rc<ast::Train>>,
+}
+
+/// What a body learns.
+fn learned_in<'a>(body: &'a ast::Body, found: &mut Vec<&'a ast::Ident>) {
+    for stmt in &body.stmts {
+        match &stmt.kind {
+            StmtKind::Learn { name, .. } => found.push(name),
+            StmtKind::For { body, .. } => learned_in(body, found),
+            StmtKind::If { then, otherwise, .. } => {
+                learned_in(then, found);
+                otherwise.iter().for_each(|it| learned_in(it, found));
+            }
+            StmtKind::Input { .. }
+            | StmtKind::Let { .. }
+            | StmtKind::Assign { .. }
+            | StmtKind::Unpack { .. }
+            | StmtKind::Assert { .. }
+            | StmtKind::Output { .. }
+            | StmtKind::Keep { .. }
+            | StmtKind::Stat { .. }
+            | StmtKind::Expr(_) => {}
+        }
+    }
 }
 
 impl Def {
@@ -138,6 +161,18 @@ impl Items {
 
     pub(in crate::lower) fn iter(&self) -> impl Iterator<Item = (&String, &Item)> {
         self.names.table.iter().chain(&self.names.layers)
+    }
+
+    /// What any operator or block learns, whether it is in use or not: a recipe selects it by name.
+    pub(in crate::lower) fn learned(&self) -> Vec<&ast::Ident> {
+        let mut found = Vec::new();
+        for (_, item) in self.iter() {
+            match &item.def {
+                Def::Operator(it) | Def::Block(it) => learned_in(&it.body, &mut found),
+                Def::Fn(_) | Def::Param(_) => {}
+            }
+        }
+        found
     }
 
     pub(in crate::lower) fn operator(&self, name: &str, from: FileId) -> Option<&Rc<ast::Function>> {

@@ -40,28 +40,6 @@ impl<'a> On<'a> {
     }
 }
 
-fn learned_in(body: &ast::Body, found: &mut Vec<String>) {
-    for stmt in &body.stmts {
-        match &stmt.kind {
-            StmtKind::Learn { name, .. } => found.push(name.name.clone()),
-            StmtKind::For { body, .. } => learned_in(body, found),
-            StmtKind::If { then, otherwise, .. } => {
-                learned_in(then, found);
-                otherwise.iter().for_each(|it| learned_in(it, found));
-            }
-            StmtKind::Input { .. }
-            | StmtKind::Let { .. }
-            | StmtKind::Assign { .. }
-            | StmtKind::Unpack { .. }
-            | StmtKind::Assert { .. }
-            | StmtKind::Output { .. }
-            | StmtKind::Keep { .. }
-            | StmtKind::Stat { .. }
-            | StmtKind::Expr(_) => {}
-        }
-    }
-}
-
 fn literal(text: &ast::Text) -> String {
     text.parts.iter().map(|it| if let TextPart::Literal(it) = it { it.as_str() } else { "" }).collect()
 }
@@ -256,13 +234,7 @@ impl Recipe<'_> {
 
     /// Names that any operator or block learns, whether it is in use or not; what has a role's name is found by it.
     fn learned_names(&self) -> Vec<String> {
-        let mut found: Vec<String> = Vec::new();
-        for (_, item) in self.items.iter() {
-            match &item.def {
-                Def::Operator(it) | Def::Block(it) => learned_in(&it.body, &mut found),
-                Def::Fn(_) | Def::Param(_) => {}
-            }
-        }
+        let mut found: Vec<String> = self.items.learned().iter().map(|it| it.name.clone()).collect();
         found.retain(|it| ParamRole::of(it).is_none());
         found.sort();
         found.dedup();

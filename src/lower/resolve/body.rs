@@ -76,6 +76,7 @@ impl Resolver<'_> {
             if let Some(ty) = &param.ty {
                 self.annotation(ty);
             }
+            self.given_by_name(function, param, context);
             self.bind(&param.name, Some("parameter"));
         }
         // The parameter that cannot be given may well be a part of the geometry, misspelt.

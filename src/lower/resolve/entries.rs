@@ -25,10 +25,11 @@ impl Resolver<'_> {
     pub(super) fn train_entry(&mut self, entry: &ast::TrainEntry) {
         let part = Part::ALL.into_iter().find(|it| it.word() == entry.key.name);
         self.mention(entry.key.span, Role::Word, None);
-        entry.on.iter().for_each(|it| self.mention(it.span, Role::Word, None));
         if let Some(kind @ (Part::Loss | Part::Metric)) = part {
+            entry.on.iter().for_each(|it| self.mention(it.span, Role::Word, None));
             return self.measures(kind, entry);
         }
+        entry.on.iter().for_each(|it| self.mention_selected(it));
         self.open();
         // Where a number is asked for that is known before any update, the recipe's own words tell it. How many updates
         // there are is not told by itself.
@@ -75,14 +76,19 @@ impl Resolver<'_> {
                 let Some(piped) = &call.piped else { break };
                 value = piped;
             }
+            let words = options(&entry.key.name, self.items);
             match &value.kind {
+                // Where words are wanted a name is one, whatever it stands for elsewhere.
+                ExprKind::Name(name) if entry.key.name != "data" && words.iter().any(|it| it.name == *name) => {
+                    self.mention(value.span, Role::Word, None);
+                }
                 ExprKind::Name(name) if !STEPS.contains(&name.as_str()) && number.is_none() => {
                     self.mark(name, value.span);
                     self.mention_name(name, value.span);
                 }
                 ExprKind::Call(_) => {}
                 // What is made of those words is no value: that is said where the recipe is read.
-                _ if !options(&entry.key.name, self.items).is_empty() => self.words_in(part, value),
+                _ if !words.is_empty() => self.words_in(part, value),
                 _ => self.expr(value),
             }
         }

@@ -76,6 +76,9 @@ impl Resolver<'_> {
                 self.misplaced(span, "learn", "an operator or a block");
             }
         }
+        if role.is_none() && self.context != Context::Operator && ParamRole::of(&name.name).is_some() {
+            self.says_what_it_is(name, "its role");
+        }
         self.kept_once(name);
         self.bind(name, Some("learnable"));
     }

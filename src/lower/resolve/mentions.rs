@@ -3,6 +3,8 @@
 use crate::diag::Span;
 use crate::lower::names::index::{Binding, Mention, Role};
 use crate::lower::names::items::Def;
+use crate::lower::names::options::GROUPS;
+use crate::lower::names::words::{geometry, given};
 use crate::lower::resolve::{Context, Resolver};
 use crate::syntax::ast::{self, ExprKind, Part, Part as Kind};
 use std::rc::Rc;
@@ -19,6 +21,59 @@ impl Resolver<'_> {
     pub(super) fn mention_again(&mut self, span: Span, role: Role, definition: Option<Span>) {
         if self.indexed && definition.is_some() {
             self.index.mentions.insert(span, Mention { span, role, definition });
+        }
+    }
+
+    /// A definition that is what it is by its name.
+    pub(super) fn says_what_it_is(&mut self, name: &ast::Ident, what: &str) {
+        if self.indexed {
+            let why = format!("`{}` says by its name what it is: {what}", name.name);
+            self.index.fixed.insert(name.span, why);
+        }
+    }
+
+    /// A parameter of a definition, if it is what it is by its name.
+    pub(super) fn given_by_name(&mut self, function: &ast::Function, param: &ast::FnParam, context: Context) {
+        let first = function.params.first().is_some_and(|it| it.name.span == param.name.span);
+        match context {
+            Context::Operator if param.default.is_none() && geometry(&param.name.name).is_some() => {
+                self.says_what_it_is(&param.name, "a part of the geometry");
+            }
+            Context::Loss if given(param).is_some() => {
+                self.says_what_it_is(&param.name, "what the data has for each example");
+            }
+            Context::Optimizer if first && param.name.name == "rate" => {
+                self.says_what_it_is(&param.name, "the rate, which a schedule changes");
+            }
+            _ => {}
+        }
+    }
+
+    /// A name after `on`: of a group, or of what is learned. Where several definitions learn a tensor of that name, it stands
+    /// for all of them, of which the user's is shown, and none can have another name.
+    pub(super) fn mention_selected(&mut self, on: &ast::Ident) {
+        if !self.indexed {
+            return;
+        }
+        let items = self.items;
+        let mut learned: Vec<Span> =
+            items.learned().into_iter().filter(|it| it.name == on.name).map(|it| it.span).collect();
+        if GROUPS.iter().any(|it| it.0 == on.name) {
+            learned.clear();
+        }
+        learned.sort_by_key(|it| (items.is_own(it.file), *it));
+        match learned.first() {
+            Some(it) => self.mention(on.span, Role::Value, Some(*it)),
+            None => self.mention(on.span, Role::Word, None),
+        }
+        if 1 < learned.len() {
+            for it in learned {
+                let why = format!(
+                    "the recipe selects by `on {0}` all that is called `{0}`, of other definitions, too",
+                    on.name
+                );
+                self.index.fixed.insert(it, why);
+            }
         }
     }
 
