@@ -1,11 +1,9 @@
 //! Completion: names, arguments, operators, data sets and the words of the recipe, each with its signature.
 
 use super::context::{Call, Context, Inside, context};
-use super::signature::{callees, documentation};
+use super::recipe;
+use super::signature::{callees, documentation, given};
 use super::view::View;
-use crate::data;
-use crate::diag::{Code, Severity};
-use crate::ir::Precision;
 use crate::lower::{Entry, Role, library};
 use crate::syntax::ITEMS;
 use crate::syntax::ast::Item;
@@ -108,7 +106,7 @@ impl List<'_> {
             Role::Value | Role::Parameter => CompletionItemKind::VARIABLE,
             Role::Model => CompletionItemKind::MODULE,
             Role::Argument => CompletionItemKind::FIELD,
-            Role::Word => CompletionItemKind::ENUM_MEMBER,
+            Role::Start | Role::Word => CompletionItemKind::ENUM_MEMBER,
         };
         let detail = match entry.role {
             Role::Param => entry.text.clone(),
@@ -122,6 +120,18 @@ impl List<'_> {
             ..Default::default()
         };
         self.push(item, if entry.own { Nearness::Own } else { Nearness::File });
+    }
+
+    /// A key of the recipe, as it is written.
+    fn key(&mut self, entry: &Entry) {
+        let item = CompletionItem {
+            label: entry.name.clone(),
+            kind: Some(CompletionItemKind::KEYWORD),
+            detail: Some(entry.text.clone()),
+            documentation: documentation(entry),
+            ..Default::default()
+        };
+        self.push(item, Nearness::Word);
     }
 
     fn entries(&mut self, wanted: impl Fn(&Entry) -> bool) {
@@ -156,7 +166,7 @@ impl List<'_> {
     fn arguments(&mut self, call: &Call<'_>, key: Option<&str>, place: usize) {
         let view = self.view;
         for callee in callees(view, call, key) {
-            let slots = callee.slots.iter().skip(usize::from(call.piped));
+            let slots = callee.slots.iter().skip(given(callee, call));
             let here: Vec<_> = match call.argument {
                 Some(name) => callee.slots.iter().filter(|it| it.name == name).collect(),
                 None => slots.clone().skip(call.before).take(1).collect(),
@@ -223,13 +233,7 @@ impl List<'_> {
             let written: BTreeSet<&str> = view.named.ast.items.iter().flat_map(|it| keys(it)).collect();
             for it in &view.named.index.recipe {
                 if it.many || !written.contains(it.name) {
-                    let clauses: Vec<String> = it.clauses.iter().map(|it| format!("`{it}`")).collect();
-                    let about = if clauses.is_empty() {
-                        "entry".to_owned()
-                    } else {
-                        format!("entry, with {}", clauses.join(", "))
-                    };
-                    self.word(it.name, Some(&about));
+                    self.key(&it.entry);
                 }
             }
             return;
@@ -253,20 +257,7 @@ impl List<'_> {
 
     fn entry_values(&mut self, key: &str) {
         let view = self.view;
-        match key {
-            "data" => {
-                for it in data::catalog() {
-                    let image = it.image.as_ref().map_or_else(String::new, |it| format!("{}, ", it.told()));
-                    self.value(&it.name, &format!("{image}{} classes", it.known_classes()));
-                }
-            }
-            "precision" => Precision::ALL.iter().for_each(|it| self.value(it.word(), it.about())),
-            "allow" => {
-                let lints = Code::ALL.iter().filter(|it| it.severity() == Severity::Warning);
-                lints.for_each(|it| self.value(it.name(), it.title()));
-            }
-            _ => {}
-        }
+        recipe::values(key).iter().for_each(|it| self.value(it.0, &it.1));
         self.entries(|it| match it.role {
             Role::Part(part) => part.word() == key || key == "metric" && part.word() == "loss",
             _ => false,

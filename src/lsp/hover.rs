@@ -1,5 +1,6 @@
 //! Hover: what a name is, its documentation, its shape, and how many numbers it learns.
 
+use super::recipe;
 use super::view::View;
 use crate::diag::Span;
 use crate::lower::{Mention, Noted, Role};
@@ -13,8 +14,13 @@ pub(super) fn hover(view: &View<'_>, position: Position) -> Option<Hover> {
         (Some(entry), _) if entry.role == Role::Param => (entry.text.clone(), entry.docs.clone()),
         (Some(entry), _) => (format!("{} {}", entry.what, entry.text), entry.docs.clone()),
         (None, Role::Model) => (format!("model {name}"), model_docs(view, mention)),
-        (None, Role::Argument | Role::Parameter) => {
-            (mention.definition.map_or(name.clone(), |it| parameter(view, it)), Vec::new())
+        (None, Role::Argument | Role::Parameter) => match mention.definition {
+            Some(it) => (parameter(view, it), Vec::new()),
+            None => (argument(view, mention, &name).unwrap_or_else(|| name.clone()), Vec::new()),
+        },
+        (None, Role::Word) => {
+            let about = view.recipe_key(mention.span).and_then(|it| recipe::about(it.name, &name));
+            (name.clone(), about.into_iter().collect())
         }
         (None, _) => (name.clone(), Vec::new()),
     };
@@ -31,6 +37,13 @@ pub(super) fn hover(view: &View<'_>, position: Position) -> Option<Hover> {
         contents: HoverContents::Markup(MarkupContent { kind: MarkupKind::Markdown, value: text }),
         range: Some(view.range(mention.span)),
     })
+}
+
+/// The parameter of something built in that an argument is for.
+fn argument(view: &View<'_>, mention: &Mention, name: &str) -> Option<String> {
+    let index = &view.named.index;
+    let callee = view.entry(index.mentions.get(index.arguments.get(&mention.span)?)?)?;
+    Some(callee.slots.iter().find(|it| it.name == name)?.text.clone())
 }
 
 fn model_docs(view: &View<'_>, mention: &Mention) -> Vec<String> {
@@ -77,7 +90,14 @@ fn facts(view: &View<'_>, mention: &Mention) -> Vec<String> {
     let learned = match mention.role {
         Role::Model => deep.all_learned.unwrap_or(0),
         Role::Block | Role::Function => deep.learned(mention.span),
-        Role::Value | Role::Parameter | Role::Param | Role::Operator | Role::Part(_) | Role::Argument | Role::Word => 0,
+        Role::Value
+        | Role::Parameter
+        | Role::Param
+        | Role::Operator
+        | Role::Part(_)
+        | Role::Argument
+        | Role::Start
+        | Role::Word => 0,
     };
     if learned != 0 {
         facts.push(format!("parameters: {}", grouped(learned)));

@@ -19,6 +19,7 @@ mod format;
 mod hints;
 mod hover;
 mod navigate;
+mod recipe;
 mod rename;
 mod shelf;
 mod signature;

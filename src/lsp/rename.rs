@@ -23,7 +23,7 @@ fn renamed<'a>(view: &'a View<'_>, position: Position) -> Result<&'a Mention, Re
     let name = view.named.sources.slice(mention.span);
     let Some(place) = mention.definition else {
         return refuse(match mention.role {
-            Role::Word => format!("`{name}` is a word of the language"),
+            Role::Start | Role::Word => format!("`{name}` is a word of the language"),
             _ => format!("`{name}` is built in"),
         });
     };

@@ -44,6 +44,11 @@ pub(super) fn callees<'v>(view: &'v View<'_>, call: &Call<'_>, key: Option<&str>
     all
 }
 
+/// How many parameters have their arguments from before the call. A step of the data does not name what it is given.
+pub(super) fn given(entry: &Entry, call: &Call<'_>) -> usize {
+    usize::from(call.piped && entry.role != Role::Word)
+}
+
 fn signature(view: &View<'_>, entry: &Entry, call: &Call<'_>) -> SignatureInformation {
     let label = entry.text.clone();
     let encoding = view.world.encoding;
@@ -60,7 +65,7 @@ fn signature(view: &View<'_>, entry: &Entry, call: &Call<'_>) -> SignatureInform
     }
     let at = match call.argument {
         Some(name) => entry.slots.iter().position(|it| it.name == name),
-        None => Some(call.before + usize::from(call.piped)).filter(|it| *it < entry.slots.len()),
+        None => Some(call.before + given(entry, call)).filter(|it| *it < entry.slots.len()),
     };
     SignatureInformation {
         label,

@@ -160,7 +160,7 @@ fn of_name(view: &View<'_>, mention: &Mention) -> (Kind, u32) {
         Role::Block | Role::Part(_) => Kind::Class,
         Role::Model => Kind::Namespace,
         Role::Argument => Kind::Property,
-        Role::Word => Kind::EnumMember,
+        Role::Start | Role::Word => Kind::EnumMember,
     };
     let definition = if mention.definition == Some(mention.span) { DEFINITION } else { 0 };
     let readonly = if mention.role == Role::Param { READONLY } else { 0 };

@@ -4,8 +4,9 @@ use super::deep::Deep;
 use super::text::Lines;
 use super::world::{Document, World};
 use crate::diag::{FileId, Sources, Span};
-use crate::lower::{Entry, Mention};
+use crate::lower::{Entry, Mention, RecipeKey, Role};
 use crate::pipeline::Named;
+use crate::syntax::ast::Item;
 use lsp_types::{Location, Position, Range};
 use std::sync::Arc;
 
@@ -46,10 +47,29 @@ impl View<'_> {
             Some(place) => index.entry_of(place),
             None => {
                 let name = self.named.sources.slice(mention.span);
-                let all = index.entries.iter().chain(index.recipe.iter().flat_map(|it| &it.options));
-                all.filter(|it| it.span.is_none()).find(|it| it.name == name)
+                let key = self.recipe_key(mention.span).filter(|_| mention.role == Role::Word);
+                let all: &[Entry] = match (mention.role, key) {
+                    (Role::Argument, _) => &[],
+                    (Role::Start, _) => &index.starts,
+                    // A key of the recipe has words of its own, whatever they are elsewhere.
+                    (_, Some(key)) if key.name == name => return Some(&key.entry),
+                    (_, Some(key)) => &key.options,
+                    (_, None) => &index.entries,
+                };
+                all.iter().find(|it| it.span.is_none() && it.name == name)
             }
         }
+    }
+
+    /// The key of the recipe whose entry holds a place of this document.
+    pub(super) fn recipe_key(&self, place: Span) -> Option<&RecipeKey> {
+        let entries = self.named.ast.items.iter().flat_map(|it| match it {
+            Item::Train(it) => it.entries.as_slice(),
+            _ => &[],
+        });
+        let holds = |it: Span| it.file == place.file && it.start <= place.start && place.end <= it.end;
+        let entry = entries.into_iter().find(|it| holds(it.span))?;
+        self.named.index.recipe.iter().find(|it| it.name == entry.key.name)
     }
 
     /// Where a span of any text lies.

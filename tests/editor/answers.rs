@@ -104,6 +104,40 @@ fn hover_tells_signature_documentation_shape_and_parameters() {
 }
 
 #[test]
+fn words_of_the_recipe_and_what_is_built_in_tell_what_they_do() {
+    let text = TEXT
+        .replace("data       digits", "data       digits |> pad(1)\n    augment    crop(pad: 4)\n    allow      W0303")
+        .replace("    x = max_pool(x, 2)\n", "    x = max_pool(x, div(5, 2)) * mean(x, over: positions)\n")
+        .replace(
+            "model Small",
+            "block own(x) {\n    learn g: [channels(x)] = normal(std: 0.2)\n    x * g\n}\n\nmodel Small",
+        );
+    let mut client = Client::new();
+    client.open("words.sph", &text);
+    let cases: &[(&str, &[&str])] = &[
+        ("|> pa@d(1)", &["step pad(pixels: int)", "Pixels of 0 on every side"]),
+        ("cr@op(pad: 4)", &["augmentation crop(", "random place"]),
+        ("crop(pa@d: 4)", &["pad: int = 0"]),
+        ("data       dig@its", &["8x8x1, 10 classes"]),
+        ("W03@03", &["W0303", "penalty"]),
+        ("iter@ations 400", &["entry iterations N", "Steps of the run"]),
+        ("lo@ss  ", &["entry loss LOSS", "What is made small"]),
+        ("di@v(5", &["function div(x, y)", "without its fraction"]),
+        ("me@an(x", &["function mean(x", "The mean over these axes"]),
+        ("ov@er: positions", &["over: axes = all"]),
+        ("nor@mal(std", &["start normal(std: float)", "Normal, around 0"]),
+        ("st@d: 0.2", &["std: float"]),
+    ];
+    for (mark, expected) in cases {
+        let found = client.at("hover", "words.sph", &text, mark);
+        let value = found["contents"]["value"].as_str().unwrap_or_else(|| panic!("{mark}: {found}"));
+        for it in *expected {
+            assert!(value.contains(it), "{mark}: no `{it}` in\n{value}");
+        }
+    }
+}
+
+#[test]
 fn definitions_are_found_in_the_text_the_prelude_and_the_library() {
     let mut client = opened();
     let find = |client: &mut Client, mark: &str| -> (String, String) {

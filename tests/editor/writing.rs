@@ -76,8 +76,9 @@ fn arguments_are_completed_with_what_they_take() {
 fn recipes_are_completed_by_their_own_words() {
     let entry = "    optimizer  adam(rate: 1e-2)\n";
     let found = completed(entry, "    @\n");
-    assert_eq!(find(&found, "schedule")["detail"], "entry");
-    assert_eq!(find(&found, "penalty")["detail"], "entry, with `on`, `where`");
+    let penalty = find(&found, "penalty");
+    assert_eq!(penalty["detail"], "penalty l2(W) on TARGETS where CONDITION");
+    assert!(penalty["documentation"]["value"].as_str().unwrap().contains("added to the loss"), "{penalty}");
     // It is there, and may not be twice.
     lacks(&found, "batch");
     lacks(&found, "sphere_conv");
@@ -123,7 +124,8 @@ fn paths_and_items_are_completed() {
 fn signatures_follow_the_argument_that_is_written() {
     let help = |new: &str| {
         let mut client = Client::new();
-        let text = TEXT.replace(LINE, &new.replace('@', ""));
+        let line = if new.contains("data ") { "    data       digits\n" } else { LINE };
+        let text = TEXT.replace(line, &new.replace('@', ""));
         client.open("small.sph", &text);
         client.at("signatureHelp", "small.sph", &text, new)
     };
@@ -141,6 +143,10 @@ fn signatures_follow_the_argument_that_is_written() {
         ("    x = unit(x, 4, stride: @\n", "stride: int = 1"),
         ("    x = unit(half(x), conv(x, @\n", "filters: int"),
         ("    x = conv(x, 4, pad: @\n", "pad: same|valid = same"),
+        // The data is no argument of its steps.
+        ("    data cifar10 |> resize(@\n", "height: int"),
+        ("    data cifar10 |> resize(8, @\n", "width: int"),
+        ("    data cifar10 |> pad(@\n", "pixels: int"),
     ] {
         assert_eq!(part(&help(line)), expected, "{line}");
     }

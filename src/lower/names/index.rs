@@ -2,10 +2,11 @@
 //! expressions are. Made only where [`Settings::index`](crate::lower::Settings::index) asks for it.
 
 use crate::diag::{Sources, Span};
+use crate::lower::names::about;
 use crate::lower::names::items::{Def, Home, Item, Items};
 use crate::lower::names::options::{GROUPS, KEYS, options};
-use crate::lower::names::words::{CONSTANTS, PRIMITIVES, REDUCTIONS, STEPS};
-use crate::lower::values::signature::{FUNCTIONS, QUERIES, Signature, builtin, reduction};
+use crate::lower::names::words::{CONSTANTS, INITS, PRIMITIVES, REDUCTIONS, STEPS};
+use crate::lower::values::signature::{FUNCTIONS, QUERIES, Signature, builtin, init, reduction};
 use crate::lower::values::types;
 use crate::syntax::ast::{self, Part};
 use std::collections::BTreeMap;
@@ -33,6 +34,8 @@ pub enum Role {
     Model,
     /// Before the colon of an argument.
     Argument,
+    /// How what is learned starts.
+    Start,
     /// A constant or a word, which is known without a definition.
     Word,
 }
@@ -111,6 +114,10 @@ pub struct Index {
     /// Definitions that cannot have another name: what they are, or what selects them, goes by the one they have. With the
     /// reason.
     pub fixed: BTreeMap<Span, String>,
+    /// How what is learned can start.
+    pub starts: Vec<Entry>,
+    /// Names of arguments, and the callee of each.
+    pub arguments: BTreeMap<Span, Span>,
     /// Groups of parameters that an entry can be `on`.
     pub groups: Vec<&'static str>,
     /// Imports, and the names of their files among the sources.
@@ -150,6 +157,8 @@ pub struct RecipeKey {
     pub many: bool,
     /// `on`, `where`, `every`.
     pub clauses: &'static [&'static str],
+    /// How it is written, and what it is for.
+    pub entry: Entry,
     /// Words that can stand after it.
     pub options: Vec<Entry>,
 }
@@ -174,11 +183,15 @@ impl Index {
         let built_in = names.filter(|it| !known(it)).filter_map(builtin);
         let reductions =
             REDUCTIONS.iter().filter(|it| !known(it) && builtin(it).is_none()).filter_map(|it| reduction(it));
-        self.entries.extend(built_in.chain(reductions).map(|it| Entry::built_in(&it, Role::Function)));
+        let functions = built_in.chain(reductions);
+        self.entries.extend(functions.map(|it| Entry::built_in(&it, Role::Function).told(about::function(&it.name))));
+        let starts = INITS.iter().filter_map(|it| init(it));
+        self.starts = starts.map(|it| Entry::built_in(&it, Role::Start).told(about::start(&it.name))).collect();
         for (name, many, clauses) in KEYS {
             let options = options(name, items);
-            let options = options.iter().map(|it| Entry::built_in(it, Role::Word)).collect();
-            self.recipe.push(RecipeKey { name, many: *many, clauses, options });
+            let option = |it: &Signature| Entry::built_in(it, Role::Word).told(about::option(name, &it.name));
+            let options = options.iter().map(option).collect();
+            self.recipe.push(RecipeKey { name, many: *many, clauses, entry: Entry::key(name), options });
         }
     }
 
@@ -215,6 +228,26 @@ impl Entry {
             own: home <= Home::Library,
             ..Entry::built_in(signature, role)
         }
+    }
+
+    /// An entry of the recipe.
+    fn key(name: &str) -> Entry {
+        let (form, about) = about::entry(name).unwrap_or_default();
+        Entry {
+            name: name.to_owned(),
+            role: Role::Word,
+            what: "entry",
+            text: form.to_owned(),
+            slots: Vec::new(),
+            docs: vec![about.to_owned()],
+            span: None,
+            own: true,
+        }
+    }
+
+    /// With a line of what it does.
+    fn told(self, line: Option<&str>) -> Entry {
+        Entry { docs: line.map(str::to_owned).into_iter().collect(), ..self }
     }
 
     fn built_in(signature: &Signature, role: Role) -> Entry {

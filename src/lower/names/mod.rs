@@ -1,5 +1,6 @@
 //! What a text can name: definitions of the file, its imports and the prelude, options of entries, and words of other tools.
 
+mod about;
 pub(in crate::lower) mod collect;
 pub(in crate::lower) mod index;
 pub(in crate::lower) mod items;

@@ -103,10 +103,10 @@ impl Resolver<'_> {
     pub(in crate::lower) fn start(&mut self, init: &ast::Expr) {
         match &init.kind {
             ExprKind::Name(it) if INITS.contains(&it.as_str()) && self.local(it).is_none() => {
-                self.mention(init.span, Role::Word, None);
+                self.mention(init.span, Role::Start, None);
             }
             ExprKind::Call(it) if INITS.contains(&it.callee.name.as_str()) => {
-                self.mention(it.callee.span, Role::Word, None);
+                self.mention(it.callee.span, Role::Start, None);
                 self.mention_arguments(it, None);
             }
             _ => {}

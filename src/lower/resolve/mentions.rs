@@ -177,6 +177,9 @@ impl Resolver<'_> {
         for name in call.args.iter().filter_map(|it| it.name.as_ref()) {
             let param = of.and_then(|it| it.params.iter().find(|it| it.name.name == name.name));
             self.mention(name.span, Role::Argument, param.map(|it| it.name.span));
+            if self.indexed {
+                self.index.arguments.insert(name.span, call.callee.span);
+            }
         }
     }
 
