@@ -4,12 +4,12 @@ use super::context::{Call, Context, Inside, context};
 use super::recipe;
 use super::signature::{callees, documentation, given};
 use super::view::View;
-use crate::lower::{Entry, Role, library};
+use crate::ir::DType;
+use crate::lower::{Entry, Role};
 use crate::syntax::ITEMS;
-use crate::syntax::ast::Item;
-use lsp_types::{CompletionItem, CompletionItemKind, CompletionResponse, CompletionTextEdit, Position, TextEdit};
+use crate::syntax::ast::{Item, StmtKind};
+use lsp_types::{CompletionItem, CompletionItemKind, CompletionResponse, Position};
 use std::collections::BTreeSet;
-use std::path::Path;
 
 /// The form of an item that starts with a word.
 fn form(item: &str) -> &'static str {
@@ -40,7 +40,7 @@ const WORDS: &[&str] = &["true", "false", "if", "else", "and", "or", "not", "as"
 
 /// How near something is: what comes first in the list.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Nearness {
+pub(super) enum Nearness {
     Argument,
     Local,
     File,
@@ -49,8 +49,8 @@ enum Nearness {
 }
 
 /// What is proposed.
-struct List<'v> {
-    view: &'v View<'v>,
+pub(super) struct List<'v> {
+    pub(super) view: &'v View<'v>,
     items: Vec<CompletionItem>,
     seen: BTreeSet<(String, bool)>,
 }
@@ -61,7 +61,11 @@ pub(super) fn complete(view: &View<'_>, position: Position) -> Option<Completion
     let mut list = List { view, items: Vec::new(), seen: BTreeSet::new() };
     match &found.inside {
         Inside::Comment => {}
-        Inside::Text { word, written } => list.paths(word, written, found.start, place),
+        Inside::Text { word, written } => list.text(word, written, found.start, place),
+        Inside::Hole => {
+            list.bindings(place);
+            list.entries(|it| it.role == Role::Param);
+        }
         Inside::Top => ITEMS.iter().for_each(|it| list.word(it, Some(form(it)))),
         Inside::Recipe => list.recipe(&found, place),
         Inside::Code => list.code(&found, place),
@@ -70,7 +74,7 @@ pub(super) fn complete(view: &View<'_>, position: Position) -> Option<Completion
 }
 
 impl List<'_> {
-    fn push(&mut self, item: CompletionItem, near: Nearness) {
+    pub(super) fn push(&mut self, item: CompletionItem, near: Nearness) {
         let layer = item.kind == Some(CompletionItemKind::CLASS);
         if self.seen.insert((item.label.clone(), layer)) {
             let sort_text = Some(format!("{}{}", near as u8, item.label));
@@ -89,7 +93,7 @@ impl List<'_> {
         names.into_iter().for_each(|it| self.word(it, None));
     }
 
-    fn value(&mut self, name: &str, about: &str) {
+    pub(super) fn value(&mut self, name: &str, about: &str) {
         let kind = Some(CompletionItemKind::ENUM_MEMBER);
         let item =
             CompletionItem { label: name.to_owned(), kind, detail: Some(about.to_owned()), ..Default::default() };
@@ -139,8 +143,8 @@ impl List<'_> {
         view.named.index.entries.iter().filter(|it| wanted(it)).for_each(|it| self.entry(it));
     }
 
-    /// What a value can be made of.
-    fn names(&mut self, place: usize) {
+    /// Names that are bound before a place.
+    fn bindings(&mut self, place: usize) {
         let view = self.view;
         for (name, binding) in view.named.index.bound_at(view.place(place)) {
             let shape = view.checked().and_then(|it| it.values.get(&binding.span)).map(|it| super::hover::list(it));
@@ -153,9 +157,24 @@ impl List<'_> {
             };
             self.push(item, Nearness::Local);
         }
+    }
+
+    /// What a value can be made of, in an item of this kind.
+    fn names(&mut self, item: &str, place: usize) {
+        let view = self.view;
+        self.bindings(place);
+        view.named.index.given.get(item).into_iter().for_each(|it| it.iter().for_each(|it| self.value(it, "given")));
         self.entries(|it| matches!(it.role, Role::Param | Role::Function | Role::Block));
         self.words(view.named.index.constants.iter().copied());
         self.words(WORDS.iter().copied());
+    }
+
+    /// How what is learned can start: at a number, or at a word of its own.
+    fn starts(&mut self, place: usize) {
+        let view = self.view;
+        view.named.index.starts.iter().for_each(|it| self.entry(it));
+        self.bindings(place);
+        self.entries(|it| it.role == Role::Param);
     }
 
     fn operators(&mut self) {
@@ -163,9 +182,9 @@ impl List<'_> {
     }
 
     /// The arguments of a call, and what can be given for the one that is written.
-    fn arguments(&mut self, call: &Call<'_>, key: Option<&str>, place: usize) {
+    fn arguments(&mut self, found: &Context<'_>, call: &Call<'_>, place: usize) {
         let view = self.view;
-        for callee in callees(view, call, key) {
+        for callee in callees(view, found, call) {
             let slots = callee.slots.iter().skip(given(callee, call));
             let here: Vec<_> = match call.argument {
                 Some(name) => callee.slots.iter().filter(|it| it.name == name).collect(),
@@ -175,6 +194,9 @@ impl List<'_> {
                 slot.words.iter().for_each(|it| self.value(it, &slot.text));
                 if slot.operator {
                     self.operators();
+                }
+                if slot.start {
+                    return self.starts(place);
                 }
             }
             if call.argument.is_some() {
@@ -192,7 +214,7 @@ impl List<'_> {
                 self.push(item, Nearness::Argument);
             }
         }
-        self.names(place);
+        self.names(found.item, place);
         // A definition's constant may be an operator as well.
         if call.argument.is_some_and(|it| it.contains("operator")) {
             self.operators();
@@ -201,25 +223,30 @@ impl List<'_> {
 
     fn code(&mut self, found: &Context<'_>, place: usize) {
         if let Some(call) = &found.call {
-            return self.arguments(call, None, place);
+            return self.arguments(found, call, place);
         }
         match found.line.as_slice() {
             [.., "|>"] => self.entries(|it| matches!(it.role, Role::Function | Role::Block)),
-            ["input", _, ":"] => self.words(["u8", "float"]),
+            ["input", _, ":"] => self.words(DType::INPUTS.map(DType::word)),
+            ["learn", .., "="] => self.starts(place),
+            // The head: what has no default is a part of the geometry.
+            ["operator", _, "(", .., ","] | ["operator", _, "("] => {
+                let view = self.view;
+                view.named.index.geometry.iter().for_each(|it| self.value(it, "geometry"));
+            }
             ["param" | "let", _, ":"] | ["operator" | "fn" | "block" | "layer", .., ":"] => {
-                self.words([
-                    "int", "float", "bool", "string", "operator", "fn", "tensor", "axes", "pair", "border", "start",
-                ]);
+                let view = self.view;
+                self.words(view.named.index.types.iter().copied());
             }
             ["param", ..] => {
-                self.names(place);
+                self.names(found.item, place);
                 self.operators();
             }
             line => {
                 if line.is_empty() {
                     self.words(STATEMENTS.iter().copied());
                 }
-                self.names(place);
+                self.names(found.item, place);
                 if found.inside == Inside::Code && line.first() == Some(&"operator") {
                     self.operators();
                 }
@@ -239,19 +266,34 @@ impl List<'_> {
             return;
         };
         if let Some(call) = &found.call {
-            return self.arguments(call, Some(key), place);
+            return self.arguments(found, call, place);
         }
         let clause = found.line.iter().rposition(|it| matches!(*it, "on" | "where" | "every"));
         match clause.map(|at| found.line[at]) {
+            Some("on") if matches!(key, "loss" | "metric") => self.outputs(),
             Some("on") => {
+                view.named.index.learned.iter().for_each(|it| self.value(it, "learned"));
                 view.named.index.groups.iter().for_each(|it| self.value(it, "parameters"));
             }
             Some("where") => {
                 self.words(["operator", "layer", "role", "and", "or", "not"]);
                 self.operators();
             }
-            Some(_) => self.names(place),
+            Some(_) => self.names(found.item, place),
             None => self.entry_values(key),
+        }
+    }
+
+    /// Outputs of the model with names.
+    fn outputs(&mut self) {
+        let view = self.view;
+        for item in &view.named.ast.items {
+            let Item::Model(model) = item else { continue };
+            for stmt in &model.body.stmts {
+                if let StmtKind::Output { name: Some(it), .. } = &stmt.kind {
+                    self.value(&it.name, "output");
+                }
+            }
         }
     }
 
@@ -267,44 +309,6 @@ impl List<'_> {
             self.words(it.clauses.iter().copied());
         }
         self.entries(|it| it.role == Role::Param);
-    }
-
-    /// Files beside this one, and those of the library.
-    fn paths(&mut self, word: &str, written: &str, start: usize, place: usize) {
-        let view = self.view;
-        let range = view.lines.range(view.text(), start, place);
-        let mut paths: Vec<(String, &str)> = Vec::new();
-        if word == "import" {
-            paths.extend(library::paths().map(|it| (it, "library")));
-        }
-        let folder = Path::new(&view.document.name).parent().map(Path::to_path_buf).unwrap_or_default();
-        let within = written.rfind('/').map_or("", |at| &written[..=at]);
-        if let Ok(entries) = std::fs::read_dir(folder.join(within)) {
-            let mut names: Vec<(String, bool)> = entries
-                .flatten()
-                .filter_map(|it| Some((it.file_name().into_string().ok()?, it.path().is_dir())))
-                .filter(|it| !it.0.starts_with('.'))
-                .collect();
-            names.sort();
-            for (name, is_folder) in names {
-                if is_folder {
-                    paths.push((format!("{within}{name}/"), "folder"));
-                } else if word != "import" || name.ends_with(".sph") {
-                    paths.push((format!("{within}{name}"), "file"));
-                }
-            }
-        }
-        for (path, what) in paths {
-            let edit = TextEdit { range, new_text: path.clone() };
-            let item = CompletionItem {
-                label: path,
-                kind: Some(if what == "folder" { CompletionItemKind::FOLDER } else { CompletionItemKind::FILE }),
-                detail: Some(what.to_owned()),
-                text_edit: Some(CompletionTextEdit::Edit(edit)),
-                ..Default::default()
-            };
-            self.push(item, Nearness::File);
-        }
     }
 }
 

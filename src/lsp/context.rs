@@ -27,8 +27,10 @@ pub(super) enum Inside<'t> {
     Recipe,
     /// In a body, or behind `=` of an item.
     Code,
-    /// In the path of an import or a data set: what is before it, and what is written of it.
+    /// In a string: what is before it or compared with it, and what is written of it.
     Text { word: &'t str, written: &'t str },
+    /// In the braces of a string.
+    Hole,
     /// In a comment, where nothing is completed.
     Comment,
 }
@@ -39,6 +41,10 @@ pub(super) struct Context<'t> {
     pub(super) inside: Inside<'t>,
     /// The innermost call.
     pub(super) call: Option<Call<'t>>,
+    /// The call around it.
+    pub(super) outer: Option<Call<'t>>,
+    /// What the item starts with.
+    pub(super) item: &'t str,
     /// The words and signs of the statement or entry, up to the place.
     pub(super) line: Vec<&'t str>,
     /// First byte of the word that is written.
@@ -57,12 +63,20 @@ pub(super) fn context(text: &str, place: usize) -> Context<'_> {
     let mut tokens = syntax::tokens(text);
     let word = |it: &Token| &text[it.start..it.end];
     let mut start = place;
-    let none = |inside, start| Context { inside, call: None, line: Vec::new(), start };
+    let none = |inside, start| Context { inside, call: None, outer: None, item: "", line: Vec::new(), start };
     match tokens.last() {
         Some(it) if it.kind == TokenKind::Comment => return none(Inside::Comment, place),
         Some(it) if it.kind == TokenKind::OpenString => {
-            let before = tokens.len().checked_sub(2).map_or("", |at| word(&tokens[at]));
-            return none(Inside::Text { word: before, written: &text[it.start + 1..] }, it.start + 1);
+            let (first, written) = (it.start + 1, &text[it.start + 1..]);
+            let before = |back: usize| tokens.len().checked_sub(back).map_or("", |at| word(&tokens[at]));
+            // A hole is code, as if the string were not there.
+            if let Some(open) = written.rfind('{').filter(|it| !written[*it..].contains('}')) {
+                let hole = &written[open + 1..];
+                let named = hole.rfind(|it: char| !it.is_alphanumeric() && it != '_').map_or(0, |it| it + 1);
+                return none(Inside::Hole, first + open + 1 + named);
+            }
+            let word = if matches!(before(2), "==" | "!=") { before(3) } else { before(2) };
+            return none(Inside::Text { word, written }, first);
         }
         Some(it) if it.kind == TokenKind::Word && it.end == place => {
             start = it.start;
@@ -109,9 +123,10 @@ pub(super) fn context(text: &str, place: usize) -> Context<'_> {
         (Some(_), "train") => Inside::Recipe,
         _ => Inside::Code,
     };
-    let call = groups.last().filter(|it| it.sign == '(').and_then(|it| call(text, &tokens, it.first));
+    let mut calls = groups.iter().rev().map(|it| if it.sign == '(' { call(text, &tokens, it.first) } else { None });
+    let (call, outer) = (calls.next().flatten(), calls.next().flatten());
     let line = tokens[line..].iter().filter(|it| it.kind != TokenKind::Newline).map(word).collect();
-    Context { inside, call, line, start }
+    Context { inside, call, outer, item: head, line, start }
 }
 
 /// Whether a line goes on behind its end.
@@ -199,6 +214,11 @@ mod tests {
         assert_eq!(inside("model M {\n    x = 1 +\n        @\n}"), "Code [\"x\", \"=\", \"1\", \"+\"]");
         // The brace of the model is forgotten.
         assert_eq!(inside("model M {\n    x = 1\ntrain {\n    @"), "Recipe []");
+        assert_eq!(inside("model M {\n    x = conv(x) as \"c{i@"), "Hole []");
+        assert_eq!(
+            inside("train {\n    freeze on all where layer == \"sc@"),
+            "Text { word: \"layer\", written: \"sc\" } []"
+        );
         assert_eq!(inside("// a@"), "Comment []");
         assert_eq!(inside("import \"std/@\n"), "Text { word: \"import\", written: \"std/\" } []");
         assert_eq!(inside("block unit(x, @"), "Code [\"block\", \"unit\", \"(\", \"x\", \",\"]");

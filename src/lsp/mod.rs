@@ -23,6 +23,7 @@ mod recipe;
 mod rename;
 mod shelf;
 mod signature;
+mod strings;
 mod symbols;
 mod text;
 mod tokens;

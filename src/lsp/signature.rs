@@ -1,6 +1,6 @@
 //! Signature help: what the call that is being written can be given.
 
-use super::context::{Call, Inside, context};
+use super::context::{Call, Context, Inside, context};
 use super::view::View;
 use crate::lower::{Entry, Role};
 use lsp_types::{
@@ -12,8 +12,7 @@ pub(super) fn help(view: &View<'_>, position: Position) -> Option<SignatureHelp>
     let place = view.byte(position);
     let found = context(view.text(), place);
     let call = found.call.as_ref()?;
-    let key = found.line.first().copied().filter(|_| found.inside == Inside::Recipe);
-    let all = callees(view, call, key);
+    let all = callees(view, &found, call);
     let signatures: Vec<SignatureInformation> = all.iter().map(|it| signature(view, it, call)).collect();
     let fits = |it: &SignatureInformation| it.active_parameter.is_some();
     let active = signatures.iter().position(fits).unwrap_or(0) as u32;
@@ -22,9 +21,16 @@ pub(super) fn help(view: &View<'_>, position: Position) -> Option<SignatureHelp>
 }
 
 /// What a name can be called as, by what stands before it: a key of the recipe has words of its own.
-pub(super) fn callees<'v>(view: &'v View<'_>, call: &Call<'_>, key: Option<&str>) -> Vec<&'v Entry> {
+pub(super) fn callees<'v>(view: &'v View<'_>, found: &Context<'_>, call: &Call<'_>) -> Vec<&'v Entry> {
     let index = &view.named.index;
     let named = |it: &&Entry| it.name == call.callee;
+    let key = found.line.first().copied().filter(|_| found.inside == Inside::Recipe);
+    if is_start(view, found) {
+        let all: Vec<&Entry> = index.starts.iter().filter(named).collect();
+        if !all.is_empty() {
+            return all;
+        }
+    }
     if let Some(key) = key {
         let part = |it: &&Entry| matches!(it.role, Role::Part(part) if part.word() == key);
         let mut all: Vec<&Entry> = index.entries.iter().filter(named).filter(part).collect();
@@ -42,6 +48,23 @@ pub(super) fn callees<'v>(view: &'v View<'_>, call: &Call<'_>, key: Option<&str>
     let placed = call.piped || call.before != 0 && call.given.is_empty();
     all.sort_by_key(|it| (it.role == Role::Operator) == placed);
     all
+}
+
+/// Whether the innermost call is a start of what is learned: behind `learn g: [2] =`, or an argument that takes one.
+fn is_start(view: &View<'_>, found: &Context<'_>) -> bool {
+    match &found.outer {
+        Some(outer) => {
+            let around = Context { outer: None, ..found.clone() };
+            outer.argument.is_some_and(|name| {
+                callees(view, &around, outer).iter().any(|it| it.slots.iter().any(|it| it.name == name && it.start))
+            })
+        }
+        None => {
+            let value = found.line.iter().position(|it| *it == "=").map_or(&[][..], |at| &found.line[at + 1..]);
+            let called = found.call.as_ref().map(|it| it.callee);
+            found.line.first() == Some(&"learn") && called.is_some() && value.first().copied() == called
+        }
+    }
 }
 
 /// How many parameters have their arguments from before the call. A step of the data does not name what it is given.

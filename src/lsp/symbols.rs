@@ -46,6 +46,13 @@ fn symbol(view: &View<'_>, item: &Item) -> DocumentSymbol {
     }
 }
 
+/// What `as` names in a body, as it is written.
+pub(super) fn layer_names(view: &View<'_>, body: &Body) -> Vec<String> {
+    let mut found = Vec::new();
+    layers(view, body, &mut found);
+    found.into_iter().filter(|it| it.detail.is_none()).map(|it| it.name).collect()
+}
+
 /// What a body names: inputs, outputs, and layers by `as`.
 fn layers(view: &View<'_>, body: &Body, out: &mut Vec<DocumentSymbol>) {
     for stmt in &body.stmts {

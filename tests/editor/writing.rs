@@ -121,6 +121,60 @@ fn paths_and_items_are_completed() {
 }
 
 #[test]
+fn strings_hold_what_their_place_asks_for() {
+    let found = completed(LINE, "    x = max_pool(x, 2) as \"pool{@}\"\n");
+    find(&found, "image");
+    find(&found, "norm");
+    lacks(&found, "near.sph");
+    lacks(&found, "sphere_conv");
+    let entry = "    optimizer  adam(rate: 1e-2)\n";
+    let found = completed(entry, "    freeze on filters where layer == \"@\"\n");
+    find(&found, "score");
+    lacks(&found, "near.sph");
+    assert!(completed(LINE, "    x = max_pool(x, 2) as \"po@\"\n").is_empty());
+    find(&completed("    data       digits\n", "    data       \"@\"\n"), "near.sph");
+}
+
+#[test]
+fn words_are_completed_where_they_mean_something() {
+    let block = "/// Ä small one: 😀.\n";
+    let item = |text: &str| completed(block, text);
+    let detail = |all: &[Value], label: &str| find(all, label)["detail"].as_str().unwrap().to_owned();
+    let found = item("block own(x) {\n    learn g: [2] = @\n    x * g\n}\n");
+    assert_eq!(detail(&found, "normal"), "start normal(std: float)");
+    assert_eq!(detail(&found, "uniform"), "start uniform(bound: float)");
+    find(&found, "whitening");
+    lacks(&found, "sphere_conv");
+    let found = completed(LINE, "    x = conv(x, 4, init: @\n");
+    assert_eq!(detail(&found, "uniform"), "start uniform(bound: float)");
+    lacks(&found, "sphere_conv");
+    let found = completed(LINE, "    x = conv(x, 4, init: normal(@\n");
+    assert_eq!(detail(&found, "std:"), "std: float");
+    let found = completed(LINE, "    x = mean(x, over: @\n");
+    find(&found, "positions");
+    find(&found, "batch");
+    let found = item("operator own(@\n");
+    for it in ["theta", "cos", "x_norm", "w_norm"] {
+        find(&found, it);
+    }
+    let found = item("optimizer mine(rate) {\n    value - rate * @\n}\n");
+    find(&found, "gradient");
+    find(&found, "value");
+    let found = completed("    input image: u8[8, 8, 1]\n", "    input image: @\n");
+    for it in ["u8", "u16", "int", "float"] {
+        find(&found, it);
+    }
+    let text = "block own(x) {\n    learn gain: [channels(x)] = 1\n    x * gain\n}\n\n";
+    let mut client = Client::new();
+    let line = "    penalty    l2(1e-4) on @\n";
+    let text = format!("{text}{}", TEXT.replace("    penalty    l2(5e-4) on filters\n", &line.replace('@', "")));
+    client.open("small.sph", &text);
+    let found = client.at("completion", "small.sph", &text, line).as_array().unwrap().clone();
+    find(&found, "gain");
+    find(&found, "filters");
+}
+
+#[test]
 fn signatures_follow_the_argument_that_is_written() {
     let help = |new: &str| {
         let mut client = Client::new();
@@ -144,6 +198,7 @@ fn signatures_follow_the_argument_that_is_written() {
         ("    x = unit(half(x), conv(x, @\n", "filters: int"),
         ("    x = conv(x, 4, pad: @\n", "pad: same|valid = same"),
         // The data is no argument of its steps.
+        ("    x = conv(x, 4, init: normal(@\n", "std: float"),
         ("    data cifar10 |> resize(@\n", "height: int"),
         ("    data cifar10 |> resize(8, @\n", "width: int"),
         ("    data cifar10 |> pad(@\n", "pixels: int"),

@@ -5,11 +5,12 @@ use crate::diag::{Sources, Span};
 use crate::lower::names::about;
 use crate::lower::names::items::{Def, Home, Item, Items};
 use crate::lower::names::options::{GROUPS, KEYS, options};
-use crate::lower::names::words::{CONSTANTS, INITS, PRIMITIVES, REDUCTIONS, STEPS};
+use crate::lower::names::words::{AXES, CONSTANTS, GEOMETRY, INITS, PRIMITIVES, REDUCTIONS, STEPS, given_to};
 use crate::lower::values::signature::{FUNCTIONS, QUERIES, Signature, builtin, init, reduction};
 use crate::lower::values::types;
+use crate::lower::values::value::Ty;
 use crate::syntax::ast::{self, Part};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::rc::Rc;
 
@@ -75,6 +76,8 @@ pub struct Slot {
     pub words: Vec<&'static str>,
     /// Whether it takes an operator.
     pub operator: bool,
+    /// Whether it takes a start of what is learned.
+    pub start: bool,
 }
 
 /// What a name can stand for: a definition, or what is built in.
@@ -118,6 +121,14 @@ pub struct Index {
     pub starts: Vec<Entry>,
     /// Names of arguments, and the callee of each.
     pub arguments: BTreeMap<Span, Span>,
+    /// Names of types.
+    pub types: Vec<&'static str>,
+    /// What an operator can be a function of.
+    pub geometry: Vec<&'static str>,
+    /// What the bodies of such items can read besides their parameters.
+    pub given: BTreeMap<&'static str, &'static [&'static str]>,
+    /// What the program's texts learn, without the prelude and the library.
+    pub learned: BTreeSet<String>,
     /// Groups of parameters that an entry can be `on`.
     pub groups: Vec<&'static str>,
     /// Imports, and the names of their files among the sources.
@@ -170,6 +181,11 @@ impl Index {
         self.groups = GROUPS.iter().map(|it| it.0).collect();
         self.constants =
             CONSTANTS.iter().map(|it| it.0).chain(["classes", "training"]).chain(STEPS.iter().copied()).collect();
+        self.types = types::NAMES.to_vec();
+        self.geometry = GEOMETRY.to_vec();
+        self.given = Part::ALL.iter().map(|it| (it.word(), given_to(*it))).collect();
+        let learned = items.learned().into_iter().filter(|it| !items.is_own(it.span.file));
+        self.learned = learned.map(|it| it.name.clone()).collect();
         self.entries = items.iter().map(|it| entry(it.1, items, sources)).collect();
         for part in Part::ALL {
             self.entries.extend(items.definitions(part).into_iter().map(|(def, home)| {
@@ -254,8 +270,9 @@ impl Entry {
         let slots = signature.slots.iter().map(|it| Slot {
             name: it.name.clone(),
             text: it.text(),
-            words: it.ty.words().unwrap_or_default().to_vec(),
+            words: if it.ty == Ty::Axes { AXES } else { it.ty.words().unwrap_or_default() }.to_vec(),
             operator: it.is_operator(),
+            start: it.ty == Ty::Start,
         });
         Entry {
             name: signature.name.clone(),

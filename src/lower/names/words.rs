@@ -2,7 +2,7 @@
 
 use crate::lower::values::types;
 use crate::lower::values::value::Ty;
-use crate::syntax::ast::{self, ExprKind, UnaryOp};
+use crate::syntax::ast::{self, ExprKind, Part, UnaryOp};
 
 /// Functions of tensors that are not taken element by element.
 pub const PRIMITIVES: &[&str] = &[
@@ -98,7 +98,18 @@ pub(in crate::lower) const GIVEN_TO_LOSSES: &[&str] = &["target", "label", "step
 pub(in crate::lower) const GIVEN_TO_SCHEDULES: &[&str] = &["step", "iterations"];
 
 /// What an optimizer is given besides its parameters.
-pub(in crate::lower) const GIVEN_TO_OPTIMIZERS: &[&str] = &["value", "gradient", "step", "iterations"];
+const GIVEN_TO_OPTIMIZERS: &[&str] = &["value", "gradient", "step", "iterations"];
 
 /// What an average is given besides its parameters, in the order of its arguments, and the length of the run.
 pub(in crate::lower) const GIVEN_TO_AVERAGES: &[&str] = &["value", "average", "step", "iterations"];
+
+/// What a definition of a kind is given besides its parameters.
+pub(in crate::lower) fn given_to(part: Part) -> &'static [&'static str] {
+    match part {
+        Part::Optimizer => GIVEN_TO_OPTIMIZERS,
+        Part::Schedule => GIVEN_TO_SCHEDULES,
+        Part::Penalty => STEPS,
+        Part::Average => GIVEN_TO_AVERAGES,
+        Part::Loss | Part::Metric => GIVEN_TO_LOSSES,
+    }
+}

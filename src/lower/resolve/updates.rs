@@ -4,7 +4,7 @@ use crate::diag::{Code, Diagnostic, Span};
 use crate::ir::Column;
 use crate::lower::names::index::Role;
 use crate::lower::names::items::{Home, suggest};
-use crate::lower::names::words::{GIVEN_TO_AVERAGES, GIVEN_TO_OPTIMIZERS, GIVEN_TO_SCHEDULES, STEPS};
+use crate::lower::names::words::{GIVEN_TO_SCHEDULES, STEPS, given_to};
 use crate::lower::resolve::{Context, Resolver};
 use crate::syntax::ast::{self, ExprKind, Part};
 
@@ -26,12 +26,12 @@ impl Resolver<'_> {
     fn part(&mut self, part: Part, def: &ast::Function) {
         let name = &def.name.name;
         self.mention(def.name.span, Role::Part(part), Some(def.name.span));
-        let (given, context) = match part {
-            Part::Optimizer => (GIVEN_TO_OPTIMIZERS, Context::Optimizer),
-            Part::Schedule => (GIVEN_TO_SCHEDULES, Context::Schedule),
-            Part::Penalty => (STEPS, Context::Penalty),
-            Part::Average => (GIVEN_TO_AVERAGES, Context::Average),
-            Part::Loss | Part::Metric => (&[][..], Context::Loss),
+        let context = match part {
+            Part::Optimizer => Context::Optimizer,
+            Part::Schedule => Context::Schedule,
+            Part::Penalty => Context::Penalty,
+            Part::Average => Context::Average,
+            Part::Loss | Part::Metric => Context::Loss,
         };
         if part == Part::Optimizer && def.params.first().is_none_or(|it| it.name.name != "rate") {
             self.sink.push(
@@ -63,7 +63,7 @@ impl Resolver<'_> {
         }
         // What every definition of the kind is given may stay unused.
         self.open();
-        for name in given {
+        for name in given_to(part) {
             self.bind(&ast::Ident { name: (*name).to_owned(), span: def.header }, None);
         }
         self.function(def, context);
