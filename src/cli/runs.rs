@@ -72,10 +72,19 @@ fn word(it: &Run) -> &'static str {
 /// What a run was asked for beside its text.
 fn settings(it: &Run) -> String {
     let mut words = it.started.set.clone();
+    words.push(format!("batch {}", it.started.training.batch));
     words.push(format!("seed {}", it.started.seed));
+    let file = |it: &PathBuf| it.file_name().map_or_else(|| it.display().to_string(), |it| it.display().to_string());
+    words.extend(it.started.init.as_ref().map(|it| format!("from {}", file(it))));
     words.extend(it.started.no_shuffle.then(|| "no shuffle".to_owned()));
     words.extend(it.started.no_augment.then(|| "no augment".to_owned()));
     words.join(", ")
+}
+
+/// Its data set, by its own name.
+fn data(it: &Run) -> String {
+    let data = &it.started.training.data;
+    Path::new(data).file_name().map_or_else(|| data.clone(), |it| it.display().to_string())
 }
 
 fn as_table(root: &Path, runs: &[Run]) -> String {
@@ -94,6 +103,7 @@ fn as_table(root: &Path, runs: &[Run]) -> String {
         vec![
             name(it),
             it.started.model.clone(),
+            data(it),
             settings(it),
             word(it).to_owned(),
             format!("{}/{}", it.step, it.started.training.iterations),
@@ -103,7 +113,7 @@ fn as_table(root: &Path, runs: &[Run]) -> String {
         ]
     };
     let rows: Vec<Vec<String>> = runs.iter().map(row).collect();
-    table::render(&["run", "model", "settings", "state", ">iteration", ">best", ">last", ">time"], &rows)
+    table::render(&["run", "model", "data", "settings", "state", ">iteration", ">best", ">last", ">time"], &rows)
 }
 
 /// `12.3 s`, `4 min 05 s`, `2 h 03 min`.
@@ -146,6 +156,8 @@ fn as_csv(runs: &[Run]) -> io::Result<()> {
     out.write_record([
         "run",
         "model",
+        "data",
+        "batch",
         "set",
         "seed",
         "state",
@@ -177,6 +189,8 @@ fn as_csv(runs: &[Run]) -> io::Result<()> {
         let mut row = vec![
             it.path.to_string_lossy().into_owned(),
             it.started.model.clone(),
+            it.started.training.data.clone(),
+            it.started.training.batch.to_string(),
             it.started.set.join(" "),
             it.started.seed.to_string(),
             state.to_owned(),

@@ -290,7 +290,7 @@ pub fn place_of(manifest: &Manifest, wanted: &str, root: Option<&Path>) -> Resul
             false => format!("`{}` does not exist", shown(path)),
             true => format!("`{}` does not hold {}", shown(path), manifest.format.files()),
         };
-        let remedy = "correct the path, as it is seen from the file that says it".into();
+        let remedy = "correct the path: one in a file is seen from that file, one on the command line from here".into();
         return Err(DataError::Missing { name: manifest.name.clone(), cause, remedy });
     }
     let looked = places.iter().map(|it| format!("`{}`", shown(it))).collect::<Vec<_>>().join(", ");

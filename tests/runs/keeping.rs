@@ -214,10 +214,11 @@ fn runs_are_listed_with_what_came_of_them() {
         said.lines().map(|it| it.split("  ").map(str::trim).filter(|it| !it.is_empty()).collect()).collect();
     let column = |at: usize| lines[1..].iter().map(|it| it[at]).collect::<Vec<_>>();
     assert_eq!(column(0), ["cut", "grid/seed-0", "grid/seed-1", "one"], "{said}");
-    assert_eq!(column(2), ["seed 0", "seed 0", "seed 1", "seed 0"], "{said}");
-    assert_eq!(column(3), ["stopped", "finished", "finished", "finished"], "{said}");
+    assert_eq!(column(2), ["digits"; 4], "{said}");
+    assert_eq!(column(3), ["0", "0", "1", "0"].map(|it| format!("batch 16, seed {it}")), "{said}");
+    assert_eq!(column(4), ["stopped", "finished", "finished", "finished"], "{said}");
     let cut = steps(&place.path("runs/cut")).last().copied().unwrap_or(0);
-    assert_eq!(column(4), [&*format!("{cut}/7"), "4/4", "4/4", "7/7"], "{said}");
+    assert_eq!(column(5), [&*format!("{cut}/7"), "4/4", "4/4", "7/7"], "{said}");
 
     let said = place.succeeds("runs runs --format json");
     let of_one: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
@@ -230,7 +231,8 @@ fn runs_are_listed_with_what_came_of_them() {
     let said = place.succeeds("runs runs/one --format csv");
     let rows: Vec<&str> = said.lines().collect();
     assert!(
-        rows[0].starts_with("run,model,set,seed,state") && rows[1].starts_with("runs/one,Tiny,,0,finished,false,7,7,"),
+        rows[0].starts_with("run,model,data,batch,set,seed,state")
+            && rows[1].starts_with("runs/one,Tiny,digits,16,,0,finished,false,7,7,"),
         "{said}"
     );
 
