@@ -1,7 +1,8 @@
 //! What `show` tells of layers, of functions beside them, and of what blocks learn themselves.
 
 use sphc::Compilation;
-use sphc::ir::{Argument, DType, Graph, Param, Phase, StateRole};
+use sphc::ir::op::Scalar64;
+use sphc::ir::{Argument, DType, Graph, Init, Param, Phase, StateRole, Whitening};
 use sphc::pipeline::line_of;
 use sphc::plan::Training;
 use std::collections::BTreeMap;
@@ -171,11 +172,28 @@ fn learned(graph: &Graph) -> BTreeMap<String, Vec<Tensor>> {
     for (param, frozen) in graph.params.iter().zip(frozen) {
         let Param { path, shape, role, layer, init, .. } = param;
         let name = path.strip_prefix(&format!("{layer}/")).unwrap_or(path).to_owned();
-        let tensor =
-            Tensor { name, dims: shape.dims().to_vec(), role: role.word(), frozen, start: format!("{init:?}") };
+        let tensor = Tensor { name, dims: shape.dims().to_vec(), role: role.word(), frozen, start: start(init) };
         all.entry(layer.clone()).or_default().push(tensor);
     }
     all
+}
+
+/// How a parameter starts, in words near the language's.
+fn start(init: &Init) -> String {
+    let numbers = |it: &[Scalar64; 3]| it.map(|it| it.0.to_string()).join(", ");
+    match init {
+        Init::Constant(it) => format!("at {}", it.0),
+        Init::Normal(it) => format!("normal(std: {})", it.0),
+        Init::Uniform(it) => format!("uniform(from {} to {})", -it.0, it.0),
+        Init::Orthogonal(it) => format!("orthogonal(gain: {})", it.0),
+        Init::Dirac => "dirac".to_owned(),
+        Init::Whitening(Whitening { mean, deviation, epsilon, examples }) => format!(
+            "whitening(epsilon: {}, examples: {examples}) of ([{}], [{}])",
+            epsilon.0,
+            numbers(mean),
+            numbers(deviation)
+        ),
+    }
 }
 
 /// Running statistics by layer.
