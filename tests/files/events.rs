@@ -201,7 +201,8 @@ fn tensorboard_shows_what_is_found_of_filters_and_patches() {
     let norms = of("filter norms/first", 0);
     assert_eq!((norms[0].as_u64(), norms[1].as_f64()), (Some(6), Some(4.0)));
     assert_eq!(norms[4], before[0]["filter_norms"]["max"]);
-    assert!(looked["histograms"]["angles/score"].is_null(), "a plain convolution has no angles");
+    let plain: u64 = last[1]["angles"].as_array().unwrap().iter().map(|it| it.as_u64().unwrap()).sum();
+    assert_eq!(of("angles/score", 1)[1].as_f64(), Some(plain as f64), "a plain convolution has angles, too");
     assert_eq!(looked["images"]["filters/first"].as_array().unwrap().len(), 2);
     place.fails(
         "inspect tiny.sph --weights r/checkpoints/step-00000012.safetensors --tensorboard r",
