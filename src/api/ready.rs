@@ -233,7 +233,13 @@ impl Ready {
     /// The plan of one of them.
     pub(super) fn of_shard(&self, at: usize) -> Result<Plan, Error> {
         match &self.again {
-            Some(again) => again.of_shard(at),
+            Some(again) => {
+                let mut plan = again.of_shard(at)?;
+                if let Some(training) = &mut plan.training {
+                    training.own_validation = self.data.validation.is_some();
+                }
+                Ok(plan)
+            }
             None => Err(Error::options(
                 "a plan is of whole batches, which are not cut into shards",
                 "train the `.sph` file",

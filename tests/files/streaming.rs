@@ -4,6 +4,7 @@ use crate::runs::cli::{MODEL, Place, errors};
 use image::{GrayImage, Luma};
 use sphc::data::{Named, Values, write_npz};
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Output};
 
 const CLASSES: [&str; 2] = ["cat", "dog"];
@@ -23,7 +24,8 @@ fn folder(place: &Place) {
     }
 }
 
-fn arrays(place: &Place) {
+/// An npz file of 8x8 images of noise in two classes.
+pub(crate) fn arrays(path: &Path) {
     let array = |name: &str, shape: Vec<usize>, values| Named { name: name.into(), shape, values };
     let images = |count: usize| Values::Bytes((0..count * 64).map(|it| (it * 31 % 17) as u8).collect());
     let labels = |count: usize| Values::Ints((0..count).map(|it| (it % 2) as i64).collect());
@@ -33,7 +35,7 @@ fn arrays(place: &Place) {
         array("x_test", vec![160, 8, 8], images(160)),
         array("y_test", vec![160], labels(160)),
     ];
-    write_npz(&all, fs::File::create(place.path("set.npz")).unwrap()).unwrap();
+    write_npz(&all, fs::File::create(path).unwrap()).unwrap();
 }
 
 fn within(place: &Place, memory: &str, words: &str) -> Output {
@@ -49,7 +51,7 @@ fn within(place: &Place, memory: &str, words: &str) -> Output {
 fn a_training_from_a_file_is_one_from_memory_to_the_bit() {
     let place = Place::new();
     folder(&place);
-    arrays(&place);
+    arrays(&place.path("set.npz"));
     for (name, data, entry) in [
         ("pets", "\"pets\"", "augment    crop(pad: 1)"),
         ("kept", "\"pets\"", "validate   0.3"),

@@ -1,5 +1,6 @@
 //! `shards`: a step of shards is the step of the whole batch, and any number of processes that share them makes the same bits.
 
+use crate::files::streaming::arrays;
 use crate::runs::cli::{MODEL, errors};
 use sphc::data::{Named, Values, write_npz};
 use sphc::ir::Precision;
@@ -370,16 +371,7 @@ fn ranks_read_from_a_file_what_they_take_from_memory() {
     let directory = tempfile::tempdir().unwrap();
     let (_, model, recipe) = CASES[0];
     let set = directory.path().join("set.npz");
-    let array = |name: &str, shape: Vec<usize>, values| Named { name: name.into(), shape, values };
-    let images = |count: usize| Values::Bytes((0..count * 64).map(|it| (it * 31 % 17) as u8).collect());
-    let labels = |count: usize| Values::Ints((0..count).map(|it| (it % 3) as i64).collect());
-    let all = [
-        array("x_train", vec![300, 8, 8], images(300)),
-        array("y_train", vec![300], labels(300)),
-        array("x_test", vec![50, 8, 8], images(50)),
-        array("y_test", vec![50], labels(50)),
-    ];
-    write_npz(&all, fs::File::create(&set).unwrap()).unwrap();
+    arrays(&set);
     let of = |name: &str, memory: Option<u64>, size: usize| {
         let run = directory.path().join(name);
         let data = Some(set.display().to_string());
@@ -391,4 +383,37 @@ fn ranks_read_from_a_file_what_they_take_from_memory() {
     let (memory, file) = (of("memory", None, 1), of("file", Some(8000), 2));
     assert!(memory.1 == file.1, "weights differ");
     assert!(file.0.iter().any(|it| it.contains("data_wait")) && memory.0.iter().all(|it| !it.contains("data_wait")));
+}
+
+/// A data set's own validation set is what a training in shards is tested with, and is called so.
+#[test]
+fn shards_know_what_they_are_tested_with() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_, model, recipe) = CASES[0];
+    let set = directory.path().join("set.npz");
+    let array = |name: &str, shape: Vec<usize>, values| Named { name: name.into(), shape, values };
+    let images = |count: usize| Values::Bytes((0..count * 64).map(|it| (it * 31 % 17) as u8).collect());
+    let labels = |count: usize| Values::Ints((0..count).map(|it| (it % 3) as i64).collect());
+    let parts = [("train", 40), ("val", 10), ("test", 20)];
+    let all = parts.map(|(part, count)| {
+        [
+            array(&format!("x_{part}"), vec![count, 8, 8], images(count)),
+            array(&format!("y_{part}"), vec![count], labels(count)),
+        ]
+    });
+    write_npz(&all.concat(), fs::File::create(&set).unwrap()).unwrap();
+    for shards in [1, 4] {
+        let data = Some(set.display().to_string());
+        let options = Options { shards: Some(shards), data, ..Options::default() };
+        let ready = Model::from_text("case.sph", text(model, recipe)).with(options).ready().unwrap();
+        let how = TrainOptions::new(directory.path().join(format!("of {shards}")));
+        let mut told = None;
+        let mut see = |event: Event<'_>| {
+            if let Event::Started { training, .. } = event {
+                told = Some((training.tested().to_owned(), training.test_examples));
+            }
+        };
+        ready.train(&how, &device(None), &mut see).unwrap();
+        assert_eq!(told, Some(("validation".into(), 10)), "{shards} shards");
+    }
 }

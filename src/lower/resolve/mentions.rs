@@ -35,17 +35,18 @@ impl Resolver<'_> {
     /// A parameter of a definition, if it is what it is by its name.
     pub(super) fn given_by_name(&mut self, function: &ast::Function, param: &ast::FnParam, context: Context) {
         let first = function.params.first().is_some_and(|it| it.name.span == param.name.span);
-        match context {
+        let what = match context {
             Context::Operator if param.default.is_none() && geometry(&param.name.name).is_some() => {
-                self.says_what_it_is(&param.name, "a part of the geometry");
+                Some("a part of the geometry")
             }
-            Context::Loss if given(param).is_some() => {
-                self.says_what_it_is(&param.name, "what the data has for each example");
-            }
-            Context::Optimizer if first && param.name.name == "rate" => {
-                self.says_what_it_is(&param.name, "the rate, which a schedule changes");
-            }
-            _ => {}
+            Context::Loss if given(param).is_some() => Some("what the data has for each example"),
+            Context::Optimizer if first && param.name.name == "rate" => Some("the rate, which a schedule changes"),
+            Context::Operator | Context::Loss | Context::Optimizer => None,
+            Context::Model | Context::Block | Context::Fn | Context::Schedule => None,
+            Context::Penalty | Context::Average | Context::Value => None,
+        };
+        if let Some(what) = what {
+            self.says_what_it_is(&param.name, what);
         }
     }
 

@@ -201,7 +201,7 @@ mod tests {
     /// By the address sanitizer, which ends the program (`tests/sanitize.sh`).
     #[cfg(sanitized)]
     #[test]
-    #[ignore]
+    #[ignore = "ends the program"]
     fn a_write_beside_a_block_is_the_end() {
         let block = Block::new(100, "a test").unwrap();
         // SAFETY: none, which is to be seen.
