@@ -1,6 +1,6 @@
 //! Kernels that follow each other and can be one, where a launch costs more than what some of them do.
 
-use super::{KernelSpec, Store};
+use super::{KernelSpec, MapKernel, Store};
 use crate::ir::Window;
 
 /// How kernels are joined.
@@ -17,6 +17,11 @@ pub enum Join {
     },
     /// Sums over pixels, one for each channel, and a map over channels.
     Columns,
+    /// Maps that can be done over some rows and then over the next.
+    Rows {
+        /// How many rows.
+        rows: usize,
+    },
 }
 
 impl Join {
@@ -51,9 +56,18 @@ impl Join {
                     _ => None,
                 };
                 let whole = after.outputs.iter().all(|it| it.store == Store::Full);
-                (after.dims.len() == 1 && after.dims.first() == channels && whole).then_some(Join::Columns)
+                if after.dims.len() == 1 && after.dims.first() == channels && whole {
+                    return Some(Join::Columns);
+                }
+                Join::over_rows(specs)
             }
-            _ => None,
+            _ => Join::over_rows(specs),
         }
+    }
+
+    fn over_rows(specs: &[&KernelSpec]) -> Option<Join> {
+        let maps = specs.iter().map(|it| if let KernelSpec::Map(map) = it { Some(map) } else { None });
+        let rows = MapKernel::common_rows(&maps.collect::<Option<Vec<&MapKernel>>>()?)?;
+        Some(Join::Rows { rows })
     }
 }

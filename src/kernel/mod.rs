@@ -8,6 +8,7 @@ mod join;
 mod map;
 mod operands;
 mod print;
+mod rows;
 mod select;
 mod work;
 

@@ -8,6 +8,7 @@ mod buffers;
 mod horizontal;
 mod memory;
 mod pack;
+pub(crate) mod rows;
 mod schedule;
 mod units;
 mod validate;

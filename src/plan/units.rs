@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// Most launches that are one.
-const MOST: usize = 3;
+const MOST: usize = 12;
 
 /// Launches of a phase that are one.
 #[derive(Clone, Debug)]
@@ -93,6 +93,7 @@ impl Plan {
         let Some((last, before)) = launches.split_last() else { return false };
         match join {
             Join::Alone => true,
+            Join::Rows { .. } => self.over_rows(launches).is_some(),
             // Blocks of all are under way at the same time, so none may write what another one touches.
             Join::Side => {
                 let touched = |it: &Launch| [it.inputs.clone(), it.outputs.clone()].concat();

@@ -17,6 +17,7 @@ pub fn write(specs: &[&KernelSpec], options: &Options) -> Option<CudaSource> {
             }
         }
         (Join::Columns, [KernelSpec::Map(map), KernelSpec::Map(after)]) => map::map_then(map, after),
+        (Join::Rows { rows }, _) => map::over_rows(specs, rows),
         _ => None,
     }
 }

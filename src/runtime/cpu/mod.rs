@@ -118,7 +118,7 @@ impl CpuBackend {
             debug_assert!(agrees(&plan.kernels[launch.kernel], kernel.as_ref()), "{:?}", plan.kernels[launch.kernel]);
             check::launch(&plan, &sizes, launch, kernel.as_ref()).map_err(bad)?;
         }
-        let rows = rows(&plan, &sizes);
+        let rows = rows(&plan);
         let scratch = scratch(&kernels, &rows);
         Ok(Prepared { plan, sizes, arena, kernels, rows, scratch })
     }
@@ -355,8 +355,8 @@ const THREAD: usize = 256 << 10;
 /// Bytes that running a plan takes, besides its buffers: working memory and threads; 0 for a plan that cannot be run.
 pub fn workspace(plan: &Plan, threads: Option<usize>) -> usize {
     let threads = threads.filter(|it| 0 < *it).unwrap_or_else(available);
-    let (Ok(kernels), Ok(sizes)) = (kernels(plan, Isa::detect()), check::buffers(plan)) else { return 0 };
-    let scratch = scratch(&kernels, &rows(plan, &sizes));
+    let (Ok(kernels), Ok(_)) = (kernels(plan, Isa::detect()), check::buffers(plan)) else { return 0 };
+    let scratch = scratch(&kernels, &rows(plan));
     scratch.shared + (scratch.thread + THREAD) * threads
 }
 
@@ -403,10 +403,10 @@ fn kernels(plan: &Plan, isa: Isa) -> Result<Vec<Box<dyn Kernel>>, String> {
 }
 
 /// The launches that run as one, of each phase.
-fn rows(plan: &Plan, sizes: &[usize]) -> BTreeMap<Phase, Vec<Rows>> {
+fn rows(plan: &Plan) -> BTreeMap<Phase, Vec<Rows>> {
     let find = |launches: &[Launch]| match plan.precision.is_double() {
-        true => rows::find::<f64>(plan, sizes, launches),
-        false => rows::find::<f32>(plan, sizes, launches),
+        true => rows::find::<f64>(plan, launches),
+        false => rows::find::<f32>(plan, launches),
     };
     plan.phases.iter().map(|(&phase, it)| (phase, find(&it.launches))).collect()
 }

@@ -56,15 +56,16 @@ pub(super) struct Functions {
 pub(super) fn write(spec: &MapKernel, text: &mut Text) -> Functions {
     let split = with_rows(spec);
     let spec = split.as_ref().unwrap_or(spec);
-    laid_out(spec, layout(spec), text)
+    laid_out(spec, layout(spec), false, text)
 }
 
 /// The same of a map without reductions of which `map_element` is called for single elements.
 pub(super) fn write_elements(spec: &MapKernel, text: &mut Text) {
-    laid_out(spec, Layout { vector: 1, per_thread: 1, ..layout(spec) }, text);
+    laid_out(spec, Layout { vector: 1, per_thread: 1, ..layout(spec) }, false, text);
 }
 
-fn laid_out(spec: &MapKernel, layout: Layout, text: &mut Text) -> Functions {
+/// With its space laid out so; `over_rows` if threads take rows in any case.
+pub(super) fn laid_out(spec: &MapKernel, layout: Layout, over_rows: bool, text: &mut Text) -> Functions {
     let furthest = |strides: &[usize]| -> usize {
         strides.iter().zip(&spec.dims).map(|(stride, dim)| stride * dim.saturating_sub(1)).sum()
     };
@@ -75,13 +76,14 @@ fn laid_out(spec: &MapKernel, layout: Layout, text: &mut Text) -> Functions {
     let whole = if i32::try_from(largest.max(beyond)).is_ok() { "int" } else { "i64" };
     let double = spec.outputs.iter().any(|it| it.dtype == DType::Int);
     let number = if double { Number::Double } else { Number::Float };
-    Writer { spec, layout, number, whole }.write(text)
+    Writer { spec, layout, over_rows, number, whole }.write(text)
 }
 
 /// Everything that the functions of one spec are written from.
 pub(super) struct Writer<'a> {
     pub(super) spec: &'a MapKernel,
     pub(super) layout: Layout,
+    over_rows: bool,
     pub(super) number: Number,
     whole: &'static str,
 }
@@ -94,7 +96,7 @@ impl Writer<'_> {
         let alls = self.ending(|it| matches!(it, ReductionClass::All(_)));
         let axes = self.ending(|it| matches!(it, ReductionClass::Axes(_)));
         let reduces = [&rows, &columns, &alls].iter().any(|it| it.is_some());
-        let by_rows = reduces || 1 < layout.vector;
+        let by_rows = self.over_rows || reduces || 1 < layout.vector;
         let whole_blocks = layout.row_blocks * layout.column_blocks;
         // Partial results: a row of columns per block of rows, then a number per block.
         let staged_columns = columns.staged(0, layout.row_blocks, layout.columns);

@@ -116,6 +116,36 @@ fn fits(spec: &MapKernel, width: usize) -> bool {
 }
 
 pub(super) fn layout(spec: &MapKernel) -> Layout {
+    layout_from(spec, None)
+}
+
+/// Layouts of maps whose first axes are so many rows, which blocks share out alike: each takes all columns of the same rows. Nothing where
+/// a row is too long for that.
+pub(super) fn over_rows(specs: &[&MapKernel], rows: usize) -> Option<Vec<Layout>> {
+    let lead = |it: &MapKernel| (0..=it.dims.len()).find(|at| it.dims[..*at].iter().product::<usize>() == rows);
+    let mut all = specs.iter().map(|it| Some(layout_from(it, Some(lead(it)?)))).collect::<Option<Vec<Layout>>>()?;
+    // Rows of the layout that are one of those in common, and how many of them a block takes in whole steps.
+    let parts = |it: &Layout| it.rows / rows;
+    let step = |it: &Layout| THREADS / it.lanes * it.rows_at_once;
+    let whole = |it: &Layout, block: usize| (parts(it) * block).is_multiple_of(step(it));
+    let fits = |it: &Layout| {
+        it.column_blocks == 1 && it.rows != 0 && it.classes.iter().all(|it| !matches!(it, ReductionClass::Axes(_)))
+    };
+    if !all.iter().all(fits) {
+        return None;
+    }
+    let least = all.iter().map(|it| it.block_rows.div_ceil(parts(it))).max()?;
+    // Steps are powers of two.
+    let block = (least..).find(|&block| all.iter().all(|it| whole(it, block)))?;
+    for it in &mut all {
+        it.block_rows = parts(it) * block;
+        it.row_blocks = rows.div_ceil(block);
+    }
+    Some(all)
+}
+
+/// With at least so many axes as rows, and then with all columns in a block; or as is best for the map by itself.
+fn layout_from(spec: &MapKernel, lead: Option<usize>) -> Layout {
     let rank = spec.dims.len();
     let classes_at = |outer: usize| spec.outputs.iter().map(|it| class(spec, &it.store, outer)).collect::<Vec<_>>();
     let fitting = |outer: usize| {
@@ -138,7 +168,7 @@ pub(super) fn layout(spec: &MapKernel) -> Layout {
         widths.filter(few).find(|&it| possible && fits(spec, it)).unwrap_or(1)
     };
     // The last of the best: where nothing decides, elements in a row are neighbours in memory, taken together if they can be.
-    let outer = (0..=rank).max_by_key(|&it| (fitting(it), 1 < vector(it))).unwrap_or(0);
+    let outer = (lead.unwrap_or(0)..=rank).max_by_key(|&it| (fitting(it), 1 < vector(it))).unwrap_or(0);
     let (mut classes, kept, vector) = (classes_at(outer), kept_at(outer), vector(outer));
     let rows: usize = spec.dims[..outer].iter().product();
     let columns: usize = spec.dims[outer..].iter().product();
@@ -146,7 +176,7 @@ pub(super) fn layout(spec: &MapKernel) -> Layout {
     let whole_row = (columns / vector).div_ceil(lanes);
     let most = NUMBERS.checked_div(kept * vector).map_or(whole_row, |it| it.clamp(1, KEPT / vector));
     // What belongs to a column is kept over the rows of a thread that has one vector of each.
-    let alone = 1 < vector && !classes.iter().any(|it| matches!(it, ReductionClass::Row(_)));
+    let alone = lead.is_none() && 1 < vector && !classes.iter().any(|it| matches!(it, ReductionClass::Row(_)));
     let per_thread = if alone { 1 } else { whole_row.min(most) };
     let column_blocks = (columns / vector).div_ceil(lanes * per_thread);
     for it in &mut classes {

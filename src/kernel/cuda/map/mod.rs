@@ -7,14 +7,17 @@
 mod element;
 mod functions;
 mod layout;
+mod rows;
 
 use super::combine::{Part, Then, combine};
 use super::simple::{self, Behind};
 use super::text::{Text, element, file};
 use super::{Argument, CudaLaunch, CudaSource};
 use crate::kernel::{KernelSpec, MapKernel};
-use functions::{Functions, write, write_elements};
+use functions::{Functions, laid_out, write, write_elements};
 pub(super) use functions::{coordinates, offset};
+use layout::Layout;
+pub(super) use rows::over_rows;
 use std::fmt::Write;
 
 const THREADS: usize = 256;
@@ -112,9 +115,17 @@ struct Unit<'a> {
 
 impl<'a> Unit<'a> {
     fn add(&mut self, map: &'a MapKernel, text: &mut Text) {
+        self.add_with(map, None, text);
+    }
+
+    /// Adds a map, whose blocks are shared out so, if that is said; gives its number among those that differ.
+    fn add_with(&mut self, map: &'a MapKernel, layout: Option<Layout>, text: &mut Text) -> usize {
         let at = self.kinds.iter().position(|it| it.map == map).unwrap_or_else(|| {
             text.code(format_args!("namespace map{} {{", self.kinds.len()));
-            let functions = write(map, text);
+            let functions = match layout {
+                Some(layout) => laid_out(map, layout, true, text),
+                None => write(map, text),
+            };
             text.code("}");
             self.kinds.push(Kind { map, functions, members: Vec::new() });
             self.kinds.len() - 1
@@ -138,6 +149,7 @@ impl<'a> Unit<'a> {
         self.parts.extend(kind.functions.parts.iter().map(moved));
         self.scratch += kind.functions.scratch;
         kind.members.push(names.join(", "));
+        at
     }
 
     fn launches(&self, text: &mut Text, then: Option<Then<'_>>) -> Vec<CudaLaunch> {
@@ -195,10 +207,23 @@ impl<'a> Unit<'a> {
         let taking = || self.kinds.iter().map(|it| &it.functions).filter(|it| blocks(it) != 0);
         // Left to itself, the assembler may spill sums of columns rather than have fewer threads at once.
         let by_rows = taking().any(|it| it.by_rows);
+        let shared = taking().map(|it| it.shared).max().unwrap_or(0);
+        Some(self.launch(text, entry, by_rows, &(body + "    }\n"), (grid, shared)))
+    }
+
+    /// An entry with all operands, a body, and so many blocks and bytes of shared memory.
+    fn launch(
+        &self,
+        text: &mut Text,
+        entry: &'static str,
+        by_rows: bool,
+        body: &str,
+        (grid, shared): (u32, usize),
+    ) -> CudaLaunch {
         let bounds = if by_rows { "256, 1" } else { "256" };
         let counters = if self.behind.is_some() { ", u32* counters" } else { "" };
         text.code(format_args!(
-            "extern \"C\" __global__ void __launch_bounds__({bounds})\n{entry}({}, float* partial{counters}) {{\n{body}    }}\n}}",
+            "extern \"C\" __global__ void __launch_bounds__({bounds})\n{entry}({}, float* partial{counters}) {{\n{body}}}",
             [&self.inputs[..], &self.outputs[..]].concat().join(", ")
         ));
         let inputs = (0..self.inputs.len()).map(Argument::Input);
@@ -207,7 +232,7 @@ impl<'a> Unit<'a> {
         let arguments = inputs.chain(outputs).chain([Argument::Scratch(0)]).chain(own).collect();
         // What stands behind finds out there whether its block is the last.
         let least = if self.behind.is_some() { 16 } else { 0 };
-        let shared = taking().map(|it| it.shared).max().unwrap_or(0).max(least) as u32;
-        Some(CudaLaunch { entry, grid: [grid, 1, 1], block: THREADS as u32, shared, arguments })
+        let shared = shared.max(least) as u32;
+        CudaLaunch { entry, grid: [grid, 1, 1], block: THREADS as u32, shared, arguments }
     }
 }

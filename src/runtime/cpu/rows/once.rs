@@ -1,11 +1,11 @@
 //! What one of several maps sums up and a later one computes again is computed once: where that writes its result, the first
 //! leaves it. Half of a softmax is exponentials.
 
-use super::{Access, Member, Operand};
 use crate::ir::expr::Pool;
 use crate::ir::work::of_node;
 use crate::ir::{Binary, DType, ExprNode, Scalar, ScalarFn, Unary};
 use crate::kernel::{MapInput, MapKernel, MapOutput, Store};
+use crate::plan::rows::{Access, Member, Operand};
 use std::collections::HashMap;
 
 /// The work of a function that is worth a number's way through a cache: exponentials and their like.
