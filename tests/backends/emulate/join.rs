@@ -5,14 +5,15 @@ use super::module::{self, Memory, Module, Stress};
 use super::{bytes, numbers};
 use sphc::ir::expr::Pool;
 use sphc::ir::op::Scalar64;
-use sphc::ir::{DType, Geometry, Loss, Precision, Reduction, ScalarFn, Window};
+use sphc::ir::{DType, Geometry, Loss, Precision, Reduction, ScalarFn, Unary, Window};
 use sphc::kernel::cuda::{Choice, Options, write};
 use sphc::kernel::{ConvKernel, ConvKind, KernelSpec, MapInput, MapKernel, MapOutput, Store};
 
 /// Runs kernels as one, and compares what each made of its operands. `wired` says which operand, counted over all, is which
 /// result.
 fn check(specs: &[KernelSpec], wired: &[(usize, usize)], options: &Options) {
-    let source = write(&specs.iter().collect::<Vec<_>>(), options).expect("they can be joined");
+    let source =
+        write(&specs.iter().collect::<Vec<_>>(), options).unwrap_or_else(|| panic!("{specs:?} cannot be joined"));
     let of: Vec<_> = specs.iter().map(|it| it.operands().unwrap()).collect();
     let inputs: Vec<_> = of.iter().flat_map(|it| it.inputs.clone()).collect();
     let outputs: Vec<_> = of.iter().flat_map(|it| it.outputs.clone()).collect();
@@ -160,4 +161,79 @@ fn losses_and_hits_side_by_side() {
         Loss::CrossEntropyGrad { smoothing, floor: Scalar64(0.0) },
     ];
     check(&kinds.map(loss), &[], &Options::default());
+}
+
+/// A softmax of rows in three maps, and means of it over the rows.
+fn softmax(rows: usize, columns: usize) -> [KernelSpec; 4] {
+    let whole = MapInput { strides: vec![columns, 1], dtype: DType::Real };
+    let row = MapInput { strides: vec![1, 0], dtype: DType::Real };
+    let map = |inputs: &[&MapInput], body: ScalarFn, output: MapOutput| {
+        let inputs = inputs.iter().map(|it| (*it).clone()).collect();
+        KernelSpec::Map(MapKernel { dims: vec![rows, columns], inputs, body, outputs: vec![output] })
+    };
+    let same = || ScalarFn::build(1, |_, x| x[0]);
+    let raised = |pool: &mut Pool, x: &[sphc::ir::Scalar]| {
+        let gap = pool.sub(x[0], x[1]);
+        pool.unary(Unary::Exp, gap)
+    };
+    let share = ScalarFn::build(3, |pool, x| {
+        let raised = raised(pool, x);
+        pool.div(raised, x[2])
+    });
+    [
+        map(&[&whole], same(), over(Reduction::Max, [false, true])),
+        map(&[&whole, &row], ScalarFn::build(2, raised), over(Reduction::Sum, [false, true])),
+        map(&[&whole, &row, &row], share, real(Store::Full)),
+        map(&[&whole], same(), over(Reduction::Mean, [true, false])),
+    ]
+}
+
+/// Rows with their mean and variance, then normalised, with a factor for each column, and the sums of these over the rows; pixels
+/// of some images at a time, which have a row in common.
+fn normalised(images: usize, pixels: usize, channels: usize) -> [KernelSpec; 2] {
+    let axis = |strides: [usize; 3]| MapInput { strides: strides.to_vec(), dtype: DType::Real };
+    let whole = axis([pixels * channels, channels, 1]);
+    let (row, column) = (axis([1, 0, 0]), axis([0, 0, 1]));
+    let reduced = |kind, over: [bool; 3]| real(Store::Reduce { kind, over: over.to_vec() });
+    let map = |inputs: Vec<MapInput>, body: ScalarFn, outputs: Vec<MapOutput>| {
+        KernelSpec::Map(MapKernel { dims: vec![images, pixels, channels], inputs, body, outputs })
+    };
+    let same = ScalarFn::build(1, |_, x| x[0]);
+    let moments = ScalarFn { roots: [same.roots[0]; 2].into(), ..same };
+    let mut pool = Pool::new();
+    let [x, mean, variance, scale] = [0, 1, 2, 3].map(|it| pool.input(it));
+    let (gap, one) = (pool.sub(x, mean), pool.constant(1.0));
+    let wide = pool.add(variance, one);
+    let root = pool.unary(Unary::Sqrt, wide);
+    let normed = pool.div(gap, root);
+    let scaled = pool.mul(normed, scale);
+    let all = [false, true, true];
+    [
+        map(vec![whole.clone()], moments, vec![reduced(Reduction::Mean, all), reduced(Reduction::Variance, all)]),
+        map(
+            vec![whole, row.clone(), row, column],
+            pool.finish(4, &[scaled, normed]),
+            vec![real(Store::Full), reduced(Reduction::Sum, [true, true, false])],
+        ),
+    ]
+}
+
+#[test]
+fn maps_over_the_same_rows() {
+    if !module::available() {
+        return;
+    }
+    // Words and single numbers, rows for some lanes and for all, blocks that are not full.
+    for (rows, columns) in [(37, 10), (2000, 64), (300, 197), (9, 500)] {
+        check(&softmax(rows, columns), &[(2, 0), (4, 0), (5, 1), (6, 2)], &Options::default());
+    }
+    // Of so many columns no block keeps sums, but those of a row.
+    check(&softmax(9, 1000)[..3], &[(2, 0), (4, 0), (5, 1)], &Options::default());
+    for (images, pixels, channels) in [(5, 7, 12), (600, 4, 8), (3, 10, 5)] {
+        check(&normalised(images, pixels, channels), &[(2, 0), (3, 1)], &Options::default());
+    }
+    // Rows that are too long for a block stay apart.
+    for apart in [softmax(9, 1000), softmax(12, 5000)] {
+        assert!(write(&apart.each_ref().map(|it| it), &Options::default()).is_none());
+    }
 }
