@@ -1,7 +1,7 @@
 //! How nodes look to fusion: which share memory, which are numbers, and over which space they run.
 
 use super::GroupKind;
-use crate::ir::{DType, Fill, Graph, NodeId, Op, Precision, Reduction, Shape};
+use crate::ir::{DType, Fill, Graph, NodeId, Op, Precision, Random, Reduction, Shape};
 use std::collections::HashMap;
 
 /// Which nodes share memory. A `Reshape`, an `Update`, and a `Broadcast` or `Reduce` that leaves the
@@ -94,6 +94,8 @@ pub(super) enum Class {
     Opaque(GroupKind),
     /// One value for each element, of reals.
     Real,
+    /// A random number for each element, which is drawn where it is used, or by a kernel of its own.
+    Drawn,
     /// One integer for each element: evaluated in f64 and rounded, so never computed inside a `Real`.
     Int,
     /// A reduction.
@@ -188,7 +190,8 @@ fn classify(graph: &Graph, storage: &Storage, id: NodeId) -> Class {
         | Op::Scatter { .. }
         | Op::AllReduce(_)
         | Op::Loss(_)
-        | Op::Random { .. } => Class::Opaque(GroupKind::Single),
+        | Op::Random { kind: Random::Shuffle { .. } | Random::Sequence { .. }, .. } => Class::Opaque(GroupKind::Single),
+        Op::Random { kind: Random::Uniform, .. } => Class::Drawn,
         Op::Map { int: true, .. } => Class::Int,
         Op::Map { int: false, .. } | Op::Broadcast(_) => Class::Real,
         Op::Reduce { .. } => Class::Reduce,

@@ -24,7 +24,7 @@ pub(super) fn materialize(analysis: &Analysis<'_>, needed: &[NodeId], roots: &[N
     let mut reads: Vec<Vec<NodeId>> = vec![Vec::new(); analysis.class.len()];
     for &id in needed {
         let at = id.0 as usize;
-        if !matches!(analysis.class(id), Class::Real | Class::Int | Class::Reduce) {
+        if !matches!(analysis.class(id), Class::Real | Class::Drawn | Class::Int | Class::Reduce) {
             continue;
         }
         let mut work = policy::cost(analysis.graph.op(id));
@@ -44,7 +44,7 @@ pub(super) fn materialize(analysis: &Analysis<'_>, needed: &[NodeId], roots: &[N
         from.sort_unstable();
         from.dedup();
         cost[at] = work;
-        if analysis.class(id) == Class::Real && !must[at] {
+        if matches!(analysis.class(id), Class::Real | Class::Drawn) && !must[at] {
             let used = &users[at];
             let candidate = Candidate {
                 cost: work,
@@ -76,7 +76,7 @@ fn must_store(analysis: &Analysis<'_>, needed: &[NodeId], roots: &[NodeId]) -> V
                     must[analysis.base(operand).0 as usize] = true;
                 }
             }
-            Class::Real | Class::Alias => {}
+            Class::Real | Class::Drawn | Class::Alias => {}
         }
         if !matches!(analysis.class(id), Class::Alias | Class::Leaf) {
             // What a later part of a step reads is done with when its own part ends.
@@ -97,9 +97,9 @@ fn passes_by_depth(analysis: &Analysis<'_>, needed: &[NodeId]) -> Vec<u32> {
             let base = analysis.base(*operand);
             let ready = pass[base.0 as usize];
             match analysis.class(base) {
-                Class::Real if analysis.space(base) == analysis.space(id) => ready,
+                Class::Real | Class::Drawn if analysis.space(base) == analysis.space(id) => ready,
                 Class::Leaf => 1,
-                Class::Real | Class::Int | Class::Reduce | Class::Opaque(_) | Class::Alias => ready + 1,
+                Class::Real | Class::Drawn | Class::Int | Class::Reduce | Class::Opaque(_) | Class::Alias => ready + 1,
             }
         };
         if !matches!(analysis.class(id), Class::Alias | Class::Leaf) {
@@ -120,7 +120,7 @@ fn uses(analysis: &Analysis<'_>, needed: &[NodeId], must: &[bool], pass: &[u32])
     let mut all: Vec<Uses> = vec![Uses::default(); analysis.class.len()];
     for &id in needed.iter().rev() {
         let at = id.0 as usize;
-        if !matches!(analysis.class(id), Class::Real | Class::Int | Class::Reduce) {
+        if !matches!(analysis.class(id), Class::Real | Class::Drawn | Class::Int | Class::Reduce) {
             continue;
         }
         let passes = if must[at] { vec![(analysis.space(id), pass[at])] } else { all[at].passes.clone() };

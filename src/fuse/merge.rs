@@ -50,7 +50,7 @@ impl Closure {
                 if analysis.storage.number(base).is_some() {
                     continue;
                 }
-                let elementwise = matches!(analysis.class(base), Class::Real | Class::Int)
+                let elementwise = matches!(analysis.class(base), Class::Real | Class::Drawn | Class::Int)
                     && analysis.plain(operand)
                     && analysis.space(base) == space;
                 if !stored[base.0 as usize] || (elementwise && inlined.contains(&base)) {
@@ -83,6 +83,11 @@ pub(super) fn merge(
         match analysis.class(id) {
             Class::Leaf | Class::Alias => {}
             Class::Opaque(kind) => merger.single(id, kind),
+            Class::Drawn => {
+                if materialized.stored[id.0 as usize] {
+                    merger.single(id, GroupKind::Single);
+                }
+            }
             Class::Real | Class::Int | Class::Reduce => {
                 if materialized.stored[id.0 as usize] {
                     merger.place(id);

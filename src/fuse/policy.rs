@@ -21,12 +21,16 @@ const RECOMPUTE: u32 = 96;
 /// rather than made by a kernel of its own.
 const STRETCH: u32 = 1;
 
+/// Work of a random number: a quarter of ten rounds of Philox.
+const DRAW: u32 = 25;
+
 /// Work of one element.
 pub(super) fn cost(op: &Op) -> u32 {
     match op {
         // At least 1, so that a chain of whatever maps is cut in the end.
         Op::Map { body, .. } => work::weight(body).max(1),
         Op::Reduce { .. } => 1,
+        Op::Random { .. } => DRAW,
         _ => 0,
     }
 }

@@ -33,8 +33,36 @@ pub fn uniform(seed: u64, stream: u64, step: u64, at: usize) -> f32 {
 }
 
 /// The numbers from `4 * block` on, which one call of the generator gives.
-pub fn uniform_four(seed: u64, stream: u64, step: u64, block: usize) -> [f32; 4] {
+fn uniform_four(seed: u64, stream: u64, step: u64, block: usize) -> [f32; 4] {
     words(seed, stream, step, block as u64).map(|word| (word >> 8) as f32 * (1.0 / 16_777_216.0))
+}
+
+/// The numbers of several calls of the generator, from `4 * block` on, computed side by side.
+#[inline(always)]
+pub fn uniform_fours<const N: usize>(seed: u64, stream: u64, step: u64, block: u64) -> [[f32; 4]; N] {
+    let key = seed ^ stream.rotate_left(32);
+    let mut key = [key as u32, (key >> 32) as u32];
+    let [mut c0, mut c1, mut c2, mut c3] = [[0u32; N]; 4];
+    for at in 0..N {
+        let block = block + at as u64;
+        (c0[at], c1[at]) = (block as u32, (block >> 32) as u32 ^ (stream as u32));
+        (c2[at], c3[at]) = (step as u32, (step >> 32) as u32);
+    }
+    for _ in 0..10 {
+        for at in 0..N {
+            let a = u64::from(MULTIPLIERS[0]) * u64::from(c0[at]);
+            let b = u64::from(MULTIPLIERS[1]) * u64::from(c2[at]);
+            (c0[at], c2[at]) = ((b >> 32) as u32 ^ c1[at] ^ key[0], (a >> 32) as u32 ^ c3[at] ^ key[1]);
+            (c1[at], c3[at]) = (b as u32, a as u32);
+        }
+        key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
+    }
+    let mut all = [[0.0; 4]; N];
+    for at in 0..N {
+        // Exact as a signed number, for which there are vectors.
+        all[at] = [c0[at], c1[at], c2[at], c3[at]].map(|word| (word >> 8) as i32 as f32 * (1.0 / 16_777_216.0));
+    }
+    all
 }
 
 /// Number `at` of a stream of uniform numbers in [-1, 1), for what starts at random.
@@ -83,6 +111,18 @@ mod tests {
         assert_eq!(philox([u32::MAX; 4], [u32::MAX; 2]), [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]);
         let pi = [0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344];
         assert_eq!(philox(pi, [0xa409_3822, 0x299f_31d0]), [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]);
+    }
+
+    #[test]
+    fn numbers_side_by_side_are_those_one_by_one() {
+        for (seed, stream, step, block) in
+            [(7, 0xdead_beef_0bad_cafe, 3, 5), (u64::MAX, 1, 1 << 40, u64::from(u32::MAX) - 3)]
+        {
+            let all = uniform_fours::<16>(seed, stream, step, block);
+            for (at, four) in all.iter().enumerate() {
+                assert_eq!(*four, uniform_four(seed, stream, step, block as usize + at));
+            }
+        }
     }
 
     #[test]

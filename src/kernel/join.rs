@@ -55,7 +55,8 @@ impl Join {
                     KernelSpec::ConvMap { map, .. } | KernelSpec::Map(map) => map.dims.last(),
                     _ => None,
                 };
-                let whole = after.outputs.iter().all(|it| it.store == Store::Full);
+                let whole = after.outputs.iter().all(|it| it.store == Store::Full)
+                    && after.inputs.iter().all(|it| it.draws.is_none());
                 if after.dims.len() == 1 && after.dims.first() == channels && whole {
                     return Some(Join::Columns);
                 }

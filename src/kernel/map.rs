@@ -4,7 +4,7 @@
 //! are 0 or 1, because fusion permutes no axes.
 
 use super::select::dtype;
-use super::{MapInput, MapKernel, MapOutput, Store};
+use super::{Draws, MapInput, MapKernel, MapOutput, Store};
 use crate::fuse::{Fused, Group, GroupKind, reduced, squeeze};
 use crate::ir::expr::Pool;
 use crate::ir::{Graph, NodeId, Op, Reduction, Scalar, Shape};
@@ -47,8 +47,11 @@ pub(super) fn build(fused: &Fused, group: &Group) -> (MapKernel, Vec<NodeId>) {
     }
     let mut inputs = Vec::with_capacity(used.len());
     let mut nodes = Vec::with_capacity(used.len());
-    for (id, strides) in used.iter().map(|&it| &operands[it as usize]) {
-        inputs.push(MapInput { strides: strides.clone(), dtype: dtype(graph, *id) });
+    for (id, strides, draws) in used.iter().map(|&it| &operands[it as usize]) {
+        inputs.push(match draws {
+            Some(draws) => MapInput::drawn(strides.clone(), *draws),
+            None => MapInput::new(strides.clone(), dtype(graph, *id)),
+        });
         nodes.push(*id);
     }
     if let Some(core) = core {
@@ -64,7 +67,7 @@ struct Body<'a> {
     inside: BTreeSet<NodeId>,
     rank: usize,
     pool: Pool,
-    operands: Vec<(NodeId, Vec<usize>)>,
+    operands: Vec<(NodeId, Vec<usize>, Option<Draws>)>,
     known: HashMap<(NodeId, Axes), Scalar>,
 }
 
@@ -99,6 +102,11 @@ impl Body<'_> {
             let along = realign(along, self.graph.shape(base));
             return self.value(base, &along);
         }
+        let strides = self.strides(id, along);
+        self.operand(base, strides, None)
+    }
+
+    fn strides(&self, id: NodeId, along: &Axes) -> Vec<usize> {
         let mut strides = vec![0; self.rank];
         let mut step = 1;
         for (&extent, &axis) in self.graph.shape(id).dims().iter().zip(along).rev() {
@@ -107,7 +115,11 @@ impl Body<'_> {
             }
             step *= extent;
         }
-        let key = (base, strides);
+        strides
+    }
+
+    fn operand(&mut self, id: NodeId, strides: Vec<usize>, draws: Option<Draws>) -> Scalar {
+        let key = (id, strides, draws);
         let at = self.operands.iter().position(|it| *it == key).unwrap_or_else(|| {
             self.operands.push(key);
             self.operands.len() - 1
@@ -123,6 +135,11 @@ impl Body<'_> {
         }
         let graph = self.graph;
         let operands = graph.operands(id);
+        if let Op::Random { stream, first, .. } = *graph.op(id) {
+            let strides = self.strides(id, along);
+            let step = self.fused.storage.of(operands[0]);
+            return self.operand(step, strides, Some(Draws { stream, first }));
+        }
         let args: Vec<Scalar> = operands.iter().map(|&it| self.read(it, &aligned(along, graph.shape(it)))).collect();
         let value = match graph.op(id) {
             Op::Map { body, .. } => self.pool.inline(body, &args)[0],

@@ -81,6 +81,32 @@ pub struct MapInput {
     pub strides: Vec<usize>,
     /// Element type in memory.
     pub dtype: DType,
+    /// Nothing for what is read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draws: Option<Draws>,
+}
+
+/// Uniform random numbers in [0, 1) that are drawn where they are used, and lie nowhere. The operand is the number of the step; strides
+/// tell which number of the step an element has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Draws {
+    /// Which stream of random numbers.
+    pub stream: u64,
+    /// The position of the first.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub first: usize,
+}
+
+impl MapInput {
+    /// What is read.
+    pub fn new(strides: Vec<usize>, dtype: DType) -> Self {
+        Self { strides, dtype, draws: None }
+    }
+
+    /// What is drawn.
+    pub fn drawn(strides: Vec<usize>, draws: Draws) -> Self {
+        Self { strides, dtype: DType::Int, draws: Some(draws) }
+    }
 }
 
 /// What happens to a result of a [`MapKernel`]'s expression.
@@ -178,7 +204,7 @@ impl MapKernel {
     pub fn copy(len: usize, from: DType, to: DType) -> Self {
         Self {
             dims: vec![len],
-            inputs: vec![MapInput { strides: vec![usize::from(len != 1)], dtype: from }],
+            inputs: vec![MapInput::new(vec![usize::from(len != 1)], from)],
             body: ScalarFn { arity: 1, nodes: [ExprNode::Input(0)].into(), roots: [Scalar(0)].into() },
             outputs: vec![MapOutput { store: Store::Full, dtype: to }],
         }

@@ -1,7 +1,7 @@
 //! The `kernels` dump: every distinct kernel once, with how often each phase needs it. The plan joins launches of small
 //! maps.
 
-use super::{KernelSpec, MapKernel, MatMulKernel, Store, select};
+use super::{Draws, KernelSpec, MapKernel, MatMulKernel, Store, select};
 use crate::fuse::Fused;
 use crate::ir::Phase;
 use crate::ir::augment;
@@ -73,7 +73,16 @@ impl Display for MapKernel {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "map over {:?}", self.dims)?;
         for (at, input) in self.inputs.iter().enumerate() {
-            write!(f, "\n    x{at}: {:?} by {:?}", input.dtype, input.strides)?;
+            match input.draws {
+                None => write!(f, "\n    x{at}: {:?} by {:?}", input.dtype, input.strides)?,
+                Some(Draws { stream, first }) => {
+                    write!(
+                        f,
+                        "\n    x{at}: uniform numbers of stream {stream:016x} from {first} by {:?}",
+                        input.strides
+                    )?;
+                }
+            }
         }
         write!(f, "\n    {}", self.body)?;
         for (at, output) in self.outputs.iter().enumerate() {

@@ -155,7 +155,7 @@ mod tests {
         let variance = Store::Reduce { kind: Reduction::Variance, over: vec![true, false] };
         let map = MapKernel {
             dims: vec![4, 6],
-            inputs: vec![MapInput { strides: vec![6, 1], dtype: DType::Real }],
+            inputs: vec![MapInput::new(vec![6, 1], DType::Real)],
             body: ScalarFn::build(1, |p, i| p.mul(i[0], i[0])),
             outputs: vec![output(Store::Full)],
         };

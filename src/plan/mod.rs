@@ -281,7 +281,7 @@ impl Plan {
 }
 
 /// Version of the plan's format.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
 
 /// What a plan depends on besides the graph.
 pub struct Config<'a> {

@@ -100,7 +100,7 @@ impl Plan {
                 step = stride * dim;
                 fits
             });
-            access(id, false, input.dtype, each.filter(|it| in_order && reach < *it))
+            access(id, false, input.dtype, each.filter(|it| in_order && reach < *it && input.draws.is_none()))
         });
         let written = kernel.outputs.iter().zip(&launch.outputs).map(|(output, &id)| {
             let own = match &output.store {

@@ -5,7 +5,7 @@
 
 use super::contraction::{Factors, contraction};
 use super::loss;
-use super::meaning::{execute, left_of, places, short, written};
+use super::meaning::{drawn, execute, left_of, places, short, written};
 use crate::ir::{Augment, Binary, DType, ExprNode, Loss, Precision, Reduction, Unary, Window};
 use crate::kernel::{KernelSpec, MapInput, MapKernel, Store, each_with};
 
@@ -82,11 +82,20 @@ fn in_full(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64, roundings: &Roundi
             let each = all.iter().zip(inputs.chunks_exact(2));
             each.map(|(it, inputs)| contraction(&KernelSpec::MatMul(*it), inputs, seed, roundings)).collect()
         }
-        KernelSpec::Map(kernel) => map(kernel, inputs, None, roundings),
+        KernelSpec::Map(kernel) => {
+            let (kernel, inputs) = drawn(kernel, inputs, seed);
+            map(&kernel, &inputs, None, roundings)
+        }
         KernelSpec::Maps(all) => each_with(all, inputs, |it| it.inputs.len())
-            .flat_map(|(kernel, inputs)| map(kernel, inputs, None, roundings))
+            .flat_map(|(it, inputs)| in_full(&KernelSpec::Map(it.clone()), inputs, seed, roundings))
             .collect(),
-        KernelSpec::ConvMap { conv, map } => conv_map(&KernelSpec::Conv(*conv), map, inputs, seed, roundings),
+        KernelSpec::ConvMap { conv, map } => {
+            let (operands, others) = inputs.split_at(2);
+            // What stands for the convolution's result is not drawn.
+            let (map, read) = drawn(map, &[&[Vec::new()], others].concat(), seed);
+            let inputs = [operands, &read[1..]].concat();
+            conv_map(&KernelSpec::Conv(*conv), &map, &inputs, seed, roundings)
+        }
         KernelSpec::Augment { dtype: DType::Real, steps, .. } if steps.iter().any(is_linear) => {
             let mut sizes = inputs.to_vec();
             sizes[0].iter_mut().for_each(|it| *it = it.abs());
@@ -441,7 +450,7 @@ mod tests {
         body.roots = [scaled, square].into();
         let kernel = MapKernel {
             dims: vec![5, 8],
-            inputs: vec![MapInput { strides: vec![8, 1], dtype: DType::Real }],
+            inputs: vec![MapInput::new(vec![8, 1], DType::Real)],
             body,
             outputs: vec![
                 MapOutput { store: Store::Full, dtype: DType::Bf16 },

@@ -2,8 +2,8 @@
 
 use crate::interp::{Env, Tensor, evaluate};
 use crate::ir::augment::draws;
-use crate::ir::{DType, ExprNode, NodeId, Op, Scalar, ScalarFn, Shape, Window};
-use crate::kernel::{ConvKernel, ConvKind, KernelSpec, MapKernel, MatMulKernel, Store, each_with};
+use crate::ir::{DType, ExprNode, NodeId, Op, Random, Scalar, ScalarFn, Shape, Window};
+use crate::kernel::{ConvKernel, ConvKind, Draws, KernelSpec, MapInput, MapKernel, MatMulKernel, Store, each_with};
 use crate::shape::Builder;
 
 /// The results of a kernel, in f64. Operands are row-major, in the order of the kernel's inputs.
@@ -11,15 +11,19 @@ pub fn execute(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64) -> Vec<Vec<f64
     let real = |shape: Vec<usize>| (Shape(shape), DType::Real);
     let one = |op: Op, shapes: Vec<(Shape, DType)>| vec![single(op, &shapes, inputs, seed)];
     match spec {
-        KernelSpec::Map(kernel) => map(kernel, inputs),
+        KernelSpec::Map(kernel) => {
+            let (kernel, inputs) = drawn(kernel, inputs, seed);
+            map(&kernel, &inputs)
+        }
         KernelSpec::Maps(all) => {
-            each_with(all, inputs, |it| it.inputs.len()).flat_map(|(kernel, inputs)| map(kernel, inputs)).collect()
+            let each = each_with(all, inputs, |it| it.inputs.len());
+            each.flat_map(|(it, inputs)| execute(&KernelSpec::Map(it.clone()), inputs, seed)).collect()
         }
         KernelSpec::ConvMap { conv, map: after } => {
             let (operands, others) = inputs.split_at(2);
             let mut read = execute(&KernelSpec::Conv(*conv), operands, seed);
             read.extend_from_slice(others);
-            map(after, &read)
+            execute(&KernelSpec::Map(after.clone()), &read, seed)
         }
         KernelSpec::Conv(ConvKernel { kind, geometry, n, input, output, .. }) => {
             let x = real([&[*n], &input[..]].concat());
@@ -80,6 +84,22 @@ pub fn execute(spec: &KernelSpec, inputs: &[Vec<f64>], seed: u64) -> Vec<Vec<f64
             one(op, vec![(Shape::scalar(), DType::Int)])
         }
     }
+}
+
+/// The same map, and its operands with the numbers that it would draw.
+pub(super) fn drawn(kernel: &MapKernel, inputs: &[Vec<f64>], seed: u64) -> (MapKernel, Vec<Vec<f64>>) {
+    let mut kernel = kernel.clone();
+    let mut inputs = inputs.to_vec();
+    for (input, values) in kernel.inputs.iter_mut().zip(&mut inputs) {
+        if let Some(Draws { stream, first }) = input.draws {
+            let steps = input.strides.iter().zip(&kernel.dims).map(|(stride, dim)| stride * dim.saturating_sub(1));
+            let len = 1 + steps.sum::<usize>();
+            let numbers = KernelSpec::Random { kind: Random::Uniform, len, stream, first };
+            *values = execute(&numbers, std::slice::from_ref(values), seed).remove(0);
+            *input = MapInput::new(input.strides.clone(), DType::Real);
+        }
+    }
+    (kernel, inputs)
 }
 
 /// One op, by its definition.

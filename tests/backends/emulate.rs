@@ -5,6 +5,7 @@
 pub(crate) mod case;
 #[cfg(feature = "cuda")]
 mod device;
+mod drawn;
 mod join;
 pub(crate) mod module;
 mod moments;

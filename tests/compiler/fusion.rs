@@ -4,8 +4,8 @@ use crate::compiler::machine::same;
 use sphc::fuse::fuse;
 use sphc::ir::op::Scalar64;
 use sphc::ir::{
-    Binary, DType, Init, NodeId, Op, Param, ParamRole, Phase, Precision, ScalarFn, Shape, State, StateRole, Target,
-    Unary, Window,
+    Binary, DType, Init, NodeId, Op, Param, ParamRole, Phase, Precision, Random, ScalarFn, Shape, State, StateRole,
+    Target, Unary, Window,
 };
 use sphc::kernel::{ConvKind, KernelSpec, MapKernel, Store};
 use sphc::plan::{Config, plan};
@@ -273,6 +273,48 @@ fn a_layer_in_bf16_moves_twelve_activations_of_two_bytes() {
     };
     assert_eq!(bytes(5, Precision::F32) - bytes(4, Precision::F32), 12 * elements * 4);
     assert_eq!(bytes(5, Precision::Bf16) - bytes(4, Precision::Bf16), 12 * elements * 2);
+}
+
+/// Masks of dropout lie nowhere: they are drawn again backward. What stretches over an image is drawn once, by a map that shares a launch.
+#[test]
+fn masks_are_drawn_where_they_are_used() {
+    let text = |layers: &str| {
+        format!(
+            "model Dropped {{
+    input image: u8[8, 8, 1]
+    x = conv((image - 8) / 8, 16) |> relu |> {layers}
+    output conv(x, classes, kernel: 8, pad: valid) as \"score\"
+}}
+train {{
+    data digits
+    batch 32
+    iterations 3
+    loss softmax_cross_entropy
+    optimizer sgd(rate: 0.1)
+}}
+"
+        )
+    };
+    let plan = |layers: &str| {
+        let typed =
+            crate::backends::engines::typed("dropped.sph", &text(layers), &crate::language::lower::settings(&[]));
+        let config =
+            Config { precision: Precision::F32, hash: String::new(), source: String::new(), line: &|_| String::new() };
+        plan(&fuse(sphc::autodiff::training(typed)), &config)
+    };
+    let uniform = |plan: &sphc::plan::Plan| {
+        let lies = |it: &&KernelSpec| matches!(it, KernelSpec::Random { kind: Random::Uniform, .. });
+        plan.kernels.iter().filter(lies).count()
+    };
+    let launches = |plan: &sphc::plan::Plan| plan.phases[&Phase::Step].launches.len();
+    let (bare, one, two) = (plan("relu"), plan("dropout(0.3)"), plan("dropout(0.3) |> dropout(0.5)"));
+    for dropped in [&one, &two] {
+        assert_eq!(uniform(dropped), 0);
+        assert_eq!(launches(dropped), launches(&bare));
+        assert!(dropped.arena_bytes <= bare.arena_bytes, "{} {}", dropped.arena_bytes, bare.arena_bytes);
+    }
+    let path = plan("drop_path(0.3)");
+    assert_eq!((uniform(&path), launches(&path)), (0, launches(&bare)));
 }
 
 #[test]

@@ -121,7 +121,7 @@ fn what_a_plan_says_wrong_is_told_with_its_line() {
         let line = text.lines().nth(line_of(&text, after, key)).unwrap();
         line.split(": ").nth(1).unwrap().parse().unwrap()
     };
-    let arena = number("format: 4", "arena_bytes");
+    let arena = number("format: 5", "arena_bytes");
     let loss = number("results:", "loss:");
     let cases: &[(&str, &str, &str, &str)] = &[
         ("evaluate:", "losses:", "0", "result `losses` of phase `evaluate`"),
@@ -129,9 +129,9 @@ fn what_a_plan_says_wrong_is_told_with_its_line() {
         ("step:", "loss:", "999999", "buffer 999999 does not exist"),
         ("step:", "loss:", "-1", ""),
         ("step:", "- kernel:", "99999", "kernel 99999 does not exist"),
-        ("format: 4", "arena_bytes:", "99999999999999", "its buffers end at"),
-        ("format: 4", "arena_bytes:", "64", "beyond the arena"),
-        ("format: 4", "arena_bytes:", "18446744073709551615", ""),
+        ("format: 5", "arena_bytes:", "99999999999999", "its buffers end at"),
+        ("format: 5", "arena_bytes:", "64", "beyond the arena"),
+        ("format: 5", "arena_bytes:", "18446744073709551615", ""),
         ("training:", "batch:", "0", "the batch is 0"),
         ("training:", "batch:", "9223372036854775808", ""),
         ("training:", "classes:", "0", "the number of classes is 0"),
@@ -168,7 +168,7 @@ fn what_a_plan_says_wrong_is_told_with_its_line() {
             let end = text[start + 1..].find("\n  project:").map_or(text.len(), |it| it + start + 1);
             format!("{}{}", &text[..start], &text[end..])
         }),
-        ("format 1", text.replacen("format: 4", "format: 1", 1)),
+        ("format 1", text.replacen("format: 5", "format: 1", 1)),
         ("x.yaml", text.replacen("name: ", "name: &a ", 1)),
     ] {
         let error = from_yaml("x.yaml", &changed).expect_err(what).to_string();

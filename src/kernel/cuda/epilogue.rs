@@ -4,6 +4,7 @@
 
 use super::combine::{Part, Staged, Then, Whole, combine, slices};
 use super::contraction::{Product, pixels};
+use super::drawn;
 use super::expression::{Number, statements_beyond};
 use super::map::{append, coordinates, offset};
 use super::parted::{Along, Parted, as_roots, returned, structure};
@@ -112,6 +113,11 @@ fn within(product: &Product<'_>, map: &MapKernel, then: Option<Then<'_>>, text: 
         names.push(format!("in{at}"));
         arguments.push(Argument::Input(at - 1 + OPERANDS));
     }
+    if drawn::draws(map) {
+        fields.push("u64 seed".to_owned());
+        names.push("seed".to_owned());
+        arguments.push(Argument::Seed);
+    }
     for &at in &whole {
         fields.push(format!("{}* out{at}", element(map.outputs[at].dtype)));
         names.push(format!("out{at}"));
@@ -123,6 +129,7 @@ fn within(product: &Product<'_>, map: &MapKernel, then: Option<Then<'_>>, text: 
     let staged = Staged { from: sums.len() * each, moments: moments.len(), partials: rows, width: channels };
 
     text.ints([("COLUMN_SUMS", sums.len()), ("COLUMN_MOMENTS", moments.len())]);
+    drawn::add(map, text);
     text.code("using whole = int;");
     text.code(format_args!("struct Results {{ {}; }};", fields.join("; ")));
     let values: Vec<String> = whole.iter().map(|it| format!("float out{it}; ")).collect();
@@ -182,8 +189,14 @@ fn finish(text: &mut Text, map: &MapKernel, whole: &[usize], sums: &[usize], mom
     let parted = Parted::new(map, last, &roots, |input| input == 0);
     let of = |along: Along| (1..map.inputs.len()).filter(|&it| parted.inputs[it] == along).collect::<Vec<_>>();
     let (columns, pixels) = (of(Along::Column), of(Along::Both));
-    let (rounded, read) =
-        (map.rounded(), |input: u32| format!("(float)to.in{input}[{}]", offset(map, input as usize, &at)));
+    let rounded = map.rounded();
+    let read = |input: u32| {
+        let place = offset(map, input as usize, &at);
+        match &map.inputs[input as usize].draws {
+            Some(draws) => drawn::number(draws, "to", &format!("in{input}"), &place),
+            None => format!("(float)to.in{input}[{place}]"),
+        }
+    };
 
     // Neighbours are read as one word where they lie side by side, at multiples of two.
     let together = |input: usize| {
@@ -196,12 +209,19 @@ fn finish(text: &mut Text, map: &MapKernel, whole: &[usize], sums: &[usize], mom
         let mut code = format!("struct {name} {{\n");
         let mut line = |line: String| writeln!(code, "{line}").expect("a string takes all");
         for &it in inputs {
-            let element = element(map.inputs[it].dtype);
-            line(format!("    Side<{element}, SIDE == 2 && {}> in{it};", together(it)));
+            let input = &map.inputs[it];
+            line(match &input.draws {
+                Some(draws) => format!("    {} in{it};", drawn::side(draws, input, "SIDE", 2)),
+                None => format!("    Side<{}, SIDE == 2 && {}> in{it};", element(input.dtype), together(it)),
+            });
         }
         line(load.trim_end().to_owned());
         for &it in inputs {
-            line(format!("        in{it}.load(to.in{it} + ({}), left);", offset(map, it, &at)));
+            let place = offset(map, it, &at);
+            line(match &map.inputs[it].draws {
+                Some(draws) => format!("        in{it}.{};", drawn::into(draws, "to", &format!("in{it}"), &place)),
+                None => format!("        in{it}.load(to.in{it} + ({place}), left);"),
+            });
         }
         text.code(code + "    }\n};");
     }

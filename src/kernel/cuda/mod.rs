@@ -6,6 +6,7 @@
 
 mod combine;
 mod contraction;
+mod drawn;
 mod epilogue;
 mod expression;
 mod filter_grad_3x3;

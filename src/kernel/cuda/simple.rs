@@ -254,6 +254,7 @@ pub(super) fn random(kind: Random, len: usize, stream: u64, first: usize) -> Cud
     text.constant("unsigned long long", "EXAMPLES", format_args!("{examples}ull"));
     text.constant("unsigned long long", "FIRST", format_args!("{first}ull"));
     text.file(file!("device.cu"));
+    text.file(file!("philox.cu"));
     text.file(file!("random.cu"));
     let arguments = vec![Argument::Input(0), Argument::Seed, Argument::Output(0)];
     single(text, "random_numbers", blocks(len, 128), 128, arguments)

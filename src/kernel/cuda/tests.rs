@@ -31,10 +31,7 @@ fn map() -> KernelSpec {
     let real = |store| MapOutput { store, dtype: DType::Real };
     KernelSpec::Map(MapKernel {
         dims: vec![5000, 24],
-        inputs: vec![
-            MapInput { strides: vec![24, 1], dtype: DType::Real },
-            MapInput { strides: vec![0, 1], dtype: DType::Real },
-        ],
+        inputs: vec![MapInput::new(vec![24, 1], DType::Real), MapInput::new(vec![0, 1], DType::Real)],
         body: pool.finish(2, &[relu, root, relu]),
         outputs: vec![
             real(Store::Full),
@@ -121,7 +118,7 @@ fn a_map_behind_a_convolution_is_written_by_what_its_operands_depend_on() {
     let dtypes = [DType::Real, DType::Real, DType::Real, DType::Real, DType::Bf16];
     let map = MapKernel {
         dims: vec![4 * 8 * 8, 24],
-        inputs: strides.into_iter().zip(dtypes).map(|(strides, dtype)| MapInput { strides, dtype }).collect(),
+        inputs: strides.into_iter().zip(dtypes).map(|(strides, dtype)| MapInput::new(strides, dtype)).collect(),
         body: pool.finish(5, &[value, value]),
         outputs: vec![
             MapOutput { store: Store::Full, dtype: DType::Bf16 },

@@ -1,15 +1,66 @@
 //! Random numbers: functions of seed, stream, step and position.
 
+use super::isa::Job;
 use super::kernel::{Kernel, Operand, product, share};
 use super::memory::View;
 use super::pool::Context;
-use super::real::Real;
+use super::real::{Real, convert};
 use crate::ir::Random;
-use crate::ir::random::{shuffled, uniform_four};
+use crate::ir::random::{shuffled, uniform, uniform_fours};
 use std::marker::PhantomData;
 
-/// Calls of the generator for one task.
-const GRAIN: usize = 1 << 12;
+/// Numbers for one task.
+const GRAIN: usize = 1 << 14;
+/// Calls of the generator side by side, as vectors; each gives four numbers.
+const SIDE: usize = 16;
+
+/// Uniform random numbers of a step.
+#[derive(Clone, Copy)]
+pub(super) struct Stream {
+    pub(super) seed: u64,
+    /// Which stream of them.
+    pub(super) of: u64,
+    pub(super) step: u64,
+}
+
+impl Stream {
+    /// Draws the numbers from `first` on.
+    #[inline(always)]
+    pub(super) fn draw<N: Real>(self, first: usize, to: &mut [N]) {
+        let mut done = 0;
+        while done < to.len() {
+            let (block, skipped) = ((first + done) / 4, (first + done) % 4);
+            // A few are drawn one by one.
+            if to.len() - done < SIDE {
+                to[done] = N::of(f64::from(uniform(self.seed, self.of, self.step, first + done)));
+                done += 1;
+                continue;
+            }
+            let words = uniform_fours::<SIDE>(self.seed, self.of, self.step, block as u64);
+            let count = (4 * SIDE - skipped).min(to.len() - done);
+            for (to, value) in to[done..][..count].iter_mut().zip(&words.as_flattened()[skipped..]) {
+                *to = convert(*value);
+            }
+            done += count;
+        }
+    }
+}
+
+/// Draws for vectors of an instruction set.
+struct Draw<'a, R> {
+    stream: Stream,
+    first: usize,
+    to: &'a mut [R],
+}
+
+impl<R: Real> Job for Draw<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        self.stream.draw(self.first, self.to);
+    }
+}
 
 /// The kernel.
 struct Numbers<R> {
@@ -55,21 +106,13 @@ impl<R: Real> Kernel for Numbers<R> {
         let counter = unsafe { inputs[0].slice::<i64>() }[0] as u64;
         let seed = context.seed;
         if let Random::Uniform = self.kind {
-            // The generator gives four at once, and the first of ours may stand in the middle of those.
-            let (block_of_first, skipped) = (self.first as usize / 4, self.first as usize % 4);
-            let fours = (skipped + self.len).div_ceil(4);
-            let tasks = (fours / GRAIN).clamp(1, fours.max(1));
+            let stream = Stream { seed, of: self.stream, step: counter };
+            let tasks = (self.len / GRAIN).clamp(1, self.len.max(1));
             context.tasks(tasks, |task| {
-                for block in share(fours, tasks, task) {
-                    let from = (block * 4).saturating_sub(skipped);
-                    let end = (block * 4 + 4 - skipped).min(self.len);
-                    // SAFETY: the output is ours, and each four of it a task's.
-                    let to = unsafe { outputs[0].shared::<R>().part(from, end - from) };
-                    let values = uniform_four(seed, self.stream, counter, block_of_first + block);
-                    for (to, value) in to.iter_mut().zip(&values[from + skipped - block * 4..]) {
-                        *to = R::of(f64::from(*value));
-                    }
-                }
+                let own = share(self.len, tasks, task);
+                // SAFETY: the output is ours, and each part of it a task's.
+                let to = unsafe { outputs[0].shared::<R>().part(own.start, own.len()) };
+                context.isa.run(Draw { stream, first: self.first as usize + own.start, to });
             });
             return;
         }

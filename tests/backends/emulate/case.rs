@@ -317,7 +317,7 @@ pub(crate) fn conv_map(kind: ConvKind, images: Images, geometry: Geometry, store
         results.insert(1, outputs[0].clone());
     }
     let strides = [vec![c, 1], vec![1, 0], vec![0, 1], vec![0, 1], vec![c, 1]];
-    let operands = strides.map(|strides| MapInput { strides, dtype: DType::Real }).to_vec();
+    let operands = strides.map(|strides| MapInput::new(strides, DType::Real)).to_vec();
     let map = MapKernel { dims: vec![n * h * w, c], inputs: operands, body, outputs: stores };
     inputs.extend(others);
     Case { name: format!("{name}, then a map"), spec: KernelSpec::ConvMap { conv, map }, inputs, outputs: results }
@@ -408,7 +408,7 @@ pub(crate) fn map(name: &str, inputs: Vec<Value>, body: &ScalarFn, results: &[Re
     }
     let spec = KernelSpec::Map(MapKernel {
         dims: shape.0.clone(),
-        inputs: inputs.iter().map(|it| MapInput { strides: strides(&it.shape, &shape), dtype: it.dtype }).collect(),
+        inputs: inputs.iter().map(|it| MapInput::new(strides(&it.shape, &shape), it.dtype)).collect(),
         body: body.clone(),
         outputs: stores,
     });

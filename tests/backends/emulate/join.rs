@@ -6,12 +6,17 @@ use super::{bytes, numbers};
 use sphc::ir::expr::Pool;
 use sphc::ir::op::Scalar64;
 use sphc::ir::{DType, Geometry, Loss, Precision, Reduction, ScalarFn, Unary, Window};
-use sphc::kernel::cuda::{Choice, Options, write};
+use sphc::kernel::cuda::{Arithmetic, Choice, Options, write};
 use sphc::kernel::{ConvKernel, ConvKind, KernelSpec, MapInput, MapKernel, MapOutput, Store};
 
 /// Runs kernels as one, and compares what each made of its operands. `wired` says which operand, counted over all, is which
 /// result.
-fn check(specs: &[KernelSpec], wired: &[(usize, usize)], options: &Options) {
+pub(super) fn check(specs: &[KernelSpec], wired: &[(usize, usize)], options: &Options) {
+    let precision = match options.arithmetic {
+        Arithmetic::F32 => Precision::F32,
+        Arithmetic::Tf32 => Precision::Tf32,
+        Arithmetic::Bf16 => Precision::Bf16,
+    };
     let source =
         write(&specs.iter().collect::<Vec<_>>(), options).unwrap_or_else(|| panic!("{specs:?} cannot be joined"));
     let of: Vec<_> = specs.iter().map(|it| it.operands().unwrap()).collect();
@@ -41,13 +46,8 @@ fn check(specs: &[KernelSpec], wired: &[(usize, usize)], options: &Options) {
             let own: Vec<Vec<f64>> = (first..first + of.inputs.len())
                 .map(|at| result_of(at).map_or(given[at].clone(), |it| found[it].clone()))
                 .collect();
-            let comparison = sphc::verify::launch(
-                spec,
-                &own,
-                &found[written..written + of.outputs.len()],
-                case::SEED,
-                Precision::F32,
-            );
+            let comparison =
+                sphc::verify::launch(spec, &own, &found[written..written + of.outputs.len()], case::SEED, precision);
             assert!(comparison.passed() && 0 < comparison.compared, "{spec}, seed {seed}: {comparison:?}");
             (first, written) = (first + of.inputs.len(), written + of.outputs.len());
         }
@@ -71,7 +71,7 @@ fn norms(pixels: usize, channels: usize) -> KernelSpec {
     let square = pool.mul(x, x);
     KernelSpec::Map(MapKernel {
         dims: vec![pixels, channels],
-        inputs: vec![MapInput { strides: vec![channels, 1], dtype: DType::Real }],
+        inputs: vec![MapInput::new(vec![channels, 1], DType::Real)],
         body: pool.finish(1, &[value, square]),
         outputs: vec![real(Store::Full), over(Reduction::Sum, [false, true])],
     })
@@ -83,10 +83,7 @@ fn sums(pixels: usize, channels: usize) -> MapKernel {
     let root = body.roots[0];
     MapKernel {
         dims: vec![pixels, channels],
-        inputs: vec![
-            MapInput { strides: vec![channels, 1], dtype: DType::Real },
-            MapInput { strides: vec![0, 1], dtype: DType::Real },
-        ],
+        inputs: vec![MapInput::new(vec![channels, 1], DType::Real), MapInput::new(vec![0, 1], DType::Real)],
         body: ScalarFn { roots: [root; 3].into(), ..body },
         outputs: vec![real(Store::Full), over(Reduction::Sum, [true, false]), over(Reduction::Variance, [true, false])],
     }
@@ -98,7 +95,7 @@ fn channels(count: usize) -> KernelSpec {
         let product = pool.mul(i[0], i[1]);
         pool.add(product, i[2])
     });
-    let of = |stride| MapInput { strides: vec![stride], dtype: DType::Real };
+    let of = |stride| MapInput::new(vec![stride], DType::Real);
     KernelSpec::Map(MapKernel {
         dims: vec![count],
         inputs: vec![of(1), of(1), of(0)],
@@ -165,8 +162,8 @@ fn losses_and_hits_side_by_side() {
 
 /// A softmax of rows in three maps, and means of it over the rows.
 fn softmax(rows: usize, columns: usize) -> [KernelSpec; 4] {
-    let whole = MapInput { strides: vec![columns, 1], dtype: DType::Real };
-    let row = MapInput { strides: vec![1, 0], dtype: DType::Real };
+    let whole = MapInput::new(vec![columns, 1], DType::Real);
+    let row = MapInput::new(vec![1, 0], DType::Real);
     let map = |inputs: &[&MapInput], body: ScalarFn, output: MapOutput| {
         let inputs = inputs.iter().map(|it| (*it).clone()).collect();
         KernelSpec::Map(MapKernel { dims: vec![rows, columns], inputs, body, outputs: vec![output] })
@@ -191,7 +188,7 @@ fn softmax(rows: usize, columns: usize) -> [KernelSpec; 4] {
 /// Rows with their mean and variance, then normalised, with a factor for each column, and the sums of these over the rows; pixels
 /// of some images at a time, which have a row in common.
 fn normalised(images: usize, pixels: usize, channels: usize) -> [KernelSpec; 2] {
-    let axis = |strides: [usize; 3]| MapInput { strides: strides.to_vec(), dtype: DType::Real };
+    let axis = |strides: [usize; 3]| MapInput::new(strides.to_vec(), DType::Real);
     let whole = axis([pixels * channels, channels, 1]);
     let (row, column) = (axis([1, 0, 0]), axis([0, 0, 1]));
     let reduced = |kind, over: [bool; 3]| real(Store::Reduce { kind, over: over.to_vec() });

@@ -5,6 +5,7 @@ use super::functions::{Ending, Writer, coordinates, offset};
 use super::layout::{ReductionClass, reduction};
 use crate::ir::{DType, Reduction};
 use crate::kernel::Store;
+use crate::kernel::cuda::drawn;
 use crate::kernel::cuda::expression::statements_beyond;
 use crate::kernel::cuda::parted::{Along, Parted, as_roots, returned, structure};
 use crate::kernel::cuda::text::{Text, element};
@@ -39,18 +40,25 @@ impl Writer<'_> {
             let mut code = format!("struct {operands} {{\n");
             let mut line = |line: String| writeln!(code, "    {line}").expect("a string takes all");
             for &it in inputs {
-                let element = element(spec.inputs[it].dtype);
-                line(match self.neighbours(it) {
-                    true => format!("Vector<{element}, VECTOR> in{it};"),
-                    false => format!("{element} in{it};"),
+                let input = &spec.inputs[it];
+                let element = element(input.dtype);
+                line(match (&input.draws, self.neighbours(it)) {
+                    (Some(draws), true) => format!("{} in{it};", drawn::side(draws, input, "VECTOR", layout.vector)),
+                    (Some(_), false) => format!("float in{it};"),
+                    (None, true) => format!("Vector<{element}, VECTOR> in{it};"),
+                    (None, false) => format!("{element} in{it};"),
                 });
             }
             line(format!("__device__ __forceinline__ void load({parameters}) {{"));
             for &it in inputs {
                 let place = offset(spec, it, &at);
-                line(match self.neighbours(it) {
-                    true => format!("    in{it}.load(args.in{it} + ({place}));"),
-                    false => format!("    in{it} = args.in{it}[{place}];"),
+                line(match (&spec.inputs[it].draws, self.neighbours(it)) {
+                    (Some(draws), true) => {
+                        format!("    in{it}.{};", drawn::into(draws, "args", &format!("in{it}"), &place))
+                    }
+                    (Some(_), false) => format!("    in{it} = {};", self.read(it, &at)),
+                    (None, true) => format!("    in{it}.load(args.in{it} + ({place}));"),
+                    (None, false) => format!("    in{it} = args.in{it}[{place}];"),
                 });
             }
             line("}".to_owned());

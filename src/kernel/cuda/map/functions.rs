@@ -5,6 +5,7 @@ use super::layout::{Layout, ReductionClass, layout, reduced, reduction, with_row
 use crate::ir::{DType, Reduction, Scalar};
 use crate::kernel::cuda::blocks;
 use crate::kernel::cuda::combine::{Part, Staged, Whole, slices};
+use crate::kernel::cuda::drawn;
 use crate::kernel::cuda::expression::{Number, statements};
 use crate::kernel::cuda::text::{Text, element, file};
 use crate::kernel::{MapKernel, Moments};
@@ -187,12 +188,18 @@ impl Writer<'_> {
         let inputs =
             self.spec.inputs.iter().enumerate().map(|(at, it)| format!("const {}* in{at}; ", element(it.dtype)));
         let outputs = self.spec.outputs.iter().enumerate().map(|(at, it)| format!("{}* out{at}; ", element(it.dtype)));
-        format!("struct Arguments {{ {}float* partial; }};", inputs.chain(outputs).collect::<String>())
+        let seed = if drawn::draws(self.spec) { " u64 seed;" } else { "" };
+        format!("struct Arguments {{ {}float* partial;{seed} }};", inputs.chain(outputs).collect::<String>())
     }
 
     /// How an operand is read at coordinates.
     pub(super) fn read(&self, input: usize, coordinates: &[String]) -> String {
-        format!("({})args.in{input}[{}]", self.number.name(), offset(self.spec, input, coordinates))
+        let place = offset(self.spec, input, coordinates);
+        let value = match &self.spec.inputs[input].draws {
+            Some(draws) => drawn::number(draws, "args", &format!("in{input}"), &place),
+            None => format!("args.in{input}[{place}]"),
+        };
+        format!("({}){value}", self.number.name())
     }
 
     pub(super) fn roots(&self, outputs: &[usize]) -> Vec<Scalar> {

@@ -10,6 +10,7 @@ mod layout;
 mod rows;
 
 use super::combine::{Part, Then, combine};
+use super::drawn;
 use super::simple::{self, Behind};
 use super::text::{Text, element, file};
 use super::{Argument, CudaLaunch, CudaSource};
@@ -121,6 +122,7 @@ impl<'a> Unit<'a> {
     /// Adds a map, whose blocks are shared out so, if that is said; gives its number among those that differ.
     fn add_with(&mut self, map: &'a MapKernel, layout: Option<Layout>, text: &mut Text) -> usize {
         let at = self.kinds.iter().position(|it| it.map == map).unwrap_or_else(|| {
+            drawn::add(map, text);
             text.code(format_args!("namespace map{} {{", self.kinds.len()));
             let functions = match layout {
                 Some(layout) => laid_out(map, layout, true, text),
@@ -143,6 +145,7 @@ impl<'a> Unit<'a> {
             names.push(name);
         }
         names.push(if self.scratch == 0 { "partial".to_owned() } else { format!("partial + {}", self.scratch) });
+        names.extend(drawn::draws(map).then(|| "seed".to_owned()));
         let kind = &mut self.kinds[at];
         let moved =
             |it: &Part| Part { whole: it.whole.moved(first, self.scratch), from: self.scratch + it.from, ..*it };
@@ -222,13 +225,15 @@ impl<'a> Unit<'a> {
     ) -> CudaLaunch {
         let bounds = if by_rows { "256, 1" } else { "256" };
         let counters = if self.behind.is_some() { ", u32* counters" } else { "" };
+        let draws = self.kinds.iter().any(|it| drawn::draws(it.map));
+        let seed = if draws { ", u64 seed" } else { "" };
         text.code(format_args!(
-            "extern \"C\" __global__ void __launch_bounds__({bounds})\n{entry}({}, float* partial{counters}) {{\n{body}}}",
+            "extern \"C\" __global__ void __launch_bounds__({bounds})\n{entry}({}, float* partial{counters}{seed}) {{\n{body}}}",
             [&self.inputs[..], &self.outputs[..]].concat().join(", ")
         ));
         let inputs = (0..self.inputs.len()).map(Argument::Input);
         let outputs = (0..self.outputs.len()).map(Argument::Output);
-        let own = self.behind.as_ref().map(|_| Argument::Counters);
+        let own = self.behind.as_ref().map(|_| Argument::Counters).into_iter().chain(draws.then_some(Argument::Seed));
         let arguments = inputs.chain(outputs).chain([Argument::Scratch(0)]).chain(own).collect();
         // What stands behind finds out there whether its block is the last.
         let least = if self.behind.is_some() { 16 } else { 0 };

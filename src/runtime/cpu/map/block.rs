@@ -6,6 +6,7 @@ use super::{Input, Map, Output, Reduced};
 use crate::ir::DType;
 use crate::runtime::cpu::isa::{Isa, Job};
 use crate::runtime::cpu::memory::{Element, Shared, View};
+use crate::runtime::cpu::random::Stream;
 use crate::runtime::cpu::real::{Real, convert};
 use std::ops::Range;
 
@@ -14,6 +15,8 @@ pub(super) struct Task<'a, R, C> {
     pub(super) map: &'a Map<R, C>,
     pub(super) isa: Isa,
     pub(super) task: usize,
+    /// Of random numbers.
+    pub(super) seed: u64,
     pub(super) inputs: &'a [View],
     pub(super) outputs: &'a [View],
     pub(super) accumulators: Shared<f64>,
@@ -302,7 +305,7 @@ impl<R: Real, C: Real, N: Real> Job for Bring<'_, '_, R, C, N> {
         match *instr {
             Instr::Load { input, to } => {
                 let to = registers.write(to, block.lanes());
-                load(task.map, task.inputs, input, &offsets[input * count..][..count], (first, inner), to);
+                load(task.map, task.inputs, task.seed, input, &offsets[input * count..][..count], (first, inner), to);
             }
             Instr::Column { from, to } => {
                 let from = task.columns.read(from, inner);
@@ -329,18 +332,50 @@ impl<R: Real, C: Real, N: Real> Job for Bring<'_, '_, R, C, N> {
 pub(super) fn load<R: Real, C, N: Real>(
     map: &Map<R, C>,
     inputs: &[View],
+    seed: u64,
     at: usize,
     offsets: &[usize],
     columns: (usize, usize),
     to: &mut [N],
 ) {
     let (input, view) = (&map.inputs[at], inputs[at]);
+    if let Some(draws) = input.draws {
+        // SAFETY: it holds the number of the step, which nobody writes before this launch is done.
+        let step = unsafe { *view.start.cast::<i64>() } as u64;
+        return drawn(Stream { seed, of: draws.stream, step }, draws.first, input, offsets, columns, to);
+    }
     match input.dtype {
         DType::Real => load_rows(view, input, offsets, columns, to, |it: R| convert::<R, N>(it)),
         DType::U8 => load_rows(view, input, offsets, columns, to, |it: u8| N::of(f64::from(it))),
         DType::U16 => load_rows(view, input, offsets, columns, to, |it: u16| N::of(f64::from(it))),
         DType::Int => load_rows(view, input, offsets, columns, to, |it: i64| N::of(it as f64)),
         DType::Bf16 => unreachable!("refused when the kernel was loaded"),
+    }
+}
+
+/// Rows of random numbers.
+#[inline(always)]
+fn drawn<N: Real>(
+    stream: Stream,
+    position: usize,
+    input: &Input,
+    offsets: &[usize],
+    (first, inner): (usize, usize),
+    to: &mut [N],
+) {
+    if input.dense {
+        return stream.draw(position + offsets[0] + first, to);
+    }
+    for (row, &offset) in offsets.iter().enumerate() {
+        let to = &mut to[row * inner..][..inner];
+        match input.inner {
+            1 => stream.draw(position + offset + first, to),
+            stride => {
+                for (at, to) in to.iter_mut().enumerate() {
+                    stream.draw(position + offset + (first + at) * stride, std::slice::from_mut(to));
+                }
+            }
+        }
     }
 }
 

@@ -4,7 +4,8 @@ use super::block::{self, Lies, Task};
 use super::lanes::{Registers, WHOLE};
 use super::tape::{Instr, LANES};
 use super::{Map, Output};
-use crate::ir::DType;
+use crate::ir::{DType, random};
+use crate::kernel::Draws;
 use crate::runtime::cpu::isa::Isa;
 use crate::runtime::cpu::kernel::{Kernel, Operand, share};
 use crate::runtime::cpu::memory::View;
@@ -83,12 +84,16 @@ impl<R: Real, C: Real> Map<R, C> {
             let view = inputs[input];
             // SAFETY: every input has at least one element of its dtype, and no task runs yet.
             unsafe {
-                match self.inputs[input].dtype {
-                    DType::U8 => f64::from(*view.start),
-                    DType::U16 => f64::from(*view.start.cast::<u16>()),
-                    DType::Int => *view.start.cast::<i64>() as f64,
-                    DType::Real => (*view.start.cast::<R>()).f64(),
-                    DType::Bf16 => unreachable!("refused when the kernel was loaded"),
+                match (self.inputs[input].draws, self.inputs[input].dtype) {
+                    (Some(Draws { stream, first }), _) => {
+                        let step = *view.start.cast::<i64>() as u64;
+                        f64::from(random::uniform(context.seed, stream, step, first))
+                    }
+                    (None, DType::U8) => f64::from(*view.start),
+                    (None, DType::U16) => f64::from(*view.start.cast::<u16>()),
+                    (None, DType::Int) => *view.start.cast::<i64>() as f64,
+                    (None, DType::Real) => (*view.start.cast::<R>()).f64(),
+                    (None, DType::Bf16) => unreachable!("refused when the kernel was loaded"),
                 }
             }
         });
@@ -100,7 +105,7 @@ impl<R: Real, C: Real> Map<R, C> {
         let (columns, inner) = (ready.columns(), self.space.inner);
         columns.execute(Isa::Plain, &self.tape.columns.instrs, inner, None, |instr| {
             if let Instr::Load { input, to } = *instr {
-                block::load(self, &ready.inputs, input, &[0], (0, inner), columns.write(to, inner));
+                block::load(self, &ready.inputs, context.seed, input, &[0], (0, inner), columns.write(to, inner));
             }
         });
         ready
@@ -135,6 +140,7 @@ impl<R: Real, C: Real> Ready<'_, R, C> {
             map,
             isa: context.isa,
             task,
+            seed: context.seed,
             inputs: &self.inputs,
             outputs: &self.outputs,
             accumulators: context.shared::<f64>(self.room.shared, map.accumulators),
@@ -212,7 +218,9 @@ impl<R: Real, C: Real> Kernel for Map<R, C> {
 
     fn may_alias(&self, input: usize, output: usize) -> bool {
         let same = |dtype: DType| dtype == self.inputs[input].dtype;
-        self.inputs[input].dense && matches!(self.outputs[output], Output::Full { dtype } if same(dtype))
+        self.inputs[input].draws.is_none()
+            && self.inputs[input].dense
+            && matches!(self.outputs[output], Output::Full { dtype } if same(dtype))
     }
 
     unsafe fn run(&self, context: &Context<'_>, inputs: &[View], outputs: &[View]) {

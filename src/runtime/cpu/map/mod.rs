@@ -17,7 +17,7 @@ pub(super) use launch::{Room, Running, Stage};
 use super::kernel::{Kernel, product};
 use super::real::Real;
 use crate::ir::{DType, Reduction};
-use crate::kernel::{MapKernel, Moments, Store};
+use crate::kernel::{Draws, MapInput, MapKernel, Moments, Store};
 use lanes::WHOLE;
 use std::marker::PhantomData;
 use tape::{LANES, Level, Tape};
@@ -35,6 +35,8 @@ struct Input {
     dtype: DType,
     /// Elements it must hold.
     len: usize,
+    /// Random numbers, of which the operand holds the number of the step.
+    draws: Option<Draws>,
     /// Per outer axis.
     outer: Vec<usize>,
     /// Along the innermost axis.
@@ -132,7 +134,10 @@ pub(super) fn stage<R: Real>(kernel: &MapKernel, rows: Option<Rows>) -> Result<B
     // Integers need f64 to be exact, unless they are one number, which is read apart.
     let uniform = |at: usize| kernel.inputs[at].strides.iter().zip(&kernel.dims).all(|(&s, &d)| s == 0 || d <= 1);
     let wide = kernel.outputs.iter().any(|it| it.dtype == DType::Int)
-        || (0..kernel.inputs.len()).any(|at| kernel.inputs[at].dtype == DType::Int && !uniform(at));
+        || (0..kernel.inputs.len()).any(|at| {
+            let MapInput { dtype, draws, .. } = &kernel.inputs[at];
+            *dtype == DType::Int && draws.is_none() && !uniform(at)
+        });
     Ok(if wide {
         Box::new(Map::<R, f64>::like_alone(kernel, rows)?)
     } else {
@@ -145,6 +150,11 @@ fn check(kernel: &MapKernel) -> Result<(), String> {
     product(&kernel.dims)?;
     if kernel.inputs.iter().any(|it| it.strides.len() != rank) {
         return Err("an input has not one stride per axis".to_owned());
+    }
+    // Beyond any batch's numbers.
+    let far = |it: &MapInput| it.draws.is_some_and(|draws| 1 << 60 < draws.first || it.dtype != DType::Int);
+    if kernel.inputs.iter().any(far) {
+        return Err("what is drawn depends on the number of the step, and there are only so many".to_owned());
     }
     kernel.body.check(kernel.inputs.len(), kernel.outputs.len())?;
     for output in &kernel.outputs {
@@ -267,9 +277,11 @@ impl<R: Real, C: Real> Map<R, C> {
             let reach = strides.iter().zip(&dims).try_fold(1usize, |len, (stride, extent)| {
                 stride.checked_mul(extent.saturating_sub(1)).and_then(|it| len.checked_add(it))
             });
+            let len = reach.ok_or("a stride is out of range")?;
             Ok(Input {
                 dtype: it.dtype,
-                len: reach.ok_or("a stride is out of range")?,
+                len: if it.draws.is_some() { 1 } else { len },
+                draws: it.draws,
                 outer: strides[..last].to_vec(),
                 inner: strides[last],
                 dense: *strides == dense || elements == 1,

@@ -124,7 +124,7 @@ fn leave(members: &mut [Member], first: usize, later: usize, output: usize, made
         strides[axis - 1] = strides[axis] * dims[axis];
     }
     strides.iter_mut().zip(&*dims).for_each(|(stride, &dim)| *stride *= usize::from(dim != 1));
-    inputs.push(MapInput { strides, dtype: DType::Real });
+    inputs.push(MapInput::new(strides, DType::Real));
     b.reads.push(place);
     let mut nodes = body.nodes.to_vec();
     nodes[repeated] = ExprNode::Input(body.arity);

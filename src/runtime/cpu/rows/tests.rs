@@ -15,8 +15,8 @@ const WIDE: usize = 70;
 
 /// A softmax of `[2000, 70]`, and sums of it over the rows: `x`, the maxima, the sums, the result, sums of its columns.
 fn softmax(offsets: [usize; 4]) -> Plan {
-    let whole = MapInput { strides: vec![WIDE, 1], dtype: DType::Real };
-    let row = MapInput { strides: vec![1, 0], dtype: DType::Real };
+    let whole = MapInput::new(vec![WIDE, 1], DType::Real);
+    let row = MapInput::new(vec![1, 0], DType::Real);
     let reduce = |kind, over: [bool; 2]| Store::Reduce { kind, over: over.to_vec() };
     let kernel = |inputs: &[&MapInput], body: ScalarFn, store: Store| {
         KernelSpec::Map(MapKernel {
