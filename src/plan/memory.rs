@@ -49,6 +49,15 @@ impl Plan {
         launch.inputs.iter().collect::<BTreeSet<_>>().into_iter().map(bytes).sum::<u64>() + written
     }
 
+    /// The same of launches that go over some rows together and then over the next: what one of them has read or written the others
+    /// find in a cache.
+    pub fn traffic_over_rows(&self, launches: &[Launch]) -> u64 {
+        let written: BTreeSet<&BufferId> = launches.iter().flat_map(|it| &it.outputs).collect();
+        let read: BTreeSet<&BufferId> = launches.iter().flat_map(|it| &it.inputs).collect();
+        let from_outside = read.difference(&written);
+        from_outside.chain(&written).map(|it| self.bytes(**it) as u64).sum()
+    }
+
     /// Adds the buffers up.
     pub fn memory(&self) -> Memory {
         let mut sum = Memory { arena: self.arena_bytes, ..Memory::default() };

@@ -75,7 +75,8 @@ pub(super) fn laid_out(spec: &MapKernel, layout: Layout, over_rows: bool, text: 
     // Rows are counted to the end of the last block of them.
     let beyond = (size + THREADS).max(layout.row_blocks * layout.block_rows);
     let whole = if i32::try_from(largest.max(beyond)).is_ok() { "int" } else { "i64" };
-    let double = spec.outputs.iter().any(|it| it.dtype == DType::Int);
+    // One number costs nothing, and all that it is used for is as exact as it is: corrections of a bias, rates of a schedule.
+    let double = size == 1 || spec.outputs.iter().any(|it| it.dtype == DType::Int);
     let number = if double { Number::Double } else { Number::Float };
     Writer { spec, layout, over_rows, number, whole }.write(text)
 }

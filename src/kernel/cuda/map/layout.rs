@@ -9,6 +9,9 @@ const ROW_BLOCKS: usize = 528;
 /// Columns that a thread keeps reductions for, at most, and numbers that it keeps for them.
 const KEPT: usize = 16;
 const NUMBERS: usize = 64;
+/// Blocks that keep a GPU busy, and elements of one that take longer than another launch.
+const BLOCKS: usize = 128;
+const LARGE: usize = 1 << 15;
 /// Longest row that one warp reduces; beyond, a block does.
 const LONGEST_ROW: usize = 2048;
 
@@ -141,7 +144,9 @@ pub(super) fn over_rows(specs: &[&MapKernel], rows: usize) -> Option<Vec<Layout>
         it.block_rows = parts(it) * block;
         it.row_blocks = rows.div_ceil(block);
     }
-    Some(all)
+    // Few blocks that are large would leave most of a GPU idle.
+    let few = |it: &Layout| it.row_blocks < BLOCKS && LARGE < it.block_rows * it.columns;
+    (!all.iter().any(few)).then_some(all)
 }
 
 /// With at least so many axes as rows, and then with all columns in a block; or as is best for the map by itself.
@@ -168,7 +173,13 @@ fn layout_from(spec: &MapKernel, lead: Option<usize>) -> Layout {
         widths.filter(few).find(|&it| possible && fits(spec, it)).unwrap_or(1)
     };
     // The last of the best: where nothing decides, elements in a row are neighbours in memory, taken together if they can be.
-    let outer = (lead.unwrap_or(0)..=rank).max_by_key(|&it| (fitting(it), 1 < vector(it))).unwrap_or(0);
+    // Over rows in common, the first: blocks then share these out as finely as they can.
+    let best = |it: &usize| (fitting(*it), 1 < vector(*it));
+    let outer = match lead {
+        None => (0..=rank).max_by_key(best),
+        Some(lead) => (lead..=rank).rev().max_by_key(best),
+    };
+    let outer = outer.unwrap_or(0);
     let (mut classes, kept, vector) = (classes_at(outer), kept_at(outer), vector(outer));
     let rows: usize = spec.dims[..outer].iter().product();
     let columns: usize = spec.dims[outer..].iter().product();

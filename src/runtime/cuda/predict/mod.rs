@@ -13,6 +13,7 @@ use super::compiler::Compiler;
 use super::probe::Missing;
 use crate::ir::Phase;
 use crate::kernel::cuda::{Arithmetic, Options};
+use crate::kernel::{Join, KernelSpec};
 use crate::plan::Plan;
 use crate::runtime::CudaSetup;
 use crate::runtime::cuda_units;
@@ -78,16 +79,23 @@ pub fn predict(plan: &Plan, phase: Phase, architecture: &str, setup: &CudaSetup)
     let mut nodes = Vec::new();
     for unit in units.phases.get(&phase).into_iter().flatten() {
         let own = &launches[unit.launches.clone()];
+        let specs: Vec<&KernelSpec> = own.iter().map(|it| &plan.kernels[it.kernel]).collect();
+        let over_rows = matches!(Join::of(&specs), Some(Join::Rows { .. }));
+        let traffic = match over_rows {
+            true => plan.traffic_over_rows(own),
+            false => own.iter().map(|it| plan.traffic(it)).sum(),
+        };
         let (source, image) = (&units.sources[unit.source].code, &images[unit.source]);
         for (number, launch) in source.launches.iter().enumerate() {
             let first = if number == 0 { 1.0 } else { 0.0 };
             let flops = first * own.iter().map(|it| plan.kernels[it.kernel].flops() as f64).sum::<f64>();
-            let bytes = first * own.iter().map(|it| plan.traffic(it) as f64).sum::<f64>();
+            let bytes = first * traffic as f64;
             let code = code_of(&image.bytes, launch.entry, architecture).ok_or_else(|| {
                 let cause = format!("no machine code of `{}` was found in what NVRTC made", launch.entry);
                 missing(cause, "please report this with the version of NVRTC")
             })?;
-            let (seconds, bound) = Kernel { gpu, launch, text: &source.text, code: &code, flops, bytes }.time();
+            let (seconds, bound) =
+                Kernel { gpu, launch, text: &source.text, code: &code, flops, bytes, over_rows }.time();
             nodes.push(NodeTime {
                 layer: own[0].layer.clone(),
                 entry: launch.entry,

@@ -4,6 +4,7 @@
 use super::code::{Class, Code};
 use super::constants::Gpu;
 use crate::kernel::cuda::{Arithmetic, CudaLaunch};
+use std::ops::RangeInclusive;
 
 /// What a kernel waits for most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +45,8 @@ pub(super) struct Kernel<'a> {
     pub(super) code: &'a Code,
     pub(super) flops: f64,
     pub(super) bytes: f64,
+    /// Whether it is several maps, one after the other over the same rows.
+    pub(super) over_rows: bool,
 }
 
 /// Seconds by what they are spent on; some go on at the same time.
@@ -58,6 +61,7 @@ impl Kernel<'_> {
         let (seconds, parts) = match self.launch.entry {
             "conv" | "filter_grad" | "matmul" => self.contraction(),
             "combine" | "map_combine" => self.combine(),
+            "map" if self.over_rows => self.maps_over_rows(),
             "map" => self.map(),
             _ => self.plain(),
         };
@@ -249,6 +253,36 @@ impl Kernel<'_> {
         let memory = self.memory() / 0.87;
         let all = vec![(Bound::Memory, memory), (Bound::Instructions, issue), (Bound::Latency, latency)];
         (memory.max(issue).max(latency).max(gpu.least) + 1.2e-6, all)
+    }
+
+    /// Maps one after the other, each with its own turns; their loops are taken to be of one length.
+    fn maps_over_rows(&self) -> (f64, Parts) {
+        let gpu = self.gpu;
+        let all = |name: &str| {
+            let before = format!(" {name} = ");
+            let of = self.text.split(&before).skip(1);
+            of.filter_map(|it| it.split([';', ',']).next()?.parse::<f64>().ok()).collect::<Vec<f64>>()
+        };
+        let [lanes, rows, at_once, vectors] = ["LANES", "BLOCK_ROWS", "ROWS_AT_ONCE", "PER_THREAD"].map(all);
+        let each = lanes.iter().zip(&rows).zip(at_once.iter().zip(&vectors));
+        let turns = |((lanes, rows), (at_once, vectors))| {
+            let lines = self.warps() * 32.0 / lanes;
+            f64::max(rows / (lines * at_once), 1.0) * vectors
+        };
+        let (turns, stages) = (each.map(turns).sum::<f64>(), lanes.len().max(1) as f64);
+        let loads = |it: &&RangeInclusive<usize>| self.code.count(it, &[Class::Load]) != 0;
+        let loops: Vec<_> = self.code.loops.iter().filter(loads).collect();
+        let code = self.code.operations.len();
+        let looped = (0..code).filter(|at| loops.iter().any(|it| it.contains(at))).count() as f64;
+        let length = code as f64 - looped + looped / stages * turns;
+        let resident = (self.blocks() / gpu.processors).clamp(1.0, 4.0);
+        let rounds = (self.blocks() / (gpu.processors * resident)).max(1.0);
+        let busy = self.warps() * resident / 4.0 * length;
+        let waits = turns * self.latency() + length / gpu.alone;
+        let (issue, latency) = (rounds * busy / gpu.clock_memory, rounds * waits / gpu.clock_memory);
+        let memory = self.memory() / 0.87;
+        let parts = vec![(Bound::Memory, memory), (Bound::Instructions, issue), (Bound::Latency, latency)];
+        (memory.max(issue).max(latency).max(gpu.least) + 1.2e-6, parts)
     }
 
     /// A second stage: partial results from the L2 cache, some on their way at once, and one sum after the other.
