@@ -4,34 +4,38 @@ mod ways;
 
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use ways::{VALUES, WAYS};
+use ways::{COMMANDS, VALUES, WAYS};
 
-/// Says what a flag of another program is here, in place of one that is spelt alike, and the same of its values.
+/// Says what a command, flag or value of another program is here, in place of one that is spelt alike.
 pub(super) fn explained(mut error: clap::Error, words: &Command) -> clap::Error {
-    let text = |kind| match error.get(kind) {
-        Some(ContextValue::String(it)) => Some(it.clone()),
-        _ => None,
-    };
-    let Some(argument) = text(ContextKind::InvalidArg) else { return error };
-    let command = std::env::args().nth(1).and_then(|it| words.find_subcommand(it).cloned());
-    let says = match (error.kind(), text(ContextKind::InvalidValue)) {
-        (ErrorKind::UnknownArgument, _) if !argument.starts_with('-') => {
-            let before = std::env::args().skip_while(|it| *it != argument);
-            let flag = std::env::args().take_while(|it| *it != argument).last().filter(|_| before.count() != 0);
-            flag.and_then(|flag| apart(&flag, &argument, command.as_ref()))
+    if let Some(says) = way(&error, words) {
+        for kind in [ContextKind::SuggestedArg, ContextKind::SuggestedValue, ContextKind::SuggestedSubcommand] {
+            error.remove(kind);
         }
-        (ErrorKind::UnknownArgument, _) => {
-            said(argument.trim_start_matches('-').split('=').next().unwrap_or(""), command.as_ref())
-        }
-        (_, Some(value)) => of_value(argument.trim_start_matches('-'), &value),
-        (_, None) => None,
-    };
-    if let Some(says) = says {
-        error.remove(ContextKind::SuggestedArg);
-        error.remove(ContextKind::SuggestedValue);
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![says.into()]));
     }
     error
+}
+
+fn way(error: &clap::Error, words: &Command) -> Option<String> {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(it)) => Some(it.as_str()),
+        _ => None,
+    };
+    if let Some(name) = text(ContextKind::InvalidSubcommand) {
+        return COMMANDS.iter().find(|it| it.0.contains(&name)).map(|it| it.1.to_owned());
+    }
+    let argument = text(ContextKind::InvalidArg)?;
+    let name = argument.trim_start_matches('-');
+    let command = std::env::args().nth(1).and_then(|it| words.find_subcommand(it));
+    match (error.kind(), text(ContextKind::InvalidValue)) {
+        (ErrorKind::UnknownArgument, _) if name == argument => {
+            let before = std::env::args().take_while(|it| it != argument).last()?;
+            apart(&before, argument, command)
+        }
+        (ErrorKind::UnknownArgument, _) => said(name.split('=').next().unwrap_or(""), command),
+        (_, value) => of_value(name, value?),
+    }
 }
 
 /// What a value is here; `argument` is a flag with the name of its value behind it.
@@ -99,6 +103,16 @@ mod tests {
         assert!(of_value("device <DEVICE>", "gpu").unwrap().contains("`--device cuda`"));
         assert!(of_value("precision <PRECISION>", "FP16").unwrap().contains("bf16"));
         assert_eq!(of_value("device <DEVICE>", "cpuu"), None);
+    }
+
+    #[test]
+    fn commands_that_are_named_exist_and_none_is_one_of_ours() {
+        let words = words();
+        for (names, says) in COMMANDS {
+            let named = says.split("`sphc ").nth(1).and_then(|it| it.split([' ', '`']).next()).unwrap();
+            assert!(words.find_subcommand(named).is_some(), "{says}");
+            names.iter().for_each(|it| assert!(words.find_subcommand(it).is_none(), "{it}"));
+        }
     }
 
     #[test]

@@ -209,6 +209,11 @@ pub(super) const WAYS: &[Way] = &[
         "run",
         "where a run is written is `--run DIR`",
     ),
+    flag(
+        &["out", "output-file", "output-path", "save", "dest", "to"],
+        "output",
+        "the file to write is `--output FILE`",
+    ),
     flag(&["load", "pretrained", "finetune", "init-from"], "init", "weights to start from are `--init FILE`"),
     flag(
         &["checkpoint", "ckpt", "load", "pretrained", "model-path", "w"],
@@ -306,4 +311,28 @@ pub(super) const VALUES: &[(&str, &[&str], &str)] = &[
     ("precision", &["fp32", "float32", "float", "single", "32"], "this is `--precision f32`"),
     ("precision", &["fp64", "float64", "double", "64"], "this is `--precision f64`, on a CPU"),
     ("format", &["text", "table", "plain", "pretty"], "this is `--format human`, which is usual"),
+];
+
+/// Commands of other programs, and what to write.
+pub(super) const COMMANDS: &[(&[&str], &str)] = &[
+    (&["fit", "run", "learn", "resume", "finetune"], "`sphc train FILE` trains a model"),
+    (&["test", "evaluate", "score"], "`sphc eval FILE --weights CHECKPOINT` evaluates"),
+    (&["infer", "inference", "classify"], "`sphc predict FILE --weights CHECKPOINT IMAGE` classifies images"),
+    (&["summary", "info", "describe", "print", "view", "graph"], "`sphc show FILE` tells layers, cost and memory"),
+    (&["lint", "validate"], "`sphc check FILE` finds mistakes"),
+    (&["format"], "`sphc fmt FILE` lays a file out"),
+    (&["init", "create"], "`sphc new NAME` writes a model to start from"),
+    (&["fetch", "download"], "`sphc data fetch NAME` fetches a data set"),
+    (&["datasets"], "`sphc data list` tells which data sets there are"),
+    (
+        &["convert", "onnx", "save"],
+        "`sphc export FILE --weights CHECKPOINT --onnx OUT` writes a model for other programs",
+    ),
+    (&["benchmark", "profile", "time"], "`sphc bench FILE` measures the time of a step"),
+    (&["sweep", "grid", "search", "tune"], "`sphc train FILE --set NAME=A,B --seeds N` trains a grid"),
+    (&["log", "logs", "history", "ls", "list"], "`sphc runs DIR` tells what became of runs"),
+    (&["tensorboard", "curves", "draw"], "`sphc plot RUN` draws curves; TensorBoard reads run directories as they are"),
+    (&["build"], "`sphc compile FILE` makes a plan"),
+    (&["compare"], "`sphc diff A B` tells what differs"),
+    (&["env", "devices", "gpus", "system"], "`sphc doctor` tells what this machine offers"),
 ];
