@@ -31,7 +31,24 @@ train {
 }
 """
 ROUNDS = 9
-REQUESTS = ["completion", "hover", "signatureHelp", "definition", "semanticTokens/full", "documentSymbol", "inlayHint"]
+REQUESTS = [
+    "completion",
+    "hover",
+    "signatureHelp",
+    "definition",
+    "references",
+    "rename",
+    "semanticTokens/full",
+    "documentSymbol",
+    "inlayHint",
+    "formatting",
+]
+# What these need besides a place.
+MORE = {
+    "references": {"context": {"includeDeclaration": True}},
+    "rename": {"newName": "part"},
+    "formatting": {"options": {"tabSize": 4, "insertSpaces": True}},
+}
 
 
 def model(lines):
@@ -69,6 +86,7 @@ class Client:
         self.send({"id": self.asked, "method": method, "params": params})
         while (found := self.receive()).get("id") != self.asked or "method" in found:
             pass
+        assert "result" in found, found
         return found["result"]
 
     def diagnostics(self, wanted):
@@ -100,10 +118,12 @@ def measure(program, lines):
         times = []
         for at in range(ROUNDS):
             begun = time.perf_counter()
-            edit(17, 18, "24"[at % 2])
+            # What is laid out is not as it should be.
+            edit(15, 16, "  ") if request == "formatting" else edit(17, 18, "24"[at % 2])
             place = {"line": line, "character": 17 if request == "signatureHelp" else 9}
             ends = {"start": {"line": line - 20, "character": 0}, "end": {"line": line + 40, "character": 0}}
-            client.ask(f"textDocument/{request}", {"textDocument": {"uri": uri}, "position": place, "range": ends})
+            params = {"textDocument": {"uri": uri}, "position": place, "range": ends, **MORE.get(request, {})}
+            client.ask(f"textDocument/{request}", params)
             times.append((time.perf_counter() - begun) * 1e3)
         print(f"{lines:>5} lines  {'edit, then ' + request:<34} {statistics.median(times):8.1f} ms")
     times = []

@@ -88,7 +88,7 @@ fn check_here(path: &str, text: &str, load: Load<'_>, settings: &Settings) -> Ch
     let mut found = Sink::new();
     let Lowered { graph, index } =
         timed("lower", &mut timings, || lower(&ast, main, &mut sources, load, settings, &mut found));
-    let told = Told::of(&ast, found.finish(), sink.has_errors(), &sources);
+    let told = Told::of(&ast, found.finish(), &sink.errors().collect::<Vec<_>>(), &sources);
     let graph = graph.filter(|_| !told.broken);
     for it in told.reports {
         sink.push(it);
@@ -136,7 +136,7 @@ pub fn names(
         let main = sources.add(path, text);
         let ast = parse(main, text, &mut sink);
         let index = lower::names(&ast, main, &mut sources, load, settings, &mut found);
-        let told = Told::of(&ast, found.finish(), sink.has_errors(), &sources);
+        let told = Told::of(&ast, found.finish(), &sink.errors().collect::<Vec<_>>(), &sources);
         told.reports.into_iter().for_each(|it| sink.push(it));
         let diagnostics = once(sink.finish(), &sources);
         Named { sources, diagnostics, ast, index }

@@ -1,13 +1,13 @@
 //! What the compiler is told of data sets, and reading them.
 
 use super::Error;
-use super::options::Fetch;
+use super::options::{Fetch, Options};
 use crate::data::{self, Answer, DataError, Dataset, Manifest, Place, Reading};
 use crate::ir::{DType, TargetKind};
 use crate::lower::{DataInfo, Look};
 use crate::train::Meaning;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 /// Data sets that were looked at, by path, steps and type of the model's input: each is read once for a model.
@@ -25,16 +25,18 @@ pub(super) struct Seen {
 type Key = (String, String);
 
 fn key(path: &str, reading: &Reading<'_>) -> Key {
-    let Reading { steps, memory: _, input, double } = reading;
+    let Reading { steps, memory: _, input, double, watch: _ } = reading;
     (path.to_owned(), format!("{steps:?} {input:?} {double}"))
 }
 
 impl Seen {
     /// Looks at a data set that a file names by its path: what its manifest says, if that is enough, or else what is in it.
-    pub(super) fn look(&self, folder: Option<PathBuf>, memory: Option<u64>, double: bool) -> Look {
+    pub(super) fn look(&self, options: &Options) -> Look {
+        let Options { data_folder: folder, data_memory: memory, watch, .. } = options.clone();
+        let double = options.precision.is_some_and(|it| it.is_double());
         let seen = self.clone();
         Look::new(move |path, steps, input| {
-            let found = seen.at(path, &Reading { steps, memory, input, double }, folder.as_deref());
+            let found = seen.at(path, &Reading { steps, memory, input, double, watch }, folder.as_deref());
             found.or_else(|error| seen.told.as_ref().map(|it| meant(path, it)).ok_or(error))
         })
     }

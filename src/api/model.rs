@@ -195,7 +195,8 @@ impl Model {
             Some(wanted) => {
                 let checked = self.check()?;
                 let (steps, input) = (image_steps(&checked), input_of(&checked));
-                let reading = Reading { steps: &steps, memory: self.options.data_memory, input, double: false };
+                let Options { data_memory: memory, watch, .. } = self.options;
+                let reading = Reading { steps: &steps, memory, input, double: false, watch };
                 Some(known::info(&self.read(wanted, &reading)?.data.for_training()))
             }
             None => None,
@@ -254,11 +255,7 @@ impl Model {
             data_replaced: false,
             data_path: None,
             index: false,
-            look: Some(self.seen.look(
-                self.options.data_folder.clone(),
-                self.options.data_memory,
-                self.options.precision.is_some_and(|it| it.is_double()),
-            )),
+            look: Some(self.seen.look(&self.options)),
         }
     }
 

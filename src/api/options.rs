@@ -1,6 +1,6 @@
 //! What is asked for in place of what a file says, and how a training goes.
 
-use crate::data::{FetchError, Manifest};
+use crate::data::{FetchError, Manifest, Watch};
 use crate::ir::Precision;
 use crate::train::{Init, Resume};
 use std::collections::BTreeSet;
@@ -58,6 +58,8 @@ pub struct Options {
     pub data_memory: Option<u64>,
     /// Fetches a data set that is not there; without, that is an error.
     pub fetch: Option<Fetch>,
+    /// Told how many pictures of a data set are decoded, as they are.
+    pub watch: Option<Watch>,
 }
 
 /// Images of a data set.

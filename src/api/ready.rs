@@ -57,7 +57,8 @@ impl Model {
         };
         let steps = image_steps(&first);
         let double = decide(options.precision, recipe)?.is_double();
-        let reading = Reading { steps: &steps, memory: options.data_memory, input: input_of(&first), double };
+        let Options { data_memory: memory, watch, .. } = *options;
+        let reading = Reading { steps: &steps, memory, input: input_of(&first), double, watch };
         let Read { data, place, .. } = model.read(&wanted, &reading)?;
         if data.validation.is_some() && kept.is_some() {
             return Err(Error::options(
@@ -130,6 +131,7 @@ impl Model {
             memory: options.data_memory,
             input: Some(training.dtype),
             double: plan.precision.is_double(),
+            watch: options.watch,
         };
         let Read { mut data, place, .. } = self.read(&wanted, &reading)?;
         let share = training.validate;

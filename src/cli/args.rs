@@ -1,7 +1,7 @@
 //! Flags that several commands share.
 
 use super::failure::Failure;
-use super::say;
+use super::{decoding, say};
 use clap::builder::{PathBufValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use sphc::runtime::CudaSetup;
@@ -214,6 +214,7 @@ pub(super) fn options(set: &SetArgs, recipe: &RecipeArgs, precision: Option<Prec
         data_folder: data_folder(),
         // A mistake in it was told before any command.
         data_memory: data_memory().ok().flatten(),
+        watch: Some(decoding::seen),
         ..Options::default()
     }
 }

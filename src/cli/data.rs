@@ -2,7 +2,7 @@
 
 use super::args::{self, Format};
 use super::failure::{Failure, Outcome};
-use super::{say, table};
+use super::{decoding, say, table};
 use clap::Subcommand;
 use indicatif::ProgressBar;
 use serde_json::json;
@@ -95,7 +95,7 @@ fn list(format: Format) -> Outcome {
 }
 
 fn verify(wanted: &str) -> Outcome {
-    let reading = Reading { memory: args::data_memory()?, ..Reading::default() };
+    let reading = Reading { memory: args::data_memory()?, watch: Some(decoding::seen), ..Reading::default() };
     let Read { data, place, warnings } = sphc::read_data(wanted, &reading, args::data_folder().as_deref(), None)?;
     args::warn(&warnings);
     let of = match data.dtype {

@@ -153,6 +153,8 @@ fn row(name: &str, a: Option<String>, b: Option<String>) -> Vec<String> {
 #[derive(Clone)]
 struct Fact {
     name: String,
+    /// What it is compared by.
+    key: String,
     text: String,
     /// Where it stands.
     line: Option<String>,
@@ -162,12 +164,12 @@ struct Fact {
 type Facts = Vec<(&'static str, String)>;
 
 fn facts<N: Into<String>>(all: impl IntoIterator<Item = (N, String)>) -> Vec<Fact> {
-    all.into_iter().map(|(name, text)| Fact { name: name.into(), text, line: None }).collect()
+    all.into_iter().map(|(name, text)| Fact { name: name.into(), key: text.clone(), text, line: None }).collect()
 }
 
 /// Facts that only one has, side by side.
 fn differing(a: &[Fact], b: &[Fact]) -> Vec<Change> {
-    let is = |one: &Fact, other: &Fact| one.name == other.name && one.text == other.text;
+    let is = |one: &Fact, other: &Fact| one.name == other.name && one.key == other.key;
     let only = |these: &[Fact], others: &[Fact]| -> Vec<Fact> {
         these.iter().filter(|it| !others.iter().any(|other| is(it, other))).cloned().collect()
     };
@@ -191,7 +193,7 @@ fn recipes(a: &Compilation, b: &Compilation) -> Vec<Change> {
     // Which tensors an entry is of, and what a metric is, its facts do not tell.
     for key in ["metric", "freeze", "optimizer", "penalty", "project", "loss"] {
         if rows.iter().all(|it| it.0 != key) {
-            rows.extend(differing(&placed(a, entries(a, key)), &placed(b, entries(b, key))));
+            rows.extend(differing(&entries(a, key), &entries(b, key)));
         }
     }
     rows
@@ -206,7 +208,7 @@ fn placed(model: &Compilation, all: Facts) -> Vec<Fact> {
         let entry = trains(model).filter(|it| it.key.name == key).nth(*count);
         *count += 1;
         let line = entry.map(|it| model.checked.sources.line_of(it.span));
-        facts.push(Fact { name: key.to_owned(), text, line });
+        facts.push(Fact { name: key.to_owned(), key: text.clone(), text, line });
     }
     facts
 }
@@ -218,12 +220,24 @@ fn trains(model: &Compilation) -> impl Iterator<Item = &TrainEntry> {
     })
 }
 
-/// What entries of a key say, whatever their layout.
-fn entries(model: &Compilation, key: &'static str) -> Facts {
+/// Entries of a key as they are written, compared whatever their layout.
+fn entries(model: &Compilation, key: &str) -> Vec<Fact> {
     let lines = model.checked.ast.items.iter().filter(|it| matches!(it, Item::Train(_))).flat_map(syntax::lines);
-    let texts: Vec<String> = lines.map(|it| it.text).collect();
-    let of_key = texts.iter().filter_map(|it| it.split_once(' ').filter(|it| it.0 == key));
-    of_key.map(|it| (key, it.1.to_owned())).collect()
+    let of_key = lines.filter(|it| it.text.split_once(' ').is_some_and(|it| it.0 == key));
+    of_key
+        .map(|it| Fact {
+            name: key.to_owned(),
+            key: it.text,
+            text: written(model, it.span),
+            line: Some(model.checked.sources.line_of(it.span)),
+        })
+        .collect()
+}
+
+/// An entry on one line, without its key, which is the name of the row.
+fn written(model: &Compilation, entry: Span) -> String {
+    let words: Vec<&str> = model.checked.sources.slice(entry).split_whitespace().skip(1).collect();
+    words.join(" ")
 }
 
 fn recipe(model: &Compilation) -> Facts {
@@ -271,10 +285,8 @@ fn recipe(model: &Compilation) -> Facts {
     facts.extend(it.validate.map(|it| ("validate", it.to_string())));
     facts.extend(it.average.iter().map(|it| ("average", it.text.clone())));
     let entry = |span: Span, params: &[ParamId], weight: Option<f64>| {
-        let text = model.checked.sources.slice(span).split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = written(model, span);
         let plural = if params.len() == 1 { "" } else { "s" };
-        // The key is the name of the row.
-        let text = text.split_once(' ').map_or(String::new(), |it| it.1.to_owned());
         // What params give the text does not tell.
         let written = |weight: f64| text.split(['(', ',', ')', ' ']).any(|it| it.parse() == Ok(weight));
         let weight = weight.filter(|it| !written(*it)).map_or(String::new(), |it| format!(", weight {it}"));

@@ -49,6 +49,7 @@ impl Failure {
             Failure::Output(it) if it.kind() == ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
             Failure::Output(it) => format!("cannot write to standard output: {it}"),
         };
+        say::clear_bars();
         // With standard error gone there is no one left to tell.
         let _ = writeln!(say::err(), "error: {text}");
         ExitCode::from(1)

@@ -50,15 +50,18 @@ pub(super) fn train(
             Some(bar) => bar.set_message(format!("{named}{}", left(begun.elapsed(), at, wanted.len()))),
             None => announce(it, &named, at + 1, wanted.len()),
         }
-        let done = train::one(&it.args, Some(&it.directory), among.as_ref(), None)?;
-        if let (Some(bar), Ok(report)) = (&overall, &done.report)
+        let (done, report) = train::one(&it.args, Some(&it.directory), among.as_ref(), None)?;
+        if let Ok(report) = &report
             && report.end != End::Interrupted
+            && it.args.format == Format::Human
         {
-            bar.inc(1);
-            let found = train::found(&done.training, report).unwrap_or_else(|| "done".to_owned());
+            if let Some(bar) = &overall {
+                bar.inc(1);
+            }
+            let found = done.found(report).unwrap_or_else(|| "done".to_owned());
             let _ = writeln!(say::err(), "{named}: {found}");
         }
-        let came = match done.report {
+        let came = match report {
             // A setting that does not train is a result as well.
             Err(error @ (TrainError::NonFinite { .. } | TrainError::TestNonFinite { .. })) => {
                 report_diverged(&it.args, &error);

@@ -10,6 +10,7 @@ mod bench;
 mod check;
 mod compile;
 mod data;
+mod decoding;
 mod demo;
 mod diff;
 mod doctor;

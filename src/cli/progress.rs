@@ -4,6 +4,7 @@ use super::args::{self, Format};
 use super::say;
 use indicatif::ProgressBar;
 use serde_json::json;
+use sphc::train::metrics::Tested;
 use sphc::train::weights::Taken;
 use sphc::{Event, data};
 use std::io::Write;
@@ -29,6 +30,8 @@ pub(super) struct Progress<'a> {
     split: &'static str,
     /// Of the batches since the last evaluation.
     since: Since,
+    /// What was told of those before it.
+    trained: Option<String>,
 }
 
 /// Sums over batches.
@@ -45,8 +48,8 @@ impl Since {
     fn told(&self) -> Option<String> {
         let mean = |it: f64| it / self.count as f64;
         (self.count != 0).then(|| match self.accuracy {
-            Some(it) => format!("train accuracy {:.2} %, ", 100.0 * mean(it)),
-            None => format!("train loss {:.4}, ", mean(self.loss)),
+            Some(it) => format!("train accuracy {:.2} %", 100.0 * mean(it)),
+            None => format!("train loss {:.4}", mean(self.loss)),
         })
     }
 }
@@ -83,6 +86,7 @@ impl<'a> Progress<'a> {
             tested: None,
             split: "test",
             since,
+            trained: None,
         }
     }
 
@@ -118,7 +122,10 @@ impl<'a> Progress<'a> {
                 self.since.loss += losses.loss;
                 self.since.accuracy = losses.accuracy.map(|it| self.since.accuracy.unwrap_or(0.0) + it);
             }
-            Event::Tested(it) => self.tested = it.test_accuracy,
+            Event::Tested(it) => {
+                self.tested = it.test_accuracy;
+                self.trained = std::mem::take(&mut self.since).told();
+            }
             Event::Device { .. }
             | Event::Init { .. }
             | Event::Anew
@@ -133,6 +140,11 @@ impl<'a> Progress<'a> {
 
     fn show(&mut self, event: Event) {
         let status = self.status(event);
+        let tested = |it: &Tested| {
+            let tested = say::tested(self.split, it.test_accuracy, it.test_loss, &it.metrics, "test_");
+            let parts: Vec<&str> = self.trained.as_deref().into_iter().chain([tested.as_str()]).collect();
+            format!("iteration {:>6}/{}  {}", it.iteration, self.iterations, parts.join(", "))
+        };
         if let Some(lines) = before(event)
             && !matches!(self.view, View::Json)
         {
@@ -158,15 +170,13 @@ impl<'a> Progress<'a> {
                         return;
                     }
                     Event::Tested(it) => {
-                        let trained = std::mem::take(&mut self.since).told().unwrap_or_default();
                         if let Some(bar) = bar {
                             bar.set_message(status);
                         }
                         if among.is_some() {
                             return;
                         }
-                        let tested = say::tested(self.split, it.test_accuracy, it.test_loss, &it.metrics, "test_");
-                        format!("iteration {:>6}/{}  {trained}{tested}", it.iteration, self.iterations)
+                        tested(it)
                     }
                     Event::Anew => ANEW.to_owned(),
                     Event::Back { step, removed } => back(step, removed),
@@ -190,12 +200,7 @@ impl<'a> Progress<'a> {
                         }
                         format!("iteration {:>6}/{}  {status}", losses.iteration, self.iterations)
                     }
-                    Event::Tested(it) => format!(
-                        "iteration {:>6}/{}  {}",
-                        it.iteration,
-                        self.iterations,
-                        say::tested(self.split, it.test_accuracy, it.test_loss, &it.metrics, "test_")
-                    ),
+                    Event::Tested(it) => tested(it),
                     Event::Anew => ANEW.to_owned(),
                     Event::Back { step, removed } => back(step, removed),
                     Event::Hole { from, to } => hole(from, to),
@@ -226,11 +231,12 @@ impl<'a> Progress<'a> {
         res
     }
 
-    /// Leaves the terminal as it should be.
-    pub(super) fn finish(&self) {
+    /// Leaves the terminal as it should be. What is told of the batches before the last evaluation.
+    pub(super) fn finish(self) -> Option<String> {
         if let View::Bar { bar: Some(bar), .. } = &self.view {
             bar.finish_and_clear();
         }
+        self.trained
     }
 }
 

@@ -80,6 +80,11 @@ pub(super) fn bar(length: u64, template: &str, below: Option<&ProgressBar>) -> P
     }
 }
 
+/// Takes away what is left of bars: of work that failed, nobody else does.
+pub(super) fn clear_bars() {
+    let _ = BARS.clear();
+}
+
 /// A stream to which text goes with control characters written out.
 pub(super) struct Plain<W>(W);
 

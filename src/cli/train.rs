@@ -155,17 +155,18 @@ pub(super) fn run(args: &Args) -> Outcome {
         Some(it) if it.rank() != 0 => return ranks::follow(args, it),
         Some(_) | None => {}
     }
-    let Done { run, set, training, report } = one(args, args.run.as_deref(), None, ranks)?;
-    finish(args, &run, &set, &training, &report?)
+    let (done, report) = one(args, args.run.as_deref(), None, ranks)?;
+    finish(args, &done, &report?)
 }
 
-/// A training that came to an end.
+/// A training that came to an end, whichever.
 pub(super) struct Done {
     run: PathBuf,
     /// `--set`, as it was given.
     set: Vec<(String, String)>,
-    pub(super) training: Training,
-    pub(super) report: Result<Report, TrainError>,
+    training: Training,
+    /// What is told of the batches before the last evaluation.
+    trained: Option<String>,
 }
 
 /// What is asked for.
@@ -180,7 +181,7 @@ pub(super) fn one(
     run: Option<&Path>,
     among: Option<&Among<'_>>,
     ranks: Option<Together>,
-) -> Result<Done, Failure> {
+) -> Result<(Done, Result<Report, TrainError>), Failure> {
     let device = match &ranks {
         Some(_) => args.device.of_ranks(ranks.clone()),
         None => args.device.checked()?,
@@ -237,16 +238,16 @@ pub(super) fn one(
     };
     let mut progress = Progress::new(args.format, among);
     let report = ready.train(&how, &device, &mut |event| progress.see(event));
-    progress.finish();
+    let trained = progress.finish();
     let report = match report {
         Ok(it) => Ok(it),
         Err(sphc::Error::Train(it)) => Err(*it),
         Err(it) => return Err(it.into()),
     };
-    Ok(Done { run, set: args.set.set.clone(), training, report })
+    Ok((Done { run, set: args.set.set.clone(), training, trained }, report))
 }
 
-fn finish(args: &Args, run: &Path, set: &[(String, String)], training: &Training, report: &Report) -> Outcome {
+fn finish(args: &Args, done: &Done, report: &Report) -> Outcome {
     let interrupted = report.end == End::Interrupted;
     if args.format == Format::Json {
         let mut object = json!({
@@ -258,7 +259,7 @@ fn finish(args: &Args, run: &Path, set: &[(String, String)], training: &Training
             "seconds": report.seconds,
             "times": report.times,
             "waiting": report.times.waiting(),
-            "run": run.to_string_lossy(),
+            "run": done.run.to_string_lossy(),
             "checkpoint": report.checkpoint.as_ref().map(|it| it.to_string_lossy()),
         });
         if let Some(best) = &report.best_checkpoint {
@@ -270,39 +271,43 @@ fn finish(args: &Args, run: &Path, set: &[(String, String)], training: &Training
             say::err(),
             "stopped after iteration {} of {}; go on with\n  {}",
             report.step,
-            training.iterations,
-            resume_command(run)
+            done.training.iterations,
+            resume_command(&done.run)
         );
     } else {
-        writeln!(say::out(), "{}", summary(args, run, (set, training), report))?;
+        writeln!(say::out(), "{}", summary(args, done, report))?;
     }
     Ok(if interrupted { stop::status() } else { ExitCode::SUCCESS })
 }
 
-/// What the tests of a training came to, if there was one.
-pub(super) fn found(training: &Training, report: &Report) -> Option<String> {
-    let (last, best) = report.last.as_ref().zip(report.best.as_ref())?;
-    let (what, best) = match (last.test_accuracy, best.test_accuracy) {
-        (Some(last), Some(accuracy)) => {
-            let better = format!(" (best {:.2} % at {})", 100.0 * accuracy, best.iteration);
-            (format!("accuracy {:.2} %", 100.0 * last), if last < accuracy { better } else { String::new() })
-        }
-        _ => {
-            let better = format!(" (best {:.4} at {})", best.test_loss, best.iteration);
-            (format!("loss {:.4}", last.test_loss), if best.is_better(last) { better } else { String::new() })
-        }
-    };
-    Some(format!(
-        "{} {what}{best} on {} after {} in {:.1} s",
-        training.tested(),
-        say::counted(training.test_examples, training.noun(), "s"),
-        say::counted(report.step as usize, "iteration", "s"),
-        report.seconds
-    ))
+impl Done {
+    /// What its tests came to, if there was one, and beside it the last batches.
+    pub(super) fn found(&self, report: &Report) -> Option<String> {
+        let (last, best) = report.last.as_ref().zip(report.best.as_ref())?;
+        let (what, best) = match (last.test_accuracy, best.test_accuracy) {
+            (Some(last), Some(accuracy)) => {
+                let better = format!(" (best {:.2} % at {})", 100.0 * accuracy, best.iteration);
+                (format!("accuracy {:.2} %", 100.0 * last), if last < accuracy { better } else { String::new() })
+            }
+            _ => {
+                let better = format!(" (best {:.4} at {})", best.test_loss, best.iteration);
+                (format!("loss {:.4}", last.test_loss), if best.is_better(last) { better } else { String::new() })
+            }
+        };
+        let trained = self.trained.as_ref().map_or(String::new(), |it| format!(", {it},"));
+        Some(format!(
+            "{} {what}{best} on {}{trained} after {} in {:.1} s",
+            self.training.tested(),
+            say::counted(self.training.test_examples, self.training.noun(), "s"),
+            say::counted(report.step as usize, "iteration", "s"),
+            report.seconds
+        ))
+    }
 }
 
-fn summary(args: &Args, run: &Path, (set, training): (&[(String, String)], &Training), report: &Report) -> String {
-    let mut lines: Vec<String> = found(training, report).into_iter().collect();
+fn summary(args: &Args, done: &Done, report: &Report) -> String {
+    let Done { run, set, training, .. } = done;
+    let mut lines: Vec<String> = done.found(report).into_iter().collect();
     if let (End::Early, Some(best)) = (report.end, &report.best) {
         let patience = say::counted(training.patience as usize, "evaluation", "s");
         lines.push(format!(

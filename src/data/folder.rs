@@ -317,6 +317,7 @@ mod tests {
     use crate::data::Format;
     use crate::ir::ImageStep;
     use image::{GrayImage, Luma, Rgb, RgbImage};
+    use std::cell::RefCell;
 
     fn grey(path: &Path, width: u32, height: u32, value: u8) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -345,6 +346,22 @@ mod tests {
         assert_eq!(data.image.0, [2, 3, 1]);
         assert_eq!((data.train.targets.labels(), data.test.targets.labels()), (&[0, 1][..], &[1][..]));
         assert_eq!(data.train.images, [[10; 6], [20; 6]].concat());
+    }
+
+    #[test]
+    fn whoever_waits_is_told_how_many_pictures_are_decoded() {
+        thread_local! {
+            static TOLD: RefCell<Vec<(usize, usize)>> = const { RefCell::new(Vec::new()) };
+        }
+        let dir = directory();
+        for at in 0..150 {
+            grey(&dir.path().join(format!("train/cat/{at:03}.png")), 3, 2, at);
+        }
+        let watch = |done, all| TOLD.with_borrow_mut(|it| it.push((done, all)));
+        let reading = Reading { watch: Some(watch), ..Reading::default() };
+        let manifest = Manifest::bare("pets".into(), Format::Images);
+        read(dir.path(), &manifest, &reading, &mut Room::of(1 << 20)).unwrap();
+        assert_eq!(TOLD.take(), [(64, 152), (128, 152), (152, 152), (1, 1)]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::element::Element;
 use super::error::{extents, plain, shown};
 use super::picture::{Change, Picture, decoded, remarks};
 use super::pixels::{Pixels, Store};
-use super::{Reading, steps};
+use super::{Reading, Watch, steps};
 use crate::ir::{DType, ImageStep, Shape};
 use std::collections::BTreeMap;
 use std::num::NonZero;
@@ -26,6 +26,7 @@ pub(super) struct Gallery<'a> {
     steps: &'a [ImageStep],
     /// Whether pictures of 16 bits stay such.
     deep: bool,
+    watch: Option<Watch>,
     /// The first picture: what all must be like.
     first: Option<First>,
     changes: BTreeMap<Change, Vec<String>>,
@@ -41,7 +42,8 @@ impl<'a> Gallery<'a> {
     /// Of a data set in a directory.
     pub(super) fn new(directory: &'a Path, reading: &Reading<'a>) -> Gallery<'a> {
         let deep = reading.input.is_some_and(|it| it != DType::U8);
-        Gallery { directory, steps: reading.steps, deep, first: None, changes: BTreeMap::new() }
+        let (steps, watch) = (reading.steps, reading.watch);
+        Gallery { directory, steps, deep, watch, first: None, changes: BTreeMap::new() }
     }
 
     /// The same without steps, which are done later.
@@ -52,7 +54,7 @@ impl<'a> Gallery<'a> {
     /// The pictures in these files, one at least.
     pub(super) fn read(&mut self, files: &[&Path], room: &mut Room) -> Result<Pixels, DataError> {
         let mut store: Option<Store> = None;
-        for some in files.chunks(AT_ONCE) {
+        for (at, some) in files.chunks(AT_ONCE).enumerate() {
             for (path, picture) in some.iter().zip(self.fitted(some, *room)) {
                 let picture = picture?;
                 self.see(path, &picture)?;
@@ -69,8 +71,16 @@ impl<'a> Gallery<'a> {
                 };
                 store.extend(&picture.pixels)?;
             }
+            self.tell(at * AT_ONCE + some.len(), files.len());
         }
         store.map_or_else(|| Ok(Pixels::default()), Store::end)
+    }
+
+    /// Tells whoever waits how far it is.
+    pub(super) fn tell(&self, done: usize, all: usize) {
+        if let Some(watch) = self.watch {
+            watch(done, all);
+        }
     }
 
     /// What the pictures are like, once one was read.

@@ -97,10 +97,11 @@ impl Found<'_> {
         room.reserve(&folders[1], &mut classes, (each as u64).saturating_mul(pairs.len() as u64))?;
         let most = self.manifest.classes.len().clamp(1, usize::from(VOID));
         let bound = if self.manifest.classes.is_empty() { usize::from(VOID) + 1 } else { most };
-        for some in pairs.chunks(AT_ONCE) {
+        for (at, some) in pairs.chunks(AT_ONCE).enumerate() {
             for found in in_order(some, |it| mask(&it.1, [height, width], bound, *room)) {
                 classes.extend(found?);
             }
+            self.gallery.tell(at * AT_ONCE + some.len(), pairs.len());
         }
         Ok(Split { images: pixels, targets: Targets::Bytes { each, bytes: classes } })
     }

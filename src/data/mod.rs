@@ -166,7 +166,12 @@ pub struct Reading<'a> {
     pub input: Option<DType>,
     /// Whether reals are kept in 64 bits.
     pub double: bool,
+    /// Told how many pictures of how many are decoded, part by part: thousands of them take a while.
+    pub watch: Option<Watch>,
 }
+
+/// Takes how many of how many pictures are decoded.
+pub type Watch = fn(done: usize, all: usize);
 
 /// Where a data set is.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -27,13 +27,18 @@ pub fn response(
 ) -> Option<Response> {
     let items = Collector::new(sources, load, sink).run(file, main, &Reach::Whole);
     let (parsed, place) = params::expression(sources, format!("--operator {operator}"), "response", operator);
-    let Some(expr) = parsed else {
-        sink.push(
-            Diagnostic::new(Code::E0107, place, format!("`{operator}` is not an operator"))
-                .label("expected a name, and constants where it takes some, such as `cosine` or `sigmoid(k: 0.5)`")
-                .help("give each operator by itself: `--operator cosine --operator linear`"),
-        );
-        return None;
+    let expr = match parsed {
+        Ok(it) => it,
+        Err(wrong) => {
+            let report = Diagnostic::new(Code::E0107, place, format!("`{operator}` is not an operator"))
+                .label("expected a name, and constants where it takes some, such as `cosine` or `sigmoid(k: 0.5)`");
+            // Several are no mistake of spelling.
+            match wrong.is_empty() || are_several(operator) {
+                true => sink.push(report.help("give each operator by itself: `--operator cosine --operator linear`")),
+                false => wrong.into_iter().for_each(|it| sink.push(it)),
+            }
+            return None;
+        }
     };
     let named = BTreeMap::from([(String::new(), expr)]);
     // Whether all of a file is used does not matter here.
@@ -51,6 +56,19 @@ pub fn response(
         Value::Operator(it) => lowering.of_the_angle(&it),
         _ => None,
     }
+}
+
+/// Whether a text has a comma outside of brackets.
+fn are_several(text: &str) -> bool {
+    let mut depth = 0;
+    text.chars().any(|it| {
+        match it {
+            '(' | '[' => depth += 1,
+            ')' | ']' => depth -= 1,
+            _ => {}
+        }
+        it == ',' && depth == 0
+    })
 }
 
 impl Recipe<'_> {

@@ -1,7 +1,7 @@
 //! What mends a mistake: the exact proposals of its help lines, as `sphc check --fix` writes them.
 
 use super::diagnostics::{message, of_itself};
-use super::view::View;
+use super::view::{Places, View};
 use crate::diag::{Diagnostic, Severity};
 use lsp_types::{
     CodeAction, CodeActionContext, CodeActionKind, CodeActionOrCommand, NumberOrString, Range, TextEdit, Uri,
@@ -35,7 +35,7 @@ fn proposals(view: &View<'_>, report: &Diagnostic, context: &CodeActionContext) 
         let Some((span, new)) = &help.replacement else { continue };
         // The same texts as those of the report.
         let sources = view.checked().filter(|it| !it.failed).map_or(&view.named.sources, |it| &it.sources);
-        let Some(place) = super::view::location(view.world, sources, *span) else { continue };
+        let Some(place) = Places::of(view.world, sources).location(*span) else { continue };
         let edit = TextEdit { range: place.range, new_text: new.clone() };
         let changes: HashMap<Uri, Vec<TextEdit>> = HashMap::from([(place.uri, vec![edit])]);
         out.push(CodeActionOrCommand::CodeAction(CodeAction {

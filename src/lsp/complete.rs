@@ -6,8 +6,8 @@ use super::signature::{callees, documentation, given};
 use super::view::View;
 use crate::ir::DType;
 use crate::lower::{Entry, Role};
-use crate::syntax::ITEMS;
 use crate::syntax::ast::{Item, StmtKind};
+use crate::syntax::{ITEMS, STATEMENTS, within_expressions};
 use lsp_types::{CompletionItem, CompletionItemKind, CompletionResponse, Position};
 use std::collections::BTreeSet;
 
@@ -31,12 +31,6 @@ fn form(item: &str) -> &'static str {
         other => unreachable!("no item starts with `{other}`"),
     }
 }
-
-/// Words that start a statement.
-const STATEMENTS: &[&str] = &["let", "for", "if", "input", "output", "learn", "keep", "stat", "assert"];
-
-/// Words of expressions.
-const WORDS: &[&str] = &["true", "false", "if", "else", "and", "or", "not", "as", "in"];
 
 /// How near something is: what comes first in the list.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -101,6 +95,15 @@ impl List<'_> {
     }
 
     fn entry(&mut self, entry: &Entry) {
+        self.entry_at(entry, if entry.own { Nearness::Own } else { Nearness::File });
+    }
+
+    /// Words that a place asks for.
+    fn asked(&mut self, words: &[Entry]) {
+        words.iter().for_each(|it| self.entry_at(it, Nearness::Argument));
+    }
+
+    fn entry_at(&mut self, entry: &Entry, near: Nearness) {
         let kind = match entry.role {
             Role::Block => CompletionItemKind::CLASS,
             Role::Function => CompletionItemKind::FUNCTION,
@@ -123,7 +126,7 @@ impl List<'_> {
             documentation: documentation(entry),
             ..Default::default()
         };
-        self.push(item, if entry.own { Nearness::Own } else { Nearness::File });
+        self.push(item, near);
     }
 
     /// A key of the recipe, as it is written.
@@ -165,8 +168,8 @@ impl List<'_> {
         self.bindings(place);
         view.named.index.given.get(item).into_iter().for_each(|it| it.iter().for_each(|it| self.value(it, "given")));
         self.entries(|it| matches!(it.role, Role::Param | Role::Function | Role::Block));
-        self.words(view.named.index.constants.iter().copied());
-        self.words(WORDS.iter().copied());
+        view.named.index.constants.iter().for_each(|it| self.entry_at(it, Nearness::Word));
+        self.words(within_expressions());
     }
 
     /// How what is learned can start: at a number, or at a word of its own.
@@ -199,7 +202,7 @@ impl List<'_> {
                     return self.starts(place);
                 }
             }
-            if call.argument.is_some() {
+            if call.argument.is_some() || call.in_list {
                 continue;
             }
             for slot in slots.filter(|it| !call.given.contains(&it.name.as_str())) {
@@ -234,6 +237,11 @@ impl List<'_> {
                 let view = self.view;
                 view.named.index.geometry.iter().for_each(|it| self.value(it, "geometry"));
             }
+            // What the data has for each example, before the outputs that it is compared with, or behind them.
+            ["loss" | "metric", _, "(", .., ","] | ["loss" | "metric", _, "("] => {
+                let view = self.view;
+                self.asked(&view.named.index.of_the_data);
+            }
             ["param" | "let", _, ":"] | ["operator" | "fn" | "block" | "layer", .., ":"] => {
                 let view = self.view;
                 self.words(view.named.index.types.iter().copied());
@@ -244,7 +252,7 @@ impl List<'_> {
             }
             line => {
                 if line.is_empty() {
-                    self.words(STATEMENTS.iter().copied());
+                    self.words(STATEMENTS);
                 }
                 self.names(found.item, place);
                 if found.inside == Inside::Code && line.first() == Some(&"operator") {
@@ -273,14 +281,25 @@ impl List<'_> {
             Some("on") if matches!(key, "loss" | "metric") => self.outputs(),
             Some("on") => {
                 view.named.index.learned.iter().for_each(|it| self.value(it, "learned"));
-                view.named.index.groups.iter().for_each(|it| self.value(it, "parameters"));
+                self.asked(&view.named.index.groups);
             }
-            Some("where") => {
-                self.words(["operator", "layer", "role", "and", "or", "not"]);
-                self.operators();
-            }
+            Some("where") => self.condition(found),
             Some(_) => self.names(found.item, place),
             None => self.entry_values(key),
+        }
+    }
+
+    /// What a selector asks, or what it compares with.
+    fn condition(&mut self, found: &Context<'_>) {
+        let view = self.view;
+        match found.line.as_slice() {
+            [.., "role", "==" | "!="] => self.asked(&view.named.index.roles),
+            [.., "operator", "==" | "!="] => self.operators(),
+            _ => {
+                self.asked(&view.named.index.subjects);
+                self.words(["and", "or", "not"]);
+                self.operators();
+            }
         }
     }
 

@@ -16,6 +16,8 @@ pub(super) struct Call<'t> {
     pub(super) given: Vec<&'t str>,
     /// `kernel` behind `kernel:`.
     pub(super) argument: Option<&'t str>,
+    /// Whether it is an element of a list that is written.
+    pub(super) in_list: bool,
 }
 
 /// Where a place is.
@@ -123,7 +125,12 @@ pub(super) fn context(text: &str, place: usize) -> Context<'_> {
         (Some(_), "train") => Inside::Recipe,
         _ => Inside::Code,
     };
-    let mut calls = groups.iter().rev().map(|it| if it.sign == '(' { call(text, &tokens, it.first) } else { None });
+    // An element of a list is still the argument's; what an index or a body holds is not.
+    let lists = groups.iter().rev().take_while(|it| it.sign == '[' && is_list(&tokens, it.first)).count();
+    let mut calls = groups[..groups.len() - lists].iter().rev().map(|it| match it.sign {
+        '(' => call(text, &tokens, it.first).map(|it| Call { in_list: lists != 0, ..it }),
+        _ => None,
+    });
     let (call, outer) = (calls.next().flatten(), calls.next().flatten());
     let line = tokens[line..].iter().filter(|it| it.kind != TokenKind::Newline).map(word).collect();
     Context { inside, call, outer, item: head, line, start }
@@ -139,12 +146,19 @@ fn continues<'t>(line: &[Token], word: &impl Fn(&Token) -> &'t str) -> bool {
     }
 }
 
+/// Whether a bracket opens a list, which no operand stands before.
+fn is_list(tokens: &[Token], first: usize) -> bool {
+    let before = first.checked_sub(2).and_then(|it| tokens.get(it)).map(|it| it.kind);
+    !matches!(before, Some(TokenKind::Word | TokenKind::Close(_)))
+}
+
+/// The call whose parentheses hold the tokens from `first` on.
 fn call<'t>(text: &'t str, tokens: &[Token], first: usize) -> Option<Call<'t>> {
     let word = |it: &Token| &text[it.start..it.end];
     let callee = first.checked_sub(2).and_then(|it| tokens.get(it)).filter(|it| it.kind == TokenKind::Word)?;
     // The parameters of a definition are no arguments.
     let before = first.checked_sub(3).and_then(|it| tokens.get(it)).map_or("", word);
-    if ITEMS.contains(&before) && before != "loss" && before != "metric" && at_line_start(text, tokens, first - 3) {
+    if ITEMS.contains(&before) && at_line_start(text, tokens, first - 3) {
         return None;
     }
     let (mut depth, mut count, mut given, mut argument) = (0usize, 0, Vec::new(), None);
@@ -165,7 +179,7 @@ fn call<'t>(text: &'t str, tokens: &[Token], first: usize) -> Option<Call<'t>> {
         }
     }
     let piped = before == "|>";
-    Some(Call { callee: word(callee), at: callee.start, piped, before: count, given, argument })
+    Some(Call { callee: word(callee), at: callee.start, piped, before: count, given, argument, in_list: false })
 }
 
 /// Whether a word is the first of a line without indentation, as those of items are.
@@ -195,6 +209,22 @@ mod tests {
         let (text, place) = at("model M {\n    x\n        |> pool(2)\n        |> conv(16, operator: @");
         let call = context(&text, place).call.unwrap();
         assert_eq!((call.callee, call.before, call.piped, call.argument), ("conv", 1, true, Some("operator")));
+    }
+
+    #[test]
+    fn elements_of_a_list_are_the_arguments() {
+        let call = |text: &str| {
+            let (text, place) = at(text);
+            context(&text, place).call.map(|it| (it.callee.to_owned(), it.argument.map(str::to_owned), it.in_list))
+        };
+        let over = Some(("mean".to_owned(), Some("over".to_owned()), true));
+        assert_eq!(call("model M {\n    x = mean(x, over: [@"), over);
+        assert_eq!(call("model M {\n    x = mean(x, over: [batch, @"), over);
+        // Neither an index, nor a list of its own.
+        assert_eq!(call("model M {\n    x = f(widths[@"), None);
+        assert_eq!(call("model M {\n    x = [1, @"), None);
+        assert_eq!(call("loss own(scores, @"), None);
+        assert_eq!(call("train {\n    loss own(@").map(|it| it.0), Some("own".to_owned()));
     }
 
     #[test]

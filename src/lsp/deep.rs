@@ -22,6 +22,10 @@ pub(super) struct Deep {
     learned: BTreeMap<(FileId, u32), usize>,
     /// And in the whole model.
     pub(super) all_learned: Option<usize>,
+    /// Names of the layers that learn, and of those around them, repetitions unfolded.
+    pub(super) layers: BTreeSet<String>,
+    /// Whether these are all: nothing in the text is wrong.
+    pub(super) sound: bool,
     /// Whether there is nothing, since the check panicked.
     pub(super) failed: bool,
 }
@@ -35,6 +39,8 @@ impl Deep {
             stamp,
             learned,
             all_learned,
+            layers: checked.graph().map(layers).unwrap_or_default(),
+            sound: checked.typed.is_some(),
             failed: false,
             values: checked.index.values,
             sources: checked.sources,
@@ -45,7 +51,8 @@ impl Deep {
     /// Of a text whose check failed.
     pub(super) fn nothing(stamp: u64) -> Deep {
         let (sources, diagnostics, values) = (Sources::new(), Vec::new(), BTreeMap::new());
-        Deep { stamp, sources, diagnostics, values, learned: BTreeMap::new(), all_learned: None, failed: true }
+        let (learned, layers) = (BTreeMap::new(), BTreeSet::new());
+        Deep { stamp, sources, diagnostics, values, learned, all_learned: None, layers, sound: false, failed: true }
     }
 
     /// How many numbers a call learns, wherever it is repeated.
@@ -66,6 +73,17 @@ fn learned(graph: &Graph) -> BTreeMap<(FileId, u32), usize> {
             *count = count.saturating_add(param.shape.len());
         }
     }
+    found
+}
+
+/// `a/b` and `a` for what is learned in `a/b`.
+fn layers(graph: &Graph) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for param in &graph.params {
+        let ends = param.layer.match_indices('/').map(|it| it.0).chain([param.layer.len()]);
+        found.extend(ends.map(|end| param.layer[..end].to_owned()));
+    }
+    found.remove("");
     found
 }
 

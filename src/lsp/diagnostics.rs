@@ -1,11 +1,11 @@
 //! Diagnostics: all that `sphc check` finds, for each text that it is found in.
 
-use super::view::location;
+use super::view::Places;
 use super::world::World;
 use crate::diag::{Code, Diagnostic, FileId, Severity, Sources};
 use lsp_types::{
     CodeDescription, DiagnosticRelatedInformation, DiagnosticSeverity, DiagnosticTag, NumberOrString,
-    PublishDiagnosticsParams, Uri,
+    PublishDiagnosticsParams, Range, Uri,
 };
 use std::collections::BTreeMap;
 
@@ -24,9 +24,10 @@ impl Published {
         }
         // The program's own texts are sound; read as models they have unused names.
         for (_, (sources, reports)) in known(world).into_iter().filter(|it| !world.is_own(&it.0)) {
+            let mut places = Places::of(world, sources);
             for report in reports {
-                let Some(at) = location(world, sources, report.primary.span) else { continue };
-                let told = told(world, sources, report, at.range);
+                let Some(at) = places.location(report.primary.span) else { continue };
+                let told = told(world, &mut places, report, at.range);
                 let found = now.entry(at.uri).or_default();
                 if !found.contains(&told) {
                     found.push(told);
@@ -61,13 +62,13 @@ fn known(world: &World) -> Vec<(String, (&Sources, &[Diagnostic]))> {
     out
 }
 
-fn told(world: &World, sources: &Sources, report: &Diagnostic, range: lsp_types::Range) -> lsp_types::Diagnostic {
+fn told(world: &World, places: &mut Places<'_>, report: &Diagnostic, range: Range) -> lsp_types::Diagnostic {
     let severity = match report.severity() {
         Severity::Error => DiagnosticSeverity::ERROR,
         Severity::Warning => DiagnosticSeverity::WARNING,
     };
     let related = report.secondary.iter().filter_map(|it| {
-        let location = location(world, sources, it.span)?;
+        let location = places.location(it.span)?;
         Some(DiagnosticRelatedInformation { location, message: it.text.clone() })
     });
     let related: Vec<DiagnosticRelatedInformation> = related.collect();

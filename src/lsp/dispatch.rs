@@ -70,6 +70,14 @@ pub(super) fn folders(params: &InitializeParams) -> Vec<String> {
     }
 }
 
+fn told<T: serde::Serialize>(found: Option<T>) -> Result<Value, Refusal> {
+    serde_json::to_value(found).map_err(|it| Refusal(ErrorCode::InternalError, it.to_string()))
+}
+
+fn not_open(uri: &Uri) -> Result<Value, Refusal> {
+    Err(Refusal(ErrorCode::InvalidParams, format!("`{}` is not open", uri.as_str())))
+}
+
 fn read<T: DeserializeOwned>(params: Value) -> Result<T, Refusal> {
     serde_json::from_value(params).map_err(|it| Refusal(ErrorCode::InvalidParams, it.to_string()))
 }
@@ -153,7 +161,9 @@ impl Server {
             }
             ask::Formatting::METHOD => {
                 let params: lsp_types::DocumentFormattingParams = read(params)?;
-                self.with(&params.text_document.uri, format::format)
+                let uri = &params.text_document.uri;
+                let Some(document) = self.world.documents.get(&name_of(uri)) else { return not_open(uri) };
+                told(format::format(&document.text, self.world.encoding))
             }
             ask::CodeActionRequest::METHOD => {
                 let params: lsp_types::CodeActionParams = read(params)?;
@@ -177,11 +187,10 @@ impl Server {
         uri: &Uri,
         answer: impl FnOnce(&View<'_>) -> Answer<T>,
     ) -> Result<Value, Refusal> {
-        let Some(view) = self.world.view(uri) else {
-            return Err(Refusal(ErrorCode::InvalidParams, format!("`{}` is not open", uri.as_str())));
-        };
-        let found = answer(&view)?;
-        serde_json::to_value(found).map_err(|it| Refusal(ErrorCode::InternalError, it.to_string()))
+        match self.world.view(uri) {
+            Some(view) => told(answer(&view)?),
+            None => not_open(uri),
+        }
     }
 
     fn with<T: serde::Serialize>(

@@ -1,18 +1,17 @@
 //! The canonical layout, as an edit of no more than what differs.
 
-use super::view::View;
+use super::text::{Encoding, Lines};
 use crate::syntax;
 use lsp_types::TextEdit;
 
-/// Nothing for a text that does not parse.
-pub(super) fn format(view: &View<'_>) -> Option<Vec<TextEdit>> {
-    let (old, new) = (view.text(), syntax::format(view.text())?);
-    Some(
-        difference(old, &new)
-            .map(|(start, end, text)| TextEdit { range: view.lines.range(old, start, end), new_text: text.to_owned() })
-            .into_iter()
-            .collect(),
-    )
+/// Nothing for a text that does not parse. What its names stand for is no matter of its layout.
+pub(super) fn format(old: &str, encoding: Encoding) -> Option<Vec<TextEdit>> {
+    let new = syntax::format(old)?;
+    let edit = |(start, end, text): (usize, usize, &str)| {
+        let range = Lines::of(old, encoding).range(old, start, end);
+        TextEdit { range, new_text: text.to_owned() }
+    };
+    Some(difference(old, &new).map(edit).into_iter().collect())
 }
 
 /// The part of a text that another has something else for: whole lines.

@@ -225,6 +225,9 @@ impl Server {
         if deep.as_ref().is_none_or(|it| it.stamp != document.stamp) {
             return;
         }
+        if let Some(it) = deep.as_ref().filter(|it| it.sound || document.layers.is_empty()) {
+            document.layers.clone_from(&it.layers);
+        }
         document.deep = deep;
         self.publish_if_settled();
         let hints = self.client.workspace.as_ref().and_then(|it| it.inlay_hint.as_ref());

@@ -3,7 +3,7 @@
 
 use super::Server;
 use super::uri::name_of;
-use super::view::{View, location};
+use super::view::{Places, View};
 use crate::diag::{Sources, Span};
 use crate::lower::Mention;
 use crate::pipeline::Named;
@@ -69,15 +69,15 @@ pub(super) fn references(
     let here = mention.definition.and_then(|it| view.location(it));
     let mut found: Vec<Location> = Vec::new();
     for named in std::iter::once(&view.named).chain(others) {
-        let places = definition.places(named);
-        found.extend(places.into_iter().filter_map(|it| location(view.world, &named.sources, it)));
+        let mut places = Places::of(view.world, &named.sources);
+        found.extend(definition.places(named).into_iter().filter_map(|it| places.location(it)));
     }
     // A definition of the prelude is in no text that was walked.
     found.extend(here.clone());
     found.retain(|it| own || Some(it) != here.as_ref());
     found.sort_by(|a, b| {
-        let key = |it: &Location| (it.uri.as_str().to_owned(), it.range.start.line, it.range.start.character);
-        key(a).cmp(&key(b))
+        let key = |it: &Location| (it.range.start.line, it.range.start.character);
+        a.uri.as_str().cmp(b.uri.as_str()).then(key(a).cmp(&key(b)))
     });
     found.dedup();
     Some(found)

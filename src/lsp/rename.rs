@@ -2,14 +2,13 @@
 
 use super::dispatch::{Answer, Refusal};
 use super::navigate::Definition;
-use super::text::Lines;
-use super::view::View;
+use super::view::{Places, View};
 use crate::diag::{FileId, Span};
 use crate::lower::{Index, Mention, Role};
 use crate::pipeline::Named;
 use crate::syntax::{self, TokenKind, ast::Item};
 use lsp_server::ErrorCode;
-use lsp_types::{Position, PrepareRenameResponse, TextEdit, Uri, WorkspaceEdit};
+use lsp_types::{Location, Position, PrepareRenameResponse, TextEdit, Uri, WorkspaceEdit};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -50,7 +49,7 @@ pub(super) fn rename(view: &View<'_>, others: &[Arc<Named>], position: Position,
         ));
     }
     let Some(definition) = Definition::of(mention, &view.named.sources) else { return refuse("there is no name here") };
-    let mut changes: BTreeMap<Uri, Vec<TextEdit>> = BTreeMap::new();
+    let mut changes: BTreeMap<Uri, BTreeMap<(u32, u32), TextEdit>> = BTreeMap::new();
     for named in std::iter::once(&view.named).chain(others) {
         if let Some(why) = definition.fixed(named) {
             return refuse(why);
@@ -60,19 +59,14 @@ pub(super) fn rename(view: &View<'_>, others: &[Arc<Named>], position: Position,
         if !places.is_empty() {
             keeps_its_meaning(view, named, &places, new)?;
         }
-        for place in places {
-            let source = named.sources.get(place.file);
-            let Some(uri) = view.world.address(&named.sources, place.file) else { continue };
-            let lines = Lines::of(&source.text, view.world.encoding);
-            let range = lines.range(&source.text, place.start as usize, place.end as usize);
-            let edits = changes.entry(uri).or_default();
+        let mut located = Places::of(view.world, &named.sources);
+        for Location { uri, range } in places.into_iter().filter_map(|it| located.location(it)) {
             let edit = TextEdit { range, new_text: new.to_owned() };
-            if !edits.contains(&edit) {
-                edits.push(edit);
-            }
+            changes.entry(uri).or_default().insert((range.start.line, range.start.character), edit);
         }
     }
-    let changes: HashMap<Uri, Vec<TextEdit>> = changes.into_iter().collect();
+    let changes: HashMap<Uri, Vec<TextEdit>> =
+        changes.into_iter().map(|(uri, edits)| (uri, edits.into_values().collect())).collect();
     Ok(Some(WorkspaceEdit { changes: Some(changes), ..WorkspaceEdit::default() }))
 }
 
@@ -89,11 +83,7 @@ fn is_name(text: &str) -> bool {
 fn keeps_its_meaning(view: &View<'_>, named: &Named, places: &[Span], new: &str) -> Result<(), Refusal> {
     let mut texts: BTreeMap<String, String> = BTreeMap::new();
     for (file, source) in named.sources.iter() {
-        let mut here: Vec<&Span> = places.iter().filter(|it| it.file == file).collect();
-        here.sort();
-        let mut text = source.text.clone();
-        here.iter().rev().for_each(|it| text.replace_range(it.start as usize..it.end as usize, new));
-        texts.insert(source.name.clone(), text);
+        texts.insert(source.name.clone(), replaced(&source.text, places.iter().filter(|it| it.file == file), new));
     }
     let main = named.sources.get(FileId(0)).name.clone();
     let open = texts.clone();
@@ -105,6 +95,19 @@ fn keeps_its_meaning(view: &View<'_>, named: &Named, places: &[Span], new: &str)
         return refuse(format!("`{new}` would stand for something else, or something else for it, in `{main}`{why}"));
     }
     Ok(())
+}
+
+/// A text with something else in some places of it.
+fn replaced<'p>(text: &str, places: impl Iterator<Item = &'p Span>, new: &str) -> String {
+    let mut places: Vec<&Span> = places.collect();
+    places.sort();
+    let (mut out, mut done) = (String::new(), 0);
+    for it in places {
+        out.push_str(&text[done..it.start as usize]);
+        out.push_str(new);
+        done = it.end as usize;
+    }
+    out + &text[done..]
 }
 
 /// What each name stands for, as the number of a name: places differ once a name is longer. And whether it stands for that by

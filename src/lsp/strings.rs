@@ -17,7 +17,7 @@ impl List<'_> {
         }
     }
 
-    /// Names that layers have by `as`, as far as the text alone says them.
+    /// Names that layers have by `as`, as far as the text alone says them, and those that a check made of them.
     fn layers(&mut self) {
         let view = self.view;
         for item in &view.named.ast.items {
@@ -30,6 +30,7 @@ impl List<'_> {
                 self.value(&name, "layer");
             }
         }
+        view.document.layers.iter().for_each(|it| self.value(it, "layer"));
     }
 
     /// Files beside this one, and those of the library.

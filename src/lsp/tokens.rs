@@ -52,47 +52,6 @@ const DEFINITION: u32 = 1;
 const READONLY: u32 = 2;
 const LIBRARY: u32 = 4;
 
-/// Words that are keywords wherever they stand for no name.
-const KEYWORDS: &[&str] = &[
-    "and",
-    "as",
-    "assert",
-    "average",
-    "beside",
-    "block",
-    "else",
-    "every",
-    "false",
-    "fn",
-    "for",
-    "if",
-    "import",
-    "in",
-    "input",
-    "keep",
-    "layer",
-    "learn",
-    "let",
-    "loss",
-    "metric",
-    "model",
-    "not",
-    "on",
-    "operator",
-    "optimizer",
-    "or",
-    "output",
-    "param",
-    "penalty",
-    "schedule",
-    "shared",
-    "stat",
-    "train",
-    "training",
-    "true",
-    "where",
-];
-
 pub(super) fn provider() -> SemanticTokensServerCapabilities {
     let legend = SemanticTokensLegend { token_types: KINDS.to_vec(), token_modifiers: MODIFIERS.to_vec() };
     let full = Some(SemanticTokensFullOptions::Bool(true));
@@ -113,7 +72,7 @@ pub(super) fn tokens(view: &View<'_>) -> Option<SemanticTokensResult> {
                 let span = Span { end: token.end as u32, ..view.place(token.start) };
                 match index.mentions.get(&span) {
                     Some(it) => of_name(view, it),
-                    None if KEYWORDS.contains(&word) => (Kind::Keyword, 0),
+                    None if syntax::is_keyword(word) || word == "training" => (Kind::Keyword, 0),
                     // Types, roles and groups stand for themselves.
                     None => (Kind::Type, 0),
                 }

@@ -6,8 +6,9 @@ use super::world::{Document, World};
 use crate::diag::{FileId, Sources, Span};
 use crate::lower::{Entry, Mention, RecipeKey, Role};
 use crate::pipeline::Named;
-use crate::syntax::ast::Item;
-use lsp_types::{Location, Position, Range};
+use crate::syntax::ast::{Item, TrainEntry};
+use lsp_types::{Location, Position, Range, Uri};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(super) struct View<'a> {
@@ -48,33 +49,52 @@ impl View<'_> {
             None => {
                 let name = self.named.sources.slice(mention.span);
                 let key = self.recipe_key(mention.span).filter(|_| mention.role == Role::Word);
-                let all: &[Entry] = match (mention.role, key) {
-                    (Role::Argument, _) => &[],
-                    (Role::Start, _) => &index.starts,
+                let none: &[Entry] = &[];
+                let (constants, words): (&[Entry], &[Entry]) = (&index.constants, &index.words);
+                let [first, then, last]: [&[Entry]; 3] = match (mention.role, key) {
+                    (Role::Argument, _) => [none; 3],
+                    (Role::Start, _) => [&index.starts, none, none],
                     // A key of the recipe has words of its own, whatever they are elsewhere.
                     (_, Some(key)) if key.name == name => return Some(&key.entry),
-                    (_, Some(key)) => &key.options,
-                    (_, None) => &index.entries,
+                    (_, Some(key)) => match self.clause(mention.span) {
+                        Some(Clause::On) => [&index.groups, none, none],
+                        Some(Clause::Where) => [&index.subjects, &index.roles, &index.constants],
+                        None => [&key.options, constants, words],
+                    },
+                    (Role::Word, None) => [constants, words, &index.entries],
+                    (_, None) => [&index.entries, none, none],
                 };
-                all.iter().find(|it| it.span.is_none() && it.name == name)
+                first.iter().chain(then).chain(last).find(|it| it.span.is_none() && it.name == name)
             }
         }
     }
 
     /// The key of the recipe whose entry holds a place of this document.
     pub(super) fn recipe_key(&self, place: Span) -> Option<&RecipeKey> {
-        let entries = self.named.ast.items.iter().flat_map(|it| match it {
+        let entry = self.recipe_entry(place)?;
+        self.named.index.recipe.iter().find(|it| it.name == entry.key.name)
+    }
+
+    fn recipe_entry(&self, place: Span) -> Option<&TrainEntry> {
+        let mut entries = self.named.ast.items.iter().flat_map(|it| match it {
             Item::Train(it) => it.entries.as_slice(),
             _ => &[],
         });
-        let holds = |it: Span| it.file == place.file && it.start <= place.start && place.end <= it.end;
-        let entry = entries.into_iter().find(|it| holds(it.span))?;
-        self.named.index.recipe.iter().find(|it| it.name == entry.key.name)
+        entries.find(|it| holds(it.span, place))
+    }
+
+    /// The clause of an entry that holds a place, if one does.
+    fn clause(&self, place: Span) -> Option<Clause> {
+        let entry = self.recipe_entry(place)?;
+        if entry.on.iter().any(|it| it.span == place) {
+            return Some(Clause::On);
+        }
+        entry.filter.as_ref().filter(|it| holds(it.span, place)).map(|_| Clause::Where)
     }
 
     /// Where a span of any text lies.
     pub(super) fn location(&self, span: Span) -> Option<Location> {
-        location(self.world, &self.named.sources, span)
+        Places::of(self.world, &self.named.sources).location(span)
     }
 
     /// What the check found, if it is of this very text.
@@ -83,9 +103,34 @@ impl View<'_> {
     }
 }
 
-/// Where a span lies.
-pub(super) fn location(world: &World, sources: &Sources, span: Span) -> Option<Location> {
-    let text = &sources.get(span.file).text;
-    let range = Lines::of(text, world.encoding).range(text, span.start as usize, span.end as usize);
-    Some(Location { uri: world.address(sources, span.file)?, range })
+/// A part of an entry that selects parameters.
+enum Clause {
+    On,
+    Where,
+}
+
+fn holds(outer: Span, place: Span) -> bool {
+    outer.file == place.file && outer.start <= place.start && place.end <= outer.end
+}
+
+/// Where spans lie. The lines of each text are counted once.
+pub(super) struct Places<'a> {
+    world: &'a World,
+    sources: &'a Sources,
+    known: BTreeMap<FileId, Option<(Uri, Lines)>>,
+}
+
+impl<'a> Places<'a> {
+    pub(super) fn of(world: &'a World, sources: &'a Sources) -> Self {
+        Self { world, sources, known: BTreeMap::new() }
+    }
+
+    /// Nothing for a text that no editor can open.
+    pub(super) fn location(&mut self, span: Span) -> Option<Location> {
+        let (world, sources) = (self.world, self.sources);
+        let text = &sources.get(span.file).text;
+        let of = || Some((world.address(sources, span.file)?, Lines::of(text, world.encoding)));
+        let (uri, lines) = self.known.entry(span.file).or_insert_with(of).as_ref()?;
+        Some(Location { uri: uri.clone(), range: lines.range(text, span.start as usize, span.end as usize) })
+    }
 }

@@ -10,7 +10,7 @@ use crate::diag::{Severity, Sources};
 use crate::lower::library;
 use crate::pipeline::Named;
 use lsp_types::{TextDocumentContentChangeEvent, Uri};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 /// Texts of open documents, by name.
@@ -28,6 +28,8 @@ pub(super) struct Document {
     named: Option<Arc<Named>>,
     /// Of the text as it was last checked.
     pub(super) deep: Option<Arc<Deep>>,
+    /// Names of layers, of the last text in which nothing was wrong if there was one: what is being written is not whole.
+    pub(super) layers: BTreeSet<String>,
 }
 
 /// Everything that is known.
@@ -66,7 +68,8 @@ impl World {
         let name = name_of(&uri);
         let (model, text) = (self.model(&name, &text), Arc::from(text));
         self.keep(&name, &text);
-        let document = Document { uri, name: name.clone(), text, version, model, stamp: 0, named: None, deep: None };
+        let (named, deep, layers) = (None, None, BTreeSet::new());
+        let document = Document { uri, name: name.clone(), text, version, model, stamp: 0, named, deep, layers };
         self.documents.insert(name.clone(), document);
         self.touch(&name);
     }

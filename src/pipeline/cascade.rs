@@ -16,14 +16,21 @@ pub(super) struct Told {
 }
 
 impl Told {
-    /// Chooses; `unread` tells of syntax errors in the main file.
-    pub(super) fn of(ast: &ast::File, found: Vec<Diagnostic>, unread: bool, sources: &Sources) -> Told {
-        let broken = unread || found.iter().any(|it| it.code == Code::E0001);
+    /// Chooses; `unread` are the syntax errors in the main file.
+    pub(super) fn of(ast: &ast::File, found: Vec<Diagnostic>, unread: &[&Diagnostic], sources: &Sources) -> Told {
+        let broken = !unread.is_empty() || found.iter().any(|it| it.code == Code::E0001);
         let missing = found.iter().any(|it| it.code == Code::E0109);
         let other_input = found.iter().any(|it| it.kind == Kind::OtherInput);
         let skipped = skipped_text(ast, &found, sources);
-        let own =
-            |it: &Diagnostic| (!broken || stands_alone(it, &skipped, sources)) && !(missing && may_be_imported(it));
+        let line = |it: &Diagnostic| (it.primary.span.file, sources.position(it.primary.span).0);
+        let unread = unread.iter().copied().chain(&found).filter(|it| it.code == Code::E0001);
+        let unread: BTreeSet<_> = unread.map(line).collect();
+        let own = |it: &Diagnostic| {
+            let alone = !broken || stands_alone(it, &skipped, sources);
+            // What a call is given on a line that was mended to be read, nobody knows.
+            let known = it.code != Code::E0105 || !unread.contains(&line(it));
+            alone && known && !(missing && may_be_imported(it))
+        };
         Told { reports: found.into_iter().filter(own).collect(), broken, other_input }
     }
 }

@@ -1,11 +1,11 @@
 //! Mistakes that have a name: what other languages write, and what to write here.
 
-use super::ITEMS;
 use super::divisions;
 use super::grammar::Rule;
 use super::report::Mistake;
 use super::scan::TokenKind;
 use super::typography;
+use super::words::{ITEMS, RESERVED, STATEMENTS};
 use crate::diag::{Span, did_you_mean};
 
 /// What to say of a mistake that is recognised.
@@ -20,8 +20,6 @@ pub(super) struct Hint {
 
 /// All that an item can start with, in words.
 pub(super) const ANY_ITEM: &str = "`import`, `param`, `operator`, `fn`, `block`, `layer`, `loss`, `metric`, `optimizer`, `schedule`, `penalty`, `average`, `model` or `train`";
-const STATEMENTS: [&str; 8] = ["input", "let", "for", "if", "assert", "output", "learn", "stat"];
-const RESERVED: [&str; 11] = ["and", "as", "else", "false", "for", "if", "in", "let", "not", "or", "true"];
 
 /// The hint for a mistake, if it is a known one.
 pub(super) fn hint(it: &Mistake<'_>) -> Option<Hint> {

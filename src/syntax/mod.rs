@@ -22,27 +22,11 @@ mod parse;
 mod report;
 mod scan;
 mod typography;
+mod words;
 
 pub use divisions::divisions;
 pub use dump::{Line, dump, lines};
 pub use fmt::format;
 pub use parse::parse;
 pub use scan::{Token, TokenKind, tokens};
-
-/// The words that an item starts with.
-pub const ITEMS: [&str; 14] = [
-    "import",
-    "param",
-    "operator",
-    "fn",
-    "block",
-    "layer",
-    "loss",
-    "metric",
-    "optimizer",
-    "schedule",
-    "penalty",
-    "average",
-    "model",
-    "train",
-];
+pub use words::{ITEMS, RESERVED, STATEMENTS, is_keyword, within_expressions};

@@ -5,13 +5,23 @@ use pest::Parser;
 use super::ast::File;
 use super::balance;
 use super::build::Builder;
-use super::grammar::{Grammar, Rule};
+use super::grammar::{Grammar, Pair, Rule};
 use super::line_ends;
 use super::typography;
 use crate::diag::{Code, Diagnostic, FileId, Sink, Span};
 
 /// Parses `text`. What does not parse is reported and missing in the tree; the rest is there.
 pub fn parse(file: FileId, text: &str, sink: &mut Sink) -> File {
+    parse_and(file, text, sink, |_| ()).0
+}
+
+/// The same, and what is made of the grammar's pairs, unless something in the text is wrong.
+pub(super) fn parse_and<T>(
+    file: FileId,
+    text: &str,
+    sink: &mut Sink,
+    make: impl FnOnce(Pair<'_>) -> T,
+) -> (File, Option<T>) {
     let before = sink.errors().count();
     line_ends::alone(file, text, sink);
     let plain = typography::without_block_comments(file, text, sink);
@@ -24,11 +34,11 @@ pub fn parse(file: FileId, text: &str, sink: &mut Sink) -> File {
                 .help("give parts of long expressions a name with `let`"),
         );
         out.skipped.push(Span::new(file, 0, text.len()));
-        return out;
+        return (out, None);
     };
     let changed = balanced.changed();
     let mut builder = Builder::new(file, text, &balanced, sink);
-    for pair in root.into_inner() {
+    for pair in root.clone().into_inner() {
         match pair.as_rule() {
             Rule::EOI | Rule::eol => {}
             Rule::bad_item => builder.bad(pair, Rule::strict_item),
@@ -49,7 +59,8 @@ pub fn parse(file: FileId, text: &str, sink: &mut Sink) -> File {
     if let Some(place) = unread.filter(|_| sink.errors().count() == before) {
         sink.push(Diagnostic::new(Code::E0001, place, "this cannot be read").label("not part of a statement or item"));
     }
-    out
+    let sound = sink.errors().count() == before;
+    (out, sound.then(|| make(root)))
 }
 
 /// The `//!` lines, which stand before anything else.

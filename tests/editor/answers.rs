@@ -138,6 +138,39 @@ fn words_of_the_recipe_and_what_is_built_in_tell_what_they_do() {
 }
 
 #[test]
+fn words_of_selectors_and_constants_tell_what_they_stand_for() {
+    let text = TEXT
+        .replace("on filters\n", "on filters, gamma where layer != \"score\" and role == filter and step < 3\n")
+        .replace("    x = max_pool(x, 2)\n", "    x = max_pool(x, 2) * pi + mean(x, over: channels)\n")
+        .replace(
+            "model Small",
+            "loss own(scores, target) = sum(target * scores) / classes\n\n\
+             optimizer down(rate) = value - rate * gradient\n\nmodel Small",
+        );
+    let mut client = Client::new();
+    client.open("words.sph", &text);
+    let cases: &[(&str, &[&str])] = &[
+        ("on filt@ers", &["parameters filters", "weights of layers"]),
+        ("gam@ma where", &["parameters gamma", "Scales of normalisations"]),
+        ("where lay@er", &["selector layer == \"NAME\"", "belongs to"]),
+        ("and ro@le", &["selector role == ROLE", "`bias`"]),
+        ("== filt@er", &["role filter", "weights"]),
+        ("st@ep < 3", &["constant step", "updates are done"]),
+        ("* p@i", &["constant pi = 3.141592653589793", "opposite vectors"]),
+        ("over: chan@nels", &["axis channels", "last axis"]),
+        ("/ cla@sses", &["constant classes: int", "How many classes"]),
+        ("* grad@ient", &["given gradient", "derivative"]),
+    ];
+    for (mark, expected) in cases {
+        let found = client.at("hover", "words.sph", &text, mark);
+        let value = found["contents"]["value"].as_str().unwrap_or_else(|| panic!("{mark}: {found}"));
+        for it in *expected {
+            assert!(value.contains(it), "{mark}: no `{it}` in\n{value}");
+        }
+    }
+}
+
+#[test]
 fn definitions_are_found_in_the_text_the_prelude_and_the_library() {
     let mut client = opened();
     let find = |client: &mut Client, mark: &str| -> (String, String) {

@@ -135,6 +135,22 @@ fn strings_hold_what_their_place_asks_for() {
     find(&completed("    data       digits\n", "    data       \"@\"\n"), "near.sph");
 }
 
+/// What repetitions name, only a whole check tells; the last one that was sound does, while a line is being written.
+#[test]
+fn layers_of_repetitions_are_completed() {
+    let mut client = Client::new();
+    client.open("small.sph", TEXT);
+    client.diagnostics("small.sph", |it| it.is_empty());
+    let (old, new) = ("    optimizer  adam(rate: 1e-2)\n", "    freeze on filters where layer == \"@\n");
+    let text = TEXT.replace(old, &new.replace('@', ""));
+    client.change("small.sph", 2, Value::Null, &text);
+    let found = client.at("completion", "small.sph", &text, new).as_array().unwrap().clone();
+    for it in ["unit0", "unit1", "unit1/bn", "score"] {
+        assert_eq!(find(&found, it)["detail"], "layer", "{it}");
+    }
+    lacks(&found, "unit{i}");
+}
+
 #[test]
 fn words_are_completed_where_they_mean_something() {
     let block = "/// Ä small one: 😀.\n";
@@ -153,6 +169,26 @@ fn words_are_completed_where_they_mean_something() {
     let found = completed(LINE, "    x = mean(x, over: @\n");
     find(&found, "positions");
     find(&found, "batch");
+    let found = completed(LINE, "    x = mean(x, over: [batch, @\n");
+    assert_eq!(detail(&found, "positions"), "over: axes = all");
+    lacks(&found, "over:");
+    for head in ["loss own(@", "loss own(scores, @", "metric own(scores, @"] {
+        let found = item(&format!("{head}\n"));
+        assert_eq!(detail(&found, "target"), "given target");
+        find(&found, "label");
+        lacks(&found, "sphere_conv");
+    }
+    let entry = "    optimizer  adam(rate: 1e-2)\n";
+    let found = completed(entry, "    freeze on filters where @\n");
+    assert_eq!(detail(&found, "layer"), "selector layer == \"NAME\"");
+    let found = completed(entry, "    freeze on filters where role == @\n");
+    assert_eq!(detail(&found, "gamma"), "role gamma");
+    lacks(&found, "layer");
+    find(&item("av@\n"), "average");
+    let found = completed(LINE, "    @\n");
+    for it in ["let", "keep", "assert"] {
+        find(&found, it);
+    }
     let found = item("operator own(@\n");
     for it in ["theta", "cos", "x_norm", "w_norm"] {
         find(&found, it);

@@ -175,6 +175,7 @@ fn each_kind_of_edit_is_told_by_its_line() {
         ("k: 3)", "k: 2)", &["metric", "top(k: 2) (b/m.sph:36)"]),
         ("layer != \"score\"", "layer != \"unit\"", &["penalty", "(b/m.sph:37)"]),
         ("on biases", "on gamma", &["freeze", "(b/m.sph:38)"]),
+        ("on biases", "on gamma where layer == \"unit\"", &["freeze", "on gamma where layer == \"unit\" (b/m.sph:38)"]),
         ("rate: 1e-3", "rate: 2e-3", &["optimizer", "(b/m.sph:39)"]),
         ("norm(1.0)", "norm(2.0)", &["clip", "(b/m.sph:41)"]),
         ("ema(0.9)", "ema(0.8)", &["average", "(b/m.sph:42)"]),

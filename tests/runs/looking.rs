@@ -133,6 +133,13 @@ fn what_is_no_operator_is_told() {
     fails("--operator relu", &["found the function `relu`"]);
     fails("--operator bent", &["undefined name `bent`", "`--from FILE`"]);
     fails("--operator cosine,linear", &["`cosine,linear` is not an operator", "--operator cosine --operator linear"]);
+    let found = place.sphc("plot --operator sigmoid(k:) -o no.svg");
+    let told = errors(&found);
+    assert!(
+        told.contains("expected") && told.contains("--operator sigmoid(k:):1:28") && !told.contains("by itself"),
+        "{told}"
+    );
+    fails("--operator sigmoid(k:0.5", &["`(` is not closed"]);
     fails("--operator sigmoid(kk:3)", &["no argument `kk`", "did you mean `k`"]);
     fails("--operator sigmoid(k:0)", &["is not a finite number", "--operator sigmoid(k:0):1"]);
     fails("--operator bent --from none.sph", &["cannot read `none.sph`", "check the path"]);

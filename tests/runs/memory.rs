@@ -33,7 +33,9 @@ fn said(model: &str, flags: &str) -> usize {
 
 /// Trains and compares; the status of the training.
 fn holds(model: &str, flags: &str, more: &str, directory: &Path) -> Option<i32> {
-    let said = said(model, flags);
+    let (told, again) = (said(model, flags), said(model, flags));
+    assert_eq!(told, again, "{flags}: what is said of a model does not change from call to call");
+    let said = told;
     let run = directory.join(format!("{flags}{more}").replace(' ', ""));
     let (found, status) = peak(sphc(&format!("train {model} {flags} --device cpu {more} --run {}", run.display())));
     println!("{flags} {more}: show {said}, process {found}, ratio {:.3}", found as f64 / said as f64);

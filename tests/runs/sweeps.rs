@@ -105,7 +105,14 @@ fn a_grid_is_trained_summed_up_and_resumed() {
     let before = fs::metadata(&kept).unwrap().modified().unwrap();
     fs::remove_dir_all(place.path("grid/norm=linear/seed-4")).unwrap();
     fs::remove_file(place.path("grid/norm=none/seed-4").join(file)).unwrap();
-    let said = place.succeeds(&format!("{grid} --resume"));
+    let output = place.sphc(&format!("{grid} --resume"));
+    let (said, told) = (String::from_utf8_lossy(&output.stdout), errors(&output));
+    assert!(output.status.success(), "{told}");
+    let line = told.lines().find(|it| it.starts_with("run 4 of 4: norm=linear, seed 4: test accuracy ")).unwrap();
+    assert!(line.contains(" images, train accuracy "), "{told}");
+    // What was finished before has no batches of its own.
+    let line = told.lines().find(|it| it.starts_with("run 1 of 4: norm=none, seed 3: test accuracy ")).unwrap();
+    assert!(!line.contains("train accuracy"), "{told}");
     assert!(said.contains("setting") && said.contains("±") && said.contains("95 % interval"), "{said}");
     assert_eq!(fs::read(place.path("grid/norm=linear/seed-4").join(file)).unwrap(), whole);
     assert!(place.path("grid/norm=none/seed-4").join(file).is_file());

@@ -88,7 +88,8 @@ fn evaluations_stay_above_the_bar_with_the_accuracy_of_training_beside() {
         .collect();
     let expected = ["iteration    100/", "iteration    200/", "iteration    300/", "iteration    400/"];
     assert_eq!(told, expected.map(|it| (it, true)), "{lines:#?}");
-    assert!(!starting(&lines, "test accuracy ").is_empty(), "{lines:#?}");
+    let last = starting(&lines, "test accuracy ").concat();
+    assert!(last.contains(" images, train accuracy ") && last.contains(" %, after 400 iterations"), "{lines:#?}");
 }
 
 #[test]
@@ -125,6 +126,7 @@ fn a_sweep_has_a_line_for_each_run_that_is_over_and_a_bar_of_all() {
     let names = ["width=4, seed 0", "width=4, seed 1", "width=6, seed 0", "width=6, seed 1"];
     for (at, (line, name)) in runs.iter().zip(names).enumerate() {
         assert!(line.starts_with(&format!("run {} of 4: {name}: test accuracy ", at + 1)), "{line}");
+        assert!(line.contains(" images, train accuracy "), "{line}");
     }
     // Then the directory of all.
     assert_eq!(runs.len(), 5, "{lines:#?}");

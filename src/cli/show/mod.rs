@@ -142,7 +142,7 @@ fn as_table(model: &Compilation, rows: &[Row], threads: Option<u64>) -> String {
         table::bytes(memory.total()),
         memory::parts(&memory).map(|(name, it)| format!("{name} {}", table::bytes(it))).join(", "),
     );
-    let program = memory::program();
+    let program = memory::program(model);
     let _ = writeln!(
         res,
         "process      {} at most while it is trained on this CPU, {} of it the program",
@@ -210,7 +210,7 @@ fn as_json(model: &Compilation, rows: &[Row], threads: Option<u64>) -> Value {
     let parameters: Vec<Value> =
         graph.params.iter().map(|it| json!({ "name": it.path, "shape": it.shape.dims() })).collect();
     let memory = memory::of(plan, threads);
-    let (total, program) = (memory.total(), memory::program());
+    let (total, program) = (memory.total(), memory::program(model));
     let sums = [("total", total), ("program", program), ("process", total + program)];
     json!({
         "model": plan.name,

@@ -1,6 +1,8 @@
 //! What editors tell of words that no text defines: a line each, as `docs/language.md` has it at length. A test holds it to the
 //! tables of the words.
 
+use crate::ir::ParamRole;
+
 /// How an entry of the recipe is written, and what it is for.
 pub(super) fn entry(key: &str) -> Option<(&'static str, &'static str)> {
     Some(match key {
@@ -157,12 +159,73 @@ pub(super) fn start(name: &str) -> Option<&'static str> {
     })
 }
 
+/// A word that has its value, or stands for axes, without a definition: how it is written, and what it is.
+pub(super) fn word(name: &str) -> Option<(&'static str, &'static str)> {
+    Some(match name {
+        "pi" => ("pi = 3.141592653589793", "The angle between opposite vectors."),
+        "e" => ("e = 2.718281828459045", "The base of `exp` and `log`."),
+        "classes" => ("classes: int", "How many classes the data set has."),
+        "training" => ("training", "The condition of an `if` that differs between training and evaluation."),
+        "step" => ("step", "How many updates are done."),
+        "iterations" => ("iterations", "How many updates the whole run has."),
+        "target" => ("target", "What the data has for an example: of a class, 1 there and 0 elsewhere."),
+        "label" => ("label", "The number of an example's class."),
+        "value" => ("value", "A number of a parameter: before an update, of an average after it."),
+        "gradient" => ("gradient", "The derivative of the loss by this number."),
+        "average" => ("average", "The average so far; after the first update, the value."),
+        "batch" => ("batch", "The axis of the examples."),
+        "channels" => ("channels", "The last axis."),
+        "positions" => ("positions", "All axes between the batch and the channels."),
+        "height" => ("height", "The first axis of an image."),
+        "width" => ("width", "The second axis of an image."),
+        _ => return None,
+    })
+}
+
+/// A word after `on`.
+pub(super) fn group(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "filters" => "What is compared with patches or multiplied with inputs: the weights of layers.",
+        "gamma" => "Scales of normalisations.",
+        "beta" => "Shifts of normalisations.",
+        "biases" => "What is added to each filter's answer.",
+        "learned" => "What operators and blocks learn besides.",
+        "all" => "All parameters.",
+        _ => return None,
+    })
+}
+
+/// What a selector asks: how it is written, and what it is.
+pub(super) fn subject(name: &str) -> Option<(&'static str, &'static str)> {
+    Some(match name {
+        "operator" => ("operator == NAME", "The operator of the layer that a parameter belongs to."),
+        "layer" => {
+            ("layer == \"NAME\"", "The layer that a parameter belongs to; a name holds for all that is inside it.")
+        }
+        "role" => ("role == ROLE", "What a parameter is for: `filter`, `gamma`, `beta`, `bias` or `learned`."),
+        _ => return None,
+    })
+}
+
+/// What a parameter is for.
+pub(super) fn role(role: ParamRole) -> &'static str {
+    match role {
+        ParamRole::Filter => "A layer's weights.",
+        ParamRole::Gamma => "The scale of a normalisation.",
+        ParamRole::Beta => "The shift of a normalisation.",
+        ParamRole::Bias => "Added to each filter's answer.",
+        ParamRole::Learned => "What an operator or a block learns besides.",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lower::names::index::known_words;
     use crate::lower::names::items::Items;
+    use crate::lower::names::options::GROUPS;
     use crate::lower::names::options::{KEYS, options};
-    use crate::lower::names::words::{INITS, PRIMITIVES, REDUCTIONS};
+    use crate::lower::names::words::{INITS, PRIMITIVES, REDUCTIONS, SUBJECTS};
     use crate::lower::values::signature::{FUNCTIONS, QUERIES};
 
     #[test]
@@ -176,5 +239,8 @@ mod tests {
         let functions = FUNCTIONS.iter().map(|it| &it.0).chain(QUERIES).chain(PRIMITIVES).chain(REDUCTIONS);
         functions.for_each(|it| assert!(function(it).is_some(), "{it}"));
         INITS.iter().for_each(|it| assert!(start(it).is_some(), "{it}"));
+        known_words().for_each(|it| assert!(word(it).is_some(), "{it}"));
+        GROUPS.iter().for_each(|it| assert!(group(it.0).is_some(), "{}", it.0));
+        SUBJECTS.iter().for_each(|it| assert!(subject(it).is_some(), "{it}"));
     }
 }

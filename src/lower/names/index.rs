@@ -2,10 +2,13 @@
 //! expressions are. Made only where [`Settings::index`](crate::lower::Settings::index) asks for it.
 
 use crate::diag::{Sources, Span};
+use crate::ir::ParamRole;
 use crate::lower::names::about;
 use crate::lower::names::items::{Def, Home, Item, Items};
 use crate::lower::names::options::{GROUPS, KEYS, options};
-use crate::lower::names::words::{AXES, CONSTANTS, GEOMETRY, INITS, PRIMITIVES, REDUCTIONS, STEPS, given_to};
+use crate::lower::names::words::{
+    AXES, CONSTANTS, GEOMETRY, INITS, OF_THE_DATA, PRIMITIVES, REDUCTIONS, STEPS, SUBJECTS, given_to,
+};
 use crate::lower::values::signature::{FUNCTIONS, QUERIES, Signature, builtin, init, reduction};
 use crate::lower::values::types;
 use crate::lower::values::value::Ty;
@@ -113,7 +116,9 @@ pub struct Index {
     /// What can stand after a key of the recipe, which clauses it takes, and whether it may come again.
     pub recipe: Vec<RecipeKey>,
     /// Names that are known without a definition: constants, and what the data set and the run tell.
-    pub constants: Vec<&'static str>,
+    pub constants: Vec<Entry>,
+    /// Other words that stand for something where they are asked for: axes, and what definitions of the recipe are given.
+    pub words: Vec<Entry>,
     /// Definitions that cannot have another name: what they are, or what selects them, goes by the one they have. With the
     /// reason.
     pub fixed: BTreeMap<Span, String>,
@@ -129,8 +134,14 @@ pub struct Index {
     pub given: BTreeMap<&'static str, &'static [&'static str]>,
     /// What the program's texts learn, without the prelude and the library.
     pub learned: BTreeSet<String>,
+    /// What the data has for each example, as losses name it.
+    pub of_the_data: Vec<Entry>,
     /// Groups of parameters that an entry can be `on`.
-    pub groups: Vec<&'static str>,
+    pub groups: Vec<Entry>,
+    /// What selectors ask of parameters.
+    pub subjects: Vec<Entry>,
+    /// What parameters are for.
+    pub roles: Vec<Entry>,
     /// Imports, and the names of their files among the sources.
     pub imports: Vec<(Span, String)>,
     /// What names and calls came to, by their places: shapes of tensors without the batch, and other values. Several where a
@@ -178,9 +189,16 @@ impl Index {
     /// Takes what the names of a text stand for.
     pub(in crate::lower) fn tell(&mut self, items: &Items, sources: &Sources) {
         self.imports.clone_from(&items.imports);
-        self.groups = GROUPS.iter().map(|it| it.0).collect();
-        self.constants =
-            CONSTANTS.iter().map(|it| it.0).chain(["classes", "training"]).chain(STEPS.iter().copied()).collect();
+        let group = |name| Entry::word("parameters", name, name, about::group(name));
+        self.groups = GROUPS.iter().map(|it| group(it.0)).collect();
+        let role = |it: ParamRole| Entry::word("role", it.word(), it.word(), Some(about::role(it)));
+        self.roles = ParamRole::ALL.into_iter().map(role).collect();
+        self.subjects = SUBJECTS.into_iter().map(|it| Entry::formed("selector", it, about::subject(it))).collect();
+        let word = |what: &'static str| move |name| Entry::formed(what, name, about::word(name));
+        self.constants = constants().map(word("constant")).collect();
+        self.of_the_data = OF_THE_DATA.into_iter().map(word("given")).collect();
+        let given = Part::ALL.into_iter().flat_map(given_to).copied();
+        self.words = AXES.iter().copied().map(word("axis")).chain(given.map(word("given"))).collect();
         self.types = types::NAMES.to_vec();
         self.geometry = GEOMETRY.to_vec();
         self.given = Part::ALL.iter().map(|it| (it.word(), given_to(*it))).collect();
@@ -249,16 +267,27 @@ impl Entry {
     /// An entry of the recipe.
     fn key(name: &str) -> Entry {
         let (form, about) = about::entry(name).unwrap_or_default();
-        Entry {
+        Entry::word("entry", name, form, Some(about))
+    }
+
+    /// A word with the form that it is written in, and a line of what it is.
+    fn formed(what: &'static str, name: &str, told: Option<(&str, &str)>) -> Entry {
+        let (form, about) = told.unwrap_or((name, ""));
+        Entry::word(what, name, form, Some(about))
+    }
+
+    fn word(what: &'static str, name: &str, form: &str, about: Option<&str>) -> Entry {
+        let word = Entry {
             name: name.to_owned(),
             role: Role::Word,
-            what: "entry",
+            what,
             text: form.to_owned(),
             slots: Vec::new(),
-            docs: vec![about.to_owned()],
+            docs: Vec::new(),
             span: None,
             own: true,
-        }
+        };
+        word.told(about)
     }
 
     /// With a line of what it does.
@@ -285,6 +314,18 @@ impl Entry {
             own: true,
         }
     }
+}
+
+/// Names that have a value without a definition.
+fn constants() -> impl Iterator<Item = &'static str> {
+    CONSTANTS.iter().map(|it| it.0).chain(["classes", "training"]).chain(STEPS.iter().copied())
+}
+
+/// All words that stand for a value or for axes without a definition.
+#[cfg(test)]
+pub(super) fn known_words() -> impl Iterator<Item = &'static str> {
+    let given = Part::ALL.into_iter().flat_map(given_to).copied();
+    constants().chain(AXES.iter().copied()).chain(OF_THE_DATA).chain(given)
 }
 
 /// An item that the file can name.

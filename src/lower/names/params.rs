@@ -52,10 +52,10 @@ pub(in crate::lower) fn parse(
             continue;
         }
         match parsed {
-            Some(it) => {
+            Ok(it) => {
                 found.insert(name.clone(), it);
             }
-            None => {
+            Err(_) => {
                 let report = Diagnostic::new(Code::E0107, rest, format!("`{value}` is not a value for `{name}`"))
                     .label("expected a value, such as `3`, `1e-3`, `true`, `cosine` or `[16, 24]`")
                     .also(param.name.span, "the param is defined here");
@@ -71,13 +71,13 @@ pub(in crate::lower) fn parse(
 }
 
 /// What a flag of the command line gives, as an expression of the language, if it is one; it is a source of its own, in which
-/// it is the default of a param. Also its place there.
+/// it is the default of a param; else what is wrong with it, if it does not parse. Also its place there.
 pub(in crate::lower) fn expression(
     sources: &mut Sources,
     shown: String,
     name: &str,
     value: &str,
-) -> (Option<ast::Expr>, Span) {
+) -> (Result<ast::Expr, Vec<Diagnostic>>, Span) {
     let before = format!("param {name} = ");
     let text = format!("{before}{value}\n");
     let file = sources.add(shown, text.clone());
@@ -85,7 +85,7 @@ pub(in crate::lower) fn expression(
     let items = crate::syntax::parse(file, &text, &mut scratch).items;
     let place = Span::new(file, before.len(), before.len() + value.len());
     match items.as_slice() {
-        [Item::Param(it)] if !scratch.has_errors() => (Some(it.default.clone()), place),
-        _ => (None, place),
+        [Item::Param(it)] if !scratch.has_errors() => (Ok(it.default.clone()), place),
+        _ => (Err(scratch.finish()), place),
     }
 }

@@ -58,6 +58,9 @@ pub(in crate::lower) const CONSTANTS: &[(&str, f64)] = &[("pi", std::f64::consts
 /// What an operator can be a function of.
 pub(in crate::lower) const GEOMETRY: &[&str] = &["theta", "cos", "x_norm", "w_norm", "target"];
 
+/// What a selector can ask of a parameter.
+pub(in crate::lower) const SUBJECTS: [&str; 3] = ["operator", "layer", "role"];
+
 /// The part of the geometry that a parameter stands for. One that is kept without a use starts with `_`, as any name.
 pub(in crate::lower) fn geometry(param: &str) -> Option<&'static str> {
     let name = param.strip_prefix('_').unwrap_or(param);
@@ -88,8 +91,11 @@ pub(in crate::lower) fn is_tensor(param: &ast::FnParam) -> bool {
 pub(in crate::lower) fn given(param: &ast::FnParam) -> Option<&'static str> {
     let name = param.name.name.as_str();
     let name = name.strip_prefix('_').unwrap_or(name);
-    ["target", "label"].into_iter().find(|it| is_tensor(param) && param.default.is_none() && *it == name)
+    OF_THE_DATA.into_iter().find(|it| is_tensor(param) && param.default.is_none() && *it == name)
 }
+
+/// What the data has for each example, by which losses and metrics name it.
+pub(in crate::lower) const OF_THE_DATA: [&str; 2] = ["target", "label"];
 
 /// What every loss and metric can read besides its parameters.
 pub(in crate::lower) const GIVEN_TO_LOSSES: &[&str] = &["target", "label", "step", "iterations"];

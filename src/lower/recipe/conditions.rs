@@ -3,12 +3,10 @@
 use crate::diag::{Code, Diagnostic};
 use crate::ir::ParamRole;
 use crate::lower::names::items::suggest;
+use crate::lower::names::words::SUBJECTS;
 use crate::lower::recipe::Recipe;
 use crate::lower::values::value::Value;
 use crate::syntax::ast::{self, BinaryOp, ExprKind, UnaryOp};
-
-/// What can be asked of a parameter.
-const SUBJECTS: &[&str] = &["operator", "layer", "role"];
 
 /// What a selector knows of a parameter.
 #[derive(Clone, Debug)]

@@ -259,7 +259,11 @@ impl Resolver<'_> {
             ExprKind::Name(name) => self.name(name, expr.span),
             ExprKind::List(list) => list.iter().for_each(|it| self.expr(it)),
             // What a role is compared with is a word of its own.
-            ExprKind::Binary(_, a, b) if self.selector && (is_name(a, "role") || is_name(b, "role")) => {}
+            ExprKind::Binary(_, a, b) if self.selector && (is_name(a, "role") || is_name(b, "role")) => {
+                for it in [a, b].into_iter().filter(|it| matches!(it.kind, ExprKind::Name(_))) {
+                    self.mention(it.span, Role::Word, None);
+                }
+            }
             ExprKind::Range(a, b) | ExprKind::Binary(_, a, b) | ExprKind::Index(a, b) => {
                 self.expr(a);
                 self.expr(b);

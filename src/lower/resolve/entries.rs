@@ -3,7 +3,7 @@
 use crate::diag::{Code, Diagnostic};
 use crate::lower::names::index::Role;
 use crate::lower::names::options::options;
-use crate::lower::names::words::STEPS;
+use crate::lower::names::words::{STEPS, SUBJECTS};
 use crate::lower::resolve::Resolver;
 use crate::lower::resolve::body::callee;
 use crate::lower::values::value::Ty;
@@ -44,7 +44,7 @@ impl Resolver<'_> {
         if let Some(filter) = &entry.filter {
             self.open();
             // That no group goes by the updates done is said where it is made.
-            for name in ["operator", "layer", "role"].iter().chain(STEPS) {
+            for name in SUBJECTS.iter().chain(STEPS) {
                 self.bind(&ast::Ident { name: (*name).to_owned(), span: filter.span }, None);
             }
             self.selector = true;

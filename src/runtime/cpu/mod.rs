@@ -362,7 +362,7 @@ pub fn workspace(plan: &Plan, threads: Option<usize>) -> usize {
 
 /// What a process comes to take beside buffers and working memory once it trains: the code that it touches, the lines of
 /// its log, a picture of its curves; as measured.
-pub const UNCOUNTED: usize = 4 << 20;
+const UNCOUNTED: usize = 4 << 20;
 
 /// What running a plan takes besides its data, if that is more than `free` bytes.
 pub fn too_much(plan: &Plan, threads: Option<usize>, free: usize) -> Option<Memory> {

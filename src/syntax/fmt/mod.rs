@@ -16,9 +16,8 @@ mod expr;
 mod gaps;
 mod items;
 
-use pest::Parser;
-
-use super::grammar::{Grammar, Pair, Rule};
+use super::grammar::{Pair, Rule};
+use super::parse::parse_and;
 use super::scan::{self, TokenKind};
 use crate::diag::{FileId, Sink};
 use doc::Doc;
@@ -30,9 +29,11 @@ use items::Columns;
 pub fn format(text: &str) -> Option<String> {
     // A second one is not.
     let text = text.strip_prefix('\u{FEFF}').filter(|it| !it.starts_with('\u{FEFF}')).unwrap_or(text);
-    let meaning = Meaning::of(text)?;
+    let (meaning, out) = Meaning::and(text, |root| lay_out(text, root))?;
     // A layout that changed the meaning would be worse than none.
-    let out = lay_out(text).filter(|it| Meaning::of(it).as_ref() == Some(&meaning))?;
+    if out != text && Meaning::and(&out, |_| ())?.0 != meaning {
+        return None;
+    }
     let first = text.find('\n').map(|at| &text[..at]);
     Some(if first.is_some_and(|it| it.ends_with('\r')) { out.replace('\n', "\r\n") } else { out })
 }
@@ -45,16 +46,12 @@ struct Meaning {
 }
 
 impl Meaning {
-    /// `None` when the text does not parse.
-    fn of(text: &str) -> Option<Self> {
-        let mut sink = Sink::new();
-        let file = super::parse(FileId(0), text, &mut sink);
-        if sink.has_errors() {
-            return None;
-        }
+    /// With what is made of the grammar's pairs; `None` when the text does not parse.
+    fn and<T>(text: &str, make: impl FnOnce(Pair<'_>) -> T) -> Option<(Self, T)> {
+        let (file, made) = parse_and(FileId(0), text, &mut Sink::new(), make);
         let comments = scan::tokens(text).into_iter().filter(|it| it.kind == TokenKind::Comment);
         let comments = comments.map(|it| text[it.start..it.end].trim_end().to_owned()).collect();
-        Some(Self { tree: super::dump(&file), comments })
+        Some((Self { tree: super::dump(&file), comments }, made?))
     }
 }
 
@@ -93,8 +90,8 @@ enum Kind {
     Several,
 }
 
-fn lay_out(text: &str) -> Option<String> {
-    let root = Grammar::parse(Rule::file, text).ok()?.next()?;
+/// The layout of a text of which nothing was changed before it was parsed.
+fn lay_out(text: &str, root: Pair<'_>) -> String {
     let end = root.as_span().end();
     let items: Vec<Pair<'_>> = root.into_inner().filter(|it| !matches!(it.as_rule(), Rule::eol | Rule::EOI)).collect();
     let columns = columns(text, &items);
@@ -108,7 +105,7 @@ fn lay_out(text: &str) -> Option<String> {
         pieces.push(Piece { text, kind, apart });
     }
     comments(&mut builder, end, &mut pieces);
-    Some(joined(&pieces))
+    joined(&pieces)
 }
 
 /// Comments between items; whether an empty line is below them.

@@ -102,7 +102,7 @@ pub(super) fn read(input: &[u8]) -> bool {
     };
     let wanted = wanted.display().to_string();
     let (steps, memory, input, double) = options(&parts);
-    let reading = Reading { steps: &steps, memory, input, double };
+    let reading = Reading { steps: &steps, memory, input, double, watch: None };
     let found = data::describe(&wanted).and_then(|manifest| {
         if leads_out(&manifest, &place) {
             return Ok(None);
