@@ -1,5 +1,5 @@
-//! The convolution family: Winograd's way where it pays, f64 where sums are short, channels as lanes where groups have few,
-//! else implicit matrix products without copies of patches.
+//! The convolution family: Winograd's way where it pays, f64 where sums are short, channels as lanes where groups have few, products
+//! of matrices where there is one tap, else implicit ones without copies of patches.
 
 pub(super) mod direct;
 mod filter;
@@ -13,8 +13,10 @@ mod winograd;
 
 use super::isa::Isa;
 use super::kernel::{Kernel, Operand, product};
+use super::matmul;
 use super::real::{Real, convert};
-use crate::kernel::{ConvKernel, ConvKind, shares};
+use crate::ir::Geometry;
+use crate::kernel::{ConvKernel, ConvKind, MatMulKernel, shares};
 
 /// Checks a kernel and picks the way to run it.
 pub(super) fn load<R: Real>(kernel: &ConvKernel, isa: Isa) -> Result<Box<dyn Kernel>, String> {
@@ -41,10 +43,26 @@ pub(super) fn load<R: Real>(kernel: &ConvKernel, isa: Isa) -> Result<Box<dyn Ker
     if short::fits(kernel) {
         return Ok(Box::new(short::Short::<R>::new(kernel, isa)));
     }
+    if let Some(product) = of_single_pixels(kernel) {
+        return matmul::load::<R>(&product);
+    }
     Ok(match kernel.kind {
         ConvKind::Forward | ConvKind::InputGrad => Box::new(pixels::Pixels::<R>::new(kernel, isa)),
         ConvKind::FilterGrad => filter::load::<R>(kernel, isa),
     })
+}
+
+/// A convolution without neighbours, forward or its gradient in the input, as the product of matrices that it is.
+fn of_single_pixels(kernel: &ConvKernel) -> Option<MatMulKernel> {
+    let ConvKernel { kind, geometry, n: images, input: [h, w, from], output: [.., to], .. } = *kernel;
+    let Geometry { kernel: [1, 1], stride: [1, 1], before: [0, 0], after: [0, 0], .. } = geometry else { return None };
+    let (n, k, transpose_b) = match kind {
+        ConvKind::Forward => (to, from, false),
+        ConvKind::InputGrad => (from, to, true),
+        // Sums over all pixels have a way of their own.
+        ConvKind::FilterGrad => return None,
+    };
+    Some(MatMulKernel { batch: 1, m: images * h * w, n, k, transpose_a: false, transpose_b })
 }
 
 /// Fewer channels than this are an image's own: its first layer has few terms to add, whatever the kernel.
