@@ -1,5 +1,9 @@
 // The scalar functions of expressions (`ir::expr`), for float and double. What is singular is made safe here exactly as
 // the interpreter does it: arguments of arcs clamped, NaN passed on, so that a broken number shows.
+#ifndef SPHC_GENERATED
+#define SPHC_GENERATED
+#include "device.cu"
+#endif
 
 constexpr float SLOPE_FLOOR = 1e-6f;
 
@@ -54,4 +58,20 @@ __device__ __forceinline__ double sph_acos(double a) { return acos(clamped(a)); 
 __device__ __forceinline__ double sph_asin_slope(double a) { return 1.0 / sqrt(at_least((1.0 - a) * (1.0 + a), 1e-12)); }
 __device__ __forceinline__ double sph_atan(double a) { return atan(a); }
 __device__ __forceinline__ double sph_floor(double a) { return floor(a); }
-__device__ __forceinline__ double sph_pow(double a, double b) { return pow(a, b); }
+// Whole powers are products, so that what a double can hold is exact, and others go by a logarithm. `pow` would be a function
+// that is called, with a stack.
+__device__ __forceinline__ double sph_pow(double a, double b) {
+    const double size = fabs(b), base = fabs(a);
+    if (size == 0.0 || a == 1.0) return 1.0;
+    if (size < 2147483648.0 && floor(size) == size) {
+        double power = 1.0, square = a;
+        for (u32 left = (u32)size; left != 0; left /= 2, square *= square)
+            if (left % 2 == 1) power *= square;
+        return b < 0.0 ? 1.0 / power : power;
+    }
+    if (base == 1.0 && size - size != 0.0) return size == size ? 1.0 : size;
+    const double power = exp(b * log(base));
+    if (0.0 <= a || base - base != 0.0) return power;
+    if (floor(b) != b) return bits_as_float(0x7fc00000u);
+    return floor(b / 2.0) * 2.0 == b ? power : -power;
+}

@@ -46,6 +46,38 @@ fn numbers_of_every_kind_stay_of_their_kind() {
     }
 }
 
+/// A number by itself goes through the same functions in double precision.
+#[test]
+fn single_numbers_of_every_kind_stay_of_their_kind() {
+    if !module::available() {
+        return;
+    }
+    let functions = every_function();
+    let mut pool = Pool::new();
+    let arguments = [pool.input(0), pool.input(1)];
+    // Without angles, for which there is no double precision.
+    let functions: Vec<_> = functions.iter().filter(|it| !["Sin", "Cos"].contains(&it.0.as_ref())).collect();
+    let roots: Vec<_> = functions.iter().map(|it| pool.inline(&it.1, &arguments)[0]).collect();
+    let body = pool.finish(2, &roots);
+    let mut numbers = special();
+    numbers.extend([3.0, -3.0, 7.0, -2.5, 31.0]);
+    for x in &numbers {
+        for y in &numbers {
+            let inputs = vec![reals([1], vec![*x]), reals([1], vec![*y])];
+            let spec = map("single", inputs.clone(), &body, &vec![whole(); roots.len()]).spec;
+            let found = results(&spec, &inputs, &vec![1; roots.len()]);
+            for ((name, f), found) in functions.iter().zip(&found) {
+                let wanted = f.eval(&[*x, *y])[0];
+                assert!(
+                    compares(name, found[0], wanted, true),
+                    "{name} of {x:e}, {y:e} is {:e}, not {wanted:e}",
+                    found[0]
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn losses_and_their_gradients_are_exact_at_any_gap() {
     if !module::available() {

@@ -2,7 +2,7 @@
 
 use super::THREADS;
 use super::layout::{Layout, ReductionClass, layout, reduced, reduction, with_rows};
-use crate::ir::{DType, Reduction, Scalar};
+use crate::ir::{DType, ExprNode, Reduction, Scalar, Unary};
 use crate::kernel::cuda::blocks;
 use crate::kernel::cuda::combine::{Part, Staged, Whole, slices};
 use crate::kernel::cuda::drawn;
@@ -75,8 +75,11 @@ pub(super) fn laid_out(spec: &MapKernel, layout: Layout, over_rows: bool, text: 
     // Rows are counted to the end of the last block of them.
     let beyond = (size + THREADS).max(layout.row_blocks * layout.block_rows);
     let whole = if i32::try_from(largest.max(beyond)).is_ok() { "int" } else { "i64" };
-    // One number costs nothing, and all that it is used for is as exact as it is: corrections of a bias, rates of a schedule.
-    let double = size == 1 || spec.outputs.iter().any(|it| it.dtype == DType::Int);
+    // One number costs nothing, and all that it is used for is as exact as it is: corrections of a bias, rates of a schedule. Angles in
+    // double precision would be reduced by a function with a stack.
+    let angles = |it: &ExprNode| matches!(it, ExprNode::Unary(Unary::Sin | Unary::Cos, _));
+    let double =
+        size == 1 && !spec.body.nodes.iter().any(angles) || spec.outputs.iter().any(|it| it.dtype == DType::Int);
     let number = if double { Number::Double } else { Number::Float };
     Writer { spec, layout, over_rows, number, whole }.write(text)
 }
