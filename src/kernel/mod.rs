@@ -97,6 +97,9 @@ pub struct Draws {
     pub first: usize,
 }
 
+/// Random numbers of a batch, at most.
+const MOST_NUMBERS: usize = 1 << 60;
+
 impl MapInput {
     /// What is read.
     pub fn new(strides: Vec<usize>, dtype: DType) -> Self {
@@ -106,6 +109,17 @@ impl MapInput {
     /// What is drawn.
     pub fn drawn(strides: Vec<usize>, draws: Draws) -> Self {
         Self { strides, dtype: DType::Int, draws: Some(draws) }
+    }
+
+    /// What is wrong with how it is drawn, if it is.
+    pub(crate) fn check_draws(&self) -> Result<(), String> {
+        match self.draws {
+            Some(Draws { first, .. }) if MOST_NUMBERS < first => Err(format!("no batch has a random number {first}")),
+            Some(_) if self.dtype != DType::Int => {
+                Err("random numbers are drawn by the number of the step, which is an integer".to_owned())
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 }
 
@@ -396,4 +410,23 @@ pub enum KernelSpec {
 
 fn is_first(it: &usize) -> bool {
     *it == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_drawn_has_a_step_and_a_place() {
+        let map = |input: MapInput| {
+            let body = ScalarFn { arity: 1, nodes: [ExprNode::Input(0)].into(), roots: [Scalar(0)].into() };
+            let outputs = vec![MapOutput { store: Store::Full, dtype: DType::Real }];
+            KernelSpec::Map(MapKernel { dims: vec![6], inputs: vec![input], body, outputs }).operands()
+        };
+        let drawn = |first| MapInput::drawn(vec![1], Draws { stream: 7, first });
+        assert_eq!(map(drawn(3)).unwrap().inputs, [Operand { dtype: DType::Int, len: 1 }]);
+        assert_eq!(map(drawn(usize::MAX)).unwrap_err(), format!("no batch has a random number {}", usize::MAX));
+        let wrong = map(MapInput { dtype: DType::Real, ..drawn(3) }).unwrap_err();
+        assert!(wrong.contains("an integer"), "{wrong}");
+    }
 }

@@ -1,7 +1,7 @@
 //! What a kernel asks of its operands, and whether its own numbers can be meant: a plan may come from a file, in which
 //! nothing is taken for granted.
 
-use super::{ConvKernel, ConvKind, Draws, KernelSpec, MapKernel, MatMulKernel, Part, Store};
+use super::{ConvKernel, ConvKind, KernelSpec, MapKernel, MatMulKernel, Part, Store};
 use crate::ir::assembly::{MOST_PARTS, covered, overlap};
 use crate::ir::{DType, Geometry, Loss, Random, Window, augment};
 
@@ -337,17 +337,8 @@ fn mapped(map: &MapKernel) -> Result<Operands, String> {
         let reach = steps.map(|(&extent, &stride)| extent.saturating_sub(1).checked_mul(stride));
         let reach = reach.sum::<Option<usize>>().filter(|it| *it < MOST);
         let reach = reach.ok_or_else(|| format!("strides {:?} are out of range", input.strides))?;
-        let len = match input.draws {
-            None => reach + 1,
-            Some(Draws { first, .. }) => {
-                if input.dtype != DType::Int || MOST < first {
-                    return Err(
-                        "what is drawn depends on the number of the step, and there are only so many".to_owned()
-                    );
-                }
-                1
-            }
-        };
+        input.check_draws()?;
+        let len = if input.draws.is_some() { 1 } else { reach + 1 };
         operands.inputs.push(Operand { dtype: input.dtype, len: if all == 0 { 0 } else { len } });
     }
     for output in &map.outputs {

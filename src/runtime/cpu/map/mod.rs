@@ -151,11 +151,7 @@ fn check(kernel: &MapKernel) -> Result<(), String> {
     if kernel.inputs.iter().any(|it| it.strides.len() != rank) {
         return Err("an input has not one stride per axis".to_owned());
     }
-    // Beyond any batch's numbers.
-    let far = |it: &MapInput| it.draws.is_some_and(|draws| 1 << 60 < draws.first || it.dtype != DType::Int);
-    if kernel.inputs.iter().any(far) {
-        return Err("what is drawn depends on the number of the step, and there are only so many".to_owned());
-    }
+    kernel.inputs.iter().try_for_each(MapInput::check_draws)?;
     kernel.body.check(kernel.inputs.len(), kernel.outputs.len())?;
     for output in &kernel.outputs {
         if let Store::Reduce { kind, over } = &output.store {
